@@ -1,0 +1,89 @@
+//! A producer and a consumer that work at a fixed rate, all the time or in turns.
+
+use std::io;
+
+use super::Params;
+use super::raw::{now_ns, read_some, report_time, sleep_until, write_all};
+
+/// How far behind its timetable a side may be and still catch up: longer than any overshoot of
+/// a sleep, shorter than any stall worth noticing.
+const SLACK_NS: u64 = 2_000_000;
+
+/// When the next piece may move. Phases are those of the shared clock, so that two processes
+/// keep their distance from one another without talking.
+pub struct Turns {
+    rate: u64,
+    period: u64,
+    on: u64,
+    shift: u64,
+    next: u64,
+}
+
+impl Turns {
+    /// From `rate` (bytes per second while on, 0 for no limit) and `on_ms`, `period_ms`, `shift_ms`.
+    pub fn new(params: &Params) -> Self {
+        let ms = |key, default| params.get(key, default) * 1_000_000;
+        Self {
+            rate: params.get("rate", 0),
+            period: ms("period_ms", 100),
+            on: ms("on_ms", 100),
+            shift: ms("shift_ms", 0),
+            next: now_ns(),
+        }
+    }
+
+    /// Sleeps until the next piece is due.
+    pub fn wait(&mut self) {
+        if self.rate == 0 {
+            return;
+        }
+        self.next = self.next.max(now_ns().saturating_sub(SLACK_NS));
+        let phase = (self.next + self.period - self.shift) % self.period;
+        if phase >= self.on {
+            self.next += self.period - phase;
+        }
+        if self.next > now_ns() {
+            sleep_until(self.next);
+        }
+    }
+
+    /// Notes that `bytes` have moved.
+    pub fn charge(&mut self, bytes: usize) {
+        if let Some(time) = (bytes as u64 * 1_000_000_000).checked_div(self.rate) {
+            self.next += time;
+        }
+    }
+}
+
+/// `__tide bytes= block= rate= on_ms= period_ms= shift_ms=`: the producer.
+pub fn produce(params: &Params) -> io::Result<()> {
+    let start = now_ns();
+    let block = vec![b'x'; params.size("block", 64 << 10)];
+    let mut left = params.size("bytes", usize::MAX);
+    let mut turns = Turns::new(params);
+    while left > 0 {
+        let n = left.min(block.len());
+        turns.wait();
+        write_all(&block[..n])?;
+        turns.charge(n);
+        left -= n;
+    }
+    report_time(start);
+    Ok(())
+}
+
+/// `__mill block= rate= on_ms= period_ms= shift_ms=`: the consumer. Prints how much came.
+pub fn consume(params: &Params) -> io::Result<()> {
+    let mut buffer = vec![0; params.size("block", 64 << 10)];
+    let mut turns = Turns::new(params);
+    let mut total = 0;
+    loop {
+        turns.wait();
+        let n = read_some(&mut buffer)?;
+        turns.charge(n);
+        total += n;
+        if n == 0 {
+            return write_all(format!("{total}\n").as_bytes());
+        }
+    }
+}

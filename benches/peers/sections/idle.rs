@@ -1,0 +1,65 @@
+//! What does it do while there is nothing to do?
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::lab::Lab;
+use crate::pipeline::Pipeline;
+use crate::spec::{Contender, Skip, Spec};
+use crate::table::{Figures, Table};
+
+const WATCHED: Duration = Duration::from_secs(5);
+
+/// System calls while the producer is silent.
+pub fn tables(lab: &Lab) -> Vec<Table> {
+    let contenders = [
+        lab.weir("-q"),
+        lab.weir("-q -r 10MiB/s"),
+        lab.peer("cat"),
+        lab.peer("pv -q"),
+        lab.peer("mbuffer -q -m 64M"),
+    ];
+    let runs = lab.either(lab.options.runs().min(3), 1);
+    let mut table = Table::measure("Idle", &["system calls in 5 s"], &contenders, runs, |c| {
+        count(lab, c)
+    })
+    .how("A silent producer; strace attached half a second after start-up.");
+    table.at_most("system calls of weir -q", table.median("weir -q", 0), 0.0);
+    vec![table]
+}
+
+fn count(lab: &Lab, contender: &Contender) -> Result<Figures, Skip> {
+    if !lab.has("strace") {
+        return Err(Skip::Absent("strace is not installed".to_owned()));
+    }
+    let specs = contender.between(lab.helper("__gen bytes=0 hold=1"), lab.helper("__sink"))?;
+    let limit = WATCHED * 4;
+    let mut watched = Pipeline::start(&specs, limit)?;
+    sleep(Duration::from_millis(500));
+    let words = format!("-f -c -p {}", watched.pid(1));
+    let mut strace = Pipeline::start(&[Spec::new("strace", &words)], limit)?;
+    sleep(WATCHED);
+    let _ = strace.signal(0, Signal::INT);
+    strace.wait(0)?;
+    let said = strace.finish()?.stderr.remove(0);
+    if !said.contains("attached") {
+        watched.signal(2, Signal::KILL)?;
+        watched.wait(2)?;
+        watched.cut()?.check(1, contender.is_weir, false)?;
+        return Err(Skip::Absent(
+            said.lines().next().unwrap_or("strace failed").to_owned(),
+        ));
+    }
+    Ok(vec![total(&said)])
+}
+
+/// The number of calls in strace's last line; it prints no table when there were none.
+fn total(said: &str) -> f64 {
+    let line = said
+        .lines()
+        .find(|line| line.trim_end().ends_with(" total"));
+    let calls = line.and_then(|line| line.split_whitespace().nth(3)?.parse().ok());
+    calls.unwrap_or(0.0)
+}

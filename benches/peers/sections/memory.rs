@@ -1,0 +1,73 @@
+//! How much memory is touched while the consumer keeps up?
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::lab::{GIB, Lab, MIB};
+use crate::pipeline::Pipeline;
+use crate::spec::{Contender, Skip};
+use crate::table::{Figures, Table};
+
+const WEIR: &str = "weir --buffer 1GiB";
+
+/// Peak resident memory after a little, and after a lot.
+pub fn tables(lab: &Lab) -> Vec<Table> {
+    let lot = lab.either(4 * GIB, GIB / 2);
+    let contenders = [
+        lab.weir("--buffer 1GiB"),
+        lab.weir("--buffer 1GiB --no-splice"),
+        lab.peer("mbuffer -q -m 1G"),
+        lab.peer("pv -q"),
+        lab.peer("cat"),
+    ];
+    let columns = ["after 1 MiB, MB", "after the lot, MB"];
+    let mut table = Table::measure("Memory", &columns, &contenders, lab.options.runs(), |c| {
+        Ok([peak(lab, c, MIB, false)?, peak(lab, c, lot, true)?].concat())
+    })
+    .how(format!(
+        "Peak resident memory (VmHWM, 10^6 bytes) while the pipeline is idle after 1 MiB, and after {} GiB at \
+         full speed with a consumer that keeps up.",
+        lot as f64 / GIB as f64
+    ));
+    table.at_most(format!("{WEIR}: idle, MB"), table.median(WEIR, 0), 6.0);
+    table.at_most(
+        format!("{WEIR}: after the lot, MB"),
+        table.median(WEIR, 1),
+        6.0,
+    );
+    vec![table]
+}
+
+fn peak(lab: &Lab, contender: &Contender, bytes: u64, arrive: bool) -> Result<Figures, Skip> {
+    let producer = lab.helper(&format!("__gen bytes={bytes} hold=1"));
+    let consumer = lab.helper(&format!("__sink mark={bytes}"));
+    let specs = contender.between(producer, consumer)?;
+    let mut pipeline = Pipeline::start(&specs, lab.limit(bytes))?;
+    if arrive && pipeline.line()? != "mark\n" {
+        return Err(early_end(pipeline, contender));
+    }
+    // A tool that fills blocks holds a little back for ever: it is given a moment, not waited for.
+    sleep(Duration::from_millis(500));
+    match high_water(pipeline.pid(1)) {
+        Some(megabytes) => Ok(vec![megabytes]),
+        None => Err(early_end(pipeline, contender)),
+    }
+}
+
+fn early_end(pipeline: Pipeline, contender: &Contender) -> Skip {
+    let judged = pipeline
+        .cut()
+        .and_then(|outcome| outcome.check(1, contender.is_weir, false));
+    judged
+        .err()
+        .unwrap_or_else(|| Skip::Failed("ended early".to_owned()))
+}
+
+fn high_water(pid: u32) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: f64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024.0 / 1e6)
+}

@@ -1,0 +1,54 @@
+//! The sections, each a folder of questions with an answer in a table.
+
+mod copied;
+mod idle;
+mod latency;
+mod lumpy;
+mod memory;
+mod pacing;
+mod rates;
+mod shedding;
+mod startup;
+mod throughput;
+mod tiny;
+
+use std::io;
+
+use crate::lab::Lab;
+use crate::table::Table;
+
+/// Measures and returns its tables.
+pub type Section = fn(&Lab) -> Vec<Table>;
+
+const ALL: &[(&str, Section)] = &[
+    ("throughput", throughput::tables),
+    ("copied", copied::tables),
+    ("tiny", tiny::tables),
+    ("latency", latency::tables),
+    ("memory", memory::tables),
+    ("startup", startup::tables),
+    ("idle", idle::tables),
+    ("lumpy", lumpy::tables),
+    ("pacing", pacing::tables),
+    ("rates", rates::tables),
+    ("shedding", shedding::tables),
+];
+
+/// The sections whose name contains one of `filters`; all of them without any.
+pub fn chosen(filters: &[String]) -> io::Result<Vec<(&'static str, Section)>> {
+    let wanted =
+        |name: &str| filters.is_empty() || filters.iter().any(|f| name.contains(f.as_str()));
+    let chosen: Vec<_> = ALL
+        .iter()
+        .copied()
+        .filter(|(name, _)| wanted(name))
+        .collect();
+    if chosen.is_empty() {
+        let names: Vec<_> = ALL.iter().map(|(name, _)| *name).collect();
+        return Err(io::Error::other(format!(
+            "no such section; there are: {}",
+            names.join(" ")
+        )));
+    }
+    Ok(chosen)
+}

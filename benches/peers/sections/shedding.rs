@@ -1,0 +1,172 @@
+//! Does the producer stay free, does no line tear, and is what arrives fresh?
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::lab::{GIB, Lab, MIB};
+use crate::pipeline::{Outcome, Pipeline};
+use crate::spec::{Contender, Middle, Skip, Spec};
+use crate::stats::figure;
+use crate::table::{Figures, Table};
+
+const LEN: u64 = 100;
+const SHED: &str = "weir -l --shed oldest";
+const FREE: &str = "cat >/dev/null";
+
+/// A consumer that sleeps, one that crawls, one that is fast; and the age of what it gets.
+pub fn tables(lab: &Lab) -> Vec<Table> {
+    let asleep = "the consumer reads nothing until the producer is done";
+    let slow = "the consumer takes 10 MiB/s";
+    vec![
+        producer_speed(lab, asleep, "block=131072", true),
+        producer_speed(lab, slow, "block=4096 rate=10485760", false),
+        fast_consumer(lab),
+        freshness(lab),
+    ]
+}
+
+fn leaky(lab: &Lab) -> [Contender; 2] {
+    [
+        lab.own("O_NONBLOCK one-liner, by blocks", "__leaky"),
+        lab.own("O_NONBLOCK one-liner, by lines", "__leaky lines=1"),
+    ]
+}
+
+fn producer_speed(lab: &Lab, scene: &str, judge: &str, asleep: bool) -> Table {
+    let count = lab.either(4 * GIB, GIB / 2) / LEN;
+    let size = (count * LEN) as f64 / GIB as f64;
+    let mut free = Spec::new("sh", "-c");
+    free.args.push("exec cat >/dev/null".to_owned());
+    let mut contenders = vec![
+        Contender::other(FREE, Middle::Via(free)),
+        lab.weir("-l --shed oldest"),
+    ];
+    contenders.extend(leaky(lab));
+    let columns = [
+        "producer GiB/s",
+        "lines delivered",
+        "torn",
+        "out of order",
+        "newest missing",
+    ];
+    let title = format!("Shedding: {scene}");
+    let mut table = Table::measure(title, &columns, &contenders, lab.options.runs(), |c| {
+        let producer = lab.helper(&format!("__lines count={count} len={LEN}"));
+        let specs = c.between(producer, lab.helper(&format!("__judge len={LEN} {judge}")))?;
+        let (outcome, seconds) = judged(lab, c, &specs, count * LEN, asleep)?;
+        Ok([vec![size / seconds], judgement(&outcome, c.label == FREE, count)].concat())
+    })
+    .how(format!(
+        "{size:.2} GiB in numbered lines of {LEN} bytes, as fast as they are taken; {scene}. `newest missing`: \
+         lines between the last delivered and the last produced."
+    ));
+    table.at_least(
+        "producer's speed over `cat >/dev/null`",
+        table.ratio(SHED, FREE, 0),
+        0.8,
+    );
+    table.at_most("torn lines", table.median(SHED, 2), 0.0);
+    table.at_most("lines out of order", table.median(SHED, 3), 0.0);
+    table.at_most("newest lines missing", table.median(SHED, 4), 0.0);
+    table
+}
+
+/// Runs to the end, the consumer stopped until the producer is done if it is to be `asleep`.
+/// Also returns the producer's time in seconds.
+fn judged(
+    lab: &Lab,
+    c: &Contender,
+    specs: &[Spec],
+    bytes: u64,
+    asleep: bool,
+) -> Result<(Outcome, f64), Skip> {
+    let mut pipeline = Pipeline::start(specs, lab.limit(bytes))?;
+    if asleep {
+        pipeline.signal(2, Signal::STOP)?;
+        pipeline.wait(0)?;
+        pipeline.signal(2, Signal::CONT)?;
+    } else {
+        pipeline.wait(0)?;
+    }
+    let outcome = pipeline.finish()?;
+    outcome.check(1, c.is_weir, false)?;
+    let ns = outcome
+        .reported(0, "ns")
+        .ok_or_else(|| Skip::Failed("the producer was cut off".to_owned()))?;
+    Ok((outcome, ns / 1e9))
+}
+
+fn judgement(outcome: &Outcome, nobody: bool, count: u64) -> Figures {
+    if nobody {
+        return vec![f64::NAN; 4];
+    }
+    let printed = |key| outcome.printed(key).unwrap_or(f64::NAN);
+    let missing = count as f64 - 1.0 - printed("last");
+    vec![
+        printed("lines"),
+        printed("torn"),
+        printed("disorder"),
+        missing,
+    ]
+}
+
+fn fast_consumer(lab: &Lab) -> Table {
+    let count = lab.either(4 * GIB, GIB / 2) / LEN;
+    let bytes = count * LEN;
+    let contenders = [lab.weir("-l"), lab.weir("-l --shed oldest")];
+    let columns = ["GiB/s", "delivered %"];
+    let title = "Shedding: the consumer is fast";
+    let mut table = Table::measure(title, &columns, &contenders, lab.options.runs(), |c| {
+        let producer = lab.helper(&format!("__lines count={count} len={LEN}"));
+        let specs = c.between(producer, lab.helper("__sink"))?;
+        let outcome = Pipeline::start(&specs, lab.limit(bytes))?.finish()?;
+        outcome.check(1, c.is_weir, false)?;
+        let arrived: f64 = outcome.output.trim().parse().unwrap_or(f64::NAN);
+        Ok(vec![
+            bytes as f64 / GIB as f64 / outcome.wall.as_secs_f64(),
+            arrived / bytes as f64 * 100.0,
+        ])
+    })
+    .how(format!("{} MiB in lines of {LEN} bytes.", bytes / MIB));
+    let over = figure(table.ratio(SHED, "weir -l", 0));
+    table
+        .notes
+        .push(format!("no goal is set; speed over `weir -l`: {over}"));
+    table
+}
+
+fn freshness(lab: &Lab) -> Table {
+    const AGED: [&str; 2] = ["weir -l --max-age 1s", "weir -l --shed oldest --max-age 1s"];
+    let ms = lab.either(12_000, 6_000);
+    let mut contenders = vec![
+        lab.weir("-l --max-age 1s"),
+        lab.weir("-l --shed oldest --max-age 1s"),
+    ];
+    contenders.push(lab.weir("-l --shed oldest --buffer 64KiB"));
+    contenders.extend(leaky(lab));
+    let columns = ["age p50 ms", "age p99 ms", "lines delivered", "torn"];
+    let runs = lab.either(lab.options.runs().min(3), 1);
+    let mut table = Table::measure("Freshness", &columns, &contenders, runs, |c| {
+        let producer = lab.helper("__lines len=25 block=25 rate=50000");
+        let consumer = lab.helper(&format!("__judge len=25 block=25 rate=500 for_ms={ms}"));
+        let specs = c.between(producer, consumer)?;
+        let outcome = Pipeline::start(&specs, Duration::from_millis(ms + 10_000))?.cut()?;
+        outcome.check(1, c.is_weir, true)?;
+        let printed = |key| outcome.printed(key).unwrap_or(f64::NAN);
+        Ok(vec![printed("p50") / 1000.0, printed("p99") / 1000.0, printed("lines"), printed("torn")])
+    })
+    .how(format!(
+        "2,000 lines of 25 bytes a second into a consumer that takes 20 a second, {ms} ms: how old is a line when \
+         it is read? Where nothing is shed in time the age grows as long as the run lasts: a pipe alone holds 64 KiB."
+    ));
+    for weir in AGED {
+        table.at_most(
+            format!("{weir}: age p99, ms"),
+            table.median(weir, 1),
+            1100.0,
+        );
+        table.at_most(format!("{weir}: torn lines"), table.median(weir, 3), 0.0);
+    }
+    table
+}

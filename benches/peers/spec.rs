@@ -1,0 +1,96 @@
+//! What to run: one program with its arguments, and one contender of a comparison.
+
+use std::path::{Path, PathBuf};
+
+/// One program of a pipeline.
+#[derive(Clone)]
+pub struct Spec {
+    /// A path, or a name to be found in `PATH`.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+}
+
+impl Spec {
+    /// `words` are arguments separated by blanks: none of ours holds a blank.
+    pub fn new(program: impl AsRef<Path>, words: &str) -> Self {
+        Self {
+            program: program.as_ref().to_owned(),
+            args: words.split_whitespace().map(str::to_owned).collect(),
+        }
+    }
+}
+
+/// Why there is no figure.
+#[derive(Clone, Debug)]
+pub enum Skip {
+    /// weir does not know the option yet.
+    NotBuilt,
+    /// The tool is not there, or cannot do this.
+    Absent(String),
+    /// It ran and did not do what it had to do.
+    Failed(String),
+}
+
+impl std::fmt::Display for Skip {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotBuilt => write!(f, "not built yet"),
+            Self::Absent(why) => write!(f, "{why}"),
+            Self::Failed(why) => write!(f, "FAILED: {why}"),
+        }
+    }
+}
+
+impl From<std::io::Error> for Skip {
+    fn from(error: std::io::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// How a contender sits between producer and consumer.
+#[derive(Clone)]
+pub enum Middle {
+    /// Not at all: the bare pipe.
+    Bare,
+    /// As this program.
+    Via(Spec),
+    /// It cannot, for this reason.
+    Missing(String),
+}
+
+/// One row of a comparison.
+#[derive(Clone)]
+pub struct Contender {
+    /// Its name in the table.
+    pub label: String,
+    /// Where it stands.
+    pub middle: Middle,
+    /// Is it weir itself, whose usage errors mean "not built yet"?
+    pub is_weir: bool,
+}
+
+impl Contender {
+    /// The bare pipe.
+    pub fn bare() -> Self {
+        Self::other("bare pipe", Middle::Bare)
+    }
+
+    /// Anything but weir.
+    pub fn other(label: impl Into<String>, middle: Middle) -> Self {
+        Self {
+            label: label.into(),
+            middle,
+            is_weir: false,
+        }
+    }
+
+    /// The programs of a pipeline with this contender in the middle.
+    pub fn between(&self, producer: Spec, consumer: Spec) -> Result<Vec<Spec>, Skip> {
+        match &self.middle {
+            Middle::Bare => Ok(vec![producer, consumer]),
+            Middle::Via(spec) => Ok(vec![producer, spec.clone(), consumer]),
+            Middle::Missing(why) => Err(Skip::Absent(why.clone())),
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! The client's side: finds running weirs, asks them, and says what came of it.
+//!
+//! Invariant: nobody is waited for longer than [`PATIENCE`]; all that are asked at once share it.
+
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, read};
+use rustix::net::{SendFlags, send};
+use rustix::stdio::stdout;
+use rustix::termios::isatty;
+
+use super::protocol::{self, Answer, Ask, Change, LINE_MAX, Reply, Request};
+use super::{directory, wire};
+use crate::report::snapshot::Snapshot;
+use crate::report::{json, table, terminal};
+
+/// How long a weir may take to answer.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why it came to nothing: one line each.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// There is no such weir, or not only one, or it does not answer.
+    #[error("{0}")]
+    Failed(String),
+    /// The weir was told something that cannot be; nothing has changed.
+    #[error("{0} (see weir -h)")]
+    Refused(String),
+    /// The status could not be printed.
+    #[error("write: standard output: {0}")]
+    Unprinted(#[from] io::Error),
+}
+
+/// Changes the weir of this PID or name.
+///
+/// # Errors
+/// When nothing was changed.
+pub fn remote(target: &str, change: Change) -> Result<(), Trouble> {
+    let mut peer = find(target)?;
+    match peer.converse(Ask::Change(Box::new(change)))? {
+        Answer::Done => Ok(()),
+        Answer::Refused(what) => Err(Trouble::Refused(what)),
+        other => Err(peer.odd(&other)),
+    }
+}
+
+/// Prints the status of the weir of this PID or name, or of all.
+///
+/// # Errors
+/// When there is no such weir, or one does not answer: all others are printed before.
+pub fn query(target: Option<&str>) -> Result<(), Trouble> {
+    let (statuses, trouble) = match target {
+        Some(target) => (vec![find(target)?.status()?], None),
+        None => {
+            let found = statuses(&mut all(), PATIENCE);
+            (
+                found.statuses,
+                found
+                    .silent
+                    .first()
+                    .map(|pid| Silence::Timeout(*pid).into()),
+            )
+        }
+    };
+    let text = if isatty(stdout()) {
+        table::text(&statuses, terminal::columns_of(stdout()))
+    } else {
+        statuses.iter().map(|s| json::line(s) + "\n").collect()
+    };
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush())?;
+    trouble.map_or(Ok(()), Err)
+}
+
+/// What many have answered.
+#[derive(Debug, Default)]
+pub struct Statuses {
+    /// In the order of those who were asked.
+    pub statuses: Vec<Snapshot>,
+    /// The processes that did not answer in time, or not to the point.
+    pub silent: Vec<u32>,
+}
+
+/// Asks all of them for their statuses. Those that have ended are no longer among them after.
+pub fn statuses(peers: &mut Vec<Peer>, patience: Duration) -> Statuses {
+    let mut all = Statuses::default();
+    for answer in ask_all(peers, &Ask::Status, patience) {
+        match answer {
+            Ok(Answer::Status(status)) => all.statuses.push(*status),
+            Err(Silence::Timeout(pid) | Silence::Gibberish(pid)) => all.silent.push(pid),
+            Ok(_) | Err(Silence::Ended(_)) => {}
+        }
+    }
+    all
+}
+
+/// The one weir that is meant. A PID goes before a name.
+fn find(target: &str) -> Result<Peer, Trouble> {
+    let pid = target.parse().ok();
+    if let Some(peer) = all_where(|other| Some(other) == pid).pop() {
+        return Ok(peer);
+    }
+    let mut peers = all();
+    let answers = ask_all(&mut peers, &Ask::Name, PATIENCE);
+    let silent = answers.iter().find_map(|answer| match answer {
+        Err(Silence::Timeout(pid)) => Some(*pid),
+        _ => None,
+    });
+    let answers = answers
+        .into_iter()
+        .filter(|a| !matches!(a, Err(Silence::Ended(_))));
+    let named = |answer| matches!(answer, Ok(Answer::Name(Some(name))) if name == target);
+    let mut found: Vec<_> = peers
+        .into_iter()
+        .zip(answers)
+        .filter_map(|(peer, answer)| named(answer).then_some(peer))
+        .collect();
+    match (found.len(), found.pop(), silent) {
+        (1, Some(peer), _) => Ok(peer),
+        (0, _, None) => Err(Trouble::Failed(format!(
+            "no weir of yours has the PID or the name {target}"
+        ))),
+        (0, _, Some(silent)) => Err(Trouble::Failed(format!(
+            "no weir of yours has the PID or the name {target}, unless it is {silent}, which does not answer"
+        ))),
+        (n, last, _) => {
+            let pids: Vec<_> = found
+                .iter()
+                .chain(&last)
+                .map(|p| p.pid.to_string())
+                .collect();
+            let pids = pids.join(", ");
+            Err(Trouble::Failed(format!(
+                "{n} weirs have the name {target}; give the PID of one of them: {pids}"
+            )))
+        }
+    }
+}
+
+/// Everybody who listens.
+#[must_use]
+pub fn all() -> Vec<Peer> {
+    all_where(|_| true)
+}
+
+/// Those who listen and whose PID is wanted.
+pub fn all_where(wanted: impl Fn(u32) -> bool) -> Vec<Peer> {
+    let mut peers = Vec::new();
+    for (pid, path) in directory::sockets() {
+        if wanted(pid) {
+            match Peer::connect(pid, &path) {
+                Ok(peer) => peers.push(peer),
+                Err(Errno::CONNREFUSED) => directory::remove_if_dead(pid, &path),
+                // It has just ended, or is not ours.
+                Err(_) => {}
+            }
+        }
+    }
+    peers
+}
+
+/// Asks all of them, then hears all of them. Those that have ended are removed, but not their
+/// answers.
+fn ask_all(peers: &mut Vec<Peer>, ask: &Ask, patience: Duration) -> Vec<Result<Answer, Silence>> {
+    let until = Instant::now() + patience;
+    let asked: Vec<_> = peers.iter_mut().map(|peer| peer.ask(ask.clone())).collect();
+    let answers: Vec<_> = peers
+        .iter_mut()
+        .zip(asked)
+        .map(|(peer, asked)| asked.and_then(|()| peer.answer(until)))
+        .collect();
+    let mut ended = answers.iter().map(|a| matches!(a, Err(Silence::Ended(_))));
+    peers.retain(|_| !ended.next().unwrap_or(false));
+    answers
+}
+
+/// A weir that says nothing.
+#[derive(Debug, Clone, Copy)]
+pub enum Silence {
+    /// It is alive, but it may be stopped.
+    Timeout(u32),
+    /// It is gone.
+    Ended(u32),
+    /// It speaks another language.
+    Gibberish(u32),
+}
+
+impl From<Silence> for Trouble {
+    fn from(silence: Silence) -> Trouble {
+        Trouble::Failed(match silence {
+            Silence::Timeout(pid) => format!("weir {pid} does not answer; is it stopped?"),
+            Silence::Ended(pid) => format!("weir {pid} has ended"),
+            Silence::Gibberish(pid) => format!("weir {pid} gives an answer of another version"),
+        })
+    }
+}
+
+/// A weir that we are connected to.
+#[derive(Debug)]
+pub struct Peer {
+    /// Its process.
+    pub pid: u32,
+    socket: OwnedFd,
+    heard: Vec<u8>,
+    /// It was asked and has not answered yet.
+    owes: bool,
+}
+
+impl Peer {
+    fn connect(pid: u32, path: &Path) -> rustix::io::Result<Peer> {
+        let socket = wire::connect(path)?;
+        Ok(Peer {
+            pid,
+            socket,
+            heard: Vec::new(),
+            owes: false,
+        })
+    }
+
+    /// Asks, unless it still owes an answer.
+    fn ask(&mut self, ask: Ask) -> Result<(), Silence> {
+        if std::mem::replace(&mut self.owes, true) {
+            return Ok(());
+        }
+        let line = protocol::line(&Request::from(ask));
+        let how = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        match send(&self.socket, &line, how) {
+            Ok(n) if n == line.len() => Ok(()),
+            // Its end is full of questions that it has not read.
+            Ok(_) | Err(Errno::AGAIN) => Err(Silence::Timeout(self.pid)),
+            Err(_) => Err(Silence::Ended(self.pid)),
+        }
+    }
+
+    fn answer(&mut self, until: Instant) -> Result<Answer, Silence> {
+        loop {
+            if let Some(end) = memchr::memchr(b'\n', &self.heard) {
+                let line: Vec<u8> = self.heard.drain(..=end).collect();
+                let reply = serde_json::from_slice(&line);
+                self.owes = false;
+                return reply
+                    .map(|reply: Reply| reply.answer)
+                    .map_err(|_| Silence::Gibberish(self.pid));
+            }
+            if self.heard.len() > LINE_MAX {
+                return Err(Silence::Gibberish(self.pid));
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            let left = Timespec::try_from(left).unwrap_or_default();
+            match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&left)) {
+                Ok(0) => return Err(Silence::Timeout(self.pid)),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(_) => return Err(Silence::Ended(self.pid)),
+            }
+            let mut bite = [0; 4096];
+            match read(&self.socket, &mut bite) {
+                Ok(n) if n > 0 => self.heard.extend_from_slice(&bite[..n]),
+                Err(Errno::INTR | Errno::AGAIN) => {}
+                _ => return Err(Silence::Ended(self.pid)),
+            }
+        }
+    }
+
+    fn converse(&mut self, ask: Ask) -> Result<Answer, Trouble> {
+        self.ask(ask)?;
+        Ok(self.answer(Instant::now() + PATIENCE)?)
+    }
+
+    fn status(&mut self) -> Result<Snapshot, Trouble> {
+        match self.converse(Ask::Status)? {
+            Answer::Status(status) => Ok(*status),
+            other => Err(self.odd(&other)),
+        }
+    }
+
+    fn odd(&self, answer: &Answer) -> Trouble {
+        match answer {
+            Answer::Malformed(what) => {
+                Trouble::Failed(format!("weir {} does not understand: {what}", self.pid))
+            }
+            _ => Silence::Gibberish(self.pid).into(),
+        }
+    }
+}

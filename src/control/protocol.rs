@@ -1,0 +1,242 @@
+//! What is said over the socket: one JSON object per line each way, a request and its answer, as
+//! many pairs as the client likes.
+//!
+//! ```text
+//! {"v":1,"ask":"status"}
+//! {"v":1,"answer":{"status":{"v":1,"name":"backup","pid":4711,...}}}
+//! {"v":1,"ask":{"change":{"rate":["5MB/s"],"high":"75%","flow":"resume"}}}
+//! {"v":1,"answer":"done"}
+//! {"v":1,"ask":{"change":{"low":"90%"}}}
+//! {"v":1,"answer":{"refused":"--low 90% must be below --high 75%; try --low 50% --high 90%"}}
+//! ```
+//!
+//! Values are texts as the command line has them. What is not understood is never skipped: a
+//! request with an unknown key is answered by `malformed`, and then the connection ends.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::cli::Shed;
+use crate::report::snapshot::Snapshot;
+use crate::units::{Amount, Limit, Mark, Span};
+
+/// The protocol's version.
+pub const VERSION: u32 = 1;
+/// The longest line either way, its end included, in bytes.
+pub const LINE_MAX: usize = 16 * 1024;
+
+/// A request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// The protocol's version.
+    pub v: u32,
+    /// What is wanted.
+    pub ask: Ask,
+}
+
+/// What a client may want.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ask {
+    /// The label that the user gave it, if any.
+    Name,
+    /// The status object. Its rates are those since the connection's last one; in a connection's
+    /// first, since the last time that any connection asked for its first; else since the start.
+    Status,
+    /// That all of this is changed, or nothing. The answer comes when it is in force.
+    Change(Box<Change>),
+}
+
+/// Options to change; those that are absent stay as they are.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Change {
+    /// Caps on the output: each takes the place of the one in the same unit, `off` of all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rate: Vec<Typed<Limit>>,
+    /// Caps on the input, likewise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub input_rate: Vec<Typed<Limit>>,
+    /// What may pass at once after a pause.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub burst: Option<Typed<Amount>>,
+    /// The high mark.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub high: Option<Typed<Mark>>,
+    /// The low mark.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub low: Option<Typed<Mark>>,
+    /// The prefill.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefill: Option<Typed<Mark>>,
+    /// What to drop when the buffer is full.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shed: Option<Typed<Shed>>,
+    /// How long to block first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<Typed<Span>>,
+    /// How long data may wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<Typed<Span>>,
+    /// Time between reports.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Typed<Span>>,
+    /// What becomes of the flow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flow: Option<Flow>,
+}
+
+/// What the flow can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Flow {
+    /// Deliver nothing until told otherwise.
+    Pause,
+    /// Deliver again.
+    Resume,
+    /// Read nothing more, deliver what is held, and end.
+    Drain,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The protocol's version.
+    pub v: u32,
+    /// What is answered.
+    pub answer: Answer,
+}
+
+/// What a weir may answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Answer {
+    /// It is in force.
+    Done,
+    /// The label.
+    Name(Option<String>),
+    /// The status object.
+    Status(Box<Snapshot>),
+    /// It cannot be, and nothing was changed: what is wrong and what would be right.
+    Refused(String),
+    /// This was not a request: what is wrong with it.
+    Malformed(String),
+}
+
+/// A value that travels as the text that a user would type.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Typed<T>(pub T);
+
+impl<T: Display> Serialize for Typed<T> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&self.0)
+    }
+}
+
+impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Typed<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Typed<T>, D::Error> {
+        let text = String::deserialize(from)?;
+        text.parse().map(Typed).map_err(de::Error::custom)
+    }
+}
+
+/// Reads a request.
+///
+/// # Errors
+/// The answer to a line that is none.
+pub fn request(line: &[u8]) -> Result<Ask, Answer> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        v: u32,
+    }
+    let malformed = |e: serde_json::Error| Answer::Malformed(e.to_string());
+    let Versioned { v } = serde_json::from_slice(line).map_err(malformed)?;
+    if v != VERSION {
+        let what = format!("version {v} of the protocol; this weir speaks version {VERSION}");
+        return Err(Answer::Malformed(what));
+    }
+    let request: Request = serde_json::from_slice(line).map_err(malformed)?;
+    Ok(request.ask)
+}
+
+/// One line with its end.
+#[must_use]
+pub fn line(message: &impl Serialize) -> Vec<u8> {
+    // Plain numbers, words and texts: nothing that JSON has no form for.
+    let mut line = serde_json::to_vec(message).unwrap_or_default();
+    line.push(b'\n');
+    line
+}
+
+impl From<Ask> for Request {
+    fn from(ask: Ask) -> Request {
+        Request { v: VERSION, ask }
+    }
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Reply {
+        Reply { v: VERSION, answer }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_survives_the_way() {
+        let change = Change {
+            rate: ["10MB/s", "100/s", "08:00,512KiB/s Sat-00:00,off", "off"]
+                .map(|text| Typed(text.parse().expect(text)))
+                .into(),
+            burst: Some(Typed("1MiB".parse().expect("an amount"))),
+            low: Some(Typed("12.5%".parse().expect("a mark"))),
+            interval: Some(Typed("1m 30s".parse().expect("a span"))),
+            flow: Some(Flow::Resume),
+            ..Change::default()
+        };
+        let ask = Ask::Change(Box::new(change));
+        let sent = line(&Request::from(ask.clone()));
+        assert_eq!(request(&sent), Ok(ask));
+        assert_eq!(sent.iter().filter(|b| **b == b'\n').count(), 1);
+    }
+
+    #[test]
+    fn the_lines_are_those_of_the_documentation() {
+        for text in [
+            r#"{"v":1,"ask":"status"}"#,
+            r#"{"v":1,"ask":{"change":{"rate":["5MB/s"],"high":"75%","flow":"resume"}}}"#,
+        ] {
+            let ask = request(text.as_bytes()).expect(text);
+            assert_eq!(line(&Request::from(ask)), format!("{text}\n").as_bytes());
+        }
+        let done = line(&Reply::from(Answer::Done));
+        assert_eq!(done, b"{\"v\":1,\"answer\":\"done\"}\n");
+    }
+
+    #[test]
+    fn what_is_not_understood_is_not_skipped() {
+        for (text, said) in [
+            ("", "EOF while parsing"),
+            ("GET / HTTP/1.1", "expected value"),
+            (r#"{"ask":"status"}"#, "missing field `v`"),
+            (r#"{"v":2,"ask":"dance"}"#, "version 2 of the protocol"),
+            (r#"{"v":1,"ask":"dance"}"#, "unknown variant `dance`"),
+            (r#"{"v":1,"ask":"status","x":1}"#, "unknown field `x`"),
+            (
+                r#"{"v":1,"ask":{"change":{"buffer":"1MiB"}}}"#,
+                "unknown field `buffer`",
+            ),
+            (r#"{"v":1,"ask":{"change":{"high":"tall"}}}"#, "not a size"),
+        ] {
+            let Err(Answer::Malformed(what)) = request(text.as_bytes()) else {
+                panic!("{text} was understood");
+            };
+            assert!(what.starts_with(said), "{text}: {what}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The socket's side of a running weir: one thread that sleeps until somebody comes.
+//!
+//! Invariants: nobody out there can make the data wait. Questions go to the main thread through a
+//! channel; no read or write of a client's socket ever blocks; a client that says nothing, too much
+//! or nonsense, or does not listen, is cut off. While there is no client, no call returns: there is
+//! no timer. The socket is gone when [`Control::close`] returns, and so is every answer under way.
+
+use std::fs;
+use std::mem;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded, never, unbounded};
+use rustix::io::Errno;
+use rustix::net::{SocketAddrUnix, bind, listen};
+
+use super::protocol::{Answer, Ask};
+use super::visitors::Visitors;
+use super::{directory, wire};
+use crate::core::status::Status;
+
+/// A weir that lasts no longer than this is nothing to control, and is spared the cost.
+const MOMENT: Duration = Duration::from_millis(10);
+/// Clients that the system lets wait for us.
+const BACKLOG: i32 = 128;
+/// How old a question may be; clients wait for longer.
+const STALE: Duration = Duration::from_secs(1);
+/// A thread that only ever handles short lines needs little.
+const STACK: usize = 256 * 1024;
+
+/// A question on its way to the main thread.
+#[derive(Debug)]
+pub struct Question {
+    /// What is wanted.
+    pub ask: Ask,
+    /// The status since which rates are to be told.
+    pub since: Option<Status>,
+    /// When it was put.
+    put: Instant,
+    reply: Sender<Said>,
+}
+
+impl Question {
+    /// Whether the client may have given up on it: this process was stopped meanwhile. What the
+    /// client takes for undone must stay so.
+    #[must_use]
+    pub fn is_stale(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.put) > STALE
+    }
+
+    /// Answers it; `seen` is the status that was told, if one was.
+    pub fn answer(self, answer: Answer, seen: Option<Status>) {
+        // The thread that asked waits for nothing else.
+        let _ = self.reply.send((answer, seen));
+    }
+}
+
+type Said = (Answer, Option<Status>);
+
+/// The way in which other threads ask the main thread.
+#[derive(Debug, Clone)]
+pub struct Desk(Sender<Question>);
+
+impl Desk {
+    /// Asks, and waits for the answer. `None`: the weir is ending.
+    pub fn ask(&self, ask: Ask, since: Option<Status>) -> Option<Said> {
+        let (reply, said) = bounded(1);
+        let put = Instant::now();
+        let question = Question {
+            ask,
+            since,
+            put,
+            reply,
+        };
+        self.0.send(question).ok()?;
+        said.recv().ok()
+    }
+}
+
+/// Whether one can come in.
+#[derive(Debug, Default)]
+enum Door {
+    #[default]
+    NotYet,
+    Open(PathBuf),
+    Shut,
+}
+
+/// The door, and the lock that is held while somebody is served.
+#[derive(Debug, Default)]
+pub struct Doorway(Mutex<Door>);
+
+impl Doorway {
+    /// Holds the door as it is. `None` once it is shut.
+    pub fn hold(&self) -> Option<impl Sized + '_> {
+        Some(self.lock()).filter(|door| !matches!(**door, Door::Shut))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Door> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The main thread's end of it.
+#[derive(Debug)]
+pub struct Control {
+    /// What comes in. Each is to be answered at once.
+    pub questions: Receiver<Question>,
+    /// Keeps `questions` from ending when there is no thread, so that nobody need look.
+    desk: Desk,
+    doorway: Arc<Doorway>,
+    /// When clients are to be let in.
+    due: Option<Instant>,
+}
+
+impl Control {
+    /// Lets clients in after a moment, if `wanted`.
+    #[must_use]
+    pub fn new(wanted: bool, now: Instant) -> Control {
+        let (sender, questions) = unbounded();
+        Control {
+            questions,
+            desk: Desk(sender),
+            doorway: Arc::default(),
+            due: wanted.then(|| now + MOMENT),
+        }
+    }
+
+    /// When to call [`Control::poll`]; `None`: never again.
+    #[must_use]
+    pub fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Lets clients in when it is time. All that can go wrong leaves a weir that nobody can control.
+    pub fn poll(&mut self, now: Instant) {
+        if self.due.is_none_or(|due| now < due) {
+            return;
+        }
+        self.due = None;
+        let (desk, doorway) = (self.desk.clone(), self.doorway.clone());
+        let thread = thread::Builder::new().name("control".into());
+        // Everything happens there: the data has to wait for none of it.
+        let _ = thread
+            .stack_size(STACK)
+            .spawn(move || serve(&desk, &doorway));
+    }
+
+    /// Lets nobody in any more, and removes the socket. Answers already given are sent first.
+    pub fn close(&mut self) {
+        // Whoever waits for an answer gets none, and so lets go of the door.
+        self.questions = never();
+        if let Door::Open(path) = mem::replace(&mut *self.doorway.lock(), Door::Shut) {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn serve(desk: &Desk, doorway: &Doorway) {
+    let Some(directory) = directory::for_new() else {
+        return;
+    };
+    let Some(listener) = open(&directory, doorway) else {
+        return;
+    };
+    directory::clean(&directory);
+    Visitors::new(listener).serve(desk, doorway);
+}
+
+/// Makes the socket, unless it is too late already.
+fn open(directory: &Path, doorway: &Doorway) -> Option<OwnedFd> {
+    let path = directory::socket(directory, std::process::id());
+    let mut door = doorway.lock();
+    if matches!(*door, Door::Shut) {
+        return None;
+    }
+    let listener = bound(&path).ok()?;
+    // From here on there is something to remove.
+    *door = Door::Open(path.clone());
+    let closed = fs::set_permissions(&path, fs::Permissions::from_mode(0o600));
+    let heard = closed
+        .ok()
+        .and_then(|()| listen(&listener, BACKLOG).ok())
+        .and_then(|()| rustix::io::ioctl_fionbio(&listener, true).ok());
+    if heard.is_none() {
+        let _ = fs::remove_file(path);
+        *door = Door::NotYet;
+        return None;
+    }
+    Some(listener)
+}
+
+/// A socket of this name; a dead process that had our PID may have left one.
+fn bound(path: &Path) -> rustix::io::Result<OwnedFd> {
+    let (socket, name) = (wire::socket()?, SocketAddrUnix::new(path)?);
+    match bind(&socket, &name) {
+        Err(Errno::ADDRINUSE) => {}
+        done => return done.map(|()| socket),
+    }
+    // Somebody who listens there lives in a world of its own with the same PID: it is theirs.
+    if !wire::connect(path).is_err_and(|e| e == Errno::CONNREFUSED) {
+        return Err(Errno::ADDRINUSE);
+    }
+    fs::remove_file(path).map_err(|_| Errno::ADDRINUSE)?;
+    bind(&socket, &name).map(|()| socket)
+}

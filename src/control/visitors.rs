@@ -1,0 +1,196 @@
+//! The clients of one weir, all served by one thread: a poll over them and nothing that blocks.
+//!
+//! Invariant: a client has [`PATIENCE`] to make a request, from its coming or its last one, and
+//! [`LINE_MAX`] bytes to make it in; there are at most [`CLIENTS`] of them, and when more come, who
+//! has been silent for longest makes room.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, read};
+use rustix::net::{SendFlags, SocketFlags, accept_with, send};
+
+use super::protocol::{self, Answer, Ask, LINE_MAX, Reply};
+use super::server::{Desk, Doorway};
+use super::wire;
+use crate::core::status::Status;
+
+/// How long a client may be silent.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The most clients at a time.
+const CLIENTS: usize = 128;
+/// Bytes taken from a client at a time, so that each gets its turn.
+const BITE: usize = 4096;
+
+/// One client.
+#[derive(Debug)]
+struct Visitor {
+    socket: OwnedFd,
+    /// A request that is not whole yet.
+    heard: Vec<u8>,
+    /// When it has to leave.
+    due: Instant,
+    /// The last status it was told.
+    told: Option<Status>,
+}
+
+/// Everybody who is here.
+#[derive(Debug)]
+pub struct Visitors {
+    listener: OwnedFd,
+    /// Who has been silent for longest is first.
+    all: Vec<Visitor>,
+    /// The last status that anybody was told first.
+    last: Option<Status>,
+}
+
+/// A connection is over.
+struct Over;
+
+impl Visitors {
+    /// Nobody is here yet.
+    #[must_use]
+    pub fn new(listener: OwnedFd) -> Visitors {
+        Visitors {
+            listener,
+            all: Vec::new(),
+            last: None,
+        }
+    }
+
+    /// Serves until the door is shut.
+    pub fn serve(mut self, desk: &Desk, doorway: &Doorway) {
+        loop {
+            let (knock, heard) = self.wait();
+            let now = Instant::now();
+            // Until the answers are out the process must not end.
+            let Some(_held) = doorway.hold() else { return };
+            for (visitor, flags) in std::mem::take(&mut self.all).into_iter().zip(heard) {
+                self.attend(visitor, flags, now, desk);
+            }
+            self.all.sort_by_key(|visitor| visitor.due);
+            if knock && self.admit(now).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Sleeps until somebody knocks or speaks, or has to leave.
+    fn wait(&self) -> (bool, Vec<PollFlags>) {
+        let mut watched = vec![PollFd::new(&self.listener, PollFlags::IN)];
+        let sockets = self.all.iter().map(|visitor| &visitor.socket);
+        watched.extend(sockets.map(|socket| PollFd::new(socket, PollFlags::IN)));
+        let left = self.all.first().map(|first| {
+            let left = first.due.saturating_duration_since(Instant::now());
+            Timespec::try_from(left).unwrap_or_default()
+        });
+        // Only a signal can disturb this, and then nothing was heard.
+        let _ = poll(&mut watched, left.as_ref());
+        let mut heard = watched.iter().map(PollFd::revents);
+        let knock = heard.next().is_some_and(|flags| !flags.is_empty());
+        (knock, heard.collect())
+    }
+
+    /// Lets in who knocks, if it is this user.
+    fn admit(&mut self, now: Instant) -> Result<(), Over> {
+        let socket = match accept(&self.listener) {
+            Ok(socket) => socket,
+            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => return Ok(()),
+            // No descriptors: somebody has to go, or else there is no use in waiting here.
+            Err(_) if !self.all.is_empty() => {
+                self.all.remove(0);
+                return Ok(());
+            }
+            Err(_) => return Err(Over),
+        };
+        if wire::is_ours(&socket) {
+            if self.all.len() >= CLIENTS {
+                self.all.remove(0);
+            }
+            self.all.push(Visitor {
+                socket,
+                heard: Vec::new(),
+                due: now + PATIENCE,
+                told: None,
+            });
+        }
+        Ok(())
+    }
+
+    /// Hears a client, and keeps it if all is well.
+    fn attend(&mut self, mut visitor: Visitor, flags: PollFlags, now: Instant, desk: &Desk) {
+        let stays = if flags.intersects(PollFlags::HUP | PollFlags::ERR) {
+            // Whoever has left is not told when it is in force, so it must not be: a weir that was
+            // stopped would do long afterwards what was given up on.
+            Err(Over)
+        } else if flags.contains(PollFlags::IN) {
+            self.hear(&mut visitor, now, desk)
+        } else {
+            Ok(())
+        };
+        if stays.is_ok() && now < visitor.due {
+            self.all.push(visitor);
+        }
+    }
+
+    fn hear(&mut self, visitor: &mut Visitor, now: Instant, desk: &Desk) -> Result<(), Over> {
+        let mut bite = [0; BITE];
+        match read(&visitor.socket, &mut bite) {
+            Ok(0) => return Err(Over),
+            Ok(n) => visitor.heard.extend_from_slice(&bite[..n]),
+            Err(Errno::AGAIN | Errno::INTR) => return Ok(()),
+            Err(_) => return Err(Over),
+        }
+        while let Some(end) = memchr::memchr(b'\n', &visitor.heard) {
+            let line: Vec<u8> = visitor.heard.drain(..=end).collect();
+            match protocol::request(&line) {
+                Ok(ask) => self.answer(visitor, ask, desk)?,
+                Err(answer) => return visitor.tell(answer).and(Err(Over)),
+            }
+            visitor.due = now + PATIENCE;
+        }
+        if visitor.heard.len() >= LINE_MAX {
+            let what = format!("a line of more than {LINE_MAX} bytes");
+            return visitor.tell(Answer::Malformed(what)).and(Err(Over));
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, visitor: &mut Visitor, ask: Ask, desk: &Desk) -> Result<(), Over> {
+        let since = visitor.told.or(self.last);
+        let (answer, seen) = desk.ask(ask, since).ok_or(Over)?;
+        if seen.is_some() {
+            if visitor.told.is_none() {
+                self.last = seen;
+            }
+            visitor.told = seen;
+        }
+        visitor.tell(answer)
+    }
+}
+
+impl Visitor {
+    /// Who leaves no room for a short line does not listen.
+    fn tell(&self, answer: Answer) -> Result<(), Over> {
+        let line = protocol::line(&Reply::from(answer));
+        let how = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        match send(&self.socket, &line, how) {
+            Ok(n) if n == line.len() => Ok(()),
+            _ => Err(Over),
+        }
+    }
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn accept(listener: impl AsFd) -> rustix::io::Result<OwnedFd> {
+    accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
+}
+
+#[cfg(target_vendor = "apple")]
+fn accept(listener: impl AsFd) -> rustix::io::Result<OwnedFd> {
+    let socket = rustix::net::accept(listener)?;
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&socket, true)?;
+    Ok(socket)
+}

@@ -1,0 +1,59 @@
+//! Sockets as both sides use them: who is at the other end, and no call without an end.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::io::{Errno, Result};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
+
+/// How long a connection may wait to be made, where the other side has many to accept.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A socket of the right kind.
+///
+/// # Errors
+/// When the system has none.
+pub fn socket() -> Result<OwnedFd> {
+    let kind = SocketType::STREAM;
+    #[cfg(target_os = "linux")]
+    return socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let socket = socket_with(AddressFamily::UNIX, kind, SocketFlags::empty(), None)?;
+        rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+        Ok(socket)
+    }
+}
+
+/// Connects to the socket of a process of this user.
+///
+/// # Errors
+/// `CONNREFUSED` when nobody listens there, `PERM` when somebody else does.
+pub fn connect(path: &Path) -> Result<OwnedFd> {
+    let socket = socket()?;
+    // It is this timeout that ends a wait for the other side to accept.
+    set_socket_timeout(&socket, Timeout::Send, Some(PATIENCE))?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    if is_ours(&socket) {
+        Ok(socket)
+    } else {
+        Err(Errno::PERM)
+    }
+}
+
+/// Whether the process at the other end is this user's, by the kernel's word. Where the kernel does
+/// not tell, the directory alone keeps others out.
+#[cfg(target_os = "linux")]
+pub fn is_ours(socket: impl AsFd) -> bool {
+    let peer = rustix::net::sockopt::socket_peercred(socket);
+    peer.is_ok_and(|peer| peer.uid == rustix::process::geteuid())
+}
+
+/// Whether the process at the other end is this user's, by the kernel's word. Where the kernel does
+/// not tell, the directory alone keeps others out.
+#[cfg(not(target_os = "linux"))]
+pub fn is_ours(_socket: impl AsFd) -> bool {
+    true
+}

@@ -1,0 +1,104 @@
+//! Where records begin and end, and how many have gone by.
+//!
+//! A record is a run of bytes up to and including its terminator, or a fixed number of bytes. A
+//! last record without terminator counts when the stream is known to have ended. Bytes are looked
+//! at once on their way in and once on their way out, by vectorised search.
+//!
+//! Invariant: a [`Cursor`] counts the same, however the stream is cut into pieces.
+
+use std::num::NonZeroU64;
+
+/// What makes a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// Ends with this byte.
+    Terminator(u8),
+    /// Is this many bytes long.
+    Fixed(NonZeroU64),
+}
+
+/// A place in a stream of records.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Cursor {
+    framing: Option<Framing>,
+    /// Bytes of the record in progress that have gone by.
+    into: u64,
+}
+
+/// What a run of bytes amounts to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Records that begin in it.
+    pub begun: u64,
+    /// Records that end in it.
+    pub ended: u64,
+}
+
+impl Cursor {
+    /// The start of a stream; without framing it counts nothing.
+    #[must_use]
+    pub fn new(framing: Option<Framing>) -> Cursor {
+        Cursor { framing, into: 0 }
+    }
+
+    /// Whether part of a record has gone by and the rest has not.
+    #[must_use]
+    pub fn is_inside(&self) -> bool {
+        self.into > 0
+    }
+
+    /// Bytes of the record in progress that have gone by.
+    #[must_use]
+    pub fn depth(&self) -> u64 {
+        self.into
+    }
+
+    /// Goes over `bytes` and counts.
+    pub fn pass(&mut self, bytes: &[u8]) -> Tally {
+        let Some(framing) = self.framing.filter(|_| !bytes.is_empty()) else {
+            return Tally::default();
+        };
+        let inside = u64::from(self.is_inside());
+        let ended = match framing {
+            Framing::Terminator(end) => {
+                self.into = match memchr::memrchr(end, bytes) {
+                    Some(at) => (bytes.len() - at - 1) as u64,
+                    None => self.into + bytes.len() as u64,
+                };
+                memchr::memchr_iter(end, bytes).count() as u64
+            }
+            Framing::Fixed(size) => {
+                let total = self.into + bytes.len() as u64;
+                self.into = total % size;
+                total / size
+            }
+        };
+        let begun = ended + u64::from(self.is_inside()) - inside;
+        Tally { begun, ended }
+    }
+
+    /// The length of the longest run at the start of `bytes` that finishes the record in progress
+    /// and begins at most `more` others.
+    #[must_use]
+    pub fn reach(&self, bytes: &[u8], more: u64) -> usize {
+        let ends = more.saturating_add(u64::from(self.is_inside()));
+        match self.framing {
+            None => bytes.len(),
+            _ if ends == 0 => 0,
+            // Each record is a byte at least: no need to look.
+            _ if ends >= bytes.len() as u64 => bytes.len(),
+            Some(Framing::Terminator(end)) => {
+                let nth = usize::try_from(ends - 1).unwrap_or(usize::MAX);
+                memchr::memchr_iter(end, bytes)
+                    .nth(nth)
+                    .map_or(bytes.len(), |at| at + 1)
+            }
+            Some(Framing::Fixed(size)) => {
+                let reach = ends.saturating_mul(size.get()).saturating_sub(self.into);
+                usize::try_from(reach)
+                    .unwrap_or(usize::MAX)
+                    .min(bytes.len())
+            }
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! What can go wrong between descriptors, in one line: what was done, to which stream, and why it
+//! failed.
+
+use std::io;
+
+/// A failed operation on a named file or stream.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: {name}: {reason}")]
+pub struct Failure {
+    what: &'static str,
+    name: String,
+    reason: String,
+}
+
+impl Failure {
+    /// `what` was tried on `name`, and `error` came of it.
+    #[must_use]
+    pub fn new(what: &'static str, name: &str, error: impl Into<io::Error>) -> Failure {
+        let text = error.into().to_string();
+        // The system's number for the error says nothing that its words do not.
+        let reason = text.split(" (os error ").next().unwrap_or_default();
+        Failure::because(what, name, reason)
+    }
+
+    /// `what` was tried on `name`, and cannot be for this reason.
+    #[must_use]
+    pub fn because(what: &'static str, name: &str, reason: &str) -> Failure {
+        Failure {
+            what,
+            name: name.to_owned(),
+            reason: reason.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! What the input and the output are, and how to read, write and wait without getting stuck.
+//!
+//! A [`Port`] never changes the flags of its descriptor, which is shared with the neighbours: it
+//! works alike whether somebody left it blocking or not. Where the system offers a call that does
+//! not block (`RWF_NOWAIT` on pipes and sockets) it is used; else readiness is asked first, and a
+//! write is kept to what readiness promises.
+
+use std::fs::File;
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::Instant;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FileType, OFlags, Stat, fcntl_getfl, fstat};
+use rustix::io::{Errno, ReadWriteFlags, preadv2, pwritev2, readv, writev};
+
+use super::error::Failure;
+
+/// Bytes for which readiness to be written to vouches on a pipe: one free slot.
+const VOUCHED: usize = 4096;
+/// "Go on from where the descriptor stands", for calls that take an offset.
+const HERE: u64 = u64::MAX;
+
+/// How a descriptor is read or written without blocking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// By `RWF_NOWAIT`.
+    NoWait,
+    /// By asking for readiness first.
+    Ask,
+    /// Regular files never make one wait for another program, nor do writes to most devices.
+    Plain,
+}
+
+/// A size for a kernel pipe, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// No smaller than this.
+    AtLeast(usize),
+    /// This.
+    Just(usize),
+}
+
+/// One end of the pipeline: a descriptor, its name for messages, and what it is.
+#[derive(Debug)]
+pub struct Port {
+    fd: OwnedFd,
+    name: String,
+    stat: Stat,
+    kind: FileType,
+    manner: Manner,
+}
+
+impl Port {
+    fn new(fd: OwnedFd, name: String) -> Result<Port, Failure> {
+        let stat = fstat(&fd).map_err(|e| Failure::new("look at", &name, e))?;
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        let manner = match kind {
+            FileType::Fifo | FileType::Socket if cfg!(target_os = "linux") => Manner::NoWait,
+            FileType::Fifo | FileType::Socket => Manner::Ask,
+            FileType::CharacterDevice if rustix::termios::isatty(&fd) => Manner::Ask,
+            _ => Manner::Plain,
+        };
+        Ok(Port {
+            fd,
+            name,
+            stat,
+            kind,
+            manner,
+        })
+    }
+
+    /// Standard input.
+    ///
+    /// # Errors
+    /// When it was closed at start or is not open for reading.
+    pub fn standard_input() -> Result<Port, Failure> {
+        let name = "standard input";
+        Port::standard(
+            rustix::stdio::stdin(),
+            name,
+            super::closed::stdin(),
+            OFlags::WRONLY,
+        )
+    }
+
+    /// Standard output.
+    ///
+    /// # Errors
+    /// When it was closed at start or is not open for writing.
+    pub fn standard_output() -> Result<Port, Failure> {
+        let name = "standard output";
+        Port::standard(
+            rustix::stdio::stdout(),
+            name,
+            super::closed::stdout(),
+            OFlags::RDONLY,
+        )
+    }
+
+    fn standard(
+        fd: BorrowedFd<'_>,
+        name: &str,
+        closed: bool,
+        wrong: OFlags,
+    ) -> Result<Port, Failure> {
+        let what = if wrong == OFlags::WRONLY {
+            "read"
+        } else {
+            "write"
+        };
+        let fail = |e: Errno| Failure::new(what, name, e);
+        let flags = fcntl_getfl(fd).map_err(fail)?;
+        if closed || flags & OFlags::RWMODE == wrong {
+            return Err(fail(Errno::BADF));
+        }
+        // A duplicate shares the description and so its position and flags.
+        Port::new(
+            rustix::io::fcntl_dupfd_cloexec(fd, 3).map_err(fail)?,
+            name.into(),
+        )
+    }
+
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or is a directory.
+    pub fn open(path: &Path) -> Result<Port, Failure> {
+        let name = path.display().to_string();
+        let file = File::open(path).map_err(|e| Failure::new("open", &name, e))?;
+        let port = Port::new(file.into(), name)?;
+        if port.kind == FileType::Directory {
+            return Err(Failure::new("open", &port.name, Errno::ISDIR));
+        }
+        Ok(port)
+    }
+
+    /// Its name for messages.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Another descriptor of the same stream.
+    ///
+    /// # Errors
+    /// When the system has no descriptors left.
+    pub fn duplicate(&self) -> std::io::Result<Port> {
+        Ok(Port {
+            fd: self.fd.try_clone()?,
+            name: self.name.clone(),
+            ..*self
+        })
+    }
+
+    /// Whether calls may block although they are called `_now`: on disks and other devices, and
+    /// on terminals and FIFOs, whose readiness vouches for less than a whole write, or for one
+    /// that somebody else gets in first.
+    #[must_use]
+    pub fn may_block(&self) -> bool {
+        self.manner != Manner::NoWait
+    }
+
+    /// Whether a read may wait for another program, so that readiness has to be asked first.
+    fn may_starve(&self) -> bool {
+        use FileType::{BlockDevice, Directory, RegularFile};
+        self.manner == Manner::Ask || !matches!(self.kind, RegularFile | BlockDevice | Directory)
+    }
+
+    /// Asks the kernel for a pipe of another size. Its refusal is accepted, as is a stream that is
+    /// no pipe.
+    pub fn ask_pipe_size(&self, wanted: Wanted) {
+        #[cfg(target_os = "linux")]
+        if self.is_pipe() {
+            let now = rustix::pipe::fcntl_getpipe_size(&self.fd).unwrap_or(0);
+            match wanted {
+                Wanted::AtLeast(size) if now >= size => {}
+                Wanted::AtLeast(size) | Wanted::Just(size) => drop(self.fit_pipe(size)),
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = wanted;
+    }
+
+    /// Bytes that lie in a pipe unread; `None` where that cannot be told.
+    #[must_use]
+    pub fn unread(&self) -> Option<u64> {
+        rustix::io::ioctl_fionread(&self.fd)
+            .ok()
+            .filter(|_| self.is_pipe())
+    }
+
+    /// Gives a pipe this size. False when it holds too much for that at present; a refusal for
+    /// any other reason is accepted, as is a stream that is no pipe.
+    pub fn fit_pipe(&self, size: usize) -> bool {
+        #[cfg(target_os = "linux")]
+        if self.is_pipe() {
+            use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size};
+            return fcntl_getpipe_size(&self.fd) == Ok(size)
+                || fcntl_setpipe_size(&self.fd, size) != Err(Errno::BUSY);
+        }
+        let _ = size;
+        true
+    }
+
+    /// Whether it is a pipe or a FIFO.
+    #[must_use]
+    pub fn is_pipe(&self) -> bool {
+        self.kind == FileType::Fifo
+    }
+
+    /// Whether it is a regular file.
+    #[must_use]
+    pub fn is_file(&self) -> bool {
+        self.kind == FileType::RegularFile
+    }
+
+    /// Whether its other end is a process that can go away, and whose going can be seen.
+    #[must_use]
+    pub fn can_hang_up(&self) -> bool {
+        matches!(self.kind, FileType::Fifo | FileType::Socket)
+    }
+
+    /// Whether both are the same file on a disk: reading one would see what is written to the
+    /// other.
+    #[must_use]
+    pub fn is_same_file(&self, other: &Port) -> bool {
+        matches!(self.kind, FileType::RegularFile | FileType::BlockDevice)
+            && (self.stat.st_dev, self.stat.st_ino) == (other.stat.st_dev, other.stat.st_ino)
+    }
+
+    /// Reads what is there, without waiting for more. `None`: nothing is there yet. 0: the end.
+    ///
+    /// # Errors
+    /// As `readv(2)`; interruptions and "try again" are not errors.
+    pub fn read_now(&mut self, into: &mut [IoSliceMut<'_>]) -> rustix::io::Result<Option<usize>> {
+        if self.manner == Manner::NoWait {
+            match again(|| preadv2(&self.fd, into, HERE, ReadWriteFlags::NOWAIT)) {
+                Err(e) if is_unsupported(e) => self.manner = Manner::Ask,
+                done => return done,
+            }
+        }
+        if self.may_starve() && !self.wait(PollFlags::IN, Some(Instant::now()))? {
+            return Ok(None);
+        }
+        again(|| readv(&self.fd, into))
+    }
+
+    /// Writes what there is room for, without waiting for more. `None`: there is no room yet.
+    ///
+    /// # Errors
+    /// As `writev(2)`; interruptions and "try again" are not errors.
+    pub fn write_now(&mut self, from: &[u8]) -> rustix::io::Result<Option<usize>> {
+        if self.manner == Manner::NoWait {
+            match again(|| {
+                pwritev2(
+                    &self.fd,
+                    &[IoSlice::new(from)],
+                    HERE,
+                    ReadWriteFlags::NOWAIT,
+                )
+            }) {
+                Err(e) if is_unsupported(e) => self.manner = Manner::Ask,
+                done => return done,
+            }
+        }
+        let mut n = from.len();
+        if self.manner == Manner::Ask {
+            if !self.wait(PollFlags::OUT, Some(Instant::now()))? {
+                return Ok(None);
+            }
+            n = n.min(VOUCHED);
+        }
+        again(|| writev(&self.fd, &[IoSlice::new(&from[..n])]))
+    }
+
+    /// Whether a read would return at once, with data or with the end.
+    ///
+    /// # Errors
+    /// As `poll(2)`.
+    pub fn is_readable(&self) -> rustix::io::Result<bool> {
+        self.wait(PollFlags::IN, Some(Instant::now()))
+    }
+
+    /// Waits until something can be read (or the end be seen). False at the deadline.
+    ///
+    /// # Errors
+    /// As `poll(2)`.
+    pub fn wait_readable(&self, until: Option<Instant>) -> rustix::io::Result<bool> {
+        self.wait(PollFlags::IN, until)
+    }
+
+    /// Waits until something can be written (or an error be seen). False at the deadline.
+    ///
+    /// # Errors
+    /// As `poll(2)`.
+    pub fn wait_writable(&self, until: Option<Instant>) -> rustix::io::Result<bool> {
+        self.wait(PollFlags::OUT, until)
+    }
+
+    /// Waits until the process at the other end has gone away.
+    ///
+    /// # Errors
+    /// As `poll(2)`.
+    pub fn wait_hang_up(&self) -> rustix::io::Result<()> {
+        self.wait(PollFlags::empty(), None).map(drop)
+    }
+
+    fn wait(&self, what: PollFlags, until: Option<Instant>) -> rustix::io::Result<bool> {
+        loop {
+            let left = until.map(|u| u.saturating_duration_since(Instant::now()));
+            // A wait too long for the system to express is a wait without end.
+            let left = left.and_then(|d| Timespec::try_from(d).ok());
+            match poll(&mut [PollFd::new(&self.fd, what)], left.as_ref()) {
+                Err(Errno::INTR) => {}
+                done => return done.map(|ready| ready > 0),
+            }
+        }
+    }
+}
+
+impl AsFd for Port {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Repeats an interrupted call; `None` where it would block.
+pub fn again(
+    mut call: impl FnMut() -> rustix::io::Result<usize>,
+) -> rustix::io::Result<Option<usize>> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return Ok(None),
+            done => return done.map(Some),
+        }
+    }
+}
+
+/// Refusals of a call that does not block: FIFOs, old kernels, sandboxes.
+fn is_unsupported(e: Errno) -> bool {
+    matches!(
+        e,
+        Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS | Errno::PERM | Errno::SPIPE
+    )
+}

@@ -1,0 +1,63 @@
+//! Where segments come from: the system, as long as it has memory to spare.
+//!
+//! A buffer larger than the memory that is free is promised lazily and so costs nothing until it
+//! fills. When it does fill, growing on would end in the kernel killing some process; instead the
+//! supply refuses in time, and the gate treats that as the high-water mark.
+
+use std::fs;
+use std::io;
+
+use crate::core::ring::Segment;
+
+/// Bytes mapped between two looks at the system's memory.
+const LOOK_EVERY: usize = 16 << 20;
+/// Bytes that are left to everybody else.
+const RESERVE: u64 = 64 << 20;
+
+/// A source of segments that watches what is left.
+#[derive(Debug)]
+pub struct Supply {
+    size: usize,
+    unseen: usize,
+}
+
+impl Supply {
+    /// A supply of segments of `size` bytes.
+    #[must_use]
+    pub fn new(size: usize) -> Supply {
+        Supply { size, unseen: 0 }
+    }
+
+    /// Maps another segment.
+    ///
+    /// # Errors
+    /// When the system is out of memory, or soon would be.
+    pub fn segment(&mut self) -> io::Result<Segment> {
+        self.unseen += self.size;
+        if self.unseen >= LOOK_EVERY {
+            if available().is_some_and(|left| left < RESERVE + LOOK_EVERY as u64) {
+                return Err(io::ErrorKind::OutOfMemory.into());
+            }
+            self.unseen = 0;
+        }
+        Segment::map(self.size)
+    }
+}
+
+/// Bytes that the system could still give to us, as far as it says.
+fn available() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    field(&text, "MemAvailable:").map(|kib| kib * 1024)
+}
+
+/// Bytes of memory in this machine, as far as it says.
+#[must_use]
+pub fn physical() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    field(&text, "MemTotal:").map(|kib| kib * 1024)
+}
+
+fn field(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|l| l.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
+}

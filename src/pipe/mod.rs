@@ -1,0 +1,167 @@
+//! The two I/O threads and the kernel: reads, writes and waits around the core.
+//!
+//! The lock around the core is held for arithmetic only, never across a system call. Each thread
+//! sleeps on its own bell, which whoever changed the core rings when the core says so.
+
+pub mod closed;
+pub mod cut_through;
+pub mod error;
+pub mod fd;
+pub mod memory;
+mod sink;
+mod source;
+pub mod spill;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+
+use crate::core::{Rules, Weir};
+use error::Failure;
+use fd::{Port, Wanted};
+use spill::{Spill, Spiller};
+
+/// What the threads have to say to whoever started them.
+#[derive(Debug)]
+pub enum Event {
+    /// The source thread can read no more; what is held is still being delivered.
+    SourceFailed(Failure),
+    /// Everything that was read has been written.
+    Delivered,
+    /// Writing failed.
+    SinkFailed(Failure),
+    /// Something that was shed could not be written down. Said once.
+    SpillFailed(Failure),
+    /// The process that reads our output has gone away: what is held can reach nobody.
+    ConsumerLeft,
+    /// The system has refused to write for that reason.
+    ConsumerGone,
+}
+
+/// One thread's bell: ringing it twice before it is heard is ringing it once.
+#[derive(Debug)]
+struct Bell {
+    rope: Sender<()>,
+    sound: Receiver<()>,
+}
+
+impl Bell {
+    fn new() -> Bell {
+        let (rope, sound) = bounded(1);
+        Bell { rope, sound }
+    }
+
+    fn ring(&self) {
+        let _ = self.rope.try_send(());
+    }
+
+    /// Sleeps until it rings, or until the instant has come.
+    fn wait(&self, until: Option<Instant>) {
+        let _ = match until {
+            Some(at) => self.sound.recv_deadline(at),
+            None => self.sound.recv().map_err(Into::into),
+        };
+    }
+}
+
+/// The core, with its lock and the bells of the two threads.
+#[derive(Debug)]
+pub struct Shared {
+    core: Mutex<Weir>,
+    source_bell: Bell,
+    sink_bell: Bell,
+    spill_bell: Bell,
+}
+
+impl Shared {
+    fn new(rules: Rules) -> Shared {
+        Shared {
+            core: Mutex::new(Weir::new(rules, Instant::now())),
+            source_bell: Bell::new(),
+            sink_bell: Bell::new(),
+            spill_bell: Bell::new(),
+        }
+    }
+
+    /// Tells the core something, or asks it something, and wakes whom that concerns.
+    pub fn tell<R>(&self, what: impl FnOnce(&mut Weir, Instant) -> R) -> R {
+        let now = Instant::now();
+        let (said, wakes) = {
+            // A thread that panics ends the process, so a poisoned lock is never met for long.
+            let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
+            (what(&mut core, now), core.take_wakes())
+        };
+        if wakes.source {
+            self.source_bell.ring();
+        }
+        if wakes.sink {
+            self.sink_bell.ring();
+        }
+        if wakes.spill {
+            self.spill_bell.ring();
+        }
+        said
+    }
+}
+
+/// Where the bytes come from.
+#[derive(Debug)]
+pub enum Input {
+    /// Standard input, looked at before the start.
+    Ready(Port),
+    /// A file, opened when its turn comes.
+    File(PathBuf),
+}
+
+/// Starts the threads. What they have to say comes through the receiver.
+///
+/// # Errors
+/// When the system refuses a thread.
+pub fn start(
+    rules: Rules,
+    inputs: Vec<Input>,
+    output: Port,
+    (pipe_size, fit_pipe): (Option<Wanted>, bool),
+    spill: Option<Spill>,
+) -> io::Result<(Arc<Shared>, Receiver<Event>, Option<Spiller>)> {
+    let shared = Arc::new(Shared::new(rules));
+    let (events, listener) = unbounded();
+    let beside = output.duplicate()?;
+    if output.can_hang_up() {
+        let (port, events) = (output.duplicate()?, events.clone());
+        thread::Builder::new()
+            .name("watcher".into())
+            .spawn(move || watch_consumer(&port, &events))?;
+    }
+    let spiller = spill
+        .map(|spill| spill.start(&shared, events.clone()))
+        .transpose()?;
+    let sink = sink::Sink::new(shared.clone(), output, events.clone(), fit_pipe);
+    thread::Builder::new()
+        .name("sink".into())
+        .spawn(move || sink.run())?;
+    let source = source::Source::new(
+        shared.clone(),
+        inputs,
+        beside,
+        events,
+        rules.framing,
+        pipe_size,
+    );
+    thread::Builder::new()
+        .name("source".into())
+        .spawn(move || source.run())?;
+    Ok((shared, listener, spiller))
+}
+
+/// Says when the consumer has gone away, however silent the producer and whatever the other
+/// threads are waiting for.
+fn watch_consumer(output: &Port, events: &Sender<Event>) {
+    if output.wait_hang_up().is_ok() {
+        let _ = events.send(Event::ConsumerLeft);
+    }
+}

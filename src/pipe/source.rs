@@ -1,0 +1,201 @@
+//! The source thread: takes from the producer what the core permits, into the ring or around it.
+
+use std::sync::Arc;
+
+use crossbeam_channel::Sender;
+
+use super::cut_through::{self, Passage};
+use super::error::Failure;
+use super::fd::{Port, Wanted};
+use super::memory::Supply;
+use super::{Event, Input, Shared};
+use crate::core::frame::Framing;
+use crate::core::ring::Intake;
+use crate::core::{Leave, ReadStep, Run};
+
+/// Bytes up to which what was read is written by this thread too, if it can be at once: waking the
+/// sink thread would take longer. Larger pieces are worth two threads.
+const INLINE: usize = 16 * 1024;
+
+/// What becomes of an input after one step.
+enum Next {
+    More,
+    End,
+}
+
+/// The thread's own things.
+pub struct Source {
+    shared: Arc<Shared>,
+    inputs: Vec<Input>,
+    output: Port,
+    events: Sender<Event>,
+    intake: Intake,
+    supply: Supply,
+    /// The input was found readable since the last pass.
+    waited: bool,
+    /// What to ask for on pipes that are opened here.
+    pipe_size: Option<Wanted>,
+}
+
+impl Source {
+    pub fn new(
+        shared: Arc<Shared>,
+        inputs: Vec<Input>,
+        output: Port,
+        events: Sender<Event>,
+        framing: Option<Framing>,
+        pipe_size: Option<Wanted>,
+    ) -> Source {
+        let size = shared.tell(|core, _| core.segment_size());
+        Source {
+            shared,
+            inputs,
+            output,
+            events,
+            intake: Intake::new(framing),
+            supply: Supply::new(size),
+            waited: false,
+            pipe_size,
+        }
+    }
+
+    /// Carries one input after the other; the first failure is the end of all of them.
+    pub fn run(mut self) {
+        for input in std::mem::take(&mut self.inputs) {
+            if let Err(failure) = self.carry(input) {
+                let _ = self.events.send(Event::SourceFailed(failure));
+                break;
+            }
+        }
+        let inside = self.intake.cursor.is_inside();
+        self.shared.tell(|core, now| core.on_input_end(now, inside));
+    }
+
+    fn carry(&mut self, input: Input) -> Result<(), Failure> {
+        let mut input = match input {
+            Input::Ready(port) => port,
+            Input::File(path) => {
+                // A FIFO opens when somebody opens its other end.
+                self.shared.tell(|core, now| core.on_input_empty(now));
+                let port = Port::open(&path)?;
+                self.pipe_size.inspect(|size| port.ask_pipe_size(*size));
+                port
+            }
+        };
+        let direct = cut_through::suits(&input, &self.output);
+        self.shared.tell(|core, _| core.on_input_begin(direct));
+        loop {
+            let step = self
+                .shared
+                .tell(|core, now| core.poll_read(now, &mut self.intake));
+            let next = match step {
+                ReadStep::Read(leave) => self.read(&mut input, leave)?,
+                // Waiting before trying costs one call where trying first would cost two: as a
+                // rule the last pass has taken all there was. Then the core is asked again, for
+                // things may have changed meanwhile.
+                ReadStep::CutThrough(_) if input.is_pipe() && !self.waited => {
+                    self.await_input(&input)?
+                }
+                ReadStep::CutThrough(most) => self.pass(&input, most)?,
+                ReadStep::Wait(until) => {
+                    self.shared.source_bell.wait(until);
+                    Next::More
+                }
+                ReadStep::Done => Next::End,
+            };
+            match next {
+                Next::More => {}
+                Next::End => return Ok(()),
+            }
+        }
+    }
+
+    /// Reads into the ring, and writes what may be written of it at once.
+    fn read(&mut self, input: &mut Port, leave: Option<Leave>) -> Result<Next, Failure> {
+        if self.intake.wants_segment() {
+            match self.supply.segment() {
+                Ok(segment) => self.intake.give(segment),
+                Err(e) => return self.do_without_memory(e),
+            }
+        }
+        if input.may_block() {
+            self.shared.tell(|core, now| core.on_input_empty(now));
+        }
+        let got = input.read_now(&mut self.intake.slices());
+        let n = got.ok().flatten().unwrap_or(0);
+        let [first, second] = self.intake.read(n);
+        let mut read = Run::over(self.intake.cursor, first);
+        read.add(second);
+        let written = match leave {
+            // With leave there is nothing held, and so no tail before the fresh segment. An
+            // error is left for the sink thread to meet again and to tell.
+            Some(leave) if n > 0 && n <= INLINE && !self.output.may_block() => {
+                let bytes = leave.cut(second);
+                let n = self.output.write_now(bytes).ok().flatten().unwrap_or(0);
+                Some(leave.use_up(&bytes[..n]))
+            }
+            _ => None,
+        };
+        self.shared
+            .tell(|core, now| core.on_read(now, &mut self.intake, read, written));
+        match got {
+            Ok(Some(0)) => Ok(Next::End),
+            Ok(Some(_)) => Ok(Next::More),
+            Ok(None) => self.await_input(input),
+            Err(e) => Err(Failure::new("read", input.name(), e)),
+        }
+    }
+
+    fn do_without_memory(&mut self, error: std::io::Error) -> Result<Next, Failure> {
+        if self
+            .shared
+            .tell(|core, now| core.on_memory_short(now, &mut self.intake))
+        {
+            Ok(Next::More)
+        } else {
+            Err(Failure::new("allocate", "buffer", error))
+        }
+    }
+
+    /// Passes bytes around the ring.
+    fn pass(&mut self, input: &Port, most: usize) -> Result<Next, Failure> {
+        // Where writing may block it is the system that lingers, and this is what it cost so far.
+        if self.output.may_block() && self.shared.tell(|c, now| c.on_output_full(now)).is_none() {
+            return Ok(Next::More);
+        }
+        self.waited = false;
+        if !self.shared.tell(|core, _| core.begin_pass()) {
+            return Ok(Next::More);
+        }
+        let passage = cut_through::pass(input, &self.output, most);
+        let n = match passage {
+            Passage::Passed(n) => n,
+            _ => 0,
+        };
+        self.shared.tell(|core, now| core.on_passed(now, n));
+        match passage {
+            Passage::Passed(_) => {}
+            Passage::End => return Ok(Next::End),
+            Passage::Refused => self.shared.tell(|core, _| core.on_cut_refused()),
+            // Somebody else may have taken what there was.
+            Passage::Stuck if !input.is_readable().unwrap_or(true) => {}
+            Passage::Stuck => {
+                let linger = self.shared.tell(|core, now| core.on_output_full(now));
+                if let Some(until) = linger {
+                    let ready = self.output.wait_writable(Some(until));
+                    ready.map_err(|e| Failure::new("write", self.output.name(), e))?;
+                }
+            }
+        }
+        Ok(Next::More)
+    }
+
+    fn await_input(&mut self, input: &Port) -> Result<Next, Failure> {
+        self.shared.tell(|core, now| core.on_input_empty(now));
+        self.waited = true;
+        match input.wait_readable(None) {
+            Ok(_) => Ok(Next::More),
+            Err(e) => Err(Failure::new("read", input.name(), e)),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The occupancy of the buffer as a bar with its marks drawn on it.
+
+use crate::report::snapshot::Buffer;
+use crate::report::theme::{Ink, Theme};
+
+/// The colour that occupancy asks for: by the marks, not by how much is held.
+#[must_use]
+pub fn pressure(buffer: &Buffer) -> Ink {
+    if buffer.used >= buffer.high {
+        Ink::Full
+    } else if buffer.used >= buffer.low {
+        Ink::Rising
+    } else {
+        Ink::Calm
+    }
+}
+
+/// The bar, `width` columns of it with its edges. A high mark at the very end is the right edge.
+#[must_use]
+pub fn draw(buffer: &Buffer, width: usize, theme: Theme) -> String {
+    let Some(cells) = width.checked_sub(2).filter(|cells| *cells > 0) else {
+        return " ".repeat(width);
+    };
+    let glyphs = theme.glyphs();
+    let ink = pressure(buffer);
+    let steps = glyphs.steps.len();
+    let filled = scale(buffer.used, buffer.capacity, cells * steps);
+    let cell_of = |mark: u64| scale(mark, buffer.capacity, cells).min(cells - 1);
+    let high = (buffer.high < buffer.capacity).then(|| cell_of(buffer.high));
+    let low = (buffer.low > 0).then(|| cell_of(buffer.low));
+    let mut bar = theme.paint(Ink::Faint, glyphs.left);
+    for cell in 0..cells {
+        let level = filled.saturating_sub(cell * steps).min(steps);
+        let mark = match cell {
+            _ if high == Some(cell) => Some(glyphs.high),
+            _ if low == Some(cell) => Some(glyphs.low),
+            _ => None,
+        };
+        bar += &match (mark, level) {
+            (Some(mark), level) if level == steps => theme.paint_over(ink, mark),
+            (Some(mark), _) => theme.paint(Ink::Faint, mark),
+            (None, 0) => theme.paint(Ink::Room, glyphs.empty),
+            (None, level) => theme.paint(ink, glyphs.steps[level - 1]),
+        };
+    }
+    bar + &theme.paint(Ink::Faint, glyphs.right)
+}
+
+/// How many of `steps` a part of a whole fills: all only if it is all, none only if it is nothing.
+fn scale(part: u64, whole: u64, steps: usize) -> usize {
+    if part == 0 {
+        return 0;
+    }
+    let exact = u128::from(part.min(whole)) * steps as u128 / u128::from(whole.max(1));
+    usize::try_from(exact).unwrap_or(steps).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn buffer(used: u64, low: u64, high: u64) -> Buffer {
+        Buffer {
+            capacity: 100,
+            used,
+            peak: used,
+            low,
+            high,
+        }
+    }
+
+    const ASCII: Theme = Theme {
+        unicode: false,
+        colour: false,
+    };
+    const UNICODE: Theme = Theme {
+        unicode: true,
+        colour: false,
+    };
+
+    #[test]
+    fn the_marks_are_drawn_where_they_are() {
+        for (used, low, high, bar) in [
+            (0, 50, 90, "[.....:...|]"),
+            (1, 50, 90, "[#....:...|]"),
+            (40, 50, 90, "[####.:...|]"),
+            (60, 50, 90, "[#####:...|]"),
+            (80, 50, 90, "[#####:##.|]"),
+            (100, 50, 90, "[#####:###|]"),
+            (100, 99, 100, "[#########:]"),
+            (30, 0, 100, "[###.......]"),
+            (30, 50, 55, "[###..|....]"),
+        ] {
+            assert_eq!(draw(&buffer(used, low, high), 12, ASCII), bar, "{used}");
+        }
+    }
+
+    #[test]
+    fn eighths_of_a_cell_are_shown_where_they_can_be() {
+        for (used, bar) in [
+            (0, "▕·····┊···▏"),
+            (1, "▕▏····┊···▏"),
+            (15, "▕█▎···┊···▏"),
+            (100, "▕█████┊███▏"),
+        ] {
+            assert_eq!(draw(&buffer(used, 60, 100), 11, UNICODE), bar, "{used}");
+        }
+    }
+
+    #[test]
+    fn colour_follows_the_marks() {
+        for (used, ink) in [
+            (0, Ink::Calm),
+            (49, Ink::Calm),
+            (50, Ink::Rising),
+            (89, Ink::Rising),
+            (90, Ink::Full),
+            (100, Ink::Full),
+        ] {
+            assert_eq!(pressure(&buffer(used, 50, 90)), ink, "{used}");
+        }
+    }
+}

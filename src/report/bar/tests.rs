@@ -1,0 +1,135 @@
+use console::{measure_text_width, strip_ansi_codes};
+
+use super::*;
+use crate::report::sample;
+
+const PLAIN: Theme = Theme {
+    unicode: true,
+    colour: false,
+};
+
+fn themes() -> Vec<Theme> {
+    let both = [false, true];
+    let pairs = both.iter().flat_map(|u| both.iter().map(move |c| (*u, *c)));
+    pairs
+        .map(|(unicode, colour)| Theme { unicode, colour })
+        .collect()
+}
+
+fn table() -> Vec<(&'static str, Snapshot)> {
+    let mut wide = sample::busy();
+    wide.name = Some("ein sehr langer Name 東京 für eine Röhre im Keller".into());
+    vec![
+        ("fresh", sample::fresh()),
+        ("busy", sample::busy()),
+        ("full", sample::full()),
+        ("capped", sample::capped()),
+        ("shedding", sample::shedding()),
+        ("wide name", wide),
+    ]
+}
+
+#[test]
+fn a_frame_is_exactly_as_wide_as_asked() {
+    for (what, status) in table() {
+        for theme in themes() {
+            for width in 0..=250 {
+                let frame = frame(&status, width, theme);
+                assert_eq!(
+                    measure_text_width(&frame),
+                    width,
+                    "{what} {width}: {frame:?}"
+                );
+                assert!(!frame.contains(['\n', '\r', '\t']), "{what}: {frame:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn frames_at_every_width() {
+    let mut seen = String::new();
+    for (what, status) in table() {
+        for width in [24, 40, 60, 80, 120, 200] {
+            let frame = frame(&status, width, PLAIN);
+            seen += &format!("{what} {width}\n{}|\n", frame);
+        }
+    }
+    assert_eq!(seen, include_str!("frames.txt"), "\n{seen}");
+}
+
+#[test]
+fn the_bottleneck_is_named_at_every_width() {
+    for width in 24..=250 {
+        for (status, short, long) in [
+            (sample::busy(), "slow sink", "held up by sink"),
+            (sample::capped(), "capped", "held up by cap"),
+        ] {
+            let frame = frame(&status, width, PLAIN);
+            let named = frame.contains(short) || frame.contains(long);
+            assert!(named, "{width}: {frame}");
+        }
+    }
+}
+
+#[test]
+fn colour_changes_nothing_but_colour() {
+    for (what, status) in table() {
+        for width in [24, 60, 120] {
+            let colour = Theme {
+                colour: true,
+                ..PLAIN
+            };
+            let coloured = frame(&status, width, colour);
+            let plain = frame(&status, width, PLAIN);
+            assert_eq!(strip_ansi_codes(&coloured), plain, "{what}");
+            assert!(coloured.contains('\x1b') && !plain.contains('\x1b'));
+        }
+    }
+}
+
+#[test]
+fn pressure_has_a_colour() {
+    let colour = Theme {
+        colour: true,
+        ..PLAIN
+    };
+    for (status, code) in [
+        (sample::fresh(), "\x1b[32m"),
+        (sample::busy(), "\x1b[33m"),
+        (sample::full(), "\x1b[31m"),
+    ] {
+        let frame = frame(&status, 80, colour);
+        assert!(frame.contains(code), "{frame:?}");
+    }
+}
+
+#[test]
+fn ascii_is_ascii() {
+    let ascii = Theme {
+        unicode: false,
+        colour: true,
+    };
+    for status in [sample::busy(), sample::capped(), sample::shedding()] {
+        for width in [24, 80, 200] {
+            assert!(frame(&status, width, ascii).is_ascii());
+        }
+    }
+}
+
+#[test]
+fn a_frame_keeps_its_shape_while_figures_change() {
+    // Where the parts begin in a frame at 100 columns must not depend on the figures.
+    let place = |used: u64, rate: f64| {
+        let mut s = sample::busy();
+        s.buffer.used = used;
+        s.input.rate = Some(rate);
+        s.out.rate = Some(rate * 3.7);
+        let frame = frame(&s, 100, PLAIN);
+        frame.chars().position(|c| c == '→')
+    };
+    let first = place(0, 0.0);
+    for (used, rate) in [(1, 1.0), (1 << 20, 2e4), (33 << 20, 3e6), (64 << 20, 9.9e9)] {
+        assert_eq!(place(used, rate), first, "{used} {rate}");
+    }
+}

@@ -1,0 +1,326 @@
+//! `Status` in, text out: the live report, the summary, the metrics file, and the lines in which
+//! weir speaks of itself.
+//!
+//! Invariant: whoever calls a [`Reporter`] never waits for a reader: what may block (standard
+//! error, the log, the metrics file) is written by threads of their own, which are left behind if
+//! they are stuck. Statuses and instants come from the caller; nothing here asks a clock but
+//! [`Reporter::finish`], for how long it may take.
+
+pub mod bar;
+pub mod figures;
+pub mod history;
+pub mod json;
+pub mod outlet;
+pub mod pace;
+pub mod plain;
+pub mod plan;
+pub mod prometheus;
+#[cfg(test)]
+pub(crate) mod sample;
+pub mod screen;
+pub mod snapshot;
+pub mod summary;
+pub mod table;
+pub mod terminal;
+pub mod theme;
+pub mod voice;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use crate::core::status::{Count, Status};
+use crate::pipe::error::Failure;
+use history::History;
+use outlet::Outlet;
+use pace::Pace;
+pub use plan::{Closing, Plan, Show};
+use prometheus::Keeper;
+pub use snapshot::{Ending, Expected};
+use snapshot::{Identity, Snapshot};
+use voice::{Voice, Word};
+
+/// Shorter intervals than this make figures that nobody can read off a bar.
+const BAR_WINDOW: Duration = Duration::from_secs(1);
+/// How long the end may be held up by somebody who does not read what weir has to say.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Instants at a distance. Those that were missed are not made up for.
+#[derive(Debug)]
+struct Beat {
+    every: Duration,
+    next: Instant,
+}
+
+impl Beat {
+    fn new(every: Duration, now: Instant) -> Beat {
+        Beat {
+            every,
+            next: now + every,
+        }
+    }
+
+    /// Whether it is time; if so, when the next time is.
+    fn falls(&mut self, now: Instant) -> bool {
+        let due = now >= self.next;
+        if due {
+            self.next = (self.next + self.every).max(now);
+        }
+        due
+    }
+}
+
+/// Tells the world how it goes. Owned by the thread that asks the core.
+pub struct Reporter {
+    who: Identity,
+    show: Show,
+    closing: Closing,
+    /// Standard error.
+    voice: Outlet<Word>,
+    log: Option<Outlet<String>>,
+    metrics: Option<Outlet<String>>,
+    /// What the threads could not do.
+    troubles: Receiver<String>,
+    live: Option<Beat>,
+    kept: Option<Beat>,
+    history: History,
+    pace: Pace,
+}
+
+impl Reporter {
+    /// Looks whether the log and the metrics file can be written.
+    ///
+    /// # Errors
+    /// When they cannot.
+    pub fn new(plan: &Plan, now: Instant) -> Result<Reporter, Failure> {
+        let (trouble, troubles) = unbounded();
+        let who = Identity {
+            name: plan.name.clone(),
+            pid: std::process::id(),
+            expected: plan.expected,
+        };
+        let theme = match plan.show {
+            Show::Bar(theme) => Some(theme),
+            _ => None,
+        };
+        let mut voice = Voice::new(theme);
+        let log = plan.log.as_deref();
+        let metrics = plan.metrics.as_deref();
+        let live = (plan.show != Show::Off).then(|| Beat::new(plan.interval, now));
+        Ok(Reporter {
+            log: log.map(|path| open_log(path, &trouble)).transpose()?,
+            kept: metrics.map(|_| Beat::new(plan.metrics_interval, now)),
+            metrics: metrics
+                .map(|path| open_metrics(path, who.pid, &trouble))
+                .transpose()?,
+            who,
+            show: plan.show,
+            closing: plan.closing,
+            voice: Outlet::new("voice", move |word| voice.say(word)),
+            troubles,
+            live,
+            history: History::new(match plan.show {
+                Show::Bar(_) => BAR_WINDOW,
+                _ => Duration::ZERO,
+            }),
+            pace: Pace::default(),
+        })
+    }
+
+    /// When to call [`tick`](Reporter::tick); never, if there is nothing to show.
+    #[must_use]
+    pub fn next_tick(&self) -> Option<Instant> {
+        let beats = [&self.live, &self.kept];
+        beats.into_iter().flatten().map(|beat| beat.next).min()
+    }
+
+    /// Changes the time between reports of every kind.
+    pub fn set_interval(&mut self, every: Duration, now: Instant) {
+        for beat in [&mut self.live, &mut self.kept].into_iter().flatten() {
+            *beat = Beat::new(every, now);
+        }
+    }
+
+    /// The label that the user gave.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.who.name.as_deref()
+    }
+
+    /// The status object for somebody who asks, with the interval `since` that status.
+    pub fn snapshot_since(&mut self, since: Option<&Status>, status: &Status) -> Snapshot {
+        self.follow(status);
+        Snapshot::status(&self.who, since, status, &self.pace)
+    }
+
+    /// Reports what it is time for.
+    pub fn tick(&mut self, now: Instant, status: &Status) {
+        let live = self.live.as_mut().is_some_and(|beat| beat.falls(now));
+        let kept = self.kept.as_mut().is_some_and(|beat| beat.falls(now));
+        if !live && !kept {
+            return;
+        }
+        self.follow(status);
+        let snapshot = self.snapshot(status);
+        if kept {
+            self.keep(&snapshot);
+        }
+        if live {
+            self.history.add(*status);
+            match self.show {
+                Show::Bar(_) => self.voice.offer_fresh(Word::Frame(Box::new(snapshot))),
+                Show::Plain => self.report(plain::line(&snapshot)),
+                Show::Json => self.report(json::line(&snapshot)),
+                Show::Off => {}
+            }
+        }
+        for trouble in self.troubles.try_iter() {
+            self.voice.offer(Word::Line(trouble));
+        }
+    }
+
+    /// Somebody has asked: one plain line, whatever else is shown. Its interval reaches back to the
+    /// last live report, or to the last time that somebody asked.
+    pub fn on_demand(&mut self, status: &Status) {
+        self.follow(status);
+        let snapshot = self.snapshot(status);
+        self.report(plain::line(&snapshot));
+        if self.live.is_none() {
+            self.history.add(*status);
+        }
+    }
+
+    /// Something went wrong that does not end the run.
+    pub fn complain(&mut self, what: &str) {
+        let line = format!("weir: {what}");
+        if let Some(log) = &mut self.log {
+            log.offer(line.clone());
+        }
+        self.voice.offer(Word::Line(line));
+    }
+
+    /// The last report, and the complaint to end with, if any. Waits for both to be out, but not
+    /// for long.
+    pub fn finish(
+        &mut self,
+        status: &Status,
+        end: Ending,
+        undelivered: Count,
+        complaint: Option<&str>,
+    ) {
+        let now = Instant::now();
+        let deadline = now + LAST_WORDS;
+        let snapshot = Snapshot::summary(&self.who, status, end, undelivered);
+        let complaint = complaint.map(|what| format!("weir: {what}"));
+        let summary = match self.closing {
+            Closing::Text => Some(summary::text(&snapshot)),
+            Closing::Json => Some(json::line(&snapshot)),
+            Closing::Off => None,
+        };
+        if matches!(self.show, Show::Bar(_)) {
+            self.voice.insist(Word::Clear, deadline);
+        }
+        for line in summary.iter().chain(&complaint) {
+            match &mut self.log {
+                Some(log) => log.insist(line.clone(), deadline),
+                None => self.voice.insist(Word::Line(line.clone()), deadline),
+            }
+        }
+        if let Some(metrics) = &mut self.metrics {
+            metrics.insist(prometheus::text(&snapshot), deadline);
+        }
+        // What goes wrong with the files is still to be said, so they get half of the time.
+        for file in [&mut self.log, &mut self.metrics].into_iter().flatten() {
+            file.close(now + LAST_WORDS / 2);
+        }
+        let complaint = complaint.filter(|_| self.log.is_some());
+        for line in self.troubles.try_iter().chain(complaint) {
+            self.voice.insist(Word::Line(line), deadline);
+        }
+        self.voice.close(deadline);
+    }
+
+    /// It did not even begin, for this reason, which the log is told; standard error is the
+    /// caller's.
+    pub fn give_up(&mut self, why: &dyn std::fmt::Display) {
+        let deadline = Instant::now() + LAST_WORDS;
+        if let Some(log) = &mut self.log {
+            log.insist(format!("weir: {why}"), deadline);
+            log.close(deadline);
+        }
+    }
+
+    fn follow(&mut self, status: &Status) {
+        if let Some(expected) = self.who.expected {
+            self.pace.on(status.elapsed, expected.done(status));
+        }
+    }
+
+    fn snapshot(&mut self, status: &Status) -> Snapshot {
+        let before = self.history.before(status.elapsed);
+        Snapshot::status(&self.who, before, status, &self.pace)
+    }
+
+    fn keep(&mut self, snapshot: &Snapshot) {
+        if let Some(metrics) = &mut self.metrics {
+            metrics.offer_fresh(prometheus::text(snapshot));
+        }
+    }
+
+    fn report(&mut self, line: String) {
+        match &mut self.log {
+            Some(log) => log.offer(line),
+            None => self.voice.offer(Word::Line(line)),
+        }
+    }
+}
+
+fn open_log(path: &Path, trouble: &Sender<String>) -> Result<Outlet<String>, Failure> {
+    let name = path.display().to_string();
+    let open = std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path);
+    let file = open.map_err(|e| Failure::new("open", &name, e))?;
+    let trouble = trouble.clone();
+    Ok(Outlet::new(
+        "log",
+        once(trouble, name, move |line: String| {
+            terminal::write_all(&file, (line + "\n").as_bytes())
+        }),
+    ))
+}
+
+fn open_metrics(
+    path: &Path,
+    pid: u32,
+    trouble: &Sender<String>,
+) -> Result<Outlet<String>, Failure> {
+    let name = path.display().to_string();
+    let keeper = Keeper::new(path, pid).map_err(|e| Failure::new("write", &name, e))?;
+    let trouble = trouble.clone();
+    Ok(Outlet::new(
+        "metrics",
+        once(trouble, name, move |page: String| keeper.keep(&page)),
+    ))
+}
+
+/// Work that goes on whatever comes of it, and complains the first time that it fails.
+fn once(
+    trouble: Sender<String>,
+    name: String,
+    mut work: impl FnMut(String) -> std::io::Result<()> + Send + 'static,
+) -> impl FnMut(String) + Send + 'static {
+    let mut trouble = Some(trouble);
+    move |message| {
+        if let Err(e) = work(message)
+            && let Some(trouble) = trouble.take()
+        {
+            let _ = trouble.send(format!("weir: {}", Failure::new("write", &name, e)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! A thread that does what may block, so that nobody else has to.
+//!
+//! Invariants: [`Outlet::offer`] never waits, [`Outlet::close`] never waits for longer than it was
+//! told. A thread that is stuck is left behind: the end of the process ends it. No thread is made
+//! before there is something for it to do.
+
+use std::thread;
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+/// Messages waiting for a thread that is behind. More are dropped.
+const DEPTH: usize = 16;
+
+/// What the thread does with a message.
+type Work<M> = Box<dyn FnMut(M) + Send>;
+
+/// The way to a thread of its own.
+pub struct Outlet<M> {
+    name: &'static str,
+    work: Option<Work<M>>,
+    queue: Option<Sender<M>>,
+    ended: Receiver<()>,
+    end: Option<Sender<()>>,
+}
+
+impl<M: Send + 'static> Outlet<M> {
+    /// A way to a thread of this name.
+    pub fn new(name: &'static str, work: impl FnMut(M) + Send + 'static) -> Outlet<M> {
+        let (end, ended) = bounded(0);
+        Outlet {
+            name,
+            work: Some(Box::new(work)),
+            queue: None,
+            ended,
+            end: Some(end),
+        }
+    }
+
+    /// Hands a message over if the thread is not too far behind.
+    pub fn offer(&mut self, message: M) {
+        self.start();
+        if let Some(queue) = &self.queue {
+            let _ = queue.try_send(message);
+        }
+    }
+
+    /// Hands a message over if nothing waits before it: for what is worth nothing when it is old.
+    pub fn offer_fresh(&mut self, message: M) {
+        if self.queue.as_ref().is_none_or(Sender::is_empty) {
+            self.offer(message);
+        }
+    }
+
+    /// Hands over a message that matters, waiting for room until the deadline.
+    pub fn insist(&mut self, message: M, deadline: Instant) {
+        self.start();
+        if let Some(queue) = &self.queue {
+            let _ = queue.send_deadline(message, deadline);
+        }
+    }
+
+    /// No more will come; waits until everything is done, or until the deadline.
+    pub fn close(&mut self, deadline: Instant) {
+        self.queue = None;
+        if self.work.is_none() {
+            let _ = self.ended.recv_deadline(deadline);
+        }
+    }
+
+    fn start(&mut self) {
+        let Some(mut work) = self.work.take() else {
+            return;
+        };
+        let end = self.end.take();
+        let (queue, messages) = bounded(DEPTH);
+        let thread = thread::Builder::new().name(self.name.into());
+        let started = thread.spawn(move || {
+            messages.iter().for_each(&mut work);
+            drop(end);
+        });
+        // Without a thread there is nobody to tell, and reports are not worth failing for.
+        self.queue = started.is_ok().then_some(queue);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
+    #[test]
+    fn everything_is_done_in_order_before_it_closes() {
+        let (said, heard) = crossbeam_channel::unbounded();
+        let mut outlet = Outlet::new("test", move |n| said.send(n).unwrap_or_default());
+        for n in 0..100 {
+            outlet.insist(n, soon());
+        }
+        outlet.close(soon());
+        assert_eq!(
+            heard.try_iter().collect::<Vec<i32>>(),
+            (0..100).collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn a_stuck_thread_holds_nobody_up() {
+        let (_never, release) = bounded::<()>(0);
+        let mut outlet = Outlet::new("test", move |_: usize| {
+            let _ = release.recv();
+        });
+        // More than fit: the rest is dropped.
+        for n in 0..DEPTH * 4 {
+            outlet.offer(n);
+        }
+        let moment = Instant::now() + Duration::from_millis(10);
+        outlet.insist(0, moment);
+        outlet.close(moment);
+        assert!(Instant::now() >= moment);
+    }
+
+    #[test]
+    fn nothing_to_say_needs_no_thread() {
+        let mut outlet = Outlet::new("test", |(): ()| {});
+        outlet.close(soon());
+        assert!(outlet.work.is_some());
+    }
+}

@@ -1,0 +1,108 @@
+//! A snapshot as one line of `key=value` words, for logs and `grep`. Figures are rounded for
+//! people; who needs them exact wants JSON.
+//!
+//! Invariant: the same keys in the same order whatever is known; `-` is what is not.
+
+use super::figures::{self, UNKNOWN};
+use super::snapshot::{Holdup, Snapshot};
+
+/// One line, no line break.
+#[must_use]
+pub fn line(s: &Snapshot) -> String {
+    let words = [
+        ("name", s.name.as_deref().map_or(UNKNOWN.into(), quoted)),
+        ("pid", s.pid.to_string()),
+        ("elapsed", format!("{:.1}s", s.elapsed_s)),
+        ("state", state(s)),
+        ("held", figures::bytes(s.buffer.used)),
+        ("capacity", figures::bytes(s.buffer.capacity)),
+        ("full", full(s)),
+        ("in", figures::bytes(s.input.bytes)),
+        ("out", figures::bytes(s.out.bytes)),
+        ("in_rate", figures::rate(s.input.rate)),
+        ("out_rate", figures::rate(s.out.rate)),
+        ("in_records", known(s.input.records)),
+        ("out_records", known(s.out.records)),
+        ("shed", figures::bytes(s.shed.bytes)),
+        ("shed_records", known(s.shed.records)),
+        ("cap", cap(s)),
+        ("holdup", s.holdup.map_or(UNKNOWN, Holdup::word).into()),
+        ("progress", known(s.percent.map(|p| format!("{p}%")))),
+        ("eta", known(s.eta_s.map(|eta| format!("{eta:.0}s")))),
+    ];
+    let mut line = String::from("weir");
+    for (key, value) in words {
+        line.extend([" ", key, "=", &value]);
+    }
+    line
+}
+
+/// Occupancy in percent.
+pub fn full(s: &Snapshot) -> String {
+    format!("{}%", figures::percent(s.buffer.used, s.buffer.capacity))
+}
+
+/// The caps in force, or `-`.
+pub fn cap(s: &Snapshot) -> String {
+    let bytes = s.cap.bytes_per_s.map(|_| figures::rate(s.cap.bytes_per_s));
+    let records = s.cap.records_per_s;
+    let records = records.map(|_| figures::rate_of_records(records));
+    match (bytes, records) {
+        (Some(bytes), Some(records)) => format!("{bytes},{records}"),
+        (cap, None) | (None, cap) => cap.unwrap_or_else(|| UNKNOWN.to_owned()),
+    }
+}
+
+/// The state's word, as the schema has it.
+pub fn state(s: &Snapshot) -> String {
+    let word = serde_json::to_value(s.state).unwrap_or_default();
+    word.as_str().unwrap_or(UNKNOWN).to_owned()
+}
+
+/// A name that is one word stays as it is.
+fn quoted(name: &str) -> String {
+    if name.contains(|c: char| c.is_whitespace() || c == '"' || c == '=') {
+        format!("{name:?}")
+    } else {
+        name.to_owned()
+    }
+}
+
+fn known(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| UNKNOWN.to_owned(), |v| v.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn a_busy_weir_in_one_line() {
+        assert_eq!(
+            line(&sample::busy()),
+            "weir name=backup pid=4711 elapsed=83.0s state=blocked held=60.0MiB capacity=64.0MiB \
+             full=94% in=1.20GiB out=1.14GiB in_rate=12.0MiB/s out_rate=10.0MiB/s in_records=- \
+             out_records=- shed=0B shed_records=- cap=- holdup=sink progress=38% eta=190s"
+        );
+    }
+
+    #[test]
+    fn the_keys_are_always_the_same() {
+        let keys = |line: String| -> Vec<String> {
+            let words = line.split(' ').skip(1);
+            words
+                .map(|w| w.split('=').next().unwrap_or(w).into())
+                .collect()
+        };
+        assert_eq!(keys(line(&sample::busy())), keys(line(&sample::shedding())));
+        assert_eq!(keys(line(&sample::busy())), keys(line(&sample::fresh())));
+    }
+
+    #[test]
+    fn a_name_of_several_words_is_one_value() {
+        let mut s = sample::fresh();
+        s.name = Some("nightly \"b\"".into());
+        assert!(line(&s).contains(r#" name="nightly \"b\"" pid="#));
+    }
+}

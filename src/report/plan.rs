@@ -1,0 +1,52 @@
+//! What is to be reported, where and how often: decided before anything runs.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::snapshot::Expected;
+use super::theme::Theme;
+
+/// The live report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Show {
+    /// A line that changes, on the terminal.
+    Bar(Theme),
+    /// A line of words each time.
+    Plain,
+    /// An object each time.
+    Json,
+    /// Nothing.
+    Off,
+}
+
+/// The report at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closing {
+    /// A line or two for a person.
+    Text,
+    /// An object.
+    Json,
+    /// Nothing.
+    Off,
+}
+
+/// All of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The label in every report.
+    pub name: Option<String>,
+    /// The total that will come.
+    pub expected: Option<Expected>,
+    /// The live report.
+    pub show: Show,
+    /// Time between live reports; above zero.
+    pub interval: Duration,
+    /// The report at the end.
+    pub closing: Closing,
+    /// Where reports are appended in place of standard error.
+    pub log: Option<PathBuf>,
+    /// The file to keep for Prometheus.
+    pub metrics: Option<PathBuf>,
+    /// Time between replacements of it; above zero.
+    pub metrics_interval: Duration,
+}

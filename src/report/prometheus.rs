@@ -1,0 +1,244 @@
+//! A snapshot as Prometheus text exposition (version 0.0.4), for node_exporter's textfile
+//! collector.
+//!
+//! Invariants: base units (seconds, bytes); counters, and nothing else, end in `_total`; every
+//! sample carries `name` and `pid`; what is unknown is left out. The file is replaced whole, so
+//! that nobody ever reads half of one.
+
+use std::fmt::Write;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::plain;
+use super::snapshot::Snapshot;
+
+/// The text of the file.
+#[must_use]
+pub fn text(s: &Snapshot) -> String {
+    let mut page = Page::new(s);
+    flow(&mut page, s);
+    lost(&mut page, s);
+    buffer(&mut page, s);
+    time(&mut page, s);
+    rest(&mut page, s);
+    page.text
+}
+
+fn flow(page: &mut Page, s: &Snapshot) {
+    let mut count = |name: &str, help: &str, n: Option<u64>| {
+        page.counter(name, help, n.map(|n| n as f64));
+    };
+    let (read, out) = (s.input, s.out);
+    count("read_bytes", "Bytes from the producer.", Some(read.bytes));
+    count("read_records", "Records from the producer.", read.records);
+    count("written_bytes", "Bytes to the consumer.", Some(out.bytes));
+    count("written_records", "Records to the consumer.", out.records);
+    let spliced = Some(s.path.spliced);
+    count("spliced_bytes", "Bytes that bypassed the buffer.", spliced);
+}
+
+fn lost(page: &mut Page, s: &Snapshot) {
+    let shed = s.shed;
+    let mut count = |name: &str, help: &str, n: Option<u64>| {
+        page.counter(name, help, n.map(|n| n as f64));
+    };
+    count(
+        "shed_bytes",
+        "Bytes dropped for any reason.",
+        Some(shed.bytes),
+    );
+    count(
+        "shed_records",
+        "Records dropped for any reason.",
+        shed.records,
+    );
+    let oversized = shed.records.map(|_| shed.oversized);
+    let help = "Records dropped as larger than the buffer.";
+    count("shed_oversized_records", help, oversized);
+    let help = "Records (else bytes) dropped as too old.";
+    count("shed_expired", help, Some(shed.expired));
+    let help = "Bytes that were read and will not be delivered; known at the end.";
+    let left = s.undelivered.bytes.map(|n| n as f64);
+    page.gauge("undelivered_bytes", help, left);
+}
+
+fn buffer(page: &mut Page, s: &Snapshot) {
+    for (name, help, bytes) in [
+        (
+            "buffer_capacity_bytes",
+            "What the buffer can hold.",
+            s.buffer.capacity,
+        ),
+        ("buffer_used_bytes", "What the buffer holds.", s.buffer.used),
+        (
+            "buffer_peak_bytes",
+            "The most the buffer has held.",
+            s.buffer.peak,
+        ),
+        (
+            "buffer_low_bytes",
+            "Occupancy at which reading starts again.",
+            s.buffer.low,
+        ),
+        (
+            "buffer_high_bytes",
+            "Occupancy at which reading stops.",
+            s.buffer.high,
+        ),
+    ] {
+        page.gauge(name, help, Some(bytes as f64));
+    }
+}
+
+fn time(page: &mut Page, s: &Snapshot) {
+    page.gauge(
+        "elapsed_seconds",
+        "Time since the start.",
+        Some(s.elapsed_s),
+    );
+    page.family(
+        "wait_seconds_total",
+        "counter",
+        "Time spent waiting for each.",
+    );
+    for (side, seconds) in [
+        ("source", s.wait_s.source),
+        ("sink", s.wait_s.sink),
+        ("cap", s.wait_s.cap),
+    ] {
+        page.sample("wait_seconds_total", &[("for", side)], seconds);
+    }
+    let ages = [
+        ("now", s.age_s.now),
+        ("p50", s.age_s.p50),
+        ("p99", s.age_s.p99),
+        ("max", s.age_s.max),
+    ];
+    if ages.iter().any(|(_, age)| age.is_some()) {
+        page.family("age_seconds", "gauge", "How long data waits in the buffer.");
+        for (of, age) in ages {
+            if let Some(age) = age {
+                page.sample("age_seconds", &[("of", of)], age);
+            }
+        }
+    }
+    page.gauge("eta_seconds", "Time until the expected end.", s.eta_s);
+}
+
+fn rest(page: &mut Page, s: &Snapshot) {
+    let bytes = "The cap on what leaves, in bytes.";
+    page.gauge("cap_bytes_per_second", bytes, s.cap.bytes_per_s);
+    let records = "The cap on what leaves, in records.";
+    page.gauge("cap_records_per_second", records, s.cap.records_per_s);
+    page.family("state", "gauge", "1 for what is going on.");
+    page.sample("state", &[("state", &plain::state(s))], 1.0);
+    if let Some(holdup) = s.holdup {
+        page.family(
+            "holdup",
+            "gauge",
+            "1 for what keeps the flow from going faster.",
+        );
+        page.sample("holdup", &[("by", holdup.word())], 1.0);
+    }
+}
+
+/// The text as it grows.
+struct Page {
+    labels: String,
+    text: String,
+}
+
+impl Page {
+    fn new(s: &Snapshot) -> Page {
+        let name = escape(s.name.as_deref().unwrap_or_default());
+        Page {
+            labels: format!("name=\"{name}\",pid=\"{}\"", s.pid),
+            text: String::new(),
+        }
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: Option<f64>) {
+        self.single(&format!("{name}_total"), "counter", help, value);
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: Option<f64>) {
+        self.single(name, "gauge", help, value);
+    }
+
+    fn single(&mut self, name: &str, kind: &str, help: &str, value: Option<f64>) {
+        if let Some(value) = value {
+            self.family(name, kind, help);
+            self.sample(name, &[], value);
+        }
+    }
+
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        self.text.push_str(&format!(
+            "# HELP weir_{name} {help}\n# TYPE weir_{name} {kind}\n"
+        ));
+    }
+
+    fn sample(&mut self, name: &str, more: &[(&str, &str)], value: f64) {
+        // Writing to a string cannot fail.
+        let _ = write!(self.text, "weir_{name}{{{}", self.labels);
+        for (label, text) in more {
+            let _ = write!(self.text, ",{label}=\"{}\"", escape(text));
+        }
+        let _ = writeln!(self.text, "}} {value}");
+    }
+}
+
+/// As label values are written.
+fn escape(text: &str) -> String {
+    let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+    text.replace('\n', "\\n")
+}
+
+/// A file that always holds the latest page.
+#[derive(Debug)]
+pub struct Keeper {
+    file: PathBuf,
+    beside: PathBuf,
+}
+
+impl Keeper {
+    /// Looks whether the file can be kept.
+    ///
+    /// # Errors
+    /// When nothing can be written beside it, or when it is something that must not be replaced.
+    pub fn new(file: &Path, pid: u32) -> io::Result<Keeper> {
+        // A link stays a link: what it points to is replaced.
+        let file = match file.canonicalize() {
+            Ok(target) => target,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => file.to_owned(),
+            Err(e) => return Err(e),
+        };
+        if file.metadata().is_ok_and(|m| !m.is_file()) {
+            return Err(io::Error::other("not a regular file"));
+        }
+        let mut name = file.file_name().unwrap_or_default().to_owned();
+        // Not `.prom`, which the collector would read.
+        name.push(format!(".{pid}.tmp"));
+        let beside = file.with_file_name(name);
+        fs::write(&beside, "")?;
+        fs::remove_file(&beside)?;
+        Ok(Keeper { file, beside })
+    }
+
+    /// Replaces what is there.
+    ///
+    /// # Errors
+    /// When it cannot be written; what was there stays.
+    pub fn keep(&self, text: &str) -> io::Result<()> {
+        let kept =
+            fs::write(&self.beside, text).and_then(|()| fs::rename(&self.beside, &self.file));
+        if kept.is_err() {
+            let _ = fs::remove_file(&self.beside);
+        }
+        kept
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+use std::collections::{HashMap, HashSet};
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use super::*;
+use crate::report::sample;
+use crate::report::snapshot::Ending;
+
+fn pages() -> Vec<String> {
+    let mut odd = sample::busy();
+    odd.name = Some("a \"b\" \\ c\nd".into());
+    let ended = sample::summary(Ending::Signal, 5);
+    [
+        sample::fresh(),
+        sample::busy(),
+        sample::shedding(),
+        odd,
+        ended,
+    ]
+    .iter()
+    .map(text)
+    .collect()
+}
+
+fn is_name(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    bytes.next().is_some_and(|b| b.is_ascii_lowercase())
+        && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+}
+
+/// Splits `name{label="value",…} number`, as strictly as the format allows.
+fn sample_of(line: &str) -> (String, Vec<(String, String)>, f64) {
+    let (name, rest) = line.split_once('{').expect("labels");
+    let mut labels = Vec::new();
+    let mut rest = rest;
+    loop {
+        let (label, after) = rest.split_once("=\"").expect("a label's value");
+        assert!(is_name(label), "{line}");
+        let mut value = String::new();
+        let mut chars = after.char_indices();
+        let end = loop {
+            match chars.next().expect("a closing quote") {
+                (at, '"') => break at,
+                (_, '\\') => match chars.next() {
+                    Some((_, 'n')) => value.push('\n'),
+                    Some((_, c @ ('\\' | '"'))) => value.push(c),
+                    other => panic!("{line}: {other:?}"),
+                },
+                (_, c) => value.push(c),
+            }
+        };
+        labels.push((label.to_owned(), value));
+        rest = &after[end + 1..];
+        match rest.strip_prefix(',') {
+            Some(more) => rest = more,
+            None => break,
+        }
+    }
+    let number = rest.strip_prefix("} ").expect("one space and a number");
+    (name.to_owned(), labels, number.parse().expect("a number"))
+}
+
+#[test]
+fn the_format_is_kept_to_the_letter() {
+    for page in pages() {
+        let mut helped = HashSet::new();
+        let mut types: HashMap<&str, &str> = HashMap::new();
+        let mut seen = HashSet::new();
+        let mut family = "";
+        assert!(page.ends_with('\n'));
+        for line in page.lines() {
+            if let Some(help) = line.strip_prefix("# HELP ") {
+                let (name, words) = help.split_once(' ').expect("words of help");
+                assert!(helped.insert(name) && words.ends_with('.'), "{line}");
+                family = name;
+            } else if let Some(kind) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = kind.split_once(' ').expect("a type");
+                assert_eq!(name, family, "TYPE goes with its HELP");
+                assert!(["counter", "gauge"].contains(&kind));
+                assert_eq!(kind == "counter", name.ends_with("_total"), "{line}");
+                assert!(types.insert(name, kind).is_none());
+            } else {
+                let (name, labels, value) = sample_of(line);
+                assert_eq!(name, family, "samples stand under their TYPE");
+                assert!(types.contains_key(&*name) && is_name(&name));
+                assert!(name.starts_with("weir_"), "{line}");
+                assert!(value.is_finite() && value >= 0.0, "{line}");
+                let first: Vec<&str> = labels.iter().take(2).map(|l| &*l.0).collect();
+                assert_eq!(first, ["name", "pid"]);
+                let distinct: HashSet<_> = labels.iter().map(|l| &l.0).collect();
+                assert_eq!(distinct.len(), labels.len(), "{line}");
+                assert!(seen.insert((name, labels)), "twice: {line}");
+            }
+        }
+        assert_eq!(helped.len(), types.len());
+    }
+}
+
+#[test]
+fn a_counter_and_a_gauge_as_they_are_read() {
+    let page = text(&sample::shedding());
+    for line in [
+        "weir_shed_records_total{name=\"\",pid=\"9\"} 51200",
+        "weir_wait_seconds_total{name=\"\",pid=\"9\",for=\"sink\"} 1",
+        "weir_buffer_used_bytes{name=\"\",pid=\"9\"} 67108864",
+        "weir_age_seconds{name=\"\",pid=\"9\",of=\"p99\"} 1.9",
+        "weir_state{name=\"\",pid=\"9\",state=\"shedding\"} 1",
+    ] {
+        assert!(page.lines().any(|l| l == line), "{line}\n{page}");
+    }
+}
+
+#[test]
+fn promtool_agrees_where_it_is_installed() {
+    for page in pages() {
+        let child = Command::new("promtool")
+            .args(["check", "metrics"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn();
+        let Ok(mut child) = child else { return };
+        let mut input = child.stdin.take().expect("a pipe");
+        input.write_all(page.as_bytes()).expect("a page read");
+        drop(input);
+        assert!(child.wait().expect("an end").success(), "{page}");
+    }
+}
+
+#[test]
+fn the_file_is_replaced_whole_and_nothing_is_left_beside_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("weir.prom");
+    let keeper = Keeper::new(&file, 7).expect("a keeper");
+    assert!(!file.exists(), "looking is not writing");
+    keeper.keep("one\n").expect("kept");
+    let first = fs::File::open(&file).expect("the file");
+    keeper.keep("two\n").expect("kept");
+    assert_eq!(fs::read_to_string(&file).expect("text"), "two\n");
+    let old = io::read_to_string(first).expect("text");
+    assert_eq!(old, "one\n", "who was reading goes on reading the old page");
+    assert_eq!(folder.path().read_dir().expect("a folder").count(), 1);
+}
+
+#[test]
+fn what_must_not_be_replaced_is_turned_away() {
+    let folder = tempfile::tempdir().expect("a folder");
+    assert!(Keeper::new(folder.path(), 7).is_err());
+    assert!(Keeper::new(Path::new("/dev/null"), 7).is_err());
+    assert!(Keeper::new(&folder.path().join("none/weir.prom"), 7).is_err());
+}

@@ -1,0 +1,135 @@
+//! Statuses for the tests of this folder.
+
+use std::time::Duration;
+
+use super::pace::Pace;
+use super::snapshot::{Ending, Expected, Identity, Snapshot};
+use crate::core::status::{Ages, Buffer, Caps, Count, Shed, State, Status, Waits};
+
+const MIB: u64 = 1 << 20;
+
+/// A weir that has just begun.
+pub fn origin() -> Status {
+    Status {
+        elapsed: Duration::ZERO,
+        state: State::Flowing,
+        buffer: Buffer {
+            capacity: 64 << 20,
+            used: 0,
+            peak: 0,
+            low: 48 << 20,
+            high: 64 << 20,
+        },
+        read: Count::default(),
+        written: Count::default(),
+        spliced: 0,
+        shed: Shed::default(),
+        caps: Caps::default(),
+        waits: Waits::default(),
+        ages: None,
+    }
+}
+
+/// A weir that has run for a while, at a moment, with these bytes held.
+pub fn status(seconds: u64, in_mib: u64, out_mib: u64) -> Status {
+    let held = in_mib - out_mib;
+    let mut it = origin();
+    it.elapsed = Duration::from_secs(seconds);
+    it.read.bytes = in_mib * MIB;
+    it.written.bytes = out_mib * MIB;
+    it.buffer.used = (held * MIB) as usize;
+    it.buffer.peak = it.buffer.used + MIB as usize;
+    it
+}
+
+/// Someone with a name and an expectation.
+pub fn backup() -> Identity {
+    Identity {
+        name: Some("backup".into()),
+        pid: 4711,
+        expected: Some(Expected::Bytes(3072 * MIB)),
+    }
+}
+
+/// Nothing has happened yet.
+pub fn fresh() -> Snapshot {
+    let who = Identity {
+        pid: 1,
+        ..Identity::default()
+    };
+    Snapshot::status(&who, None, &origin(), &Pace::default())
+}
+
+/// A weir nearly full, held up by its consumer.
+pub fn busy() -> Snapshot {
+    let before = status(82, 1220, 1162);
+    let mut now = status(83, 1232, 1172);
+    now.state = State::Blocked;
+    now.waits.sink = Duration::from_millis(900);
+    now.waits.source = Duration::from_millis(80);
+    let mut pace = Pace::default();
+    pace.on(Duration::from_secs(1), 10 * MIB);
+    Snapshot::status(&backup(), Some(&before), &now, &pace)
+}
+
+/// A busy weir that is full.
+pub fn full() -> Snapshot {
+    let mut it = busy();
+    it.buffer.used = it.buffer.capacity;
+    it.buffer.peak = it.buffer.capacity;
+    it
+}
+
+/// A weir with room to spare, held up by a cap of its own.
+pub fn capped() -> Snapshot {
+    let before = status(9, 100, 90);
+    let mut now = status(10, 110, 92);
+    now.state = State::Capped;
+    now.caps.bytes = Some(2.0 * MIB as f64);
+    now.waits.cap = Duration::from_millis(990);
+    Snapshot::status(&backup(), Some(&before), &now, &Pace::default())
+}
+
+/// A weir that counts records and sheds them.
+pub fn shedding() -> Snapshot {
+    let before = status(4, 64, 1);
+    let mut now = status(5, 71, 2);
+    now.state = State::Shedding;
+    now.buffer.used = 64 << 20;
+    now.read.records = Some(727_040);
+    now.written.records = Some(20_480);
+    now.caps.records = Some(10_000.0);
+    now.shed = Shed {
+        total: Count {
+            bytes: 5 * MIB,
+            records: Some(51_200),
+        },
+        oversized: 2,
+        expired: 7,
+    };
+    now.waits.sink = Duration::from_secs(1);
+    now.ages = Some(Ages {
+        now: Duration::from_millis(1500),
+        p50: Duration::from_millis(900),
+        p99: Duration::from_millis(1900),
+        max: Duration::from_secs(2),
+    });
+    let who = Identity {
+        pid: 9,
+        ..Identity::default()
+    };
+    Snapshot::status(&who, Some(&before), &now, &Pace::default())
+}
+
+/// The end of a run.
+pub fn summary(end: Ending, undelivered: u64) -> Snapshot {
+    let mut now = status(83, 1232, 1172);
+    now.state = State::Done;
+    now.waits.sink = Duration::from_millis(49_800);
+    now.waits.source = Duration::from_millis(12_450);
+    let left = Count {
+        bytes: undelivered,
+        records: None,
+    };
+    Snapshot::summary(&backup(), &now, end, left)
+}

@@ -1,0 +1,384 @@
+//! The status object: one schema for JSON lines, `--query` and the summary, and the source of every
+//! other text.
+//!
+//! Invariants: exactly the keys of the contract in its order; what is unknown is null, never left
+//! out; only `end` is, before the end. Rates and the holdup speak of the interval since an earlier
+//! status; in the summary that interval is the whole run.
+
+use serde::{Deserialize, Serialize};
+
+use super::pace::Pace;
+use crate::core::status::{self, Count, State, Status};
+
+/// The schema's version.
+const VERSION: u32 = 1;
+/// The part of an interval that waiting for one thing must fill to be called a holdup.
+const NOTABLE: f64 = 0.1;
+
+/// What does not change while a weir runs.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Identity {
+    /// The label the user gave.
+    pub name: Option<String>,
+    /// The process.
+    pub pid: u32,
+    /// The total that is expected.
+    pub expected: Option<Expected>,
+}
+
+/// How much will come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// This many bytes.
+    Bytes(u64),
+    /// This many records.
+    Records(u64),
+}
+
+impl Expected {
+    /// The number, whatever it counts.
+    #[must_use]
+    pub fn amount(self) -> u64 {
+        let (Expected::Bytes(n) | Expected::Records(n)) = self;
+        n
+    }
+
+    /// What has left the weir towards it: delivered or shed.
+    #[must_use]
+    pub fn done(self, status: &Status) -> u64 {
+        let (out, shed) = (status.written, status.shed.total);
+        match self {
+            Expected::Bytes(_) => out.bytes + shed.bytes,
+            Expected::Records(_) => out.records.unwrap_or(0) + shed.records.unwrap_or(0),
+        }
+    }
+}
+
+/// What a report is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Event {
+    /// A moment of a run.
+    Status,
+    /// A run.
+    Summary,
+}
+
+/// What keeps the flow from going faster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Holdup {
+    /// The producer.
+    Source,
+    /// The consumer.
+    Sink,
+    /// A cap.
+    Cap,
+}
+
+impl Holdup {
+    /// Its word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Holdup::Source => "source",
+            Holdup::Sink => "sink",
+            Holdup::Cap => "cap",
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// All input was read and delivered, or shed as asked.
+    Eof,
+    /// The consumer went away.
+    ConsumerGone,
+    /// A signal ended it.
+    Signal,
+    /// A side stalled for too long.
+    Timeout,
+    /// A stream failed.
+    Error,
+}
+
+/// The ring, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Buffer {
+    pub capacity: u64,
+    pub used: u64,
+    pub peak: u64,
+    pub low: u64,
+    pub high: u64,
+}
+
+impl From<status::Buffer> for Buffer {
+    fn from(it: status::Buffer) -> Buffer {
+        Buffer {
+            capacity: it.capacity as u64,
+            used: it.used as u64,
+            peak: it.peak as u64,
+            low: it.low as u64,
+            high: it.high as u64,
+        }
+    }
+}
+
+/// One direction of the flow.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Flow {
+    /// Bytes since the start.
+    pub bytes: u64,
+    /// Records since the start.
+    pub records: Option<u64>,
+    /// Bytes per second over the interval.
+    pub rate: Option<f64>,
+    /// Records per second over the interval; not part of the schema.
+    #[serde(skip)]
+    pub records_rate: Option<f64>,
+}
+
+/// What went over the top.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Shed {
+    pub bytes: u64,
+    pub records: Option<u64>,
+    pub oversized: u64,
+    pub expired: u64,
+}
+
+impl From<status::Shed> for Shed {
+    fn from(it: status::Shed) -> Shed {
+        Shed {
+            bytes: it.total.bytes,
+            records: it.total.records,
+            oversized: it.oversized,
+            expired: it.expired,
+        }
+    }
+}
+
+/// What was read and will not be delivered; known at the end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Undelivered {
+    pub bytes: Option<u64>,
+    pub records: Option<u64>,
+}
+
+/// The caps in force.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Cap {
+    pub bytes_per_s: Option<f64>,
+    pub records_per_s: Option<f64>,
+}
+
+/// Time spent waiting for each, in seconds (in [`Snapshot::shares`]: as parts of the interval).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Waits {
+    pub source: f64,
+    pub sink: f64,
+    pub cap: f64,
+}
+
+impl Waits {
+    /// The longest wait, and who it was for.
+    #[must_use]
+    pub fn longest(&self) -> (Holdup, f64) {
+        let waits = [
+            (Holdup::Sink, self.sink),
+            (Holdup::Cap, self.cap),
+            (Holdup::Source, self.source),
+        ];
+        waits.into_iter().fold(
+            waits[0],
+            |most, wait| if wait.1 > most.1 { wait } else { most },
+        )
+    }
+}
+
+/// Ages of the data in the buffer, in seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Ages {
+    pub now: Option<f64>,
+    pub p50: Option<f64>,
+    pub p99: Option<f64>,
+    pub max: Option<f64>,
+}
+
+/// Bytes by the way they took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Path {
+    pub spliced: u64,
+    pub copied: u64,
+}
+
+/// The whole of it. Field names and their order are the contract's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Snapshot {
+    pub v: u32,
+    pub name: Option<String>,
+    pub pid: u32,
+    pub event: Event,
+    pub elapsed_s: f64,
+    pub state: State,
+    pub buffer: Buffer,
+    #[serde(rename = "in")]
+    pub input: Flow,
+    pub out: Flow,
+    pub shed: Shed,
+    pub undelivered: Undelivered,
+    pub cap: Cap,
+    pub wait_s: Waits,
+    pub holdup: Option<Holdup>,
+    pub age_s: Ages,
+    pub path: Path,
+    pub size: Option<u64>,
+    pub eta_s: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<Ending>,
+    /// Waits as parts of the interval; not part of the schema.
+    #[serde(skip)]
+    pub shares: Waits,
+    /// The part of the expected size that is done, in percent; not part of the schema.
+    #[serde(skip)]
+    pub percent: Option<u64>,
+}
+
+impl Snapshot {
+    /// A moment: `now`, and the interval since `before` (since the start if there is none).
+    #[must_use]
+    pub fn status(who: &Identity, before: Option<&Status>, now: &Status, pace: &Pace) -> Snapshot {
+        let mut it = Snapshot::bare(who, now);
+        it.measure(before, now);
+        it.eta_s = who.expected.and_then(|size| {
+            let left = size.amount().checked_sub(size.done(now))?;
+            pace.per_second().map(|rate| round(left as f64 / rate, 1))
+        });
+        it
+    }
+
+    /// A run: rates are averages and the holdup is that of the whole of it.
+    #[must_use]
+    pub fn summary(who: &Identity, now: &Status, end: Ending, undelivered: Count) -> Snapshot {
+        let mut it = Snapshot::bare(who, now);
+        it.measure(None, now);
+        it.event = Event::Summary;
+        it.end = Some(end);
+        it.undelivered = Undelivered {
+            bytes: Some(undelivered.bytes),
+            records: undelivered.records,
+        };
+        it
+    }
+
+    /// Everything that one status says by itself.
+    fn bare(who: &Identity, now: &Status) -> Snapshot {
+        let flow = |count: Count| Flow {
+            bytes: count.bytes,
+            records: count.records,
+            rate: None,
+            records_rate: None,
+        };
+        Snapshot {
+            v: VERSION,
+            name: who.name.clone(),
+            pid: who.pid,
+            event: Event::Status,
+            elapsed_s: round(now.elapsed.as_secs_f64(), 3),
+            state: now.state,
+            buffer: now.buffer.into(),
+            input: flow(now.read),
+            out: flow(now.written),
+            shed: now.shed.into(),
+            undelivered: Undelivered::default(),
+            cap: Cap {
+                bytes_per_s: now.caps.bytes,
+                records_per_s: now.caps.records,
+            },
+            wait_s: seconds(now),
+            holdup: None,
+            age_s: ages(now),
+            path: Path {
+                spliced: now.spliced,
+                copied: now.written.bytes.saturating_sub(now.spliced),
+            },
+            size: who.expected.map(Expected::amount),
+            eta_s: None,
+            end: None,
+            shares: Waits::default(),
+            percent: who.expected.map(|size| percent(size, now)),
+        }
+    }
+
+    /// Everything that takes two statuses to be known.
+    fn measure(&mut self, before: Option<&Status>, now: &Status) {
+        let start = before.map_or(0.0, |b| b.elapsed.as_secs_f64());
+        let span = now.elapsed.as_secs_f64() - start;
+        if span <= 0.0 {
+            return;
+        }
+        let rate = |now: u64, before: u64| round(now.saturating_sub(before) as f64 / span, 3);
+        let of = |flow: &mut Flow, before: Count| {
+            flow.rate = Some(rate(flow.bytes, before.bytes));
+            flow.records_rate = flow.records.map(|n| rate(n, before.records.unwrap_or(0)));
+        };
+        of(&mut self.input, before.map_or(Count::default(), |b| b.read));
+        of(
+            &mut self.out,
+            before.map_or(Count::default(), |b| b.written),
+        );
+        let earlier = before.map_or(Waits::default(), seconds);
+        let share = |now: f64, before: f64| ((now - before) / span).clamp(0.0, 1.0);
+        self.shares = Waits {
+            source: share(self.wait_s.source, earlier.source),
+            sink: share(self.wait_s.sink, earlier.sink),
+            cap: share(self.wait_s.cap, earlier.cap),
+        };
+        let (holdup, most) = self.shares.longest();
+        self.holdup = (most >= NOTABLE).then_some(holdup);
+    }
+}
+
+fn seconds(status: &Status) -> Waits {
+    let waits = status.waits;
+    Waits {
+        source: round(waits.source.as_secs_f64(), 6),
+        sink: round(waits.sink.as_secs_f64(), 6),
+        cap: round(waits.cap.as_secs_f64(), 6),
+    }
+}
+
+fn ages(status: &Status) -> Ages {
+    status.ages.map_or(Ages::default(), |ages| {
+        let known = |age: std::time::Duration| Some(round(age.as_secs_f64(), 6));
+        Ages {
+            now: known(ages.now),
+            p50: known(ages.p50),
+            p99: known(ages.p99),
+            max: known(ages.max),
+        }
+    })
+}
+
+fn percent(size: Expected, now: &Status) -> u64 {
+    super::figures::percent(size.done(now), size.amount())
+}
+
+/// To so many digits after the point: more would be noise.
+fn round(value: f64, digits: i32) -> f64 {
+    let scale = 10f64.powi(digits);
+    (value * scale).round() / scale
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! Snapshots as a table for people: `--query` on a terminal.
+//!
+//! Invariant: no line is wider than it was asked to be; columns that do not fit are left out, the
+//! last first.
+
+use console::{Alignment, measure_text_width, pad_str, truncate_str};
+
+use super::figures::{self, UNKNOWN};
+use super::plain;
+use super::snapshot::{Holdup, Snapshot};
+
+/// Columns of a name at most.
+const NAME_MOST: usize = 24;
+
+const HEADS: [&str; 9] = [
+    "PID", "NAME", "STATE", "FULL", "IN", "OUT", "HOLDUP", "CAP", "TOTAL",
+];
+/// Columns of words; the others are figures, which go to the right.
+const WORDS: [&str; 3] = ["NAME", "STATE", "HOLDUP"];
+
+/// The table, a line break after each line; nothing if there is nothing to tell.
+#[must_use]
+pub fn text(snapshots: &[Snapshot], columns: u16) -> String {
+    if snapshots.is_empty() {
+        return String::new();
+    }
+    let mut rows = vec![HEADS.map(ToOwned::to_owned)];
+    rows.extend(snapshots.iter().map(cells));
+    let widths: Vec<usize> = (0..HEADS.len())
+        .map(|nth| rows.iter().map(|row| measure_text_width(&row[nth])).max())
+        .map(Option::unwrap_or_default)
+        .collect();
+    rows.iter()
+        .map(|row| line(row, &widths, usize::from(columns)) + "\n")
+        .collect()
+}
+
+fn line(row: &[String; HEADS.len()], widths: &[usize], columns: usize) -> String {
+    let mut line = String::new();
+    let mut taken = 0;
+    for ((cell, head), width) in row.iter().zip(HEADS).zip(widths) {
+        let gap = if taken == 0 { 0 } else { 2 };
+        if taken + gap + width > columns {
+            break;
+        }
+        taken += gap + width;
+        let side = if WORDS.contains(&head) {
+            Alignment::Left
+        } else {
+            Alignment::Right
+        };
+        line += &" ".repeat(gap);
+        line += &pad_str(cell, *width, side, None);
+    }
+    line.trim_end().to_owned()
+}
+
+fn cells(s: &Snapshot) -> [String; HEADS.len()] {
+    let name = s.name.as_deref().unwrap_or(UNKNOWN);
+    [
+        s.pid.to_string(),
+        truncate_str(name, NAME_MOST, "~").into_owned(),
+        plain::state(s),
+        plain::full(s),
+        figures::rate(s.input.rate),
+        figures::rate(s.out.rate),
+        s.holdup.map_or(UNKNOWN, Holdup::word).to_owned(),
+        plain::cap(s),
+        figures::bytes(s.out.bytes),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn a_line_for_each_under_its_heads() {
+        let table = text(&[sample::busy(), sample::fresh()], 100);
+        let expected = "
+ PID  NAME    STATE    FULL         IN        OUT  HOLDUP  CAP    TOTAL
+4711  backup  blocked   94%  12.0MiB/s  10.0MiB/s  sink      -  1.14GiB
+   1  -       flowing    0%          -          -  -         -       0B
+";
+        assert_eq!(table, expected[1..]);
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        for columns in 0..=200 {
+            for line in text(&[sample::busy(), sample::shedding()], columns).lines() {
+                assert!(measure_text_width(line) <= usize::from(columns), "{line}");
+            }
+        }
+        assert_eq!(text(&[], 80), "");
+    }
+}

@@ -1,0 +1,102 @@
+use std::fs;
+
+use super::*;
+
+fn plan() -> Plan {
+    Plan {
+        name: None,
+        expected: None,
+        show: Show::Off,
+        interval: Duration::from_secs(1),
+        closing: Closing::Off,
+        log: None,
+        metrics: None,
+        metrics_interval: Duration::from_secs(1),
+    }
+}
+
+#[test]
+fn nothing_to_show_is_never_time() {
+    let now = Instant::now();
+    let reporter = Reporter::new(&plan(), now).expect("a reporter");
+    assert_eq!(reporter.next_tick(), None);
+}
+
+#[test]
+fn beats_keep_their_distance_and_missed_ones_are_not_made_up_for() {
+    let start = Instant::now();
+    let at = |ms| start + Duration::from_millis(ms);
+    let mut beat = Beat::new(Duration::from_millis(100), start);
+    assert!(!beat.falls(at(99)));
+    assert!(beat.falls(at(101)));
+    assert_eq!(beat.next, at(200));
+    assert!(beat.falls(at(5000)), "after a stop");
+    assert!(beat.falls(at(5000)), "once");
+    assert!(!beat.falls(at(5000)));
+}
+
+#[test]
+fn reports_and_the_summary_are_appended_to_the_log() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("log");
+    fs::write(&log, "before\n").expect("written");
+    let start = Instant::now();
+    let plan = Plan {
+        show: Show::Plain,
+        closing: Closing::Json,
+        log: Some(log.clone()),
+        ..plan()
+    };
+    let mut reporter = Reporter::new(&plan, start).expect("a reporter");
+    let second = reporter.next_tick().expect("a tick");
+    assert_eq!(second, start + plan.interval);
+    reporter.tick(start, &sample::status(0, 0, 0));
+    reporter.tick(second, &sample::status(1, 10, 9));
+    reporter.on_demand(&sample::status(2, 20, 18));
+    reporter.finish(
+        &sample::status(3, 30, 30),
+        Ending::Error,
+        Count::default(),
+        None,
+    );
+    let text = fs::read_to_string(&log).expect("a log");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 4, "{text}");
+    assert_eq!(lines[0], "before");
+    assert!(lines[1].contains(" out_rate=9.00MiB/s "), "{text}");
+    assert!(lines[2].contains(" elapsed=2.0s "), "{text}");
+    assert!(lines[3].ends_with(r#""end":"error"}"#), "{text}");
+}
+
+#[test]
+fn the_metrics_file_is_kept_and_holds_the_end_at_last() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("weir.prom");
+    let plan = Plan {
+        metrics: Some(file.clone()),
+        ..plan()
+    };
+    let mut reporter = Reporter::new(&plan, Instant::now()).expect("a reporter");
+    assert!(reporter.next_tick().is_some());
+    let left = Count {
+        bytes: 42,
+        records: None,
+    };
+    reporter.finish(&sample::status(3, 30, 30), Ending::Signal, left, None);
+    let text = fs::read_to_string(&file).expect("a page");
+    assert!(text.contains("\nweir_undelivered_bytes{"), "{text}");
+    assert!(text.contains("} 42\n"), "{text}");
+}
+
+#[test]
+fn a_log_that_cannot_be_written_is_an_error_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let plan = Plan {
+        log: Some(folder.path().to_owned()),
+        ..plan()
+    };
+    let refused = Reporter::new(&plan, Instant::now())
+        .err()
+        .expect("an error");
+    assert!(refused.to_string().starts_with("open: "), "{refused}");
+}

@@ -1,0 +1,388 @@
+//! One run in data mode: opens the two ends, starts the threads, listens to everybody, and decides
+//! how it ends.
+
+mod questions;
+
+use std::io::{self, Write};
+use std::mem;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, at, never, select};
+use jiff::Zoned;
+
+use crate::control::schedule::Schedules;
+use crate::control::server::Control;
+use crate::control::signals::{self, SIGINT, SIGPIPE};
+use crate::core::Rules;
+use crate::core::command::Command;
+use crate::core::status::{Count, Status};
+use crate::core::watch::{Side, Watch};
+use crate::pipe::error::Failure;
+use crate::pipe::fd::Port;
+use crate::pipe::spill::{Spill, Spiller};
+use crate::pipe::{self, Event, Input, Shared};
+use crate::report::{Ending, Reporter};
+use crate::settings::Settings;
+use crate::settings::dials::Dials;
+use crate::units::Span;
+
+/// How soon after the consumer has left the input must end for that to be a success, if no write
+/// is refused meanwhile.
+const GRACE: Duration = Duration::from_millis(50);
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum End {
+    /// All input was delivered.
+    Delivered,
+    /// This signal ended it; SIGPIPE: the consumer went away.
+    Signal(i32),
+    /// A side stalled for too long.
+    Stalled(Side, Duration, u64),
+    /// A stream failed.
+    Failed(Failure),
+}
+
+impl End {
+    /// Its word in reports.
+    fn ending(&self) -> Ending {
+        match self {
+            End::Delivered => Ending::Eof,
+            End::Signal(SIGPIPE) => Ending::ConsumerGone,
+            End::Signal(_) => Ending::Signal,
+            End::Stalled(..) => Ending::Timeout,
+            End::Failed(_) => Ending::Error,
+        }
+    }
+
+    /// The line to print for it, if any.
+    #[must_use]
+    pub fn complaint(&self) -> Option<String> {
+        match self {
+            End::Delivered | End::Signal(_) => None,
+            End::Failed(failure) => Some(failure.to_string()),
+            End::Stalled(side, time, undelivered) => {
+                let what = match side {
+                    Side::Source => "the source has sent nothing",
+                    Side::Sink => "the sink has taken nothing",
+                };
+                // Whole milliseconds say enough of a wait.
+                let time =
+                    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+                let time =
+                    Span::try_from(time).map_or_else(|_| format!("{time:?}"), |s| s.to_string());
+                Some(format!(
+                    "timeout: {what} for {time}; {undelivered} bytes undelivered"
+                ))
+            }
+        }
+    }
+}
+
+/// Runs until the end.
+///
+/// # Errors
+/// When an end of the pipeline cannot be used or a thread cannot be had: nothing was read then.
+pub fn run(settings: &Settings) -> Result<End, Failure> {
+    let mut reporter = Reporter::new(&settings.report, Instant::now())?;
+    let mut schedules = Schedules::new(settings.schedules.clone(), Instant::now());
+    let rules = in_force(settings.rules, schedules.poll(Instant::now(), Zoned::now));
+    let started = start(settings, rules).inspect_err(|failure| reporter.give_up(failure))?;
+    let ((shared, events, spiller), signals, beside) = started;
+    let mut run = Run {
+        schedules,
+        shared,
+        events,
+        signals,
+        reporter,
+        output: beside,
+        unread: None,
+        failure: None,
+        spill_failed: false,
+        signal: None,
+        grace: None,
+        control: Control::new(settings.control, Instant::now()),
+        dials: settings.dials.clone(),
+    };
+    let end = run.supervise();
+    run.control.close();
+    // Before the last of what was shed is written down: where a run ends at once, more may go
+    // over the top meanwhile, and all that the books call shed must be in the file.
+    let status = run.status();
+    if let Some(spiller) = spiller {
+        run.on_spill_end(spiller.finish());
+    }
+    let complaint = end.complaint();
+    let left = undelivered(&status);
+    run.reporter
+        .finish(&status, end.ending(), left, complaint.as_deref());
+    Ok(end)
+}
+
+/// The rules with the caps that timetables have in force, before the first byte can pass.
+fn in_force(mut rules: Rules, commands: impl IntoIterator<Item = Command>) -> Rules {
+    for command in commands {
+        match command {
+            Command::RateOfBytes(cap) => rules.output.bytes = cap,
+            Command::RateOfRecords(cap) => rules.output.records = cap,
+            Command::InputRateOfBytes(cap) => rules.input.bytes = cap,
+            Command::InputRateOfRecords(cap) => rules.input.records = cap,
+            _ => {}
+        }
+    }
+    rules
+}
+
+/// The core, what its threads have to say, where they spill; the signals; and the
+/// output once more.
+type Running = (
+    (Arc<Shared>, Receiver<Event>, Option<Spiller>),
+    Receiver<i32>,
+    Port,
+);
+
+/// Opens everything and starts the threads.
+fn start(settings: &Settings, rules: Rules) -> Result<Running, Failure> {
+    let (inputs, output) = open(settings)?;
+    let system = |e: io::Error| Failure::new("start", "threads", e);
+    let signals = signals::listen().map_err(system)?;
+    let spill = settings.shed_to.as_deref().map(Spill::open).transpose()?;
+    let beside = output.duplicate().map_err(system)?;
+    let sizes = (settings.pipe_size.wanted(), settings.fit_pipe);
+    let started = pipe::start(rules, inputs, output, sizes, spill);
+    Ok((started.map_err(system)?, signals, beside))
+}
+
+/// What was read and has neither been delivered nor shed.
+fn undelivered(status: &Status) -> Count {
+    let (read, written, shed) = (status.read, status.written, status.shed.total);
+    let left = |read: u64, gone: u64| read.saturating_sub(gone);
+    Count {
+        bytes: left(read.bytes, written.bytes + shed.bytes),
+        records: read
+            .records
+            .map(|n| left(n, written.records.unwrap_or(0) + shed.records.unwrap_or(0))),
+    }
+}
+
+/// Prints a text of weir's own to standard output, with the same ends as a run.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn print(text: impl FnOnce() -> io::Result<()>) -> Result<End, Failure> {
+    // Rust's own handle takes a closed output for one that swallows everything.
+    let output = Port::standard_output()?;
+    match text().and_then(|()| io::stdout().flush()) {
+        Ok(()) => Ok(End::Delivered),
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(End::Signal(SIGPIPE)),
+        Err(e) => Err(Failure::new("write", output.name(), e)),
+    }
+}
+
+/// Everybody whom the main thread listens to, and what it has heard.
+struct Run {
+    shared: Arc<Shared>,
+    events: Receiver<Event>,
+    signals: Receiver<i32>,
+    schedules: Schedules,
+    reporter: Reporter,
+    /// The output, to look how much of it lies unread.
+    output: Port,
+    unread: Option<u64>,
+    /// The source thread could not read on: what is held is still delivered.
+    failure: Option<Failure>,
+    /// It was said that something could not be written down.
+    spill_failed: bool,
+    /// This signal ends the run when all is delivered.
+    signal: Option<i32>,
+    /// The consumer has left: until then the end of input makes that a success.
+    grace: Option<Instant>,
+    control: Control,
+    dials: Dials,
+}
+
+impl Run {
+    /// Listens until something ends the run.
+    fn supervise(&mut self) -> End {
+        loop {
+            for command in self.schedules.poll(Instant::now(), Zoned::now) {
+                self.shared.tell(|core, now| core.command(now, command));
+            }
+            let watch = match self.watch() {
+                Watch::Quiet(due) => due,
+                Watch::Stalled(side, time) => {
+                    return End::Stalled(side, time, undelivered(&self.status()).bytes);
+                }
+            };
+            if self.grace.is_some_and(|until| until <= Instant::now()) {
+                return self.gone();
+            }
+            let due = [
+                watch,
+                self.schedules.due(),
+                self.reporter.next_tick(),
+                self.control.due(),
+                self.grace,
+            ];
+            let alarm = due.into_iter().flatten().min().map_or_else(never, at);
+            let decided = select! {
+                recv(self.events) -> event => self.on_event(event.ok()),
+                recv(self.signals) -> signal => self.on_signal(signal.unwrap_or(SIGINT)),
+                recv(self.control.questions) -> question => {
+                    question.into_iter().for_each(|question| self.on_question(question));
+                    None
+                }
+                recv(alarm) -> _ => {
+                    self.control.poll(Instant::now());
+                    self.report();
+                    None
+                }
+            };
+            if let Some(end) = decided {
+                return end;
+            }
+        }
+    }
+
+    fn status(&self) -> Status {
+        self.shared.tell(|core, now| core.status(now))
+    }
+
+    /// Asks the watchdog. A pipe says that it has room only when a whole page of it has been read;
+    /// how much lies unread in it tells of a consumer that takes less.
+    fn watch(&mut self) -> Watch {
+        let watch = self.shared.tell(|core, now| core.watch(now));
+        if watch != Watch::Quiet(None) {
+            let unread = self.output.unread();
+            if mem::replace(&mut self.unread, unread) != unread {
+                self.shared.tell(|core, now| core.on_sink_moved(now));
+                return self.shared.tell(|core, now| core.watch(now));
+            }
+        }
+        watch
+    }
+
+    fn report(&mut self) {
+        let now = Instant::now();
+        if self.reporter.next_tick().is_some_and(|due| due <= now) {
+            let status = self.status();
+            self.reporter.tick(now, &status);
+        }
+    }
+
+    fn on_event(&mut self, event: Option<Event>) -> Option<End> {
+        match event {
+            Some(Event::SourceFailed(failure)) => self.failure = Some(failure),
+            Some(Event::SpillFailed(failure)) => self.on_spill_failed(&failure),
+            Some(Event::SinkFailed(failure)) => return Some(End::Failed(failure)),
+            // One that leaves after the last byte is no different from one that stays. Nor is one
+            // that has all it wants when the producer is just about to end: tar is such a pair.
+            Some(Event::ConsumerLeft) => self.grace = Some(Instant::now() + GRACE),
+            Some(Event::ConsumerGone) => return Some(self.gone()),
+            Some(Event::Delivered) | None => {
+                let end = self.signal.map_or(End::Delivered, End::Signal);
+                return Some(self.failure.take().map_or(end, End::Failed));
+            }
+        }
+        None
+    }
+
+    fn on_spill_failed(&mut self, failure: &Failure) {
+        if !mem::replace(&mut self.spill_failed, true) {
+            self.reporter.complain(&failure.to_string());
+        }
+    }
+
+    /// The last of what was shed is written, or never will be. What there is to say of it may have
+    /// come too late for the loop to hear.
+    fn on_spill_end(&mut self, finished: Result<(), Failure>) {
+        let events: Vec<Event> = self.events.try_iter().collect();
+        for event in events {
+            if let Event::SpillFailed(failure) = event {
+                self.on_spill_failed(&failure);
+            }
+        }
+        if let Err(failure) = finished {
+            self.on_spill_failed(&failure);
+        }
+    }
+
+    /// There is nobody to deliver to; an earlier failure is the reason that counts.
+    fn gone(&mut self) -> End {
+        let failure = self.failure.take();
+        failure.map_or(End::Signal(SIGPIPE), End::Failed)
+    }
+
+    fn on_signal(&mut self, signal: i32) -> Option<End> {
+        if signals::REPORT.contains(&signal) {
+            let status = self.status();
+            self.reporter.on_demand(&status);
+            return None;
+        }
+        if signal == SIGINT || self.signal.is_some() {
+            return Some(End::Signal(signal));
+        }
+        self.signal = Some(signal);
+        self.shared
+            .tell(|core, now| core.command(now, Command::Drain));
+        None
+    }
+}
+
+/// Opens both ends and checks that they go together.
+fn open(settings: &Settings) -> Result<(Vec<Input>, Port), Failure> {
+    let output = Port::standard_output()?;
+    let standard = [PathBuf::from("-")];
+    let files = match settings.files.as_slice() {
+        [] => &standard,
+        files => files,
+    };
+    let inputs = files
+        .iter()
+        .map(|file| input(file, &output))
+        .collect::<Result<Vec<_>, _>>()?;
+    let standard_input = inputs.iter().filter_map(|input| match input {
+        Input::Ready(port) => Some(port),
+        Input::File(_) => None,
+    });
+    // The pipe to the consumer may be the sink thread's business.
+    let output_too = (!settings.fit_pipe).then_some(&output);
+    if let Some(size) = settings.pipe_size.wanted() {
+        standard_input
+            .chain(output_too)
+            .for_each(|port| port.ask_pipe_size(size));
+    }
+    Ok((inputs, output))
+}
+
+/// Looks at an input before the first byte is read, so that a misspelt name costs nothing.
+fn input(file: &Path, output: &Port) -> Result<Input, Failure> {
+    let same = |port: &Port| {
+        let why = "input file is output file; write to another file and rename it";
+        Failure::because("read", port.name(), why)
+    };
+    if file == Path::new("-") {
+        let port = Port::standard_input()?;
+        return if port.is_same_file(output) {
+            Err(same(&port))
+        } else {
+            Ok(Input::Ready(port))
+        };
+    }
+    let name = file.display().to_string();
+    let kind = file
+        .metadata()
+        .map_err(|e| Failure::new("open", &name, e))?
+        .file_type();
+    // Opening a FIFO waits for its writer, and opening another device may do anything.
+    if kind.is_file() || kind.is_dir() || kind.is_block_device() {
+        let port = Port::open(file)?;
+        if port.is_same_file(output) {
+            return Err(same(&port));
+        }
+    }
+    Ok(Input::File(file.to_owned()))
+}

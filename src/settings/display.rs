@@ -1,0 +1,265 @@
+//! The display options resolved against each other and against the terminal.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{FileType, SeekFrom, fstat, seek};
+
+use super::Misuse;
+use crate::cli::{Arguments, Display, Summary};
+use crate::report::theme::Theme;
+use crate::report::{Closing, Expected, Plan, Show, terminal};
+use crate::units::{Amount, Span};
+
+/// Time between frames of the bar.
+const BAR_INTERVAL: Duration = Duration::from_millis(200);
+/// Time between reports of any other kind.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// What of the world the display depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct World {
+    /// Standard error is a terminal.
+    pub terminal: bool,
+    /// It cannot move its cursor.
+    pub dumb: bool,
+    /// What it can show.
+    pub theme: Theme,
+}
+
+impl World {
+    /// The world as it is.
+    pub fn look() -> World {
+        let variable = |name: &str| env::var_os(name).map(|v| v.to_string_lossy().into_owned());
+        World {
+            terminal: terminal::is_terminal(),
+            dumb: variable("TERM").is_some_and(|term| term == "dumb"),
+            theme: Theme::of(variable),
+        }
+    }
+}
+
+/// What is to be reported.
+pub fn plan(args: &Arguments, world: &World) -> Result<Plan, Misuse> {
+    let show = show(args, world);
+    let interval = interval(args.interval)?;
+    Ok(Plan {
+        name: name(args.name.as_ref())?,
+        expected: match args.size {
+            Some(size) => Some(expected(size, is_framed(args))?),
+            None => known(&args.files).map(Expected::Bytes),
+        },
+        show,
+        interval: interval.unwrap_or(match show {
+            Show::Bar(_) => BAR_INTERVAL,
+            _ => INTERVAL,
+        }),
+        closing: closing(args, world),
+        log: args.log.clone(),
+        metrics: args.metrics.clone(),
+        metrics_interval: interval.unwrap_or(INTERVAL),
+    })
+}
+
+/// Whether there are records.
+fn is_framed(args: &Arguments) -> bool {
+    args.lines || args.null || args.record_size.is_some()
+}
+
+fn show(args: &Arguments, world: &World) -> Show {
+    let logged = args.log.is_some();
+    let bar = if world.terminal && !world.dumb && !logged {
+        Show::Bar(world.theme)
+    } else {
+        Show::Plain
+    };
+    match args.display {
+        _ if args.quiet => Show::Off,
+        Display::Off => Show::Off,
+        Display::Json => Show::Json,
+        Display::Plain => Show::Plain,
+        Display::Bar => bar,
+        Display::Auto if world.terminal || logged => bar,
+        Display::Auto => Show::Off,
+    }
+}
+
+fn closing(args: &Arguments, world: &World) -> Closing {
+    let logged = args.log.is_some();
+    match args.summary {
+        _ if args.quiet => Closing::Off,
+        Summary::Off => Closing::Off,
+        Summary::Text => Closing::Text,
+        Summary::Json => Closing::Json,
+        // A log is of one kind.
+        Summary::Auto if logged && args.display == Display::Json => Closing::Json,
+        Summary::Auto if world.terminal || logged => Closing::Text,
+        Summary::Auto => Closing::Off,
+    }
+}
+
+/// Time between reports.
+pub fn interval(interval: Option<Span>) -> Result<Option<Duration>, Misuse> {
+    match interval {
+        Some(Span::ZERO) => Err(Misuse(
+            "--interval 0s is no time at all; try 200ms, or --display off".into(),
+        )),
+        interval => Ok(interval.map(Span::duration)),
+    }
+}
+
+fn name(name: Option<&String>) -> Result<Option<String>, Misuse> {
+    match name {
+        Some(name) if name.is_empty() || name.contains(char::is_control) => Err(Misuse(format!(
+            "--name {name:?} must be one line of visible text; try --name backup"
+        ))),
+        name => Ok(name.cloned()),
+    }
+}
+
+fn expected(size: Amount, framed: bool) -> Result<Expected, Misuse> {
+    match size {
+        Amount::Bytes(size) => Ok(Expected::Bytes(size.bytes())),
+        Amount::Count(n) if framed => Ok(Expected::Records(n)),
+        Amount::Count(n) => Ok(Expected::Bytes(n)),
+        Amount::Time(_) => Err(Misuse(format!(
+            "--size {size} is a time, not a size; try 4GiB"
+        ))),
+    }
+}
+
+/// What there is to read, if all input is regular files.
+fn known(files: &[PathBuf]) -> Option<u64> {
+    let standard = [PathBuf::from("-")];
+    let files = if files.is_empty() { &standard } else { files };
+    files
+        .iter()
+        .try_fold(0u64, |sum, file| sum.checked_add(left(file)?))
+}
+
+fn left(file: &Path) -> Option<u64> {
+    if file != Path::new("-") {
+        let data = file.metadata().ok()?;
+        return data.is_file().then_some(data.len());
+    }
+    let input = rustix::stdio::stdin();
+    let stat = fstat(input).ok()?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return None;
+    }
+    let here = seek(input, SeekFrom::Current(0)).ok()?;
+    Some(u64::try_from(stat.st_size).ok()?.saturating_sub(here))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    const PIPE: World = World {
+        terminal: false,
+        dumb: false,
+        theme: Theme {
+            unicode: true,
+            colour: true,
+        },
+    };
+    const TERMINAL: World = World {
+        terminal: true,
+        ..PIPE
+    };
+    const DUMB: World = World {
+        dumb: true,
+        ..TERMINAL
+    };
+
+    fn of(line: &str, world: World) -> Result<Plan, Misuse> {
+        let words = ["weir"].into_iter().chain(line.split_whitespace());
+        let args = Arguments::try_parse_from(words).expect("a command line");
+        plan(&args, &world)
+    }
+
+    #[test]
+    fn what_is_shown_depends_on_where_it_goes() {
+        let bar = Show::Bar(PIPE.theme);
+        for (line, world, show, closing) in [
+            ("", PIPE, Show::Off, Closing::Off),
+            ("", TERMINAL, bar, Closing::Text),
+            ("", DUMB, Show::Plain, Closing::Text),
+            ("-q", TERMINAL, Show::Off, Closing::Off),
+            ("-q --display json", TERMINAL, Show::Off, Closing::Off),
+            ("--display bar", PIPE, Show::Plain, Closing::Off),
+            ("--display plain", TERMINAL, Show::Plain, Closing::Text),
+            ("--display json", PIPE, Show::Json, Closing::Off),
+            ("--display off", TERMINAL, Show::Off, Closing::Text),
+            ("--summary json", PIPE, Show::Off, Closing::Json),
+            ("--summary off", TERMINAL, bar, Closing::Off),
+            ("--log x", PIPE, Show::Plain, Closing::Text),
+            ("--log x", TERMINAL, Show::Plain, Closing::Text),
+            ("--log x --display json", PIPE, Show::Json, Closing::Json),
+            ("--log x -q", PIPE, Show::Off, Closing::Off),
+        ] {
+            let plan = of(line, world).expect("a plan");
+            assert_eq!(
+                (plan.show, plan.closing),
+                (show, closing),
+                "{line} {world:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_bar_is_livelier_than_lines() {
+        for (line, world, ms) in [
+            ("", TERMINAL, 200),
+            ("--display plain", TERMINAL, 1000),
+            ("--interval 2s", TERMINAL, 2000),
+            ("--display json -i 50ms", PIPE, 50),
+        ] {
+            let plan = of(line, world).expect("a plan");
+            assert_eq!(plan.interval, Duration::from_millis(ms), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_size_is_an_amount_of_data() {
+        for (line, size) in [("-s 4KiB", 4096), ("--size 1000", 1000)] {
+            let plan = of(line, PIPE).expect("a plan");
+            assert_eq!(plan.expected, Some(Expected::Bytes(size)));
+        }
+        for framing in ["-l", "-0", "--record-size 80"] {
+            let plan = of(&format!("{framing} --size 5"), PIPE).expect("a plan");
+            assert_eq!(plan.expected, Some(Expected::Records(5)), "{framing}");
+        }
+        let plan = of("-l --size 5KB", PIPE).expect("a plan");
+        assert_eq!(plan.expected, Some(Expected::Bytes(5000)));
+    }
+
+    #[test]
+    fn the_size_of_files_is_known() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).expect("written");
+            path
+        };
+        let (one, two) = (file("one", "12345"), file("two", "678"));
+        assert_eq!(known(&[one.clone(), two]), Some(8));
+        assert_eq!(known(&[one.clone(), "/dev/null".into()]), None);
+        assert_eq!(known(&[one, folder.path().join("none")]), None);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_turned_away() {
+        for (line, said) in [
+            ("--interval 0s", "--interval 0s is no time"),
+            ("--size 5s", "--size 5s is a time"),
+            ("--name \u{7}x", "--name \"\\u{7}x\" must be one line"),
+        ] {
+            let misuse = of(line, PIPE).expect_err(line).to_string();
+            assert!(misuse.starts_with(said), "{misuse}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! AMOUNT: a quantity of data in whichever way it was given: bytes, a bare count, or a time's
+//! worth of it. `--burst` takes all three, `--size` the first two.
+//!
+//! Whether a bare count means bytes or records depends on other options; `settings` decides.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::decimal::{Decimal, Fault};
+use super::size::unit_bytes;
+use super::{Reject, Size, Span};
+
+const NOUN: &str = "an amount";
+const EXAMPLES: &[&str] = &["1MiB", "100 (a count)", "100ms"];
+
+/// How much data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Amount {
+    /// This many bytes: a number with a size unit.
+    Bytes(Size),
+    /// This many records where those are counted, else bytes: a number with no unit.
+    Count(u64),
+    /// As much as a cap lets pass in this time: a number with a unit of time. `5m` and `5M` are
+    /// not among them: they are sizes.
+    Time(Duration),
+}
+
+impl FromStr for Amount {
+    type Err = Reject;
+
+    fn from_str(text: &str) -> Result<Self, Reject> {
+        let refuse = |fault: Fault| fault.reject(text, NOUN, EXAMPLES);
+        let (number, unit) = Decimal::split(text).map_err(refuse)?;
+        if unit.is_empty() {
+            let fraction = || Reject::new("a fraction of a count", EXAMPLES);
+            return number.whole().map(Self::Count).ok_or_else(fraction);
+        }
+        if unit_bytes(unit).is_some() {
+            return text
+                .parse()
+                .map(Self::Bytes)
+                .map_err(|reject: Reject| reject.instead(EXAMPLES));
+        }
+        match text.parse::<Span>() {
+            Ok(span) => Ok(Self::Time(span.duration())),
+            Err(reject) if reject.wrong() == "not a duration" => Err(refuse(Fault::NotANumber)),
+            Err(reject) => Err(reject.instead(EXAMPLES)),
+        }
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(size) => size.fmt(f),
+            Self::Count(count) => count.fmt(f),
+            Self::Time(time) => {
+                let mut text = humantime::format_duration(*time).to_string();
+                // `5m` alone would come back as megabytes.
+                if text.ends_with('m') && !text.contains(' ') {
+                    text.push_str("in");
+                }
+                f.pad(&text)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::units::size::tests::any_size;
+
+    #[test]
+    fn amounts_are_told_apart_by_their_unit() {
+        let bytes = |n| Amount::Bytes(Size::new(n));
+        let millis = |n| Amount::Time(Duration::from_millis(n));
+        for (text, amount) in [
+            ("1MiB", bytes(1 << 20)),
+            ("1.5KB", bytes(1500)),
+            ("100B", bytes(100)),
+            ("5m", bytes(5_000_000)),
+            ("5M", bytes(5_000_000)),
+            ("100", Amount::Count(100)),
+            ("0", Amount::Count(0)),
+            (" 7 ", Amount::Count(7)),
+            ("18446744073709551615", Amount::Count(u64::MAX)),
+            ("100ms", millis(100)),
+            ("0s", millis(0)),
+            ("1.5s", millis(1500)),
+            ("5min", millis(300_000)),
+            ("1m 30s", millis(90_000)),
+        ] {
+            assert_eq!(text.parse(), Ok(amount), "{text}");
+        }
+        assert_eq!(millis(300_000).to_string(), "5min");
+        assert_eq!(millis(90_000).to_string(), "1m 30s");
+    }
+
+    #[test]
+    fn nonsense_amounts_are_turned_away_with_right_ones() {
+        for (text, said) in [
+            ("", "empty: try 1MiB, 100 (a count) or 100ms"),
+            ("lots", "not an amount: try"),
+            ("5 potatoes", "not an amount: try"),
+            ("-5", "below zero, so not an amount: try"),
+            ("-5s", "below zero, so not an amount: try"),
+            ("1.5", "a fraction of a count: try"),
+            ("10MB/s", "not an amount: try"),
+            ("10%", "not an amount: try"),
+            ("16EiB", "too large: try 1MiB,"),
+            ("18446744073709551616", "too large: try"),
+            ("600years", "too long (more than 584 years): try 1MiB,"),
+            ("0.1ns", "too long, or finer than a nanosecond: try"),
+        ] {
+            let reject = text.parse::<Amount>().expect_err(text);
+            assert!(reject.to_string().starts_with(said), "{text}: {reject}");
+            for example in reject.examples() {
+                assert!(example.parse::<Amount>().is_ok(), "{text}: {example}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn amount_survives_print_and_parse(
+            size in any_size(),
+            count: u64,
+            nanos: u64,
+            minutes in 0..200u64,
+        ) {
+            for amount in [
+                Amount::Bytes(size),
+                Amount::Count(count),
+                Amount::Time(Duration::from_nanos(nanos)),
+                Amount::Time(Duration::from_secs(minutes * 60)),
+            ] {
+                prop_assert_eq!(amount.to_string().parse(), Ok(amount));
+            }
+        }
+    }
+}

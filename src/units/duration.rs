@@ -1,0 +1,116 @@
+//! DURATION: a length of time, in the grammar of the `humantime` crate: `500ms`, `2s`, `1m 30s`.
+//!
+//! Never longer than `u64::MAX` nanoseconds (584 years), so that it can be added to any instant
+//! that weir will see. Zero is a duration; who cannot use it says so himself.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use humantime::{DurationError as Error, format_duration, parse_duration};
+
+use super::Reject;
+
+const EXAMPLES: &[&str] = &["5s", "500ms", "1m 30s"];
+
+/// A length of time, zero included, in whole nanoseconds up to `u64::MAX` of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Span(Duration);
+
+impl Span {
+    /// No time at all.
+    pub const ZERO: Self = Self(Duration::ZERO);
+    /// The longest there is: about 584 years.
+    pub const MAX: Self = Self::from_nanos(u64::MAX);
+
+    /// So many nanoseconds.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(Duration::from_nanos(nanos))
+    }
+
+    /// As a duration of the standard library.
+    pub const fn duration(self) -> Duration {
+        self.0
+    }
+
+    /// In nanoseconds.
+    pub const fn nanos(self) -> u64 {
+        // Not above `u64::MAX` by construction.
+        self.0.as_nanos() as u64
+    }
+}
+
+impl From<Span> for Duration {
+    fn from(span: Span) -> Self {
+        span.0
+    }
+}
+
+impl TryFrom<Duration> for Span {
+    type Error = Reject;
+
+    fn try_from(duration: Duration) -> Result<Self, Reject> {
+        if duration > Self::MAX.0 {
+            return Err(too_long());
+        }
+        Ok(Self(duration))
+    }
+}
+
+impl FromStr for Span {
+    type Err = Reject;
+
+    fn from_str(text: &str) -> Result<Self, Reject> {
+        let mut total = Duration::ZERO;
+        let mut rest = text.trim();
+        loop {
+            let (first, more) = rest.split_at(end_of_item(rest));
+            let item = parse_duration(first.trim()).map_err(|error| refuse(error, text))?;
+            total = total.checked_add(item).ok_or_else(too_long)?;
+            if more.is_empty() {
+                return Self::try_from(total);
+            }
+            rest = more;
+        }
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format_duration(self.0).to_string())
+    }
+}
+
+/// Where the first number-with-unit of `text` ends: before the first digit after a letter.
+/// `humantime` gets one at a time because its own sum can panic
+/// (`18446744073709551615s 1000ms`).
+fn end_of_item(text: &str) -> usize {
+    let mut unit_seen = false;
+    for (index, c) in text.char_indices() {
+        if c.is_ascii_digit() && unit_seen {
+            return index;
+        }
+        unit_seen |= c.is_alphabetic();
+    }
+    text.len()
+}
+
+fn too_long() -> Reject {
+    Reject::new("too long (more than 584 years)", EXAMPLES)
+}
+
+/// What to say of a text that `humantime` turned away.
+fn refuse(error: Error, text: &str) -> Reject {
+    let text = text.trim();
+    let bare = text.parse::<f64>().is_ok();
+    match error {
+        Error::Empty => Reject::new("empty", EXAMPLES),
+        _ if text.starts_with('-') => Reject::new("below zero, so not a duration", EXAMPLES),
+        _ if bare => Reject::new("a number without a unit of time", EXAMPLES),
+        Error::NumberOverflow => Reject::new("too long, or finer than a nanosecond", EXAMPLES),
+        _ => Reject::new("not a duration", EXAMPLES),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! LIMIT: what `--rate` and `--input-rate` take: no cap, a rate, a range, or a timetable.
+//!
+//! The parts of one limit all count in the same unit. That records need a framing option, and
+//! what a range means at which side, is for `settings` and the core.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
+
+use super::rate::NOT_A_RATE;
+pub use super::rate::{Rate, Unit};
+use super::{Reject, Timetable};
+
+const EXAMPLES: &[&str] = &["10MB/s", "100/s (records)", "2MB/s..20MB/s", "off"];
+const RANGES: &[&str] = &["2MB/s..20MB/s", "100/s..500/s (records)"];
+
+/// A cap on the flow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Limit {
+    /// No cap.
+    Off,
+    /// Always the same cap.
+    Fixed(Rate),
+    /// `A..B` as typed: the slower rate first, never slower backwards, both in one unit.
+    /// The cap moves between them with the occupancy. At the output `empty` holds at the low
+    /// mark and `full` at the high one; for `--input-rate` whoever applies it swaps the two.
+    Range {
+        /// The first figure.
+        empty: Rate,
+        /// The second figure: as fast, or faster.
+        full: Rate,
+    },
+    /// A cap by the time of the week.
+    Timetable(Timetable),
+}
+
+impl Limit {
+    /// What it counts; `None` if it never caps anything.
+    pub fn unit(&self) -> Option<Unit> {
+        match self {
+            Self::Off => None,
+            Self::Fixed(rate) => Some(rate.unit()),
+            Self::Range { empty, .. } => Some(empty.unit()),
+            Self::Timetable(timetable) => timetable.unit(),
+        }
+    }
+}
+
+impl FromStr for Limit {
+    type Err = Reject;
+
+    fn from_str(text: &str) -> Result<Self, Reject> {
+        let text = text.trim();
+        if text.eq_ignore_ascii_case("off") {
+            Ok(Self::Off)
+        } else if text.contains(':') {
+            text.parse().map(Self::Timetable)
+        } else if let Some((empty, full)) = text.split_once("..") {
+            parse_range(empty.trim(), full.trim())
+        } else {
+            text.parse().map(Self::Fixed).map_err(|reject: Reject| {
+                let vague = reject.wrong() == NOT_A_RATE || text.is_empty();
+                if vague {
+                    reject.instead(EXAMPLES)
+                } else {
+                    reject
+                }
+            })
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.pad("off"),
+            Self::Fixed(rate) => rate.fmt(f),
+            Self::Range { empty, full } => f.pad(&format!("{empty}..{full}")),
+            Self::Timetable(timetable) => timetable.fmt(f),
+        }
+    }
+}
+
+/// The two ends of a range, each the text of a rate.
+fn parse_range(empty: &str, full: &str) -> Result<Limit, Reject> {
+    if empty.is_empty() || full.is_empty() || full.starts_with('.') {
+        return Err(Reject::new("not a range of rates", RANGES));
+    }
+    // `2..20MB/s` would be two bytes per second at its start, which nobody means.
+    if is_bare(empty) != is_bare(full) {
+        let bare = if is_bare(empty) { empty } else { full };
+        return Err(Reject::new("without the unit of the other end", RANGES).about(bare));
+    }
+    let parse = |text: &str| {
+        text.parse().map_err(|reject: Reject| match reject.wrong() {
+            NOT_A_RATE => reject.instead(RANGES).about(text),
+            _ => reject.about(text),
+        })
+    };
+    let (empty, full): (Rate, Rate) = (parse(empty)?, parse(full)?);
+    if empty.unit() != full.unit() {
+        return Err(Reject::new("a range from bytes to records", RANGES));
+    }
+    if empty.cmp_speed(&full) == Ordering::Greater {
+        return Err(Reject::new("a range with the faster rate first", RANGES));
+    }
+    Ok(Limit::Range { empty, full })
+}
+
+fn is_bare(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,124 @@
+//! MARK: a place in the buffer, in bytes or as a percentage of its capacity.
+//!
+//! A percentage is exact to a ten-thousandth of a percent and never above 100. That
+//! `low < high` holds is for `settings` to check: it takes the buffer's size.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::decimal::Decimal;
+use super::{Reject, Size};
+
+const EXAMPLES: &[&str] = &["75%", "12.5%", "100%"];
+
+/// Millionths in a whole, and in one percent.
+const WHOLE: u32 = 1_000_000;
+const ONE_PERCENT: u32 = WHOLE / 100;
+
+/// Decimal places of a percentage that a millionth can hold.
+const PLACES: u64 = ONE_PERCENT as u64;
+
+/// A part of a whole, from 0% to 100%, exact in millionths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Percent(u32);
+
+impl Percent {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+    /// All of it.
+    pub const FULL: Self = Self(WHOLE);
+
+    /// So many millionths of the whole (10 000 are 1%); `None` above 1 000 000.
+    pub const fn from_millionths(millionths: u32) -> Option<Self> {
+        if millionths <= WHOLE {
+            Some(Self(millionths))
+        } else {
+            None
+        }
+    }
+
+    /// Millionths of the whole.
+    pub const fn millionths(self) -> u32 {
+        self.0
+    }
+
+    /// This part of `whole`, rounded down.
+    pub fn of(self, whole: u64) -> u64 {
+        // Never more than `whole`, so it fits.
+        (u128::from(whole) * u128::from(self.0) / u128::from(WHOLE)) as u64
+    }
+}
+
+impl FromStr for Percent {
+    type Err = Reject;
+
+    fn from_str(text: &str) -> Result<Self, Reject> {
+        let not = |wrong| Reject::new(wrong, EXAMPLES);
+        let (number, sign) = Decimal::split(text).map_err(|_| not("not a percentage"))?;
+        if sign != "%" {
+            return Err(not("not a percentage"));
+        }
+        let (numerator, denominator) = number.times(PLACES);
+        if numerator > u128::from(WHOLE) * u128::from(denominator) {
+            return Err(not("more than 100%"));
+        }
+        if numerator % u128::from(denominator) != 0 {
+            return Err(not("finer than four decimals of a percent"));
+        }
+        // At most WHOLE by the check above.
+        Ok(Self((numerator / u128::from(denominator)) as u32))
+    }
+}
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("{}.{:04}", self.0 / ONE_PERCENT, self.0 % ONE_PERCENT);
+        let text = text.trim_end_matches('0').trim_end_matches('.');
+        f.pad(&format!("{text}%"))
+    }
+}
+
+/// A place in the buffer. A bare number is bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// This many bytes held.
+    Bytes(Size),
+    /// This part of the capacity held.
+    Percent(Percent),
+}
+
+impl Mark {
+    /// The bytes held when occupancy is at the mark, for a buffer of `buffer` bytes. A mark in
+    /// bytes is given as it is, even beyond the buffer.
+    pub fn of(&self, buffer: u64) -> u64 {
+        match self {
+            Self::Bytes(size) => size.bytes(),
+            Self::Percent(percent) => percent.of(buffer),
+        }
+    }
+}
+
+impl FromStr for Mark {
+    type Err = Reject;
+
+    fn from_str(text: &str) -> Result<Self, Reject> {
+        if text.trim_end().ends_with('%') {
+            return text.parse().map(Self::Percent);
+        }
+        text.parse()
+            .map(Self::Bytes)
+            .map_err(|reject: Reject| reject.instead(&["75%", "48MiB", "4096 (bytes)"]))
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(size) => size.fmt(f),
+            Self::Percent(percent) => percent.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

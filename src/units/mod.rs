@@ -1,0 +1,24 @@
+//! The words users type for amounts: parsed once, printed the same way, right by construction.
+//!
+//! Every type here keeps two promises: `parse(print(x)) == x`, and a text that is turned away
+//! is answered by a [`Reject`] that shows a right one. Nothing here reads a clock, a file or the
+//! environment; which option may take which value is for `settings` to say.
+
+pub mod amount;
+mod decimal;
+pub mod duration;
+pub mod limit;
+pub mod mark;
+pub mod rate;
+pub mod reject;
+pub mod size;
+pub mod timetable;
+
+pub use amount::Amount;
+pub use duration::Span;
+pub use limit::Limit;
+pub use mark::{Mark, Percent};
+pub use rate::{Rate, Unit};
+pub use reject::Reject;
+pub use size::{BufferSize, Size};
+pub use timetable::Timetable;

@@ -1,0 +1,199 @@
+//! A rate: an amount per time, kept exact: `1/5s` is one record in five seconds, not 0.2 a second.
+//!
+//! Never zero, never infinite. What was typed is kept as it was where that is exact (`600/min`
+//! stays 600 in a minute), so that it can be echoed as understood.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::num::NonZeroU64;
+use std::str::FromStr;
+
+use super::decimal::{Decimal, Fault};
+use super::size::unit_bytes;
+use super::{Reject, Size, Span};
+
+/// How a text that resembles no rate at all is called; `Limit` then shows more than rates.
+pub(super) const NOT_A_RATE: &str = "not a rate";
+
+const NOUN: &str = "a rate";
+const EXAMPLES: &[&str] = &["10MB/s", "30Mbit/s", "100/s (records)"];
+const TIMES: &[&str] = &["10MB/s", "600/min", "1/5s"];
+const INSTEAD_OF_ZERO: &[&str] = &["--pause (to hold the flow)", "off (for no cap)"];
+
+const SECOND: u64 = 1_000_000_000;
+
+/// Times with a word of their own after the `/`, in nanoseconds.
+const PRINTED: [(u64, &str); 5] = [
+    (1_000_000, "ms"),
+    (SECOND, "s"),
+    (60 * SECOND, "min"),
+    (3600 * SECOND, "h"),
+    (86_400 * SECOND, "day"),
+];
+
+/// What a rate counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Unit {
+    /// Bytes.
+    Bytes,
+    /// Records, as a framing option defines them.
+    Records,
+}
+
+/// `amount` bytes or records in `per_nanos` nanoseconds: an exact ratio, not reduced.
+/// Two ways of writing the same speed are not equal; [`Rate::cmp_speed`] compares speeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Rate {
+    amount: NonZeroU64,
+    per: NonZeroU64,
+    unit: Unit,
+}
+
+impl Rate {
+    /// So much in so many nanoseconds.
+    pub const fn new(amount: NonZeroU64, per_nanos: NonZeroU64, unit: Unit) -> Self {
+        Self {
+            amount,
+            per: per_nanos,
+            unit,
+        }
+    }
+
+    /// Bytes or records in each [`per_nanos`](Self::per_nanos).
+    pub const fn amount(&self) -> NonZeroU64 {
+        self.amount
+    }
+
+    /// Nanoseconds in which the amount may pass.
+    pub const fn per_nanos(&self) -> NonZeroU64 {
+        self.per
+    }
+
+    /// What the amount counts.
+    pub const fn unit(&self) -> Unit {
+        self.unit
+    }
+
+    /// Bytes or records per second, for display; not exact.
+    pub fn per_second(&self) -> f64 {
+        self.amount.get() as f64 * SECOND as f64 / self.per.get() as f64
+    }
+
+    /// Which of two rates is the faster, exactly. Units are not looked at.
+    pub fn cmp_speed(&self, other: &Self) -> Ordering {
+        let cross = |a: &Self, b: &Self| u128::from(a.amount.get()) * u128::from(b.per.get());
+        cross(self, other).cmp(&cross(other, self))
+    }
+}
+
+impl FromStr for Rate {
+    type Err = Reject;
+
+    fn from_str(text: &str) -> Result<Self, Reject> {
+        let (amount, per) = match text.split_once('/') {
+            Some((amount, per)) => (amount, Some(per)),
+            None => (text, None),
+        };
+        let refuse = |fault: Fault| fault.reject(text, NOUN, EXAMPLES);
+        let (number, unit) = Decimal::split(amount).map_err(refuse)?;
+        let scale = Scale::of(unit, per.is_some()).ok_or_else(|| refuse(Fault::NotANumber))?;
+        let per = per.map_or(Ok(SECOND), parse_per)?;
+
+        let (amount, parts) = number.times(scale.factor);
+        if amount == 0 {
+            return Err(Reject::new("zero", INSTEAD_OF_ZERO));
+        }
+        let parts = u128::from(parts) * u128::from(scale.parts);
+        let common = gcd(amount, parts);
+        let amount = nonzero(amount / common)
+            .ok_or_else(|| Reject::new("too fast", &["10GB/s", "off (for no cap)"]))?;
+        let per = nonzero(u128::from(per) * (parts / common))
+            .ok_or_else(|| Reject::new("too slow", &["1/h", "1B/day"]))?;
+        Ok(Self::new(amount, per, scale.unit))
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let amount = match self.unit {
+            Unit::Bytes => Size::new(self.amount.get()).to_string(),
+            Unit::Records => self.amount.to_string(),
+        };
+        let word = PRINTED.iter().find(|(nanos, _)| *nanos == self.per.get());
+        let per = match word {
+            Some((_, word)) => (*word).to_owned(),
+            // No space: a timetable is split at those.
+            None => Span::from_nanos(self.per.get())
+                .to_string()
+                .replace(' ', ""),
+        };
+        f.pad(&format!("{amount}/{per}"))
+    }
+}
+
+/// What a typed 1 stands for: `factor / parts` of a unit.
+struct Scale {
+    factor: u64,
+    parts: u64,
+    unit: Unit,
+}
+
+impl Scale {
+    /// The scale of a unit as typed; `timed` says whether a `/time` follows it.
+    fn of(unit: &str, timed: bool) -> Option<Self> {
+        let bytes = |factor, parts| Self {
+            factor,
+            parts,
+            unit: Unit::Bytes,
+        };
+        if unit.is_empty() {
+            let unit = if timed { Unit::Records } else { Unit::Bytes };
+            return Some(Self {
+                factor: 1,
+                parts: 1,
+                unit,
+            });
+        }
+        let lower = unit.to_ascii_lowercase();
+        let singular = lower.strip_suffix('s').unwrap_or(&lower);
+        match singular.strip_suffix("bit") {
+            Some("") => Some(bytes(1, 8)),
+            Some(prefix) if prefix.ends_with('b') => None,
+            Some(prefix) => Some(bytes(unit_bytes(prefix)?, 8)),
+            None => Some(bytes(unit_bytes(unit)?, 1)),
+        }
+    }
+}
+
+/// The nanoseconds that the text after the `/` stands for; a unit alone is one of it.
+fn parse_per(text: &str) -> Result<u64, Reject> {
+    let typed = text.trim();
+    if typed.is_empty() {
+        return Err(Reject::new("a rate without its time", TIMES));
+    }
+    let counted = typed.starts_with(|c: char| !c.is_alphabetic());
+    let span = if counted {
+        typed.parse()
+    } else {
+        format!("1{typed}").parse()
+    };
+    let span: Span = span.map_err(|reject: Reject| reject.instead(TIMES).about(typed))?;
+    if span == Span::ZERO {
+        return Err(Reject::new("no time at all", TIMES).about(typed));
+    }
+    Ok(span.nanos())
+}
+
+fn nonzero(value: u128) -> Option<NonZeroU64> {
+    u64::try_from(value).ok().and_then(NonZeroU64::new)
+}
+
+fn gcd(mut a: u128, mut b: u128) -> u128 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

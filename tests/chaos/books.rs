@@ -1,0 +1,244 @@
+//! Is what came of a pipeline what the contract says? Exit status, books, order, wholeness.
+//!
+//! Where two things may happen at the same time, either may be the first: each check says which.
+
+use std::collections::HashMap;
+use std::os::unix::process::ExitStatusExt;
+
+use serde_json::Value;
+
+use crate::plan::Plan;
+use crate::run::Outcome;
+use crate::stream::Framing;
+
+type Checked = Result<(), String>;
+
+macro_rules! ensure {
+    ($is_so:expr, $($what:tt)+) => {
+        if !$is_so {
+            return Err(format!($($what)+));
+        }
+    };
+}
+
+const HUP: i32 = 1;
+const INT: i32 = 2;
+const PIPE: i32 = 13;
+const TERM: i32 = 15;
+
+/// An outcome with its summary read.
+struct Books<'a> {
+    plan: &'a Plan,
+    outcome: &'a Outcome,
+    end: String,
+    read: usize,
+    written: usize,
+    shed: usize,
+    left: usize,
+    summary: Value,
+}
+
+/// Checks all of it.
+pub fn check(plan: &Plan, outcome: &Outcome) -> Checked {
+    let summary = reports(plan, &outcome.log)?;
+    let bytes = |what: &str| summary[what]["bytes"].as_u64().unwrap_or(u64::MAX) as usize;
+    let books = Books {
+        plan,
+        outcome,
+        end: summary["end"].as_str().unwrap_or_default().to_owned(),
+        read: bytes("in"),
+        written: bytes("out"),
+        shed: bytes("shed"),
+        left: bytes("undelivered"),
+        summary,
+    };
+    let all = [
+        Books::status,
+        Books::words,
+        Books::balance,
+        Books::received,
+        Books::order,
+        Books::spilt,
+    ];
+    let told = |what| format!("{what}\n{:?}\n{}", outcome.status, books.summary);
+    all.into_iter()
+        .try_for_each(|check| check(&books))
+        .map_err(told)
+}
+
+/// Every report balances; the last one is the summary.
+fn reports(plan: &Plan, log: &str) -> Result<Value, String> {
+    let mut summary = Value::Null;
+    for line in log.lines() {
+        if !line.starts_with('{') {
+            ensure!(
+                plan.sends(&["USR1"]) > 0,
+                "not asked for in the log: {line}"
+            );
+            continue;
+        }
+        ensure!(summary.is_null(), "goes on after the summary: {line}");
+        let report: Value = serde_json::from_str(line).map_err(|e| format!("{e}: {line}"))?;
+        let bytes = |what: &str| report[what]["bytes"].as_u64().unwrap_or(u64::MAX);
+        let used = |what: &str| report["buffer"][what].as_u64().unwrap_or(u64::MAX);
+        let done = report["event"] == "summary";
+        let held = if done {
+            bytes("undelivered")
+        } else {
+            used("used")
+        };
+        let gone = bytes("out").saturating_add(bytes("shed"));
+        ensure!(
+            bytes("in") == gone.saturating_add(held),
+            "unbalanced: {line}"
+        );
+        ensure!(used("peak") <= used("capacity"), "overfull: {line}");
+        if done {
+            summary = report;
+        }
+    }
+    ensure!(!summary.is_null(), "no summary in {log:?}");
+    Ok(summary)
+}
+
+impl Books<'_> {
+    /// Whether weir had the time to deliver all that it had read.
+    fn is_graceful(&self) -> bool {
+        let signal = self.outcome.status.signal();
+        let once = self.plan.sends(&["TERM", "HUP"]) == 1;
+        signal.is_none() || matches!(signal, Some(TERM | HUP)) && once
+    }
+
+    /// Whether all that left weir must have arrived.
+    fn arrives(&self) -> bool {
+        !self.plan.loses_consumer()
+    }
+
+    fn status(&self) -> Checked {
+        let (plan, status) = (self.plan, self.outcome.status);
+        let caused = match (status.code(), status.signal()) {
+            (Some(0), _) => self.left == 0 && self.end == "eof",
+            (_, Some(PIPE)) => plan.loses_consumer() && self.end == "consumer-gone",
+            (_, Some(INT)) => plan.sends(&["INT"]) > 0 && self.end == "signal",
+            (_, Some(TERM)) => plan.sends(&["TERM"]) > 0 && self.end == "signal",
+            (_, Some(HUP)) => plan.sends(&["HUP"]) > 0 && self.end == "signal",
+            _ => false,
+        };
+        ensure!(caused, "an end without a cause");
+        if self.is_graceful() {
+            ensure!(self.left == 0, "undelivered");
+        }
+        // Nothing else ends the reading before the producer does.
+        let early = plan.drains() || plan.sends(&["TERM", "HUP", "INT"]) > 0;
+        let early = early || status.signal() == Some(PIPE);
+        if !early && !plan.kills_before() {
+            ensure!(
+                self.read == plan.input.len() && self.outcome.sent == self.read,
+                "read {} of {} sent",
+                self.read,
+                self.outcome.sent
+            );
+        }
+        Ok(())
+    }
+
+    fn words(&self) -> Checked {
+        let said = &self.outcome.stderr;
+        let slow = self.plan.spills && said.ends_with(": too slow: some was discarded\n");
+        ensure!(said.is_empty() || slow, "says {said:?}");
+        Ok(())
+    }
+
+    /// The records, and what can be known from outside.
+    fn balance(&self) -> Checked {
+        ensure!(self.read <= self.plan.input.len(), "more than was sent");
+        ensure!(self.shed == 0 || self.plan.sheds, "shed unasked");
+        let records = |what: &str| self.summary[what]["records"].as_u64();
+        if self.plan.framing == Framing::None {
+            ensure!(records("in").is_none(), "records without framing");
+            return Ok(());
+        }
+        let all = ["in", "out", "shed", "undelivered"].map(|w| records(w).unwrap_or(u64::MAX / 4));
+        ensure!(all[0] == all[1] + all[2] + all[3], "unbalanced records");
+        if self.is_graceful() {
+            let held = self.plan.framing.split(&self.plan.input[..self.read]).len();
+            ensure!(all[0] == held as u64, "{held} records came in");
+            if self.arrives() {
+                let got = self.plan.framing.split(&self.outcome.got).len();
+                ensure!(all[1] == got as u64, "{got} records arrived");
+            }
+        }
+        Ok(())
+    }
+
+    /// What is written arrives. A write under way when weir is ended at once may not be counted.
+    fn received(&self) -> Checked {
+        let got = self.outcome.got.len();
+        let right = match (self.arrives(), self.is_graceful()) {
+            (true, true) => got == self.written,
+            (true, false) => got >= self.written,
+            (false, _) => got <= self.plan.input.len(),
+        };
+        ensure!(right, "{got} bytes arrived");
+        Ok(())
+    }
+
+    /// The output is the input with whole records removed, if any, and maybe not to its end.
+    fn order(&self) -> Checked {
+        let (got, input) = (&self.outcome.got, &self.plan.input);
+        if !self.plan.sheds || self.shed == 0 && self.is_graceful() {
+            ensure!(input.starts_with(got), "not the beginning of the input");
+            return Ok(());
+        }
+        let whole = self.is_graceful() && self.arrives();
+        let input = if whole {
+            &input[..self.read]
+        } else {
+            &input[..]
+        };
+        let mut sent = self.plan.framing.split(input).into_iter();
+        let records = self.plan.framing.split(got);
+        let last = records.len().saturating_sub(1);
+        for (n, record) in records.into_iter().enumerate() {
+            let is_it =
+                |one: &&[u8]| *one == record || n == last && !whole && one.starts_with(record);
+            ensure!(
+                sent.any(|one| is_it(&one)),
+                "record {n} of {last} torn or out of order: {:?}",
+                String::from_utf8_lossy(&record[..record.len().min(80)])
+            );
+        }
+        Ok(())
+    }
+
+    /// What was delivered and what was spilt are together the input.
+    fn spilt(&self) -> Checked {
+        let spilt = &self.outcome.spilt;
+        if !self.plan.spills || !self.outcome.stderr.is_empty() {
+            return Ok(());
+        }
+        // Where weir ends at once, more may go over the top after the books are closed.
+        let more = spilt.len() > self.shed && !self.is_graceful();
+        ensure!(
+            spilt.len() == self.shed || more,
+            "{} bytes spilt",
+            spilt.len()
+        );
+        let known = self.plan.framing.is_numbered() && self.is_graceful() && self.arrives();
+        if !known {
+            return Ok(());
+        }
+        let framing = self.plan.framing;
+        let mut count: HashMap<&[u8], i32> = HashMap::new();
+        for record in framing.split(&self.plan.input[..self.read]) {
+            *count.entry(record).or_default() += 1;
+        }
+        let (got, spilt) = (framing.split(&self.outcome.got), framing.split(spilt));
+        for record in got.into_iter().chain(spilt) {
+            *count.entry(record).or_default() -= 1;
+        }
+        let odd = count.iter().find(|(_, n)| **n != 0);
+        ensure!(odd.is_none(), "spilt and delivered make no whole: {odd:?}");
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+//! Options by chance that go together, for the command line and for `--remote`.
+
+use crate::dice::Dice;
+use crate::stream::Framing;
+
+/// A command line, and what of it the checks must know.
+#[derive(Debug, Default)]
+pub struct Options {
+    pub list: Vec<String>,
+    /// Something may be shed, now or after a change.
+    pub sheds: bool,
+    /// `--shed-to` is given, with the file's name to be put after it.
+    pub spills: bool,
+    /// There has always been a cap, so that a burst is no mistake.
+    capped: bool,
+}
+
+impl Options {
+    fn give(&mut self, option: &str, value: impl ToString) {
+        self.list.extend([option.to_owned(), value.to_string()]);
+    }
+}
+
+/// Options to start with; `total` bytes will come.
+pub fn draw(dice: &mut Dice, framing: Framing, total: usize) -> Options {
+    let mut options = Options::default();
+    let o = &mut options;
+    let buffers = ["4KiB", "9999", "64KiB", "300001", "1MiB", "8MiB"];
+    o.give("--buffer", dice.pick(&buffers));
+    match framing {
+        Framing::None => {}
+        Framing::Lines => o.list.push("--lines".into()),
+        Framing::Null => o.list.push("--null".into()),
+        Framing::Fixed(size) => o.give("--record-size", size),
+    }
+    marks(dice, o);
+    o.give(
+        "--pipe-size",
+        dice.pick(&["auto", "auto", "keep", "4KiB", "64KiB", "1MiB"]),
+    );
+    if dice.percent(30) {
+        o.list.push("--no-splice".into());
+    }
+    if dice.percent(40) {
+        caps(dice, o, framing, total);
+    }
+    if dice.percent(40) {
+        shedding(dice, o);
+    }
+    if dice.percent(10) {
+        o.list.push("--no-control".into());
+    }
+    if dice.percent(20) {
+        o.give("--timeout", "1h");
+    }
+    if dice.percent(60) {
+        o.give("--display", "json");
+        o.give("--interval", format!("{}ms", dice.between(10, 300)));
+    } else {
+        // With a log, auto is plain.
+        o.give("--display", "off");
+    }
+    o.give("--summary", "json");
+    options
+}
+
+fn marks(dice: &mut Dice, o: &mut Options) {
+    let high = dice.between(30, 100);
+    if dice.percent(30) {
+        o.give("--high", format!("{high}%"));
+    }
+    if dice.percent(20) {
+        o.give("--low", format!("{}%", dice.between(0, 25)));
+    }
+    if dice.percent(20) {
+        o.give("--prefill", format!("{}%", dice.between(0, 30)));
+    }
+}
+
+fn caps(dice: &mut Dice, o: &mut Options, framing: Framing, total: usize) {
+    let both = dice.percent(20);
+    if both || dice.percent(60) {
+        o.give("--rate", limit(dice, framing, total));
+        o.capped = true;
+    }
+    if both || !o.capped {
+        o.give("--input-rate", limit(dice, framing, total));
+        o.capped = true;
+    }
+    if dice.percent(40) {
+        o.give("--burst", format!("{}ms", dice.between(1, 200)));
+    }
+}
+
+/// A cap that lets everything pass in half a second to a second.
+fn limit(dice: &mut Dice, framing: Framing, total: usize) -> String {
+    let rate = (total as u64 + 1000) * dice.between(100, 200) / 100;
+    match dice.between(0, 5) {
+        0 => format!("{rate}/s..{}/s", rate * 3).replace("/s", "B/s"),
+        1 => format!("00:00,{rate}B/s"),
+        2 | 3 if framing != Framing::None => format!("{}/s", records(framing, rate)),
+        _ => format!("{rate}B/s"),
+    }
+}
+
+/// So many records for so many bytes, at least: no record is shorter.
+fn records(framing: Framing, bytes: u64) -> u64 {
+    match framing {
+        Framing::Fixed(size) => bytes / size as u64 + 1,
+        _ => bytes / 9 + 1,
+    }
+}
+
+fn shedding(dice: &mut Dice, o: &mut Options) {
+    let (shed, age) = dice.pick(&[(true, false), (true, false), (true, true), (false, true)]);
+    if shed {
+        o.give("--shed", dice.pick(&["oldest", "newest"]));
+        if dice.percent(40) {
+            o.give("--patience", format!("{}ms", dice.spread(0, 200)));
+        }
+    }
+    if age {
+        o.give("--max-age", format!("{}ms", dice.between(1, 300)));
+    }
+    o.sheds = true;
+    o.spills = dice.percent(60);
+}
+
+/// Something to change while it runs, which may turn out to be refused.
+pub fn change(dice: &mut Dice, o: &mut Options, framing: Framing, total: usize) -> Vec<String> {
+    let mut told = Options::default();
+    match dice.between(0, 11) {
+        0 | 1 => told.list.push("--pause".into()),
+        2 | 3 => told.list.push("--resume".into()),
+        4 => told.list.push("--drain".into()),
+        5 => told.give("--rate", limit(dice, framing, total)),
+        6 => told.give("--input-rate", limit(dice, framing, total)),
+        7 => told.give("--rate", "off"),
+        8 => marks(dice, &mut told),
+        9 => told.give("--burst", dice.spread(0, 4096)),
+        10 => told.give("--interval", format!("{}ms", dice.between(5, 500))),
+        _ => {
+            shedding(dice, &mut told);
+            o.sheds = true;
+        }
+    }
+    if told.list.is_empty() {
+        told.list.push("--resume".into());
+    }
+    told.list
+}

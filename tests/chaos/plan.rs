@@ -1,0 +1,202 @@
+//! What one pipeline is to be: every choice is made here, before anything runs, by the seed alone.
+//!
+//! Caps are chosen so that a pipeline lasts a second or two by itself, however slow the machine.
+
+use std::time::Duration;
+
+use crate::dice::Dice;
+use crate::options;
+use crate::stream::{self, Framing};
+
+/// How the producer behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Producer {
+    Bursty,
+    BytewiseThenRest,
+    Huge,
+    /// Sends half, is silent until the end of the pipeline, and ends.
+    FallsSilent,
+    /// Ends in the middle of a record.
+    Dies,
+}
+
+/// How the consumer behaves, until the pipeline is told to come to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consumer {
+    Eager,
+    Slow,
+    Lumpy,
+    /// Takes so much, and then nothing.
+    Stops(usize),
+    /// Takes so much, and leaves.
+    Leaves(usize),
+}
+
+/// What stands right beside weir.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    Pipe,
+    Socket,
+    /// A `cat`, which can be killed.
+    Cat,
+}
+
+/// What is done to a pipeline while it runs.
+#[derive(Debug, Clone)]
+pub enum Action {
+    Wait(Duration),
+    Freeze(Duration),
+    Signal(&'static str),
+    Remote(Vec<String>),
+    KillBefore,
+    KillBehind,
+}
+
+/// One pipeline.
+#[derive(Debug)]
+pub struct Plan {
+    pub seed: u64,
+    pub options: Vec<String>,
+    pub framing: Framing,
+    pub control: bool,
+    pub sheds: bool,
+    pub spills: bool,
+    pub before: Link,
+    pub behind: Link,
+    pub producer: Producer,
+    pub consumer: Consumer,
+    pub actions: Vec<Action>,
+    pub input: Vec<u8>,
+}
+
+impl Plan {
+    pub fn draw(seed: u64) -> Plan {
+        let dice = &mut Dice::new(seed);
+        let framing = match dice.between(0, 9) {
+            0..=3 => Framing::None,
+            4..=6 => Framing::Lines,
+            7 => Framing::Null,
+            _ => Framing::Fixed(dice.spread(1, 9000) as usize),
+        };
+        let longest = dice.pick(&[20, 200, 200, 9000]);
+        let total = dice.spread(1, 3 << 20) as usize;
+        let mut input = stream::make(dice, framing, total, longest);
+        let producer = dice.pick(&[
+            Producer::Bursty,
+            Producer::BytewiseThenRest,
+            Producer::Huge,
+            Producer::FallsSilent,
+            Producer::Dies,
+        ]);
+        if producer == Producer::Dies {
+            input.truncate(input.len() - (longest / 2).min(input.len() / 2));
+        }
+        let mut options = options::draw(dice, framing, input.len());
+        let control = !options.list.iter().any(|o| o == "--no-control");
+        let consumer = consumer(dice, input.len());
+        let (before, behind) = links(dice, consumer);
+        let actions = actions(dice, control, &mut options, framing, input.len());
+        Plan {
+            seed,
+            framing,
+            control,
+            sheds: options.sheds,
+            spills: options.spills,
+            options: options.list,
+            before,
+            behind,
+            producer,
+            consumer,
+            actions,
+            input,
+        }
+    }
+
+    /// One line for a person, without the data.
+    pub fn describe(&self) -> String {
+        format!(
+            "CHAOS_SEED={} {:?} by {:?} ({} bytes) | weir {} | {:?} by {:?}; {:?}",
+            self.seed,
+            self.producer,
+            self.before,
+            self.input.len(),
+            self.options.join(" "),
+            self.consumer,
+            self.behind,
+            self.actions
+        )
+    }
+
+    /// Whether one of these is sent to weir.
+    pub fn sends(&self, signals: &[&str]) -> usize {
+        let hit = |a: &&Action| matches!(a, Action::Signal(name) if signals.contains(name));
+        self.actions.iter().filter(hit).count()
+    }
+
+    /// Whether weir is told to drain.
+    pub fn drains(&self) -> bool {
+        let hit = |a: &Action| matches!(a, Action::Remote(o) if o.iter().any(|o| o == "--drain"));
+        self.actions.iter().any(hit)
+    }
+
+    pub fn kills_before(&self) -> bool {
+        self.actions.iter().any(|a| matches!(a, Action::KillBefore)) && self.before == Link::Cat
+    }
+
+    /// Whether the consumer may be gone before it has everything.
+    pub fn loses_consumer(&self) -> bool {
+        let killed = self.actions.iter().any(|a| matches!(a, Action::KillBehind));
+        matches!(self.consumer, Consumer::Leaves(_)) || killed && self.behind == Link::Cat
+    }
+}
+
+fn consumer(dice: &mut Dice, total: usize) -> Consumer {
+    let some = dice.between(0, total as u64) as usize;
+    dice.pick(&[
+        Consumer::Eager,
+        Consumer::Slow,
+        Consumer::Slow,
+        Consumer::Lumpy,
+        Consumer::Stops(some),
+        Consumer::Leaves(some),
+    ])
+}
+
+fn links(dice: &mut Dice, consumer: Consumer) -> (Link, Link) {
+    let all = [Link::Pipe, Link::Pipe, Link::Pipe, Link::Socket, Link::Cat];
+    let (before, behind) = (dice.pick(&all), dice.pick(&all));
+    // A socket that is left with data in it says something else than "gone".
+    match (behind, consumer) {
+        (Link::Socket, Consumer::Leaves(_)) => (before, Link::Pipe),
+        _ => (before, behind),
+    }
+}
+
+fn actions(
+    dice: &mut Dice,
+    control: bool,
+    options: &mut options::Options,
+    framing: Framing,
+    total: usize,
+) -> Vec<Action> {
+    let mut actions = Vec::new();
+    for _ in 0..dice.spread(0, 6) + dice.between(0, 3) {
+        actions.push(Action::Wait(dice.millis(0, 60)));
+        match dice.between(0, 20) {
+            0..=3 => actions.push(Action::Freeze(dice.millis(0, 120))),
+            4..=11 if control => {
+                actions.push(Action::Remote(options::change(
+                    dice, options, framing, total,
+                )));
+            }
+            12 | 13 => actions.push(Action::Signal("USR1")),
+            14 => actions.push(Action::Signal("TERM")),
+            15 => actions.push(Action::Signal("HUP")),
+            16 if dice.percent(50) => actions.push(Action::Signal("INT")),
+            17 => actions.push(Action::KillBefore),
+            18 => actions.push(Action::KillBehind),
+            _ => actions.push(Action::Wait(dice.millis(0, 100))),
+        }
+    }
+    actions
+}

@@ -1,0 +1,211 @@
+//! One pipeline from its start to its end: what was done to it and what came of it.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use wait_timeout::ChildExt;
+
+use crate::harness::{DEADLINE, WEIR, program};
+use crate::plan::{Action, Plan};
+use crate::sides::{self, Hurry};
+
+/// What came of a pipeline.
+#[derive(Debug)]
+pub struct Outcome {
+    pub status: ExitStatus,
+    pub stderr: String,
+    pub log: String,
+    pub sent: usize,
+    pub got: Vec<u8>,
+    pub spilt: Vec<u8>,
+}
+
+/// Weir and its neighbours while they run. None outlives the test.
+struct Pipeline<'a> {
+    plan: &'a Plan,
+    dir: &'a Path,
+    weir: Child,
+    before: Option<Child>,
+    behind: Option<Child>,
+}
+
+impl Drop for Pipeline<'_> {
+    fn drop(&mut self) {
+        let cats = [self.before.as_mut(), self.behind.as_mut()];
+        for child in cats.into_iter().flatten().chain([&mut self.weir]) {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Runs it. `Err` says what hangs.
+pub fn run(plan: &Plan) -> Result<Outcome, String> {
+    let dir = TempDir::new().expect("make a directory");
+    let dir = dir.path();
+    let hurry = Hurry::default();
+    let (input, output) = (
+        sides::link(plan.before, false),
+        sides::link(plan.behind, true),
+    );
+    let seeds = (plan.seed ^ 1, plan.seed ^ 2);
+    let consumer = sides::consume(plan.consumer, output.ours, seeds.1, hurry.clone());
+    let mut pipeline = Pipeline {
+        plan,
+        dir,
+        weir: start(plan, dir, input.weirs, output.weirs),
+        before: input.cat,
+        behind: output.cat,
+    };
+    let bytes = plan.input.clone();
+    let producer = sides::produce(plan.producer, input.ours, bytes, seeds.0, hurry.clone());
+    pipeline.await_signals();
+    for action in &plan.actions {
+        pipeline.act(action);
+    }
+    hurry.up();
+    let status = pipeline.finish()?;
+    // Before the neighbours are ended: they may still have something in hand.
+    let (sent, got) = (producer.done(), consumer.done());
+    drop(pipeline);
+    let text = |name: &str| fs::read_to_string(dir.join(name)).unwrap_or_default();
+    Ok(Outcome {
+        status,
+        stderr: text("stderr"),
+        log: text("log"),
+        sent,
+        got,
+        spilt: fs::read(dir.join("spill")).unwrap_or_default(),
+    })
+}
+
+fn start(plan: &Plan, dir: &Path, stdin: Stdio, stdout: Stdio) -> Child {
+    let mut weir = Command::new(WEIR);
+    weir.args(&plan.options).arg("--log").arg(dir.join("log"));
+    if plan.spills {
+        weir.arg("--shed-to").arg(dir.join("spill"));
+    }
+    weir.env("XDG_RUNTIME_DIR", dir);
+    let stderr = fs::File::create(dir.join("stderr")).expect("make a file");
+    weir.stdin(stdin).stdout(stdout).stderr(stderr);
+    weir.spawn().expect("start weir")
+}
+
+impl Pipeline<'_> {
+    fn is_alive(&mut self) -> bool {
+        self.weir.try_wait().expect("wait for weir").is_none()
+    }
+
+    /// Waits until weir is ready for signals: before, it dies by them like any program.
+    fn await_signals(&mut self) {
+        let until = Instant::now() + DEADLINE;
+        while self.is_alive() && Instant::now() < until {
+            let status = fs::read_to_string(format!("/proc/{}/status", self.weir.id()));
+            let caught = status.unwrap_or_default();
+            let caught = caught.lines().find_map(|l| l.strip_prefix("SigCgt:"));
+            let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+            // HUP, INT, USR1 and TERM.
+            let all = 1 | 1 << 1 | 1 << 9 | 1 << 14;
+            if caught.is_some_and(|mask| mask & all == all) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn act(&mut self, action: &Action) {
+        match action {
+            Action::Wait(time) => thread::sleep(*time),
+            Action::Freeze(time) => {
+                self.signal("STOP");
+                thread::sleep(*time);
+                self.signal("CONT");
+            }
+            Action::Signal(name) => self.signal(name),
+            Action::Remote(change) => {
+                self.remote(change);
+            }
+            Action::KillBefore => kill(self.before.as_mut()),
+            Action::KillBehind => kill(self.behind.as_mut()),
+        }
+    }
+
+    fn signal(&mut self, name: &str) {
+        // Not yet waited for, so the number is nobody else's.
+        if self.is_alive() {
+            let pid = self.weir.id().to_string();
+            let kill = program("kill").args(["-s", name, &pid]).output();
+            kill.expect("send a signal");
+        }
+    }
+
+    /// Tells weir something. It may refuse it, and may have ended.
+    fn remote(&mut self, change: &[String]) -> bool {
+        let mut remote = Command::new(WEIR);
+        remote.args(["--remote", &self.weir.id().to_string()]);
+        remote.args(change).env("XDG_RUNTIME_DIR", self.dir);
+        let end = remote.output().expect("run weir --remote");
+        let code = end.status.code();
+        let said = String::from_utf8_lossy(&end.stderr);
+        let silent = said.is_empty() && end.stdout.is_empty();
+        assert!(
+            matches!(code, Some(0..=2)) && silent == (code == Some(0)),
+            "{change:?}: {end:?}\n{}",
+            self.plan.describe()
+        );
+        silent
+    }
+
+    /// Lets everything go and waits for the end.
+    fn finish(&mut self) -> Result<ExitStatus, String> {
+        let until = Instant::now() + DEADLINE;
+        self.signal("CONT");
+        let free = ["--resume", "--rate", "off", "--input-rate", "off"].map(String::from);
+        let mut held = self.plan.control && self.plan.actions.iter().any(changes);
+        while Instant::now() < until {
+            held = held && self.is_alive() && !self.remote(&free);
+            let look = if held { 10 } else { 500 };
+            let look = self.weir.wait_timeout(Duration::from_millis(look));
+            if let Some(status) = look.expect("wait for weir") {
+                return Ok(status);
+            }
+        }
+        Err(format!("hangs\n{}", self.look_inside()))
+    }
+
+    /// Where its threads are.
+    fn look_inside(&self) -> String {
+        let pid = self.weir.id();
+        let mut text = String::new();
+        for task in fs::read_dir(format!("/proc/{pid}/task"))
+            .into_iter()
+            .flatten()
+        {
+            let task = task.expect("a task").path();
+            let of = |name: &str| fs::read_to_string(task.join(name)).unwrap_or_default();
+            let all = ["comm", "wchan", "syscall", "stack"].map(of).join(" ");
+            text += &(all.replace('\n', " ") + "\n");
+        }
+        let mut query = Command::new(WEIR);
+        query.args(["--query", &pid.to_string()]);
+        let said = query.env("XDG_RUNTIME_DIR", self.dir).output();
+        text + &said.map_or_else(
+            |e| e.to_string(),
+            |o| String::from_utf8_lossy(&o.stdout).into_owned(),
+        )
+    }
+}
+
+fn changes(action: &Action) -> bool {
+    matches!(action, Action::Remote(_))
+}
+
+fn kill(child: Option<&mut Child>) {
+    if let Some(child) = child {
+        let _ = child.kill();
+    }
+}

@@ -1,0 +1,60 @@
+//! What the producer sends: numbered records, so that a lost, torn or displaced one is seen.
+
+use crate::dice::Dice;
+
+/// What makes a record, as `--lines`, `--null`, `--record-size` or nothing says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    None,
+    Lines,
+    Null,
+    Fixed(usize),
+}
+
+/// A record shorter than this has no room for its number.
+const NUMBER: usize = 8;
+
+impl Framing {
+    /// Whether every record can be told from every other.
+    pub fn is_numbered(self) -> bool {
+        match self {
+            Framing::None => false,
+            Framing::Lines | Framing::Null => true,
+            Framing::Fixed(size) => size >= NUMBER,
+        }
+    }
+
+    /// The records in these bytes; the last one may have no end.
+    pub fn split(self, bytes: &[u8]) -> Vec<&[u8]> {
+        match self {
+            Framing::None => bytes.chunks(1).collect(),
+            Framing::Lines => bytes.split_inclusive(|b| *b == b'\n').collect(),
+            Framing::Null => bytes.split_inclusive(|b| *b == 0).collect(),
+            Framing::Fixed(size) => bytes.chunks(size).collect(),
+        }
+    }
+}
+
+/// About `total` bytes of numbered records, each at most about `longest`.
+pub fn make(dice: &mut Dice, framing: Framing, total: usize, longest: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(total + longest + NUMBER + 1);
+    let mut number = 0u64;
+    while bytes.len() < total {
+        let size = match framing {
+            Framing::Fixed(size) => size,
+            _ => NUMBER + dice.spread(1, longest as u64) as usize,
+        };
+        let digits = format!("{number:08}");
+        let filler = b'a' + (number % 26) as u8;
+        let from = bytes.len();
+        bytes.extend(digits.bytes().take(size));
+        bytes.resize(from + size, filler);
+        match framing {
+            Framing::Fixed(_) => {}
+            Framing::Null => bytes.push(0),
+            Framing::Lines | Framing::None => bytes.push(b'\n'),
+        }
+        number += 1;
+    }
+    bytes
+}

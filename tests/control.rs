@@ -1,0 +1,405 @@
+//! A running weir is changed, paused, drained and queried by its user, through the real binary.
+
+mod remote;
+
+use std::io::Read;
+use std::process::Stdio;
+use std::thread;
+
+use remote::{Home, Weir, eventually};
+use rustix::process::Signal;
+use serde_json::Value;
+
+/// Bytes in which a lost or repeated block would show.
+fn data(len: usize) -> Vec<u8> {
+    let mut x = 0x9E37_79B9_7F4A_7C15u64;
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        bytes.extend_from_slice(&x.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+/// Feeds it all of this, then the end, beside the test.
+fn feed(weir: &mut Weir, bytes: Vec<u8>) -> thread::JoinHandle<()> {
+    use std::io::Write;
+    let mut stdin = weir.stdin.take().expect("not fed yet");
+    thread::spawn(move || stdin.write_all(&bytes).expect("it reads"))
+}
+
+/// Takes all it writes, beside the test.
+fn collect(weir: &mut Weir) -> thread::JoinHandle<Vec<u8>> {
+    let mut stdout = weir.stdout.take().expect("not taken yet");
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        stdout.read_to_end(&mut bytes).expect("it writes");
+        bytes
+    })
+}
+
+fn said(output: &std::process::Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().expect("a number")
+}
+
+#[test]
+fn a_cap_that_is_lifted_lets_a_transfer_end_that_would_take_days() {
+    let home = Home::new();
+    let mut weir = home.start(&["-r", "100B/s"]);
+    let bytes = data(10_000_000);
+    let (fed, got) = (feed(&mut weir, bytes.clone()), collect(&mut weir));
+    home.tell(&weir.pid(), &["--rate", "off"]);
+    assert!(weir.end().success());
+    fed.join().expect("fed");
+    assert!(got.join().expect("taken") == bytes, "not the same bytes");
+}
+
+#[test]
+fn a_cap_is_in_force_when_remote_returns_and_holds_from_then_on() {
+    let home = Home::new();
+    let mut weir = home.start(&["-b", "8MiB", "-r", "4MB/s"]);
+    let bytes = data(64 << 20);
+    let (fed, got) = (feed(&mut weir, bytes), collect(&mut weir));
+    eventually("bytes flow", || {
+        number(&home.status(&weir)["out"]["bytes"]) > 0
+    });
+    home.tell(&weir.pid(), &["--rate", "1000B/s"]);
+    let before = home.status(&weir);
+    assert_eq!(before["cap"]["bytes_per_s"], 1000.0);
+    eventually("some time goes by", || {
+        let now = home.status(&weir);
+        let passed = number(&now["out"]["bytes"]) - number(&before["out"]["bytes"]);
+        let time = |status: &Value| status["elapsed_s"].as_f64().expect("a time");
+        let span = time(&now) - time(&before);
+        // A step is 5 ms' worth of a cap: one of this, and one of the old that was under way.
+        let step = (1000.0 + 4e6) * 0.005;
+        assert!(passed as f64 <= 1000.0 * span + step + 1.0, "{passed}");
+        span > 0.3
+    });
+    drop(weir);
+    drop((fed, got));
+}
+
+#[test]
+fn a_thousand_changes_lose_no_byte() {
+    let home = Home::new();
+    let mut weir = home.start(&["-b", "1MiB", "-r", "1MB/s"]);
+    let bytes = data(32 << 20);
+    let (fed, got) = (feed(&mut weir, bytes.clone()), collect(&mut weir));
+    let mut line = home.connect(&weir);
+    // The last one caps so tightly that the transfer cannot end before it is lifted.
+    for n in (0..1000u64).rev() {
+        let rate = 1 + n * n * 7;
+        let change = format!(r#"{{"v":1,"ask":{{"change":{{"rate":["{rate}B/s"]}}}}}}"#);
+        assert_eq!(line.ask(&change), "done");
+    }
+    home.tell(&weir.pid(), &["--rate", "off"]);
+    assert!(weir.end().success());
+    fed.join().expect("fed");
+    assert!(got.join().expect("taken") == bytes, "not the same bytes");
+}
+
+#[test]
+fn a_pause_holds_the_output_and_lets_the_buffer_fill() {
+    let home = Home::new();
+    let mut weir = home.start(&["-N", "held"]);
+    weir.give(b"before");
+    assert_eq!(weir.take(6), b"before");
+    home.tell("held", &["--pause"]);
+    weir.give(b"after");
+    eventually("it is read", || {
+        number(&home.status(&weir)["in"]["bytes"]) == 11
+    });
+    let status = home.status(&weir);
+    assert_eq!(status["state"], "paused");
+    assert_eq!(status["out"]["bytes"], 6);
+    home.tell("held", &["--resume"]);
+    assert_eq!(weir.take(5), b"after");
+}
+
+#[test]
+fn a_drain_delivers_what_is_held_and_ends_while_the_producer_goes_on() {
+    let home = Home::new();
+    let mut weir = home.start(&[]);
+    home.tell(&weir.pid(), &["--pause"]);
+    weir.give(b"held");
+    eventually("it is held", || {
+        number(&home.status(&weir)["buffer"]["used"]) == 4
+    });
+    home.tell(&weir.pid(), &["--drain"]);
+    assert_eq!(weir.end().code(), Some(0));
+    assert_eq!(collect(&mut weir).join().expect("taken"), b"held");
+    assert_eq!(home.listing(), [""; 0].map(std::path::PathBuf::from));
+}
+
+#[test]
+fn a_drain_is_answered_even_if_it_ends_the_weir_at_once() {
+    for _ in 0..20 {
+        let home = Home::new();
+        let mut weir = home.start(&[]);
+        home.tell(&weir.pid(), &["--drain"]);
+        assert_eq!(weir.end().code(), Some(0));
+    }
+}
+
+#[test]
+fn every_option_that_can_be_changed_is() {
+    let home = Home::new();
+    let weir = home.start(&["-b", "1MiB", "-l"]);
+    home.tell(
+        &weir.pid(),
+        &[
+            "--rate",
+            "5MB/s",
+            "-r",
+            "100/s",
+            "--input-rate",
+            "3MB/s",
+            "--burst",
+            "1s",
+            "--high",
+            "75%",
+            "--low",
+            "25%",
+            "--prefill",
+            "50%",
+            "-i",
+            "1s",
+        ],
+    );
+    let status = home.status(&weir);
+    assert_eq!(status["cap"]["bytes_per_s"], 5e6);
+    assert_eq!(status["cap"]["records_per_s"], 100.0);
+    assert_eq!(status["buffer"]["high"], 768 << 10);
+    assert_eq!(status["buffer"]["low"], 256 << 10);
+    assert_eq!(status["state"], "filling");
+    home.tell(&weir.pid(), &["--rate", "off"]);
+    let status = home.status(&weir);
+    assert_eq!(status["cap"]["bytes_per_s"], Value::Null);
+    assert_eq!(status["cap"]["records_per_s"], Value::Null);
+}
+
+#[test]
+fn a_timetable_is_in_force_at_once() {
+    let home = Home::new();
+    let weir = home.start(&[]);
+    home.tell(&weir.pid(), &["--rate", "00:00,7B/s 12:00,7B/s"]);
+    assert_eq!(home.status(&weir)["cap"]["bytes_per_s"], 7.0);
+    home.tell(&weir.pid(), &["--rate", "00:00,9B/s 23:59,9B/s"]);
+    assert_eq!(home.status(&weir)["cap"]["bytes_per_s"], 9.0);
+    home.tell(&weir.pid(), &["--rate", "off"]);
+    assert_eq!(home.status(&weir)["cap"]["bytes_per_s"], Value::Null);
+}
+
+#[test]
+fn reports_follow_a_new_interval() {
+    let home = Home::new();
+    let mut weir = home.start(&["--display", "json", "-i", "1h"]);
+    home.tell(&weir.pid(), &["--interval", "10ms"]);
+    let mut report = [0; 5];
+    let mut stderr = weir.child.stderr.take().expect("piped");
+    stderr.read_exact(&mut report).expect("a report");
+    assert_eq!(&report, b"{\"v\":");
+}
+
+#[test]
+fn what_cannot_be_is_refused_and_changes_nothing() {
+    let home = Home::new();
+    let weir = home.start(&["-N", "one", "-b", "1MiB"]);
+    let twins = [home.start(&["-N", "twin"]), home.start(&["-N", "twin"])];
+    let before = home.status(&weir)["buffer"].clone();
+    let pids = twins.each_ref().map(Weir::pid);
+    for (args, status, line) in [
+        (
+            &["--remote", "nobody", "--pause"][..],
+            1,
+            "no weir of yours has the PID or the name nobody",
+        ),
+        (
+            &["--remote", "1", "--pause"],
+            1,
+            "no weir of yours has the PID or the name 1",
+        ),
+        (
+            &["--query", "nobody"],
+            1,
+            "no weir of yours has the PID or the name nobody",
+        ),
+        (
+            &["--remote", "twin", "--pause"],
+            1,
+            "2 weirs have the name twin; give the PID of one of them: ",
+        ),
+        (
+            &["--remote", "one", "--high", "50%", "--buffer", "2MiB"],
+            2,
+            "--buffer cannot be changed while running",
+        ),
+        (
+            &["--remote", "one", "--high", "50%", "-N", "x"],
+            2,
+            "--name cannot be changed while running",
+        ),
+        (
+            &["--remote", "one", "--high", "50%", "file"],
+            2,
+            "FILE cannot be changed while running",
+        ),
+        (
+            &["--remote", "one", "--high", "50%", "--low", "60%"],
+            2,
+            "--low 60% must be below --high 50%",
+        ),
+        (
+            &["--remote", "one", "--high", "50%", "--rate", "5/s"],
+            2,
+            "--rate 5/s counts records",
+        ),
+        (
+            &["--remote", "one", "--high", "50%", "-i", "0s"],
+            2,
+            "--interval 0s is no time at all",
+        ),
+        (
+            &["--remote", "one", "--rate", "fast"],
+            2,
+            "invalid value 'fast'",
+        ),
+        (
+            &["--remote", "one", "--pause", "--drain"],
+            2,
+            "the argument '--pause' cannot be used with '--drain'",
+        ),
+        (
+            &["--remote", "one"],
+            2,
+            "--remote: there is nothing to change",
+        ),
+        (
+            &["--pause"],
+            2,
+            "the following required arguments were not provided: --remote",
+        ),
+        (
+            &["--query", "one", "--pause"],
+            2,
+            "the argument '--query [<TARGET>]' cannot be used with",
+        ),
+    ] {
+        let output = home.run(args);
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(status), "{args:?}: {said}");
+        assert!(
+            said.starts_with(&format!("weir: {line}")),
+            "{args:?}: {said}"
+        );
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(output.stdout.is_empty());
+    }
+    let ambiguous = said(&home.run(&["--remote", "twin", "--pause"]));
+    assert!(
+        pids.iter().all(|pid| ambiguous.contains(pid)),
+        "{ambiguous}"
+    );
+    assert_eq!(home.status(&weir)["buffer"], before);
+    for one in twins.iter().chain([&weir]) {
+        assert_ne!(home.status(one)["state"], "paused");
+    }
+}
+
+#[test]
+fn a_query_prints_the_status_object_with_all_its_keys() {
+    let home = Home::new();
+    assert_eq!(home.run(&["--query"]).stdout, b"");
+    assert_eq!(home.run(&["--query"]).status.code(), Some(0));
+    let weirs = [home.start(&["-N", "a"]), home.start(&["-N", "b"])];
+    let output = home.run(&["--query"]);
+    let text = String::from_utf8(output.stdout).expect("text");
+    let keys = "v name pid event elapsed_s state buffer in out shed undelivered cap wait_s holdup \
+                age_s path size eta_s";
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("an object"))
+        .collect();
+    assert_eq!(lines.len(), 2);
+    for (line, text) in lines.iter().zip(text.lines()) {
+        let object = line.as_object().expect("an object");
+        assert_eq!(object.len(), keys.split_whitespace().count());
+        let places = keys
+            .split_whitespace()
+            .map(|key| text.find(&format!("\"{key}\":")));
+        assert!(places.is_sorted_by(|a, b| a.is_some() && a < b), "{text}");
+        assert_eq!(
+            (&object["v"], &object["event"]),
+            (&1.into(), &"status".into())
+        );
+    }
+    let mut names: Vec<_> = lines.iter().map(|line| line["name"].clone()).collect();
+    names.sort_by_key(ToString::to_string);
+    assert_eq!(names, ["a", "b"]);
+    let one = home.run(&["--query", "b"]);
+    let one: Value = serde_json::from_slice(&one.stdout).expect("an object");
+    assert_eq!(one["pid"].to_string(), weirs[1].pid());
+}
+
+#[test]
+fn a_query_tells_rates_since_the_one_before() {
+    let home = Home::new();
+    let mut weir = home.start(&[]);
+    weir.give(&[b'x'; 1000]);
+    weir.take(1000);
+    eventually("it is counted", || {
+        number(&home.status(&weir)["out"]["bytes"]) == 1000
+    });
+    // Nothing has passed since that query, however much has since the start.
+    assert_eq!(home.status(&weir)["out"]["rate"], 0.0);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_stopped_weir_does_not_do_later_what_was_given_up_on() {
+    let home = Home::new();
+    let weir = home.start(&[]);
+    weir.stop();
+    let output = home.run(&["--remote", &weir.pid(), "--rate", "5MB/s"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        said(&output).contains("does not answer"),
+        "{}",
+        said(&output)
+    );
+    weir.signal(Signal::CONT);
+    assert_eq!(home.status(&weir)["cap"]["bytes_per_s"], Value::Null);
+}
+
+#[test]
+fn without_control_there_is_no_socket_and_no_thread_for_it() {
+    let home = Home::new();
+    let mut weir = home.start_deaf(&["--no-control"]);
+    weir.give(b"x");
+    weir.take(1);
+    weir.stdin = None;
+    assert!(weir.end().success());
+    assert!(!home.sockets().exists() && !home.refuge().exists());
+}
+
+#[test]
+fn a_closed_output_of_a_query_is_silent() {
+    let home = Home::new();
+    let _weir = home.start(&[]);
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = home.command(&["--query"]);
+    let child = command.stdout(writer).stderr(Stdio::piped()).spawn();
+    let output = child.expect("started").wait_with_output().expect("ended");
+    use std::os::unix::process::ExitStatusExt;
+    assert_eq!(output.status.signal(), Some(Signal::PIPE.as_raw()));
+    assert!(output.stderr.is_empty());
+}

@@ -1,0 +1,187 @@
+//! Weir between two pipes whose other ends are in the test's hand, one step at a time.
+
+use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::ioctl_fionread;
+
+use super::{DEADLINE, Ended, Running, collect, data, start, weir};
+
+/// A pipeline `test | weir | test` and the books that the test keeps of it.
+pub struct Line {
+    pub weir: Running,
+    input: Option<PipeWriter>,
+    output: PipeReader,
+    /// Everything that will ever be sent, in order.
+    script: &'static [u8],
+    sent: usize,
+    taken: usize,
+}
+
+/// The same for every line, since it takes time to make.
+fn script() -> &'static [u8] {
+    static SCRIPT: OnceLock<Vec<u8>> = OnceLock::new();
+    SCRIPT.get_or_init(|| data(8 << 20, 1))
+}
+
+impl Line {
+    /// `test | weir ARGS | test`.
+    pub fn new(args: &[&str]) -> Line {
+        Line::with(weir(args))
+    }
+
+    /// The same around another command.
+    pub fn with(command: Command) -> Line {
+        let (stdin, input) = pipe().expect("make a pipe");
+        let (output, stdout) = pipe().expect("make a pipe");
+        // Of our own end only: weir's has flags of its own.
+        let flags = fcntl_getfl(&input).expect("read flags");
+        fcntl_setfl(&input, flags | OFlags::NONBLOCK).expect("set flags");
+        Line {
+            weir: start(command, stdin, stdout),
+            input: Some(input),
+            output,
+            script: script(),
+            sent: 0,
+            taken: 0,
+        }
+    }
+
+    fn input(&mut self) -> &mut PipeWriter {
+        self.input.as_mut().expect("the input is closed")
+    }
+
+    /// Sends exactly this many bytes.
+    #[track_caller]
+    pub fn send(&mut self, n: usize) {
+        let end = self.sent + n;
+        while self.sent < end {
+            wait(self.input(), PollFlags::OUT);
+            self.send_some(end);
+        }
+    }
+
+    /// Sends up to this place in the script what there is room for; false when there is none.
+    fn send_some(&mut self, end: usize) -> bool {
+        // A page at a time, so that a full pipe is full to the last byte.
+        let chunk = &self.script[self.sent..end.min(self.sent + 4096)];
+        let input = self.input.as_mut().expect("the input is closed");
+        let sent = input.write(chunk).unwrap_or(0);
+        self.sent += sent;
+        sent > 0
+    }
+
+    /// Sends until no more is taken and nothing moves.
+    #[track_caller]
+    pub fn stuff(&mut self) {
+        loop {
+            while self.send_some(self.script.len()) {}
+            assert!(self.sent < self.script.len(), "the script is too short");
+            self.weir.settle();
+            let mut room = [PollFd::new(self.input(), PollFlags::OUT)];
+            if poll(&mut room, Some(&Timespec::default())) == Ok(0) {
+                return;
+            }
+        }
+    }
+
+    /// Takes exactly this many bytes and checks each of them.
+    #[track_caller]
+    pub fn take(&mut self, n: usize) {
+        let mut bytes = vec![0; n];
+        let mut got = 0;
+        while got < n {
+            wait(&self.output, PollFlags::IN);
+            match self.output.read(&mut bytes[got..]).expect("read") {
+                0 => panic!("the output ended after {} bytes", self.taken + got),
+                more => got += more,
+            }
+        }
+        let wanted = &self.script[self.taken..self.taken + n];
+        super::assert_same(&bytes, wanted, "what weir passed on");
+        self.taken += n;
+    }
+
+    /// Starts the script again, once everything that was sent has been taken.
+    pub fn rewind(&mut self) {
+        assert_eq!(self.sent, self.taken, "something is still on its way");
+        (self.sent, self.taken) = (0, 0);
+    }
+
+    /// Bytes that wait in the pipe before weir.
+    pub fn before(&mut self) -> usize {
+        ioctl_fionread(self.input()).expect("FIONREAD") as usize
+    }
+
+    /// Bytes that wait in the pipe behind weir.
+    pub fn behind(&self) -> usize {
+        ioctl_fionread(&self.output).expect("FIONREAD") as usize
+    }
+
+    /// Bytes that weir holds, by the test's books. Only for a weir that has settled.
+    pub fn held(&mut self) -> usize {
+        self.sent - self.taken - self.before() - self.behind()
+    }
+
+    /// Ends the input.
+    pub fn close_input(&mut self) {
+        self.input = None;
+    }
+
+    /// Bytes sent so far.
+    pub fn sent(&self) -> usize {
+        self.sent
+    }
+
+    /// Our end of the pipe before weir.
+    pub fn input_pipe(&mut self) -> &PipeWriter {
+        self.input()
+    }
+
+    /// Our end of the pipe behind weir.
+    pub fn output_pipe(&self) -> &PipeReader {
+        &self.output
+    }
+
+    /// Waits for weir to end although nobody takes anything from it.
+    #[track_caller]
+    pub fn ends_untouched(&mut self) {
+        super::eventually("weir ends", || !self.weir.is_alive());
+    }
+
+    /// The consumer goes away; waits for weir to end.
+    #[track_caller]
+    pub fn leave(self) -> Ended {
+        drop(self.output);
+        self.weir.end()
+    }
+
+    /// Takes whatever still comes, and checks that it is the first `wanted` bytes of what was
+    /// sent; waits for weir to end.
+    #[track_caller]
+    pub fn finish(self, wanted: usize) -> Ended {
+        let rest = collect(self.output).done();
+        let wanted = &self.script[self.taken..wanted];
+        super::assert_same(&rest, wanted, "what weir still passed on");
+        self.weir.end()
+    }
+}
+
+/// Waits until the descriptor is ready, or its other end has gone.
+#[track_caller]
+pub fn wait(fd: &impl std::os::fd::AsFd, what: PollFlags) {
+    let until = Instant::now() + DEADLINE;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).expect("a short time");
+        match poll(&mut [PollFd::new(fd, what)], Some(&left)) {
+            Ok(0) => panic!("nothing moves: waited in vain for {what:?}"),
+            Ok(_) => return,
+            Err(_) => {}
+        }
+    }
+}

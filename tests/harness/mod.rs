@@ -1,0 +1,293 @@
+//! The one harness of the tests that drive the real binary.
+//!
+//! A [`Running`] weir is killed when it is dropped, and every wait has a deadline that is generous
+//! enough for a slow and busy machine: reaching it is a failure, never a measurement. Nothing here
+//! sleeps until something "should" have happened; [`eventually`] looks at the event itself, and
+//! [`Running::settle`] at the state of the process's threads.
+
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+pub mod books;
+pub mod line;
+pub mod sides;
+pub mod stalled;
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use wait_timeout::ChildExt;
+
+/// How long anything may take before a test fails for it.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The binary under test.
+pub const WEIR: &str = env!("CARGO_BIN_EXE_weir");
+
+/// `weir` with these arguments.
+pub fn weir(args: &[&str]) -> Command {
+    let mut command = Command::new(WEIR);
+    command.args(args);
+    command
+}
+
+/// `weir` started by a shell that has first run `before`, and with `redirections`.
+pub fn weir_in_shell(before: &str, args: &[&str], redirections: &str) -> Command {
+    let mut command = program("sh");
+    let script = format!("{before}\nexec \"$0\" \"$@\" {redirections}");
+    command.args(["-c", &script, WEIR]).args(args);
+    command
+}
+
+/// A program that the tests need.
+pub fn program(name: &str) -> Command {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|dir| dir.join(name).exists());
+    assert!(found, "this test needs the program `{name}`: install it");
+    Command::new(name)
+}
+
+/// Bytes without a pattern that a lost or repeated block could hide in; `seed` tells apart what
+/// different producers send.
+pub fn data(len: usize, seed: u64) -> Vec<u8> {
+    let mut x = seed.wrapping_mul(2).wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        // Marsaglia's xorshift64.
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        bytes.extend_from_slice(&x.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+/// Fails with the first difference, not with megabytes of digits.
+#[track_caller]
+pub fn assert_same(got: &[u8], wanted: &[u8], case: &str) {
+    if got == wanted {
+        return;
+    }
+    let differs = got.iter().zip(wanted).position(|(a, b)| a != b);
+    panic!(
+        "{case}: got {} bytes, wanted {}, first difference at {}",
+        got.len(),
+        wanted.len(),
+        differs.unwrap_or(got.len().min(wanted.len())),
+    );
+}
+
+/// Looks until it is so; fails at the deadline.
+#[track_caller]
+pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + DEADLINE;
+    while !is_so() {
+        assert!(Instant::now() < until, "never came to be: {what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Work beside the test.
+pub struct Beside<T>(Receiver<T>);
+
+/// Starts work beside the test.
+pub fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Beside<T> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || sender.send(work()));
+    Beside(receiver)
+}
+
+impl<T> Beside<T> {
+    /// What came of it.
+    #[track_caller]
+    pub fn done(self) -> T {
+        let done = self.0.recv_timeout(DEADLINE);
+        done.expect("work beside the test did not finish in time, or failed")
+    }
+}
+
+/// Writes everything, then closes. A reader that leaves early is the test's business.
+pub fn feed(mut to: impl Write + Send + 'static, bytes: Vec<u8>) -> Beside<io::Result<()>> {
+    beside(move || to.write_all(&bytes))
+}
+
+/// Reads to the end. The end of a terminal is an error, which is taken for one.
+pub fn collect(mut from: impl Read + Send + 'static) -> Beside<Vec<u8>> {
+    beside(move || {
+        let mut bytes = Vec::new();
+        match from.read_to_end(&mut bytes) {
+            Err(e) if e.raw_os_error() != Some(rustix::io::Errno::IO.raw_os_error()) => {
+                panic!("read what weir wrote: {e}")
+            }
+            _ => bytes,
+        }
+    })
+}
+
+/// A process that does not outlive its test.
+pub struct Running {
+    child: Child,
+    stderr: File,
+}
+
+/// Starts a command between these two.
+pub fn start(mut command: Command, stdin: impl Into<Stdio>, stdout: impl Into<Stdio>) -> Running {
+    let stderr = tempfile::tempfile().expect("make a file for standard error");
+    let copy = stderr.try_clone().expect("duplicate a descriptor");
+    let child = command.stdin(stdin).stdout(stdout).stderr(copy).spawn();
+    Running {
+        child: child.unwrap_or_else(|e| panic!("start {command:?}: {e}")),
+        stderr,
+    }
+}
+
+impl Running {
+    /// Its process ID.
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).expect("send a signal");
+    }
+
+    /// A field of its `/proc/PID/status`, in KiB where that is the unit.
+    pub fn field(&self, name: &str) -> u64 {
+        field(
+            Path::new(&format!("/proc/{}/status", self.child.id())),
+            name,
+        )
+    }
+
+    /// Context switches of each thread so far, if all of them sleep; none otherwise.
+    fn asleep(&self) -> Option<Vec<u64>> {
+        let mut switches = Vec::new();
+        for task in fs::read_dir(format!("/proc/{}/task", self.child.id())).ok()? {
+            let path = task.ok()?.path().join("status");
+            let text = fs::read_to_string(&path).ok()?;
+            if !text.lines().any(|l| l.starts_with("State:\tS")) {
+                return None;
+            }
+            switches.push(field(&path, "voluntary_ctxt_switches"));
+        }
+        Some(switches)
+    }
+
+    /// Time that it has spent on a processor, in the system's ticks.
+    pub fn ticks(&self) -> u64 {
+        let text = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        let text = text.expect("read a process's state");
+        // utime and stime: fields 14 and 15, the second one ending in a parenthesis.
+        let (_, rest) = text.rsplit_once(')').expect("a process's name");
+        let field = |n: usize| rest.split_whitespace().nth(n).and_then(|t| t.parse().ok());
+        field(11)
+            .zip(field(12))
+            .map(|(a, b): (u64, u64)| a + b)
+            .expect("times")
+    }
+
+    /// Waits until nothing moves any more: every thread sleeps, and none has woken up between
+    /// several looks that are further apart than any wait that weir makes on its own account.
+    #[track_caller]
+    pub fn settle(&self) -> Vec<u64> {
+        let (mut last, mut looks) = (None, 0);
+        eventually("weir settles", || {
+            thread::sleep(Duration::from_millis(9));
+            let now = self.asleep();
+            looks = if now.is_some() && now == last {
+                looks + 1
+            } else {
+                0
+            };
+            last = now;
+            looks >= 3
+        });
+        last.unwrap_or_default()
+    }
+
+    /// Whether it still runs.
+    pub fn is_alive(&mut self) -> bool {
+        self.child.try_wait().expect("wait for weir").is_none()
+    }
+
+    /// Waits until it ends.
+    #[track_caller]
+    pub fn end(mut self) -> Ended {
+        let status = self.child.wait_timeout(DEADLINE).expect("wait for weir");
+        let mut stderr = String::new();
+        self.stderr.rewind().expect("rewind");
+        let read = self.stderr.read_to_string(&mut stderr);
+        read.expect("read standard error");
+        let status = status.unwrap_or_else(|| panic!("weir does not end; it says: {stderr:?}"));
+        Ended { status, stderr }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A number in a file of `Name: number` lines.
+pub fn field(path: &Path, name: &str) -> u64 {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let line = text
+        .lines()
+        .find_map(|l| l.strip_prefix(name)?.strip_prefix(':'));
+    let number = line.and_then(|l| l.split_whitespace().next()?.parse().ok());
+    number.unwrap_or_else(|| panic!("no {name} in {}", path.display()))
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub status: ExitStatus,
+    pub stderr: String,
+}
+
+impl Ended {
+    /// Status 0 and not a word.
+    #[track_caller]
+    pub fn assert_success(&self, case: &str) {
+        assert!(
+            self.status.success() && self.stderr.is_empty(),
+            "{case}: {self:?}"
+        );
+    }
+
+    /// Died by this signal, and not a word.
+    #[track_caller]
+    pub fn assert_died_by(&self, signal: Signal, case: &str) {
+        let by = self.status.signal();
+        assert!(
+            by == Some(signal.as_raw()) && self.stderr.is_empty(),
+            "{case}: {self:?}"
+        );
+    }
+
+    /// This status, and one line that says all of these.
+    #[track_caller]
+    pub fn assert_complains(&self, status: i32, says: &[&str]) {
+        assert_eq!(self.status.code(), Some(status), "{self:?}");
+        let line = self.stderr.strip_prefix("weir: ");
+        let line = line.and_then(|l| l.strip_suffix('\n')).unwrap_or_default();
+        assert!(
+            !line.is_empty() && !line.contains('\n'),
+            "one line is wanted, not {:?}",
+            self.stderr
+        );
+        for part in says {
+            assert!(line.contains(part), "{line:?} does not say {part:?}");
+        }
+    }
+}

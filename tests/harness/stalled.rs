@@ -1,0 +1,112 @@
+//! A weir whose consumer takes nothing, and a place for what it sheds.
+
+use std::fs;
+use std::io::{PipeReader, PipeWriter, Write, pipe};
+use std::path::PathBuf;
+
+use rustix::io::ioctl_fionread;
+use tempfile::TempDir;
+
+use super::books::Books;
+use super::{Beside, Ended, Running, beside, collect, eventually, start, weir};
+
+/// A weir with a small buffer whose consumer takes nothing until it is told to.
+pub struct Stalled {
+    pub weir: Running,
+    pub case: String,
+    input: Option<PipeWriter>,
+    output: PipeReader,
+}
+
+impl Stalled {
+    /// `test | weir ARGS --summary json`, and nobody who reads.
+    pub fn new(args: &[&str]) -> Stalled {
+        let (stdin, input) = pipe().expect("make a pipe");
+        let (output, stdout) = pipe().expect("make a pipe");
+        Stalled {
+            weir: start(weir(&full(args)), stdin, stdout),
+            case: format!("{args:?}"),
+            input: Some(input),
+            output,
+        }
+    }
+
+    /// Sends all of it while nobody reads, and waits until weir has read it.
+    #[track_caller]
+    pub fn send(&mut self, bytes: Vec<u8>) {
+        self.input = self.sending(bytes).done();
+        let input = self.input.as_ref();
+        let input = input.unwrap_or_else(|| panic!("{}: weir left", self.case));
+        eventually("all is read", || ioctl_fionread(input) == Ok(0));
+    }
+
+    /// Begins to send all of it; gives back the producer's end, if weir stays until then.
+    pub fn sending(&mut self, bytes: Vec<u8>) -> Beside<Option<PipeWriter>> {
+        let mut input = self.input.take().expect("not closed yet");
+        beside(move || input.write_all(&bytes).ok().map(|()| input))
+    }
+
+    /// The consumer's end, to read from.
+    pub fn output(&mut self) -> &mut PipeReader {
+        &mut self.output
+    }
+
+    /// The end of input, and what the consumer gets when it comes back.
+    #[track_caller]
+    pub fn finish(mut self) -> (Vec<u8>, Ended) {
+        self.input = None;
+        (collect(self.output).done(), self.weir.end())
+    }
+
+    /// What weir has written already when it ends without any more reading; the producer stays.
+    #[track_caller]
+    pub fn end(self) -> (Vec<u8>, Ended) {
+        let ended = self.weir.end();
+        (collect(self.output).done(), ended)
+    }
+
+    /// The consumer goes away; the producer stays.
+    #[track_caller]
+    pub fn leave(self) -> Ended {
+        drop(self.output);
+        self.weir.end()
+    }
+}
+
+/// With a buffer of 64 KiB, unless another one is given, and a summary.
+pub fn full<'a>(args: &[&'a str]) -> Vec<&'a str> {
+    let usual: &[&str] = match args.contains(&"-b") {
+        true => &[],
+        false => &["-b", "64KiB"],
+    };
+    [args, usual, &["--summary", "json"]].concat()
+}
+
+/// A place for `--shed-to`.
+pub struct Overflow(TempDir);
+
+impl Overflow {
+    pub fn new() -> Overflow {
+        Overflow(TempDir::new().expect("make a directory"))
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.0.path().join("overflow.log")
+    }
+
+    pub fn name(&self) -> String {
+        self.path().display().to_string()
+    }
+
+    pub fn read(&self) -> Vec<u8> {
+        fs::read(self.path()).expect("read what was shed")
+    }
+}
+
+/// The books of a run that succeeded and said nothing else.
+#[track_caller]
+pub fn success(ended: &Ended, case: &str) -> Books {
+    assert!(ended.status.success(), "{case}: {ended:?}");
+    assert_eq!(ended.stderr.lines().count(), 1, "{case}: {ended:?}");
+    Books::of(ended)
+}

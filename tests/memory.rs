@@ -1,0 +1,136 @@
+//! Promise 3: memory that is not used is not touched, and what a flood has used is given back.
+//! And promise 4: an idle weir does nothing at all.
+
+mod harness;
+
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use harness::line::Line;
+use harness::{Running, eventually, field};
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// KiB that the program itself may take, a build for tests included.
+const PROGRAM: u64 = 9 * 1024;
+
+/// Sends this much, never more at a time than the pipes hold, so that the consumer keeps up.
+fn keep_up(line: &mut Line, bytes: usize) {
+    for _ in 0..bytes / (64 * KIB) {
+        line.send(64 * KIB);
+        line.take(64 * KIB);
+    }
+}
+
+/// Fails when the memory was ever larger than the program and this many KiB.
+#[track_caller]
+fn assert_slim(weir: &Running, more: u64, case: &str) {
+    let peak = weir.field("VmHWM");
+    assert!(peak < PROGRAM + more, "{case}: {peak} KiB");
+}
+
+#[test]
+fn a_large_buffer_stays_untouched_while_the_consumer_keeps_up() {
+    for (way, more) in [("--pipe-size=auto", 0), ("--no-splice", 2048)] {
+        let mut line = Line::new(&["-b", "1GiB", way]);
+        for _ in 0..256 / 8 {
+            keep_up(&mut line, 8 * MIB);
+            line.rewind();
+        }
+        assert_slim(&line.weir, more, way);
+    }
+}
+
+#[test]
+fn a_buffer_larger_than_what_it_carries_takes_what_it_carries() {
+    let memory = field(Path::new("/proc/meminfo"), "MemTotal") * 1024;
+    let mut line = Line::new(&["-b", "8GiB", "--prefill", "2MiB"]);
+    if memory < 8 << 30 {
+        let end = line.finish(0);
+        end.assert_complains(
+            2,
+            &["--buffer 8GiB is more than the memory of this machine"],
+        );
+        return;
+    }
+    line.send(MIB);
+    line.weir.settle();
+    assert_eq!(line.held(), MIB);
+    assert_slim(&line.weir, 3 * 1024, "8GiB");
+    line.close_input();
+    line.finish(MIB).assert_success("8GiB");
+}
+
+/// A flood of 6 MiB that has drained; returns what it took, in KiB.
+fn flood(line: &mut Line) -> u64 {
+    line.send(6 * MIB);
+    line.weir.settle();
+    let full = line.weir.field("VmRSS");
+    line.take(6 * MIB);
+    full
+}
+
+#[test]
+fn what_a_flood_has_taken_is_given_back() {
+    for way in ["--pipe-size=64KiB", "--no-splice"] {
+        let mut line = Line::new(&["-b", "8MiB", way]);
+        for _ in 0..2 {
+            let full = flood(&mut line);
+            assert!(full > 6 * 1024, "{way}: the flood took {full} KiB only");
+            eventually("memory is given back", || {
+                line.weir.field("VmRSS") < full - 3 * 1024
+            });
+            line.rewind();
+        }
+        line.send(1000);
+        line.take(1000);
+    }
+}
+
+#[test]
+fn what_a_flood_has_taken_is_given_back_although_a_trickle_goes_on() {
+    let mut line = Line::new(&["-b", "8MiB", "--no-splice"]);
+    let full = flood(&mut line);
+    for _ in 0..30 {
+        line.send(1);
+        line.take(1);
+        sleep(Duration::from_millis(100));
+    }
+    let now = line.weir.field("VmRSS");
+    assert!(
+        now < full - 3 * 1024,
+        "{full} KiB have become {now} KiB only"
+    );
+}
+
+#[test]
+fn an_idle_weir_makes_no_system_calls() {
+    for way in [&["-q"][..], &["-q", "--no-splice"], &["--prefill", "1MiB"]] {
+        let mut line = Line::new(way);
+        line.send(1000);
+        if !way.contains(&"--prefill") {
+            line.take(1000);
+        }
+        assert_idle(&line.weir, &format!("{way:?}"));
+    }
+}
+
+#[test]
+fn a_full_weir_makes_no_system_calls_either() {
+    for way in ["--pipe-size=64KiB", "--no-splice"] {
+        let mut line = Line::new(&["-b", "1MiB", way]);
+        line.stuff();
+        assert_idle(&line.weir, way);
+    }
+}
+
+/// No thread is woken over a second and a half: a call that waits would wake it at its end, and
+/// one that does not would show as time spent.
+#[track_caller]
+fn assert_idle(weir: &Running, case: &str) {
+    let before = (weir.settle(), weir.ticks());
+    sleep(Duration::from_millis(1500));
+    assert_eq!((weir.settle(), weir.ticks()), before, "{case}");
+}

@@ -1,0 +1,247 @@
+//! Weirs in a home of their own, and the ways to reach them: as a user does, and by the bare socket.
+//!
+//! Every wait has a deadline that is generous enough for a slow and busy machine; reaching it is a
+//! failure, never a measurement.
+
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long anything may take before a test fails for it.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+/// The binary under test.
+pub const WEIR: &str = env!("CARGO_BIN_EXE_weir");
+
+/// Looks until it is so; fails at the deadline.
+#[track_caller]
+pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + DEADLINE;
+    while !is_so() {
+        assert!(Instant::now() < until, "never came to be: {what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A directory for sockets that other tests do not share.
+pub struct Home(TempDir);
+
+impl Home {
+    /// An empty one, with a runtime directory and a temporary directory in it.
+    pub fn new() -> Home {
+        let home = Home(tempfile::tempdir().expect("a directory"));
+        fs::create_dir(home.runtime()).expect("a runtime directory");
+        fs::create_dir(home.temporary()).expect("a temporary directory");
+        home
+    }
+
+    pub fn runtime(&self) -> PathBuf {
+        self.0.path().join("run")
+    }
+
+    pub fn temporary(&self) -> PathBuf {
+        self.0.path().join("tmp")
+    }
+
+    /// Where sockets are to be.
+    pub fn sockets(&self) -> PathBuf {
+        self.runtime().join("weir")
+    }
+
+    /// Where they are to be if the first place is not safe.
+    pub fn refuge(&self) -> PathBuf {
+        let uid = rustix::process::geteuid().as_raw();
+        self.temporary().join(format!("weir-{uid}"))
+    }
+
+    /// What is in the places for sockets.
+    pub fn listing(&self) -> Vec<PathBuf> {
+        let places = [self.sockets(), self.refuge()];
+        let entries = places.iter().flat_map(fs::read_dir).flatten().flatten();
+        entries.map(|entry| entry.path()).collect()
+    }
+
+    /// `weir` with these arguments.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(WEIR);
+        command.args(args);
+        command.env("XDG_RUNTIME_DIR", self.runtime());
+        command.env("TMPDIR", self.temporary());
+        command
+    }
+
+    /// Runs it to its end.
+    pub fn run(&self, args: &[&str]) -> Output {
+        let command = self.command(args);
+        let done = assert_cmd::Command::from_std(command)
+            .timeout(DEADLINE)
+            .output();
+        done.expect("it ran")
+    }
+
+    /// Starts one and waits until it listens.
+    pub fn start(&self, args: &[&str]) -> Weir {
+        let weir = self.start_deaf(args);
+        let name = format!("{}.sock", weir.pid());
+        eventually("the weir listens", || {
+            let mut all = self.listing().into_iter();
+            let own = all.find(|path| path.ends_with(&name));
+            own.is_some_and(|path| UnixStream::connect(path).is_ok())
+        });
+        weir
+    }
+
+    /// Starts one.
+    pub fn start_deaf(&self, args: &[&str]) -> Weir {
+        let mut command = self.command(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("started");
+        Weir {
+            stdin: child.stdin.take(),
+            stdout: child.stdout.take(),
+            child,
+        }
+    }
+
+    /// Tells the weir something that it must do.
+    #[track_caller]
+    pub fn tell(&self, target: &str, options: &[&str]) {
+        let output = self.run(&[&["--remote", target], options].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{options:?}: {said}");
+        assert_eq!((output.stdout.len(), said.len()), (0, 0), "{said}");
+    }
+
+    /// The status object of one.
+    #[track_caller]
+    pub fn status(&self, weir: &Weir) -> Value {
+        let output = self.run(&["--query", &weir.pid()]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        serde_json::from_slice(&output.stdout).expect("an object")
+    }
+
+    /// A connection to one.
+    pub fn connect(&self, weir: &Weir) -> Line {
+        let path = self.sockets().join(format!("{}.sock", weir.pid()));
+        Line::new(UnixStream::connect(path).expect("somebody listens"))
+    }
+}
+
+/// A process that does not outlive its test, and its ends.
+pub struct Weir {
+    pub child: Child,
+    pub stdin: Option<ChildStdin>,
+    pub stdout: Option<ChildStdout>,
+}
+
+impl Weir {
+    pub fn pid(&self) -> String {
+        self.child.id().to_string()
+    }
+
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).expect("it is there");
+    }
+
+    /// Stops all its threads, as Ctrl-Z does.
+    #[cfg(target_os = "linux")]
+    pub fn stop(&self) {
+        self.signal(rustix::process::Signal::STOP);
+        let is_stopped = |task: PathBuf| {
+            let stat = fs::read_to_string(task.join("stat")).expect("a state");
+            stat.rsplit(") ")
+                .next()
+                .is_some_and(|rest| rest.starts_with('T'))
+        };
+        eventually("it is stopped", || {
+            let tasks = fs::read_dir(format!("/proc/{}/task", self.pid()));
+            let mut tasks = tasks.expect("threads").flatten();
+            tasks.all(|task| is_stopped(task.path()))
+        });
+    }
+
+    /// Gives it this, however long it takes to take it.
+    pub fn give(&mut self, bytes: &[u8]) {
+        let stdin = self.stdin.as_mut().expect("it has not been closed");
+        stdin.write_all(bytes).expect("it reads");
+    }
+
+    /// Takes so many bytes from it.
+    pub fn take(&mut self, n: usize) -> Vec<u8> {
+        let mut bytes = vec![0; n];
+        let stdout = self.stdout.as_mut().expect("it has not been closed");
+        stdout.read_exact(&mut bytes).expect("it writes");
+        bytes
+    }
+
+    /// How it ended.
+    pub fn end(&mut self) -> std::process::ExitStatus {
+        let mut status = None;
+        eventually("it ends", || {
+            status = self.child.try_wait().expect("it is ours");
+            status.is_some()
+        });
+        status.expect("it has ended")
+    }
+}
+
+impl Drop for Weir {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The bare socket.
+pub struct Line {
+    pub socket: UnixStream,
+    answers: BufReader<UnixStream>,
+}
+
+impl Line {
+    pub fn new(socket: UnixStream) -> Line {
+        let patience = Some(DEADLINE);
+        socket.set_read_timeout(patience).expect("set");
+        socket.set_write_timeout(patience).expect("set");
+        let copy = socket.try_clone().expect("copied");
+        Line {
+            socket,
+            answers: BufReader::new(copy),
+        }
+    }
+
+    /// Says this line.
+    pub fn say(&mut self, line: &str) {
+        let line = format!("{line}\n");
+        self.socket.write_all(line.as_bytes()).expect("said");
+    }
+
+    /// The next answer; none at the end of the connection.
+    pub fn hear(&mut self) -> Option<Value> {
+        let mut line = String::new();
+        match self.answers.read_line(&mut line) {
+            Ok(0) => None,
+            Ok(_) => Some(serde_json::from_str(&line).expect("an object")),
+            Err(e) if e.kind() == std::io::ErrorKind::ConnectionReset => None,
+            Err(e) => panic!("no answer: {e}"),
+        }
+    }
+
+    /// Asks, and hears what there is to it.
+    pub fn ask(&mut self, line: &str) -> Value {
+        self.say(line);
+        let mut reply = self.hear().expect("an answer");
+        assert_eq!(reply["v"], 1);
+        reply["answer"].take()
+    }
+}

@@ -1,0 +1,474 @@
+//! What weir says of itself: to scripts, to people, and to nobody.
+
+#[path = "report/picture.rs"]
+mod picture;
+#[path = "report/pty.rs"]
+mod pty;
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, PipeWriter, Read, Write, pipe};
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use pty::Pty;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// No event that a test waits for takes so long, however busy the machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+const MIB: usize = 1 << 20;
+
+fn weir(options: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    command.args(options.split_whitespace());
+    command.stdin(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Feeds it this much and takes everything.
+fn pass(mut command: Command, bytes: usize) -> Output {
+    let mut child = command.spawn().expect("weir");
+    let mut input = child.stdin.take().expect("its input");
+    let feeder = thread::spawn(move || input.write_all(&vec![b'x'; bytes]));
+    let output = child.wait_with_output().expect("an end");
+    feeder.join().expect("a feeder").expect("fed");
+    output
+}
+
+fn objects(text: &[u8]) -> Vec<Value> {
+    let text = String::from_utf8_lossy(text);
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
+        .collect()
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let pid = Pid::from_raw(child.id().cast_signed()).expect("a pid");
+    kill_process(pid, signal).expect("a signal sent");
+}
+
+/// Runs it in a thread of its own, and fails the test if it does not come to an end.
+fn in_time<R: Send + 'static>(what: impl FnOnce() -> R + Send + 'static) -> R {
+    let (done, wait) = mpsc::channel();
+    thread::spawn(move || done.send(what()));
+    wait.recv_timeout(PATIENCE).expect("an end in time")
+}
+
+#[test]
+fn a_successful_run_without_a_terminal_says_nothing() {
+    let output = pass(weir(""), MIB);
+    assert!(output.status.success());
+    assert_eq!(output.stdout.len(), MIB);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn quiet_silences_what_was_asked_for_too() {
+    let output = pass(weir("-q --display json --summary json -i 1ms"), MIB);
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn quiet_does_not_silence_errors() {
+    let output = weir("-q none/such").output().expect("weir");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(said, "weir: open: none/such: No such file or directory\n");
+}
+
+#[test]
+fn json_lines_have_one_schema_and_the_last_is_the_summary() {
+    let mut child = weir("--display json --summary json -i 1ms -N me -s 2MiB")
+        .spawn()
+        .expect("weir");
+    let mut input = child.stdin.take().expect("its input");
+    let mut lines = stderr(&mut child);
+    input.write_all(&vec![b'x'; MIB]).expect("fed");
+    let is_halfway = |line: &String| objects(line.as_bytes())[0]["out"]["bytes"] == MIB;
+    let mut output = child.stdout.take().expect("its output");
+    let drain = thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
+    let halfway = lines.find(is_halfway).expect("a report");
+    drop(input);
+    let rest: Vec<String> = lines.collect();
+    drain.join().expect("a drain").expect("drained");
+    let halfway = &objects(halfway.as_bytes())[0];
+    for (pointer, value) in [
+        ("/v", Value::from(1)),
+        ("/name", "me".into()),
+        ("/pid", child.id().into()),
+        ("/event", "status".into()),
+        ("/in/bytes", MIB.into()),
+        ("/size", (2 * MIB).into()),
+        ("/shed/bytes", 0.into()),
+        ("/undelivered/bytes", Value::Null),
+    ] {
+        assert_eq!(halfway.pointer(pointer), Some(&value), "{pointer}");
+    }
+    let last = &objects(rest.last().expect("a summary").as_bytes())[0];
+    assert_eq!(last["event"], "summary");
+    assert_eq!(last["end"], "eof");
+    assert_eq!(last["undelivered"]["bytes"], 0);
+    let keys = |o: &Value| o.as_object().expect("an object").len();
+    assert_eq!(keys(last), keys(halfway) + 1);
+    assert!(child.wait().expect("an end").success());
+}
+
+fn stderr(child: &mut Child) -> impl Iterator<Item = String> + use<> {
+    let pipe: ChildStderr = child.stderr.take().expect("its words");
+    BufReader::new(pipe)
+        .lines()
+        .map(|line| line.expect("a line"))
+}
+
+/// The share of the run, as its summary has it, that was spent waiting for this side.
+fn share(summary: &Value, side: &str) -> f64 {
+    let seconds = |pointer: &str| summary.pointer(pointer).and_then(Value::as_f64);
+    let wait = seconds(&format!("/wait_s/{side}")).expect("a wait");
+    wait / seconds("/elapsed_s").expect("a time")
+}
+
+#[test]
+fn a_silent_source_is_named() {
+    let mut child = weir("--summary json").spawn().expect("weir");
+    let mut input = child.stdin.take().expect("its input");
+    input.write_all(b"x").expect("fed");
+    // Long beside what the machine may take to start and to end a process.
+    thread::sleep(Duration::from_secs(2));
+    drop(input);
+    let output = child.wait_with_output().expect("an end");
+    let summary = &objects(&output.stderr)[0];
+    assert_eq!(summary["holdup"], "source", "{summary}");
+    assert!(share(summary, "source") > 0.9, "{summary}");
+}
+
+#[test]
+fn a_sink_that_does_not_read_is_named() {
+    for options in ["--summary json", "--summary json --no-splice"] {
+        let mut child = weir(options).spawn().expect("weir");
+        let mut input = child.stdin.take().expect("its input");
+        input.write_all(&vec![b'x'; 4 * MIB]).expect("fed");
+        drop(input);
+        thread::sleep(Duration::from_secs(2));
+        let output = child.wait_with_output().expect("an end");
+        assert_eq!(output.stdout.len(), 4 * MIB);
+        let summary = &objects(&output.stderr)[0];
+        assert_eq!(summary["holdup"], "sink", "{summary}");
+        assert!(share(summary, "sink") > 0.9, "{summary}");
+    }
+}
+
+#[test]
+fn a_cap_is_named() {
+    // Two seconds' worth.
+    let output = pass(weir("--summary json --rate 512KiB/s"), MIB);
+    let summary = &objects(&output.stderr)[0];
+    assert_eq!(summary["holdup"], "cap", "{summary}");
+    assert_eq!(summary["cap"]["bytes_per_s"], 524_288.0, "{summary}");
+    assert!(share(summary, "cap") > 0.9, "{summary}");
+}
+
+#[test]
+fn the_books_balance_in_every_line() {
+    let options = "-l -b 64KiB --shed oldest --rate 256KiB/s --display json -i 5ms --summary json";
+    let mut child = weir(options).spawn().expect("weir");
+    let mut input = child.stdin.take().expect("its input");
+    let feeder = thread::spawn(move || {
+        for n in 0..100_000 {
+            writeln!(input, "{n:09}").expect("fed");
+        }
+    });
+    let output = child.wait_with_output().expect("an end");
+    feeder.join().expect("a feeder");
+    let lines = objects(&output.stderr);
+    for line in &lines {
+        let number = |pointer: &str| line.pointer(pointer).and_then(Value::as_u64);
+        let bytes = |pointer: &str| number(pointer).expect("a number");
+        let gone = bytes("/out/bytes") + bytes("/shed/bytes");
+        assert_eq!(bytes("/in/bytes"), gone + bytes("/buffer/used"), "{line}");
+        assert!(number("/shed/records").is_some(), "{line}");
+    }
+    let last = lines.last().expect("a summary");
+    assert_eq!(last["in"]["records"], 100_000);
+    assert!(last["shed"]["records"].as_u64() > Some(0), "{last}");
+    assert_eq!(last["undelivered"]["records"], 0);
+}
+
+#[test]
+fn a_signal_asks_for_one_plain_line_even_with_quiet() {
+    for options in ["-q", "", "--display json -i 1h"] {
+        let mut child = weir(options).spawn().expect("weir");
+        let mut input = child.stdin.take().expect("its input");
+        // Before it has passed something it may not listen to signals yet.
+        input.write_all(b"x").expect("fed");
+        let mut byte = [0];
+        let mut output = child.stdout.take().expect("its output");
+        output.read_exact(&mut byte).expect("passed on");
+        signal(&child, Signal::USR1);
+        let mut lines = stderr(&mut child);
+        let line = lines.next().expect("a line");
+        let start = format!("weir name=- pid={} elapsed=", child.id());
+        assert!(line.starts_with(&start), "{options}: {line}");
+        assert!(line.contains(" in=1B out=1B "), "{options}: {line}");
+        drop(input);
+        assert_eq!(lines.next(), None, "{options}");
+        assert!(child.wait().expect("an end").success());
+    }
+}
+
+#[test]
+fn an_ignored_signal_stays_ignored() {
+    let script = "trap '' USR1; exec \"$WEIR\" --display off";
+    let mut child = Command::new("sh")
+        .args(["-c", script])
+        .env("WEIR", env!("CARGO_BIN_EXE_weir"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a shell");
+    let mut input = child.stdin.take().expect("its input");
+    input.write_all(b"x").expect("fed");
+    let mut output = child.stdout.take().expect("its output");
+    output.read_exact(&mut [0]).expect("passed on");
+    signal(&child, Signal::USR1);
+    drop(input);
+    assert_eq!(stderr(&mut child).next(), None);
+    assert!(child.wait().expect("an end").success());
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_an_error_before_the_first_byte() {
+    for options in ["--log none/such/log", "--metrics none/such/weir.prom"] {
+        let (reader, mut writer) = pipe().expect("a pipe");
+        writer.write_all(b"untouched").expect("filled");
+        drop(writer);
+        let mut rest = reader.try_clone().expect("the same pipe");
+        let output = weir(options).stdin(reader).output().expect("weir");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.starts_with("weir: ") && said.contains("none/such"));
+        assert_eq!(said.lines().count(), 1, "{said}");
+        let mut text = String::new();
+        rest.read_to_string(&mut text).expect("what is left");
+        assert_eq!(text, "untouched", "{options}");
+    }
+}
+
+#[test]
+fn a_log_takes_the_place_of_standard_error_but_errors_go_to_both() {
+    let folder = TempDir::new().expect("a folder");
+    let log = folder.path().join("log");
+    fs::write(&log, "before\n").expect("written");
+    let mut command = weir("--display json");
+    let output = pass(
+        {
+            command.arg("-o").arg(&log);
+            command
+        },
+        MIB,
+    );
+    assert!(output.status.success() && output.stderr.is_empty());
+    let text = fs::read_to_string(&log).expect("a log");
+    let summary = text.strip_prefix("before\n").expect("appended");
+    let summary = objects(summary.as_bytes()).pop().expect("a summary");
+    assert_eq!(summary["out"]["bytes"], MIB);
+
+    let mut command = weir("--log");
+    let missing = command.arg(&log).arg(folder.path());
+    let output = missing.output().expect("weir");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(said.lines().count(), 1, "{said}");
+    let text = fs::read_to_string(&log).expect("a log");
+    assert!(text.ends_with(&said), "{text}");
+}
+
+#[test]
+fn metrics_hold_the_end_of_the_run() {
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("weir.prom");
+    let mut command = weir("--metrics");
+    let output = pass(
+        {
+            command.arg(&file);
+            command
+        },
+        MIB,
+    );
+    assert!(output.status.success() && output.stderr.is_empty());
+    let text = fs::read_to_string(&file).expect("a page");
+    assert!(text.contains("weir_written_bytes_total{name=\"\",pid="));
+    assert!(text.contains("\"} 1048576\n"), "{text}");
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
+}
+
+/// A pipe that nobody reads, filled to the brim.
+fn full_pipe() -> (std::io::PipeReader, PipeWriter) {
+    let (reader, mut writer) = pipe().expect("a pipe");
+    let size = rustix::pipe::fcntl_getpipe_size(&writer).expect("its size");
+    writer.write_all(&vec![0; size]).expect("filled");
+    (reader, writer)
+}
+
+#[test]
+fn a_blocked_standard_error_stops_neither_the_data_nor_the_end() {
+    for options in [
+        "--display json -i 1ms --summary json",
+        "--display plain -i 1ms --summary text",
+    ] {
+        let (_unread, full) = full_pipe();
+        let mut command = weir(options);
+        command.stderr(full);
+        let output = in_time(move || pass(command, 32 * MIB));
+        assert!(output.status.success(), "{options}");
+        assert_eq!(output.stdout.len(), 32 * MIB, "{options}");
+    }
+}
+
+#[test]
+fn a_blocked_standard_error_does_not_make_it_deaf() {
+    let (_unread, full) = full_pipe();
+    let mut child = weir("--display json -i 1ms")
+        .stderr(full)
+        .spawn()
+        .expect("weir");
+    let mut input = child.stdin.take().expect("its input");
+    input.write_all(b"x").expect("fed");
+    let mut output = child.stdout.take().expect("its output");
+    output.read_exact(&mut [0]).expect("passed on");
+    signal(&child, Signal::USR1);
+    // Not SIGINT, which a shell's background jobs are started with as ignored.
+    signal(&child, Signal::TERM);
+    let status = in_time(move || child.wait().expect("an end"));
+    assert_eq!(
+        std::os::unix::process::ExitStatusExt::signal(&status),
+        Some(15)
+    );
+}
+
+/// A source that the test holds in its hands.
+struct Fifo {
+    path: PathBuf,
+    _folder: TempDir,
+}
+
+impl Fifo {
+    fn new() -> Fifo {
+        let folder = TempDir::new().expect("a folder");
+        let path = folder.path().join("source");
+        let made = Command::new("mkfifo").arg(&path).status().expect("mkfifo");
+        assert!(made.success());
+        Fifo {
+            path,
+            _folder: folder,
+        }
+    }
+
+    /// Waits for somebody to read.
+    fn open(&self) -> File {
+        File::options()
+            .write(true)
+            .open(&self.path)
+            .expect("a writer")
+    }
+
+    fn name(&self) -> &str {
+        self.path.to_str().expect("a path")
+    }
+}
+
+/// A row that fills the terminal but for its last column, as a bar that ends in the word does.
+fn is_bar(row: &str, columns: usize, last: &str) -> bool {
+    row.contains('%') && row.ends_with(last) && row.chars().count() == columns - 1
+}
+
+#[test]
+fn the_bar_follows_the_terminal_and_leaves_a_clean_line() {
+    let fifo = Fifo::new();
+    let script = "printf 'before\\n'; \"$WEIR\" -N me -i 10ms <\"$FIFO\" >/dev/null; echo after";
+    let pty = Pty::run(script, 10, 100, &[("FIFO", fifo.name())]);
+    let mut source = fifo.open();
+    source.write_all(b"some").expect("fed");
+    for columns in [100, 60, 24, 120] {
+        pty.resize(10, columns);
+        let rows = pty.wait("a bar", |rows| {
+            rows.iter().any(|row| is_bar(row, columns.into(), "source"))
+        });
+        let bars = rows
+            .iter()
+            .filter(|row| is_bar(row, columns.into(), "source"));
+        assert_eq!(bars.count(), 1, "{rows:#?}");
+        assert_eq!(rows[0], "before");
+        assert!(rows[1..].concat().contains("source"), "{rows:#?}");
+    }
+    drop(source);
+    let rows = pty.wait_for(&["after"]);
+    assert!(rows[1].starts_with("weir me: 4B in "), "{rows:#?}");
+    assert!(!rows.concat().contains('▏'), "{rows:#?}");
+    assert_eq!(pty.end(), 0);
+}
+
+#[test]
+fn a_bar_has_colour_unless_told_not_to() {
+    for (environment, colour, glyph) in [
+        (("X", "x"), true, "▏"),
+        (("NO_COLOR", "1"), false, "▏"),
+        (("LC_ALL", "C"), true, "]"),
+    ] {
+        let fifo = Fifo::new();
+        let script = "\"$WEIR\" -i 10ms <\"$FIFO\" >/dev/null";
+        let pty = Pty::run(script, 5, 80, &[("FIFO", fifo.name()), environment]);
+        let source = fifo.open();
+        let rows = pty.wait_for(&["0% full", glyph]);
+        assert_eq!(rows[0].is_ascii(), glyph == "]", "{rows:#?}");
+        let painted = pty.with_screen(|screen| {
+            (0..80).any(|column| {
+                let cell = screen.cell(0, column).expect("a cell");
+                cell.fgcolor() != vt100::Color::Default
+            })
+        });
+        assert_eq!(painted, colour, "{environment:?}");
+        drop(source);
+    }
+}
+
+#[test]
+fn a_dumb_terminal_gets_lines() {
+    let fifo = Fifo::new();
+    let script = "\"$WEIR\" -i 10ms <\"$FIFO\" >/dev/null";
+    let pty = Pty::run(script, 5, 200, &[("FIFO", fifo.name()), ("TERM", "dumb")]);
+    let _source = fifo.open();
+    pty.wait_for(&["weir name=- pid=", " state="]);
+}
+
+#[test]
+fn in_the_background_it_draws_nothing_and_is_not_stopped() {
+    // The harshest terminal: one that stops whoever writes from the background.
+    let (fifo, out) = (Fifo::new(), Fifo::new());
+    let script = "set -m; stty tostop
+        \"$WEIR\" -i 10ms <\"$FIFO\" >\"$OUT\" & pid=$!
+        read -r word; kill -USR1 $pid; read -r word
+        fg >/dev/null; echo after";
+    let ends = [("FIFO", fifo.name()), ("OUT", out.name())];
+    let mut pty = Pty::run(script, 20, 250, &ends);
+    let mut source = fifo.open();
+    let mut sink = File::open(&out.path).expect("a reader");
+    // Before it has passed something it may not listen to signals yet.
+    source.write_all(b"x").expect("fed");
+    sink.read_exact(&mut [0]).expect("passed on");
+    // Not a wait for something to be true: time in which many a frame is due.
+    thread::sleep(Duration::from_millis(500));
+    pty.type_in("ask\n");
+    let rows = pty.wait_for(&["weir name=- pid=", " in=1B "]);
+    assert!(!rows.concat().contains(['▕', '▏']), "{rows:#?}");
+    pty.type_in("on\n");
+    pty.wait_for(&["▕", "held up by source"]);
+    drop(source);
+    let rows = pty.wait_for(&["after"]);
+    assert!(!rows.concat().contains('▏'), "{rows:#?}");
+}

@@ -1,0 +1,128 @@
+//! The watchdog: status 124 and the name of the side that stalled; no word against one that moves.
+
+mod harness;
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use harness::line::Line;
+
+const KIB: usize = 1024;
+
+#[test]
+fn a_silent_producer_runs_out_of_time() {
+    for option in ["--source-timeout", "--timeout"] {
+        for way in ["--pipe-size=keep", "--no-splice"] {
+            let mut line = Line::new(&[option, "300ms", way]);
+            line.send(1000);
+            line.take(1000);
+            let says = [
+                "timeout",
+                "the source has sent nothing for 3",
+                "; 0 bytes undelivered",
+            ];
+            line.finish(1000).assert_complains(124, &says);
+        }
+    }
+}
+
+#[test]
+fn a_producer_that_never_sends_anything_runs_out_of_time() {
+    let line = Line::new(&["--source-timeout", "200ms"]);
+    line.finish(0).assert_complains(124, &["the source"]);
+}
+
+#[test]
+fn a_consumer_that_takes_nothing_runs_out_of_time() {
+    for option in ["--sink-timeout", "--timeout"] {
+        for way in ["-q", "--no-splice"] {
+            let args = ["-b", "64KiB", "--pipe-size", "64KiB", option, "400ms", way];
+            let mut line = Line::new(&args);
+            // More than weir takes, so that the producer is not to blame.
+            line.send(180_000);
+            line.ends_untouched();
+            let (held, behind) = (line.held(), line.behind());
+            let undelivered = format!("; {held} bytes undelivered");
+            let says = ["timeout", "the sink has taken nothing for 4", &undelivered];
+            line.finish(behind).assert_complains(124, &says);
+        }
+    }
+}
+
+#[test]
+fn a_slow_consumer_that_moves_is_left_alone() {
+    for way in ["--pipe-size=64KiB", "--no-splice"] {
+        let mut line = Line::new(&["--sink-timeout", "1s", way]);
+        line.send(3000 * KIB);
+        line.close_input();
+        // Longer in all than the time limit, and never for so long at once.
+        for _ in 0..20 {
+            line.take(64 * KIB);
+            sleep(Duration::from_millis(100));
+        }
+        line.finish(3000 * KIB).assert_success("slow but healthy");
+    }
+}
+
+#[test]
+fn a_slow_producer_that_moves_is_left_alone() {
+    for way in ["--pipe-size=64KiB", "--no-splice"] {
+        let mut line = Line::new(&["--source-timeout", "1s", way]);
+        for _ in 0..15 {
+            line.send(10);
+            line.take(10);
+            sleep(Duration::from_millis(100));
+        }
+        line.close_input();
+        line.finish(150).assert_success("slow but healthy");
+    }
+}
+
+#[test]
+fn the_producer_is_not_accused_while_the_buffer_is_full() {
+    let mut line = Line::new(&["--source-timeout", "500ms", "-b", "64KiB"]);
+    line.stuff();
+    sleep(Duration::from_millis(1200));
+    assert!(line.weir.is_alive());
+    line.close_input();
+    let sent = line.sent();
+    line.finish(sent).assert_success("blocked by the consumer");
+}
+
+#[test]
+fn the_consumer_is_not_accused_while_there_is_nothing_for_it() {
+    for args in [
+        ["--sink-timeout", "400ms"].as_slice(),
+        &["--sink-timeout", "400ms", "--prefill", "50%"],
+    ] {
+        let mut line = Line::new(args);
+        line.send(100);
+        sleep(Duration::from_millis(1000));
+        line.close_input();
+        line.finish(100).assert_success("a silent producer");
+    }
+}
+
+#[test]
+fn a_fifo_that_nobody_opens_for_writing_runs_out_of_time() {
+    let dir = tempfile::TempDir::new().expect("make a directory");
+    let path = dir.path().join("fifo");
+    harness::sides::make_fifo(&path);
+    let line = Line::new(&[
+        "--source-timeout",
+        "300ms",
+        path.to_str().expect("a plain path"),
+    ]);
+    line.finish(0).assert_complains(124, &["the source"]);
+}
+
+#[test]
+fn a_consumer_that_takes_a_few_bytes_at_a_time_is_left_alone() {
+    let mut line = Line::new(&["--sink-timeout", "600ms"]);
+    line.send(500_000);
+    for _ in 0..20 {
+        line.take(100);
+        sleep(Duration::from_millis(100));
+        assert!(line.weir.is_alive());
+    }
+}

@@ -1,0 +1,161 @@
+//! `weir --top` in a real terminal.
+
+mod remote;
+
+use std::io::{Read, Write};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use remote::{Home, Weir, eventually};
+
+/// A terminal with `weir --top` in it.
+struct Top {
+    screen: Arc<Mutex<vt100::Parser>>,
+    master: Box<dyn MasterPty + Send>,
+    keys: Box<dyn Write + Send>,
+    child: Box<dyn Child + Send + Sync>,
+    before: String,
+}
+
+impl Top {
+    fn start(home: &Home, columns: u16) -> Top {
+        let size = PtySize {
+            rows: 24,
+            cols: columns,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
+        let pair = native_pty_system().openpty(size).expect("a terminal");
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(24, columns, 0)));
+        let mut command = CommandBuilder::new(remote::WEIR);
+        command.arg("--top");
+        command.env("XDG_RUNTIME_DIR", home.runtime());
+        command.env("TMPDIR", home.temporary());
+        command.env("TERM", "xterm");
+        let before = format!("{:?}", pair.master.get_termios().map(|t| t.local_flags));
+        let mut output = pair.master.try_clone_reader().expect("its output");
+        let seen = screen.clone();
+        thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(n @ 1..) = output.read(&mut bytes) {
+                seen.lock().expect("no panic").process(&bytes[..n]);
+            }
+        });
+        Top {
+            screen,
+            keys: pair.master.take_writer().expect("its keys"),
+            child: pair.slave.spawn_command(command).expect("started"),
+            master: pair.master,
+            before,
+        }
+    }
+
+    fn text(&self) -> String {
+        self.screen.lock().expect("no panic").screen().contents()
+    }
+
+    #[track_caller]
+    fn shows(&self, text: &str) {
+        eventually(&format!("the screen shows {text:?}"), || {
+            self.text().contains(text)
+        });
+    }
+
+    /// Leaves by this key, and leaves the terminal as it was.
+    #[track_caller]
+    fn leave(mut self, key: &[u8]) {
+        self.keys.write_all(key).expect("pressed");
+        let mut status = None;
+        eventually("it ends", || {
+            status = self.child.try_wait().expect("it is ours");
+            status.is_some()
+        });
+        assert!(status.expect("it has ended").success());
+        let after = self.master.get_termios().map(|t| t.local_flags);
+        assert_eq!(format!("{after:?}"), self.before);
+        eventually("the screen is given back", || {
+            let parser = self.screen.lock().expect("no panic");
+            let screen = parser.screen();
+            !screen.alternate_screen() && !screen.hide_cursor()
+        });
+    }
+}
+
+impl Drop for Top {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+    }
+}
+
+/// Makes it wait for its producer, its cap or its consumer.
+fn held(home: &Home, args: &[&str], bytes: usize) -> Weir {
+    let mut weir = home.start(args);
+    weir.give(&vec![b'x'; bytes]);
+    weir
+}
+
+#[test]
+fn weirs_are_shown_as_they_come_and_go() {
+    let home = Home::new();
+    let top = Top::start(&home, 80);
+    top.shows("no weir is running");
+    let one = held(&home, &["-N", "one"], 0);
+    top.shows("1 weir");
+    top.shows("one");
+    let two = held(&home, &["-N", "two", "-r", "1B/s"], 1000);
+    top.shows("2 weirs");
+    top.shows("bottleneck: the cap of two");
+    drop(two);
+    top.shows("1 weir ");
+    drop(one);
+    top.shows("no weir is running");
+    top.leave(b"q");
+}
+
+#[test]
+fn every_width_of_a_terminal_will_do() {
+    let home = Home::new();
+    let _one = held(&home, &["-N", "one", "-r", "1B/s"], 1000);
+    for (columns, key) in [(24, b"q"), (40, b"Q"), (80, b"\x03"), (200, b"q")] {
+        let top = Top::start(&home, columns);
+        top.shows("1 weir");
+        top.shows("q quits");
+        top.shows("bottleneck: ");
+        let rows = top.text().lines().count();
+        assert_eq!(rows, 3, "a line was wrapped:\n{}", top.text());
+        top.leave(key);
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_slow_stage_between_two_weirs_is_named() {
+    let home = Home::new();
+    let script = "yes | \"$0\" -N upper -b 64KiB | sleep 1000 | \"$0\" -N lower >/dev/null";
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", script, remote::WEIR]);
+    command.env("XDG_RUNTIME_DIR", home.runtime());
+    command.stdin(std::process::Stdio::null());
+    use std::os::unix::process::CommandExt;
+    let mut shell = command.process_group(0).spawn().expect("started");
+    let top = Top::start(&home, 100);
+    top.shows("2 weirs");
+    top.shows("bottleneck: sleep");
+    let text = top.text();
+    let place = |name| text.find(name).expect("it is shown");
+    assert!(place("upper") < place("lower"), "{text}");
+    top.leave(b"q");
+    let group = rustix::process::Pid::from_child(&shell);
+    let kill = rustix::process::Signal::KILL;
+    rustix::process::kill_process_group(group, kill).expect("it is there");
+    shell.wait().expect("ended");
+}
+
+#[test]
+fn without_a_terminal_there_is_nothing_to_show() {
+    let output = Home::new().run(&["--top"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.starts_with("weir: --top needs a terminal"), "{said}");
+}
