@@ -1,44 +1,23 @@
 //! A running weir is changed, paused, drained and queried by its user, through the real binary.
 
-mod remote;
+mod harness;
 
 use std::io::Read;
 use std::process::Stdio;
-use std::thread;
 
-use remote::{Home, Weir, eventually};
+use harness::remote::{Home, Weir};
+use harness::{Beside, data, eventually};
 use rustix::process::Signal;
 use serde_json::Value;
 
-/// Bytes in which a lost or repeated block would show.
-fn data(len: usize) -> Vec<u8> {
-    let mut x = 0x9E37_79B9_7F4A_7C15u64;
-    let mut bytes = Vec::with_capacity(len + 8);
-    while bytes.len() < len {
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        bytes.extend_from_slice(&x.to_le_bytes());
-    }
-    bytes.truncate(len);
-    bytes
-}
-
 /// Feeds it all of this, then the end, beside the test.
-fn feed(weir: &mut Weir, bytes: Vec<u8>) -> thread::JoinHandle<()> {
-    use std::io::Write;
-    let mut stdin = weir.stdin.take().expect("not fed yet");
-    thread::spawn(move || stdin.write_all(&bytes).expect("it reads"))
+fn feed(weir: &mut Weir, bytes: Vec<u8>) -> Beside<std::io::Result<()>> {
+    harness::feed(weir.stdin.take().expect("not fed yet"), bytes)
 }
 
 /// Takes all it writes, beside the test.
-fn collect(weir: &mut Weir) -> thread::JoinHandle<Vec<u8>> {
-    let mut stdout = weir.stdout.take().expect("not taken yet");
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        stdout.read_to_end(&mut bytes).expect("it writes");
-        bytes
-    })
+fn collect(weir: &mut Weir) -> Beside<Vec<u8>> {
+    harness::collect(weir.stdout.take().expect("not taken yet"))
 }
 
 fn said(output: &std::process::Output) -> String {
@@ -53,19 +32,19 @@ fn number(value: &Value) -> u64 {
 fn a_cap_that_is_lifted_lets_a_transfer_end_that_would_take_days() {
     let home = Home::new();
     let mut weir = home.start(&["-r", "100B/s"]);
-    let bytes = data(10_000_000);
+    let bytes = data(10_000_000, 1);
     let (fed, got) = (feed(&mut weir, bytes.clone()), collect(&mut weir));
     home.tell(&weir.pid(), &["--rate", "off"]);
     assert!(weir.end().success());
-    fed.join().expect("fed");
-    assert!(got.join().expect("taken") == bytes, "not the same bytes");
+    fed.done().expect("fed");
+    assert!(got.done() == bytes, "not the same bytes");
 }
 
 #[test]
 fn a_cap_is_in_force_when_remote_returns_and_holds_from_then_on() {
     let home = Home::new();
     let mut weir = home.start(&["-b", "8MiB", "-r", "4MB/s"]);
-    let bytes = data(64 << 20);
+    let bytes = data(64 << 20, 1);
     let (fed, got) = (feed(&mut weir, bytes), collect(&mut weir));
     eventually("bytes flow", || {
         number(&home.status(&weir)["out"]["bytes"]) > 0
@@ -91,7 +70,7 @@ fn a_cap_is_in_force_when_remote_returns_and_holds_from_then_on() {
 fn a_thousand_changes_lose_no_byte() {
     let home = Home::new();
     let mut weir = home.start(&["-b", "1MiB", "-r", "1MB/s"]);
-    let bytes = data(32 << 20);
+    let bytes = data(32 << 20, 1);
     let (fed, got) = (feed(&mut weir, bytes.clone()), collect(&mut weir));
     let mut line = home.connect(&weir);
     // The last one caps so tightly that the transfer cannot end before it is lifted.
@@ -102,8 +81,8 @@ fn a_thousand_changes_lose_no_byte() {
     }
     home.tell(&weir.pid(), &["--rate", "off"]);
     assert!(weir.end().success());
-    fed.join().expect("fed");
-    assert!(got.join().expect("taken") == bytes, "not the same bytes");
+    fed.done().expect("fed");
+    assert!(got.done() == bytes, "not the same bytes");
 }
 
 #[test]
@@ -135,7 +114,7 @@ fn a_drain_delivers_what_is_held_and_ends_while_the_producer_goes_on() {
     });
     home.tell(&weir.pid(), &["--drain"]);
     assert_eq!(weir.end().code(), Some(0));
-    assert_eq!(collect(&mut weir).join().expect("taken"), b"held");
+    assert_eq!(collect(&mut weir).done(), b"held");
     assert_eq!(home.listing(), [""; 0].map(std::path::PathBuf::from));
 }
 

@@ -1,7 +1,7 @@
 //! The socket of a weir: where it may be, that it goes away, and that nobody at its other end can
 //! disturb anybody.
 
-mod remote;
+mod harness;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -13,7 +13,8 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use remote::{Home, Weir, eventually};
+use harness::eventually;
+use harness::remote::{Home, Weir};
 use rustix::process::Signal;
 
 const STATUS: &str = r#"{"v":1,"ask":"status"}"#;

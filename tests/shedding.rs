@@ -4,7 +4,6 @@
 mod harness;
 
 use std::fs;
-use std::io::Read;
 
 use harness::books::{joined, line, lines, numbers};
 use harness::line::Line;
@@ -172,17 +171,12 @@ fn overflow_and_delivered_are_the_whole_input() {
             let mut weir = Stalled::new(&args);
             let case = format!("{args:?} {comes_and_goes}");
             let sent = lines(0..MANY);
-            let sending = weir.sending(sent.clone());
-            // In small pieces, behind a producer that is faster.
-            let mut got = Vec::new();
-            let mut piece = [0; 3000];
-            while comes_and_goes && got.len() < 60_000 {
-                let n = weir.output().read(&mut piece).expect("read");
-                got.extend_from_slice(&piece[..n]);
-            }
-            drop(sending.done());
-            let (rest, ended) = weir.finish();
-            got.extend(rest);
+            let (got, ended) = if comes_and_goes {
+                weir.pass(sent.clone(), 3000)
+            } else {
+                weir.send(sent.clone());
+                weir.finish()
+            };
             let shed = overflow.read();
             let shed = shed.strip_prefix(b"before\n").expect("appended");
             let (seen, lost) = (numbers(&got, line, &case), numbers(shed, line, &case));

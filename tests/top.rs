@@ -1,13 +1,14 @@
 //! `weir --top` in a real terminal.
 
-mod remote;
+mod harness;
 
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use harness::eventually;
+use harness::remote::{Home, Weir};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
-use remote::{Home, Weir, eventually};
 
 /// A terminal with `weir --top` in it.
 struct Top {
@@ -28,7 +29,7 @@ impl Top {
         };
         let pair = native_pty_system().openpty(size).expect("a terminal");
         let screen = Arc::new(Mutex::new(vt100::Parser::new(24, columns, 0)));
-        let mut command = CommandBuilder::new(remote::WEIR);
+        let mut command = CommandBuilder::new(harness::WEIR);
         command.arg("--top");
         command.env("XDG_RUNTIME_DIR", home.runtime());
         command.env("TMPDIR", home.temporary());
@@ -134,7 +135,7 @@ fn the_slow_stage_between_two_weirs_is_named() {
     let home = Home::new();
     let script = "yes | \"$0\" -N upper -b 64KiB | sleep 1000 | \"$0\" -N lower >/dev/null";
     let mut command = std::process::Command::new("sh");
-    command.args(["-c", script, remote::WEIR]);
+    command.args(["-c", script, harness::WEIR]);
     command.env("XDG_RUNTIME_DIR", home.runtime());
     command.stdin(std::process::Stdio::null());
     use std::os::unix::process::CommandExt;

@@ -1,7 +1,8 @@
 //! The one harness of the tests that drive the real binary.
 //!
-//! A [`Running`] weir is killed when it is dropped, and every wait has a deadline that is generous
-//! enough for a slow and busy machine: reaching it is a failure, never a measurement. Nothing here
+//! A weir is killed when its test drops it, and every wait has a deadline that is generous enough for
+//! a slow and busy machine: reaching it is a failure, never a measurement. A test that waits for weir
+//! in a call of its own is woken by the [`Leash`], which ends weir and so its pipes. Nothing here
 //! sleeps until something "should" have happened; [`eventually`] looks at the event itself, and
 //! [`Running::settle`] at the state of the process's threads.
 
@@ -9,6 +10,7 @@
 
 pub mod books;
 pub mod line;
+pub mod remote;
 pub mod sides;
 pub mod stalled;
 
@@ -17,7 +19,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -131,9 +133,27 @@ pub fn collect(mut from: impl Read + Send + 'static) -> Beside<Vec<u8>> {
     })
 }
 
+/// Kills a process that is still there when any test should long be over.
+pub struct Leash(#[expect(dead_code, reason = "its end is what counts")] Sender<()>);
+
+impl Leash {
+    /// Holds this process until it is dropped.
+    pub fn on(child: &Child) -> Leash {
+        let (held, let_go) = channel();
+        let pid = Pid::from_child(child);
+        thread::spawn(move || {
+            if let_go.recv_timeout(3 * DEADLINE) == Err(RecvTimeoutError::Timeout) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        });
+        Leash(held)
+    }
+}
+
 /// A process that does not outlive its test.
 pub struct Running {
     child: Child,
+    leash: Leash,
     stderr: File,
 }
 
@@ -142,8 +162,10 @@ pub fn start(mut command: Command, stdin: impl Into<Stdio>, stdout: impl Into<St
     let stderr = tempfile::tempfile().expect("make a file for standard error");
     let copy = stderr.try_clone().expect("duplicate a descriptor");
     let child = command.stdin(stdin).stdout(stdout).stderr(copy).spawn();
+    let child = child.unwrap_or_else(|e| panic!("start {command:?}: {e}"));
     Running {
-        child: child.unwrap_or_else(|e| panic!("start {command:?}: {e}")),
+        leash: Leash::on(&child),
+        child,
         stderr,
     }
 }

@@ -1,7 +1,7 @@
 //! A weir whose consumer takes nothing, and a place for what it sheds.
 
 use std::fs;
-use std::io::{PipeReader, PipeWriter, Write, pipe};
+use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
 use std::path::PathBuf;
 
 use rustix::io::ioctl_fionread;
@@ -49,6 +49,21 @@ impl Stalled {
     /// The consumer's end, to read from.
     pub fn output(&mut self) -> &mut PipeReader {
         &mut self.output
+    }
+
+    /// Sends all of it to a consumer that takes it in such small pieces meanwhile, then the end.
+    #[track_caller]
+    pub fn pass(mut self, bytes: Vec<u8>, piece: usize) -> (Vec<u8>, Ended) {
+        let sending = self.sending(bytes);
+        let taking = beside(move || {
+            let (mut all, mut bytes) = (Vec::new(), vec![0; piece]);
+            while let n @ 1.. = self.output.read(&mut bytes).expect("read") {
+                all.extend_from_slice(&bytes[..n]);
+            }
+            all
+        });
+        drop(sending.done());
+        (taking.done(), self.weir.end())
     }
 
     /// The end of input, and what the consumer gets when it comes back.

@@ -1,35 +1,15 @@
 //! Weirs in a home of their own, and the ways to reach them: as a user does, and by the bare socket.
-//!
-//! Every wait has a deadline that is generous enough for a slow and busy machine; reaching it is a
-//! failure, never a measurement.
-
-#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// How long anything may take before a test fails for it.
-pub const DEADLINE: Duration = Duration::from_secs(20);
-/// The binary under test.
-pub const WEIR: &str = env!("CARGO_BIN_EXE_weir");
-
-/// Looks until it is so; fails at the deadline.
-#[track_caller]
-pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + DEADLINE;
-    while !is_so() {
-        assert!(Instant::now() < until, "never came to be: {what}");
-        thread::sleep(Duration::from_millis(1));
-    }
-}
+use super::{DEADLINE, Leash, WEIR, eventually};
 
 /// A directory for sockets that other tests do not share.
 pub struct Home(TempDir);
@@ -107,6 +87,7 @@ impl Home {
         Weir {
             stdin: child.stdin.take(),
             stdout: child.stdout.take(),
+            leash: Leash::on(&child),
             child,
         }
     }
@@ -139,6 +120,7 @@ impl Home {
 /// A process that does not outlive its test, and its ends.
 pub struct Weir {
     pub child: Child,
+    leash: Leash,
     pub stdin: Option<ChildStdin>,
     pub stdout: Option<ChildStdout>,
 }
