@@ -108,6 +108,37 @@ fn records_are_counted_as_they_come_in_and_go_out() {
 }
 
 #[test]
+fn records_are_counted_right_on_both_paths_and_from_one_to_the_other() {
+    for args in [
+        &["-l"][..],
+        &["-l", "-r", "10000000/s"],
+        &["-l", "--no-splice"],
+    ] {
+        let mut line = Line::new(&[args, &["-b", "1MiB", "--summary", "json"]].concat());
+        for _ in 0..2 {
+            for _ in 0..20 {
+                line.send(50_001);
+                line.take(50_001);
+            }
+            // Now the consumer stops, in the middle of what has been looked at already.
+            let before = line.sent();
+            line.stuff();
+            line.take(line.sent() - before);
+        }
+        line.close_input();
+        let ends = line.script().iter().filter(|&&b| b == b'\n').count();
+        let records = ends + usize::from(!line.script().ends_with(b"\n"));
+        let sent = line.sent();
+        let books = Books::of(&line.finish(sent));
+        books.assert_are("records", [records, records, 0, 0], &format!("{args:?}"));
+        books.assert_are("bytes", [sent, sent, 0, 0], &format!("{args:?}"));
+        assert!(books.n("path/copied") > 0, "{args:?}");
+        let has_spliced = books.n("path/spliced") > 0;
+        assert_eq!(has_spliced, args[1..] != ["--no-splice"], "{args:?}");
+    }
+}
+
+#[test]
 fn without_framing_nothing_is_said_of_records() {
     let (_, ended) = pass(&["--summary", "json"], b"a\nb\n");
     let books = Books::of(&ended);
@@ -134,6 +165,10 @@ fn a_cap_that_is_never_reached_costs_no_copy() {
         &["-r", "1GiB/s"],
         &["-r", "1GiB/s", "--input-rate", "1GiB/s"],
         &["-r", "00:00,1GiB/s"],
+        &["-l"],
+        &["-0", "-r", "1GiB/s"],
+        &["-l", "-r", "1000000000/s"],
+        &["--record-size", "7", "--input-rate", "1GiB/s"],
     ] {
         let mut line = Line::new(&[args, &["--summary", "json"]].concat());
         // Less than a pipe holds each time, so that the consumer has kept up.

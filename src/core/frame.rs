@@ -41,6 +41,12 @@ impl Cursor {
         Cursor { framing, into: 0 }
     }
 
+    /// Whether there are records to be counted.
+    #[must_use]
+    pub fn is_framed(&self) -> bool {
+        self.framing.is_some()
+    }
+
     /// Whether part of a record has gone by and the rest has not.
     #[must_use]
     pub fn is_inside(&self) -> bool {

@@ -137,18 +137,6 @@ impl Meter {
         }
     }
 
-    /// `n` bytes went from the producer to the consumer without being looked at. Returns how long
-    /// the producer kept us waiting.
-    pub fn on_passed(&mut self, now: Instant, n: usize) -> Duration {
-        self.read.bytes += n as u64;
-        self.written.bytes += n as u64;
-        self.spliced += n as u64;
-        self.sink.stop(now);
-        self.cap.stop(now);
-        self.starved.stop(now);
-        self.source.stop(now)
-    }
-
     /// The last of what was held has been shed, after the end of input.
     pub fn on_last_shed(&mut self) {
         self.shed.records += u64::from(self.last_is_open);

@@ -119,7 +119,7 @@ impl Weir {
         let mut weir = Weir {
             ring: Ring::new(rules.capacity),
             gate: Gate::new(rules.marks),
-            cut_through: rules.cut_through && rules.framing.is_none(),
+            cut_through: rules.cut_through,
             cut: Cut::new(false),
             meter: Meter::default(),
             patience: rules.patience,
@@ -215,11 +215,13 @@ impl Weir {
         if self.shedder.is_on() {
             return self.read_fresh(now, intake, permit);
         }
-        if used == 0 && !self.paused && !self.gate.is_filling() {
+        let is_clear = used == 0 && !self.shedder.is_skipping();
+        if is_clear && !self.paused && !self.gate.is_filling() {
             match self.output.may_pass(self.leaving.is_inside(), now) {
-                Ok(grant) if self.cut.is_open() => {
+                Ok(mut grant) if self.cut.is_open() => {
                     self.meter.cap.stop(now);
-                    return ReadStep::CutThrough(permit.min(grant.bytes));
+                    grant.bytes = grant.bytes.min(permit);
+                    return ReadStep::CutThrough(self.leave(grant));
                 }
                 Ok(grant) => through = Some(self.leave(grant)),
                 Err(at) if self.cut.is_open() => {
@@ -296,15 +298,18 @@ impl Weir {
         self.reading
     }
 
-    /// `n` bytes bypassed the ring; 0 where none could.
-    pub fn on_passed(&mut self, now: Instant, n: usize) {
+    /// These bytes bypassed the ring; none where none could.
+    pub fn on_passed(&mut self, now: Instant, intake: &mut Intake, run: Run) {
         self.reading = false;
-        if n > 0 {
-            self.cut.on_passed(n, now);
-            let waited = self.meter.on_passed(now, n);
+        if run.bytes > 0 {
+            intake.cursor = run.cursor;
+            self.inside = run.cursor.is_inside();
+            self.meter.spliced += run.bytes as u64;
+            self.cut.on_passed(run.bytes, now);
+            let waited = self.meter.on_read(now, run, self.ring.used());
             self.cut.on_input(waited);
-            self.input.on_passed(n, 0, now);
-            self.output.on_passed(n, 0, now);
+            self.input.on_passed(run.bytes, run.tally.ended, now);
+            self.leave_with(now, run);
         }
         self.settle(now);
     }

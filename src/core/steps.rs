@@ -50,8 +50,8 @@ pub enum ReadStep {
     /// Read into the intake, without blocking if that can be; when there is leave, write of it at
     /// once what the output has room for; then say so by `on_read`.
     Read(Option<Leave>),
-    /// Move up to this many bytes straight to the output, then say what came of it.
-    CutThrough(usize),
+    /// Move bytes straight to the output as far as the leave goes, then say what came of it.
+    CutThrough(Leave),
     /// Sleep until the bell, or until this instant.
     Wait(Option<Instant>),
     /// Nothing more is to be read.
@@ -110,15 +110,22 @@ pub struct Run {
 }
 
 impl Run {
-    /// The run of `bytes` from `cursor` on.
+    /// Nothing yet.
     #[must_use]
-    pub fn over(mut cursor: Cursor, bytes: &[u8]) -> Run {
-        let tally = cursor.pass(bytes);
+    pub fn at(cursor: Cursor) -> Run {
         Run {
-            bytes: bytes.len(),
-            tally,
+            bytes: 0,
+            tally: Tally::default(),
             cursor,
         }
+    }
+
+    /// The run of `bytes` from `cursor` on.
+    #[must_use]
+    pub fn over(cursor: Cursor, bytes: &[u8]) -> Run {
+        let mut run = Run::at(cursor);
+        run.add(bytes);
+        run
     }
 
     /// Goes on over `bytes`.

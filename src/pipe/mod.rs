@@ -7,6 +7,7 @@ pub mod closed;
 pub mod cut_through;
 pub mod error;
 pub mod fd;
+pub mod lookout;
 pub mod memory;
 mod sink;
 mod source;

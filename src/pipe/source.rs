@@ -7,6 +7,7 @@ use crossbeam_channel::Sender;
 use super::cut_through::{self, Passage};
 use super::error::Failure;
 use super::fd::{Port, Wanted};
+use super::lookout::Lookout;
 use super::memory::Supply;
 use super::{Event, Input, Shared};
 use crate::core::frame::Framing;
@@ -31,6 +32,8 @@ pub struct Source {
     events: Sender<Event>,
     intake: Intake,
     supply: Supply,
+    /// For records on the bypass.
+    lookout: Option<Lookout>,
     /// The input was found readable since the last pass.
     waited: bool,
     /// What to ask for on pipes that are opened here.
@@ -54,6 +57,7 @@ impl Source {
             events,
             intake: Intake::new(framing),
             supply: Supply::new(size),
+            lookout: None,
             waited: false,
             pipe_size,
         }
@@ -82,7 +86,9 @@ impl Source {
                 port
             }
         };
-        let direct = cut_through::suits(&input, &self.output);
+        let framed = self.intake.cursor.is_framed();
+        let direct = cut_through::suits(&input, &self.output, framed)
+            && (!framed || self.look_out().is_ok());
         self.shared.tell(|core, _| core.on_input_begin(direct));
         loop {
             let step = self
@@ -96,7 +102,7 @@ impl Source {
                 ReadStep::CutThrough(_) if input.is_pipe() && !self.waited => {
                     self.await_input(&input)?
                 }
-                ReadStep::CutThrough(most) => self.pass(&input, most)?,
+                ReadStep::CutThrough(leave) => self.pass(&input, leave)?,
                 ReadStep::Wait(until) => {
                     self.shared.source_bell.wait(until);
                     Next::More
@@ -110,8 +116,19 @@ impl Source {
         }
     }
 
+    fn look_out(&mut self) -> std::io::Result<()> {
+        match &mut self.lookout {
+            Some(lookout) => lookout.forget(),
+            none => *none = Some(Lookout::new()?),
+        }
+        Ok(())
+    }
+
     /// Reads into the ring, and writes what may be written of it at once.
     fn read(&mut self, input: &mut Port, leave: Option<Leave>) -> Result<Next, Failure> {
+        if let Some(lookout) = &mut self.lookout {
+            lookout.forget();
+        }
         if self.intake.wants_segment() {
             match self.supply.segment() {
                 Ok(segment) => self.intake.give(segment),
@@ -158,7 +175,7 @@ impl Source {
     }
 
     /// Passes bytes around the ring.
-    fn pass(&mut self, input: &Port, most: usize) -> Result<Next, Failure> {
+    fn pass(&mut self, input: &Port, leave: Leave) -> Result<Next, Failure> {
         // Where writing may block it is the system that lingers, and this is what it cost so far.
         if self.output.may_block() && self.shared.tell(|c, now| c.on_output_full(now)).is_none() {
             return Ok(Next::More);
@@ -167,12 +184,13 @@ impl Source {
         if !self.shared.tell(|core, _| core.begin_pass()) {
             return Ok(Next::More);
         }
-        let passage = cut_through::pass(input, &self.output, most);
-        let n = match passage {
-            Passage::Passed(n) => n,
-            _ => 0,
+        let passage = cut_through::pass(input, &self.output, leave, self.lookout.as_mut());
+        let run = match passage {
+            Passage::Passed(run) => run,
+            _ => Run::at(leave.cursor),
         };
-        self.shared.tell(|core, now| core.on_passed(now, n));
+        self.shared
+            .tell(|core, now| core.on_passed(now, &mut self.intake, run));
         match passage {
             Passage::Passed(_) => {}
             Passage::End => return Ok(Next::End),

@@ -132,6 +132,11 @@ impl Line {
         self.input = None;
     }
 
+    /// What has been sent so far.
+    pub fn script(&self) -> &'static [u8] {
+        &self.script[..self.sent]
+    }
+
     /// Bytes sent so far.
     pub fn sent(&self) -> usize {
         self.sent

@@ -298,7 +298,7 @@ impl Sim {
         }
         match step {
             ReadStep::Read(leave) => self.read(leave),
-            ReadStep::CutThrough(most) => self.pass(most),
+            ReadStep::CutThrough(leave) => self.pass(leave),
             ReadStep::Wait(until) => Doing::Sleeping(until),
             ReadStep::Done => Doing::Gone,
         }
@@ -343,9 +343,9 @@ impl Sim {
         Doing::AwaitingInput
     }
 
-    fn pass(&mut self, most: usize) -> Doing {
+    fn pass(&mut self, leave: Leave) -> Doing {
         let waiting = self.entered - self.taken;
-        let n = waiting.min(most).min(self.room());
+        let n = waiting.min(self.room());
         if n == 0 && waiting > 0 {
             return match self.weir.on_output_full(self.now) {
                 Some(until) => Doing::AwaitingRoom(Some(until)),
@@ -353,12 +353,14 @@ impl Sim {
             };
         }
         if n > 0 {
-            let bytes = self.s.input.0[self.taken..][..n].to_vec();
+            let bytes = leave.cut(&self.s.input.0[self.taken..][..n]).to_vec();
+            assert!(!bytes.is_empty(), "leave to pass nothing");
             assert_eq!(self.used(), 0, "bytes overtook what is held");
             self.write(&bytes);
-            self.taken += n;
+            self.taken += bytes.len();
             assert!(self.weir.begin_pass());
-            self.weir.on_passed(self.now, n);
+            let run = leave.use_up(&bytes);
+            self.weir.on_passed(self.now, &mut self.intake, run);
         }
         self.after_input(n)
     }
