@@ -1,7 +1,6 @@
 //! The state machine while its options are changed under it, a thousand times in a second: no byte
 //! is lost, and every cap holds from the moment it is set.
 
-#[allow(dead_code)]
 mod sim;
 
 use std::num::NonZeroU64;
@@ -10,7 +9,6 @@ use std::time::{Duration, Instant};
 use pipeweir::core::command::Command;
 use pipeweir::core::gate::Marks;
 use pipeweir::core::pace::{Burst, Bursts, Cap, Pacer, STEP};
-use pipeweir::core::watch::Patience;
 use pipeweir::core::{Limits, Rules};
 use pipeweir::units::{Rate, Unit};
 use proptest::prelude::*;
@@ -47,19 +45,13 @@ fn scenario(first: u64, burst: u64, bytes: usize, commands: sim::Commands, seed:
     let text: Vec<u8> = (0..bytes).map(|n| (n * 31 % 251) as u8).collect();
     Scenario {
         rules: Rules {
-            capacity: CAPACITY,
             marks: marks(CAPACITY),
-            cut_through: true,
-            framing: None,
             output: limits(Some(Cap::Fixed(rate(first)))),
-            input: limits(None),
             burst: Bursts {
                 bytes: units,
                 records: units,
             },
-            shed: None,
-            max_age: None,
-            patience: Patience::default(),
+            ..sim::rules(CAPACITY)
         },
         direct: seed.is_multiple_of(2),
         offers: vec![(Duration::ZERO, bytes)],

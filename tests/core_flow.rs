@@ -9,30 +9,10 @@ use std::time::Duration;
 use pipeweir::core::frame::Framing;
 use pipeweir::core::gate::Marks;
 use pipeweir::core::pace::{Burst, Bursts, Cap, STEP};
-use pipeweir::core::watch::Patience;
 use pipeweir::core::{Limits, Rules};
 use pipeweir::units::{Limit, Rate, Unit};
 use proptest::prelude::*;
-use sim::{Scenario, Text, run};
-
-fn rules(capacity: usize) -> Rules {
-    Rules {
-        capacity,
-        marks: Marks {
-            high: capacity,
-            low: capacity - capacity / 8,
-            prefill: 0,
-        },
-        cut_through: true,
-        framing: None,
-        output: Limits::default(),
-        input: Limits::default(),
-        burst: Bursts::default(),
-        shed: None,
-        max_age: None,
-        patience: Patience::default(),
-    }
-}
+use sim::{Scenario, Text, plain, rules, run};
 
 fn rate(text: &str) -> Rate {
     match text.parse() {
@@ -52,25 +32,6 @@ fn lines(bytes: usize) -> Vec<u8> {
     }
     text.truncate(bytes);
     text
-}
-
-/// Takes everything, in time.
-fn glutton() -> sim::Takes {
-    vec![(Duration::ZERO, usize::MAX / 2)]
-}
-
-fn plain(rules: Rules, input: Vec<u8>) -> Scenario {
-    Scenario {
-        rules,
-        direct: false,
-        offers: vec![(Duration::ZERO, input.len())],
-        input: Text(input),
-        takes: glutton(),
-        stops: Vec::new(),
-        commands: Vec::new(),
-        pipe: 4096,
-        seed: 7,
-    }
 }
 
 prop_compose! {
@@ -198,33 +159,6 @@ proptest! {
         prop_assert_eq!(status.read.records, expected);
         prop_assert_eq!(status.written.records, expected);
     }
-}
-
-#[test]
-fn a_consumer_that_keeps_up_never_sees_a_copy() {
-    let input = lines(1 << 20);
-    let mut s = plain(rules(1 << 16), input.clone());
-    s.direct = true;
-    let outcome = run(s);
-    let status = outcome.weir.status(std::time::Instant::now());
-    assert_eq!(outcome.output, input);
-    assert_eq!(status.spliced, input.len() as u64);
-    assert_eq!(status.buffer.peak, 0);
-}
-
-#[test]
-fn a_consumer_that_stops_gets_the_ring_and_then_the_bypass_back() {
-    let input = lines(200_000);
-    let mut s = plain(rules(64 * 1024), input.clone());
-    let ms = Duration::from_millis;
-    s.direct = true;
-    s.offers = vec![(ms(0), 20_000), (ms(20), 30_000), (ms(500), 150_000)];
-    s.takes = vec![(ms(0), 15_000), (ms(400), 1 << 30)];
-    let outcome = run(s);
-    let status = outcome.weir.status(std::time::Instant::now());
-    assert_eq!(outcome.output, input);
-    assert!(status.buffer.peak > 20_000, "the ring was not used");
-    assert!(status.spliced > 150_000, "the bypass was not used again");
 }
 
 #[test]

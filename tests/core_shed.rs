@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 
 use pipeweir::core::frame::Framing;
 use pipeweir::core::gate::Marks;
-use pipeweir::core::pace::{Bursts, Cap};
+use pipeweir::core::pace::Cap;
 use pipeweir::core::shed::{Policy, Which};
-use pipeweir::core::watch::Patience;
 use pipeweir::core::{Limits, Rules};
 use pipeweir::units::{Rate, Unit};
 use proptest::prelude::*;
@@ -28,20 +27,9 @@ fn rules(capacity: usize, which: Option<Which>) -> Rules {
         patience: Duration::ZERO,
     };
     Rules {
-        capacity,
-        marks: Marks {
-            high: capacity,
-            low: capacity / 8 * 7,
-            prefill: 0,
-        },
-        cut_through: true,
         framing: LINES,
-        output: Limits::default(),
-        input: Limits::default(),
-        burst: Bursts::default(),
         shed: which.map(policy),
-        max_age: None,
-        patience: Patience::default(),
+        ..sim::rules(capacity)
     }
 }
 

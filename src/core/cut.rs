@@ -8,9 +8,13 @@
 //! producer has kept us waiting since, for only the difference could a buffer have made good; and
 //! less the time it would have taken to copy what has passed meanwhile, for that is the price. So
 //! a consumer a little slower than the producer gets the ring at everyday rates, and at gigabytes
-//! per second, where copying would be the bottleneck, it does not. A lingering that was in vain
-//! makes the next one short, so that a consumer that stops again and again costs the producer
-//! little.
+//! per second, where copying would be the bottleneck, it does not. A fast flow earns some credit, so
+//! that one long wait does not end it. A lingering that was in vain makes the next one short, so
+//! that a consumer that stops again and again costs the producer little.
+//!
+//! The ring can be in vain, too: when it stays full at a rate at which copying is the bottleneck, and
+//! the producer is never silent, it only costs. It is good for as long a silence as it takes to run
+//! empty; when there has been none for several times as long, it is left to run empty on purpose.
 //!
 //! Invariant: the path is open only while nothing is held in the ring, so order is kept; and the
 //! producer is not kept waiting for longer than [`LINGER`], on that balance, while the ring has room
@@ -30,6 +34,18 @@ const COPYING: Duration = Duration::from_micros(1);
 /// When no more than this is left in the ring it is worth waiting for the rest to go.
 const REJOIN: usize = 128 * 1024;
 
+/// How much credit there can be, in times of the patience.
+const CREDIT: u32 = 3;
+/// The ring was in vain when the producer was silent for a share of the time less than one in this
+/// many,
+const SILENCE: u32 = 64;
+/// so many times what is held has gone out meanwhile,
+const TURNS: usize = 8;
+/// and that took this long at least,
+const TRIAL: Duration = Duration::from_millis(50);
+/// of which copying took no less than one in this many.
+const BUSY: u32 = 2;
+
 /// State of the zero-copy path.
 #[derive(Debug)]
 pub struct Cut {
@@ -37,10 +53,61 @@ pub struct Cut {
     open: bool,
     /// Time that the producer was held up and has not given back by being silent.
     held: Duration,
+    /// Time that it may be held up beyond what patience allows.
+    credit: Duration,
     /// Since when it is held up now.
     since: Option<Instant>,
     /// When lingering was last in vain.
     failed_at: Option<Instant>,
+    /// What the ring has been good for.
+    trial: Option<Trial>,
+}
+
+/// What happened while the ring was in use, since it last was of use.
+#[derive(Debug, Clone, Copy)]
+struct Trial {
+    since: Instant,
+    /// How long the producer was silent.
+    silent: Duration,
+    /// What has gone out.
+    written: usize,
+    /// When to give up waiting for the ring to run empty.
+    until: Option<Instant>,
+}
+
+impl Trial {
+    fn new(now: Instant) -> Trial {
+        Trial {
+            since: now,
+            silent: Duration::ZERO,
+            written: 0,
+            until: None,
+        }
+    }
+
+    /// Whether `used` bytes should rather not be held: until when at most to wait for them to go.
+    fn is_in_vain(&mut self, used: usize, now: Instant) -> Option<Instant> {
+        if self.until.is_some_and(|until| now < until) {
+            return self.until;
+        }
+        let time = now.saturating_duration_since(self.since);
+        if self.until.is_some() || self.silent * SILENCE > time {
+            *self = Trial::new(now);
+        } else if time >= TRIAL
+            && self.written / TURNS >= used
+            && copying(self.written) * BUSY >= time
+        {
+            // In twice the time that it should take.
+            let share = used as f64 / self.written as f64;
+            self.until = Some(now + LINGER + time.mul_f64(2.0 * share));
+        }
+        self.until
+    }
+}
+
+/// What it costs to copy so many bytes.
+fn copying(bytes: usize) -> Duration {
+    COPYING * u32::try_from(bytes / 1024).unwrap_or(u32::MAX)
 }
 
 impl Cut {
@@ -51,8 +118,10 @@ impl Cut {
             usable,
             open: true,
             held: Duration::ZERO,
+            credit: Duration::ZERO,
             since: None,
             failed_at: None,
+            trial: None,
         }
     }
 
@@ -70,14 +139,25 @@ impl Cut {
     /// `n` bytes have passed around the ring: there was room.
     pub fn on_passed(&mut self, n: usize, now: Instant) {
         self.on_room(now);
-        self.held = self
-            .held
-            .saturating_sub(COPYING * u32::try_from(n / 1024).unwrap_or(u32::MAX));
+        let saved = copying(n);
+        let earned = self.credit + saved.saturating_sub(self.held);
+        self.held = self.held.saturating_sub(saved);
+        self.credit = earned.min(self.limit(now) * CREDIT);
     }
 
     /// Bytes came from the producer, after it had kept us waiting for `waited`.
     pub fn on_input(&mut self, waited: Duration) {
         self.held = self.held.saturating_sub(waited);
+        if let Some(trial) = &mut self.trial {
+            trial.silent += waited;
+        }
+    }
+
+    /// `n` bytes went out of the ring.
+    pub fn on_written(&mut self, n: usize) {
+        if let Some(trial) = &mut self.trial {
+            trial.written += n;
+        }
     }
 
     /// The producer is no longer held up.
@@ -91,20 +171,30 @@ impl Cut {
     /// when the ring takes over.
     pub fn on_output_full(&mut self, now: Instant) -> Option<Instant> {
         let since = *self.since.get_or_insert(now);
-        let until = since + self.limit(since).saturating_sub(self.held);
+        let until = since + (self.limit(since) + self.credit).saturating_sub(self.held);
         if now < until {
             return Some(until);
         }
         self.on_room(now);
+        self.credit = Duration::ZERO;
         self.failed_at = Some(now);
         self.open = false;
+        self.trial.get_or_insert(Trial::new(now));
         None
     }
 
     /// The ring holds `used` bytes: the instant until which the source should wait for them to
     /// go, rather than add to them, so that bytes can bypass the ring again.
     pub fn rejoin(&mut self, used: usize, now: Instant) -> Option<Instant> {
-        if !self.usable || used == 0 || used > REJOIN {
+        if !self.usable || used == 0 {
+            self.on_room(now);
+            return None;
+        }
+        let trial = self.trial.as_mut();
+        if let Some(until) = trial.and_then(|trial| trial.is_in_vain(used, now)) {
+            return Some(until);
+        }
+        if used > REJOIN {
             self.on_room(now);
             return None;
         }
@@ -115,6 +205,11 @@ impl Cut {
     pub fn on_ring_empty(&mut self, now: Instant) {
         self.on_room(now);
         self.open = true;
+        if self.trial.take().is_some_and(|trial| trial.until.is_some()) {
+            // So patience was too short, not too long.
+            self.failed_at = None;
+            self.held = Duration::ZERO;
+        }
     }
 
     fn limit(&self, now: Instant) -> Duration {

@@ -231,7 +231,9 @@ impl Weir {
                 }
                 Err(_) => {}
             }
-        } else if let Some(until) = self.cut.rejoin(used, now) {
+        } else if self.gate.marks().prefill == 0
+            && let Some(until) = self.cut.rejoin(used, now)
+        {
             return self.hold_source(now, SourceWaits::Empty, Some(until));
         }
         match self.gate.may_take(used).min(permit) {
@@ -375,6 +377,7 @@ impl Weir {
     /// The first bytes in the hand were written.
     pub fn on_written(&mut self, now: Instant, hand: &mut Hand, written: Run) {
         self.ring.release(hand, written.bytes);
+        self.cut.on_written(written.bytes);
         if self.segment_claimed {
             self.timeline.deliver(written.bytes, now);
             self.segment_claimed = !hand.bytes().is_empty();

@@ -5,12 +5,17 @@
 //! It stands in for the two I/O threads, the kernel's two pipes and the two neighbours. After every
 //! step it checks what must always hold; at the end it returns what the consumer got and when.
 
+#![allow(dead_code, reason = "each test file uses its own part")]
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use pipeweir::core::command::Command;
+use pipeweir::core::gate::Marks;
+use pipeweir::core::pace::Bursts;
 use pipeweir::core::ring::{Hand, Intake, Segment};
-use pipeweir::core::{Leave, ReadStep, Rules, Run, Weir, WriteStep};
+use pipeweir::core::watch::Patience;
+use pipeweir::core::{Leave, Limits, ReadStep, Rules, Run, Weir, WriteStep};
 
 /// What the producer does: each burst of bytes is offered at its time, and waits for room.
 pub type Offers = Vec<(Duration, usize)>;
@@ -81,6 +86,46 @@ enum Doing {
     /// For the pipe to the consumer, or until this time.
     AwaitingRoom(Option<Instant>),
     Gone,
+}
+
+/// Blocking, all of the capacity in use, nothing capped.
+pub fn rules(capacity: usize) -> Rules {
+    Rules {
+        capacity,
+        marks: Marks {
+            high: capacity,
+            low: capacity - capacity / 8,
+            prefill: 0,
+        },
+        cut_through: true,
+        framing: None,
+        output: Limits::default(),
+        input: Limits::default(),
+        burst: Bursts::default(),
+        shed: None,
+        max_age: None,
+        patience: Patience::default(),
+    }
+}
+
+/// Takes everything, in time.
+pub fn glutton() -> Takes {
+    vec![(Duration::ZERO, usize::MAX / 2)]
+}
+
+/// A producer and a consumer that are always ready.
+pub fn plain(rules: Rules, input: Vec<u8>) -> Scenario {
+    Scenario {
+        rules,
+        direct: false,
+        offers: vec![(Duration::ZERO, input.len())],
+        input: Text(input),
+        takes: glutton(),
+        stops: Vec::new(),
+        commands: Vec::new(),
+        pipe: 4096,
+        seed: 7,
+    }
 }
 
 struct Sim {
@@ -414,7 +459,6 @@ impl Sim {
     }
 }
 
-#[allow(dead_code)] // not every test that uses the simulator looks at rates
 /// The most that passed in any window of this length.
 pub fn peak(passed: &[(Duration, u64)], window: Duration) -> u64 {
     let (mut first, mut sum, mut most) = (0, 0, 0);
