@@ -3,7 +3,7 @@
 use std::env::consts::{ARCH, OS};
 use std::sync::LazyLock;
 
-/// Set by whoever builds a package: see `.ci/deb`.
+/// From the build script, `src/build.rs`, or from whoever builds a package.
 const COMMIT: Option<&str> = option_env!("WEIR_COMMIT");
 
 const ENVIRONMENT: &str = if cfg!(target_env = "musl") {
