@@ -6,6 +6,7 @@ mod sim;
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
+use pipeweir::core::command::Command;
 use pipeweir::core::frame::Framing;
 use pipeweir::core::gate::Marks;
 use pipeweir::core::pace::Cap;
@@ -138,27 +139,60 @@ prop_compose! {
     }
 }
 
+fn any_command() -> impl Strategy<Value = Command> {
+    let which = prop_oneof![Just(Which::Oldest), Just(Which::Newest)];
+    let policy = (which, prop_oneof![Just(0u64), 1u64..50]).prop_map(|(which, patience)| Policy {
+        which,
+        patience: ms(patience),
+    });
+    prop_oneof![
+        3 => prop::option::of(policy).prop_map(Command::Shed),
+        2 => prop::option::of((1u64..200).prop_map(ms)).prop_map(Command::MaxAge),
+    ]
+}
+
+/// Runs it: every record that was read is in the output or among what was shed, and is counted.
+fn assert_balanced(s: Scenario) {
+    let (framing, input) = (s.rules.framing, s.input.0.clone());
+    let outcome = run(s);
+    assert!(outcome.finished, "stuck: {:?}", outcome.weir);
+    let status = status(&outcome);
+    let input = &input[..status.read.bytes as usize];
+    if framing == LINES {
+        // What is old is shed after what was new, so both are in the order of their shedding.
+        let spilled = in_order(framing, input, &outcome.spilled);
+        assert_divided(framing, input, &outcome.output, &spilled);
+    }
+    let all = records(framing, input).len() as u64;
+    let (kept, shed) = (
+        records(framing, &outcome.output),
+        records(framing, &outcome.spilled),
+    );
+    assert_eq!(status.read.records, Some(all));
+    assert_eq!(status.written.records, Some(kept.len() as u64));
+    assert_eq!(status.shed.total.records, Some(shed.len() as u64));
+    assert_eq!(status.shed.total.bytes, outcome.spilled.len() as u64);
+    assert_eq!(all, (kept.len() + shed.len()) as u64);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn every_record_is_delivered_or_shed_once_whole_and_in_order(s in scenario()) {
-        let (framing, input) = (s.rules.framing, s.input.0.clone());
-        let outcome = run(s);
-        prop_assert!(outcome.finished, "stuck: {:?}", outcome.weir);
-        if framing == LINES {
-            // What is old is shed after what was new, so both are in the order of their shedding.
-            let spilled = in_order(framing, &input, &outcome.spilled);
-            assert_divided(framing, &input, &outcome.output, &spilled);
-        }
-        let status = status(&outcome);
-        let all = records(framing, &input).len() as u64;
-        let (kept, shed) = (records(framing, &outcome.output), records(framing, &outcome.spilled));
-        prop_assert_eq!(status.read.records, Some(all));
-        prop_assert_eq!(status.written.records, Some(kept.len() as u64));
-        prop_assert_eq!(status.shed.total.records, Some(shed.len() as u64));
-        prop_assert_eq!(status.shed.total.bytes, outcome.spilled.len() as u64);
-        prop_assert_eq!(all, (kept.len() + shed.len()) as u64);
+        assert_balanced(s);
+    }
+
+    #[test]
+    fn that_holds_too_while_the_rules_are_changed(
+        mut s in scenario(),
+        commands in prop::collection::vec((0u64..700_000, any_command()), 1..60),
+        drain in prop::option::of(0u64..700_000),
+    ) {
+        let at = Duration::from_micros;
+        s.commands = commands.into_iter().map(|(t, command)| (at(t), command)).collect();
+        s.commands.extend(drain.map(|t| (at(t), Command::Drain)));
+        assert_balanced(s);
     }
 
     #[test]

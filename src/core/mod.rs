@@ -212,11 +212,10 @@ impl Weir {
             Err(at) => return self.hold_source(now, SourceWaits::Cap, Some(at)),
         };
         let mut through = None;
-        if self.shedder.is_on() {
+        if self.shedder.is_on() || self.shedder.is_skipping() {
             return self.read_fresh(now, intake, permit);
         }
-        let is_clear = used == 0 && !self.shedder.is_skipping();
-        if is_clear && !self.paused && !self.gate.is_filling() {
+        if used == 0 && !self.paused && !self.gate.is_filling() {
             match self.output.may_pass(self.leaving.is_inside(), now) {
                 Ok(mut grant) if self.cut.is_open() => {
                     self.meter.cap.stop(now);
@@ -359,7 +358,7 @@ impl Weir {
             }
         };
         self.meter.cap.stop(now);
-        if empty && self.shedder.is_on() {
+        if empty && self.shedder.takes_records() {
             if let Some(step) = self.claim_fresh(now, hand, room, grant) {
                 return step;
             }
@@ -466,7 +465,7 @@ impl Weir {
                 Some(due) if due <= now => {}
                 due => return self.hold_source(now, SourceWaits::Gate, due),
             }
-            room = self.shed_for_room(now, policy.which);
+            room = self.shed_for_room(now, policy.which, intake.cursor);
             if room == 0 {
                 return self.hold_source(now, SourceWaits::Change, None);
             }

@@ -127,6 +127,11 @@ impl Shedder {
         self.skipping
     }
 
+    /// Whether the sink must leave a record that has not ended alone: it may be shed.
+    pub(super) fn takes_records(&self) -> bool {
+        self.is_on() || self.discarding
+    }
+
     /// Whether the buffer has been full for longer than patience lasts.
     pub(super) fn is_shedding(&self, now: Instant) -> bool {
         self.full_since.is_some() && self.due(now).is_some_and(|due| due <= now)
@@ -159,9 +164,14 @@ impl Weir {
     }
 
     /// The buffer is full and patience is at its end: makes room. Returns how much may be read
-    /// now, be it only to be discarded.
-    pub(super) fn shed_for_room(&mut self, now: Instant, which: Which) -> usize {
+    /// now, at this place in the input, be it only to be discarded.
+    pub(super) fn shed_for_room(&mut self, now: Instant, which: Which, place: Cursor) -> usize {
         if which == Which::Newest {
+            let is_torn = place.depth() > self.ring.queued() as u64 && !self.shedder.skipping;
+            if is_torn && self.framing.is_some() {
+                // What is next belongs to a record whose beginning has left.
+                return 0;
+            }
             self.shedder.discarding = true;
             return self.ring.segment_size();
         }
@@ -196,7 +206,7 @@ impl Weir {
         }
         let old = self.timeline.older_than(then);
         let n = match self.framing {
-            _ if self.ended && old >= self.ring.queued() => self.ring.queued(),
+            _ if self.is_last() && old >= self.ring.queued() => self.ring.queued(),
             Some(Framing::Terminator(end)) => self.ring.find_last(end, old),
             Some(Framing::Fixed(size)) => old - (old as u64 % size.get()) as usize,
             None => old,
@@ -217,7 +227,7 @@ impl Weir {
     pub(super) fn next_expiry(&self) -> Option<Instant> {
         let age = self.shedder.max_age?;
         let first = match self.ring.cut(self.framing, 1) {
-            0 if self.ended => self.ring.queued(),
+            0 if self.is_last() => self.ring.queued(),
             n => n,
         };
         if first == 0 || self.head_is_torn() {
@@ -259,9 +269,6 @@ impl Weir {
         let n = usize::try_from(cursor.depth())
             .unwrap_or(usize::MAX)
             .min(self.ring.queued());
-        if n == 0 && self.leaving.is_inside() {
-            return; // its beginning has left already: it goes on
-        }
         self.shedder.skipping = true;
         self.meter.shed_oversized += u64::from(n == self.ring.used());
         for part in self.ring.back(n) {
@@ -352,7 +359,8 @@ impl Weir {
     /// Bytes at the head of the queue that may be given to the consumer: none of a record that is
     /// not complete, unless it never will be or blocks everything.
     fn deliverable(&self) -> usize {
-        let piecemeal = self.ended || self.gate.is_closed() && self.shedder.policy.is_none();
+        let blocked = self.gate.is_closed() && self.shedder.policy.is_none();
+        let piecemeal = self.is_last() || blocked && !self.shedder.discarding;
         let piece = self.ring.queued().min(COPY_MOST);
         match self.ring.cut(self.framing, 1) {
             _ if self.leaving.is_inside() => piece,
@@ -361,18 +369,28 @@ impl Weir {
         }
     }
 
-    /// How much of the copy in the hand, which may be extended, is whole records, `most` of them:
-    /// one at least.
+    /// Whether what is held is all that will ever be.
+    fn is_last(&self) -> bool {
+        self.ended && !self.reading
+    }
+
+    /// How much of the copy in the hand, which may be extended, is to be given: as many whole
+    /// records as there are, up to `most`; else a part of one, if that must be.
     fn whole_records(&mut self, hand: &mut Hand, most: u64) -> usize {
+        if let Some(n) = self.records_in(hand, most) {
+            return n;
+        }
+        let first = self.deliverable();
+        self.ring.copy(hand, first);
+        self.records_in(hand, most).unwrap_or(first)
+    }
+
+    /// The length of up to `most` records in the hand, but of one at least, that have ended.
+    fn records_in(&self, hand: &Hand, most: u64) -> Option<usize> {
         let bytes = &hand.bytes()[..self.leaving.reach(hand.bytes(), most.max(1))];
         let mut cursor = self.leaving;
         cursor.pass(bytes);
         let part = usize::try_from(cursor.depth()).unwrap_or(usize::MAX);
-        if part < bytes.len() {
-            return bytes.len() - part;
-        }
-        let first = self.deliverable();
-        self.ring.copy(hand, first);
-        first
+        (part < bytes.len()).then(|| bytes.len() - part)
     }
 }

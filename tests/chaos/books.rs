@@ -25,6 +25,8 @@ const HUP: i32 = 1;
 const INT: i32 = 2;
 const PIPE: i32 = 13;
 const TERM: i32 = 15;
+/// The status when a watchdog runs out.
+const TIMEOUT: i32 = 124;
 
 /// An outcome with its summary read.
 struct Books<'a> {
@@ -59,6 +61,7 @@ pub fn check(plan: &Plan, outcome: &Outcome) -> Checked {
         Books::received,
         Books::order,
         Books::spilt,
+        Books::metrics,
     ];
     let told = |what| format!("{what}\n{:?}\n{}", outcome.status, books.summary);
     all.into_iter()
@@ -71,8 +74,9 @@ fn reports(plan: &Plan, log: &str) -> Result<Value, String> {
     let mut summary = Value::Null;
     for line in log.lines() {
         if !line.starts_with('{') {
+            let is_error = plan.stalls && line.starts_with("weir: timeout: ");
             ensure!(
-                plan.sends(&["USR1"]) > 0,
+                is_error || plan.sends(&["USR1"]) > 0,
                 "not asked for in the log: {line}"
             );
             continue;
@@ -104,9 +108,9 @@ fn reports(plan: &Plan, log: &str) -> Result<Value, String> {
 impl Books<'_> {
     /// Whether weir had the time to deliver all that it had read.
     fn is_graceful(&self) -> bool {
-        let signal = self.outcome.status.signal();
+        let status = self.outcome.status;
         let once = self.plan.sends(&["TERM", "HUP"]) == 1;
-        signal.is_none() || matches!(signal, Some(TERM | HUP)) && once
+        status.success() || matches!(status.signal(), Some(TERM | HUP)) && once
     }
 
     /// Whether all that left weir must have arrived.
@@ -118,6 +122,7 @@ impl Books<'_> {
         let (plan, status) = (self.plan, self.outcome.status);
         let caused = match (status.code(), status.signal()) {
             (Some(0), _) => self.left == 0 && self.end == "eof",
+            (Some(TIMEOUT), _) => plan.stalls && self.end == "timeout",
             (_, Some(PIPE)) => plan.loses_consumer() && self.end == "consumer-gone",
             (_, Some(INT)) => plan.sends(&["INT"]) > 0 && self.end == "signal",
             (_, Some(TERM)) => plan.sends(&["TERM"]) > 0 && self.end == "signal",
@@ -130,7 +135,7 @@ impl Books<'_> {
         }
         // Nothing else ends the reading before the producer does.
         let early = plan.drains() || plan.sends(&["TERM", "HUP", "INT"]) > 0;
-        let early = early || status.signal() == Some(PIPE);
+        let early = early || status.signal() == Some(PIPE) || status.code() == Some(TIMEOUT);
         if !early && !plan.kills_before() {
             ensure!(
                 self.read == plan.input.len() && self.outcome.sent == self.read,
@@ -143,9 +148,14 @@ impl Books<'_> {
     }
 
     fn words(&self) -> Checked {
+        let slow =
+            |line: &&str| self.plan.spills && line.ends_with(": too slow: some was discarded");
+        let stalled = |line: &&str| line.starts_with("weir: timeout: ");
         let said = &self.outcome.stderr;
-        let slow = self.plan.spills && said.ends_with(": too slow: some was discarded\n");
-        ensure!(said.is_empty() || slow, "says {said:?}");
+        let (last, rest): (Vec<&str>, Vec<&str>) = said.lines().partition(stalled);
+        let is_stalled = self.outcome.status.code() == Some(TIMEOUT);
+        ensure!(last.len() == usize::from(is_stalled), "says {said:?}");
+        ensure!(rest.len() <= 1 && rest.iter().all(slow), "says {said:?}");
         Ok(())
     }
 
@@ -211,10 +221,26 @@ impl Books<'_> {
         Ok(())
     }
 
+    /// The last page of metrics says what the summary says.
+    fn metrics(&self) -> Checked {
+        let page = &self.outcome.metrics;
+        ensure!(page.is_empty() != self.plan.metrics, "a page: {page:?}");
+        for (metric, wanted) in [("read", self.read), ("written", self.written)] {
+            let name = format!("weir_{metric}_bytes_total{{");
+            let line = page.lines().find(|line| line.starts_with(&name));
+            let number = line.and_then(|line| line.rsplit_once(' ')?.1.parse().ok());
+            ensure!(
+                number == self.plan.metrics.then_some(wanted),
+                "{metric}: {number:?} in metrics"
+            );
+        }
+        Ok(())
+    }
+
     /// What was delivered and what was spilt are together the input.
     fn spilt(&self) -> Checked {
         let spilt = &self.outcome.spilt;
-        if !self.plan.spills || !self.outcome.stderr.is_empty() {
+        if !self.plan.spills || self.outcome.stderr.contains("too slow") {
             return Ok(());
         }
         // Where weir ends at once, more may go over the top after the books are closed.

@@ -11,6 +11,8 @@ pub struct Options {
     pub sheds: bool,
     /// `--shed-to` is given, with the file's name to be put after it.
     pub spills: bool,
+    /// A watchdog may run out.
+    pub stalls: bool,
     /// There has always been a cap, so that a burst is no mistake.
     capped: bool,
 }
@@ -50,8 +52,14 @@ pub fn draw(dice: &mut Dice, framing: Framing, total: usize) -> Options {
     if dice.percent(10) {
         o.list.push("--no-control".into());
     }
-    if dice.percent(20) {
-        o.give("--timeout", "1h");
+    match dice.between(0, 9) {
+        0 => o.give("--timeout", "1h"),
+        1 => {
+            let sides = ["--timeout", "--source-timeout", "--sink-timeout"];
+            o.give(dice.pick(&sides), format!("{}ms", dice.between(20, 400)));
+            o.stalls = true;
+        }
+        _ => {}
     }
     if dice.percent(60) {
         o.give("--display", "json");

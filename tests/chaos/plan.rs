@@ -18,6 +18,8 @@ pub enum Producer {
     FallsSilent,
     /// Ends in the middle of a record.
     Dies,
+    /// Not a process, but so many files.
+    Files(usize),
 }
 
 /// How the consumer behaves, until the pipeline is told to come to its end.
@@ -61,6 +63,8 @@ pub struct Plan {
     pub control: bool,
     pub sheds: bool,
     pub spills: bool,
+    pub stalls: bool,
+    pub metrics: bool,
     pub before: Link,
     pub behind: Link,
     pub producer: Producer,
@@ -81,12 +85,14 @@ impl Plan {
         let longest = dice.pick(&[20, 200, 200, 9000]);
         let total = dice.spread(1, 3 << 20) as usize;
         let mut input = stream::make(dice, framing, total, longest);
+        let files = dice.between(1, 4) as usize;
         let producer = dice.pick(&[
             Producer::Bursty,
             Producer::BytewiseThenRest,
             Producer::Huge,
             Producer::FallsSilent,
             Producer::Dies,
+            Producer::Files(files),
         ]);
         if producer == Producer::Dies {
             input.truncate(input.len() - (longest / 2).min(input.len() / 2));
@@ -94,7 +100,7 @@ impl Plan {
         let mut options = options::draw(dice, framing, input.len());
         let control = !options.list.iter().any(|o| o == "--no-control");
         let consumer = consumer(dice, input.len());
-        let (before, behind) = links(dice, consumer);
+        let (before, behind) = links(dice, producer, consumer);
         let actions = actions(dice, control, &mut options, framing, input.len());
         Plan {
             seed,
@@ -102,6 +108,8 @@ impl Plan {
             control,
             sheds: options.sheds,
             spills: options.spills,
+            stalls: options.stalls,
+            metrics: dice.percent(20),
             options: options.list,
             before,
             behind,
@@ -162,9 +170,14 @@ fn consumer(dice: &mut Dice, total: usize) -> Consumer {
     ])
 }
 
-fn links(dice: &mut Dice, consumer: Consumer) -> (Link, Link) {
+fn links(dice: &mut Dice, producer: Producer, consumer: Consumer) -> (Link, Link) {
     let all = [Link::Pipe, Link::Pipe, Link::Pipe, Link::Socket, Link::Cat];
     let (before, behind) = (dice.pick(&all), dice.pick(&all));
+    let before = match producer {
+        // Which is not read.
+        Producer::Files(_) => Link::Pipe,
+        _ => before,
+    };
     // A socket that is left with data in it says something else than "gone".
     match (behind, consumer) {
         (Link::Socket, Consumer::Leaves(_)) => (before, Link::Pipe),

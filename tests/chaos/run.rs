@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use wait_timeout::ChildExt;
 
 use crate::harness::{DEADLINE, WEIR, program};
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Plan, Producer};
 use crate::sides::{self, Hurry};
 
 /// What came of a pipeline.
@@ -22,6 +22,7 @@ pub struct Outcome {
     pub sent: usize,
     pub got: Vec<u8>,
     pub spilt: Vec<u8>,
+    pub metrics: String,
 }
 
 /// Weir and its neighbours while they run. None outlives the test.
@@ -77,6 +78,7 @@ pub fn run(plan: &Plan) -> Result<Outcome, String> {
         status,
         stderr: text("stderr"),
         log: text("log"),
+        metrics: text("metrics"),
         sent,
         got,
         spilt: fs::read(dir.join("spill")).unwrap_or_default(),
@@ -88,6 +90,21 @@ fn start(plan: &Plan, dir: &Path, stdin: Stdio, stdout: Stdio) -> Child {
     weir.args(&plan.options).arg("--log").arg(dir.join("log"));
     if plan.spills {
         weir.arg("--shed-to").arg(dir.join("spill"));
+    }
+    if plan.metrics {
+        weir.arg("--metrics").arg(dir.join("metrics"));
+    }
+    if let Producer::Files(count) = plan.producer {
+        // Records go on from one to the next.
+        for (n, part) in plan
+            .input
+            .chunks(plan.input.len().div_ceil(count))
+            .enumerate()
+        {
+            let file = dir.join(format!("input{n}"));
+            fs::write(&file, part).expect("write a file");
+            weir.arg(file);
+        }
     }
     weir.env("XDG_RUNTIME_DIR", dir);
     let stderr = fs::File::create(dir.join("stderr")).expect("make a file");
