@@ -276,6 +276,11 @@ impl Weir {
 
     /// The source thread is about to wait for the producer.
     pub fn on_input_empty(&mut self, now: Instant) {
+        if self.ring.used() == 0 {
+            // What the consumer might have had no room for is not there any more.
+            self.meter.sink.stop(now);
+            self.cut.on_room(now);
+        }
         self.meter.source.start(now);
         self.want(now);
     }

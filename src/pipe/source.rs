@@ -34,8 +34,10 @@ pub struct Source {
     supply: Supply,
     /// For records on the bypass.
     lookout: Option<Lookout>,
-    /// The input was found readable since the last pass.
+    /// The input was found readable since something last passed.
     waited: bool,
+    /// The last pass moved nothing although it was.
+    stuck: bool,
     /// What to ask for on pipes that are opened here.
     pipe_size: Option<Wanted>,
 }
@@ -59,6 +61,7 @@ impl Source {
             supply: Supply::new(size),
             lookout: None,
             waited: false,
+            stuck: false,
             pipe_size,
         }
     }
@@ -99,7 +102,7 @@ impl Source {
                 // Waiting before trying costs one call where trying first would cost two: as a
                 // rule the last pass has taken all there was. Then the core is asked again, for
                 // things may have changed meanwhile.
-                ReadStep::CutThrough(_) if input.is_pipe() && !self.waited => {
+                ReadStep::CutThrough(_) if input.is_pipe() && !self.has_input() => {
                     self.await_input(&input)?
                 }
                 ReadStep::CutThrough(leave) => self.pass(&input, leave)?,
@@ -126,9 +129,7 @@ impl Source {
 
     /// Reads into the ring, and writes what may be written of it at once.
     fn read(&mut self, input: &mut Port, leave: Option<Leave>) -> Result<Next, Failure> {
-        if let Some(lookout) = &mut self.lookout {
-            lookout.forget();
-        }
+        self.forget_input();
         if self.intake.wants_segment() {
             match self.supply.segment() {
                 Ok(segment) => self.intake.give(segment),
@@ -180,7 +181,6 @@ impl Source {
         if self.output.may_block() && self.shared.tell(|c, now| c.on_output_full(now)).is_none() {
             return Ok(Next::More);
         }
-        self.waited = false;
         if !self.shared.tell(|core, _| core.begin_pass()) {
             return Ok(Next::More);
         }
@@ -192,20 +192,36 @@ impl Source {
         self.shared
             .tell(|core, now| core.on_passed(now, &mut self.intake, run));
         match passage {
-            Passage::Passed(_) => {}
+            Passage::Passed(_) => (self.waited, self.stuck) = (false, false),
             Passage::End => return Ok(Next::End),
             Passage::Refused => self.shared.tell(|core, _| core.on_cut_refused()),
-            // Somebody else may have taken what there was.
-            Passage::Stuck if !input.is_readable().unwrap_or(true) => {}
+            // There was room: somebody else may have taken what there was.
+            Passage::Stuck if self.stuck && !input.is_readable().unwrap_or(true) => {
+                self.forget_input();
+            }
             Passage::Stuck => {
                 let linger = self.shared.tell(|core, now| core.on_output_full(now));
                 if let Some(until) = linger {
                     let ready = self.output.wait_writable(Some(until));
-                    ready.map_err(|e| Failure::new("write", self.output.name(), e))?;
+                    self.stuck =
+                        ready.map_err(|e| Failure::new("write", self.output.name(), e))?;
                 }
             }
         }
         Ok(Next::More)
+    }
+
+    /// Who reads next takes what there is.
+    fn forget_input(&mut self) {
+        (self.waited, self.stuck) = (false, false);
+        if let Some(lookout) = &mut self.lookout {
+            lookout.forget();
+        }
+    }
+
+    /// Whether there is something to pass, as far as is known without asking.
+    fn has_input(&self) -> bool {
+        self.waited || self.lookout.as_ref().is_some_and(|l| l.ahead() > 0)
     }
 
     fn await_input(&mut self, input: &Port) -> Result<Next, Failure> {
