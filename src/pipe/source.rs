@@ -203,8 +203,7 @@ impl Source {
                 let linger = self.shared.tell(|core, now| core.on_output_full(now));
                 if let Some(until) = linger {
                     let ready = self.output.wait_writable(Some(until));
-                    self.stuck =
-                        ready.map_err(|e| Failure::new("write", self.output.name(), e))?;
+                    self.stuck = ready.map_err(|e| Failure::new("write", self.output.name(), e))?;
                 }
             }
         }

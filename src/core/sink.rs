@@ -1,0 +1,83 @@
+//! The side of the sink thread: what it may write, and what came of it.
+
+use std::time::Instant;
+
+use super::ring::Hand;
+use super::steps::{Run, WriteStep};
+use super::{SinkWaits, TRIM_AFTER, Weir};
+
+impl Weir {
+    /// The sink thread asks: what now? `room`: it has just waited for room, as it was told.
+    pub fn poll_write(&mut self, now: Instant, hand: &mut Hand, room: bool) -> WriteStep {
+        self.expire(now);
+        if self.is_finished() {
+            return WriteStep::Done;
+        }
+        if self.paused || self.gate.is_filling() {
+            self.was_full = false;
+            return self.hold_sink(SinkWaits::Leave, self.next_expiry());
+        }
+        if self.trim_at.is_some_and(|at| now >= at) {
+            self.trim_at = None;
+            return WriteStep::Trim(self.ring.trim());
+        }
+        let empty = hand.bytes().is_empty();
+        if empty && self.ring.queued() == 0 {
+            self.meter.sink.stop(now);
+            return self.hold_sink(SinkWaits::Data, self.trim_at);
+        }
+        self.tune(now);
+        let grant = match self.output.may_pass(self.leaving.is_inside(), now) {
+            Ok(grant) => grant,
+            Err(at) => {
+                self.meter.cap.start(now);
+                let at = self.next_expiry().map_or(at, |due| due.min(at));
+                return self.hold_sink(SinkWaits::Leave, Some(at));
+            }
+        };
+        self.meter.cap.stop(now);
+        if empty && self.shedder.takes_records() {
+            if let Some(step) = self.claim_fresh(now, hand, room, grant) {
+                return step;
+            }
+        } else if empty {
+            self.segment_claimed = self.ring.claim(hand);
+        }
+        WriteStep::Write(self.leave(grant))
+    }
+
+    /// The sink thread is about to wait for the consumer.
+    pub fn on_sink_full(&mut self, now: Instant) {
+        self.meter.sink.start(now);
+    }
+
+    /// The first bytes in the hand were written.
+    pub fn on_written(&mut self, now: Instant, hand: &mut Hand, written: Run) {
+        self.ring.release(hand, written.bytes);
+        self.cut.on_written(written.bytes);
+        if self.segment_claimed {
+            self.timeline.deliver(written.bytes, now);
+            self.segment_claimed = !hand.bytes().is_empty();
+        }
+        self.leave_with(now, written);
+        if self.ring.used() == 0 {
+            self.cut.on_ring_empty(now);
+            let trim_at = self.trim_at.unwrap_or(now + TRIM_AFTER);
+            self.trim_at = self.ring.is_bloated().then_some(trim_at);
+        }
+        self.settle(now);
+    }
+
+    /// The consumer has taken something, though not enough to make room.
+    pub fn on_sink_moved(&mut self, now: Instant) {
+        if self.meter.sink.since().is_some() {
+            self.meter.sink.stop(now);
+            self.meter.sink.start(now);
+        }
+    }
+
+    pub(super) fn hold_sink(&mut self, what: SinkWaits, until: Option<Instant>) -> WriteStep {
+        self.sink_asleep = Some(what);
+        WriteStep::Wait(until)
+    }
+}
