@@ -12,10 +12,9 @@ use pipeweir::core::pace::{Burst, Bursts, Cap, Pacer, STEP};
 use pipeweir::core::{Limits, Rules};
 use pipeweir::units::{Rate, Unit};
 use proptest::prelude::*;
-use sim::{Scenario, Text, run};
+use sim::{Scenario, run};
 
 const CAPACITY: usize = 64 * 1024;
-const MOST: usize = usize::MAX / 4;
 
 fn rate(bytes_per_second: u64) -> Rate {
     let second = NonZeroU64::new(1_000_000_000).expect("not zero");
@@ -43,24 +42,21 @@ fn scenario(first: u64, burst: u64, bytes: usize, commands: sim::Commands, seed:
     };
     let units = Burst::Units(burst);
     let text: Vec<u8> = (0..bytes).map(|n| (n * 31 % 251) as u8).collect();
-    Scenario {
-        rules: Rules {
-            marks: marks(CAPACITY),
-            output: limits(Some(Cap::Fixed(rate(first)))),
-            burst: Bursts {
-                bytes: units,
-                records: units,
-            },
-            ..sim::rules(CAPACITY)
+    let rules = Rules {
+        marks: marks(CAPACITY),
+        output: limits(Some(Cap::Fixed(rate(first)))),
+        burst: Bursts {
+            bytes: units,
+            records: units,
         },
+        ..sim::rules(CAPACITY)
+    };
+    Scenario {
         direct: seed.is_multiple_of(2),
-        offers: vec![(Duration::ZERO, bytes)],
-        input: Text(text),
-        takes: vec![(Duration::ZERO, MOST)],
-        stops: Vec::new(),
         commands,
         pipe: 64 * 1024,
         seed,
+        ..sim::plain(rules, text)
     }
 }
 

@@ -210,15 +210,8 @@ proptest! {
 /// A producer of `input` at once into a consumer that takes nothing for a second.
 fn stalled(rules: Rules, input: Vec<u8>) -> Scenario {
     Scenario {
-        rules,
-        direct: false,
-        offers: vec![(ms(0), input.len())],
-        input: Text(input),
         takes: vec![(ms(1000), usize::MAX / 2)],
-        stops: Vec::new(),
-        commands: Vec::new(),
-        pipe: 4096,
-        seed: 3,
+        ..sim::plain(rules, input)
     }
 }
 

@@ -16,13 +16,13 @@
 //! the producer is never silent, it only costs. It is good for as long a silence as it takes to run
 //! empty; when there has been none for several times as long, it is left to run empty on purpose.
 //!
-//! Invariant: the path is open only while nothing is held in the ring, so order is kept; and the
-//! producer is not kept waiting for longer than [`LINGER`], on that balance, while the ring has room
-//! for its data.
+//! Invariant: the path is open only while nothing is held in the ring, so order is kept. While the ring
+//! has room, the producer is kept waiting for no longer than [`LINGER`] and its credit, on that balance,
+//! or twice the time that a ring in vain should take to run empty.
 
 use std::time::{Duration, Instant};
 
-/// How long the producer may be held up before the ring takes over.
+/// How long the producer may be held up before the ring takes over, credit apart.
 pub const LINGER: Duration = Duration::from_millis(4);
 /// How long it may be right after a lingering in vain.
 const LINGER_LEAST: Duration = Duration::from_micros(250);

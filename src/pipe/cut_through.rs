@@ -46,8 +46,7 @@ mod linux {
     /// Whether bytes can be passed from `input` to `output` at all; `seen`: with a look at them.
     #[must_use]
     pub fn suits(input: &Port, output: &Port, seen: bool) -> bool {
-        let plain = |port: &Port| port.is_pipe() || port.is_file() && !seen;
-        plain(input) && (output.is_pipe() || output.is_file())
+        (input.is_pipe() || input.is_file() && !seen) && (output.is_pipe() || output.is_file())
     }
 
     /// Passes on what is there, fits and has leave, without waiting for a pipe.
