@@ -3,6 +3,7 @@
 //! The lock around the core is held for arithmetic only, never across a system call. Each thread
 //! sleeps on its own bell, which whoever changed the core rings when the core says so.
 
+mod bell;
 pub mod closed;
 pub mod cut_through;
 pub mod error;
@@ -19,9 +20,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::core::{Rules, Weir};
+use bell::Bell;
 use error::Failure;
 use fd::{Port, Wanted};
 use spill::{Spill, Spiller};
@@ -43,32 +45,6 @@ pub enum Event {
     ConsumerGone,
 }
 
-/// One thread's bell: ringing it twice before it is heard is ringing it once.
-#[derive(Debug)]
-struct Bell {
-    rope: Sender<()>,
-    sound: Receiver<()>,
-}
-
-impl Bell {
-    fn new() -> Bell {
-        let (rope, sound) = bounded(1);
-        Bell { rope, sound }
-    }
-
-    fn ring(&self) {
-        let _ = self.rope.try_send(());
-    }
-
-    /// Sleeps until it rings, or until the instant has come.
-    fn wait(&self, until: Option<Instant>) {
-        let _ = match until {
-            Some(at) => self.sound.recv_deadline(at),
-            None => self.sound.recv().map_err(Into::into),
-        };
-    }
-}
-
 /// The core, with its lock and the bells of the two threads.
 #[derive(Debug)]
 pub struct Shared {
@@ -82,9 +58,9 @@ impl Shared {
     fn new(rules: Rules) -> Shared {
         Shared {
             core: Mutex::new(Weir::new(rules, Instant::now())),
-            source_bell: Bell::new(),
-            sink_bell: Bell::new(),
-            spill_bell: Bell::new(),
+            source_bell: Bell::default(),
+            sink_bell: Bell::default(),
+            spill_bell: Bell::default(),
         }
     }
 

@@ -1,6 +1,8 @@
-//! The limit of the zero-copy path: `splice` in a loop between 1 MiB pipes.
+//! The limit of the zero-copy path: `splice` in a loop between large pipes.
 
 use std::io;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -12,16 +14,24 @@ use super::Params;
 
 const PIECE: usize = 1 << 20;
 
-/// `__splice probe=`
+/// `__splice probe= per_ms=`
+///
+/// With `per_ms` it passes so many bytes, sleeps until the next millisecond, and so on: the limit
+/// of a cap. weir asks for pipes of 256 KiB, so this does, too.
 ///
 /// With `probe` it never blocks inside `splice`, and says at the end, on standard error, how
 /// often it moved data, how often the input was empty, and how often the output was full.
 pub fn run(params: &Params) -> io::Result<()> {
+    let per_ms = params.get("per_ms", 0);
+    let pipe = if per_ms > 0 { PIECE / 4 } else { PIECE };
     // Refusal is no error: the loop then runs with the pipes as they are.
-    let _ = fcntl_setpipe_size(stdin(), PIECE);
-    let _ = fcntl_setpipe_size(stdout(), PIECE);
+    let _ = fcntl_setpipe_size(stdin(), pipe);
+    let _ = fcntl_setpipe_size(stdout(), pipe);
     if params.get("probe", 0) > 0 {
         return probe();
+    }
+    if per_ms > 0 {
+        return capped(usize::try_from(per_ms).unwrap_or(usize::MAX));
     }
     loop {
         match splice(stdin(), None, stdout(), None, PIECE, SpliceFlags::MOVE) {
@@ -29,6 +39,23 @@ pub fn run(params: &Params) -> io::Result<()> {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+fn capped(per_ms: usize) -> io::Result<()> {
+    let mut due = Instant::now();
+    loop {
+        let mut left = per_ms;
+        while left > 0 {
+            match splice(stdin(), None, stdout(), None, left, SpliceFlags::MOVE) {
+                Ok(0) => return Ok(()),
+                Ok(n) => left -= n,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        due += Duration::from_millis(1);
+        sleep(due.saturating_duration_since(Instant::now()));
     }
 }
 

@@ -88,9 +88,18 @@ fn lines(lab: &Lab) -> Table {
 }
 
 fn high(lab: &Lab) -> Table {
+    const SPLICE: &str = "bare splice loop";
+    const CAPPED: &str = "the same, sleeping each ms";
     let bytes = lab.either(4 * GIB, 512 * MIB);
     let size = bytes as f64 / GIB as f64;
-    let contenders = [lab.weir(""), lab.weir("-r 1GiB/s")];
+    let per_ms = GIB / 1000;
+    let contenders = [
+        lab.weir(""),
+        lab.weir("-r 1GiB/s"),
+        lab.own(SPLICE, "__splice"),
+        lab.own(CAPPED, &format!("__splice per_ms={per_ms}")),
+        lab.peer("pv -q -L 1g"),
+    ];
     let columns = ["GiB/s", "CPU s/GiB"];
     let mut table = Table::measure(
         "Capped at 1 GiB/s",
@@ -103,9 +112,13 @@ fn high(lab: &Lab) -> Table {
         },
     )
     .how(format!("{size} GiB, `gen | X | sink`."));
-    let over = figure(table.ratio("weir -r 1GiB/s", "weir", 1));
-    table
-        .notes
-        .push(format!("no goal is set; CPU over uncapped: {over}"));
+    let over = table.ratio("weir -r 1GiB/s", "weir", 1);
+    table.at_most("CPU over uncapped", over, 1.1);
+    let over = table.ratio("weir -r 1GiB/s", CAPPED, 1);
+    table.at_most("CPU over the splice loop that sleeps", over, 1.1);
+    let limit = figure(table.ratio(CAPPED, SPLICE, 1));
+    table.notes.push(format!(
+        "the splice loop that sleeps has {limit} of the CPU of the one that does not"
+    ));
     table
 }
