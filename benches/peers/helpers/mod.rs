@@ -2,7 +2,7 @@
 //!
 //! They are this same benchmark executed again under a name such as `__gen`, so that no other
 //! tool is needed, and each does one thing with plain `read` and `write`: none of them must be
-//! the bottleneck before the pipe is. They never change the size of a pipe, `__splice` excepted.
+//! the bottleneck before the pipe is. They never change the size of a pipe, `__splice` and `__tee` excepted.
 //! Parameters are `key=value` words with integer values.
 
 mod flow;
@@ -11,6 +11,7 @@ mod paced;
 mod ping;
 mod raw;
 mod splice;
+mod tee;
 
 use std::collections::HashMap;
 use std::process::ExitCode;
@@ -48,6 +49,7 @@ pub fn dispatch(words: &[String]) -> Option<ExitCode> {
         "__sink" => flow::discard,
         "__meter" => flow::meter,
         "__splice" => splice::run,
+        "__tee" => tee::run,
         "__lines" => lines::produce,
         "__judge" => lines::judge,
         "__leaky" => lines::leak,

@@ -4,6 +4,7 @@ use crate::lab::{GIB, Lab};
 use crate::table::{Table, pass};
 
 const RING: &str = "two-thread ring in C";
+const TEE: &str = "bare loop of tee, splice, read and count";
 
 /// The ring beside a ring in C, and lines beside lines.
 pub fn tables(lab: &Lab) -> Vec<Table> {
@@ -46,6 +47,7 @@ fn lines(lab: &Lab) -> Table {
     let contenders = [
         lab.weir("-l"),
         lab.peer("pv -l -q"),
+        lab.own(TEE, "__tee"),
         lab.weir("--no-splice"),
     ];
     let columns = ["GiB/s", "million lines/s", "CPU s/GiB of the middle"];
@@ -64,6 +66,11 @@ fn lines(lab: &Lab) -> Table {
         "speed over `pv -l`",
         table.ratio("weir -l", "pv -l -q", 0),
         2.0,
+    );
+    table.at_least(
+        "speed over the bare loop",
+        table.ratio("weir -l", TEE, 0),
+        0.95,
     );
     table
 }
