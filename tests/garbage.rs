@@ -1,10 +1,9 @@
 //! Whatever is typed or sent: it is understood or turned away, and never the end of weir.
 
-use std::str::FromStr;
+#[path = "garbage/bodies.rs"]
+mod bodies;
 
 use pipeweir::control::protocol::request;
-use pipeweir::settings::PipeSize;
-use pipeweir::units::{Amount, BufferSize, Limit, Mark, Percent, Rate, Size, Span, Timetable};
 use proptest::prelude::*;
 
 /// Text of the pieces that the parsers look for, so that chance gets past the first of them.
@@ -38,57 +37,88 @@ fn nearly_request() -> impl Strategy<Value = String> {
     })
 }
 
-/// What is understood prints as something that is understood the same.
-fn parse<T: FromStr + ToString + PartialEq>(text: &str) {
-    if let Ok(value) = text.parse::<T>() {
-        let again = value.to_string().parse::<T>();
-        assert!(again.is_ok_and(|a| a == value), "{text:?}");
-    }
-}
-
-fn parse_all(text: &str) {
-    parse::<Amount>(text);
-    parse::<BufferSize>(text);
-    parse::<Limit>(text);
-    parse::<Mark>(text);
-    parse::<Percent>(text);
-    parse::<Rate>(text);
-    parse::<Size>(text);
-    parse::<Span>(text);
-    parse::<Timetable>(text);
-    let _ = text.parse::<PipeSize>();
+/// A command line, or nearly, one word to a line.
+fn nearly_words() -> impl Strategy<Value = String> {
+    let option = prop::sample::select(vec![
+        "-b",
+        "--high",
+        "--low",
+        "--prefill",
+        "--pipe-size",
+        "--no-splice",
+        "-l",
+        "-0",
+        "--record-size",
+        "-r",
+        "--input-rate",
+        "--burst",
+        "--shed",
+        "--patience",
+        "--max-age",
+        "--timeout",
+        "-i",
+        "-N",
+        "-s",
+        "-q",
+        "--display",
+    ]);
+    let value = prop_oneof![
+        4 => nearly(),
+        4 => prop::sample::select(vec![
+            "1", "0", "50%", "4KiB", "1MiB", "10MB/s", "10/s", "2MB/s..20MB/s", "oldest", "off",
+            "08:00,1MB/s 18:00,off", "1s", "18446744073709551615", "json",
+        ]).prop_map(ToOwned::to_owned),
+    ];
+    prop::collection::vec((option, prop::option::weighted(0.7, value)), 0..6).prop_map(|words| {
+        let words = words
+            .into_iter()
+            .flat_map(|(option, value)| [Some(option.to_owned()), value]);
+        words.flatten().collect::<Vec<_>>().join("\n")
+    })
 }
 
 proptest! {
     #[test]
-    fn no_text_makes_a_parser_panic(text in "\\PC*") {
-        parse_all(&text);
+    fn any_text_is_a_value_or_turned_away(text in "\\PC*") {
+        bodies::values(&text);
     }
 
     #[test]
-    fn no_nearly_right_text_makes_a_parser_panic(text in nearly()) {
-        parse_all(&text);
+    fn so_is_text_that_is_nearly_right(text in nearly()) {
+        bodies::values(&text);
     }
 
     #[test]
-    fn no_bytes_make_the_protocol_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        let _ = request(&bytes);
+    fn any_words_make_a_weir_or_are_turned_away(text in nearly_words()) {
+        bodies::command_line(&text);
     }
 
     #[test]
-    fn no_broken_request_makes_the_protocol_panic(
+    fn any_bytes_are_a_message_or_turned_away(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        bodies::message(&bytes);
+    }
+
+    #[test]
+    fn so_is_a_broken_request(
         text in nearly_request(), at in any::<prop::sample::Index>(), byte in any::<u8>(),
     ) {
-        let _ = request(text.as_bytes());
+        bodies::message(text.as_bytes());
         let mut bytes = text.into_bytes();
         let at = at.index(bytes.len());
         bytes[at] = byte;
-        let _ = request(&bytes);
-        let _ = request(&bytes[..at]);
+        bodies::message(&bytes);
+        bodies::message(&bytes[..at]);
     }
 
     #[test]
     fn deep_nesting_is_turned_away(depth in 1usize..8000) {
         prop_assert!(request("[".repeat(depth).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn records_are_counted_the_same_in_any_pieces(bytes in prop::collection::vec(
+        prop_oneof![any::<u8>(), Just(b'\n'), 0u8..9], 0..600,
+    )) {
+        bodies::records(&bytes);
     }
 }

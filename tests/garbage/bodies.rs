@@ -1,0 +1,108 @@
+//! What must hold of whatever is typed or sent. The property tests call these with cases made by
+//! chance, the fuzzers of `tests/fuzz` with cases made by following the branches.
+
+use std::fmt::Display;
+use std::num::NonZeroU64;
+use std::str::FromStr;
+use std::time::Instant;
+
+use clap::Parser;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use pipeweir::cli::Arguments;
+use pipeweir::control::protocol::{Reply, Request, line, request};
+use pipeweir::core::Weir;
+use pipeweir::core::frame::{Cursor, Framing, Tally};
+use pipeweir::settings::{PipeSize, Settings};
+use pipeweir::units::{Amount, BufferSize, Limit, Mark, Percent, Rate, Size, Span, Timetable};
+
+/// Every kind of value: what is understood prints as something that is understood the same, and
+/// what is not is told in one line.
+pub fn values(text: &str) {
+    value::<Amount>(text);
+    value::<BufferSize>(text);
+    value::<Limit>(text);
+    value::<Mark>(text);
+    value::<Percent>(text);
+    value::<Rate>(text);
+    value::<Size>(text);
+    value::<Span>(text);
+    value::<Timetable>(text);
+    if let Err(reject) = text.parse::<PipeSize>() {
+        assert_one_line(&reject);
+    }
+    if let Ok(table) = text.parse::<Timetable>() {
+        let seed = text.bytes().map(i64::from).sum::<i64>();
+        let now = Timestamp::from_second(seed * 1_000_003).expect("a time");
+        let now = now.to_zoned(TimeZone::get("Europe/Berlin").expect("a zone"));
+        assert!(table.at(&now).1 > now, "{text:?} at {now}");
+    }
+}
+
+fn value<T: FromStr<Err: Display> + ToString + PartialEq>(text: &str) {
+    match text.parse::<T>() {
+        Ok(value) => {
+            let again = value.to_string().parse::<T>();
+            assert!(again.is_ok_and(|again| again == value), "{text:?}");
+        }
+        Err(reject) => assert_one_line(&reject),
+    }
+}
+
+fn assert_one_line(said: &impl Display) {
+    let said = said.to_string();
+    assert!(!said.is_empty() && !said.contains('\n'), "{said:?}");
+}
+
+/// Words, one to a line: they make a weir, or are turned away in one line.
+pub fn command_line(text: &str) {
+    let words = std::iter::once("weir").chain(text.lines());
+    let Ok(args) = Arguments::try_parse_from(words) else {
+        return;
+    };
+    match Settings::resolve(args) {
+        Ok(settings) => {
+            let (marks, capacity) = (settings.rules.marks, settings.rules.capacity);
+            assert!(marks.low < marks.high && marks.high <= capacity, "{text:?}");
+            assert!(marks.prefill <= marks.high, "{text:?}");
+            drop(Weir::new(settings.rules, Instant::now()));
+        }
+        Err(misuse) => assert_one_line(&misuse),
+    }
+}
+
+/// A line that came through a socket: what is understood, sent on, is understood the same.
+pub fn message(bytes: &[u8]) {
+    if let Ok(ask) = request(bytes) {
+        let again = request(&line(&Request::from(ask.clone())));
+        assert!(again.is_ok_and(|again| again == ask));
+    }
+    if let Ok(reply) = serde_json::from_slice::<Reply>(bytes) {
+        let again = serde_json::from_slice::<Reply>(&line(&reply));
+        assert!(again.is_ok_and(|again| again == reply));
+    }
+}
+
+/// A stream, cut into pieces as its own bytes say: records are counted the same in one piece, and
+/// so many may pass as are then counted.
+pub fn records(bytes: &[u8]) {
+    let [kind, step, stream @ ..] = bytes else {
+        return;
+    };
+    let framing =
+        NonZeroU64::new(u64::from(*kind)).map_or(Framing::Terminator(b'\n'), Framing::Fixed);
+    let (mut whole, mut cut) = (Cursor::new(Some(framing)), Cursor::new(Some(framing)));
+    let all = whole.pass(stream);
+    let (mut sum, mut left) = (Tally::default(), stream);
+    while !left.is_empty() {
+        let piece = (usize::from(left[0]) + 1).min(left.len());
+        let reach = cut.reach(&left[..piece], u64::from(*step));
+        let tally = cut.clone().pass(&left[..reach]);
+        assert!(tally.begun <= u64::from(*step), "{tally:?} for {step}");
+        // Where no more records may begin, the rest goes by all the same.
+        let tally = cut.pass(&left[..piece]);
+        (sum.begun, sum.ended) = (sum.begun + tally.begun, sum.ended + tally.ended);
+        left = &left[piece..];
+    }
+    assert_eq!((sum, cut.depth()), (all, whole.depth()));
+}
