@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read};
-use rustix::net::{SendFlags, send};
 use rustix::stdio::stdout;
 use rustix::termios::isatty;
 
@@ -227,11 +226,10 @@ impl Peer {
             return Ok(());
         }
         let line = protocol::line(&Request::from(ask));
-        let how = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        match send(&self.socket, &line, how) {
-            Ok(n) if n == line.len() => Ok(()),
+        match wire::tell(&self.socket, &line) {
+            Ok(true) => Ok(()),
             // Its end is full of questions that it has not read.
-            Ok(_) | Err(Errno::AGAIN) => Err(Silence::Timeout(self.pid)),
+            Ok(false) => Err(Silence::Timeout(self.pid)),
             Err(_) => Err(Silence::Ended(self.pid)),
         }
     }

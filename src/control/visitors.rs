@@ -4,12 +4,11 @@
 //! [`LINE_MAX`] bytes to make it in; there are at most [`CLIENTS`] of them, and when more come, who
 //! has been silent for longest makes room.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read};
-use rustix::net::{SendFlags, SocketFlags, accept_with, send};
 
 use super::protocol::{self, Answer, Ask, LINE_MAX, Reply};
 use super::server::{Desk, Doorway};
@@ -94,7 +93,7 @@ impl Visitors {
 
     /// Lets in who knocks, if it is this user.
     fn admit(&mut self, now: Instant) -> Result<(), Over> {
-        let socket = match accept(&self.listener) {
+        let socket = match wire::accept(&self.listener) {
             Ok(socket) => socket,
             Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => return Ok(()),
             // No descriptors: somebody has to go, or else there is no use in waiting here.
@@ -174,23 +173,9 @@ impl Visitor {
     /// Who leaves no room for a short line does not listen.
     fn tell(&self, answer: Answer) -> Result<(), Over> {
         let line = protocol::line(&Reply::from(answer));
-        let how = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        match send(&self.socket, &line, how) {
-            Ok(n) if n == line.len() => Ok(()),
+        match wire::tell(&self.socket, &line) {
+            Ok(true) => Ok(()),
             _ => Err(Over),
         }
     }
-}
-
-#[cfg(not(target_vendor = "apple"))]
-fn accept(listener: impl AsFd) -> rustix::io::Result<OwnedFd> {
-    accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
-}
-
-#[cfg(target_vendor = "apple")]
-fn accept(listener: impl AsFd) -> rustix::io::Result<OwnedFd> {
-    let socket = rustix::net::accept(listener)?;
-    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
-    rustix::io::ioctl_fionbio(&socket, true)?;
-    Ok(socket)
 }

@@ -6,24 +6,38 @@ use std::time::Duration;
 
 use rustix::io::{Errno, Result};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
+use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketType, send};
 
 /// How long a connection may wait to be made, where the other side has many to accept.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A socket of the right kind.
+/// A socket of the right kind. It need not be closed at an `exec`, for there is none.
 ///
 /// # Errors
 /// When the system has none.
 pub fn socket() -> Result<OwnedFd> {
-    let kind = SocketType::STREAM;
-    #[cfg(target_os = "linux")]
-    return socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None);
-    #[cfg(not(target_os = "linux"))]
-    {
-        let socket = socket_with(AddressFamily::UNIX, kind, SocketFlags::empty(), None)?;
-        rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
-        Ok(socket)
+    rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)
+}
+
+/// The next connection to a listener, one whose reads do not wait.
+///
+/// # Errors
+/// `AGAIN` when there is none; when the system has no descriptors left.
+pub fn accept(listener: impl AsFd) -> Result<OwnedFd> {
+    let socket = rustix::net::accept(listener)?;
+    rustix::io::ioctl_fionbio(&socket, true)?;
+    Ok(socket)
+}
+
+/// Sends a whole line at once: false when the other side leaves no room for it.
+///
+/// # Errors
+/// When the other side is gone. No signal comes of that: the runtime ignores SIGPIPE.
+pub fn tell(socket: impl AsFd, line: &[u8]) -> Result<bool> {
+    match send(socket, line, SendFlags::DONTWAIT) {
+        Ok(n) => Ok(n == line.len()),
+        Err(Errno::AGAIN) => Ok(false),
+        Err(e) => Err(e),
     }
 }
 

@@ -12,15 +12,13 @@ use std::path::Path;
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{FileType, OFlags, Stat, fcntl_getfl, fstat};
-use rustix::io::{Errno, ReadWriteFlags, preadv2, pwritev2, readv, writev};
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
+use rustix::io::{Errno, readv, writev};
 
 use super::error::Failure;
 
 /// Bytes for which readiness to be written to vouches on a pipe: one free slot.
 const VOUCHED: usize = 4096;
-/// "Go on from where the descriptor stands", for calls that take an offset.
-const HERE: u64 = u64::MAX;
 
 /// How a descriptor is read or written without blocking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +45,6 @@ pub enum Wanted {
 pub struct Port {
     fd: OwnedFd,
     name: String,
-    stat: Stat,
     kind: FileType,
     manner: Manner,
 }
@@ -57,15 +54,13 @@ impl Port {
         let stat = fstat(&fd).map_err(|e| Failure::new("look at", &name, e))?;
         let kind = FileType::from_raw_mode(stat.st_mode);
         let manner = match kind {
-            FileType::Fifo | FileType::Socket if cfg!(target_os = "linux") => Manner::NoWait,
-            FileType::Fifo | FileType::Socket => Manner::Ask,
+            FileType::Fifo | FileType::Socket => Manner::NoWait,
             FileType::CharacterDevice if rustix::termios::isatty(&fd) => Manner::Ask,
             _ => Manner::Plain,
         };
         Ok(Port {
             fd,
             name,
-            stat,
             kind,
             manner,
         })
@@ -227,7 +222,10 @@ impl Port {
     #[must_use]
     pub fn is_same_file(&self, other: &Port) -> bool {
         matches!(self.kind, FileType::RegularFile | FileType::BlockDevice)
-            && (self.stat.st_dev, self.stat.st_ino) == (other.stat.st_dev, other.stat.st_ino)
+            && match (fstat(&self.fd), fstat(&other.fd)) {
+                (Ok(a), Ok(b)) => (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino),
+                _ => false,
+            }
     }
 
     /// Reads what is there, without waiting for more. `None`: nothing is there yet. 0: the end.
@@ -236,7 +234,7 @@ impl Port {
     /// As `readv(2)`; interruptions and "try again" are not errors.
     pub fn read_now(&mut self, into: &mut [IoSliceMut<'_>]) -> rustix::io::Result<Option<usize>> {
         if self.manner == Manner::NoWait {
-            match again(|| preadv2(&self.fd, into, HERE, ReadWriteFlags::NOWAIT)) {
+            match again(|| no_wait::readv(&self.fd, into)) {
                 Err(e) if is_unsupported(e) => self.manner = Manner::Ask,
                 done => return done,
             }
@@ -253,14 +251,7 @@ impl Port {
     /// As `writev(2)`; interruptions and "try again" are not errors.
     pub fn write_now(&mut self, from: &[u8]) -> rustix::io::Result<Option<usize>> {
         if self.manner == Manner::NoWait {
-            match again(|| {
-                pwritev2(
-                    &self.fd,
-                    &[IoSlice::new(from)],
-                    HERE,
-                    ReadWriteFlags::NOWAIT,
-                )
-            }) {
+            match again(|| no_wait::writev(&self.fd, &[IoSlice::new(from)])) {
                 Err(e) if is_unsupported(e) => self.manner = Manner::Ask,
                 done => return done,
             }
@@ -345,4 +336,41 @@ fn is_unsupported(e: Errno) -> bool {
         e,
         Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS | Errno::PERM | Errno::SPIPE
     )
+}
+
+/// Calls that do not block, whatever the descriptor's flags say.
+#[cfg(target_os = "linux")]
+mod no_wait {
+    use std::io::{IoSlice, IoSliceMut};
+    use std::os::fd::OwnedFd;
+
+    use rustix::io::{ReadWriteFlags, Result, preadv2, pwritev2};
+
+    /// "Go on from where the descriptor stands", for calls that take an offset.
+    const HERE: u64 = u64::MAX;
+
+    pub fn readv(fd: &OwnedFd, into: &mut [IoSliceMut<'_>]) -> Result<usize> {
+        preadv2(fd, into, HERE, ReadWriteFlags::NOWAIT)
+    }
+
+    pub fn writev(fd: &OwnedFd, from: &[IoSlice<'_>]) -> Result<usize> {
+        pwritev2(fd, from, HERE, ReadWriteFlags::NOWAIT)
+    }
+}
+
+/// Calls that other systems do not have.
+#[cfg(not(target_os = "linux"))]
+mod no_wait {
+    use std::io::{IoSlice, IoSliceMut};
+    use std::os::fd::OwnedFd;
+
+    use rustix::io::{Errno, Result};
+
+    pub fn readv(_: &OwnedFd, _: &mut [IoSliceMut<'_>]) -> Result<usize> {
+        Err(Errno::OPNOTSUPP)
+    }
+
+    pub fn writev(_: &OwnedFd, _: &[IoSlice<'_>]) -> Result<usize> {
+        Err(Errno::OPNOTSUPP)
+    }
 }

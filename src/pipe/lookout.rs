@@ -9,7 +9,6 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 
-use super::fd::Port;
 use crate::core::frame::Cursor;
 use crate::core::{Leave, Run};
 
@@ -72,7 +71,7 @@ impl Lookout {
     /// # Errors
     /// As `tee(2)`.
     #[cfg(target_os = "linux")]
-    pub fn look(&mut self, input: &Port) -> rustix::io::Result<Option<usize>> {
+    pub fn look(&mut self, input: &super::fd::Port) -> rustix::io::Result<Option<usize>> {
         use rustix::pipe::{SpliceFlags, tee};
         if self.ahead() == 0 {
             let tee = || tee(input, &self.to, AHEAD, SpliceFlags::NONBLOCK);
