@@ -74,7 +74,7 @@ _weir() {
                     return 0
                     ;;
                 --shed)
-                    COMPREPLY=($(compgen -W "oldest newest" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "oldest newest off" -- "${cur}"))
                     return 0
                     ;;
                 --patience)

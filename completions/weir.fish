@@ -8,7 +8,8 @@ complete -c weir -s r -l rate -d 'Cap on what leaves for the consumer: 10MB/s, 1
 complete -c weir -l input-rate -d 'Cap on what is taken from the producer' -r
 complete -c weir -l burst -d 'What may pass at once after a pause [default: nothing]' -r
 complete -c weir -l shed -d 'When the buffer is full, drop the oldest or the newest instead of blocking the producer' -r -f -a "oldest\t'What has been held longest'
-newest\t'What has just come'"
+newest\t'What has just come'
+off\t'Nothing: block the producer'"
 complete -c weir -l patience -d 'Block the producer this long before shedding' -r
 complete -c weir -l max-age -d 'Also drop what has waited in the buffer longer than this' -r
 complete -c weir -l shed-to -d 'Append what is shed to FILE instead of discarding it' -r -F

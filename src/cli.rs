@@ -10,11 +10,13 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 
+use crate::core::shed::Which;
 use crate::settings::PipeSize;
-use crate::units::{Amount, BufferSize, Limit, Mark, Reject, Size, Span};
+use crate::units::{Amount, BufferSize, Limit, Mark, OrOff, Reject, Size, Span};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -154,13 +156,13 @@ pub struct Arguments {
     pub burst: Option<Amount>,
 
     /// When the buffer is full, drop the oldest or the newest instead of blocking the producer
-    #[arg(long, value_name = "WHICH", help_heading = "Shedding")]
+    #[arg(long, value_name = "WHICH", help_heading = "Shedding", value_parser = which())]
     #[arg(
         long_help = "When the buffer is at its high mark, drop the oldest or the newest instead \
         of blocking the producer: whole records with -l, -0 or --record-size, else bytes. The \
         pipe to the consumer is kept small, so that what it gets is fresh"
     )]
-    pub shed: Option<Shed>,
+    pub shed: Option<OrOff<Which>>,
 
     /// Block the producer this long before shedding
     #[arg(long, value_name = "DURATION", help_heading = "Shedding")]
@@ -174,9 +176,9 @@ pub struct Arguments {
     #[arg(long, value_name = "DURATION", help_heading = "Shedding")]
     #[arg(
         long_help = "Also drop whatever has waited in the buffer longer than this. Without \
-        --shed a full buffer still blocks the producer"
+        --shed a full buffer still blocks the producer; off is no limit"
     )]
-    pub max_age: Option<Span>,
+    pub max_age: Option<OrOff<Span>>,
 
     /// Append what is shed to FILE instead of discarding it
     #[arg(long, value_name = "FILE", help_heading = "Shedding")]
@@ -371,13 +373,15 @@ pub enum Summary {
     Off,
 }
 
-/// What `--shed` can drop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Shed {
-    /// What has been held longest
-    Oldest,
-    /// What has just come
-    Newest,
+/// What `--shed` takes, with its help.
+fn which() -> impl TypedValueParser<Value = OrOff<Which>> {
+    let word = |name, help| PossibleValue::new(name).help(help);
+    PossibleValuesParser::new([
+        word("oldest", "What has been held longest"),
+        word("newest", "What has just come"),
+        word("off", "Nothing: block the producer"),
+    ])
+    .try_map(|text| text.parse())
 }
 
 /// What `--generate` can make.
@@ -391,23 +395,6 @@ pub enum Generate {
     Zsh,
     /// Completions for fish
     Fish,
-}
-
-impl fmt::Display for Shed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Shed::Oldest => "oldest",
-            Shed::Newest => "newest",
-        })
-    }
-}
-
-impl FromStr for Shed {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Shed, String> {
-        <Shed as ValueEnum>::from_str(text, false)
-    }
 }
 
 impl FromStr for PipeSize {

@@ -8,7 +8,7 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cli::{Arguments, Shed};
+use crate::cli::Arguments;
 use crate::control::protocol::{Change, Flow, Typed};
 use crate::control::schedule::Schedule;
 use crate::core::frame::Framing;
@@ -21,7 +21,7 @@ use crate::pipe::fd::Wanted;
 use crate::pipe::memory;
 use crate::report::Plan;
 use crate::report::theme::Theme;
-use crate::units::{Amount, BufferSize, Limit, Mark, Size, Span, Unit};
+use crate::units::{Amount, BufferSize, Limit, Mark, OrOff, Size, Span, Unit};
 use dials::Dials;
 
 /// The smallest buffer: a page.
@@ -106,8 +106,10 @@ impl Settings {
         let tuning = dials.tune()?;
         let report = display::plan(&args, &display::World::look())?;
         let fresh = tuning.shed.is_some() || tuning.max_age.is_some();
+        // Who says `off` may mean to switch it on later.
+        let may_shed = args.shed.is_some() || args.max_age.is_some();
         Ok(Settings {
-            shed_to: shed_to(args.shed_to, fresh)?,
+            shed_to: shed_to(args.shed_to, may_shed)?,
             fit_pipe: fresh && args.pipe_size == PipeSize::Auto,
             files: args.files,
             schedules: tuning.schedules,
@@ -135,29 +137,27 @@ impl Settings {
 }
 
 /// What to drop when the buffer is full.
-fn shed(which: Option<Shed>, patience: Option<Span>) -> Result<Option<Policy>, Misuse> {
+fn shed(which: Option<OrOff<Which>>, patience: Option<Span>) -> Result<Option<Policy>, Misuse> {
     if which.is_none() && patience.is_some() {
         let what = "--patience: nothing would be shed after it; add --shed oldest or newest";
         return Err(Misuse(what.into()));
     }
-    Ok(which.map(|which| Policy {
-        which: match which {
-            Shed::Oldest => Which::Oldest,
-            Shed::Newest => Which::Newest,
-        },
+    Ok(which.and_then(|which| which.0).map(|which| Policy {
+        which,
         patience: patience.map_or(Duration::ZERO, Into::into),
     }))
 }
 
-fn max_age(age: Option<Span>) -> Result<Option<Duration>, Misuse> {
+fn max_age(age: Option<OrOff<Span>>) -> Result<Option<Duration>, Misuse> {
+    let age = age.and_then(|age| age.0);
     if age == Some(Span::ZERO) {
         return Err(Misuse("--max-age 0s would shed everything; try 5s".into()));
     }
     Ok(age.map(Into::into))
 }
 
-fn shed_to(file: Option<PathBuf>, sheds: bool) -> Result<Option<PathBuf>, Misuse> {
-    if file.is_some() && !sheds {
+fn shed_to(file: Option<PathBuf>, may_shed: bool) -> Result<Option<PathBuf>, Misuse> {
+    if file.is_some() && !may_shed {
         let what =
             "--shed-to: nothing would be shed; add --shed oldest, --shed newest or --max-age 5s";
         return Err(Misuse(what.into()));

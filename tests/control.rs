@@ -104,6 +104,35 @@ fn a_pause_holds_the_output_and_lets_the_buffer_fill() {
 }
 
 #[test]
+fn shedding_is_switched_on_while_it_runs_and_off_again() {
+    const ALL: usize = 8 << 20;
+    let home = Home::new();
+    let mut weir = home.start(&["-b", "64KiB", "--input-rate", "2MB/s"]);
+    let (pid, bytes) = (weir.pid(), data(ALL, 1));
+    let fed = feed(&mut weir, bytes);
+    home.tell(
+        &pid,
+        &["--shed", "oldest", "--patience", "1ms", "--max-age", "1h"],
+    );
+    let shed = |weir: &Weir| number(&home.status(weir)["shed"]["bytes"]);
+    eventually("it sheds what the consumer does not take", || {
+        shed(&weir) > 0
+    });
+    // What was patience is no contradiction now.
+    home.tell(&pid, &["--shed", "off", "--max-age", "off"]);
+    let shed = shed(&weir);
+    assert!(shed < ALL as u64 / 2, "all of it is gone already");
+    home.tell(&pid, &["--input-rate", "off"]);
+    eventually("the producer is blocked", || {
+        home.status(&weir)["state"] == "blocked"
+    });
+    let got = collect(&mut weir);
+    assert!(weir.end().success());
+    fed.done().expect("fed");
+    assert_eq!(got.done().len() as u64 + shed, ALL as u64);
+}
+
+#[test]
 fn a_drain_delivers_what_is_held_and_ends_while_the_producer_goes_on() {
     let home = Home::new();
     let mut weir = home.start(&[]);

@@ -18,9 +18,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::cli::Shed;
+use crate::core::shed::Which;
 use crate::report::snapshot::Snapshot;
-use crate::units::{Amount, Limit, Mark, Span};
+use crate::units::{Amount, Limit, Mark, OrOff, Span};
 
 /// The protocol's version.
 pub const VERSION: u32 = 1;
@@ -74,13 +74,13 @@ pub struct Change {
     pub prefill: Option<Typed<Mark>>,
     /// What to drop when the buffer is full.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub shed: Option<Typed<Shed>>,
+    pub shed: Option<Typed<OrOff<Which>>>,
     /// How long to block first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<Typed<Span>>,
     /// How long data may wait.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_age: Option<Typed<Span>>,
+    pub max_age: Option<Typed<OrOff<Span>>>,
     /// Time between reports.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval: Option<Typed<Span>>,

@@ -4,6 +4,8 @@
 //! never shed; the queue begins at the start of a record whenever something is shed from its head;
 //! and a record of which a part was shed is shed to its end.
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use super::frame::{Cursor, Framing};
@@ -12,6 +14,7 @@ use super::pace::Grant;
 use super::ring::{Hand, Intake};
 use super::steps::{Run, WriteStep};
 use super::{SinkWaits, Weir};
+use crate::units::Reject;
 
 /// What to drop when the buffer is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +23,30 @@ pub enum Which {
     Oldest,
     /// What has just come.
     Newest,
+}
+
+impl fmt::Display for Which {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Which::Oldest => "oldest",
+            Which::Newest => "newest",
+        })
+    }
+}
+
+impl FromStr for Which {
+    type Err = Reject;
+
+    fn from_str(text: &str) -> Result<Which, Reject> {
+        match text {
+            "oldest" => Ok(Which::Oldest),
+            "newest" => Ok(Which::Newest),
+            _ => Err(Reject::new(
+                "nothing that can be shed",
+                &["oldest", "newest"],
+            )),
+        }
+    }
 }
 
 /// When the buffer is full, and the producer has been blocked for this long: drop.

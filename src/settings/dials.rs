@@ -7,7 +7,6 @@ use std::mem::discriminant;
 use std::time::Duration;
 
 use super::{Misuse, bursts, limits, marks, max_age, shed};
-use crate::cli::Shed;
 use crate::control::protocol::{Change, Typed};
 use crate::control::schedule::Schedule;
 use crate::core::Limits;
@@ -15,9 +14,9 @@ use crate::core::command::Command;
 use crate::core::frame::Framing;
 use crate::core::gate::Marks;
 use crate::core::pace::Bursts;
-use crate::core::shed::Policy;
+use crate::core::shed::{Policy, Which};
 use crate::core::watch::Side;
-use crate::units::{Amount, Limit, Mark, Span};
+use crate::units::{Amount, Limit, Mark, OrOff, Span};
 
 /// What was asked for. To be able to change one more option: a field here and in [`Change`], a
 /// line in [`Dials::turned`] and in [`Tuning::commands`], and its name in `cli::CHANGEABLE`.
@@ -40,11 +39,11 @@ pub struct Dials {
     /// `--prefill`.
     pub prefill: Option<Mark>,
     /// `--shed`.
-    pub shed: Option<Shed>,
+    pub shed: Option<OrOff<Which>>,
     /// `--patience`.
     pub patience: Option<Span>,
     /// `--max-age`.
-    pub max_age: Option<Span>,
+    pub max_age: Option<OrOff<Span>>,
 }
 
 /// What it comes to.

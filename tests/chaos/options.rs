@@ -137,7 +137,7 @@ fn shedding(dice: &mut Dice, o: &mut Options) {
 /// Something to change while it runs, which may turn out to be refused.
 pub fn change(dice: &mut Dice, o: &mut Options, framing: Framing, total: usize) -> Vec<String> {
     let mut told = Options::default();
-    match dice.between(0, 11) {
+    match dice.between(0, 12) {
         0 | 1 => told.list.push("--pause".into()),
         2 | 3 => told.list.push("--resume".into()),
         4 => told.list.push("--drain".into()),
@@ -147,6 +147,7 @@ pub fn change(dice: &mut Dice, o: &mut Options, framing: Framing, total: usize) 
         8 => marks(dice, &mut told),
         9 => told.give("--burst", dice.spread(0, 4096)),
         10 => told.give("--interval", format!("{}ms", dice.between(5, 500))),
+        11 => told.give(dice.pick(&["--shed", "--max-age"]), "off"),
         _ => {
             shedding(dice, &mut told);
             o.sheds = true;
