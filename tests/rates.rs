@@ -313,6 +313,16 @@ fn a_timetable_goes_by_local_time() {
 }
 
 #[test]
+fn a_timetable_that_is_always_off_takes_no_cap_away() {
+    for side in ["--rate", "--input-rate"] {
+        let args = ["-r", "7B/s", side, "08:00,off", "--summary", "json"];
+        let weir = start(weir(&args), Stdio::null(), Stdio::null());
+        let books = Books::of(&weir.end());
+        assert_eq!(books.value("cap/bytes_per_s"), 7.0, "{side}");
+    }
+}
+
+#[test]
 fn requests_reach_a_server_no_faster_than_the_cap_and_all_of_them_do() {
     const REQUESTS: usize = 12;
     let server = TcpListener::bind("127.0.0.1:0").expect("listen");

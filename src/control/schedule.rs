@@ -35,10 +35,10 @@ impl Schedule {
         let (rate, next) = self.table.at(wall);
         let cap = rate.map(Cap::Fixed);
         let command = match (self.side, self.table.unit()) {
-            (Side::Sink, Some(Unit::Records)) => Command::RateOfRecords(cap),
-            (Side::Sink, _) => Command::RateOfBytes(cap),
-            (Side::Source, Some(Unit::Records)) => Command::InputRateOfRecords(cap),
-            (Side::Source, _) => Command::InputRateOfBytes(cap),
+            (Side::Sink, Unit::Records) => Command::RateOfRecords(cap),
+            (Side::Sink, Unit::Bytes) => Command::RateOfBytes(cap),
+            (Side::Source, Unit::Records) => Command::InputRateOfRecords(cap),
+            (Side::Source, Unit::Bytes) => Command::InputRateOfBytes(cap),
         };
         let left = wall.duration_until(&next);
         (

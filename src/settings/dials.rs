@@ -213,6 +213,8 @@ mod tests {
             ("-l -r 2MB/s -r 5/s", "rate off", "off"),
             ("-l -r 2MB/s -r 5/s", "rate 7/s rate off", "7/s"),
             ("-r off", "rate 1MB/s", "1MB/s"),
+            ("-r 2MB/s", "rate 08:00,off", "off"),
+            ("-r 2MB/s", "rate 1MB/s rate 08:00,off", "1MB/s"),
         ] {
             let (dials, _) = dials(line).turned(&change(told)).expect(told);
             let caps: Vec<_> = dials.rate.iter().map(ToString::to_string).collect();
@@ -267,6 +269,16 @@ mod tests {
         assert_eq!(tuning.burst, Bursts::default());
         let (_, tuning) = without.turned(&change("rate 2MB/s")).expect("a change");
         assert_eq!(tuning.burst, dials.tune().expect("right").burst);
+    }
+
+    #[test]
+    fn a_timetable_that_is_always_off_leaves_the_cap_beside_it() {
+        for line in ["-r 1KB/s -r 08:00,off", "-r 08:00,off -r 1KB/s"] {
+            let tuning = dials(line).tune().expect(line);
+            let cap = settings("-r 1KB/s").expect("a cap").rules.output.bytes;
+            assert_eq!(tuning.output.bytes, cap, "{line}");
+            assert!(tuning.schedules.is_empty(), "{line}");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ const RANGES: &[&str] = &["2MB/s..20MB/s", "100/s..500/s (records)"];
 /// A cap on the flow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Limit {
-    /// No cap.
+    /// No cap; a timetable whose entries are all `off` is this.
     Off,
     /// Always the same cap.
     Fixed(Rate),
@@ -35,13 +35,13 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// What it counts; `None` if it never caps anything.
+    /// What it counts; `None` for `off`.
     pub fn unit(&self) -> Option<Unit> {
         match self {
             Self::Off => None,
             Self::Fixed(rate) => Some(rate.unit()),
             Self::Range { empty, .. } => Some(empty.unit()),
-            Self::Timetable(timetable) => timetable.unit(),
+            Self::Timetable(timetable) => Some(timetable.unit()),
         }
     }
 }
@@ -54,7 +54,8 @@ impl FromStr for Limit {
         if text.eq_ignore_ascii_case("off") {
             Ok(Self::Off)
         } else if text.contains(':') {
-            text.parse().map(Self::Timetable)
+            let table = Timetable::unless_off(text)?;
+            Ok(table.map_or(Self::Off, Self::Timetable))
         } else if let Some((empty, full)) = text.split_once("..") {
             parse_range(empty.trim(), full.trim())
         } else {

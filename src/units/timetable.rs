@@ -30,18 +30,31 @@ const WEEK: [(Weekday, &str); 7] = [
     (Weekday::Sunday, "Sunday"),
 ];
 
-/// Caps by the time of the week: at least one entry, no two at the same time, one unit.
+/// Caps by the time of the week: at least one, no two entries at the same time, one unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timetable {
+    /// What its rates count.
+    unit: Unit,
     /// By minute of the week from Monday 00:00 local time; `None` is `off`. An entry for every
     /// day is here seven times.
     slots: BTreeMap<u16, Option<Rate>>,
 }
 
 impl Timetable {
-    /// What its rates count; `None` if every entry is `off`.
-    pub fn unit(&self) -> Option<Unit> {
-        self.slots.values().flatten().next().map(Rate::unit)
+    /// Reads a timetable; `None` if every entry is `off`, which is no cap at any time. Only here
+    /// can that be told: a table without a unit would not know which cap it rules.
+    ///
+    /// # Errors
+    /// When it breaks the grammar.
+    pub fn unless_off(text: &str) -> Result<Option<Self>, Reject> {
+        let slots = parse_slots(text)?;
+        let unit = unit_of(&slots);
+        Ok(unit.map(|unit| Self { unit, slots }))
+    }
+
+    /// What its rates count.
+    pub fn unit(&self) -> Unit {
+        self.unit
     }
 
     /// The cap in force at `now` in the time zone of `now`, and the instant at which the next
@@ -73,45 +86,14 @@ impl Timetable {
             .range(start..start + DAY_MINUTES)
             .map(|(&minute, &rate)| (time_of(minute), rate))
     }
-
-    fn add(&mut self, day: Weekday, time: Time, rate: Option<Rate>) -> Result<(), Reject> {
-        let minute = week_minute(day, time);
-        if self.slots.insert(minute, rate).is_some() {
-            let twice = "given twice (an entry without a weekday is for every day)";
-            return Err(Reject::new(twice, WITH_DAYS).about(name_of(minute)));
-        }
-        Ok(())
-    }
 }
 
 impl FromStr for Timetable {
     type Err = Reject;
 
     fn from_str(text: &str) -> Result<Self, Reject> {
-        let slots = BTreeMap::new();
-        let mut table = Self { slots };
-        for entry in text.split_whitespace() {
-            let Some((when, rate)) = entry.split_once(',') else {
-                let wrong = "an entry without a comma and a rate";
-                return Err(Reject::new(wrong, EXAMPLES).about(entry));
-            };
-            let (day, time) = parse_when(when)?;
-            let rate = parse_rate(rate)?;
-            if let (Some(unit), Some(rate)) = (table.unit(), rate)
-                && unit != rate.unit()
-            {
-                return Err(Reject::new("a mix of bytes and records", EXAMPLES));
-            }
-            for (weekday, _) in WEEK {
-                if day.is_none_or(|day| day == weekday) {
-                    table.add(weekday, time, rate)?;
-                }
-            }
-        }
-        if table.slots.is_empty() {
-            return Err(Reject::new("an empty timetable", EXAMPLES));
-        }
-        Ok(table)
+        let table = Self::unless_off(text)?;
+        table.ok_or_else(|| Reject::new("off at all times", EXAMPLES))
     }
 }
 
@@ -143,6 +125,42 @@ fn entry(when: impl fmt::Display, rate: Option<Rate>) -> String {
         Some(rate) => format!("{when},{rate}"),
         None => format!("{when},off"),
     }
+}
+
+/// The entries by minute of the week: at least one.
+fn parse_slots(text: &str) -> Result<BTreeMap<u16, Option<Rate>>, Reject> {
+    let mut slots = BTreeMap::new();
+    for entry in text.split_whitespace() {
+        let Some((when, rate)) = entry.split_once(',') else {
+            let wrong = "an entry without a comma and a rate";
+            return Err(Reject::new(wrong, EXAMPLES).about(entry));
+        };
+        let (day, time) = parse_when(when)?;
+        let rate = parse_rate(rate)?;
+        if let (Some(unit), Some(rate)) = (unit_of(&slots), rate)
+            && unit != rate.unit()
+        {
+            return Err(Reject::new("a mix of bytes and records", EXAMPLES));
+        }
+        for (weekday, _) in WEEK {
+            if day.is_none_or(|day| day == weekday) {
+                let minute = week_minute(weekday, time);
+                if slots.insert(minute, rate).is_some() {
+                    let twice = "given twice (an entry without a weekday is for every day)";
+                    return Err(Reject::new(twice, WITH_DAYS).about(name_of(minute)));
+                }
+            }
+        }
+    }
+    if slots.is_empty() {
+        return Err(Reject::new("an empty timetable", EXAMPLES));
+    }
+    Ok(slots)
+}
+
+/// What the rates count, if there is one.
+fn unit_of(slots: &BTreeMap<u16, Option<Rate>>) -> Option<Unit> {
+    slots.values().flatten().next().map(Rate::unit)
 }
 
 /// `08:00`, `Mon-08:00` or `Monday-08:00`.

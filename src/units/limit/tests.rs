@@ -19,6 +19,7 @@ fn every_form_is_understood() {
     };
     assert_eq!(parse("off"), Limit::Off);
     assert_eq!(parse(" OFF "), Limit::Off);
+    assert_eq!(parse("08:00,off Sat-18:00,OFF"), Limit::Off);
     assert_eq!(parse("10MB/s"), Limit::Fixed(rate("10MB/s")));
     assert_eq!(parse("100/s"), Limit::Fixed(rate("100/s")));
     assert_eq!(parse("2MB/s..20MB/s"), range("2MB/s", "20MB/s"));

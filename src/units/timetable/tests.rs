@@ -95,6 +95,10 @@ fn impossible_tables_are_turned_away_with_right_ones() {
             "08:00,off 09:00,5/s 18:00,5MB/s",
             "a mix of bytes and records",
         ),
+        (
+            "08:00,off Sat-09:00,OFF",
+            "off at all times: try '08:00,512KiB/s 18:00,10MB/s 23:00,off'",
+        ),
     ] {
         let reject = text.parse::<Timetable>().expect_err(text);
         assert!(reject.to_string().starts_with(said), "{text}: {reject}");
@@ -105,22 +109,39 @@ fn impossible_tables_are_turned_away_with_right_ones() {
     }
 }
 
-/// Tables with up to a dozen entries, some of them for every day.
+#[test]
+fn off_at_all_times_is_told_from_nonsense() {
+    assert_eq!(Timetable::unless_off("08:00,off Sat-09:00,OFF"), Ok(None));
+    let capped = "08:00,off 09:00,5/s";
+    assert_eq!(Timetable::unless_off(capped), Ok(Some(table(capped))));
+    assert_eq!(table(capped).unit(), Unit::Records);
+    for text in ["", "08:00", "08:00,off 08:00,off"] {
+        assert!(Timetable::unless_off(text).is_err(), "{text}");
+    }
+}
+
+/// Tables with up to a dozen entries, some of them for every day, and at least one rate.
 pub(crate) fn any_timetable() -> impl Strategy<Value = Timetable> {
     let when = (
         prop_oneof![1 => Just(7u16), 2 => 0..7u16],
         prop_oneof![0..DAY_MINUTES, 0..240u16],
     );
     let entries = any_unit().prop_flat_map(move |unit| {
-        proptest::collection::vec((when.clone(), proptest::option::of(any_rate(unit))), 1..12)
+        let entry = (when.clone(), proptest::option::of(any_rate(unit)));
+        let rate = (when.clone(), any_rate(unit).prop_map(Some));
+        let entries = (proptest::collection::vec(entry, 0..12), rate);
+        entries.prop_map(move |(mut entries, rate)| {
+            entries.push(rate);
+            (unit, entries)
+        })
     });
-    entries.prop_map(|entries| {
+    entries.prop_map(|(unit, entries)| {
         let mut slots = BTreeMap::new();
         for ((day, minute), rate) in entries {
             let days = if day == 7 { 0..7 } else { day..day + 1 };
             slots.extend(days.map(|day| (day * DAY_MINUTES + minute, rate)));
         }
-        Timetable { slots }
+        Timetable { unit, slots }
     })
 }
 
