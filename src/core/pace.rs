@@ -11,6 +11,7 @@
 //! or a record, one of these and [`LATE`]'s worth. Remainders and overshoot are carried exactly: credit is counted in units
 //! times nanoseconds of the cap's period, so nothing is ever rounded while the cap stays the same.
 
+use std::cmp::Ordering;
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
@@ -217,17 +218,39 @@ pub enum Cap {
 }
 
 impl Cap {
-    /// The rate for an occupancy of `used`; in thousandths of a unit per second where it moves.
+    /// The rate for an occupancy of `used`. Where it moves it never leaves the two ends, and is as
+    /// fine as 64 bits allow, however slow they are: the period is the longest at which the amount
+    /// of the faster end fits.
     fn at(self, used: usize, low: usize, high: usize) -> Rate {
-        const THOUSAND_SECONDS: NonZeroU64 = NonZeroU64::new(1_000_000_000_000).unwrap();
+        const MOST: u128 = 1 << 62;
         let (empty, full) = match self {
             Cap::Fixed(rate) => return rate,
             Cap::Range(empty, full) => (empty, full),
         };
-        let share = (used.clamp(low, high) - low) as f64 / (high - low).max(1) as f64;
-        let rate = empty.per_second() + (full.per_second() - empty.per_second()) * share;
-        let thousandths = NonZeroU64::new((rate * 1000.0) as u64).unwrap_or(NonZeroU64::MIN);
-        Rate::new(thousandths, THOUSAND_SECONDS, empty.unit())
+        if used <= low {
+            return empty;
+        } else if used >= high {
+            return full;
+        }
+        let (slow, fast) = match empty.cmp_speed(&full) {
+            Ordering::Greater => (full, empty),
+            _ => (empty, full),
+        };
+        let wide = |n: NonZeroU64| u128::from(n.get());
+        let period = (MOST * wide(fast.per_nanos()) / wide(fast.amount())).clamp(1, MOST);
+        let amount = |rate: Rate| wide(rate.amount()) * period / wide(rate.per_nanos());
+        let (done, left) = ((used - low) as u128, (high - used) as u128);
+        let mean = (amount(empty) * left + amount(full) * done) / (done + left);
+        let whole = |n: u128| NonZeroU64::new(n as u64).unwrap_or(NonZeroU64::MIN);
+        let rate = Rate::new(whole(mean), whole(period), empty.unit());
+        // What was rounded may be just outside, and is far off where an amount is a handful.
+        if rate.cmp_speed(&slow) == Ordering::Less {
+            slow
+        } else if rate.cmp_speed(&fast) == Ordering::Greater {
+            fast
+        } else {
+            rate
+        }
     }
 }
 
@@ -337,3 +360,6 @@ impl Throttles {
         self.records.on_passed(records, now);
     }
 }
+
+#[cfg(test)]
+mod tests;
