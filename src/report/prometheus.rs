@@ -7,7 +7,7 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::plain;
@@ -221,9 +221,10 @@ impl Keeper {
         // Not `.prom`, which the collector would read.
         name.push(format!(".{pid}.tmp"));
         let beside = file.with_file_name(name);
-        fs::write(&beside, "")?;
-        fs::remove_file(&beside)?;
-        Ok(Keeper { file, beside })
+        let keeper = Keeper { file, beside };
+        keeper.fresh()?;
+        fs::remove_file(&keeper.beside)?;
+        Ok(keeper)
     }
 
     /// Replaces what is there.
@@ -231,12 +232,23 @@ impl Keeper {
     /// # Errors
     /// When it cannot be written; what was there stays.
     pub fn keep(&self, text: &str) -> io::Result<()> {
-        let kept =
-            fs::write(&self.beside, text).and_then(|()| fs::rename(&self.beside, &self.file));
+        let written = self.fresh().and_then(|mut f| f.write_all(text.as_bytes()));
+        let kept = written.and_then(|()| fs::rename(&self.beside, &self.file));
         if kept.is_err() {
             let _ = fs::remove_file(&self.beside);
         }
         kept
+    }
+
+    /// The file beside it, new and empty. What an earlier weir of this PID has left there is
+    /// removed, never written to: others may write to the directory too, and a link of theirs
+    /// would send the page to any file of this user's.
+    fn fresh(&self) -> io::Result<fs::File> {
+        match fs::remove_file(&self.beside) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+        fs::File::create_new(&self.beside)
     }
 }
 

@@ -1,5 +1,6 @@
 use std::collections::{HashMap, HashSet};
 use std::io::Write as _;
+use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 
 use super::*;
@@ -139,6 +140,26 @@ fn the_file_is_replaced_whole_and_nothing_is_left_beside_it() {
     let old = io::read_to_string(first).expect("text");
     assert_eq!(old, "one\n", "who was reading goes on reading the old page");
     assert_eq!(folder.path().read_dir().expect("a folder").count(), 1);
+}
+
+#[test]
+fn what_lies_where_the_page_is_written_is_removed_and_never_written_to() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let text = |name: &str| fs::read_to_string(at(name)).expect("text");
+    fs::write(at("precious"), "precious\n").expect("written");
+    let plant = || symlink(at("precious"), at("weir.prom.7.tmp")).expect("a link");
+    plant();
+    let keeper = Keeper::new(&at("weir.prom"), 7).expect("a keeper");
+    assert_eq!(text("precious"), "precious\n", "by looking");
+    plant();
+    keeper.keep("one\n").expect("kept");
+    assert_eq!(text("precious"), "precious\n", "by keeping");
+    assert_eq!(text("weir.prom"), "one\n");
+    fs::write(at("weir.prom.7.tmp"), "of an earlier weir").expect("written");
+    keeper.keep("two\n").expect("kept");
+    assert_eq!(text("weir.prom"), "two\n");
+    assert_eq!(folder.path().read_dir().expect("a folder").count(), 2);
 }
 
 #[test]
