@@ -98,18 +98,42 @@ impl Spill {
         self.path.display().to_string()
     }
 
-    /// Writes all of it, or none: half a record is worse than a missing one.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         if bytes.is_empty() {
             return Ok(());
         }
-        let before = self.file.metadata().map(|m| (m.is_file(), m.len()));
-        let written = self.file.write_all(bytes);
-        if let (Err(_), Ok((true, length))) = (&written, before) {
-            let _ = self.file.set_len(length);
-        }
-        written
+        let mut file = &self.file;
+        append(&self.file, bytes, |rest| file.write(rest))
     }
+}
+
+/// Appends all of it by `write`, or none: half a record is worse than a missing one. What others
+/// have appended meanwhile stays, and so does the half before it: it could not be cut out.
+fn append(
+    file: &File,
+    bytes: &[u8],
+    mut write: impl FnMut(&[u8]) -> io::Result<usize>,
+) -> io::Result<()> {
+    let length = || file.metadata().map(|m| (m.is_file(), m.len()));
+    let before = length();
+    let mut done = 0;
+    let written = loop {
+        if done == bytes.len() {
+            break Ok(());
+        }
+        match write(&bytes[done..]) {
+            Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => done += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => break Err(e),
+        }
+    };
+    if let (Err(_), Ok((true, before)), Ok((_, now))) = (&written, before, length())
+        && now == before.saturating_add(done as u64)
+    {
+        let _ = file.set_len(before);
+    }
+    written
 }
 
 impl Spiller {
@@ -129,4 +153,45 @@ impl Spiller {
 
 fn too_slow(name: &str) -> Failure {
     Failure::because("write", name, "too slow: some was discarded")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// What the file holds after a disk has filled up halfway through a write, with `between`
+    /// happening at that moment.
+    fn after_half_a_write(between: impl FnOnce(&Path)) -> String {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("shed");
+        fs::write(&path, "before\n").expect("written");
+        let spill = Spill::open(&path).expect("a file");
+        let mut between = Some(between);
+        let written = append(&spill.file, b"one\ntwo\n", |rest| match between.take() {
+            Some(between) => {
+                let done = (&spill.file).write(&rest[..6]);
+                between(&path);
+                done
+            }
+            None => Err(io::ErrorKind::StorageFull.into()),
+        });
+        assert!(written.is_err());
+        fs::read_to_string(&path).expect("text")
+    }
+
+    #[test]
+    fn half_of_what_was_to_be_written_is_taken_back() {
+        assert_eq!(after_half_a_write(|_| ()), "before\n");
+    }
+
+    #[test]
+    fn what_another_process_has_appended_meanwhile_stays() {
+        let text = after_half_a_write(|path| {
+            let mut other = Spill::open(path).expect("a file").file;
+            other.write_all(b"theirs\n").expect("written");
+        });
+        assert_eq!(text, "before\none\ntwtheirs\n");
+    }
 }
