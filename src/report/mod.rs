@@ -46,7 +46,8 @@ const BAR_WINDOW: Duration = Duration::from_secs(1);
 /// How long the end may be held up by somebody who does not read what weir has to say.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Instants at a distance. Those that were missed are not made up for.
+/// Instants at a distance, of which two are never closer than half of it. Those that were missed
+/// are not made up for.
 #[derive(Debug)]
 struct Beat {
     every: Duration,
@@ -65,7 +66,12 @@ impl Beat {
     fn falls(&mut self, now: Instant) -> bool {
         let due = now >= self.next;
         if due {
-            self.next = (self.next + self.every).max(now);
+            self.next += self.every;
+            // A little late, and the beat is kept. Much later, and the next report would tell of
+            // hardly any time at all.
+            if self.next < now + self.every / 2 {
+                self.next = now + self.every;
+            }
         }
         due
     }

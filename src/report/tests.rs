@@ -30,9 +30,13 @@ fn beats_keep_their_distance_and_missed_ones_are_not_made_up_for() {
     assert!(!beat.falls(at(99)));
     assert!(beat.falls(at(101)));
     assert_eq!(beat.next, at(200));
+    assert!(beat.falls(at(250)), "as late as may be");
+    assert_eq!(beat.next, at(300));
+    assert!(beat.falls(at(351)), "too late for the next to be in time");
+    assert_eq!(beat.next, at(451));
     assert!(beat.falls(at(5000)), "after a stop");
-    assert!(beat.falls(at(5000)), "once");
-    assert!(!beat.falls(at(5000)));
+    assert!(!beat.falls(at(5099)), "a full interval from then");
+    assert_eq!(beat.next, at(5100));
 }
 
 #[test]
