@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, at, never, select};
 use jiff::Zoned;
+use rustix::fs::FileType;
 
 use crate::control::schedule::Schedules;
 use crate::control::server::Control;
@@ -344,6 +345,9 @@ fn open(settings: &Settings) -> Result<(Vec<Input>, Port), Failure> {
         .iter()
         .map(|file| input(file, &output))
         .collect::<Result<Vec<_>, _>>()?;
+    if let Some(shed_to) = &settings.shed_to {
+        refuse_as_overflow(shed_to, files)?;
+    }
     let standard_input = inputs.iter().filter_map(|input| match input {
         Input::Ready(port) => Some(port),
         Input::File(_) => None,
@@ -385,4 +389,31 @@ fn input(file: &Path, output: &Port) -> Result<Input, Failure> {
         }
     }
     Ok(Input::File(file.to_owned()))
+}
+
+/// What is shed must not come back as input: that would never end.
+fn refuse_as_overflow(shed_to: &Path, inputs: &[PathBuf]) -> Result<(), Failure> {
+    // By name, since opening it would make it. What is not there yet is no input.
+    let Ok(overflow) = rustix::fs::stat(shed_to) else {
+        return Ok(());
+    };
+    // Terminals and devices such as /dev/null do not give back what they took.
+    let kind = FileType::from_raw_mode(overflow.st_mode);
+    let keeps = matches!(kind, FileType::RegularFile | FileType::BlockDevice);
+    let is_overflow = |file: &PathBuf| {
+        let stat = match file.as_path() {
+            file if file == Path::new("-") => rustix::fs::fstat(rustix::stdio::stdin()),
+            file => rustix::fs::stat(file),
+        };
+        stat.is_ok_and(|s| (s.st_dev, s.st_ino) == (overflow.st_dev, overflow.st_ino))
+    };
+    if keeps && inputs.iter().any(is_overflow) {
+        let why = "--shed-to names an input file; what is shed would be read again";
+        return Err(Failure::because(
+            "open",
+            &shed_to.display().to_string(),
+            why,
+        ));
+    }
+    Ok(())
 }

@@ -190,6 +190,30 @@ fn an_input_that_is_the_output_is_refused_and_left_as_it_was() {
 }
 
 #[test]
+fn an_input_that_is_where_shed_data_goes_is_refused_and_left_as_it_was() {
+    let (dir, files) = files(&["empty", "one"]);
+    let (path, content) = &files[1];
+    let link = dir.path().join("link");
+    fs::hard_link(path, &link).expect("link a file");
+    for (shed_to, inputs) in [
+        (path.as_str(), &[][..]),
+        (text(&link), &["-"]),
+        (path, &[&files[0].0, text(&link)]),
+    ] {
+        let args = [&["--shed", "newest", "--shed-to", shed_to], inputs].concat();
+        let input = File::open(path).expect("open a file");
+        let end = start(weir(&args), input, Stdio::null()).end();
+        let says = ["open: ", shed_to, ": --shed-to names an input file"];
+        end.assert_complains(1, &says);
+        assert_same(&fs::read(path).expect("read a file"), content, "the file");
+    }
+    // What gives nothing back may be both.
+    let args = ["--shed", "newest", "--shed-to", "/dev/null", "/dev/null"];
+    let end = start(weir(&args), Stdio::null(), Stdio::null()).end();
+    end.assert_success("/dev/null");
+}
+
+#[test]
 fn a_file_is_read_from_and_written_to_where_its_descriptor_stands() {
     use std::io::{Seek, SeekFrom};
     let (dir, files) = files(&["empty", "one"]);
