@@ -115,6 +115,21 @@ fn weirs_are_shown_as_they_come_and_go() {
 }
 
 #[test]
+fn arrows_and_other_keys_do_not_leave() {
+    let home = Home::new();
+    let mut top = Top::start(&home, 80);
+    top.shows("no weir is running");
+    // Up, Home, F1, Delete, and Esc alone.
+    top.keys
+        .write_all(b"\x1b[A\x1bOH\x1bOP\x1b[3~\x1b")
+        .expect("pressed");
+    // Whoever had left for one of them would not live to show this: keys go before the next look.
+    let _one = held(&home, &["-N", "one"], 0);
+    top.shows("1 weir");
+    top.leave(b"q");
+}
+
+#[test]
 fn every_width_of_a_terminal_will_do() {
     let home = Home::new();
     let _one = held(&home, &["-N", "one", "-r", "1B/s"], 1000);

@@ -33,8 +33,9 @@ const STALE: u32 = 10;
 const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l";
 const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
 
-/// Keys that leave: `q`, and those that end programs.
-const QUIT: &[u8] = b"qQ\x03\x04\x1b";
+/// Keys that leave: `q`, and those that end programs. Not Esc, with which the arrows and all other
+/// keys without a character begin.
+const QUIT: &[u8] = b"qQ\x03\x04";
 
 /// Shows them until the user has seen enough; then the signal that ended it, if one did.
 ///
