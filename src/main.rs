@@ -31,7 +31,11 @@ fn main() -> ExitCode {
         };
     }
     if let Some(target) = &args.query {
-        return report(client::query(target.as_deref()));
+        let (text, trouble) = client::query(target.as_deref());
+        return match (print(|| io::stdout().write_all(text.as_bytes())), trouble) {
+            (Ok(End::Delivered), Some(trouble)) => report(Err(trouble)),
+            (printed, _) => conclude(printed),
+        };
     }
     if args.top {
         return match top::top(settings::theme()) {
@@ -64,9 +68,6 @@ fn conclude(end: Result<End, Failure>) -> ExitCode {
 fn report(done: Result<(), Trouble>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Trouble::Unprinted(e)) if e.kind() == io::ErrorKind::BrokenPipe => {
-            signals::die_by(signals::SIGPIPE)
-        }
         Err(trouble @ Trouble::Refused(_)) => complain(&trouble, MISUSE),
         Err(trouble) => complain(&trouble, FAILURE),
     }

@@ -43,7 +43,13 @@ fn a_closed_standard_output_is_an_error() {
 
 #[test]
 fn a_closed_standard_output_is_an_error_for_help_and_generated_text_too() {
-    for args in [&["-h"][..], &["--help"], &["-V"], &["--generate", "man"]] {
+    for args in [
+        &["-h"][..],
+        &["--help"],
+        &["-V"],
+        &["--generate", "man"],
+        &["--query"],
+    ] {
         let null = std::process::Stdio::null;
         let end = start(weir_in_shell("", args, ">&-"), null(), null()).end();
         end.assert_complains(1, &["write: standard output: Bad file descriptor"]);

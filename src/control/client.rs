@@ -2,7 +2,7 @@
 //!
 //! Invariant: nobody is waited for longer than [`PATIENCE`]; all that are asked at once share it.
 
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ pub enum Trouble {
     /// The weir was told something that cannot be; nothing has changed.
     #[error("{0} (see weir -h)")]
     Refused(String),
-    /// The status could not be printed.
+    /// The live view could not be printed.
     #[error("write: standard output: {0}")]
     Unprinted(#[from] io::Error),
 }
@@ -47,13 +47,15 @@ pub fn remote(target: &str, change: Change) -> Result<(), Trouble> {
     }
 }
 
-/// Prints the status of the weir of this PID or name, or of all.
-///
-/// # Errors
-/// When there is no such weir, or one does not answer: all others are printed before.
-pub fn query(target: Option<&str>) -> Result<(), Trouble> {
+/// The status of the weir of this PID or name, or of all, as text to print; and what to complain
+/// of after that: there is no such weir, or one does not answer.
+#[must_use]
+pub fn query(target: Option<&str>) -> (String, Option<Trouble>) {
     let (statuses, trouble) = match target {
-        Some(target) => (vec![find(target)?.status()?], None),
+        Some(target) => match find(target).and_then(|mut peer| peer.status()) {
+            Ok(status) => (vec![status], None),
+            Err(trouble) => (Vec::new(), Some(trouble)),
+        },
         None => {
             let found = statuses(&mut all(), PATIENCE);
             (
@@ -70,9 +72,7 @@ pub fn query(target: Option<&str>) -> Result<(), Trouble> {
     } else {
         statuses.iter().map(|s| json::line(s) + "\n").collect()
     };
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush())?;
-    trouble.map_or(Ok(()), Err)
+    (text, trouble)
 }
 
 /// What many have answered.
