@@ -3,7 +3,8 @@
 //!
 //! Invariant: whoever calls a [`Reporter`] never waits for a reader: what may block (standard
 //! error, the log, the metrics file) is written by threads of their own, which are left behind if
-//! they are stuck. Statuses and instants come from the caller; nothing here asks a clock but
+//! they are stuck; only where the system refuses such threads are the last words written without
+//! one. Statuses and instants come from the caller; nothing here asks a clock but
 //! [`Reporter::finish`], for how long it may take.
 
 pub mod bar;

@@ -2,7 +2,8 @@
 //!
 //! Invariants: [`Outlet::offer`] never waits, [`Outlet::close`] never waits for longer than it was
 //! told. A thread that is stuck is left behind: the end of the process ends it. No thread is made
-//! before there is something for it to do.
+//! before there is something for it to do. Where the system refuses one, what matters is done
+//! without it: who has no threads left can only say why by waiting.
 
 use std::thread;
 use std::time::Instant;
@@ -18,7 +19,10 @@ type Work<M> = Box<dyn FnMut(M) + Send>;
 /// The way to a thread of its own.
 pub struct Outlet<M> {
     name: &'static str,
+    /// Until a thread has it.
     work: Option<Work<M>>,
+    /// No thread could be had; none is asked for again.
+    alone: bool,
     queue: Option<Sender<M>>,
     ended: Receiver<()>,
     end: Option<Sender<()>>,
@@ -31,6 +35,7 @@ impl<M: Send + 'static> Outlet<M> {
         Outlet {
             name,
             work: Some(Box::new(work)),
+            alone: false,
             queue: None,
             ended,
             end: Some(end),
@@ -52,11 +57,14 @@ impl<M: Send + 'static> Outlet<M> {
         }
     }
 
-    /// Hands over a message that matters, waiting for room until the deadline.
+    /// Hands over a message that matters, waiting for room until the deadline. Without a thread it
+    /// is dealt with here, however long that takes.
     pub fn insist(&mut self, message: M, deadline: Instant) {
         self.start();
         if let Some(queue) = &self.queue {
             let _ = queue.send_deadline(message, deadline);
+        } else if let Some(work) = &mut self.work {
+            work(message);
         }
     }
 
@@ -69,18 +77,28 @@ impl<M: Send + 'static> Outlet<M> {
     }
 
     fn start(&mut self) {
-        let Some(mut work) = self.work.take() else {
+        self.start_in(thread::Builder::new());
+    }
+
+    fn start_in(&mut self, thread: thread::Builder) {
+        if self.alone || self.work.is_none() {
             return;
-        };
-        let end = self.end.take();
+        }
         let (queue, messages) = bounded(DEPTH);
-        let thread = thread::Builder::new().name(self.name.into());
-        let started = thread.spawn(move || {
-            messages.iter().for_each(&mut work);
-            drop(end);
+        // By a way of its own: with the thread that is refused goes all that it was to have.
+        let (give, take) = bounded::<(Work<M>, Option<Sender<()>>)>(1);
+        let started = thread.name(self.name.into()).spawn(move || {
+            if let Ok((mut work, end)) = take.recv() {
+                messages.iter().for_each(&mut work);
+                drop(end);
+            }
         });
-        // Without a thread there is nobody to tell, and reports are not worth failing for.
-        self.queue = started.is_ok().then_some(queue);
+        if started.is_err() {
+            self.alone = true;
+        } else if let Some(work) = self.work.take() {
+            let _ = give.send((work, self.end.take()));
+            self.queue = Some(queue);
+        }
     }
 }
 
@@ -122,6 +140,18 @@ mod tests {
         outlet.insist(0, moment);
         outlet.close(moment);
         assert!(Instant::now() >= moment);
+    }
+
+    #[test]
+    fn without_a_thread_what_matters_is_done_all_the_same() {
+        let (said, heard) = crossbeam_channel::unbounded();
+        let mut outlet = Outlet::new("test", move |n| said.send(n).unwrap_or_default());
+        // No system has room for such a stack.
+        outlet.start_in(thread::Builder::new().stack_size(usize::MAX / 2));
+        outlet.offer(1);
+        outlet.insist(2, soon());
+        outlet.close(soon());
+        assert_eq!(heard.try_iter().collect::<Vec<i32>>(), [2]);
     }
 
     #[test]
