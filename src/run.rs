@@ -33,6 +33,8 @@ use crate::units::Span;
 /// How soon after the consumer has left the input must end for that to be a success, if no write
 /// is refused meanwhile.
 const GRACE: Duration = Duration::from_millis(50);
+/// How long a read or write that is under way may take before the books are closed without it.
+const HALT: Duration = Duration::from_millis(20);
 
 /// How a run ended.
 #[derive(Debug)]
@@ -109,9 +111,9 @@ pub fn run(settings: &Settings) -> Result<End, Failure> {
         dials: settings.dials.clone(),
     };
     let end = run.supervise();
+    signals::end();
     run.control.close();
-    // Before the last of what was shed is written down: where a run ends at once, more may go
-    // over the top meanwhile, and all that the books call shed must be in the file.
+    run.shared.halt(HALT);
     let status = run.status();
     if let Some(spiller) = spiller {
         run.on_spill_end(spiller.finish());
@@ -149,8 +151,9 @@ type Running = (
 fn start(settings: &Settings, rules: Rules) -> Result<Running, Failure> {
     let (inputs, output) = open(settings)?;
     let system = |e: io::Error| Failure::new("start", "threads", e);
-    let signals = signals::listen().map_err(system)?;
+    // A FIFO opens when it has a reader; until then signals do what they always do.
     let spill = settings.shed_to.as_deref().map(Spill::open).transpose()?;
+    let signals = signals::listen().map_err(system)?;
     let beside = output.duplicate().map_err(system)?;
     let sizes = (settings.pipe_size.wanted(), settings.fit_pipe);
     let started = pipe::start(rules, inputs, output, sizes, spill);
@@ -209,6 +212,12 @@ impl Run {
     /// Listens until something ends the run.
     fn supervise(&mut self) -> End {
         loop {
+            // What has happened already counts before what is only late.
+            while let Ok(event) = self.events.try_recv() {
+                if let Some(end) = self.on_event(Some(event)) {
+                    return end;
+                }
+            }
             for command in self.schedules.poll(Instant::now(), Zoned::now) {
                 self.shared.tell(|core, now| core.command(now, command));
             }
@@ -352,8 +361,10 @@ fn open(settings: &Settings) -> Result<(Vec<Input>, Port), Failure> {
         Input::Ready(port) => Some(port),
         Input::File(_) => None,
     });
-    // The pipe to the consumer may be the sink thread's business.
-    let output_too = (!settings.fit_pipe).then_some(&output);
+    // Where freshness rules the pipe to the consumer is the sink thread's business.
+    let rules = &settings.rules;
+    let is_fresh = settings.fit_pipe && (rules.shed.is_some() || rules.max_age.is_some());
+    let output_too = (!is_fresh).then_some(&output);
     if let Some(size) = settings.pipe_size.wanted() {
         standard_input
             .chain(output_too)

@@ -65,7 +65,8 @@ pub struct Settings {
     pub schedules: Vec<Schedule>,
     /// Where what is shed goes.
     pub shed_to: Option<PathBuf>,
-    /// Whether the pipe to the consumer is kept as small as its speed allows.
+    /// Whether the pipe to the consumer is kept as small as its speed allows, while freshness
+    /// rules.
     pub fit_pipe: bool,
     /// Kernel pipe size on both sides.
     pub pipe_size: PipeSize,
@@ -105,12 +106,11 @@ impl Settings {
         };
         let tuning = dials.tune()?;
         let report = display::plan(&args, &display::World::look())?;
-        let fresh = tuning.shed.is_some() || tuning.max_age.is_some();
         // Who says `off` may mean to switch it on later.
         let may_shed = args.shed.is_some() || args.max_age.is_some();
         Ok(Settings {
             shed_to: shed_to(args.shed_to, may_shed)?,
-            fit_pipe: fresh && args.pipe_size == PipeSize::Auto,
+            fit_pipe: args.pipe_size == PipeSize::Auto,
             files: args.files,
             schedules: tuning.schedules,
             rules: Rules {

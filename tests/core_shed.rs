@@ -291,6 +291,8 @@ fn a_record_larger_than_the_buffer_is_shed_whole_and_counted() {
         let input = [&b"one\n"[..], &big, b"two\n"].concat();
         let mut s = stalled(rules(8192, Some(which)), input);
         s.takes = vec![(ms(0), usize::MAX / 2)];
+        // The first is on its way before the second fills the buffer.
+        s.offers = vec![(ms(0), 4), (ms(1), big.len() + 4)];
         let outcome = run(s);
         assert_eq!(outcome.output, b"one\ntwo\n", "{which:?}");
         assert_eq!(outcome.spilled, big, "{which:?}");

@@ -2,8 +2,16 @@
 
 mod harness;
 
+use std::fs::{self, File};
+use std::io::{Read, pipe};
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use harness::books::Books;
 use harness::line::Line;
-use harness::weir_in_shell;
+use harness::{Beside, beside, collect, eventually, start, weir, weir_in_shell};
 use rustix::process::Signal;
 
 const WAYS: [&[&str]; 2] = [&["-b", "1MiB"], &["-b", "1MiB", "--no-splice"]];
@@ -90,7 +98,7 @@ fn a_signal_ends_a_weir_that_waits_for_the_writer_of_a_fifo() {
 fn a_signal_ends_a_weir_that_waits_for_an_odd_descriptor() {
     use rustix::event::{EventfdFlags, eventfd};
     let stdin = eventfd(0, EventfdFlags::CLOEXEC).expect("make an eventfd");
-    let weir = harness::start(harness::weir(&[]), stdin, std::process::Stdio::null());
+    let weir = start(weir(&[]), stdin, Stdio::null());
     weir.settle();
     weir.signal(Signal::TERM);
     weir.end().assert_died_by(Signal::TERM, "eventfd");
@@ -118,4 +126,80 @@ fn a_signal_that_was_not_ignored_is_heeded_beside_one_that_was() {
     line.weir.signal(Signal::TERM);
     line.finish(10)
         .assert_died_by(Signal::TERM, "TERM beside HUP");
+}
+
+/// Counts what comes, until the end.
+fn count(mut from: std::io::PipeReader) -> (Arc<AtomicUsize>, Beside<()>) {
+    let count = Arc::new(AtomicUsize::new(0));
+    let so_far = count.clone();
+    let all = beside(move || {
+        let mut bytes = vec![0; 64 * 1024];
+        while let Ok(n @ 1..) = from.read(&mut bytes) {
+            count.fetch_add(n, Ordering::Relaxed);
+        }
+    });
+    (so_far, all)
+}
+
+#[test]
+fn what_the_summary_says_was_delivered_is_what_the_consumer_gets() {
+    for way in [
+        "--pipe-size=auto",
+        "--no-splice",
+        "--shed=oldest",
+        "--rate=1GB/s",
+    ] {
+        for signal in [Signal::INT, Signal::TERM] {
+            let (reader, writer) = pipe().expect("a pipe");
+            let zeros = File::open("/dev/zero").expect("zeros");
+            let weir = start(weir(&["--summary", "json", way]), zeros, writer);
+            let (got, all) = count(reader);
+            eventually("a good deal flows", || {
+                got.load(Ordering::Relaxed) > 10_000_000
+            });
+            weir.signal(signal);
+            let end = weir.end();
+            all.done();
+            assert_eq!(end.status.signal(), Some(signal.as_raw()), "{way}: {end:?}");
+            let books = Books::of(&end);
+            let gone = ["out", "shed", "undelivered"].map(|at| books.n(&format!("{at}/bytes")));
+            assert_eq!(books.n("in/bytes"), gone.iter().sum(), "{way}");
+            assert_eq!(books.n("out/bytes"), got.load(Ordering::Relaxed), "{way}");
+        }
+    }
+}
+
+#[test]
+fn sigterm_opens_no_other_file() {
+    let dir = tempfile::TempDir::new().expect("make a directory");
+    let [first, second] = ["first", "second"].map(|name| dir.path().join(name));
+    fs::write(&first, vec![b'x'; 4 << 20]).expect("a file");
+    fs::write(&second, b"never read").expect("a file");
+    let (reader, writer) = pipe().expect("a pipe");
+    let mut command = weir(&["-b", "1MiB", "--no-splice"]);
+    command.args([&first, &second]);
+    let weir = start(command, Stdio::null(), writer);
+    weir.settle();
+    fs::remove_file(&second).expect("removed");
+    weir.signal(Signal::TERM);
+    weir.settle();
+    let got = collect(reader).done();
+    assert!((1 << 20..4 << 20).contains(&got.len()), "{}", got.len());
+    weir.end().assert_died_by(Signal::TERM, "in the first file");
+}
+
+#[test]
+fn a_place_for_what_is_shed_that_nobody_reads_can_be_given_up_on() {
+    let dir = tempfile::TempDir::new().expect("make a directory");
+    let path = dir.path().join("fifo");
+    harness::sides::make_fifo(&path);
+    let line = Line::new(&[
+        "--shed",
+        "oldest",
+        "--shed-to",
+        path.to_str().expect("a plain path"),
+    ]);
+    line.weir.settle();
+    line.weir.signal(Signal::TERM);
+    line.finish(0).assert_died_by(Signal::TERM, "opening");
 }

@@ -106,7 +106,6 @@ impl Meter {
         }
         self.read.add(read);
         self.peak = self.peak.max(used);
-        self.cap.stop(now);
         self.source.stop(now)
     }
 

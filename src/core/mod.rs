@@ -32,11 +32,11 @@ use cut::Cut;
 use frame::{Cursor, Framing};
 use gate::Gate;
 use meter::Meter;
-use pace::{Bursts, Grant, Throttles};
+use pace::{Bursts, Grant, QUANTUM, Throttles};
 use ring::Ring;
 use shed::Shedder;
 pub use steps::{Leave, Limits, ReadStep, Rules, Run, WriteStep};
-use watch::{Patience, Watch};
+use watch::{Watch, Watchdog};
 
 /// How long memory that a flood has left behind is kept for the next flood.
 pub const TRIM_AFTER: Duration = Duration::from_secs(1);
@@ -50,6 +50,8 @@ pub struct Wakes {
     pub sink: bool,
     /// That of whoever writes down what was shed.
     pub spill: bool,
+    /// That of whoever waits for a halt.
+    pub halt: bool,
 }
 
 /// What a sleeping source thread waits for.
@@ -70,9 +72,14 @@ enum SourceWaits {
 enum SinkWaits {
     /// Something to write.
     Data,
-    /// That its time has come, or that somebody lets it go.
+    /// That nothing holds the output any more.
     Leave,
+    /// That its time has come.
+    Cap,
 }
+
+/// For what a thread sleeps, and until when at most.
+type Asleep<W> = Option<(W, Option<Instant>)>;
 
 /// Bounded buffer, gates, pacers and books. See the module's text.
 #[derive(Debug)]
@@ -83,7 +90,7 @@ pub struct Weir {
     cut_through: bool,
     cut: Cut,
     meter: Meter,
-    patience: Patience,
+    watchdog: Watchdog,
     input: Throttles,
     output: Throttles,
     burst: Bursts,
@@ -107,8 +114,12 @@ pub struct Weir {
     last_counted: bool,
     /// The source thread has been told to read and has not said yet what came of it.
     reading: bool,
-    source_asleep: Option<SourceWaits>,
-    sink_asleep: Option<SinkWaits>,
+    /// The sink thread has been told to write and has not said yet what came of it.
+    writing: bool,
+    /// Nothing is to move any more.
+    halted: bool,
+    source_asleep: Asleep<SourceWaits>,
+    sink_asleep: Asleep<SinkWaits>,
     wakes: Wakes,
     trim_at: Option<Instant>,
     started: Instant,
@@ -124,7 +135,7 @@ impl Weir {
             cut_through: rules.cut_through,
             cut: Cut::new(false),
             meter: Meter::default(),
-            patience: rules.patience,
+            watchdog: Watchdog::new(rules.patience),
             input: Throttles::default(),
             output: Throttles::default(),
             burst: rules.burst,
@@ -140,6 +151,8 @@ impl Weir {
             inside: false,
             last_counted: false,
             reading: false,
+            writing: false,
+            halted: false,
             source_asleep: None,
             sink_asleep: None,
             wakes: Wakes::default(),
@@ -193,8 +206,21 @@ impl Weir {
         self.tune(now);
         self.settle(now);
         // Whatever anybody was waiting for may have changed.
+        self.wake_all(now);
+    }
+
+    fn wake_all(&mut self, now: Instant) {
         self.wakes.source |= self.source_asleep.take().is_some();
         self.wakes.sink |= self.sink_asleep.take().is_some();
+        self.watch_cap(now);
+    }
+
+    /// Nothing is read or written from now on, whatever is held. False while a call to the system
+    /// is under way whose bytes are still to be counted.
+    pub fn halt(&mut self, now: Instant) -> bool {
+        self.halted = true;
+        self.wake_all(now);
+        !self.reading && !self.writing
     }
 
     fn want(&mut self, now: Instant) {
@@ -203,9 +229,9 @@ impl Weir {
     }
 
     /// Asks the watchdog.
-    #[must_use]
-    pub fn watch(&self, now: Instant) -> Watch {
-        self.patience.look(self.meter.source, self.meter.sink, now)
+    pub fn watch(&mut self, now: Instant) -> Watch {
+        let (source, sink) = (&mut self.meter.source, &mut self.meter.sink);
+        self.watchdog.look(source, sink, now)
     }
 
     /// The bells to ring for what has changed since the last call.
@@ -222,7 +248,6 @@ impl Weir {
         if !std::mem::replace(&mut self.paused, true) {
             self.was_full = self.meter.sink.since().is_some();
             self.meter.sink.stop(now);
-            self.meter.cap.stop(now);
         }
     }
 
@@ -269,28 +294,34 @@ impl Weir {
         if !self.ring.is_bloated() {
             self.trim_at = None;
         }
-        let marks = self.gate.marks();
-        if used >= marks.high {
+        self.gate.on_occupancy(used, !self.ended);
+        if self.gate.is_closed() {
             self.shedder.full_since.get_or_insert(now);
-        } else if used <= marks.low {
+        } else if used <= self.gate.marks().low {
             self.shedder.full_since = None;
         }
-        let was_filling = self.gate.is_filling();
-        self.gate.on_occupancy(used, !self.ended);
-        let let_go = was_filling && !self.gate.is_filling();
         self.want(now);
-        let source = match self.source_asleep {
-            None => false,
-            Some(SourceWaits::Gate) => self.ended || self.gate.may_take(used) > 0,
-            Some(SourceWaits::Empty) => self.ended || used == 0,
-            Some(SourceWaits::Cap) => self.ended,
-            Some(SourceWaits::Change) => true,
-        };
-        let sink = match self.sink_asleep {
-            None => false,
-            Some(SinkWaits::Data) => used > 0 || self.is_finished(),
-            Some(SinkWaits::Leave) => let_go || self.is_finished(),
-        };
+        let source = self.source_asleep.is_some_and(|(what, until)| {
+            self.ended
+                || match what {
+                    SourceWaits::Gate => self.gate.may_take(used) > 0,
+                    SourceWaits::Empty => used == 0,
+                    SourceWaits::Cap => self.input_cap_moved(until, now),
+                    SourceWaits::Change => true,
+                }
+        });
+        let sink = self.sink_asleep.is_some_and(|(what, until)| {
+            self.is_finished()
+                || match what {
+                    SinkWaits::Data => used > 0,
+                    // What came meanwhile may grow too old.
+                    SinkWaits::Leave if self.paused || self.gate.is_filling() => {
+                        until.is_none() && self.next_expiry().is_some()
+                    }
+                    SinkWaits::Leave => true,
+                    SinkWaits::Cap => self.output_cap_moved(until, now),
+                }
+        });
         if source {
             self.source_asleep = None;
             self.wakes.source = true;
@@ -299,5 +330,41 @@ impl Weir {
             self.sink_asleep = None;
             self.wakes.sink = true;
         }
+        self.watch_cap(now);
+        self.wakes.halt |= self.halted && !self.reading && !self.writing;
+    }
+
+    /// Whether a cap that follows the occupancy need not be waited for until then any more.
+    fn output_cap_moved(&mut self, until: Option<Instant>, now: Instant) -> bool {
+        self.output.moves() && {
+            self.tune(now);
+            is_sooner(self.output.may_pass(self.leaving.is_inside(), now), until)
+        }
+    }
+
+    fn input_cap_moved(&mut self, until: Option<Instant>, now: Instant) -> bool {
+        self.input.moves() && {
+            self.tune(now);
+            is_sooner(self.input.may_pass(false, now), until)
+        }
+    }
+
+    /// The cap holds the flow up while somebody sleeps for it.
+    fn watch_cap(&mut self, now: Instant) {
+        let source = matches!(self.source_asleep, Some((SourceWaits::Cap, _)));
+        let sink = matches!(self.sink_asleep, Some((SinkWaits::Cap, _)));
+        if source || sink {
+            self.meter.cap.start(now);
+        } else {
+            self.meter.cap.stop(now);
+        }
+    }
+}
+
+/// Whether that is worth waking a thread that sleeps `until` then.
+fn is_sooner(passes: Result<Grant, Instant>, until: Option<Instant>) -> bool {
+    match passes {
+        Ok(_) => true,
+        Err(at) => until.is_none_or(|until| at + QUANTUM < until),
     }
 }

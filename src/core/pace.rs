@@ -301,6 +301,11 @@ impl Throttle {
         }
     }
 
+    /// Whether the cap follows the occupancy.
+    fn moves(&self) -> bool {
+        matches!(self.cap, Some(Cap::Range(..)))
+    }
+
     /// The cap in force, per second.
     #[must_use]
     pub fn per_second(&self) -> Option<f64> {
@@ -332,6 +337,11 @@ impl Throttles {
         let place = (used, marks.low, marks.high);
         self.bytes.tune(place, burst.bytes, now);
         self.records.tune(place, burst.records, now);
+    }
+
+    /// Whether one of them follows the occupancy.
+    pub(super) fn moves(&self) -> bool {
+        self.bytes.moves() || self.records.moves()
     }
 
     /// What may pass now; `inside` a record its rest is free of the cap on records.

@@ -170,6 +170,10 @@ pub struct Ring {
     used: usize,
     /// Those of them that are in the queue: neither in a hand nor lent with the last segment.
     queued: usize,
+    /// Those of them that are in the hand.
+    in_hand: usize,
+    /// Bytes at the head of the queue in which no record is known to end.
+    unended: usize,
 }
 
 impl Ring {
@@ -184,6 +188,8 @@ impl Ring {
             free: Vec::new(),
             used: 0,
             queued: 0,
+            in_hand: 0,
+            unended: 0,
         }
     }
 
@@ -199,6 +205,12 @@ impl Ring {
         self.queued
     }
 
+    /// Bytes that the sink thread has claimed and not yet released.
+    #[must_use]
+    pub fn in_hand(&self) -> usize {
+        self.in_hand
+    }
+
     /// Bytes in one segment.
     #[must_use]
     pub fn segment_size(&self) -> usize {
@@ -208,21 +220,14 @@ impl Ring {
     /// Equips `intake` for a read of at most `room` bytes (and at most two segments). Each call
     /// is followed by exactly one [`Ring::commit`], also when nothing was read.
     ///
-    /// The last segment is lent for being filled up only while another one waits before it:
-    /// otherwise the sink thread might find nothing to write while the source thread reads.
-    pub fn lend(&mut self, intake: &mut Intake, room: usize) {
-        if self.queue.len() >= 2 && self.queue.back().is_some_and(|s| s.spare() > 0) {
+    /// The last segment is lent for being filled up only if that is to `fill` it, and while
+    /// another one waits before it: otherwise the sink thread might find nothing to write while
+    /// the source thread reads.
+    pub fn lend(&mut self, intake: &mut Intake, room: usize, fill: bool) {
+        if fill && self.queue.len() >= 2 && self.queue.back().is_some_and(|s| s.spare() > 0) {
             intake.tail = self.queue.pop_back();
             self.queued -= intake.tail.as_ref().map_or(0, |s| s.data().len());
         }
-        if intake.fresh.is_none() {
-            intake.fresh = self.free.pop();
-        }
-        intake.room = room.min(self.segment);
-    }
-
-    /// Equips `intake` for a read whose first bytes may not be wanted: into a fresh segment only.
-    pub fn lend_fresh(&mut self, intake: &mut Intake, room: usize) {
         if intake.fresh.is_none() {
             intake.fresh = self.free.pop();
         }
@@ -270,7 +275,8 @@ impl Ring {
     pub fn claim(&mut self, hand: &mut Hand) -> bool {
         if hand.bytes().is_empty() {
             hand.claim = self.queue.pop_front();
-            self.queued -= hand.bytes().len();
+            self.on_left(hand.bytes().len());
+            self.in_hand += hand.bytes().len();
         }
         !hand.bytes().is_empty()
     }
@@ -282,8 +288,13 @@ impl Ring {
     pub fn release(&mut self, hand: &mut Hand, n: usize) {
         assert!(n <= hand.bytes().len(), "more was written than was claimed");
         self.used -= n;
+        self.in_hand -= n;
         let Some(mut segment) = hand.claim.take() else {
             hand.at += n;
+            if hand.bytes().is_empty() && hand.copy.capacity() > SEGMENT_MAX {
+                // That was a very long record.
+                (hand.copy, hand.at) = (Vec::new(), 0);
+            }
             return;
         };
         segment.start += n;
@@ -306,6 +317,7 @@ impl Ring {
     /// Claims the first `n` bytes of those that were copied into the hand; forgets the others.
     pub fn claim_copied(&mut self, hand: &mut Hand, n: usize) {
         hand.copy.truncate(n);
+        self.in_hand += hand.copy.len();
         self.pass_over(hand.copy.len());
     }
 
@@ -352,12 +364,13 @@ impl Ring {
         }
         self.used -= n;
         self.queued -= n;
+        self.unended = self.unended.min(self.queued);
     }
 
     /// The length of the shortest run of whole records at the head that has `need` bytes or more;
     /// if there is none, of the longest run; 0 if no record ends here.
     #[must_use]
-    pub fn cut(&self, framing: Option<Framing>, need: usize) -> usize {
+    pub fn cut(&mut self, framing: Option<Framing>, need: usize) -> usize {
         let need = need.min(self.queued);
         match framing {
             None => need,
@@ -371,7 +384,12 @@ impl Ring {
                 }
             }
             Some(Framing::Terminator(end)) => {
-                let up = self.find(end, need.max(1) - 1);
+                let from = need.max(1) - 1;
+                let up = self.find(end, from.max(self.unended));
+                if from <= self.unended {
+                    // Not to be searched again.
+                    self.unended = up.map_or(self.queued, |up| up - 1);
+                }
                 up.unwrap_or_else(|| self.find_last(end, need))
             }
         }
@@ -395,6 +413,9 @@ impl Ring {
     /// none.
     #[must_use]
     pub fn find_last(&self, end: u8, n: usize) -> usize {
+        if n <= self.unended {
+            return 0;
+        }
         let mut before = self.queued;
         for segment in self.queue.iter().rev() {
             let data = segment.data();
@@ -423,7 +444,13 @@ impl Ring {
                 self.free.push(segment.clear());
             }
         }
+        self.on_left(n);
+    }
+
+    /// The first `n` bytes have left the queue.
+    fn on_left(&mut self, n: usize) {
         self.queued -= n;
+        self.unended = self.unended.saturating_sub(n);
     }
 
     /// Whether the free list holds more than is worth keeping.

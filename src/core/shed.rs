@@ -12,6 +12,7 @@ use super::frame::{Cursor, Framing};
 use super::fresh::Window;
 use super::pace::Grant;
 use super::ring::{Hand, Intake};
+use super::sink::earlier;
 use super::steps::{Run, WriteStep};
 use super::{SinkWaits, Weir};
 use crate::units::Reject;
@@ -83,13 +84,14 @@ impl Spill {
         !self.pending.is_empty() || self.lost > 0
     }
 
-    /// Takes whole records.
-    fn push(&mut self, records: &[u8]) {
+    /// Takes whole records, `n` bytes in pieces: all of them, or none. Where nothing is waiting for
+    /// the file it is not too slow, and they may be as many as the buffer held.
+    fn push<'a>(&mut self, n: usize, records: impl Iterator<Item = &'a [u8]>) {
         if !self.wanted {
-        } else if self.pending.len() + records.len() > SPILL_MOST {
-            self.lost += records.len() as u64;
+        } else if !self.pending.is_empty() && self.pending.len() + n > SPILL_MOST {
+            self.lost += n as u64;
         } else {
-            self.pending.extend_from_slice(records);
+            records.for_each(|piece| self.pending.extend_from_slice(piece));
         }
     }
 
@@ -121,7 +123,7 @@ impl Spill {
     /// The record in progress is complete.
     fn finish(&mut self) {
         let record = std::mem::take(&mut self.unfinished);
-        self.push(&record);
+        self.push(record.len(), std::iter::once(&record[..]));
         self.refusing = false;
     }
 }
@@ -152,6 +154,11 @@ impl Shedder {
     /// Whether the record in progress at the input is being shed.
     pub(super) fn is_skipping(&self) -> bool {
         self.skipping
+    }
+
+    /// Whether the beginning of what is read next may be dropped.
+    pub(super) fn drops_input(&self) -> bool {
+        self.skipping || self.discarding
     }
 
     /// Whether the sink must leave a record that has not ended alone: it may be shed.
@@ -231,7 +238,11 @@ impl Weir {
         if self.head_is_torn() {
             return;
         }
-        let old = self.timeline.older_than(then);
+        // What the source thread is about to add to is not in the queue.
+        let old = self.timeline.older_than(then).min(self.ring.queued());
+        if old == 0 {
+            return;
+        }
         let n = match self.framing {
             _ if self.is_last() && old >= self.ring.queued() => self.ring.queued(),
             Some(Framing::Terminator(end)) => self.ring.find_last(end, old),
@@ -251,7 +262,7 @@ impl Weir {
     }
 
     /// When the next record will have waited too long, if nothing happens before.
-    pub(super) fn next_expiry(&self) -> Option<Instant> {
+    pub(super) fn next_expiry(&mut self) -> Option<Instant> {
         let age = self.shedder.max_age?;
         let first = match self.ring.cut(self.framing, 1) {
             0 if self.is_last() => self.ring.queued(),
@@ -269,7 +280,7 @@ impl Weir {
         if read.bytes == 0 {
             self.shedder.discarding = false;
         }
-        if !self.shedder.skipping && !self.shedder.discarding {
+        if !self.shedder.drops_input() {
             return 0;
         }
         let [_, bytes] = intake.read(read.bytes);
@@ -323,9 +334,10 @@ impl Weir {
             self.meter.shed.records += cursor.pass(part).ended;
             if torn {
                 self.shedder.spill.push_on(part, cursor.depth());
-            } else {
-                self.shedder.spill.push(part);
             }
+        }
+        if !torn {
+            self.shedder.spill.push(n, self.ring.front(n));
         }
         self.meter.shed.bytes += n as u64;
         self.ring.drop_front(n);
@@ -337,8 +349,7 @@ impl Weir {
 
     /// Whether the queue begins inside a record, the rest of which has been given away already.
     fn head_is_torn(&self) -> bool {
-        let in_hand = self.ring.queued() < self.ring.used();
-        let claimed = if in_hand {
+        let claimed = if self.ring.in_hand() > 0 {
             self.shedder.claimed
         } else {
             self.leaving
@@ -356,8 +367,8 @@ impl Weir {
         grant: Grant,
     ) -> Option<WriteStep> {
         if self.deliverable() == 0 {
-            let due = self.next_expiry();
-            return Some(self.hold_sink(SinkWaits::Data, self.trim_at.or(due)));
+            let until = earlier(self.trim_at, self.next_expiry());
+            return Some(self.hold_sink(SinkWaits::Data, until));
         }
         if !room {
             self.shedder.window.on_wait(now);
@@ -385,7 +396,7 @@ impl Weir {
 
     /// Bytes at the head of the queue that may be given to the consumer: none of a record that is
     /// not complete, unless it never will be or blocks everything.
-    fn deliverable(&self) -> usize {
+    fn deliverable(&mut self) -> usize {
         let blocked = self.gate.is_closed() && self.shedder.policy.is_none();
         let piecemeal = self.is_last() || blocked && !self.shedder.discarding;
         let piece = self.ring.queued().min(COPY_MOST);

@@ -9,13 +9,22 @@ use super::{SinkWaits, TRIM_AFTER, Weir};
 impl Weir {
     /// The sink thread asks: what now? `room`: it has just waited for room, as it was told.
     pub fn poll_write(&mut self, now: Instant, hand: &mut Hand, room: bool) -> WriteStep {
+        self.sink_asleep = None;
+        let step = self.next_write(now, hand, room);
+        self.writing = matches!(step, WriteStep::Write(..));
+        self.watch_cap(now);
+        step
+    }
+
+    fn next_write(&mut self, now: Instant, hand: &mut Hand, room: bool) -> WriteStep {
         self.expire(now);
-        if self.is_finished() {
+        if self.halted || self.is_finished() {
             return WriteStep::Done;
         }
         if self.paused || self.gate.is_filling() {
             self.was_full = false;
-            return self.hold_sink(SinkWaits::Leave, self.next_expiry());
+            let until = self.next_expiry();
+            return self.hold_sink(SinkWaits::Leave, until);
         }
         if self.trim_at.is_some_and(|at| now >= at) {
             self.trim_at = None;
@@ -30,12 +39,10 @@ impl Weir {
         let grant = match self.output.may_pass(self.leaving.is_inside(), now) {
             Ok(grant) => grant,
             Err(at) => {
-                self.meter.cap.start(now);
-                let at = self.next_expiry().map_or(at, |due| due.min(at));
-                return self.hold_sink(SinkWaits::Leave, Some(at));
+                let until = earlier(self.next_expiry(), Some(at));
+                return self.hold_sink(SinkWaits::Cap, until);
             }
         };
-        self.meter.cap.stop(now);
         if empty && self.shedder.takes_records() {
             if let Some(step) = self.claim_fresh(now, hand, room, grant) {
                 return step;
@@ -43,16 +50,23 @@ impl Weir {
         } else if empty {
             self.segment_claimed = self.ring.claim(hand);
         }
-        WriteStep::Write(self.leave(grant))
+        let until = earlier(self.next_expiry(), self.watchdog.next_try(now));
+        WriteStep::Write(self.leave(grant), until)
     }
 
     /// The sink thread is about to wait for the consumer.
     pub fn on_sink_full(&mut self, now: Instant) {
-        self.meter.sink.start(now);
+        if self.paused {
+            // It had leave before that began.
+            self.was_full = true;
+        } else {
+            self.meter.sink.start(now);
+        }
     }
 
-    /// The first bytes in the hand were written.
+    /// The first bytes in the hand were written; none, where there was no room.
     pub fn on_written(&mut self, now: Instant, hand: &mut Hand, written: Run) {
+        self.writing = false;
         self.ring.release(hand, written.bytes);
         self.cut.on_written(written.bytes);
         if self.segment_claimed {
@@ -77,7 +91,12 @@ impl Weir {
     }
 
     pub(super) fn hold_sink(&mut self, what: SinkWaits, until: Option<Instant>) -> WriteStep {
-        self.sink_asleep = Some(what);
+        self.sink_asleep = Some((what, until));
         WriteStep::Wait(until)
     }
+}
+
+/// The earlier one of those that there are.
+pub(super) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    a.into_iter().chain(b).min()
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::cut::Cut;
 use super::pace::Grant;
 use super::ring::Intake;
+use super::sink::earlier;
 use super::steps::{ReadStep, Run};
 use super::{SourceWaits, Weir};
 
@@ -16,7 +17,18 @@ impl Weir {
 
     /// The source thread asks: what now?
     pub fn poll_read(&mut self, now: Instant, intake: &mut Intake) -> ReadStep {
-        if self.ended {
+        self.source_asleep = None;
+        let step = self.next_read(now, intake);
+        self.watch_cap(now);
+        step
+    }
+
+    fn next_read(&mut self, now: Instant, intake: &mut Intake) -> ReadStep {
+        if self.gate.is_closed() {
+            // The sink thread may be waiting for a consumer that does not move.
+            self.expire(now);
+        }
+        if self.ended || self.halted {
             return ReadStep::Done;
         }
         self.tune(now);
@@ -32,7 +44,6 @@ impl Weir {
         if used == 0 && !self.paused && !self.gate.is_filling() {
             match self.output.may_pass(self.leaving.is_inside(), now) {
                 Ok(mut grant) if self.cut.is_open() => {
-                    self.meter.cap.stop(now);
                     grant.bytes = grant.bytes.min(permit);
                     return ReadStep::CutThrough(self.leave(grant));
                 }
@@ -52,7 +63,7 @@ impl Weir {
         match self.gate.may_take(used).min(permit) {
             0 => self.hold_source(now, SourceWaits::Gate, None),
             room => {
-                self.ring.lend(intake, room);
+                self.ring.lend(intake, room, true);
                 self.reading = true;
                 ReadStep::Read(through)
             }
@@ -90,6 +101,9 @@ impl Weir {
 
     /// The source thread is about to wait for the producer.
     pub fn on_input_empty(&mut self, now: Instant) {
+        if self.ended {
+            return;
+        }
         if self.ring.used() == 0 {
             // What the consumer might have had no room for is not there any more.
             self.meter.sink.stop(now);
@@ -101,15 +115,18 @@ impl Weir {
 
     /// No more input: what is held is still delivered. `inside`: the last record has no end.
     pub fn on_input_end(&mut self, now: Instant, inside: bool) {
+        if self.halted {
+            return;
+        }
         self.inside = inside;
         self.end(now);
         self.settle(now);
     }
 
     /// The source thread is about to move bytes around the ring, and will say what came of it by
-    /// [`Weir::on_passed`]. False when it may not: told to drain, it reads nothing more.
+    /// [`Weir::on_passed`]. False when it may no longer.
     pub fn begin_pass(&mut self) -> bool {
-        self.reading = !self.ended;
+        self.reading = !self.ended && !self.paused && !self.halted;
         self.reading
     }
 
@@ -146,20 +163,24 @@ impl Weir {
     fn read_fresh(&mut self, now: Instant, intake: &mut Intake, permit: usize) -> ReadStep {
         let mut room = self.gate.may_take(self.ring.used());
         if room == 0 {
-            let Some(policy) = self.shedder.policy else {
-                return self.hold_source(now, SourceWaits::Gate, None);
-            };
             // Patience that outlasts time itself is blocking.
-            match self.shedder.due(now) {
-                Some(due) if due <= now => {}
-                due => return self.hold_source(now, SourceWaits::Gate, due),
-            }
+            let due = self.shedder.due(now);
+            let Some(policy) = self
+                .shedder
+                .policy
+                .filter(|_| due.is_some_and(|due| due <= now))
+            else {
+                let until = earlier(due, self.next_expiry());
+                return self.hold_source(now, SourceWaits::Gate, until);
+            };
             room = self.shed_for_room(now, policy.which, intake.cursor);
             if room == 0 {
                 return self.hold_source(now, SourceWaits::Change, None);
             }
         }
-        self.ring.lend_fresh(intake, room.min(permit));
+        // What is dropped is the beginning of what is read.
+        let drops = self.shedder.drops_input();
+        self.ring.lend(intake, room.min(permit), !drops);
         self.reading = true;
         ReadStep::Read(None)
     }
@@ -180,10 +201,7 @@ impl Weir {
     fn hold_source(&mut self, now: Instant, what: SourceWaits, until: Option<Instant>) -> ReadStep {
         self.meter.source.stop(now);
         self.want(now);
-        if what == SourceWaits::Cap {
-            self.meter.cap.start(now);
-        }
-        self.source_asleep = Some(what);
+        self.source_asleep = Some((what, until));
         ReadStep::Wait(until)
     }
 }

@@ -61,8 +61,9 @@ pub enum ReadStep {
 /// What the sink thread does next.
 #[derive(Debug)]
 pub enum WriteStep {
-    /// Write from the hand as far as the leave goes, then say so by `on_written`.
-    Write(Leave),
+    /// Write from the hand as far as the leave goes, and say so by `on_written`. Where there is no
+    /// room, wait for some, or until this instant; then ask again.
+    Write(Leave, Option<Instant>),
     /// Wait until the output has room, or until this instant, on a pipe of this many bytes; then
     /// ask again and say whether it has.
     AwaitRoom(Option<Instant>, usize),

@@ -35,8 +35,11 @@ pub struct Patience {
     pub sink: Option<Duration>,
 }
 
-/// How often the consumer's pipe is looked at while it makes us wait, before it is accused.
+/// How often a side is looked at while it makes us wait, before it is accused.
 const LOOKS: u32 = 8;
+/// A look that comes later than it should by more than this, and by more than there is between two
+/// looks, tells that it was we who stood still: stopped, or on a machine that was.
+const LATE: Duration = Duration::from_millis(500);
 
 /// The watchdog's word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,33 +50,57 @@ pub enum Watch {
     Stalled(Side, Duration),
 }
 
-impl Patience {
-    /// Looks at both sides' waits.
+/// Looks at both sides' waits from time to time.
+#[derive(Debug)]
+pub struct Watchdog {
+    patience: Patience,
+    /// When to look again.
+    due: Option<Instant>,
+}
+
+impl Watchdog {
+    /// One that has not looked yet.
     #[must_use]
-    pub fn look(&self, source: Stopwatch, sink: Stopwatch, now: Instant) -> Watch {
-        let mut next: Option<Instant> = None;
+    pub fn new(patience: Patience) -> Watchdog {
+        Watchdog {
+            patience,
+            due: None,
+        }
+    }
+
+    /// When to try once more to give the consumer something: not every kind of stream tells that
+    /// it has room as soon as there is some.
+    #[must_use]
+    pub fn next_try(&self, now: Instant) -> Option<Instant> {
+        now.checked_add(self.patience.sink? / LOOKS)
+    }
+
+    /// Looks at both sides' waits. They begin anew when it was this process that stood still.
+    pub fn look(&mut self, source: &mut Stopwatch, sink: &mut Stopwatch, now: Instant) -> Watch {
+        let late = self
+            .due
+            .take()
+            .map(|due| now.saturating_duration_since(due));
         for (side, limit, wait) in [
-            (Side::Sink, self.sink, sink),
-            (Side::Source, self.source, source),
+            (Side::Sink, self.patience.sink, sink),
+            (Side::Source, self.patience.source, source),
         ] {
             let Some(limit) = limit else { continue };
+            if wait.since().is_some() && late.is_some_and(|late| late > LATE.max(limit / LOOKS)) {
+                wait.stop(now);
+                wait.start(now);
+            }
             let since = wait.since().unwrap_or(now);
             // A limit beyond the end of time is never reached.
-            let Some(due) = since.checked_add(limit) else {
+            let Some(end) = since.checked_add(limit) else {
                 continue;
             };
-            if now >= due && wait.since().is_some() {
+            if now >= end && wait.since().is_some() {
                 return Watch::Stalled(side, now - since);
             }
-            // Meanwhile somebody may want to look whether the consumer has moved all the same.
-            let looks = side == Side::Sink && wait.since().is_some();
-            let due = if looks {
-                due.min(now + limit / LOOKS)
-            } else {
-                due
-            };
-            next = Some(next.map_or(due, |n| n.min(due)));
+            let due = end.min(now + limit / LOOKS);
+            self.due = Some(self.due.map_or(due, |other| other.min(due)));
         }
-        Watch::Quiet(next)
+        Watch::Quiet(self.due)
     }
 }

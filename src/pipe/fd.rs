@@ -157,12 +157,6 @@ impl Port {
         self.manner != Manner::NoWait
     }
 
-    /// Whether a read may wait for another program, so that readiness has to be asked first.
-    fn may_starve(&self) -> bool {
-        use FileType::{BlockDevice, Directory, RegularFile};
-        self.manner == Manner::Ask || !matches!(self.kind, RegularFile | BlockDevice | Directory)
-    }
-
     /// Asks the kernel for a pipe of another size. Its refusal is accepted, as is a stream that is
     /// no pipe.
     pub fn ask_pipe_size(&self, wanted: Wanted) {
@@ -239,7 +233,8 @@ impl Port {
                 done => return done,
             }
         }
-        if self.may_starve() && !self.wait(PollFlags::IN, Some(Instant::now()))? {
+        // Of regular files, too: some of the system's are none.
+        if !self.wait(PollFlags::IN, Some(Instant::now()))? {
             return Ok(None);
         }
         again(|| readv(&self.fd, into))

@@ -18,7 +18,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
@@ -52,6 +52,7 @@ pub struct Shared {
     source_bell: Bell,
     sink_bell: Bell,
     spill_bell: Bell,
+    halt_bell: Bell,
 }
 
 impl Shared {
@@ -61,6 +62,7 @@ impl Shared {
             source_bell: Bell::default(),
             sink_bell: Bell::default(),
             spill_bell: Bell::default(),
+            halt_bell: Bell::default(),
         }
     }
 
@@ -81,7 +83,19 @@ impl Shared {
         if wakes.spill {
             self.spill_bell.ring();
         }
+        if wakes.halt {
+            self.halt_bell.ring();
+        }
         said
+    }
+
+    /// Nothing moves any more when this returns, so that what the books say is final. Who is
+    /// stuck in a call to the system is not waited for longer than this.
+    pub fn halt(&self, patience: Duration) {
+        let until = Instant::now() + patience;
+        if !self.tell(|core, now| core.halt(now)) {
+            self.halt_bell.wait(Some(until));
+        }
     }
 }
 

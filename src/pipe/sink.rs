@@ -48,7 +48,7 @@ impl Sink {
                 .shared
                 .tell(|core, now| core.poll_write(now, &mut self.hand, std::mem::take(&mut room)))
             {
-                WriteStep::Write(leave) => match self.write(leave) {
+                WriteStep::Write(leave, until) => match self.write(leave, until) {
                     Ok(()) => {}
                     Err(Errno::PIPE) => break Event::ConsumerGone,
                     Err(e) => {
@@ -72,6 +72,7 @@ impl Sink {
     /// Waits for room on a pipe that hides no more data from shedding than it must. False when
     /// there is none, or the pipe is still larger than it should be.
     fn await_room(&mut self, until: Option<Instant>, pipe: usize) -> rustix::io::Result<bool> {
+        self.shared.tell(|core, now| core.on_sink_full(now));
         if self.fit_pipe && !self.output.fit_pipe(pipe) {
             self.shared
                 .sink_bell
@@ -80,25 +81,22 @@ impl Sink {
             return Ok(false);
         }
         self.again = AGAIN;
-        self.shared.tell(|core, now| core.on_sink_full(now));
         self.output.wait_writable(until)
     }
 
-    fn write(&mut self, leave: Leave) -> rustix::io::Result<()> {
+    fn write(&mut self, leave: Leave, until: Option<Instant>) -> rustix::io::Result<()> {
         if self.output.may_block() {
             self.shared.tell(|core, now| core.on_sink_full(now));
         }
         let bytes = leave.cut(self.hand.bytes());
-        match self.output.write_now(bytes)? {
-            Some(n) => {
-                let run = leave.use_up(&bytes[..n]);
-                self.shared
-                    .tell(|core, now| core.on_written(now, &mut self.hand, run));
-            }
-            None => {
-                self.shared.tell(|core, now| core.on_sink_full(now));
-                self.output.wait_writable(None)?;
-            }
+        let wrote = self.output.write_now(bytes);
+        let n = wrote.ok().flatten().unwrap_or(0);
+        let run = leave.use_up(&bytes[..n]);
+        self.shared
+            .tell(|core, now| core.on_written(now, &mut self.hand, run));
+        if wrote?.is_none() {
+            self.shared.tell(|core, now| core.on_sink_full(now));
+            self.output.wait_writable(until)?;
         }
         Ok(())
     }

@@ -18,10 +18,14 @@ use crate::core::{Leave, ReadStep, Run};
 /// sink thread would take longer. Larger pieces are worth two threads.
 const INLINE: usize = 16 * 1024;
 
-/// What becomes of an input after one step.
+/// What becomes of the input after one step.
+#[derive(PartialEq, Eq)]
 enum Next {
     More,
+    /// This one has ended.
     End,
+    /// Nothing more is to be read, of the others neither.
+    Over,
 }
 
 /// The thread's own things.
@@ -69,16 +73,20 @@ impl Source {
     /// Carries one input after the other; the first failure is the end of all of them.
     pub fn run(mut self) {
         for input in std::mem::take(&mut self.inputs) {
-            if let Err(failure) = self.carry(input) {
-                let _ = self.events.send(Event::SourceFailed(failure));
-                break;
+            match self.carry(input) {
+                Ok(Next::Over) => break,
+                Ok(_) => {}
+                Err(failure) => {
+                    let _ = self.events.send(Event::SourceFailed(failure));
+                    break;
+                }
             }
         }
         let inside = self.intake.cursor.is_inside();
         self.shared.tell(|core, now| core.on_input_end(now, inside));
     }
 
-    fn carry(&mut self, input: Input) -> Result<(), Failure> {
+    fn carry(&mut self, input: Input) -> Result<Next, Failure> {
         let mut input = match input {
             Input::Ready(port) => port,
             Input::File(path) => {
@@ -110,11 +118,10 @@ impl Source {
                     self.shared.source_bell.wait(until);
                     Next::More
                 }
-                ReadStep::Done => Next::End,
+                ReadStep::Done => Next::Over,
             };
-            match next {
-                Next::More => {}
-                Next::End => return Ok(()),
+            if next != Next::More {
+                return Ok(next);
             }
         }
     }

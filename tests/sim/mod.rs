@@ -133,6 +133,10 @@ struct Sim {
     weir: Weir,
     intake: Intake,
     hand: Hand,
+    /// The source thread may read, and has not yet.
+    is_reading: bool,
+    /// What the sink thread may write, and has not yet.
+    writing: Option<(Leave, Option<Instant>)>,
     start: Instant,
     now: Instant,
     source: Doing,
@@ -176,6 +180,8 @@ pub fn run(s: Scenario) -> Outcome {
     let mut sim = Sim {
         intake: Intake::new(s.rules.framing),
         hand: Hand::default(),
+        is_reading: false,
+        writing: None,
         start,
         now: start,
         source: Doing::Ready,
@@ -305,7 +311,12 @@ impl Sim {
                 Some((_, Event::Take(n))) => self.appetite += n,
                 Some((_, Event::Stop(time))) => self.now += time,
                 Some((_, Event::Tell(command))) => {
-                    self.held = self.used();
+                    if let Some((leave, until)) = self.writing.take() {
+                        // What has leave by one cap may pass after that has changed.
+                        self.sink = self.write_on(leave, until);
+                    }
+                    // What may be read already may come on top.
+                    self.held = self.used() + self.intake.room();
                     self.weir.command(self.now, command);
                     self.out.told.push((self.now - self.start, command));
                     self.wake();
@@ -332,6 +343,9 @@ impl Sim {
     }
 
     fn source_step(&mut self) -> Doing {
+        if std::mem::take(&mut self.is_reading) {
+            return self.read(None);
+        }
         let step = self.weir.poll_read(self.now, &mut self.intake);
         match (&step, self.closed_at) {
             (ReadStep::Wait(None), None) => self.closed_at = Some(self.used()),
@@ -342,6 +356,11 @@ impl Sim {
             _ => {}
         }
         match step {
+            // What has leave to be written, too, is not held up: see above.
+            ReadStep::Read(None) if self.dawdles() => {
+                self.is_reading = true;
+                Doing::Ready
+            }
             ReadStep::Read(leave) => self.read(leave),
             ReadStep::CutThrough(leave) => self.pass(leave),
             ReadStep::Wait(until) => Doing::Sleeping(until),
@@ -410,25 +429,39 @@ impl Sim {
         self.after_input(n)
     }
 
+    /// Whether others may come first before what is to be done now is done.
+    fn dawdles(&mut self) -> bool {
+        self.random().is_multiple_of(4)
+    }
+
+    fn write_on(&mut self, leave: Leave, until: Option<Instant>) -> Doing {
+        let bytes = leave.cut(self.hand.bytes()).to_vec();
+        assert!(!bytes.is_empty(), "leave to write nothing");
+        let n = self.write(&bytes);
+        let run = leave.use_up(&bytes[..n]);
+        self.weir.on_written(self.now, &mut self.hand, run);
+        if n > 0 {
+            return Doing::Ready;
+        }
+        self.weir.on_sink_full(self.now);
+        Doing::AwaitingRoom(until)
+    }
+
     fn sink_step(&mut self) -> Doing {
+        if let Some((leave, until)) = self.writing.take() {
+            return self.write_on(leave, until);
+        }
         let room = matches!(self.sink, Doing::AwaitingRoom(_)) && self.room() > 0;
         match self.weir.poll_write(self.now, &mut self.hand, room) {
             WriteStep::AwaitRoom(until, _) => {
                 self.weir.on_sink_full(self.now);
                 Doing::AwaitingRoom(until)
             }
-            WriteStep::Write(leave) => {
-                let bytes = leave.cut(self.hand.bytes()).to_vec();
-                assert!(!bytes.is_empty(), "leave to write nothing");
-                let n = self.write(&bytes);
-                if n == 0 {
-                    self.weir.on_sink_full(self.now);
-                    return Doing::AwaitingRoom(None);
-                }
-                let run = leave.use_up(&bytes[..n]);
-                self.weir.on_written(self.now, &mut self.hand, run);
+            WriteStep::Write(leave, until) if self.dawdles() => {
+                self.writing = Some((leave, until));
                 Doing::Ready
             }
+            WriteStep::Write(leave, until) => self.write_on(leave, until),
             WriteStep::Wait(until) => Doing::Sleeping(until),
             WriteStep::Trim(memory) => {
                 drop(memory);
