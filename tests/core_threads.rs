@@ -373,3 +373,33 @@ fn a_long_record_without_an_end_is_searched_once() {
         left -= b.write();
     }
 }
+
+#[test]
+fn what_is_shed_at_once_is_kept_for_the_file_as_a_whole_or_not_at_all() {
+    let mut b = Bench::new(Rules {
+        framing: Some(Framing::Terminator(b'\n')),
+        max_age: Some(seconds(1)),
+        ..rules(64 * KIB * KIB)
+    });
+    b.weir.want_spill();
+    // Lines that no segment holds a whole number of.
+    let line = [&[b'x'; 998][..], b"\n"].concat();
+    let lines = line.repeat(200);
+    let shed = |b: &mut Bench| {
+        for _ in 0..60 {
+            b.read(&lines);
+        }
+        b.pass_time(seconds(2));
+        assert!(b.is_asleep());
+    };
+    let all = 60 * lines.len();
+    // More than may wait for a slow file, but nothing is waiting for it.
+    shed(&mut b);
+    assert_eq!(b.weir.take_spill(false), (lines.repeat(60), 0));
+    // Now the file is slow.
+    shed(&mut b);
+    shed(&mut b);
+    let (kept, lost) = b.weir.take_spill(false);
+    assert_eq!((kept.len(), lost), (all, all as u64));
+    assert!(kept.split_inclusive(|b| *b == b'\n').all(|got| got == line));
+}

@@ -3,12 +3,13 @@
 
 mod harness;
 
+use std::io::{Write, pipe};
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
 use harness::line::Line;
-use harness::{Running, eventually, field};
+use harness::{Running, beside, eventually, field, start, weir};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -103,6 +104,30 @@ fn what_a_flood_has_taken_is_given_back_although_a_trickle_goes_on() {
         now < full - 3 * 1024,
         "{full} KiB have become {now} KiB only"
     );
+}
+
+#[test]
+fn a_full_buffer_takes_no_more_memory_than_its_size_however_small_the_reads() {
+    for way in ["--shed=oldest", "--max-age=1h", "--no-splice"] {
+        // One byte more than what is moved next to its predecessor anyway.
+        for piece in [4097, 70_000] {
+            let (reader, mut writer) = pipe().expect("a pipe");
+            let (_unread, output) = pipe().expect("a pipe");
+            let weir = start(weir(&["-b", "16MiB", way]), reader, output);
+            let fed = beside(move || {
+                let bytes = vec![b'x'; piece];
+                // Where nothing is shed it is weir's end that ends this.
+                (0..48 * MIB / piece).all(|_| writer.write_all(&bytes).is_ok())
+            });
+            eventually("the buffer is full", || weir.field("VmRSS") > 16 * 1024);
+            if way == "--shed=oldest" {
+                assert!(fed.done(), "the producer was held up");
+            } else {
+                weir.settle();
+            }
+            assert_slim(&weir, 18 * 1024, &format!("{way}, {piece}"));
+        }
+    }
 }
 
 #[test]

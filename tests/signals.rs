@@ -163,7 +163,7 @@ fn what_the_summary_says_was_delivered_is_what_the_consumer_gets() {
             assert_eq!(end.status.signal(), Some(signal.as_raw()), "{way}: {end:?}");
             let books = Books::of(&end);
             let gone = ["out", "shed", "undelivered"].map(|at| books.n(&format!("{at}/bytes")));
-            assert_eq!(books.n("in/bytes"), gone.iter().sum(), "{way}");
+            assert_eq!(books.n("in/bytes"), gone.iter().sum::<usize>(), "{way}");
             assert_eq!(books.n("out/bytes"), got.load(Ordering::Relaxed), "{way}");
         }
     }
