@@ -111,12 +111,12 @@ pub fn run(settings: &Settings) -> Result<End, Failure> {
         dials: settings.dials.clone(),
     };
     let end = run.supervise();
-    signals::end();
     run.control.close();
     run.shared.halt(HALT);
     let status = run.status();
     if let Some(spiller) = spiller {
-        run.on_spill_end(spiller.finish());
+        let is_end = |signal| !signals::REPORT.contains(&signal);
+        run.on_spill_end(spiller.finish(&run.signals, is_end));
     }
     let complaint = end.complaint();
     let left = undelivered(&status);

@@ -104,6 +104,28 @@ fn a_pause_holds_the_output_and_lets_the_buffer_fill() {
 }
 
 #[test]
+fn a_producer_that_is_blocked_is_freed_by_shedding_whatever_the_consumer_does() {
+    for framing in ["-l", "--record-size=100", "--no-splice"] {
+        for shed in [&["--shed", "oldest"][..], &["--max-age", "50ms"]] {
+            let home = Home::new();
+            let mut weir = home.start(&["-b", "64KiB", framing]);
+            let line = [&[b'x'; 99][..], b"\n"].concat();
+            let fed = feed(&mut weir, line.repeat(20_000));
+            eventually("the producer is blocked", || {
+                home.status(&weir)["state"] == "blocked"
+            });
+            home.tell(&weir.pid(), shed);
+            // It would wait for ever: nobody takes anything.
+            fed.done().expect("fed");
+            let got = collect(&mut weir).done();
+            assert!(weir.end().success());
+            let is_whole = got.chunks(100).all(|got| got == line);
+            assert!(is_whole || framing == "--no-splice", "{framing}: torn");
+        }
+    }
+}
+
+#[test]
 fn shedding_is_switched_on_while_it_runs_and_off_again() {
     const ALL: usize = 8 << 20;
     let home = Home::new();

@@ -5,7 +5,6 @@
 
 use std::fs;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crossbeam_channel::{Receiver, unbounded};
@@ -32,9 +31,6 @@ pub const REPORT: &[i32] = &[SIGUSR1];
 ))]
 pub const REPORT: &[i32] = &[SIGUSR1, signal_hook::consts::SIGINFO];
 
-/// The end has begun.
-static ENDS: AtomicBool = AtomicBool::new(false);
-
 /// Starts listening for the signals that end weir or ask it for a report. Their numbers come through the receiver.
 ///
 /// # Errors
@@ -51,20 +47,12 @@ pub fn listen() -> io::Result<Receiver<i32>> {
         .name("signals".into())
         .spawn(move || {
             for signal in signals.forever() {
-                if ENDS.load(Ordering::Relaxed) && !REPORT.contains(&signal) {
-                    die_by(signal);
-                }
                 if sender.send(signal).is_err() {
                     break;
                 }
             }
         })?;
     Ok(receiver)
-}
-
-/// Nobody listens any more: the next signal that should end weir does so at once.
-pub fn end() {
-    ENDS.store(true, Ordering::Relaxed);
 }
 
 /// Ends this process by a signal, as its parent should see it.

@@ -76,6 +76,8 @@ enum SinkWaits {
     Leave,
     /// That its time has come.
     Cap,
+    /// That the consumer makes room.
+    Room,
 }
 
 /// For what a thread sleeps, and until when at most.
@@ -320,6 +322,7 @@ impl Weir {
                     }
                     SinkWaits::Leave => true,
                     SinkWaits::Cap => self.output_cap_moved(until, now),
+                    SinkWaits::Room => false,
                 }
         });
         if source {

@@ -281,6 +281,16 @@ impl Ring {
         !hand.bytes().is_empty()
     }
 
+    /// Puts a claimed segment back to the head of the queue.
+    pub fn unclaim(&mut self, hand: &mut Hand) {
+        if let Some(segment) = hand.claim.take() {
+            self.in_hand -= segment.data().len();
+            self.queued += segment.data().len();
+            self.unended = 0;
+            self.queue.push_front(segment);
+        }
+    }
+
     /// Releases the first `n` bytes in the hand: they were written.
     ///
     /// # Panics

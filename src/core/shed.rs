@@ -370,7 +370,10 @@ impl Weir {
             let until = earlier(self.trim_at, self.next_expiry());
             return Some(self.hold_sink(SinkWaits::Data, until));
         }
-        if !room {
+        // The rest of a record that is half gone can only go as well; until it is claimed nothing
+        // can be shed behind it.
+        let half_gone = self.leaving.is_inside();
+        if !room && !half_gone {
             self.shedder.window.on_wait(now);
             let pipe = self.shedder.window.pipe();
             return Some(WriteStep::AwaitRoom(self.next_expiry(), pipe));
@@ -385,6 +388,7 @@ impl Weir {
         self.ring.copy(hand, window);
         let n = match self.framing {
             None => hand.bytes().len(),
+            Some(_) if half_gone => self.whole_records(hand, 1),
             Some(_) => self.whole_records(hand, grant.records),
         };
         self.ring.claim_copied(hand, n);

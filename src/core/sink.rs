@@ -30,6 +30,12 @@ impl Weir {
             self.trim_at = None;
             return WriteStep::Trim(self.ring.trim());
         }
+        if self.segment_claimed && self.shedder.takes_records() {
+            // Claimed under other rules.
+            self.ring.unclaim(hand);
+            self.segment_claimed = false;
+            self.settle(now);
+        }
         let empty = hand.bytes().is_empty();
         if empty && self.ring.queued() == 0 {
             self.meter.sink.stop(now);
@@ -56,6 +62,7 @@ impl Weir {
 
     /// The sink thread is about to wait for the consumer.
     pub fn on_sink_full(&mut self, now: Instant) {
+        self.sink_asleep = Some((SinkWaits::Room, None));
         if self.paused {
             // It had leave before that began.
             self.was_full = true;

@@ -285,6 +285,24 @@ impl Port {
         self.wait(PollFlags::OUT, until)
     }
 
+    /// Waits until something can be written (or an error be seen), or something be read from
+    /// `other`. False when it is not the first.
+    ///
+    /// # Errors
+    /// As `poll(2)`.
+    pub fn wait_writable_or(
+        &self,
+        other: &impl AsFd,
+        until: Option<Instant>,
+    ) -> rustix::io::Result<bool> {
+        let mut both = [
+            PollFd::new(&self.fd, PollFlags::OUT),
+            PollFd::new(other, PollFlags::IN),
+        ];
+        poll_until(&mut both, until)?;
+        Ok(!both[0].revents().is_empty())
+    }
+
     /// Waits until the process at the other end has gone away.
     ///
     /// # Errors
@@ -294,14 +312,19 @@ impl Port {
     }
 
     fn wait(&self, what: PollFlags, until: Option<Instant>) -> rustix::io::Result<bool> {
-        loop {
-            let left = until.map(|u| u.saturating_duration_since(Instant::now()));
-            // A wait too long for the system to express is a wait without end.
-            let left = left.and_then(|d| Timespec::try_from(d).ok());
-            match poll(&mut [PollFd::new(&self.fd, what)], left.as_ref()) {
-                Err(Errno::INTR) => {}
-                done => return done.map(|ready| ready > 0),
-            }
+        poll_until(&mut [PollFd::new(&self.fd, what)], until)
+    }
+}
+
+/// Waits until one of these is ready. False at the deadline.
+fn poll_until(fds: &mut [PollFd<'_>], until: Option<Instant>) -> rustix::io::Result<bool> {
+    loop {
+        let left = until.map(|u| u.saturating_duration_since(Instant::now()));
+        // A wait too long for the system to express is a wait without end.
+        let left = left.and_then(|d| Timespec::try_from(d).ok());
+        match poll(fds, left.as_ref()) {
+            Err(Errno::INTR) => {}
+            done => return done.map(|ready| ready > 0),
         }
     }
 }

@@ -56,14 +56,14 @@ pub struct Shared {
 }
 
 impl Shared {
-    fn new(rules: Rules) -> Shared {
-        Shared {
+    fn new(rules: Rules) -> io::Result<Shared> {
+        Ok(Shared {
             core: Mutex::new(Weir::new(rules, Instant::now())),
             source_bell: Bell::default(),
-            sink_bell: Bell::default(),
+            sink_bell: Bell::beside_stream()?,
             spill_bell: Bell::default(),
             halt_bell: Bell::default(),
-        }
+        })
     }
 
     /// Tells the core something, or asks it something, and wakes whom that concerns.
@@ -119,7 +119,7 @@ pub fn start(
     (pipe_size, fit_pipe): (Option<Wanted>, bool),
     spill: Option<Spill>,
 ) -> io::Result<(Arc<Shared>, Receiver<Event>, Option<Spiller>)> {
-    let shared = Arc::new(Shared::new(rules));
+    let shared = Arc::new(Shared::new(rules)?);
     let (events, listener) = unbounded();
     let beside = output.duplicate()?;
     if output.can_hang_up() {

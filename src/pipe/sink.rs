@@ -81,7 +81,7 @@ impl Sink {
             return Ok(false);
         }
         self.again = AGAIN;
-        self.output.wait_writable(until)
+        self.shared.sink_bell.wait_writable(&self.output, until)
     }
 
     fn write(&mut self, leave: Leave, until: Option<Instant>) -> rustix::io::Result<()> {
@@ -96,7 +96,7 @@ impl Sink {
             .tell(|core, now| core.on_written(now, &mut self.hand, run));
         if wrote?.is_none() {
             self.shared.tell(|core, now| core.on_sink_full(now));
-            self.output.wait_writable(until)?;
+            self.shared.sink_bell.wait_writable(&self.output, until)?;
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, after, bounded, select};
 
 use super::error::Failure;
 use super::{Event, Shared};
@@ -137,16 +137,26 @@ fn append(
 }
 
 impl Spiller {
-    /// Waits until all is written, but not for ever: what is not is a failure.
+    /// Waits until all is written, but not for ever, nor when somebody is `impatient` with one of
+    /// these signals: what is not written is a failure.
     ///
     /// # Errors
     /// When the file has taken too long. What it has refused is told by [`Event::SpillFailed`].
-    pub fn finish(self) -> Result<(), Failure> {
+    pub fn finish(
+        self,
+        impatient: &Receiver<i32>,
+        with: impl Fn(i32) -> bool,
+    ) -> Result<(), Failure> {
         let _ = self.close.send(());
         self.shared.spill_bell.ring();
-        match self.done.recv_timeout(LAST_WAIT) {
-            Err(RecvTimeoutError::Timeout) => Err(too_slow(&self.name)),
-            Ok(()) | Err(RecvTimeoutError::Disconnected) => Ok(()),
+        let late = after(LAST_WAIT);
+        loop {
+            select! {
+                recv(self.done) -> _ => return Ok(()),
+                recv(impatient) -> signal => if !signal.is_ok_and(&with) { continue },
+                recv(late) -> _ => {}
+            }
+            return Err(too_slow(&self.name));
         }
     }
 }

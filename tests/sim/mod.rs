@@ -257,7 +257,7 @@ impl Sim {
         if wakes.source && matches!(self.source, Doing::Sleeping(_)) {
             self.source = Doing::Ready;
         }
-        if wakes.sink && matches!(self.sink, Doing::Sleeping(_)) {
+        if wakes.sink && matches!(self.sink, Doing::Sleeping(_) | Doing::AwaitingRoom(_)) {
             self.sink = Doing::Ready;
         }
     }
