@@ -16,7 +16,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use crate::core::shed::Which;
 use crate::settings::PipeSize;
-use crate::units::{Amount, BufferSize, Limit, Mark, OrOff, Reject, Size, Span};
+use crate::units::{Amount, BufferSize, Limit, Mark, OrOff, Reject, Size, Span, printable};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -70,6 +70,7 @@ pub struct Arguments {
         default_value = "64MiB",
         help_heading = "Buffer"
     )]
+    #[arg(allow_negative_numbers = true)]
     pub buffer: BufferSize,
 
     /// Occupancy at which reading stops
@@ -153,6 +154,7 @@ pub struct Arguments {
         long_help = "What may pass at once after a pause, beyond one pacing step of 5ms: a SIZE, \
         a record count, or a DURATION's worth of the cap [default: nothing]"
     )]
+    #[arg(allow_negative_numbers = true)]
     pub burst: Option<Amount>,
 
     /// When the buffer is full, drop the oldest or the newest instead of blocking the producer
@@ -246,6 +248,7 @@ pub struct Arguments {
         long_help = "Expected total, for percentage and ETA: bytes, or a bare count of records \
         with a framing option. It is known by itself when all input is regular files"
     )]
+    #[arg(allow_negative_numbers = true)]
     pub size: Option<Amount>,
 
     /// Report at the end
@@ -470,12 +473,17 @@ impl fmt::Display for Refusal {
             .next()
             .unwrap_or(wrong);
         let wrong = wrong.strip_prefix("error: ").unwrap_or(wrong);
-        let line: Vec<&str> = wrong
-            .lines()
-            .map(str::trim)
-            .filter(|l| !l.is_empty())
-            .collect();
-        write!(f, "{} (see weir -h)", line.join(" "))
+        let lines = wrong.lines().map(str::trim).filter(|l| !l.is_empty());
+        let mut all = String::new();
+        for line in lines {
+            all.push_str(match line {
+                _ if all.is_empty() => "",
+                tip if tip.starts_with("tip:") => "; ",
+                _ => " ",
+            });
+            all.push_str(&printable(line));
+        }
+        write!(f, "{all} (see weir -h)")
     }
 }
 

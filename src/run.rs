@@ -47,6 +47,8 @@ pub enum End {
     Stalled(Side, Duration, u64),
     /// A stream failed.
     Failed(Failure),
+    /// All was delivered, but not all that was shed could be kept, as was said.
+    Unkept,
 }
 
 impl End {
@@ -57,7 +59,7 @@ impl End {
             End::Signal(SIGPIPE) => Ending::ConsumerGone,
             End::Signal(_) => Ending::Signal,
             End::Stalled(..) => Ending::Timeout,
-            End::Failed(_) => Ending::Error,
+            End::Failed(_) | End::Unkept => Ending::Error,
         }
     }
 
@@ -65,7 +67,7 @@ impl End {
     #[must_use]
     pub fn complaint(&self) -> Option<String> {
         match self {
-            End::Delivered | End::Signal(_) => None,
+            End::Delivered | End::Signal(_) | End::Unkept => None,
             End::Failed(failure) => Some(failure.to_string()),
             End::Stalled(side, time, undelivered) => {
                 let what = match side {
@@ -110,13 +112,16 @@ pub fn run(settings: &Settings) -> Result<End, Failure> {
         control: Control::new(settings.control, Instant::now()),
         dials: settings.dials.clone(),
     };
-    let end = run.supervise();
+    let mut end = run.supervise();
     run.control.close();
     run.shared.halt(HALT);
     let status = run.status();
     if let Some(spiller) = spiller {
         let is_end = |signal| !signals::REPORT.contains(&signal);
         run.on_spill_end(spiller.finish(&run.signals, is_end));
+    }
+    if run.spill_failed && matches!(end, End::Delivered) {
+        end = End::Unkept;
     }
     let complaint = end.complaint();
     let left = undelivered(&status);

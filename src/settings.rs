@@ -91,6 +91,11 @@ impl Settings {
     pub fn resolve(args: Arguments) -> Result<Settings, Misuse> {
         let capacity = capacity(args.buffer)?;
         let framing = framing(&args)?;
+        let both = timeout("--timeout", args.timeout)?;
+        let patience = Patience {
+            source: timeout("--source-timeout", args.source_timeout)?.or(both),
+            sink: timeout("--sink-timeout", args.sink_timeout)?.or(both),
+        };
         let dials = Dials {
             capacity,
             framing,
@@ -123,10 +128,7 @@ impl Settings {
                 shed: tuning.shed,
                 max_age: tuning.max_age,
                 burst: tuning.burst,
-                patience: Patience {
-                    source: args.source_timeout.or(args.timeout).map(Into::into),
-                    sink: args.sink_timeout.or(args.timeout).map(Into::into),
-                },
+                patience,
             },
             pipe_size: args.pipe_size,
             report,
@@ -154,6 +156,14 @@ fn max_age(age: Option<OrOff<Span>>) -> Result<Option<Duration>, Misuse> {
         return Err(Misuse("--max-age 0s would shed everything; try 5s".into()));
     }
     Ok(age.map(Into::into))
+}
+
+fn timeout(option: &str, limit: Option<Span>) -> Result<Option<Duration>, Misuse> {
+    if limit == Some(Span::ZERO) {
+        let what = format!("{option} 0s would end at once; try 30s, or leave it out");
+        return Err(Misuse(what));
+    }
+    Ok(limit.map(Into::into))
 }
 
 fn shed_to(file: Option<PathBuf>, may_shed: bool) -> Result<Option<PathBuf>, Misuse> {

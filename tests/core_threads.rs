@@ -403,3 +403,77 @@ fn what_is_shed_at_once_is_kept_for_the_file_as_a_whole_or_not_at_all() {
     assert_eq!((kept.len(), lost), (all, all as u64));
     assert!(kept.split_inclusive(|b| *b == b'\n').all(|got| got == line));
 }
+
+#[test]
+fn patience_is_lost_once_while_the_consumer_takes_nothing() {
+    for capacity in [64 * KIB, 8 * KIB * KIB] {
+        let mut b = Bench::new(Rules {
+            framing: Some(Framing::Terminator(b'\n')),
+            shed: Some(Policy {
+                which: Which::Oldest,
+                patience: seconds(1),
+            }),
+            ..rules(capacity)
+        });
+        let line = [&[b'x'; 999][..], b"\n"].concat();
+        let fill = |b: &mut Bench, most: usize| {
+            let mut read = 0;
+            while read < most {
+                match b.weir.poll_read(b.now, &mut b.intake) {
+                    ReadStep::Read(_) => {
+                        if b.intake.wants_segment() {
+                            let size = b.weir.segment_size();
+                            b.intake.give(Segment::map(size).expect("memory"));
+                        }
+                        let room = b.intake.room().min(line.len());
+                        b.end_read(&line[line.len() - room..]);
+                        read += room;
+                    }
+                    ReadStep::Wait(_) => break,
+                    step => panic!("{step:?}"),
+                }
+            }
+            read
+        };
+        assert_eq!(fill(&mut b, 3 * capacity), capacity);
+        b.pass_time(seconds(1));
+        // Ten times over, without another wait.
+        assert!(fill(&mut b, 10 * capacity) >= 10 * capacity);
+        assert_eq!(b.weir.books(b.now).state, State::Shedding);
+        // When the consumer has taken all of it, the next filling is waited for again.
+        while b.weir.books(b.now).buffer.used > 0 {
+            b.write();
+        }
+        let held = b.weir.books(b.now).shed.total.bytes;
+        assert_eq!(fill(&mut b, 3 * capacity), capacity);
+        assert_eq!(b.weir.books(b.now).shed.total.bytes, held);
+    }
+}
+
+#[test]
+fn oversized_is_what_no_buffer_like_this_can_hold() {
+    for (size, wanted) in [(8192, 0), (8193, 20), (5000, 0), (30_000, 20)] {
+        for which in [Which::Oldest, Which::Newest] {
+            let mut b = Bench::new(Rules {
+                framing: Some(Framing::Terminator(b'\n')),
+                shed: Some(Policy {
+                    which,
+                    patience: Duration::ZERO,
+                }),
+                ..rules(8192)
+            });
+            let record = [vec![b'x'; size - 1], b"\n".to_vec()].concat();
+            for mut left in [&record[..]; 20] {
+                while !left.is_empty() {
+                    b.begin_read();
+                    let n = b.intake.room().min(left.len());
+                    b.end_read(&left[..n]);
+                    left = &left[n..];
+                }
+            }
+            b.weir.on_input_end(b.now, false);
+            let shed = b.weir.books(b.now).shed;
+            assert_eq!(shed.oversized, wanted, "{which:?} of {size} bytes");
+        }
+    }
+}

@@ -249,3 +249,11 @@ fn files_of_the_system_that_claim_to_be_empty_are_read() {
         weir.end().assert_success("/proc/cpuinfo");
     }
 }
+
+#[test]
+fn a_name_with_a_line_break_makes_no_second_line() {
+    let name = "no\u{1b}[31m\nsuch file";
+    let says = ["open: no\\u{1b}[31m\\nsuch file: No such file"];
+    let weir = start(weir(&[name]), Stdio::null(), Stdio::null());
+    weir.end().assert_complains(1, &says);
+}

@@ -17,6 +17,7 @@ const SECTIONS: [&str; 13] = [
     "DESCRIPTION",
     "OPTIONS",
     "UNITS",
+    "REPORTS",
     "SIGNALS",
     "EXIT STATUS",
     "ENVIRONMENT",

@@ -283,6 +283,7 @@ impl Weir {
         self.leaving = run.cursor;
         self.meter.on_written(now, run);
         self.output.on_passed(run.bytes, run.tally.begun, now);
+        self.shedder.taken += run.bytes as u64;
     }
 
     /// Draws the conclusions of a change: moves the gate, and wakes a sleeper that may now move.
@@ -291,17 +292,17 @@ impl Weir {
         if self.ended && !self.reading && !std::mem::replace(&mut self.last_counted, true) {
             let skipped = self.shedder.is_skipping();
             self.meter.on_last_record(self.inside, skipped);
+            let length = self.shedder.skipped;
+            self.meter.shed_oversized +=
+                u64::from(self.inside && skipped && self.is_oversized(length));
         }
         let used = self.ring.used();
         if !self.ring.is_bloated() {
             self.trim_at = None;
         }
         self.gate.on_occupancy(used, !self.ended);
-        if self.gate.is_closed() {
-            self.shedder.full_since.get_or_insert(now);
-        } else if used <= self.gate.marks().low {
-            self.shedder.full_since = None;
-        }
+        self.shedder
+            .on_occupancy(used, self.gate.is_closed(), self.gate.marks(), now);
         self.want(now);
         let source = self.source_asleep.is_some_and(|(what, until)| {
             self.ended

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::frame::{Cursor, Framing};
 use super::fresh::Window;
+use super::gate::Marks;
 use super::pace::Grant;
 use super::ring::{Hand, Intake};
 use super::sink::earlier;
@@ -138,11 +139,15 @@ pub struct Shedder {
     /// Where in its record the queue begins, while something is in the hand.
     claimed: Cursor,
     /// Since when the buffer has been full, but for what was shed.
-    pub(super) full_since: Option<Instant>,
+    full_since: Option<Instant>,
+    /// What the consumer has taken since.
+    pub(super) taken: u64,
     /// What is read now is the newest and too much.
     discarding: bool,
     /// The record in progress at the input is being shed.
     skipping: bool,
+    /// How much of it has been.
+    pub(super) skipped: u64,
 }
 
 impl Shedder {
@@ -164,6 +169,19 @@ impl Shedder {
     /// Whether the sink must leave a record that has not ended alone: it may be shed.
     pub(super) fn takes_records(&self) -> bool {
         self.is_on() || self.discarding
+    }
+
+    /// Tells the occupancy after each change of it, and whether the gate is `closed`. A buffer that
+    /// is only not full because some was shed is as good as full: it takes the consumer to make
+    /// patience begin anew.
+    pub(super) fn on_occupancy(&mut self, used: usize, closed: bool, marks: Marks, now: Instant) {
+        if closed {
+            if self.full_since.is_none() {
+                (self.full_since, self.taken) = (Some(now), 0);
+            }
+        } else if used == 0 || used <= marks.low && self.taken >= (marks.high - marks.low) as u64 {
+            self.full_since = None;
+        }
     }
 
     /// Whether the buffer has been full for longer than patience lasts.
@@ -222,7 +240,7 @@ impl Weir {
                 return 0;
             }
             self.shedder.skipping = true;
-            self.meter.shed_oversized += 1;
+            self.shedder.skipped = n as u64;
         }
         self.drop_front(n, torn);
         self.gate.on_shed(self.ring.used());
@@ -308,7 +326,6 @@ impl Weir {
             .unwrap_or(usize::MAX)
             .min(self.ring.queued());
         self.shedder.skipping = true;
-        self.meter.shed_oversized += u64::from(n == self.ring.used());
         for part in self.ring.back(n) {
             self.shedder.spill.push_on(part, cursor.depth());
         }
@@ -319,11 +336,37 @@ impl Weir {
 
     /// Counts `bytes` as shed. Says whether that leaves us inside a record.
     fn over_the_top(&mut self, cursor: &mut Cursor, bytes: &[u8]) -> bool {
+        self.meter.shed_oversized += self.oversized_in(*cursor, bytes);
         let tally = cursor.pass(bytes);
         self.meter.shed.bytes += bytes.len() as u64;
         self.meter.shed.records += tally.ended;
         self.shedder.spill.push_on(bytes, cursor.depth());
+        self.shedder.skipped = cursor.depth();
         cursor.is_inside()
+    }
+
+    /// Whether no buffer like this holds a record of this length.
+    pub(super) fn is_oversized(&self, length: u64) -> bool {
+        length > self.gate.marks().high as u64
+    }
+
+    /// Records that end in `bytes` and are too long for the buffer.
+    fn oversized_in(&self, mut cursor: Cursor, mut bytes: &[u8]) -> u64 {
+        let mut n = 0;
+        // As a rule nothing here can be so long, and nothing is searched.
+        while self.is_oversized(cursor.depth() + bytes.len() as u64) {
+            let (begun, end) = (
+                cursor.depth(),
+                cursor.reach(bytes, u64::from(!cursor.is_inside())),
+            );
+            let (record, rest) = bytes.split_at(end);
+            if record.is_empty() || cursor.pass(record).ended == 0 {
+                break;
+            }
+            n += u64::from(self.is_oversized(begun + end as u64));
+            bytes = rest;
+        }
+        n
     }
 
     /// Sheds the first `n` bytes of the queue, which begin with a record; `torn`: they are all there

@@ -3,6 +3,8 @@
 
 use std::io;
 
+use crate::units::printable;
+
 /// A failed operation on a named file or stream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what}: {name}: {reason}")]
@@ -27,7 +29,7 @@ impl Failure {
     pub fn because(what: &'static str, name: &str, reason: &str) -> Failure {
         Failure {
             what,
-            name: name.to_owned(),
+            name: printable(name),
             reason: reason.to_owned(),
         }
     }

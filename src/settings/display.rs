@@ -136,6 +136,8 @@ fn known(files: &[PathBuf]) -> Option<u64> {
     files
         .iter()
         .try_fold(0u64, |sum, file| sum.checked_add(left(file)?))
+        // Some files of the system claim to be empty and are not.
+        .filter(|all| *all > 0)
 }
 
 fn left(file: &Path) -> Option<u64> {

@@ -101,6 +101,8 @@ fn contradictions_are_refused_by_naming_both_values() {
         ("--high 0", ["--high 0", "64MiB"]),
         ("-b 1MiB --high 1048577", ["--high 1048577", "1MiB"]),
         ("-b 4095", ["--buffer 4095", "4KiB"]),
+        ("--timeout 0s", ["--timeout 0s", "30s"]),
+        ("--sink-timeout 0s", ["--sink-timeout 0s", "30s"]),
         ("-b 15EiB", ["--buffer 15EiB", "the memory of this machine"]),
     ] {
         let misuse = resolve(args).expect_err(args).to_string();

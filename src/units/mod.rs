@@ -15,6 +15,20 @@ pub mod reject;
 pub mod size;
 pub mod timetable;
 
+/// The same text, fit to be part of one line on a terminal.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    line
+}
+
 pub use amount::Amount;
 pub use duration::Span;
 pub use limit::Limit;
