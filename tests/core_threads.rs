@@ -53,9 +53,23 @@ impl Bench {
     fn begin_read(&mut self) {
         let step = self.weir.poll_read(self.now, &mut self.intake);
         assert!(matches!(step, ReadStep::Read(_)), "{step:?}");
+        self.give_segment();
+    }
+
+    fn give_segment(&mut self) {
         if self.intake.wants_segment() {
             let size = self.weir.segment_size();
             self.intake.give(Segment::map(size).expect("memory"));
+        }
+    }
+
+    /// Time passes, and the watchdog, which looks every now and then, says nothing.
+    #[track_caller]
+    fn pass_quietly(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            assert!(matches!(self.weir.watch(self.now), Watch::Quiet(_)));
+            self.pass_time(Duration::from_millis(100));
         }
     }
 
@@ -165,16 +179,9 @@ fn a_pause_accuses_no_consumer() {
     assert!(matches!(b.poll_write(), WriteStep::Write(..)));
     b.weir.command(b.now, Command::Pause);
     b.weir.on_sink_full(b.now);
-    for _ in 0..100 {
-        b.pass_time(Duration::from_millis(100));
-        assert!(matches!(b.weir.watch(b.now), Watch::Quiet(_)));
-    }
+    b.pass_quietly(seconds(10));
     b.weir.command(b.now, Command::Resume);
-    b.weir.watch(b.now);
-    for _ in 0..20 {
-        assert!(matches!(b.weir.watch(b.now), Watch::Quiet(_)));
-        b.pass_time(Duration::from_millis(100));
-    }
+    b.pass_quietly(seconds(2));
     assert!(matches!(b.weir.watch(b.now), Watch::Stalled(Side::Sink, _)));
 }
 
@@ -190,10 +197,7 @@ fn a_drain_accuses_no_producer() {
     b.read(&[b'x'; 1000]);
     b.weir.command(b.now, Command::Drain);
     b.weir.on_input_empty(b.now);
-    for _ in 0..100 {
-        b.pass_time(Duration::from_millis(100));
-        assert!(matches!(b.weir.watch(b.now), Watch::Quiet(_)));
-    }
+    b.pass_quietly(seconds(10));
 }
 
 #[test]
@@ -421,10 +425,7 @@ fn patience_is_lost_once_while_the_consumer_takes_nothing() {
             while read < most {
                 match b.weir.poll_read(b.now, &mut b.intake) {
                     ReadStep::Read(_) => {
-                        if b.intake.wants_segment() {
-                            let size = b.weir.segment_size();
-                            b.intake.give(Segment::map(size).expect("memory"));
-                        }
+                        b.give_segment();
                         let room = b.intake.room().min(line.len());
                         b.end_read(&line[line.len() - room..]);
                         read += room;
@@ -476,4 +477,25 @@ fn oversized_is_what_no_buffer_like_this_can_hold() {
             assert_eq!(shed.oversized, wanted, "{which:?} of {size} bytes");
         }
     }
+}
+
+#[test]
+fn a_pause_keeps_nothing_from_being_shed() {
+    let mut b = Bench::new(Rules {
+        framing: Some(Framing::Terminator(b'\n')),
+        ..rules(8 * KIB)
+    });
+    let line = [&[b'x'; 1023][..], b"\n"].concat();
+    b.read(&line);
+    assert!(matches!(b.poll_write(), WriteStep::Write(..)));
+    b.weir.command(b.now, Command::Pause);
+    let which = Which::Oldest;
+    let patience = Duration::ZERO;
+    b.weir
+        .command(b.now, Command::Shed(Some(Policy { which, patience })));
+    assert!(b.is_asleep());
+    for _ in 0..20 {
+        b.read(&line);
+    }
+    assert_eq!(b.weir.books(b.now).shed.total.records, Some(13));
 }

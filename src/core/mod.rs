@@ -372,3 +372,8 @@ fn is_sooner(passes: Result<Grant, Instant>, until: Option<Instant>) -> bool {
         Err(at) => until.is_none_or(|until| at + QUANTUM < until),
     }
 }
+
+/// The earlier one of those that there are.
+fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    a.into_iter().chain(b).min()
+}

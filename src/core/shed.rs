@@ -13,9 +13,8 @@ use super::fresh::Window;
 use super::gate::Marks;
 use super::pace::Grant;
 use super::ring::{Hand, Intake};
-use super::sink::earlier;
 use super::steps::{Run, WriteStep};
-use super::{SinkWaits, Weir};
+use super::{SinkWaits, Weir, earlier};
 use crate::units::Reject;
 
 /// What to drop when the buffer is full.

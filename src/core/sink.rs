@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::ring::Hand;
 use super::steps::{Run, WriteStep};
-use super::{SinkWaits, TRIM_AFTER, Weir};
+use super::{SinkWaits, TRIM_AFTER, Weir, earlier};
 
 impl Weir {
     /// The sink thread asks: what now? `room`: it has just waited for room, as it was told.
@@ -17,6 +17,12 @@ impl Weir {
     }
 
     fn next_write(&mut self, now: Instant, hand: &mut Hand, room: bool) -> WriteStep {
+        if self.segment_claimed && self.shedder.takes_records() {
+            // Claimed under other rules: nothing behind it could be shed.
+            self.ring.unclaim(hand);
+            self.segment_claimed = false;
+            self.settle(now);
+        }
         self.expire(now);
         if self.halted || self.is_finished() {
             return WriteStep::Done;
@@ -29,12 +35,6 @@ impl Weir {
         if self.trim_at.is_some_and(|at| now >= at) {
             self.trim_at = None;
             return WriteStep::Trim(self.ring.trim());
-        }
-        if self.segment_claimed && self.shedder.takes_records() {
-            // Claimed under other rules.
-            self.ring.unclaim(hand);
-            self.segment_claimed = false;
-            self.settle(now);
         }
         let empty = hand.bytes().is_empty();
         if empty && self.ring.queued() == 0 {
@@ -101,9 +101,4 @@ impl Weir {
         self.sink_asleep = Some((what, until));
         WriteStep::Wait(until)
     }
-}
-
-/// The earlier one of those that there are.
-pub(super) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
-    a.into_iter().chain(b).min()
 }

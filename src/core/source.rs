@@ -5,9 +5,8 @@ use std::time::Instant;
 use super::cut::Cut;
 use super::pace::Grant;
 use super::ring::Intake;
-use super::sink::earlier;
 use super::steps::{ReadStep, Run};
-use super::{SourceWaits, Weir};
+use super::{SourceWaits, Weir, earlier};
 
 impl Weir {
     /// An input begins; `direct` says whether the system can pass its bytes around the ring.

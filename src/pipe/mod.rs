@@ -45,7 +45,7 @@ pub enum Event {
     ConsumerGone,
 }
 
-/// The core, with its lock and the bells of the two threads.
+/// The core, with its lock and the bells of those who sleep until it has changed.
 #[derive(Debug)]
 pub struct Shared {
     core: Mutex<Weir>,

@@ -356,7 +356,7 @@ impl Sim {
             _ => {}
         }
         match step {
-            // What has leave to be written, too, is not held up: see above.
+            // What has leave to be written as well must not come after a change of the cap.
             ReadStep::Read(None) if self.dawdles() => {
                 self.is_reading = true;
                 Doing::Ready

@@ -2,8 +2,8 @@
 //!
 //! They are this same benchmark executed again under a name such as `__gen`, so that no other
 //! tool is needed, and each does one thing with plain `read` and `write`: none of them must be
-//! the bottleneck before the pipe is. They never change the size of a pipe, `__splice` and `__tee` excepted.
-//! Parameters are `key=value` words with integer values.
+//! the bottleneck before the pipe is. They never change the size of a pipe, `__splice` and `__tee`
+//! excepted. Parameters are `key=value` words with integer values.
 
 mod flow;
 mod lines;
