@@ -1,27 +1,24 @@
 complete -c weir -s b -l buffer -d 'Capacity of the buffer: a SIZE, or a percentage of the machine\'s memory' -r
-complete -c weir -l high -d 'Occupancy at which reading stops' -r
-complete -c weir -l low -d 'Occupancy at which reading starts again' -r
-complete -c weir -l prefill -d 'Hold the output until occupancy first reaches MARK' -r
 complete -c weir -l pipe-size -d 'Kernel pipe size to ask for on both sides: SIZE, auto or keep' -r
 complete -c weir -l record-size -d 'Records are SIZE bytes each' -r
 complete -c weir -s r -l rate -d 'Cap on what leaves for the consumer: 10MB/s, 100/s, 2MB/s..20MB/s, or a timetable' -r
 complete -c weir -l input-rate -d 'Cap on what is taken from the producer' -r
 complete -c weir -l burst -d 'What may pass at once after a pause [default: nothing]' -r
+complete -c weir -l high -d 'Occupancy at which reading stops' -r
+complete -c weir -l low -d 'Occupancy at which reading starts again' -r
+complete -c weir -l prefill -d 'Hold the output until occupancy first reaches MARK' -r
 complete -c weir -l shed -d 'When the buffer is full, drop the oldest or the newest instead of blocking the producer' -r -f -a "oldest\t'What has been held longest'
 newest\t'What has just come'
 off\t'Nothing: block the producer'"
 complete -c weir -l patience -d 'Block the producer this long before shedding' -r
 complete -c weir -l max-age -d 'Also drop what has waited in the buffer longer than this' -r
+complete -c weir -s i -l interval -d 'Time between reports' -r
 complete -c weir -l shed-to -d 'Append what is shed to FILE instead of discarding it' -r -F
-complete -c weir -l timeout -d 'Give up when either side stalls for this long' -r
-complete -c weir -l source-timeout -d 'Give up when nothing comes from the producer for this long' -r
-complete -c weir -l sink-timeout -d 'Give up when the consumer takes nothing for this long' -r
 complete -c weir -l display -d 'Live report on standard error' -r -f -a "auto\t'As suits where it goes'
 bar\t'A line that changes'
 plain\t'A line of words each time'
 json\t'A JSON object each time'
 off\t'Nothing'"
-complete -c weir -s i -l interval -d 'Time between reports' -r
 complete -c weir -s N -l name -d 'Label of this weir in every report, and its name for --remote' -r
 complete -c weir -s s -l size -d 'Expected total, for percentage and ETA' -r
 complete -c weir -l summary -d 'Report at the end' -r -f -a "auto\t'As suits where it goes'
@@ -32,6 +29,10 @@ complete -c weir -s o -l log -d 'Append reports and summary to FILE instead of s
 complete -c weir -l metrics -d 'Keep FILE holding the status for Prometheus' -r -F
 complete -c weir -l remote -d 'Change the running weir of this PID or name by the options given beside it' -r
 complete -c weir -l query -d 'Print the status of the weir of this PID or name, or of all that you run' -r
+complete -c weir -l timeout -d 'Give up when either side stalls for this long' -r
+complete -c weir -l source-timeout -d 'Give up when nothing comes from the producer for this long' -r
+complete -c weir -l sink-timeout -d 'Give up when the consumer takes nothing for this long' -r
+complete -c weir -l grace -d 'After SIGTERM or SIGHUP, deliver what is held for at most this long' -r
 complete -c weir -l generate -d 'Print the man page or a completion script, and exit' -r -f -a "man\t'The man page, in roff'
 bash\t'Completions for bash'
 zsh\t'Completions for zsh'
@@ -39,10 +40,10 @@ fish\t'Completions for fish'"
 complete -c weir -l no-splice -d 'Never use the zero-copy path'
 complete -c weir -s l -l lines -d 'Records are lines'
 complete -c weir -s 0 -l null -d 'Records end with a null byte'
-complete -c weir -s q -l quiet -d 'Report nothing but errors'
 complete -c weir -l pause -d 'With --remote: deliver nothing until --resume'
 complete -c weir -l resume -d 'With --remote: deliver again'
 complete -c weir -l drain -d 'With --remote: stop reading, deliver what is held, and end'
+complete -c weir -s q -l quiet -d 'Report nothing but errors'
 complete -c weir -l top -d 'Live view of all weirs that you run; q leaves'
 complete -c weir -l no-control -d 'Let nobody control or query this weir'
 complete -c weir -s h -l help -d 'Print help (see more with \'--help\')'

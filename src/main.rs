@@ -1,53 +1,53 @@
-//! Arguments to settings, settings to a run, a run to an exit status; nothing else.
+//! Options to a config, a config to a run, a run to an exit status; nothing else.
 
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use pipeweir::cli::{self, Arguments};
+use pipeweir::config::command_line::generate;
+use pipeweir::config::options::Options;
+use pipeweir::config::{self, Config};
 use pipeweir::control::client::{self, Trouble};
 use pipeweir::control::{signals, top};
 use pipeweir::pipe::error::Failure;
 use pipeweir::run::{End, print, run};
-use pipeweir::settings::{self, Settings};
 
 const FAILURE: u8 = 1;
-const MISUSE: u8 = 2;
+const USAGE: u8 = 2;
 const STALLED: u8 = 124;
 
 fn main() -> ExitCode {
-    let args = match Arguments::from_command_line() {
-        Ok(args) => args,
-        Err(refusal) if refusal.is_answer() => return conclude(print(|| refusal.print())),
-        Err(refusal) => return complain(&refusal, MISUSE),
+    let mut options = match Options::from_command_line() {
+        Ok(options) => options,
+        Err(error) if error.is_answer() => return conclude(print(|| error.print())),
+        Err(error) => return complain(&error, USAGE),
     };
-    if let Some(what) = args.generate {
-        return conclude(print(|| cli::generate(what, &mut io::stdout())));
+    if let Some(what) = options.generate {
+        return conclude(print(|| generate(what, &mut io::stdout())));
     }
-    if let Some(target) = &args.remote {
-        return match settings::change(&args) {
-            Ok(change) => report(client::remote(target, change)),
-            Err(misuse) => complain(&format_args!("{misuse} (see weir -h)"), MISUSE),
+    if let Some(target) = options.remote.take() {
+        return match config::asked(options) {
+            Ok(asked) => report(client::remote(&target, asked)),
+            Err(error) => complain(&format_args!("{error} (see weir -h)"), USAGE),
         };
     }
-    if let Some(target) = &args.query {
+    if let Some(target) = &options.query {
         let (text, trouble) = client::query(target.as_deref());
         return match (print(|| io::stdout().write_all(text.as_bytes())), trouble) {
             (Ok(End::Delivered), Some(trouble)) => report(Err(trouble)),
             (printed, _) => conclude(printed),
         };
     }
-    if args.top {
-        return match top::top(settings::theme()) {
+    if options.top {
+        return match top::top(config::theme()) {
             Ok(Some(signal)) => signals::die_by(signal),
             shown => report(shown.map(drop)),
         };
     }
-    let settings = match Settings::resolve(args) {
-        Ok(settings) => settings,
-        Err(misuse) => return complain(&format_args!("{misuse} (see weir -h)"), MISUSE),
-    };
-    conclude(run(&settings))
+    match Config::resolve(options) {
+        Ok(config) => conclude(run(&config)),
+        Err(error) => complain(&format_args!("{error} (see weir -h)"), USAGE),
+    }
 }
 
 /// The exit status for it, and the line on standard error.
@@ -68,7 +68,7 @@ fn conclude(end: Result<End, Failure>) -> ExitCode {
 fn report(done: Result<(), Trouble>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(trouble @ Trouble::Refused(_)) => complain(&trouble, MISUSE),
+        Err(trouble @ Trouble::Refused(_)) => complain(&trouble, USAGE),
         Err(trouble) => complain(&trouble, FAILURE),
     }
 }

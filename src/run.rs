@@ -2,6 +2,7 @@
 //! how it ends.
 
 mod questions;
+mod timetable;
 
 use std::io::{self, Write};
 use std::mem;
@@ -14,7 +15,8 @@ use crossbeam_channel::{Receiver, at, never, select};
 use jiff::Zoned;
 use rustix::fs::FileType;
 
-use crate::control::schedule::Schedules;
+use crate::config::Config;
+use crate::config::live::LiveConfig;
 use crate::control::server::Control;
 use crate::control::signals::{self, SIGINT, SIGPIPE};
 use crate::core::Rules;
@@ -26,9 +28,8 @@ use crate::pipe::fd::Port;
 use crate::pipe::spill::{Spill, Spiller};
 use crate::pipe::{self, Event, Input, Shared};
 use crate::report::{Ending, Reporter};
-use crate::settings::Settings;
-use crate::settings::dials::Dials;
 use crate::units::Span;
+use timetable::Schedules;
 
 /// How soon after the consumer has left the input must end for that to be a success, if no write
 /// is refused meanwhile.
@@ -91,11 +92,13 @@ impl End {
 ///
 /// # Errors
 /// When an end of the pipeline cannot be used or a thread cannot be had: nothing was read then.
-pub fn run(settings: &Settings) -> Result<End, Failure> {
-    let mut reporter = Reporter::new(&settings.report, Instant::now())?;
-    let mut schedules = Schedules::new(settings.schedules.clone(), Instant::now());
-    let rules = in_force(settings.rules, schedules.poll(Instant::now(), Zoned::now));
-    let started = start(settings, rules).inspect_err(|failure| reporter.give_up(failure))?;
+pub fn run(config: &Config) -> Result<End, Failure> {
+    let mut reporter = Reporter::new(&config.report, Instant::now())?;
+    let timetables = config.live.timetables();
+    let timetables = timetables.map(|(side, table)| (side, table.clone()));
+    let mut schedules = Schedules::new(timetables, Instant::now());
+    let rules = in_force(config.rules, schedules.poll(Instant::now(), Zoned::now));
+    let started = start(config, rules).inspect_err(|failure| reporter.give_up(failure))?;
     let ((shared, events, spiller), signals, beside) = started;
     let mut run = Run {
         schedules,
@@ -108,9 +111,11 @@ pub fn run(settings: &Settings) -> Result<End, Failure> {
         failure: None,
         spill_failed: false,
         signal: None,
+        signal_grace: config.grace,
+        deliver_until: None,
         grace: None,
-        control: Control::new(settings.control, Instant::now()),
-        dials: settings.dials.clone(),
+        control: Control::new(config.control, Instant::now()),
+        live: config.live.clone(),
     };
     let mut end = run.supervise();
     run.control.close();
@@ -153,14 +158,14 @@ type Running = (
 );
 
 /// Opens everything and starts the threads.
-fn start(settings: &Settings, rules: Rules) -> Result<Running, Failure> {
-    let (inputs, output) = open(settings)?;
+fn start(config: &Config, rules: Rules) -> Result<Running, Failure> {
+    let (inputs, output) = open(config)?;
     let system = |e: io::Error| Failure::new("start", "threads", e);
     // A FIFO opens when it has a reader; until then signals do what they always do.
-    let spill = settings.shed_to.as_deref().map(Spill::open).transpose()?;
+    let spill = config.shed_to.as_deref().map(Spill::open).transpose()?;
     let signals = signals::listen().map_err(system)?;
     let beside = output.duplicate().map_err(system)?;
-    let sizes = (settings.pipe_size.wanted(), settings.fit_pipe);
+    let sizes = (config.pipe_size.wanted(), config.fit_pipe);
     let started = pipe::start(rules, inputs, output, sizes, spill);
     Ok((started.map_err(system)?, signals, beside))
 }
@@ -207,10 +212,14 @@ struct Run {
     spill_failed: bool,
     /// This signal ends the run when all is delivered.
     signal: Option<i32>,
+    /// For how long what is held is delivered after such a signal, and until when that is.
+    signal_grace: Duration,
+    deliver_until: Option<Instant>,
     /// The consumer has left: until then the end of input makes that a success.
     grace: Option<Instant>,
     control: Control,
-    dials: Dials,
+    /// What can be changed, as it is in force.
+    live: LiveConfig,
 }
 
 impl Run {
@@ -235,12 +244,20 @@ impl Run {
             if self.grace.is_some_and(|until| until <= Instant::now()) {
                 return self.gone();
             }
+            if let Some(signal) = self.signal
+                && self
+                    .deliver_until
+                    .is_some_and(|until| until <= Instant::now())
+            {
+                return End::Signal(signal);
+            }
             let due = [
                 watch,
                 self.schedules.due(),
                 self.reporter.next_tick(),
                 self.control.due(),
                 self.grace,
+                self.deliver_until,
             ];
             let alarm = due.into_iter().flatten().min().map_or_else(never, at);
             let decided = select! {
@@ -341,6 +358,8 @@ impl Run {
             return Some(End::Signal(signal));
         }
         self.signal = Some(signal);
+        // One that is beyond the end of time never comes.
+        self.deliver_until = Instant::now().checked_add(self.signal_grace);
         self.shared
             .tell(|core, now| core.command(now, Command::Drain));
         None
@@ -348,10 +367,10 @@ impl Run {
 }
 
 /// Opens both ends and checks that they go together.
-fn open(settings: &Settings) -> Result<(Vec<Input>, Port), Failure> {
+fn open(config: &Config) -> Result<(Vec<Input>, Port), Failure> {
     let output = Port::standard_output()?;
     let standard = [PathBuf::from("-")];
-    let files = match settings.files.as_slice() {
+    let files = match config.files.as_slice() {
         [] => &standard,
         files => files,
     };
@@ -359,7 +378,7 @@ fn open(settings: &Settings) -> Result<(Vec<Input>, Port), Failure> {
         .iter()
         .map(|file| input(file, &output))
         .collect::<Result<Vec<_>, _>>()?;
-    if let Some(shed_to) = &settings.shed_to {
+    if let Some(shed_to) = &config.shed_to {
         refuse_as_overflow(shed_to, files)?;
     }
     let standard_input = inputs.iter().filter_map(|input| match input {
@@ -367,10 +386,10 @@ fn open(settings: &Settings) -> Result<(Vec<Input>, Port), Failure> {
         Input::File(_) => None,
     });
     // Where freshness rules the pipe to the consumer is the sink thread's business.
-    let rules = &settings.rules;
-    let is_fresh = settings.fit_pipe && (rules.shed.is_some() || rules.max_age.is_some());
+    let rules = &config.rules;
+    let is_fresh = config.fit_pipe && (rules.shed.is_some() || rules.max_age.is_some());
     let output_too = (!is_fresh).then_some(&output);
-    if let Some(size) = settings.pipe_size.wanted() {
+    if let Some(size) = config.pipe_size.wanted() {
         standard_input
             .chain(output_too)
             .for_each(|port| port.ask_pipe_size(size));

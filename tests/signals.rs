@@ -203,3 +203,57 @@ fn a_place_for_what_is_shed_that_nobody_reads_can_be_given_up_on() {
     line.weir.signal(Signal::TERM);
     line.finish(0).assert_died_by(Signal::TERM, "opening");
 }
+
+/// A capped weir that holds some of what it was sent and can deliver none of it in time.
+fn slow(grace: &str) -> Line {
+    let mut line = Line::new(&["-r", "1kB/s", "--grace", grace, "--summary", "json"]);
+    line.send(200_000);
+    eventually("all of it is read", || line.before() == 0);
+    line
+}
+
+#[test]
+fn under_a_cap_a_signal_is_died_of_when_its_grace_is_over() {
+    for signal in [Signal::TERM, Signal::HUP] {
+        let mut line = slow("200ms");
+        line.weir.signal(signal);
+        line.ends_untouched();
+        let behind = line.behind();
+        let end = line.finish(behind);
+        assert_eq!(end.status.signal(), Some(signal.as_raw()), "{end:?}");
+        let books = Books::of(&end);
+        assert_eq!(books.n("in/bytes"), 200_000);
+        assert_eq!(books.n("undelivered/bytes"), 200_000 - behind);
+        // A fifth of a second, and what may be late on a busy machine.
+        assert!(behind < 20_000, "{behind}");
+    }
+}
+
+#[test]
+fn a_consumer_that_stands_still_holds_no_weir_up_that_was_told_to_end() {
+    for way in WAYS {
+        let mut line = Line::new(&[way, &["--grace", "200ms", "--summary", "json"]].concat());
+        line.stuff();
+        let read = line.sent() - line.before();
+        line.weir.signal(Signal::TERM);
+        line.ends_untouched();
+        let behind = line.behind();
+        let end = line.finish(behind);
+        assert_eq!(end.status.signal(), Some(Signal::TERM.as_raw()), "{end:?}");
+        let books = Books::of(&end);
+        assert_eq!(books.n("undelivered/bytes"), read - behind, "{way:?}");
+    }
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_the_grace() {
+    let mut line = slow("1h");
+    line.weir.signal(Signal::TERM);
+    line.weir.signal(Signal::HUP);
+    line.ends_untouched();
+    let behind = line.behind();
+    let end = line.finish(behind);
+    let by = end.status.signal();
+    let signals = [Signal::TERM, Signal::HUP].map(Signal::as_raw);
+    assert!(by.is_some_and(|by| signals.contains(&by)), "{end:?}");
+}

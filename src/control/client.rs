@@ -12,8 +12,9 @@ use rustix::io::{Errno, read};
 use rustix::stdio::stdout;
 use rustix::termios::isatty;
 
-use super::protocol::{self, Answer, Ask, Change, LINE_MAX, Reply, Request};
+use super::protocol::{self, Answer, Ask, LINE_MAX, Reply, Request};
 use super::{directory, wire};
+use crate::config::live_options::LiveOptions;
 use crate::report::snapshot::Snapshot;
 use crate::report::{json, table, terminal};
 
@@ -38,7 +39,7 @@ pub enum Trouble {
 ///
 /// # Errors
 /// When nothing was changed.
-pub fn remote(target: &str, change: Change) -> Result<(), Trouble> {
+pub fn remote(target: &str, change: LiveOptions) -> Result<(), Trouble> {
     let mut peer = find(target)?;
     match peer.converse(Ask::Change(Box::new(change)))? {
         Answer::Done => Ok(()),

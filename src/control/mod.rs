@@ -4,7 +4,6 @@ pub mod client;
 pub mod directory;
 pub mod pipeline;
 pub mod protocol;
-pub mod schedule;
 pub mod server;
 pub mod signals;
 pub mod top;

@@ -13,14 +13,10 @@
 //! Values are texts as the command line has them. What is not understood is never skipped: a
 //! request with an unknown key is answered by `malformed`, and then the connection ends.
 
-use std::fmt::Display;
-use std::str::FromStr;
+use serde::{Deserialize, Serialize};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
-use crate::core::shed::Which;
+use crate::config::live_options::LiveOptions;
 use crate::report::snapshot::Snapshot;
-use crate::units::{Amount, Limit, Mark, OrOff, Span};
 
 /// The protocol's version.
 pub const VERSION: u32 = 1;
@@ -47,58 +43,7 @@ pub enum Ask {
     /// first, since the last time that any connection asked for its first; else since the start.
     Status,
     /// That all of this is changed, or nothing. The answer comes when it is in force.
-    Change(Box<Change>),
-}
-
-/// Options to change; those that are absent stay as they are.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Change {
-    /// Caps on the output: each takes the place of the one in the same unit, `off` of all.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub rate: Vec<Typed<Limit>>,
-    /// Caps on the input, likewise.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub input_rate: Vec<Typed<Limit>>,
-    /// What may pass at once after a pause.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub burst: Option<Typed<Amount>>,
-    /// The high mark.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub high: Option<Typed<Mark>>,
-    /// The low mark.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub low: Option<Typed<Mark>>,
-    /// The prefill.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub prefill: Option<Typed<Mark>>,
-    /// What to drop when the buffer is full.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub shed: Option<Typed<OrOff<Which>>>,
-    /// How long to block first.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub patience: Option<Typed<Span>>,
-    /// How long data may wait.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_age: Option<Typed<OrOff<Span>>>,
-    /// Time between reports.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub interval: Option<Typed<Span>>,
-    /// What becomes of the flow.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub flow: Option<Flow>,
-}
-
-/// What the flow can be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Flow {
-    /// Deliver nothing until told otherwise.
-    Pause,
-    /// Deliver again.
-    Resume,
-    /// Read nothing more, deliver what is held, and end.
-    Drain,
+    Change(Box<LiveOptions>),
 }
 
 /// An answer.
@@ -124,23 +69,6 @@ pub enum Answer {
     Refused(String),
     /// This was not a request: what is wrong with it.
     Malformed(String),
-}
-
-/// A value that travels as the text that a user would type.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Typed<T>(pub T);
-
-impl<T: Display> Serialize for Typed<T> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(&self.0)
-    }
-}
-
-impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Typed<T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Typed<T>, D::Error> {
-        let text = String::deserialize(from)?;
-        text.parse().map(Typed).map_err(de::Error::custom)
-    }
 }
 
 /// Reads a request.
@@ -186,18 +114,19 @@ impl From<Answer> for Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::live_options::Flow;
 
     #[test]
     fn a_change_survives_the_way() {
-        let change = Change {
+        let change = LiveOptions {
             rate: ["10MB/s", "100/s", "08:00,512KiB/s Sat-00:00,off", "off"]
-                .map(|text| Typed(text.parse().expect(text)))
+                .map(|text| text.parse().expect(text))
                 .into(),
-            burst: Some(Typed("1MiB".parse().expect("an amount"))),
-            low: Some(Typed("12.5%".parse().expect("a mark"))),
-            interval: Some(Typed("1m 30s".parse().expect("a span"))),
+            burst: Some("1MiB".parse().expect("an amount")),
+            low: Some("12.5%".parse().expect("a mark")),
+            interval: Some("1m 30s".parse().expect("a span")),
             flow: Some(Flow::Resume),
-            ..Change::default()
+            ..LiveOptions::default()
         };
         let ask = Ask::Change(Box::new(change));
         let sent = line(&Request::from(ask.clone()));

@@ -5,11 +5,10 @@ use std::time::Instant;
 use jiff::Zoned;
 
 use super::Run;
-use crate::control::protocol::{Answer, Ask, Change, Flow, Typed};
-use crate::control::schedule::Schedules;
+use crate::config::ConfigError;
+use crate::config::live_options::LiveOptions;
+use crate::control::protocol::{Answer, Ask};
 use crate::control::server::Question;
-use crate::core::command::Command;
-use crate::settings::Misuse;
 
 impl Run {
     pub(super) fn on_question(&mut self, question: Question) {
@@ -26,36 +25,35 @@ impl Run {
             }
             // Left without an answer, the connection ends.
             Ask::Change(_) if question.is_stale(Instant::now()) => {}
-            Ask::Change(change) => {
-                let answer = match self.change(change) {
+            Ask::Change(asked) => {
+                let answer = match self.change(asked) {
                     Ok(()) => Answer::Done,
-                    Err(misuse) => Answer::Refused(misuse.to_string()),
+                    Err(error) => Answer::Refused(error.to_string()),
                 };
                 question.answer(answer, None);
             }
         }
     }
 
-    /// Changes all of it, or nothing.
-    fn change(&mut self, change: &Change) -> Result<(), Misuse> {
-        let (dials, tuning) = self.dials.turned(change)?;
+    /// Changes all of it, or nothing; and what is as it should be already is left alone.
+    fn change(&mut self, asked: &LiveOptions) -> Result<(), ConfigError> {
+        let (live, patch) = self.live.patched(asked)?;
         let now = Instant::now();
         // From here on nothing can fail.
-        let mut schedules = Schedules::new(tuning.schedules.clone(), now);
-        let mut commands = tuning.commands(schedules.poll(now, Zoned::now));
-        commands.extend(change.flow.map(|flow| match flow {
-            Flow::Pause => Command::Pause,
-            Flow::Resume => Command::Resume,
-            Flow::Drain => Command::Drain,
-        }));
+        self.live = live;
+        let mut commands = Vec::new();
+        if let Some(tables) = patch.timetables {
+            self.schedules.replace(tables, now);
+            commands = self.schedules.poll(now, Zoned::now);
+        }
+        commands.extend(patch.commands);
         self.shared.tell(|core, now| {
             for command in commands {
                 core.command(now, command);
             }
         });
-        (self.dials, self.schedules) = (dials, schedules);
-        if let Some(Typed(every)) = change.interval {
-            self.reporter.set_interval(every.duration(), now);
+        if let Some(every) = patch.interval {
+            self.reporter.set_interval(every, now);
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! AMOUNT: a quantity of data in whichever way it was given: bytes, a bare count, or a time's
 //! worth of it. `--burst` takes all three, `--size` the first two.
 //!
-//! Whether a bare count means bytes or records depends on other options; `settings` decides.
+//! Whether a bare count means bytes or records depends on other options; `config` decides.
 
 use std::fmt;
 use std::str::FromStr;

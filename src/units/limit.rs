@@ -1,7 +1,7 @@
 //! LIMIT: what `--rate` and `--input-rate` take: no cap, a rate, a range, or a timetable.
 //!
 //! The parts of one limit all count in the same unit. That records need a framing option, and
-//! what a range means at which side, is for `settings` and the core.
+//! what a range means at which side, is for `config` and the core.
 
 use std::cmp::Ordering;
 use std::fmt;

@@ -1,7 +1,7 @@
 //! MARK: a place in the buffer, in bytes or as a percentage of its capacity.
 //!
 //! A percentage is exact to a ten-thousandth of a percent and never above 100. That
-//! `low < high` holds is for `settings` to check: it takes the buffer's size.
+//! `low < high` holds is for `config` to check: it takes the buffer's size.
 
 use std::fmt;
 use std::str::FromStr;

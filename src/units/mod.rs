@@ -2,7 +2,7 @@
 //!
 //! Every type here keeps two promises: `parse(print(x)) == x`, and a text that is turned away
 //! is answered by a [`Reject`] that shows a right one. Nothing here reads a clock, a file or the
-//! environment; which option may take which value is for `settings` to say.
+//! environment; which option may take which value is for `config` to say.
 
 pub mod amount;
 mod decimal;
@@ -13,6 +13,7 @@ pub mod or_off;
 pub mod rate;
 pub mod reject;
 pub mod size;
+mod text;
 pub mod timetable;
 
 /// The same text, fit to be part of one line on a terminal.

@@ -9,11 +9,12 @@ use std::time::Instant;
 use clap::Parser;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use pipeweir::cli::Arguments;
+use pipeweir::config::Config;
+use pipeweir::config::options::Options;
+use pipeweir::config::pipe_size::PipeSize;
 use pipeweir::control::protocol::{Reply, Request, line, request};
 use pipeweir::core::Weir;
 use pipeweir::core::frame::{Cursor, Framing, Tally};
-use pipeweir::settings::{PipeSize, Settings};
 use pipeweir::units::{Amount, BufferSize, Limit, Mark, Percent, Rate, Size, Span, Timetable};
 
 /// Every kind of value: what is understood prints as something that is understood the same, and
@@ -57,17 +58,17 @@ fn assert_one_line(said: &impl Display) {
 /// Words, one to a line: they make a weir, or are turned away in one line.
 pub fn command_line(text: &str) {
     let words = std::iter::once("weir").chain(text.lines());
-    let Ok(args) = Arguments::try_parse_from(words) else {
+    let Ok(args) = Options::try_parse_from(words) else {
         return;
     };
-    match Settings::resolve(args) {
-        Ok(settings) => {
-            let (marks, capacity) = (settings.rules.marks, settings.rules.capacity);
+    match Config::resolve(args) {
+        Ok(config) => {
+            let (marks, capacity) = (config.rules.marks, config.rules.capacity);
             assert!(marks.low < marks.high && marks.high <= capacity, "{text:?}");
             assert!(marks.prefill <= marks.high, "{text:?}");
-            drop(Weir::new(settings.rules, Instant::now()));
+            drop(Weir::new(config.rules, Instant::now()));
         }
-        Err(misuse) => assert_one_line(&misuse),
+        Err(error) => assert_one_line(&error),
     }
 }
 

@@ -189,20 +189,6 @@ impl Running {
         )
     }
 
-    /// Context switches of each thread so far, if all of them sleep; none otherwise.
-    fn asleep(&self) -> Option<Vec<u64>> {
-        let mut switches = Vec::new();
-        for task in fs::read_dir(format!("/proc/{}/task", self.child.id())).ok()? {
-            let path = task.ok()?.path().join("status");
-            let text = fs::read_to_string(&path).ok()?;
-            if !text.lines().any(|l| l.starts_with("State:\tS")) {
-                return None;
-            }
-            switches.push(field(&path, "voluntary_ctxt_switches"));
-        }
-        Some(switches)
-    }
-
     /// Time that it has spent on a processor, in the system's ticks.
     pub fn ticks(&self) -> u64 {
         let text = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
@@ -216,23 +202,10 @@ impl Running {
             .expect("times")
     }
 
-    /// Waits until nothing moves any more: every thread sleeps, and none has woken up between
-    /// several looks that are further apart than any wait that weir makes on its own account.
+    /// Waits until nothing moves any more: see [`settle`].
     #[track_caller]
     pub fn settle(&self) -> Vec<u64> {
-        let (mut last, mut looks) = (None, 0);
-        eventually("weir settles", || {
-            thread::sleep(Duration::from_millis(9));
-            let now = self.asleep();
-            looks = if now.is_some() && now == last {
-                looks + 1
-            } else {
-                0
-            };
-            last = now;
-            looks >= 3
-        });
-        last.unwrap_or_default()
+        settle(self.child.id())
     }
 
     /// Whether it still runs.
@@ -258,6 +231,39 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Context switches of each thread of a process so far, if all of them sleep; none otherwise.
+fn asleep(pid: u32) -> Option<Vec<u64>> {
+    let mut switches = Vec::new();
+    for task in fs::read_dir(format!("/proc/{pid}/task")).ok()? {
+        let path = task.ok()?.path().join("status");
+        let text = fs::read_to_string(&path).ok()?;
+        if !text.lines().any(|l| l.starts_with("State:\tS")) {
+            return None;
+        }
+        switches.push(field(&path, "voluntary_ctxt_switches"));
+    }
+    Some(switches)
+}
+
+/// Waits until nothing moves any more in a process: every thread sleeps, and none has woken up
+/// between several looks that are further apart than any wait that weir makes on its own account.
+#[track_caller]
+pub fn settle(pid: u32) -> Vec<u64> {
+    let (mut last, mut looks) = (None, 0);
+    eventually("weir settles", || {
+        thread::sleep(Duration::from_millis(9));
+        let now = asleep(pid);
+        looks = if now.is_some() && now == last {
+            looks + 1
+        } else {
+            0
+        };
+        last = now;
+        looks >= 3
+    });
+    last.unwrap_or_default()
 }
 
 /// A number in a file of `Name: number` lines.

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use rustix::fs::{FileType, SeekFrom, fstat, seek};
 
-use super::Misuse;
-use crate::cli::{Arguments, Display, Summary};
+use super::ConfigError;
+use super::options::{Display, Options, Summary};
 use crate::report::theme::Theme;
 use crate::report::{Closing, Expected, Plan, Show, terminal};
-use crate::units::{Amount, Span};
+use crate::units::Amount;
 
 /// Time between frames of the bar.
 const BAR_INTERVAL: Duration = Duration::from_millis(200);
@@ -41,41 +41,44 @@ impl World {
 }
 
 /// What is to be reported.
-pub fn plan(args: &Arguments, world: &World) -> Result<Plan, Misuse> {
-    let show = show(args, world);
-    let interval = interval(args.interval)?;
+pub fn plan(
+    options: &Options,
+    interval: Option<Duration>,
+    world: &World,
+) -> Result<Plan, ConfigError> {
+    let show = show(options, world);
     Ok(Plan {
-        name: name(args.name.as_ref())?,
-        expected: match args.size {
-            Some(size) => Some(expected(size, is_framed(args))?),
-            None => known(&args.files).map(Expected::Bytes),
+        name: name(options.name.as_ref())?,
+        expected: match options.size {
+            Some(size) => Some(expected(size, is_framed(options))?),
+            None => known(&options.files).map(Expected::Bytes),
         },
         show,
         interval: interval.unwrap_or(match show {
             Show::Bar(_) => BAR_INTERVAL,
             _ => INTERVAL,
         }),
-        closing: closing(args, world),
-        log: args.log.clone(),
-        metrics: args.metrics.clone(),
+        closing: closing(options, world),
+        log: options.log.clone(),
+        metrics: options.metrics.clone(),
         metrics_interval: interval.unwrap_or(INTERVAL),
     })
 }
 
 /// Whether there are records.
-fn is_framed(args: &Arguments) -> bool {
-    args.lines || args.null || args.record_size.is_some()
+fn is_framed(options: &Options) -> bool {
+    options.lines || options.null || options.record_size.is_some()
 }
 
-fn show(args: &Arguments, world: &World) -> Show {
-    let logged = args.log.is_some();
+fn show(options: &Options, world: &World) -> Show {
+    let logged = options.log.is_some();
     let bar = if world.terminal && !world.dumb && !logged {
         Show::Bar(world.theme)
     } else {
         Show::Plain
     };
-    match args.display {
-        _ if args.quiet => Show::Off,
+    match options.display {
+        _ if options.quiet => Show::Off,
         Display::Off => Show::Off,
         Display::Json => Show::Json,
         Display::Plain => Show::Plain,
@@ -85,45 +88,35 @@ fn show(args: &Arguments, world: &World) -> Show {
     }
 }
 
-fn closing(args: &Arguments, world: &World) -> Closing {
-    let logged = args.log.is_some();
-    match args.summary {
-        _ if args.quiet => Closing::Off,
+fn closing(options: &Options, world: &World) -> Closing {
+    let logged = options.log.is_some();
+    match options.summary {
+        _ if options.quiet => Closing::Off,
         Summary::Off => Closing::Off,
         Summary::Text => Closing::Text,
         Summary::Json => Closing::Json,
         // A log is of one kind.
-        Summary::Auto if logged && args.display == Display::Json => Closing::Json,
+        Summary::Auto if logged && options.display == Display::Json => Closing::Json,
         Summary::Auto if world.terminal || logged => Closing::Text,
         Summary::Auto => Closing::Off,
     }
 }
 
-/// Time between reports.
-pub fn interval(interval: Option<Span>) -> Result<Option<Duration>, Misuse> {
-    match interval {
-        Some(Span::ZERO) => Err(Misuse(
-            "--interval 0s is no time at all; try 200ms, or --display off".into(),
-        )),
-        interval => Ok(interval.map(Span::duration)),
-    }
-}
-
-fn name(name: Option<&String>) -> Result<Option<String>, Misuse> {
+fn name(name: Option<&String>) -> Result<Option<String>, ConfigError> {
     match name {
-        Some(name) if name.is_empty() || name.contains(char::is_control) => Err(Misuse(format!(
-            "--name {name:?} must be one line of visible text; try --name backup"
-        ))),
+        Some(name) if name.is_empty() || name.contains(char::is_control) => Err(ConfigError(
+            format!("--name {name:?} must be one line of visible text; try --name backup"),
+        )),
         name => Ok(name.cloned()),
     }
 }
 
-fn expected(size: Amount, framed: bool) -> Result<Expected, Misuse> {
+fn expected(size: Amount, framed: bool) -> Result<Expected, ConfigError> {
     match size {
         Amount::Bytes(size) => Ok(Expected::Bytes(size.bytes())),
         Amount::Count(n) if framed => Ok(Expected::Records(n)),
         Amount::Count(n) => Ok(Expected::Bytes(n)),
-        Amount::Time(_) => Err(Misuse(format!(
+        Amount::Time(_) => Err(ConfigError(format!(
             "--size {size} is a time, not a size; try 4GiB"
         ))),
     }
@@ -159,6 +152,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::config::check;
 
     const PIPE: World = World {
         terminal: false,
@@ -177,10 +171,10 @@ mod tests {
         ..TERMINAL
     };
 
-    fn of(line: &str, world: World) -> Result<Plan, Misuse> {
+    fn of(line: &str, world: World) -> Result<Plan, ConfigError> {
         let words = ["weir"].into_iter().chain(line.split_whitespace());
-        let args = Arguments::try_parse_from(words).expect("a command line");
-        plan(&args, &world)
+        let options = Options::try_parse_from(words).expect("a command line");
+        plan(&options, check::interval(options.live.interval)?, &world)
     }
 
     #[test]
@@ -260,8 +254,8 @@ mod tests {
             ("--size 5s", "--size 5s is a time"),
             ("--name \u{7}x", "--name \"\\u{7}x\" must be one line"),
         ] {
-            let misuse = of(line, PIPE).expect_err(line).to_string();
-            assert!(misuse.starts_with(said), "{misuse}");
+            let refused = of(line, PIPE).expect_err(line).to_string();
+            assert!(refused.starts_with(said), "{refused}");
         }
     }
 }

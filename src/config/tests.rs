@@ -5,20 +5,16 @@ use std::time::Duration;
 use clap::Parser;
 
 use super::*;
+use crate::core::gate::Marks;
 
 /// What this line comes to; values have no blanks in them.
-pub fn settings(line: &str) -> Result<Settings, Misuse> {
+pub fn resolve(line: &str) -> Result<Config, ConfigError> {
     let words = ["weir"].into_iter().chain(line.split_whitespace());
-    Settings::resolve(Arguments::try_parse_from(words).expect("a command line"))
+    Config::resolve(Options::try_parse_from(words).expect("a command line"))
 }
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
-
-fn resolve(args: &str) -> Result<Settings, Misuse> {
-    let args = ["weir"].into_iter().chain(args.split_whitespace());
-    Settings::resolve(Arguments::try_parse_from(args).expect("words that clap takes"))
-}
 
 #[test]
 fn marks_come_out_in_bytes() {
@@ -105,12 +101,12 @@ fn contradictions_are_refused_by_naming_both_values() {
         ("--sink-timeout 0s", ["--sink-timeout 0s", "30s"]),
         ("-b 15EiB", ["--buffer 15EiB", "the memory of this machine"]),
     ] {
-        let misuse = resolve(args).expect_err(args).to_string();
-        assert!(!misuse.contains('\n'), "{misuse}");
+        let error = resolve(args).expect_err(args).to_string();
+        assert!(!error.contains('\n'), "{error}");
         for part in says {
             assert!(
-                misuse.contains(part),
-                "{args}: {misuse:?} does not say {part:?}"
+                error.contains(part),
+                "{args}: {error:?} does not say {part:?}"
             );
         }
     }

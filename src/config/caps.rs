@@ -1,0 +1,167 @@
+//! The caps: what may be given together, what a change puts in whose place, and what each comes
+//! to. There are four, on bytes and on records at either side, and each stands alone.
+
+use super::ConfigError;
+use crate::core::Limits;
+use crate::core::command::Command;
+use crate::core::frame::Framing;
+use crate::core::pace::{Burst, Bursts, Cap};
+use crate::core::watch::Side;
+use crate::units::{Amount, Limit, Size, Timetable, Unit};
+
+/// What rules one cap.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Ruler {
+    /// There is none.
+    #[default]
+    Nothing,
+    /// It stays, or follows the occupancy.
+    Engine(Cap),
+    /// It follows the clock on the wall.
+    Clock(Timetable),
+}
+
+impl Ruler {
+    /// What the engine is told at the start; a timetable is told to it as time goes by.
+    fn cap(&self) -> Option<Cap> {
+        match self {
+            Ruler::Engine(cap) => Some(*cap),
+            Ruler::Nothing | Ruler::Clock(_) => None,
+        }
+    }
+}
+
+/// What rules the caps of one side.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SideCaps {
+    /// On bytes.
+    pub bytes: Ruler,
+    /// On records.
+    pub records: Ruler,
+}
+
+impl SideCaps {
+    /// For the start of the engine.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            bytes: self.bytes.cap(),
+            records: self.records.cap(),
+        }
+    }
+
+    /// Both, by what they count.
+    pub(super) fn each(&self) -> [(Unit, &Ruler); 2] {
+        [(Unit::Bytes, &self.bytes), (Unit::Records, &self.records)]
+    }
+
+    /// Checks what was given for one side: one for each unit at most.
+    pub(super) fn of(
+        option: &str,
+        side: Side,
+        given: &[Limit],
+        framing: Option<Framing>,
+    ) -> Result<SideCaps, ConfigError> {
+        let mut caps = SideCaps::default();
+        for (nth, limit) in given.iter().enumerate() {
+            let unit = limit.unit();
+            if unit == Some(Unit::Records) && framing.is_none() {
+                return Err(ConfigError(format!(
+                    "{option} {limit} counts records: say what a record is with -l, -0 or --record-size, or give bytes, such as 10MB/s"
+                )));
+            }
+            if given[..nth].iter().any(|earlier| earlier.unit() == unit) {
+                return Err(ConfigError(format!(
+                    "{option} {limit}: there is one already; one cap in bytes and one in records can be given, such as {option} 10MB/s {option} 100/s"
+                )));
+            }
+            match unit {
+                Some(Unit::Records) => caps.records = ruler(limit, side),
+                Some(Unit::Bytes) => caps.bytes = ruler(limit, side),
+                None => {}
+            }
+        }
+        Ok(caps)
+    }
+}
+
+fn ruler(limit: &Limit, side: Side) -> Ruler {
+    match (limit, side) {
+        (Limit::Off, _) => Ruler::Nothing,
+        (Limit::Timetable(table), _) => Ruler::Clock(table.clone()),
+        (Limit::Fixed(rate), _) => Ruler::Engine(Cap::Fixed(*rate)),
+        (Limit::Range { empty, full }, Side::Sink) => Ruler::Engine(Cap::Range(*empty, *full)),
+        // The fuller the buffer, the slower the input.
+        (Limit::Range { empty, full }, Side::Source) => Ruler::Engine(Cap::Range(*full, *empty)),
+    }
+}
+
+/// What tells the engine of this cap.
+#[must_use]
+pub fn command(side: Side, unit: Unit, cap: Option<Cap>) -> Command {
+    match (side, unit) {
+        (Side::Sink, Unit::Records) => Command::RateOfRecords(cap),
+        (Side::Sink, Unit::Bytes) => Command::RateOfBytes(cap),
+        (Side::Source, Unit::Records) => Command::InputRateOfRecords(cap),
+        (Side::Source, Unit::Bytes) => Command::InputRateOfBytes(cap),
+    }
+}
+
+/// The limits in force, changed by those that are asked for: a cap takes the place of the one in
+/// the same unit, and `off` that of all.
+pub(super) fn replaced(
+    option: &str,
+    mut caps: Vec<Limit>,
+    asked: &[Limit],
+) -> Result<Vec<Limit>, ConfigError> {
+    for (nth, limit) in asked.iter().enumerate() {
+        let unit = limit.unit();
+        if asked[..nth].iter().any(|earlier| earlier.unit() == unit) {
+            return Err(ConfigError(format!(
+                "{option} {limit}: there is one already; one cap in bytes and one in records can be given"
+            )));
+        }
+    }
+    // First those that take away, whatever the order: `--rate 10/s --rate off` is no contradiction.
+    let (off, some): (Vec<_>, Vec<_>) = asked.iter().partition(|limit| limit.unit().is_none());
+    for limit in off.into_iter().chain(some) {
+        caps.retain(|cap| {
+            limit.unit().is_some() && cap.unit().is_some() && cap.unit() != limit.unit()
+        });
+        caps.push(limit.clone());
+    }
+    Ok(caps)
+}
+
+/// What `--burst` comes to beside caps on these units.
+pub(super) fn bursts(
+    amount: Amount,
+    caps: Vec<Unit>,
+    capacity: usize,
+) -> Result<Bursts, ConfigError> {
+    let refuse = |what: &str| Err(ConfigError(format!("--burst {amount}: {what}")));
+    if caps.is_empty() {
+        return refuse("there is no cap that it could exceed; add one, such as --rate 10MB/s");
+    }
+    let mut bursts = Bursts::default();
+    match amount {
+        Amount::Time(time) => {
+            (bursts.bytes, bursts.records) = (Burst::Worth(time), Burst::Worth(time));
+        }
+        Amount::Count(n) if caps.contains(&Unit::Records) => bursts.records = Burst::Units(n),
+        Amount::Bytes(_) if !caps.contains(&Unit::Bytes) => {
+            return refuse("the cap is in records; give a count, such as --burst 10");
+        }
+        Amount::Count(n) => bursts.bytes = Burst::Units(n),
+        Amount::Bytes(size) => bursts.bytes = Burst::Units(size.bytes()),
+    }
+    match bursts.bytes {
+        Burst::Units(n) if n > capacity as u64 => {
+            let all = Size::new(capacity as u64);
+            refuse(&format!(
+                "more than the buffer of {all} can hold; try a larger --buffer"
+            ))
+        }
+        _ => Ok(bursts),
+    }
+}

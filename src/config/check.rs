@@ -1,0 +1,154 @@
+//! The rules between options, and between an option and this machine: each refusal is one line
+//! that says what is wrong and what would be right.
+
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::ConfigError;
+use super::live_options::LiveOptions;
+use super::options::Options;
+use crate::core::frame::Framing;
+use crate::core::gate::Marks;
+use crate::core::shed::{Policy, Which};
+use crate::pipe::memory;
+use crate::units::{BufferSize, Mark, OrOff, Size, Span};
+
+/// The smallest buffer: a page.
+const BUFFER_MIN: u64 = 4096;
+/// How far below the high mark reading starts again, at most.
+const LOW_GAP: usize = 1 << 20;
+
+pub(super) fn capacity(buffer: BufferSize) -> Result<usize, ConfigError> {
+    let physical = memory::physical();
+    let size = match (buffer, physical) {
+        (BufferSize::Bytes(size), _) => size,
+        (_, Some(physical)) => buffer.resolve(physical),
+        (_, None) => {
+            return Err(ConfigError(format!(
+                "--buffer {buffer}: this system does not tell how much memory it has; give a size, such as 64MiB"
+            )));
+        }
+    };
+    if size.bytes() < BUFFER_MIN {
+        return Err(ConfigError(format!(
+            "--buffer {buffer} is too small: the smallest is 4KiB"
+        )));
+    }
+    if physical.is_some_and(|all| size.bytes() > all) {
+        let all = Size::new(physical.unwrap_or_default()).human();
+        return Err(ConfigError(format!(
+            "--buffer {buffer} is more than the memory of this machine ({all}); try 50%"
+        )));
+    }
+    usize::try_from(size.bytes()).map_err(|_| {
+        ConfigError(format!(
+            "--buffer {buffer} is more than this system can address"
+        ))
+    })
+}
+
+pub(super) fn framing(options: &Options) -> Result<Option<Framing>, ConfigError> {
+    let Some(size) = options.record_size else {
+        let end = if options.lines { b'\n' } else { 0 };
+        return Ok((options.lines || options.null).then_some(Framing::Terminator(end)));
+    };
+    match NonZeroU64::new(size.bytes()) {
+        Some(size) => Ok(Some(Framing::Fixed(size))),
+        None => Err(ConfigError(
+            "--record-size 0: a record has at least one byte; try --record-size 512".into(),
+        )),
+    }
+}
+
+/// The watermarks in bytes; what was not given follows from what was.
+pub(super) fn marks(options: &LiveOptions, capacity: usize) -> Result<Marks, ConfigError> {
+    let of = |mark: &Mark| usize::try_from(mark.of(capacity as u64)).unwrap_or(usize::MAX);
+    let high = options.high.as_ref().map_or(capacity, of);
+    let low = options
+        .low
+        .as_ref()
+        .map_or(high.saturating_sub((high / 8).clamp(1, LOW_GAP)), of);
+    let prefill = options.prefill.as_ref().map_or(0, of);
+    let name = |mark: &Option<Mark>, bytes: usize| match mark {
+        Some(mark) => mark.to_string(),
+        None => format!("{} (the default)", Size::new(bytes as u64)),
+    };
+    let (h, l, p) = (
+        name(&options.high, high),
+        name(&options.low, low),
+        name(&options.prefill, prefill),
+    );
+    if high == 0 || high > capacity {
+        let all = Size::new(capacity as u64);
+        return Err(ConfigError(format!(
+            "--high {h} must be above 0 and within the buffer of {all}; try 100% or a larger --buffer"
+        )));
+    }
+    if low >= high {
+        return Err(ConfigError(format!(
+            "--low {l} must be below --high {h}; try --low 50% --high 90%"
+        )));
+    }
+    if prefill > high {
+        return Err(ConfigError(format!(
+            "--prefill {p} must not be above --high {h}; try --prefill 50%"
+        )));
+    }
+    Ok(Marks { high, low, prefill })
+}
+
+/// What to drop when the buffer is full.
+pub(super) fn shed(
+    which: Option<OrOff<Which>>,
+    patience: Option<Span>,
+) -> Result<Option<Policy>, ConfigError> {
+    if which.is_none() && patience.is_some() {
+        let what = "--patience: nothing would be shed after it; add --shed oldest or newest";
+        return Err(ConfigError(what.into()));
+    }
+    Ok(which.and_then(|which| which.0).map(|which| Policy {
+        which,
+        patience: patience.map_or(Duration::ZERO, Into::into),
+    }))
+}
+
+pub(super) fn max_age(age: Option<OrOff<Span>>) -> Result<Option<Duration>, ConfigError> {
+    let age = age.and_then(|age| age.0);
+    if age == Some(Span::ZERO) {
+        return Err(ConfigError(
+            "--max-age 0s would shed everything; try 5s".into(),
+        ));
+    }
+    Ok(age.map(Into::into))
+}
+
+/// Time between reports.
+pub(super) fn interval(interval: Option<Span>) -> Result<Option<Duration>, ConfigError> {
+    match interval {
+        Some(Span::ZERO) => Err(ConfigError(
+            "--interval 0s is no time at all; try 200ms, or --display off".into(),
+        )),
+        interval => Ok(interval.map(Span::duration)),
+    }
+}
+
+pub(super) fn timeout(option: &str, limit: Option<Span>) -> Result<Option<Duration>, ConfigError> {
+    if limit == Some(Span::ZERO) {
+        let what = format!("{option} 0s would end at once; try 30s, or leave it out");
+        return Err(ConfigError(what));
+    }
+    Ok(limit.map(Into::into))
+}
+
+pub(super) fn shed_to(
+    file: Option<PathBuf>,
+    may_shed: bool,
+) -> Result<Option<PathBuf>, ConfigError> {
+    if file.is_some() && !may_shed {
+        let what =
+            "--shed-to: nothing would be shed; add --shed oldest, --shed newest or --max-age 5s";
+        return Err(ConfigError(what.into()));
+    }
+    Ok(file)
+}

@@ -1,0 +1,84 @@
+//! The live options in force: as they were typed, and what they come to.
+//!
+//! Invariant: they have passed the checks, all of them together; a default that was never typed
+//! follows what it derives from.
+
+use std::time::Duration;
+
+use super::ConfigError;
+use super::caps::{Ruler, SideCaps, bursts};
+use super::check;
+use super::live_options::LiveOptions;
+use crate::core::frame::Framing;
+use crate::core::gate::Marks;
+use crate::core::pace::Bursts;
+use crate::core::shed::Policy;
+use crate::core::watch::Side;
+use crate::units::{Limit, Timetable};
+
+/// The live options, checked.
+#[derive(Debug, Clone)]
+pub struct LiveConfig {
+    /// As they were typed.
+    pub(super) options: LiveOptions,
+    /// Capacity of the buffer in bytes: what they are checked against, and stays as it is.
+    pub(super) capacity: usize,
+    /// What makes a record, likewise.
+    pub(super) framing: Option<Framing>,
+    /// The watermarks.
+    pub marks: Marks,
+    /// Caps on the output.
+    pub output: SideCaps,
+    /// Caps on the input.
+    pub input: SideCaps,
+    /// What may pass at once after a pause.
+    pub burst: Bursts,
+    /// What to drop when the buffer is full.
+    pub shed: Option<Policy>,
+    /// How long data may wait.
+    pub max_age: Option<Duration>,
+    /// Time between reports, where it was typed.
+    pub interval: Option<Duration>,
+}
+
+impl LiveConfig {
+    /// Checks them against each other, and against what cannot be changed.
+    pub(super) fn check(
+        options: LiveOptions,
+        capacity: usize,
+        framing: Option<Framing>,
+    ) -> Result<LiveConfig, ConfigError> {
+        Ok(LiveConfig {
+            capacity,
+            framing,
+            marks: check::marks(&options, capacity)?,
+            output: SideCaps::of("--rate", Side::Sink, &options.rate, framing)?,
+            input: SideCaps::of("--input-rate", Side::Source, &options.input_rate, framing)?,
+            burst: burst(&options, capacity)?,
+            shed: check::shed(options.shed, options.patience)?,
+            max_age: check::max_age(options.max_age)?,
+            interval: check::interval(options.interval)?,
+            options,
+        })
+    }
+
+    /// Caps that follow the clock on the wall.
+    pub fn timetables(&self) -> impl Iterator<Item = (Side, &Timetable)> {
+        let sides = [(Side::Sink, &self.output), (Side::Source, &self.input)];
+        sides.into_iter().flat_map(|(side, caps)| {
+            let rulers = caps.each().into_iter();
+            rulers.filter_map(move |(_, ruler)| match ruler {
+                Ruler::Clock(table) => Some((side, table)),
+                _ => None,
+            })
+        })
+    }
+}
+
+/// What `--burst` comes to.
+pub(super) fn burst(options: &LiveOptions, capacity: usize) -> Result<Bursts, ConfigError> {
+    let limits = options.rate.iter().chain(&options.input_rate);
+    let caps = limits.filter_map(Limit::unit).collect();
+    let burst = options.burst.map(|burst| bursts(burst, caps, capacity));
+    burst.transpose().map(Option::unwrap_or_default)
+}

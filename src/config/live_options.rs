@@ -1,0 +1,229 @@
+//! The options that can be changed while a weir runs, each once: what clap fills from a command
+//! line is what travels over the control socket, as texts that a user would type.
+//!
+//! Invariant: what is here can be changed, and nothing else can: there is no other list.
+
+use std::sync::LazyLock;
+
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{ArgMatches, Args, Command, FromArgMatches, Id};
+use serde::{Deserialize, Serialize};
+
+use crate::core::shed::Which;
+use crate::units::{Amount, Limit, Mark, OrOff, Span};
+
+/// What was typed; what is absent has its default on a command line, and stays as it is in a
+/// running weir.
+#[derive(Debug, Clone, Default, PartialEq, Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LiveOptions {
+    /// Cap on what leaves for the consumer: 10MB/s, 100/s, 2MB/s..20MB/s, or a timetable
+    #[arg(short, long, value_name = "LIMIT", help_heading = "Rate")]
+    #[arg(allow_negative_numbers = true)] // to say what is wrong with them
+    #[arg(
+        long_help = "Cap on what leaves for the consumer; may be given twice, once in bytes and \
+        once in records. A LIMIT is an amount per time (10MB/s, 512KiB, 30Mbit/s, 5GB/h; 100/s and \
+        1/5s are records), a range that follows the occupancy from the low to the high mark \
+        (2MB/s..20MB/s), or a timetable in local time (\"08:00,512KiB/s Sat-00:00,off\")"
+    )]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rate: Vec<Limit>,
+
+    /// Cap on what is taken from the producer
+    #[arg(long, value_name = "LIMIT", help_heading = "Rate")]
+    #[arg(allow_negative_numbers = true)]
+    #[arg(
+        long_help = "Cap on what is taken from the producer: a LIMIT as for --rate, but a range \
+        is the other way round: the fuller the buffer, the slower. A cap on records holds on \
+        average, since a read cannot stop at the end of a record"
+    )]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub input_rate: Vec<Limit>,
+
+    /// What may pass at once after a pause [default: nothing]
+    #[arg(long, value_name = "AMOUNT", help_heading = "Rate")]
+    #[arg(
+        long_help = "What may pass at once after a pause, beyond one pacing step of 5ms: a SIZE, \
+        a record count, or a DURATION's worth of the cap [default: nothing]"
+    )]
+    #[arg(allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub burst: Option<Amount>,
+
+    /// Occupancy at which reading stops
+    #[arg(long, value_name = "MARK", help_heading = "Buffer")]
+    #[arg(long_help = "Occupancy at which reading stops and the producer waits [default: 100%]")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub high: Option<Mark>,
+
+    /// Occupancy at which reading starts again
+    #[arg(long, value_name = "MARK", help_heading = "Buffer")]
+    #[arg(long_help = "Occupancy at which reading starts again \
+        [default: high minus the smaller of high/8 and 1MiB]")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub low: Option<Mark>,
+
+    /// Hold the output until occupancy first reaches MARK
+    #[arg(long, value_name = "MARK", help_heading = "Buffer")]
+    #[arg(
+        long_help = "Hold the output until occupancy first reaches MARK, and again each time \
+        the buffer has run empty; the end of input lets it go [default: 0, off]"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefill: Option<Mark>,
+
+    /// When the buffer is full, drop the oldest or the newest instead of blocking the producer
+    #[arg(long, value_name = "WHICH", help_heading = "Shedding", value_parser = which())]
+    #[arg(
+        long_help = "When the buffer is at its high mark, drop the oldest or the newest instead \
+        of blocking the producer: whole records with -l, -0 or --record-size, else bytes. The \
+        pipe to the consumer is kept small, so that what it gets is fresh"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shed: Option<OrOff<Which>>,
+
+    /// Block the producer this long before shedding
+    #[arg(long, value_name = "DURATION", help_heading = "Shedding")]
+    #[arg(
+        long_help = "Block the producer this long first, each time the buffer fills, and shed \
+        only if it is still full [default: 0s]"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<Span>,
+
+    /// Also drop what has waited in the buffer longer than this
+    #[arg(long, value_name = "DURATION", help_heading = "Shedding")]
+    #[arg(
+        long_help = "Also drop whatever has waited in the buffer longer than this. Without \
+        --shed a full buffer still blocks the producer; off is no limit"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<OrOff<Span>>,
+
+    /// Time between reports
+    #[arg(short, long, value_name = "DURATION", help_heading = "Display")]
+    #[arg(long_help = "Time between reports [default: 200ms for bar, 1s otherwise]")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Span>,
+
+    /// What becomes of the flow.
+    #[command(flatten)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flow: Option<Flow>,
+}
+
+/// What `--shed` takes, with its help.
+fn which() -> impl TypedValueParser<Value = OrOff<Which>> {
+    let word = |name, help| PossibleValue::new(name).help(help);
+    PossibleValuesParser::new([
+        word("oldest", "What has been held longest"),
+        word("newest", "What has just come"),
+        word("off", "Nothing: block the producer"),
+    ])
+    .try_map(|text| text.parse())
+}
+
+/// What the flow can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Flow {
+    /// Deliver nothing until told otherwise.
+    Pause,
+    /// Deliver again.
+    Resume,
+    /// Read nothing more, deliver what is held, and end.
+    Drain,
+}
+
+/// The same as options, of which one at most is given.
+#[derive(Debug, Args)]
+#[group(id = "flow", multiple = false)]
+struct FlowOptions {
+    /// With --remote: deliver nothing until --resume
+    #[arg(long, requires = "remote", help_heading = "Control")]
+    pub pause: bool,
+
+    /// With --remote: deliver again
+    #[arg(long, requires = "remote", help_heading = "Control")]
+    pub resume: bool,
+
+    /// With --remote: stop reading, deliver what is held, and end
+    #[arg(long, requires = "remote", help_heading = "Control")]
+    pub drain: bool,
+}
+
+impl Args for Flow {
+    fn group_id() -> Option<Id> {
+        FlowOptions::group_id()
+    }
+
+    fn augment_args(command: Command) -> Command {
+        FlowOptions::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        FlowOptions::augment_args_for_update(command)
+    }
+}
+
+impl FromArgMatches for Flow {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Flow, clap::Error> {
+        let given = FlowOptions::from_arg_matches(matches)?;
+        Ok(match given {
+            FlowOptions { pause: true, .. } => Flow::Pause,
+            FlowOptions { drain: true, .. } => Flow::Drain,
+            FlowOptions { .. } => Flow::Resume,
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Flow::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl LiveOptions {
+    /// Their definitions.
+    pub fn definitions() -> Command {
+        LiveOptions::augment_args(Command::new("live"))
+    }
+
+    /// These, and where one is absent, that of `below`. Caps go by their unit: see
+    /// [`super::patch`].
+    pub(super) fn over(self, below: &LiveOptions, caps: [Vec<Limit>; 2]) -> LiveOptions {
+        let [rate, input_rate] = caps;
+        LiveOptions {
+            rate,
+            input_rate,
+            burst: self.burst.or(below.burst),
+            high: self.high.or(below.high),
+            low: self.low.or(below.low),
+            prefill: self.prefill.or(below.prefill),
+            shed: self.shed.or(below.shed),
+            patience: self.patience.or(below.patience),
+            max_age: self.max_age.or(below.max_age),
+            interval: self.interval.or(below.interval),
+            // It was told, and is done.
+            flow: None,
+        }
+    }
+}
+
+/// The long help of `--remote`, which names them all.
+pub(super) static REMOTE_HELP: LazyLock<String> = LazyLock::new(|| {
+    let definitions = LiveOptions::definitions();
+    let told = FlowOptions::augment_args(Command::new("flow"));
+    let is_told = |id: &Id| told.get_arguments().any(|arg| arg.get_id() == id);
+    let mut names: Vec<_> = definitions
+        .get_arguments()
+        .filter(|arg| !is_told(arg.get_id()))
+        .filter_map(|arg| arg.get_long().map(|long| format!("--{long}")))
+        .collect();
+    let last = names.pop().unwrap_or_default();
+    format!(
+        "Change the running weir of this PID or name: what is given beside it takes force at once, \
+         all of it or, if anything is wrong with it, nothing. {} and {last} can be changed; a cap \
+         takes the place of the one in the same unit, off takes all away",
+        names.join(", ")
+    )
+});

@@ -1,0 +1,121 @@
+//! What a run is told: the command line read, checked against itself and against the machine, and
+//! what a running weir makes of a change. No type of the argument parser goes past this room.
+
+mod caps;
+mod check;
+pub mod command_line;
+mod display;
+pub mod live;
+pub mod live_options;
+mod manual;
+pub mod options;
+pub mod patch;
+pub mod pipe_size;
+mod version;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use caps::command as cap_command;
+use live::LiveConfig;
+use live_options::LiveOptions;
+use options::Options;
+use pipe_size::PipeSize;
+
+use crate::core::Rules;
+use crate::core::watch::Patience;
+use crate::report::Plan;
+use crate::report::theme::Theme;
+
+/// Everything that data mode needs to know.
+#[derive(Debug)]
+pub struct Config {
+    /// Files to read one after the other; `-` is standard input, and none is too.
+    pub files: Vec<PathBuf>,
+    /// What the engine is told.
+    pub rules: Rules,
+    /// What can be changed later.
+    pub live: LiveConfig,
+    /// Where what is shed goes.
+    pub shed_to: Option<PathBuf>,
+    /// Whether the pipe to the consumer is kept as small as its speed allows, while freshness
+    /// rules.
+    pub fit_pipe: bool,
+    /// Kernel pipe size on both sides.
+    pub pipe_size: PipeSize,
+    /// What is reported, and where.
+    pub report: Plan,
+    /// Whether anybody can change or ask anything.
+    pub control: bool,
+    /// For how long what is held is delivered after SIGTERM and SIGHUP.
+    pub grace: Duration,
+}
+
+/// Options that cannot be together: one line, what is wrong and what would be right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+impl Config {
+    /// Resolves the options.
+    ///
+    /// # Errors
+    /// When they contradict each other or this machine.
+    pub fn resolve(options: Options) -> Result<Config, ConfigError> {
+        let capacity = check::capacity(options.buffer)?;
+        let framing = check::framing(&options)?;
+        let both = check::timeout("--timeout", options.timeout)?;
+        let patience = Patience {
+            source: check::timeout("--source-timeout", options.source_timeout)?.or(both),
+            sink: check::timeout("--sink-timeout", options.sink_timeout)?.or(both),
+        };
+        // Who says `off` may mean to switch it on later.
+        let may_shed = options.live.shed.is_some() || options.live.max_age.is_some();
+        let live = LiveConfig::check(options.live.clone(), capacity, framing)?;
+        let report = display::plan(&options, live.interval, &display::World::look())?;
+        Ok(Config {
+            shed_to: check::shed_to(options.shed_to, may_shed)?,
+            fit_pipe: options.pipe_size == PipeSize::Auto,
+            files: options.files,
+            rules: Rules {
+                capacity,
+                marks: live.marks,
+                cut_through: !options.no_splice,
+                framing,
+                output: live.output.limits(),
+                input: live.input.limits(),
+                shed: live.shed,
+                max_age: live.max_age,
+                burst: live.burst,
+                patience,
+            },
+            live,
+            pipe_size: options.pipe_size,
+            report,
+            control: !options.no_control,
+            grace: options.grace.duration(),
+        })
+    }
+}
+
+/// How texts look on the terminal.
+#[must_use]
+pub fn theme() -> Theme {
+    display::World::look().theme
+}
+
+/// What `--remote` is to ask of a running weir.
+///
+/// # Errors
+/// When that is nothing, or could be right for no weir.
+pub fn asked(options: Options) -> Result<LiveOptions, ConfigError> {
+    check::interval(options.live.interval)?;
+    if options.live == LiveOptions::default() {
+        let what = "--remote: there is nothing to change; try --rate 10MB/s, --pause or --resume";
+        return Err(ConfigError(what.into()));
+    }
+    Ok(options.live)
+}
+
+#[cfg(test)]
+pub mod tests;

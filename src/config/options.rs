@@ -1,0 +1,310 @@
+//! Each option once: its name, its value, its help and its place. The man page and the completions
+//! are made from here too. Those that can be changed while a weir runs are in [`LiveOptions`].
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+
+use super::live_options::{LiveOptions, REMOTE_HELP};
+use super::pipe_size::PipeSize;
+use super::version;
+use crate::units::{Amount, BufferSize, Size, Span};
+
+const EXAMPLES: &str = "\
+Examples:
+  zfs send tank@a | weir | ssh host zfs receive tank/a
+      A 64MiB buffer between two programs that work in fits and starts.
+  tar c /home | weir -b 1GiB --prefill 50% | zstd > home.tar.zst
+      A larger one that starts and restarts only when half full.
+  tail -f urls | weir -l -r 10/s | xargs -n1 curl -sO
+      Ten a second, evenly.
+  tar c /srv | weir -r '08:00,5MB/s 18:00,off' | ssh host 'cat > srv.tar'
+      Slow in working hours.
+  tail -f access.log | weir -l --shed oldest --shed-to overflow.log | ./ship-logs
+      The log is never held up by the shipping; what does not fit is kept aside.
+  weir --remote backup --rate 2MB/s
+      Slow down the running weir that was started with --name backup.
+  weir -b 10% --timeout 5m < dump.sql | psql
+      A tenth of memory; give up (status 124) when a side stalls for 5 minutes.
+
+Exit status:
+  0 all input delivered, 1 I/O error, 2 usage error, 124 a timeout ran out,
+  128+N ended by signal N; 141 (SIGPIPE) when the consumer went away.
+
+The manual says more: man weir, or weir --generate man | man -l -";
+
+const ABOUT: &str = "A bounded buffer for pipelines: producer | weir | consumer";
+
+const LONG_ABOUT: &str = "\
+A bounded buffer for pipelines: producer | weir | consumer
+
+weir holds what the consumer cannot take yet. When its buffer reaches the high mark it stops \
+reading, so that the producer waits and nothing is lost. While the consumer keeps up, bytes pass \
+by splice(2), without a copy.
+
+A SIZE is bytes: 64MiB is 2^26, 64MB is 64,000,000, M alone means MB, a bare number is bytes. \
+A MARK is a SIZE or a percentage of the buffer. A DURATION is 500ms, 2s, 1m 30s.";
+
+/// The command line, as it was typed.
+#[derive(Debug, Parser)]
+#[command(name = "weir", about = ABOUT, long_about = LONG_ABOUT, after_long_help = EXAMPLES)]
+#[command(version, long_version = version::LONG.as_str(), max_term_width = 100)]
+pub struct Options {
+    /// Files to read one after the other; - or none is standard input
+    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+
+    /// Capacity of the buffer: a SIZE, or a percentage of the machine's memory
+    #[arg(
+        short,
+        long,
+        value_name = "SIZE",
+        default_value = "64MiB",
+        help_heading = "Buffer"
+    )]
+    #[arg(allow_negative_numbers = true)]
+    pub buffer: BufferSize,
+
+    /// Kernel pipe size to ask for on both sides: SIZE, auto or keep
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "auto",
+        help_heading = "Buffer",
+        display_order = 900
+    )]
+    #[arg(
+        long_help = "Kernel pipe size to ask for on both sides: a SIZE, auto (at least 256KiB, \
+        but small towards the consumer with --shed or --max-age), or keep to leave them alone; a \
+        refusal is accepted silently"
+    )]
+    pub pipe_size: PipeSize,
+
+    /// Never use the zero-copy path
+    #[arg(long, help_heading = "Buffer", display_order = 901)]
+    #[arg(long_help = "Never use the zero-copy path: every byte goes through the buffer")]
+    pub no_splice: bool,
+
+    /// Records are lines
+    #[arg(short, long, group = "framing", help_heading = "Records")]
+    #[arg(
+        long_help = "Records are lines: counters, caps and shedding speak of whole ones. Without \
+        this, -0 or --record-size, data is a stream of bytes"
+    )]
+    pub lines: bool,
+
+    /// Records end with a null byte
+    #[arg(short = '0', long, group = "framing", help_heading = "Records")]
+    pub null: bool,
+
+    /// Records are SIZE bytes each
+    #[arg(long, value_name = "SIZE", group = "framing", help_heading = "Records")]
+    pub record_size: Option<Size>,
+
+    /// What can be changed later.
+    #[command(flatten)]
+    pub live: LiveOptions,
+
+    /// Append what is shed to FILE instead of discarding it
+    #[arg(long, value_name = "FILE", help_heading = "Shedding")]
+    #[arg(value_hint = clap::ValueHint::FilePath)]
+    #[arg(
+        long_help = "Append what is shed to FILE, in order and in whole records, instead of \
+        discarding it. A slow file or a full disk never blocks the flow: what is lost is said once"
+    )]
+    pub shed_to: Option<PathBuf>,
+
+    /// Live report on standard error
+    #[arg(
+        long,
+        value_name = "HOW",
+        default_value = "auto",
+        help_heading = "Display",
+        display_order = 0
+    )]
+    #[arg(
+        long_help = "Live report on standard error: a bar, plain lines, JSON lines, or off. \
+        auto is bar on a terminal, plain where a --log is kept, and off elsewhere. Where no bar \
+        can be drawn, bar is plain"
+    )]
+    pub display: Display,
+
+    /// Label of this weir in every report, and its name for --remote
+    #[arg(short = 'N', long, value_name = "NAME", help_heading = "Display")]
+    #[arg(
+        long_help = "Label of this weir in every report, and the name by which --remote and \
+        --query find it"
+    )]
+    pub name: Option<String>,
+
+    /// Expected total, for percentage and ETA
+    #[arg(short, long, value_name = "SIZE", help_heading = "Display")]
+    #[arg(
+        long_help = "Expected total, for percentage and ETA: bytes, or a bare count of records \
+        with a framing option. It is known by itself when all input is regular files"
+    )]
+    #[arg(allow_negative_numbers = true)]
+    pub size: Option<Amount>,
+
+    /// Report at the end
+    #[arg(
+        long,
+        value_name = "HOW",
+        default_value = "auto",
+        help_heading = "Display"
+    )]
+    #[arg(
+        long_help = "Report at the end: text, one JSON object, or off. auto is text on a \
+        terminal, text or json as the live report is where a --log is kept, and off elsewhere"
+    )]
+    pub summary: Summary,
+
+    /// Append reports and summary to FILE instead of standard error
+    #[arg(
+        short = 'o',
+        long,
+        value_name = "FILE",
+        value_hint = clap::ValueHint::FilePath,
+        help_heading = "Display"
+    )]
+    #[arg(
+        long_help = "Append reports and summary to FILE instead of standard error; errors go to \
+        both. FILE is never reopened: rotate it by copying and truncating (logrotate copytruncate)"
+    )]
+    pub log: Option<PathBuf>,
+
+    /// Keep FILE holding the status for Prometheus
+    #[arg(
+        long,
+        value_name = "FILE",
+        value_hint = clap::ValueHint::FilePath,
+        help_heading = "Display"
+    )]
+    #[arg(
+        long_help = "Keep FILE holding the status as Prometheus text exposition, written beside \
+        it and renamed, as the textfile collector of node_exporter wants it"
+    )]
+    pub metrics: Option<PathBuf>,
+
+    /// Report nothing but errors
+    #[arg(short, long, help_heading = "Display")]
+    #[arg(
+        long_help = "Report nothing but errors: the same as --display off --summary off. \
+        SIGUSR1 still prints one plain status line"
+    )]
+    pub quiet: bool,
+
+    /// Change the running weir of this PID or name by the options given beside it
+    #[arg(
+        long,
+        value_name = "TARGET",
+        help_heading = "Control",
+        display_order = 0
+    )]
+    #[arg(long_help = REMOTE_HELP.as_str())]
+    pub remote: Option<String>,
+
+    /// Print the status of the weir of this PID or name, or of all that you run
+    #[arg(
+        long,
+        value_name = "TARGET",
+        exclusive = true,
+        help_heading = "Control"
+    )]
+    #[arg(
+        long_help = "Print the status of the weir of this PID or name, or of all that you run: a \
+        table on a terminal, else a JSON object per line. Rates are those since the last time \
+        that anybody asked, or since the start"
+    )]
+    pub query: Option<Option<String>>,
+
+    /// Live view of all weirs that you run; q leaves
+    #[arg(long, exclusive = true, help_heading = "Control")]
+    pub top: bool,
+
+    /// Let nobody control or query this weir
+    #[arg(long, help_heading = "Control")]
+    pub no_control: bool,
+
+    /// Give up when either side stalls for this long
+    #[arg(long, value_name = "DURATION", help_heading = "Watchdog")]
+    #[arg(
+        long_help = "Give up, with status 124, when either side stalls for this long: sets both \
+        --source-timeout and --sink-timeout"
+    )]
+    pub timeout: Option<Span>,
+
+    /// Give up when nothing comes from the producer for this long
+    #[arg(long, value_name = "DURATION", help_heading = "Watchdog")]
+    #[arg(
+        long_help = "Give up, with status 124, when nothing has come from the producer for this \
+        long while weir was willing to read"
+    )]
+    pub source_timeout: Option<Span>,
+
+    /// Give up when the consumer takes nothing for this long
+    #[arg(long, value_name = "DURATION", help_heading = "Watchdog")]
+    #[arg(
+        long_help = "Give up, with status 124, when data waits, no cap or pause holds it, and \
+        the consumer has taken none for this long"
+    )]
+    pub sink_timeout: Option<Span>,
+
+    /// After SIGTERM or SIGHUP, deliver what is held for at most this long
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "10s",
+        help_heading = "Watchdog"
+    )]
+    #[arg(
+        long_help = "After SIGTERM or SIGHUP, deliver what is held for at most this long, then end \
+        by that signal; a second one ends at once. What was not delivered is in the summary"
+    )]
+    pub grace: Span,
+
+    /// Print the man page or a completion script, and exit
+    #[arg(long, value_name = "WHAT", exclusive = true, help_heading = "Other")]
+    pub generate: Option<Generate>,
+}
+
+/// How `--display` reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Display {
+    /// As suits where it goes
+    Auto,
+    /// A line that changes
+    Bar,
+    /// A line of words each time
+    Plain,
+    /// A JSON object each time
+    Json,
+    /// Nothing
+    Off,
+}
+
+/// How `--summary` reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Summary {
+    /// As suits where it goes
+    Auto,
+    /// A line or two for a person
+    Text,
+    /// A JSON object
+    Json,
+    /// Nothing
+    Off,
+}
+
+/// What `--generate` can make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Generate {
+    /// The man page, in roff
+    Man,
+    /// Completions for bash
+    Bash,
+    /// Completions for zsh
+    Zsh,
+    /// Completions for fish
+    Fish,
+}

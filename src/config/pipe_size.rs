@@ -1,0 +1,51 @@
+//! `--pipe-size`: what to ask the kernel for.
+
+use std::str::FromStr;
+
+use crate::pipe::fd::Wanted;
+use crate::units::{Reject, Size};
+
+/// The kernel pipes that serve best: larger ones are no faster and hide more data.
+pub const PIPE_SIZE: usize = 256 * 1024;
+
+/// The kernel pipe size to ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PipeSize {
+    /// At least [`PIPE_SIZE`].
+    Auto,
+    /// As it is.
+    Keep,
+    /// This many bytes.
+    Bytes(usize),
+}
+
+impl PipeSize {
+    /// The size to ask for, if any.
+    #[must_use]
+    pub fn wanted(self) -> Option<Wanted> {
+        match self {
+            PipeSize::Auto => Some(Wanted::AtLeast(PIPE_SIZE)),
+            PipeSize::Bytes(n) => Some(Wanted::Just(n)),
+            PipeSize::Keep => None,
+        }
+    }
+}
+
+impl FromStr for PipeSize {
+    type Err = Reject;
+
+    fn from_str(text: &str) -> Result<PipeSize, Reject> {
+        match text {
+            "auto" => Ok(PipeSize::Auto),
+            "keep" => Ok(PipeSize::Keep),
+            _ => {
+                let examples = &["256KiB", "auto", "keep"];
+                let size: Size = text.parse().map_err(|e: Reject| e.instead(examples))?;
+                match i32::try_from(size.bytes()) {
+                    Ok(n) if n > 0 => Ok(PipeSize::Bytes(n.unsigned_abs() as usize)),
+                    _ => Err(Reject::new("not a size that a pipe can have", examples)),
+                }
+            }
+        }
+    }
+}
