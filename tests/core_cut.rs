@@ -109,5 +109,5 @@ fn a_ring_that_bridges_silences_is_kept() {
     let input = s.input.0.clone();
     let [spliced, copied] = ways(&input, &run(s));
     // What it took to see that the consumer is slower, and no more.
-    assert!(spliced < 15_000_000, "{spliced} {copied}");
+    assert!(spliced < 20_000_000, "{spliced} {copied}");
 }

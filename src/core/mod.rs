@@ -11,6 +11,7 @@
 pub mod age;
 pub mod command;
 pub mod cut;
+pub mod drive;
 pub mod frame;
 pub mod fresh;
 pub mod gate;

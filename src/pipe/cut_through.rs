@@ -11,20 +11,8 @@
 
 use super::fd::Port;
 use super::lookout::Lookout;
+use crate::core::drive::Passage;
 use crate::core::{Leave, Run};
-
-/// What came of one attempt to pass bytes on.
-#[derive(Debug, Clone, Copy)]
-pub enum Passage {
-    /// These have passed.
-    Passed(Run),
-    /// The input is at its end.
-    End,
-    /// Nothing could be moved: the input is empty or the output is full.
-    Stuck,
-    /// Not to be had between these two.
-    Refused,
-}
 
 #[cfg(target_os = "linux")]
 pub use linux::{pass, suits};

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
+use crate::core::drive::Access;
 use crate::core::{Rules, Weir};
 use bell::Bell;
 use error::Failure;
@@ -96,6 +97,12 @@ impl Shared {
         if !self.tell(|core, now| core.halt(now)) {
             self.halt_bell.wait(Some(until));
         }
+    }
+}
+
+impl Access for Arc<Shared> {
+    fn tell<R>(&self, what: impl FnOnce(&mut Weir, Instant) -> R) -> R {
+        Shared::tell(self, what)
     }
 }
 

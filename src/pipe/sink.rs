@@ -1,16 +1,15 @@
-//! The sink thread: gives to the consumer what the core permits, out of the ring.
+//! The sink thread: the world in which the sink's driver writes and waits.
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
-use rustix::io::Errno;
 
 use super::error::Failure;
 use super::fd::Port;
 use super::{Event, Shared};
-use crate::core::ring::Hand;
-use crate::core::{Leave, WriteStep};
+use crate::core::drive::{SinkDriver, SinkEdge, SinkEnd, Turn};
 
 /// How soon to try again when a pipe cannot be made smaller because it holds too much.
 const AGAIN: Duration = Duration::from_millis(1);
@@ -22,7 +21,6 @@ pub struct Sink {
     shared: Arc<Shared>,
     output: Port,
     events: Sender<Event>,
-    hand: Hand,
     /// Whether the pipe's size is ours to choose as we go.
     fit_pipe: bool,
     again: Duration,
@@ -34,7 +32,6 @@ impl Sink {
             shared,
             output,
             events,
-            hand: Hand::default(),
             fit_pipe,
             again: AGAIN,
         }
@@ -42,62 +39,47 @@ impl Sink {
 
     /// Writes until everything is delivered or nothing more can be.
     pub fn run(mut self) {
-        let mut room = false;
+        let mut driver = SinkDriver::default();
+        let shared = self.shared.clone();
         let end = loop {
-            match self
-                .shared
-                .tell(|core, now| core.poll_write(now, &mut self.hand, std::mem::take(&mut room)))
-            {
-                WriteStep::Write(leave, until) => match self.write(leave, until) {
-                    Ok(()) => {}
-                    Err(Errno::PIPE) => break Event::ConsumerGone,
-                    Err(e) => {
-                        break Event::SinkFailed(Failure::new("write", self.output.name(), e));
-                    }
-                },
-                WriteStep::AwaitRoom(until, pipe) => match self.await_room(until, pipe) {
-                    Ok(has_room) => room = has_room,
-                    Err(e) => {
-                        break Event::SinkFailed(Failure::new("write", self.output.name(), e));
-                    }
-                },
-                WriteStep::Wait(until) => self.shared.sink_bell.wait(until),
-                WriteStep::Trim(memory) => drop(memory),
-                WriteStep::Done => break Event::Delivered,
+            if let Turn::Over(end) = driver.step(&shared, &mut self) {
+                break end;
             }
         };
-        let _ = self.events.send(end);
+        let _ = self.events.send(match end {
+            SinkEnd::Delivered => Event::Delivered,
+            SinkEnd::Write(e) if e.kind() == io::ErrorKind::BrokenPipe => Event::ConsumerGone,
+            SinkEnd::Write(e) => Event::SinkFailed(Failure::new("write", self.output.name(), e)),
+        });
+    }
+}
+
+impl SinkEdge for Sink {
+    fn may_block(&self) -> bool {
+        self.output.may_block()
     }
 
-    /// Waits for room on a pipe that hides no more data from shedding than it must. False when
-    /// there is none, or the pipe is still larger than it should be.
-    fn await_room(&mut self, until: Option<Instant>, pipe: usize) -> rustix::io::Result<bool> {
-        self.shared.tell(|core, now| core.on_sink_full(now));
+    fn write(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
+        Ok(self.output.write_now(bytes)?)
+    }
+
+    fn fit(&mut self, pipe: usize) -> Option<Instant> {
         if self.fit_pipe && !self.output.fit_pipe(pipe) {
-            self.shared
-                .sink_bell
-                .wait(Some(Instant::now() + self.again));
+            let again = Instant::now() + self.again;
             self.again = (self.again * 2).min(AGAIN_MOST);
-            return Ok(false);
+            return Some(again);
         }
         self.again = AGAIN;
-        self.shared.sink_bell.wait_writable(&self.output, until)
+        None
     }
 
-    fn write(&mut self, leave: Leave, until: Option<Instant>) -> rustix::io::Result<()> {
-        if self.output.may_block() {
-            self.shared.tell(|core, now| core.on_sink_full(now));
-        }
-        let bytes = leave.cut(self.hand.bytes());
-        let wrote = self.output.write_now(bytes);
-        let n = wrote.ok().flatten().unwrap_or(0);
-        let run = leave.use_up(&bytes[..n]);
-        self.shared
-            .tell(|core, now| core.on_written(now, &mut self.hand, run));
-        if wrote?.is_none() {
-            self.shared.tell(|core, now| core.on_sink_full(now));
-            self.shared.sink_bell.wait_writable(&self.output, until)?;
-        }
-        Ok(())
+    fn await_bell(&mut self, until: Option<Instant>) -> Option<()> {
+        self.shared.sink_bell.wait(until);
+        Some(())
+    }
+
+    fn await_room(&mut self, until: Option<Instant>) -> Option<io::Result<bool>> {
+        let room = self.shared.sink_bell.wait_writable(&self.output, until);
+        Some(room.map_err(Into::into))
     }
 }

@@ -1,21 +1,27 @@
-//! The simulator: the real state machine between a scripted producer and a scripted consumer, with
-//! a made-up clock that jumps from event to event. Hours of its time pass in seconds of ours, and
-//! the same scenario always runs the same way.
+//! The simulator: the real drivers and the real state machine between a scripted producer and a
+//! scripted consumer, with a made-up clock that jumps from event to event. Hours of its time pass in
+//! seconds of ours, and the same scenario always runs the same way.
 //!
-//! It stands in for the two I/O threads, the kernel's two pipes and the two neighbours. After every
-//! step it checks what must always hold; at the end it returns what the consumer got and when.
+//! It stands in for the kernel's two pipes, the two neighbours, the memory and the scheduler. A step is
+//! one call of one driver, so anything may come between any two calls. After every step it checks what
+//! must always hold; at the end it returns what the consumer got and when.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::io::{self, IoSliceMut};
 use std::time::{Duration, Instant};
 
 use pipeweir::core::command::Command;
+use pipeweir::core::drive::{
+    Access, Passage, SinkDriver, SinkEdge, SinkEnd, SourceDriver, SourceEdge, Turn,
+};
 use pipeweir::core::gate::Marks;
 use pipeweir::core::pace::Bursts;
-use pipeweir::core::ring::{Hand, Intake, Segment};
-use pipeweir::core::watch::Patience;
-use pipeweir::core::{Leave, Limits, ReadStep, Rules, Run, Weir, WriteStep};
+use pipeweir::core::ring::Segment;
+use pipeweir::core::watch::{Patience, Watch};
+use pipeweir::core::{Leave, Limits, Rules, Weir};
 
 /// What the producer does: each burst of bytes is offered at its time, and waits for room.
 pub type Offers = Vec<(Duration, usize)>;
@@ -73,19 +79,26 @@ pub struct Outcome {
     pub spilled: Vec<u8>,
     /// When each command was given.
     pub told: Commands,
+    /// How much of the input was taken.
+    pub taken: usize,
+    /// Somebody was accused of a stall.
+    pub accused: bool,
+    /// A driver went on and on, and nothing came of it.
+    pub span: bool,
 }
 
-/// What one of the two threads is doing.
+/// What a driver waits for.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Doing {
-    Ready,
-    /// Until its bell, or until this time.
-    Sleeping(Option<Instant>),
-    /// For the pipe from the producer.
-    AwaitingInput,
-    /// For the pipe to the consumer, or until this time.
-    AwaitingRoom(Option<Instant>),
-    Gone,
+enum Wait {
+    Nothing,
+    /// Its bell, or this time.
+    Bell(Option<Instant>),
+    /// The pipe from the producer.
+    Input,
+    /// The pipe to the consumer (and the sink its bell, too), or this time.
+    Room(Option<Instant>),
+    /// It is over.
+    Over,
 }
 
 /// Blocking, all of the capacity in use, nothing capped.
@@ -128,19 +141,34 @@ pub fn plain(rules: Rules, input: Vec<u8>) -> Scenario {
     }
 }
 
-struct Sim {
+/// What else may happen.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Adversity {
+    /// From this time on the system has no memory.
+    pub memory_until: Option<Duration>,
+    /// A process is stopped between looking at the clock and telling the time.
+    pub stale_clock: bool,
+    /// The watchdog looks.
+    pub watched: bool,
+}
+
+/// The state machine, without a lock.
+struct Core {
+    weir: RefCell<Weir>,
+    now: Cell<Instant>,
+}
+
+impl Access for Core {
+    fn tell<R>(&self, what: impl FnOnce(&mut Weir, Instant) -> R) -> R {
+        what(&mut self.weir.borrow_mut(), self.now.get())
+    }
+}
+
+/// Everything outside the state machine.
+struct World {
     s: Scenario,
-    weir: Weir,
-    intake: Intake,
-    hand: Hand,
-    /// The source thread may read, and has not yet.
-    is_reading: bool,
-    /// What the sink thread may write, and has not yet.
-    writing: Option<(Leave, Option<Instant>)>,
     start: Instant,
     now: Instant,
-    source: Doing,
-    sink: Doing,
     /// How much of the input has been offered, has entered the pipe, and has left it.
     offered: usize,
     entered: usize,
@@ -150,10 +178,27 @@ struct Sim {
     lying: usize,
     events: VecDeque<(Instant, Event)>,
     out: Outcome,
+    rng: u64,
+    memory_until: Option<Instant>,
+    /// What was asked of the world in this step.
+    wait: Wait,
+    rung: [bool; 2],
+}
+
+/// The world as one of the two sees it.
+struct Side<'a>(&'a mut World, usize);
+
+struct Sim {
+    core: Core,
+    source: SourceDriver,
+    sink: SinkDriver,
+    waits: [Wait; 2],
+    world: World,
+    adversity: Adversity,
     closed_at: Option<usize>,
     /// What was held when a command was given: a mark that falls below it lets it be.
     held: usize,
-    rng: u64,
+    idle_steps: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -164,8 +209,19 @@ enum Event {
     Tell(Command),
 }
 
+const SOURCE: usize = 0;
+const SINK: usize = 1;
+
+/// Steps without any byte moved, after which a driver is taken for one that spins.
+const SPINNING: usize = 10_000;
+
 /// Runs a scenario to its end, or until nothing can happen any more.
 pub fn run(s: Scenario) -> Outcome {
+    run_through(s, Adversity::default())
+}
+
+/// The same in a harder world.
+pub fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
     let start = Instant::now();
     let mut events: Vec<_> = s
         .offers
@@ -176,120 +232,63 @@ pub fn run(s: Scenario) -> Outcome {
     events.extend(s.stops.iter().map(|&(t, d)| (start + t, Event::Stop(d))));
     events.extend(s.commands.iter().map(|&(t, c)| (start + t, Event::Tell(c))));
     events.sort_by_key(|e| e.0);
-    let weir = Weir::new(s.rules, start);
-    let mut sim = Sim {
-        intake: Intake::new(s.rules.framing),
-        hand: Hand::default(),
-        is_reading: false,
-        writing: None,
-        start,
-        now: start,
-        source: Doing::Ready,
-        sink: Doing::Ready,
-        offered: 0,
-        entered: 0,
+    let out = Outcome {
+        passed: Vec::new(),
+        output: Vec::new(),
+        weir: Weir::new(s.rules, start),
+        end: Duration::ZERO,
+        finished: false,
+        turns: Vec::new(),
+        spilled: Vec::new(),
+        told: Vec::new(),
         taken: 0,
-        appetite: 0,
-        lying: 0,
-        events: events.into(),
-        out: Outcome {
-            passed: Vec::new(),
-            output: Vec::new(),
-            weir: Weir::new(s.rules, start),
-            end: Duration::ZERO,
-            finished: false,
-            turns: Vec::new(),
-            spilled: Vec::new(),
-            told: Vec::new(),
+        accused: false,
+        span: false,
+    };
+    let mut weir = Weir::new(s.rules, start);
+    weir.want_spill();
+    weir.on_input_begin(s.direct);
+    let mut sim = Sim {
+        core: Core {
+            weir: RefCell::new(weir),
+            now: Cell::new(start),
         },
+        source: SourceDriver::new(s.rules.framing),
+        sink: SinkDriver::default(),
+        waits: [Wait::Nothing; 2],
+        world: World {
+            start,
+            now: start,
+            offered: 0,
+            entered: 0,
+            taken: 0,
+            appetite: 0,
+            lying: 0,
+            events: events.into(),
+            out,
+            rng: s.seed | 1,
+            memory_until: adversity.memory_until.map(|time| start + time),
+            wait: Wait::Nothing,
+            rung: [false; 2],
+            s,
+        },
+        adversity,
         closed_at: None,
         held: 0,
-        rng: s.seed | 1,
-        weir,
-        s,
+        idle_steps: 0,
     };
-    sim.weir.want_spill();
-    sim.weir.on_input_begin(sim.s.direct);
     while sim.step() {
         sim.check();
     }
-    sim.out.spilled.extend(sim.weir.take_spill(true).0);
-    sim.out.end = sim.now - sim.start;
-    sim.out.finished = sim.sink == Doing::Gone && sim.weir.is_finished();
-    sim.out.weir = sim.weir;
-    sim.out
+    sim.finish()
 }
 
-impl Sim {
+impl World {
     fn random(&mut self) -> u64 {
         self.rng ^= self.rng << 13;
         self.rng ^= self.rng >> 7;
         self.rng ^= self.rng << 17;
         self.rng
-    }
-
-    /// One step of somebody, or a jump to the next thing that happens. False when nothing will.
-    fn step(&mut self) -> bool {
-        self.neighbours();
-        let source = self.may_act(self.source);
-        let sink = self.may_act(self.sink);
-        if !source && !sink {
-            return self.jump();
-        }
-        let lasts = 1 + self.random() % 20_000;
-        self.now += Duration::from_nanos(lasts);
-        if source && (!sink || self.random().is_multiple_of(2)) {
-            self.source = self.source_step();
-        } else {
-            self.sink = self.sink_step();
-        }
-        self.wake();
-        true
-    }
-
-    fn wake(&mut self) {
-        let wakes = self.weir.take_wakes();
-        if wakes.spill {
-            let (bytes, lost) = self.weir.take_spill(false);
-            assert_eq!(lost, 0);
-            self.out.spilled.extend(bytes);
-        }
-        if wakes.source && matches!(self.source, Doing::Sleeping(_)) {
-            self.source = Doing::Ready;
-        }
-        if wakes.sink && matches!(self.sink, Doing::Sleeping(_) | Doing::AwaitingRoom(_)) {
-            self.sink = Doing::Ready;
-        }
-    }
-
-    fn may_act(&self, doing: Doing) -> bool {
-        let due = |until: Option<Instant>| until.is_some_and(|at| self.now >= at);
-        match doing {
-            Doing::Ready => true,
-            Doing::Sleeping(until) => due(until),
-            Doing::AwaitingInput => self.entered > self.taken || self.producer_is_done(),
-            Doing::AwaitingRoom(until) => self.room() > 0 || due(until),
-            Doing::Gone => false,
-        }
-    }
-
-    fn jump(&mut self) -> bool {
-        let timer = |doing| match doing {
-            Doing::Sleeping(until) | Doing::AwaitingRoom(until) => until,
-            _ => None,
-        };
-        let event = self.events.front().map(|e| e.0);
-        let next = [timer(self.source), timer(self.sink), event]
-            .into_iter()
-            .flatten()
-            .min();
-        match next {
-            Some(at) if self.sink != Doing::Gone => {
-                self.now = self.now.max(at);
-                true
-            }
-            _ => false,
-        }
     }
 
     fn producer_is_done(&self) -> bool {
@@ -301,38 +300,16 @@ impl Sim {
         self.s.pipe - self.lying
     }
 
-    /// Lets the producer and the consumer do what they can by now.
-    fn neighbours(&mut self) {
-        while self.events.front().is_some_and(|e| e.0 <= self.now) {
-            match self.events.pop_front() {
-                Some((_, Event::Offer(n))) => {
-                    self.offered = (self.offered + n).min(self.s.input.0.len());
-                }
-                Some((_, Event::Take(n))) => self.appetite += n,
-                Some((_, Event::Stop(time))) => self.now += time,
-                Some((_, Event::Tell(command))) => {
-                    if let Some((leave, until)) = self.writing.take() {
-                        // What has leave by one cap may pass after that has changed.
-                        self.sink = self.write_on(leave, until);
-                    }
-                    // What may be read already may come on top.
-                    self.held = self.used() + self.intake.room();
-                    self.weir.command(self.now, command);
-                    self.out.told.push((self.now - self.start, command));
-                    self.wake();
-                }
-                None => {}
-            }
-        }
-        let in_pipe = self.entered - self.taken;
-        self.entered += (self.offered - self.entered).min(self.s.pipe - in_pipe);
-        let eaten = self.appetite.min(self.lying);
-        self.appetite -= eaten;
-        self.lying -= eaten;
+    fn waiting(&self) -> usize {
+        self.entered - self.taken
+    }
+
+    fn has_input(&self) -> bool {
+        self.waiting() > 0 || self.producer_is_done()
     }
 
     /// Puts bytes into the pipe to the consumer; as many as there is room for.
-    fn write(&mut self, bytes: &[u8]) -> usize {
+    fn put(&mut self, bytes: &[u8]) -> usize {
         let n = bytes.len().min(self.room());
         self.lying += n;
         self.out.output.extend_from_slice(&bytes[..n]);
@@ -342,149 +319,328 @@ impl Sim {
         n
     }
 
-    fn source_step(&mut self) -> Doing {
-        if std::mem::take(&mut self.is_reading) {
-            return self.read(None);
+    fn is_over(&self, who: usize, wait: Wait) -> bool {
+        let due = |until: Option<Instant>| until.is_some_and(|at| self.now >= at);
+        match wait {
+            Wait::Nothing => true,
+            Wait::Bell(until) => self.rung[who] || due(until),
+            Wait::Input => self.has_input(),
+            Wait::Room(until) => self.room() > 0 || due(until) || who == SINK && self.rung[who],
+            Wait::Over => false,
         }
-        let step = self.weir.poll_read(self.now, &mut self.intake);
-        match (&step, self.closed_at) {
-            (ReadStep::Wait(None), None) => self.closed_at = Some(self.used()),
-            (ReadStep::Read(_) | ReadStep::CutThrough(_), Some(high)) => {
-                self.out.turns.push((high, self.used()));
+    }
+
+    /// Lets the producer and the consumer do what they can by now.
+    fn neighbours(&mut self) {
+        let in_pipe = self.waiting();
+        self.entered += (self.offered - self.entered).min(self.s.pipe - in_pipe);
+        let eaten = self.appetite.min(self.lying);
+        self.appetite -= eaten;
+        self.lying -= eaten;
+    }
+}
+
+impl Side<'_> {
+    fn wait(&mut self, what: Wait) -> Option<()> {
+        let over = self.0.is_over(self.1, what);
+        self.0.wait = if over { Wait::Nothing } else { what };
+        if over && !matches!(what, Wait::Input) {
+            self.0.rung[self.1] = false;
+        }
+        over.then_some(())
+    }
+}
+
+impl SourceEdge for Side<'_> {
+    fn waits_before_passing(&self) -> bool {
+        !self.0.s.seed.is_multiple_of(3)
+    }
+
+    fn input_may_block(&self) -> bool {
+        false
+    }
+
+    fn output_may_block(&self) -> bool {
+        false
+    }
+
+    fn segment(&mut self) -> io::Result<Segment> {
+        if self.0.memory_until.is_some_and(|until| self.0.now >= until) {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        // Nothing that a test does needs more in one piece.
+        Segment::map(256 * 1024)
+    }
+
+    fn read(&mut self, into: &mut [IoSliceMut<'_>]) -> io::Result<Option<usize>> {
+        let world = &mut *self.0;
+        let (from, waiting) = (world.taken, world.waiting());
+        let mut n = 0;
+        for slice in into {
+            let m = slice.len().min(waiting - n);
+            slice[..m].copy_from_slice(&world.s.input.0[from + n..][..m]);
+            n += m;
+        }
+        world.taken += n;
+        Ok((n > 0 || world.producer_is_done()).then_some(n))
+    }
+
+    fn is_short(&self, _: usize) -> bool {
+        self.0.rng.is_multiple_of(2)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> usize {
+        self.0.put(bytes)
+    }
+
+    fn pass(&mut self, leave: Leave) -> Passage {
+        let world = &mut *self.0;
+        let n = world.waiting().min(world.room());
+        if world.waiting() == 0 && world.producer_is_done() {
+            return Passage::End;
+        } else if n == 0 {
+            return Passage::Stuck;
+        }
+        let bytes = leave.cut(&world.s.input.0[world.taken..][..n]).to_vec();
+        assert!(!bytes.is_empty(), "leave to pass nothing");
+        world.put(&bytes);
+        world.taken += bytes.len();
+        Passage::Passed(leave.use_up(&bytes))
+    }
+
+    fn is_ahead(&self) -> bool {
+        false
+    }
+
+    fn forget(&mut self) {}
+
+    fn is_readable(&self) -> bool {
+        self.0.has_input()
+    }
+
+    fn await_bell(&mut self, until: Option<Instant>) -> Option<()> {
+        self.wait(Wait::Bell(until))
+    }
+
+    fn await_input(&mut self) -> Option<io::Result<()>> {
+        self.wait(Wait::Input).map(Ok)
+    }
+
+    fn await_room(&mut self, until: Instant) -> Option<io::Result<bool>> {
+        self.wait(Wait::Room(Some(until)))?;
+        Some(Ok(self.0.room() > 0))
+    }
+}
+
+impl SinkEdge for Side<'_> {
+    fn may_block(&self) -> bool {
+        false
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
+        assert!(!bytes.is_empty(), "leave to write nothing");
+        let n = self.0.put(bytes);
+        Ok((n > 0).then_some(n))
+    }
+
+    fn fit(&mut self, _: usize) -> Option<Instant> {
+        None
+    }
+
+    fn await_bell(&mut self, until: Option<Instant>) -> Option<()> {
+        self.wait(Wait::Bell(until))
+    }
+
+    fn await_room(&mut self, until: Option<Instant>) -> Option<io::Result<bool>> {
+        self.wait(Wait::Room(until))?;
+        Some(Ok(self.0.room() > 0))
+    }
+}
+
+impl Sim {
+    /// One call of somebody, or a jump to the next thing that happens. False when nothing will.
+    fn step(&mut self) -> bool {
+        self.happen();
+        self.world.neighbours();
+        let can = [SOURCE, SINK].map(|who| self.world.is_over(who, self.waits[who]));
+        if can == [false, false] {
+            return self.jump();
+        }
+        let lasts = 1 + self.world.random() % 5_000;
+        self.world.now += Duration::from_nanos(lasts);
+        let who = match can {
+            [true, true] => (self.world.random() % 2) as usize,
+            [source, _] => usize::from(!source),
+        };
+        self.act(who);
+        self.idle_steps += 1;
+        if self.idle_steps > SPINNING {
+            self.world.out.span = true;
+            return false;
+        }
+        if self.adversity.watched {
+            self.watch();
+        }
+        true
+    }
+
+    fn act(&mut self, who: usize) {
+        self.core.now.set(self.world.now);
+        let moved = (self.world.taken, self.world.out.output.len());
+        self.world.wait = Wait::Nothing;
+        let over = if who == SOURCE {
+            let turn = self
+                .source
+                .step(&self.core, &mut Side(&mut self.world, SOURCE));
+            match turn {
+                Turn::Over(_) => {
+                    let inside = self.source.intake.cursor.is_inside();
+                    self.core.tell(|weir, now| weir.on_input_end(now, inside));
+                    true
+                }
+                Turn::On | Turn::Waits => false,
+            }
+        } else {
+            let turn = self.sink.step(&self.core, &mut Side(&mut self.world, SINK));
+            matches!(turn, Turn::Over(SinkEnd::Delivered))
+        };
+        self.waits[who] = if over { Wait::Over } else { self.world.wait };
+        if moved != (self.world.taken, self.world.out.output.len()) {
+            self.idle_steps = 0;
+        }
+        self.note_turn();
+        self.wake();
+    }
+
+    /// Notes at which occupancies the source stops and goes on.
+    fn note_turn(&mut self) {
+        let waits = matches!(self.waits[SOURCE], Wait::Bell(None));
+        match self.closed_at {
+            None if waits => self.closed_at = Some(self.used()),
+            Some(high) if !waits => {
+                self.world.out.turns.push((high, self.used()));
                 self.closed_at = None;
             }
             _ => {}
         }
-        match step {
-            // What has leave to be written as well must not come after a change of the cap.
-            ReadStep::Read(None) if self.dawdles() => {
-                self.is_reading = true;
-                Doing::Ready
+    }
+
+    fn wake(&mut self) {
+        let mut weir = self.core.weir.borrow_mut();
+        let wakes = weir.take_wakes();
+        if wakes.spill {
+            let (bytes, lost) = weir.take_spill(false);
+            assert_eq!(lost, 0);
+            self.world.out.spilled.extend(bytes);
+        }
+        self.world.rung[SOURCE] |= wakes.source;
+        self.world.rung[SINK] |= wakes.sink;
+    }
+
+    fn watch(&mut self) {
+        let watch = self.core.weir.borrow_mut().watch(self.world.now);
+        self.world.out.accused |= matches!(watch, Watch::Stalled(..));
+    }
+
+    fn jump(&mut self) -> bool {
+        let timer = |wait| match wait {
+            Wait::Bell(until) | Wait::Room(until) => until,
+            _ => None,
+        };
+        let event = self.world.events.front().map(|e| e.0);
+        let next = [timer(self.waits[SOURCE]), timer(self.waits[SINK]), event];
+        match next.into_iter().flatten().min() {
+            Some(at) if self.waits[SINK] != Wait::Over => {
+                self.world.now = self.world.now.max(at);
+                self.idle_steps = 0;
+                true
             }
-            ReadStep::Read(leave) => self.read(leave),
-            ReadStep::CutThrough(leave) => self.pass(leave),
-            ReadStep::Wait(until) => Doing::Sleeping(until),
-            ReadStep::Done => Doing::Gone,
+            _ => false,
         }
     }
 
-    fn read(&mut self, leave: Option<Leave>) -> Doing {
-        if self.intake.wants_segment() {
-            let size = self.weir.segment_size();
-            self.intake
-                .give(Segment::map(size).expect("memory for a test"));
-        }
-        let waiting = self.taken..self.entered;
-        let mut n = 0;
-        for slice in &mut self.intake.slices() {
-            let m = slice.len().min(waiting.len() - n);
-            slice[..m].copy_from_slice(&self.s.input.0[waiting.start + n..][..m]);
-            n += m;
-        }
-        let bytes = self.s.input.0[waiting.start..][..n].to_vec();
-        let read = Run::over(self.intake.cursor, &bytes);
-        let written = leave
-            .filter(|_| n > 0 && self.random().is_multiple_of(2))
-            .map(|leave| {
-                let m = self.write(leave.cut(&bytes));
-                leave.use_up(&bytes[..m])
-            });
-        self.taken += n;
-        self.weir.on_read(self.now, &mut self.intake, read, written);
-        self.after_input(n)
-    }
-
-    fn after_input(&mut self, n: usize) -> Doing {
-        if n > 0 {
-            return Doing::Ready;
-        }
-        if self.producer_is_done() && self.entered == self.taken {
-            self.weir
-                .on_input_end(self.now, self.intake.cursor.is_inside());
-            return Doing::Gone;
-        }
-        self.weir.on_input_empty(self.now);
-        Doing::AwaitingInput
-    }
-
-    fn pass(&mut self, leave: Leave) -> Doing {
-        let waiting = self.entered - self.taken;
-        let n = waiting.min(self.room());
-        if n == 0 && waiting > 0 {
-            return match self.weir.on_output_full(self.now) {
-                Some(until) => Doing::AwaitingRoom(Some(until)),
-                None => Doing::Ready,
-            };
-        }
-        if n > 0 {
-            let bytes = leave.cut(&self.s.input.0[self.taken..][..n]).to_vec();
-            assert!(!bytes.is_empty(), "leave to pass nothing");
-            assert_eq!(self.used(), 0, "bytes overtook what is held");
-            self.write(&bytes);
-            self.taken += bytes.len();
-            assert!(self.weir.begin_pass());
-            let run = leave.use_up(&bytes);
-            self.weir.on_passed(self.now, &mut self.intake, run);
-        }
-        self.after_input(n)
-    }
-
-    /// Whether others may come first before what is to be done now is done.
-    fn dawdles(&mut self) -> bool {
-        self.random().is_multiple_of(4)
-    }
-
-    fn write_on(&mut self, leave: Leave, until: Option<Instant>) -> Doing {
-        let bytes = leave.cut(self.hand.bytes()).to_vec();
-        assert!(!bytes.is_empty(), "leave to write nothing");
-        let n = self.write(&bytes);
-        let run = leave.use_up(&bytes[..n]);
-        self.weir.on_written(self.now, &mut self.hand, run);
-        if n > 0 {
-            return Doing::Ready;
-        }
-        self.weir.on_sink_full(self.now);
-        Doing::AwaitingRoom(until)
-    }
-
-    fn sink_step(&mut self) -> Doing {
-        if let Some((leave, until)) = self.writing.take() {
-            return self.write_on(leave, until);
-        }
-        let room = matches!(self.sink, Doing::AwaitingRoom(_)) && self.room() > 0;
-        match self.weir.poll_write(self.now, &mut self.hand, room) {
-            WriteStep::AwaitRoom(until, _) => {
-                self.weir.on_sink_full(self.now);
-                Doing::AwaitingRoom(until)
+    /// Lets happen what is due.
+    fn happen(&mut self) {
+        while self
+            .world
+            .events
+            .front()
+            .is_some_and(|e| e.0 <= self.world.now)
+        {
+            match self.world.events.pop_front() {
+                Some((_, Event::Offer(n))) => {
+                    let all = self.world.s.input.0.len();
+                    self.world.offered = (self.world.offered + n).min(all);
+                }
+                Some((_, Event::Take(n))) => self.world.appetite += n,
+                Some((_, Event::Stop(time))) => self.stand_still(time),
+                Some((_, Event::Tell(command))) => self.told(command),
+                None => {}
             }
-            WriteStep::Write(leave, until) if self.dawdles() => {
-                self.writing = Some((leave, until));
-                Doing::Ready
-            }
-            WriteStep::Write(leave, until) => self.write_on(leave, until),
-            WriteStep::Wait(until) => Doing::Sleeping(until),
-            WriteStep::Trim(memory) => {
-                drop(memory);
-                Doing::Ready
-            }
-            WriteStep::Done => Doing::Gone,
         }
+    }
+
+    /// The process is stopped, maybe just when somebody had looked at the clock.
+    fn stand_still(&mut self, time: Duration) {
+        let then = self.world.now;
+        self.world.now += time;
+        if self.adversity.stale_clock {
+            self.watch();
+            for who in [SOURCE, SINK] {
+                let about = [self.source.is_about_to_tell(), self.sink.is_about_to_tell()][who];
+                if about && self.waits[who] == Wait::Nothing {
+                    let now = std::mem::replace(&mut self.world.now, then);
+                    self.act(who);
+                    self.world.now = now;
+                }
+            }
+            self.watch();
+        }
+    }
+
+    fn told(&mut self, command: Command) {
+        // What has leave by one cap may pass after that has changed.
+        while self.sink.holds_leave() {
+            self.act(SINK);
+        }
+        while self.source.holds_leave() {
+            self.act(SOURCE);
+        }
+        // What may be read already may come on top.
+        self.held = self.used() + self.source.intake.room();
+        self.core.weir.borrow_mut().command(self.world.now, command);
+        let at = self.world.now - self.world.start;
+        self.world.out.told.push((at, command));
+        self.wake();
+        // Every call takes time: what is told at this instant comes before it.
+        self.world.now += Duration::from_nanos(1);
+    }
+
+    fn finish(mut self) -> Outcome {
+        let spilled = self.core.weir.borrow_mut().take_spill(true).0;
+        self.world.out.spilled.extend(spilled);
+        self.world.out.end = self.world.now - self.world.start;
+        self.world.out.taken = self.world.taken;
+        let weir = self.core.weir.into_inner();
+        self.world.out.finished = self.waits[SINK] == Wait::Over && weir.is_finished();
+        self.world.out.weir = weir;
+        self.world.out
     }
 
     fn used(&self) -> usize {
-        self.weir.books(self.now).buffer.used
+        self.core.weir.borrow().books(self.world.now).buffer.used
     }
 
-    /// What holds after every step.
+    /// What holds after every step, but for what is between a call of the system and its telling.
     fn check(&self) {
-        let status = self.weir.books(self.now);
+        let status = self.core.weir.borrow().books(self.world.now);
         let used = status.buffer.used as u64;
         assert_eq!(
             status.read.bytes,
             status.written.bytes + status.shed.total.bytes + used
         );
-        assert_eq!(status.read.bytes, self.taken as u64);
-        assert_eq!(status.written.bytes, self.out.output.len() as u64);
+        assert!(status.read.bytes <= self.world.taken as u64);
+        assert!(status.written.bytes <= self.world.out.output.len() as u64);
         assert!(
             status.buffer.used <= status.buffer.high.max(self.held),
             "held more than the high mark"
