@@ -8,9 +8,10 @@ use pipeweir::config::command_line::generate;
 use pipeweir::config::options::Options;
 use pipeweir::config::{self, Config};
 use pipeweir::control::client::{self, Trouble};
-use pipeweir::control::{signals, top};
+use pipeweir::control::signals;
 use pipeweir::pipe::error::Failure;
 use pipeweir::run::{End, print, run};
+use pipeweir::top;
 
 const FAILURE: u8 = 1;
 const USAGE: u8 = 2;

@@ -163,6 +163,51 @@ fn a_sink_that_does_not_read_is_named() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn the_culprit_is_called_by_its_name_in_every_report() {
+    use std::os::unix::process::CommandExt;
+    let weir = "\"$0\" -b 64KiB -i 10ms --summary text";
+    for (script, report, summary) in [
+        (
+            "yes | WEIR --display json | sleep 1000",
+            "\"culprit\":\"sleep\"",
+            "held up by sleep ",
+        ),
+        (
+            "yes | WEIR --display plain | sleep 1000",
+            " culprit=sleep ",
+            "held up by sleep ",
+        ),
+        (
+            "sleep 1000 | WEIR --display json | cat",
+            "\"culprit\":\"sleep\"",
+            "held up by sleep ",
+        ),
+        (
+            "yes | WEIR --display json -r 1KB/s | cat",
+            "\"culprit\":\"cap\"",
+            "held up by cap ",
+        ),
+    ] {
+        let script = script.replace("WEIR", weir) + " >/dev/null";
+        let mut shell = Command::new("sh")
+            .args(["-c", &script, env!("CARGO_BIN_EXE_weir")])
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .expect("a shell");
+        let mut lines = stderr(&mut shell);
+        let named = lines.find(|line| line.contains(report));
+        assert!(named.is_some(), "{script}");
+        let group = Pid::from_child(&shell);
+        rustix::process::kill_process_group(group, Signal::TERM).expect("it is there");
+        let told = lines.find(|line| line.contains(summary));
+        assert!(told.is_some(), "{script}");
+        shell.wait().expect("an end");
+    }
+}
+
+#[test]
 fn a_cap_is_named() {
     // Two seconds' worth.
     let output = pass(weir("--summary json --rate 512KiB/s"), MIB);
@@ -386,9 +431,14 @@ impl Fifo {
     }
 }
 
-/// A row that fills the terminal but for its last column, as a bar that ends in the word does.
-fn is_bar(row: &str, columns: usize, last: &str) -> bool {
-    row.contains('%') && row.ends_with(last) && row.chars().count() == columns - 1
+/// A row of a bar that was drawn for this width: a narrow one has no room for the last words.
+fn is_bar(row: &str, columns: usize) -> bool {
+    let blamed = if columns < 60 {
+        row.ends_with("◀ source")
+    } else {
+        row.ends_with("◀ source is slow")
+    };
+    row.contains('%') && blamed && row.chars().count() < columns
 }
 
 #[test]
@@ -401,11 +451,9 @@ fn the_bar_follows_the_terminal_and_leaves_a_clean_line() {
     for columns in [100, 60, 24, 120] {
         pty.resize(10, columns);
         let rows = pty.wait("a bar", |rows| {
-            rows.iter().any(|row| is_bar(row, columns.into(), "source"))
+            rows.iter().any(|row| is_bar(row, columns.into()))
         });
-        let bars = rows
-            .iter()
-            .filter(|row| is_bar(row, columns.into(), "source"));
+        let bars = rows.iter().filter(|row| is_bar(row, columns.into()));
         assert_eq!(bars.count(), 1, "{rows:#?}");
         assert_eq!(rows[0], "before");
         assert!(rows[1..].concat().contains("source"), "{rows:#?}");
@@ -428,7 +476,7 @@ fn a_bar_has_colour_unless_told_not_to() {
         let script = "\"$WEIR\" -i 10ms <\"$FIFO\" >/dev/null";
         let pty = Pty::run(script, 5, 80, &[("FIFO", fifo.name()), environment]);
         let source = fifo.open();
-        let rows = pty.wait_for(&["0% full", glyph]);
+        let rows = pty.wait_for(&["0%", glyph]);
         assert_eq!(rows[0].is_ascii(), glyph == "]", "{rows:#?}");
         let painted = pty.with_screen(|screen| {
             (0..80).any(|column| {
@@ -471,7 +519,7 @@ fn in_the_background_it_draws_nothing_and_is_not_stopped() {
     let rows = pty.wait_for(&["weir name=- pid=", " in=1B "]);
     assert!(!rows.concat().contains(['▕', '▏']), "{rows:#?}");
     pty.type_in("on\n");
-    pty.wait_for(&["▕", "held up by source"]);
+    pty.wait_for(&["▕", "◀ source is slow"]);
     drop(source);
     let rows = pty.wait_for(&["after"]);
     assert!(!rows.concat().contains('▏'), "{rows:#?}");

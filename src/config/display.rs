@@ -9,7 +9,7 @@ use rustix::fs::{FileType, SeekFrom, fstat, seek};
 use super::ConfigError;
 use super::options::{Display, Options, Summary};
 use crate::report::theme::Theme;
-use crate::report::{Closing, Expected, Plan, Show, terminal};
+use crate::report::{Closing, Expected, Plan, Records, Show, terminal};
 use crate::units::Amount;
 
 /// Time between frames of the bar.
@@ -49,6 +49,12 @@ pub fn plan(
     let show = show(options, world);
     Ok(Plan {
         name: name(options.name.as_ref())?,
+        inputs: options.files.clone(),
+        records: if options.lines {
+            Records::Lines
+        } else {
+            Records::Records
+        },
         expected: match options.size {
             Some(size) => Some(expected(size, is_framed(options))?),
             None => known(&options.files).map(Expected::Bytes),

@@ -2,10 +2,8 @@
 
 pub mod client;
 pub mod directory;
-pub mod pipeline;
 pub mod protocol;
 pub mod server;
 pub mod signals;
-pub mod top;
 mod visitors;
 mod wire;

@@ -8,11 +8,14 @@
 //! [`Reporter::finish`], for how long it may take.
 
 pub mod bar;
+pub mod clock;
+pub mod culprit;
 pub mod figures;
 pub mod history;
 pub mod json;
 pub mod outlet;
 pub mod pace;
+pub mod pipeline;
 pub mod plain;
 pub mod plan;
 pub mod prometheus;
@@ -24,6 +27,7 @@ pub mod summary;
 pub mod table;
 pub mod terminal;
 pub mod theme;
+pub mod trail;
 pub mod voice;
 
 use std::path::Path;
@@ -33,19 +37,26 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::core::status::{Count, Status};
 use crate::pipe::error::Failure;
+use culprit::Culprits;
 use history::History;
 use outlet::Outlet;
 use pace::Pace;
 pub use plan::{Closing, Plan, Show};
 use prometheus::Keeper;
-pub use snapshot::{Ending, Expected};
+pub use snapshot::{Ending, Expected, Records};
 use snapshot::{Identity, Snapshot};
+use trail::Trail;
 use voice::{Voice, Word};
 
 /// Shorter intervals than this make figures that nobody can read off a bar.
 const BAR_WINDOW: Duration = Duration::from_secs(1);
 /// How long the end may be held up by somebody who does not read what weir has to say.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long somebody who asks may wait for the culprit's name, where it is not known yet.
+const NAMING: Duration = Duration::from_millis(20);
+/// When a summary that no report comes before first looks for the culprit, and then how often.
+const FIRST_LOOK: Duration = Duration::from_millis(100);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Instants at a distance, of which two are never closer than half of it. Those that were missed
 /// are not made up for.
@@ -91,7 +102,11 @@ pub struct Reporter {
     troubles: Receiver<String>,
     live: Option<Beat>,
     kept: Option<Beat>,
+    /// While nothing is shown but a summary, when to look who holds the flow up.
+    looks: Option<Beat>,
+    culprits: Culprits,
     history: History,
+    trail: Trail,
     pace: Pace,
 }
 
@@ -106,6 +121,7 @@ impl Reporter {
             name: plan.name.clone(),
             pid: std::process::id(),
             expected: plan.expected,
+            records: plan.records,
         };
         let theme = match plan.show {
             Show::Bar(theme) => Some(theme),
@@ -115,6 +131,7 @@ impl Reporter {
         let log = plan.log.as_deref();
         let metrics = plan.metrics.as_deref();
         let live = (plan.show != Show::Off).then(|| Beat::new(plan.interval, now));
+        let only_closing = live.is_none() && plan.closing != Closing::Off;
         Ok(Reporter {
             log: log.map(|path| open_log(path, &trouble)).transpose()?,
             kept: metrics.map(|_| Beat::new(plan.metrics_interval, now)),
@@ -127,10 +144,13 @@ impl Reporter {
             voice: Outlet::new("voice", move |word| voice.say(word)),
             troubles,
             live,
+            looks: only_closing.then(|| Beat::new(FIRST_LOOK, now)),
+            culprits: Culprits::new(&plan.inputs),
             history: History::new(match plan.show {
                 Show::Bar(_) => BAR_WINDOW,
                 _ => Duration::ZERO,
             }),
+            trail: Trail::default(),
             pace: Pace::default(),
         })
     }
@@ -138,7 +158,7 @@ impl Reporter {
     /// When to call [`tick`](Reporter::tick); never, if there is nothing to show.
     #[must_use]
     pub fn next_tick(&self) -> Option<Instant> {
-        let beats = [&self.live, &self.kept];
+        let beats = [&self.live, &self.kept, &self.looks];
         beats.into_iter().flatten().map(|beat| beat.next).min()
     }
 
@@ -158,18 +178,24 @@ impl Reporter {
     /// The status object for somebody who asks, with the interval `since` that status.
     pub fn snapshot_since(&mut self, since: Option<&Status>, status: &Status) -> Snapshot {
         self.follow(status);
-        Snapshot::status(&self.who, since, status, &self.pace)
+        let snapshot = Snapshot::status(&self.who, since, status, &self.pace);
+        self.complete(snapshot, Instant::now(), NAMING)
     }
 
     /// Reports what it is time for.
     pub fn tick(&mut self, now: Instant, status: &Status) {
         let live = self.live.as_mut().is_some_and(|beat| beat.falls(now));
         let kept = self.kept.as_mut().is_some_and(|beat| beat.falls(now));
-        if !live && !kept {
+        let looks = self.looks.as_mut().is_some_and(|beat| beat.falls(now));
+        if !live && !kept && !looks {
             return;
         }
         self.follow(status);
         let snapshot = self.snapshot(status);
+        let snapshot = self.complete(snapshot, now, Duration::ZERO);
+        if looks {
+            self.looks = Some(Beat::new(LOOK_EVERY, now));
+        }
         if kept {
             self.keep(&snapshot);
         }
@@ -192,6 +218,7 @@ impl Reporter {
     pub fn on_demand(&mut self, status: &Status) {
         self.follow(status);
         let snapshot = self.snapshot(status);
+        let snapshot = self.complete(snapshot, Instant::now(), NAMING);
         self.report(plain::line(&snapshot));
         if self.live.is_none() {
             self.history.add(*status);
@@ -219,6 +246,7 @@ impl Reporter {
         let now = Instant::now();
         let deadline = now + LAST_WORDS;
         let snapshot = Snapshot::summary(&self.who, status, end, undelivered);
+        let snapshot = self.complete(snapshot, now, NAMING);
         let complaint = complaint.map(|what| format!("weir: {what}"));
         let summary = match self.closing {
             Closing::Text => Some(summary::text(&snapshot)),
@@ -259,6 +287,9 @@ impl Reporter {
     }
 
     fn follow(&mut self, status: &Status) {
+        let buffer = &status.buffer;
+        self.trail
+            .on(status.elapsed, buffer.used as u64, buffer.capacity as u64);
         if let Some(expected) = self.who.expected {
             self.pace.on(status.elapsed, expected.done(status));
         }
@@ -267,6 +298,15 @@ impl Reporter {
     fn snapshot(&mut self, status: &Status) -> Snapshot {
         let before = self.history.before(status.elapsed);
         Snapshot::status(&self.who, before, status, &self.pace)
+    }
+
+    /// Adds what no status tells: the culprit's name and the time of day.
+    fn complete(&mut self, mut it: Snapshot, now: Instant, patience: Duration) -> Snapshot {
+        it.culprit = self.culprits.name(it.holdup, now, patience);
+        it.time = Some(clock::now());
+        it.finish = it.eta_s.and_then(clock::after);
+        it.trail = self.trail.clone();
+        it
     }
 
     fn keep(&mut self, snapshot: &Snapshot) {

@@ -3,32 +3,38 @@
 //!
 //! Invariant: the same keys in the same order whatever is known; `-` is what is not.
 
-use super::figures::{self, UNKNOWN};
+use super::figures::{self, Scale, UNKNOWN};
 use super::snapshot::{Holdup, Snapshot};
 
 /// One line, no line break.
 #[must_use]
 pub fn line(s: &Snapshot) -> String {
+    let scale = s.scale();
     let words = [
         ("name", s.name.as_deref().map_or(UNKNOWN.into(), quoted)),
         ("pid", s.pid.to_string()),
         ("elapsed", format!("{:.1}s", s.elapsed_s)),
         ("state", state(s)),
-        ("held", figures::bytes(s.buffer.used)),
-        ("capacity", figures::bytes(s.buffer.capacity)),
+        ("held", scale.bytes(s.buffer.used)),
+        ("capacity", scale.bytes(s.buffer.capacity)),
         ("full", full(s)),
-        ("in", figures::bytes(s.input.bytes)),
-        ("out", figures::bytes(s.out.bytes)),
-        ("in_rate", figures::rate(s.input.rate)),
-        ("out_rate", figures::rate(s.out.rate)),
+        ("in", scale.bytes(s.input.bytes)),
+        ("out", scale.bytes(s.out.bytes)),
+        ("in_rate", scale.rate(s.input.rate)),
+        ("out_rate", scale.rate(s.out.rate)),
         ("in_records", known(s.input.records)),
         ("out_records", known(s.out.records)),
-        ("shed", figures::bytes(s.shed.bytes)),
+        ("shed", scale.bytes(s.shed.bytes)),
         ("shed_records", known(s.shed.records)),
-        ("cap", cap(s)),
+        ("cap", cap(s, scale)),
         ("holdup", s.holdup.map_or(UNKNOWN, Holdup::word).into()),
         ("progress", known(s.percent.map(|p| format!("{p}%")))),
         ("eta", known(s.eta_s.map(|eta| format!("{eta:.0}s")))),
+        (
+            "culprit",
+            s.culprit.as_deref().map_or(UNKNOWN.into(), quoted),
+        ),
+        ("time", known(s.time.as_deref())),
     ];
     let mut line = String::from("weir");
     for (key, value) in words {
@@ -43,10 +49,10 @@ pub fn full(s: &Snapshot) -> String {
 }
 
 /// The caps in force, or `-`.
-pub fn cap(s: &Snapshot) -> String {
-    let bytes = s.cap.bytes_per_s.map(|_| figures::rate(s.cap.bytes_per_s));
-    let records = s.cap.records_per_s;
-    let records = records.map(|_| figures::rate_of_records(records));
+pub fn cap(s: &Snapshot, scale: Scale) -> String {
+    let bytes = s.cap.bytes_per_s.map(|cap| scale.typed(cap) + "/s");
+    let records = s.cap.records_per_s.map(figures::typed_count);
+    let records = records.map(|cap| cap + "/s");
     match (bytes, records) {
         (Some(bytes), Some(records)) => format!("{bytes},{records}"),
         (cap, None) | (None, cap) => cap.unwrap_or_else(|| UNKNOWN.to_owned()),
@@ -83,7 +89,7 @@ mod tests {
             line(&sample::busy()),
             "weir name=backup pid=4711 elapsed=83.0s state=blocked held=60.0MiB capacity=64.0MiB \
              full=94% in=1.20GiB out=1.14GiB in_rate=12.0MiB/s out_rate=10.0MiB/s in_records=- \
-             out_records=- shed=0B shed_records=- cap=- holdup=sink progress=38% eta=190s"
+             out_records=- shed=0B shed_records=- cap=- holdup=sink progress=38% eta=190s culprit=gzip time=-"
         );
     }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::snapshot::Expected;
+use super::snapshot::{Expected, Records};
 use super::theme::Theme;
 
 /// The live report.
@@ -35,6 +35,10 @@ pub enum Closing {
 pub struct Plan {
     /// The label in every report.
     pub name: Option<String>,
+    /// The files of the command line; none is standard input.
+    pub inputs: Vec<PathBuf>,
+    /// What records are called.
+    pub records: Records,
     /// The total that will come.
     pub expected: Option<Expected>,
     /// The live report.

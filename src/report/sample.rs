@@ -48,6 +48,7 @@ pub fn backup() -> Identity {
         name: Some("backup".into()),
         pid: 4711,
         expected: Some(Expected::Bytes(3072 * MIB)),
+        ..Identity::default()
     }
 }
 
@@ -69,7 +70,20 @@ pub fn busy() -> Snapshot {
     now.waits.source = Duration::from_millis(80);
     let mut pace = Pace::default();
     pace.on(Duration::from_secs(1), 10 * MIB);
-    Snapshot::status(&backup(), Some(&before), &now, &pace)
+    let it = Snapshot::status(&backup(), Some(&before), &now, &pace);
+    let mut it = blamed(it, "gzip");
+    for second in 0..=83u64 {
+        let used = (second * second * second * it.buffer.used) / (83 * 83 * 83);
+        let time = Duration::from_secs(second);
+        it.trail.on(time, used, it.buffer.capacity);
+    }
+    it.finish = Some("14:32".into());
+    it
+}
+
+fn blamed(mut it: Snapshot, culprit: &str) -> Snapshot {
+    it.culprit = Some(culprit.into());
+    it
 }
 
 /// A busy weir that is full.
@@ -87,7 +101,8 @@ pub fn capped() -> Snapshot {
     now.state = State::Capped;
     now.caps.bytes = Some(2.0 * MIB as f64);
     now.waits.cap = Duration::from_millis(990);
-    Snapshot::status(&backup(), Some(&before), &now, &Pace::default())
+    let it = Snapshot::status(&backup(), Some(&before), &now, &Pace::default());
+    blamed(it, "cap")
 }
 
 /// A weir that counts records and sheds them.
@@ -131,5 +146,5 @@ pub fn summary(end: Ending, undelivered: u64) -> Snapshot {
         bytes: undelivered,
         records: None,
     };
-    Snapshot::summary(&backup(), &now, end, left)
+    blamed(Snapshot::summary(&backup(), &now, end, left), "ssh")
 }

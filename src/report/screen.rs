@@ -45,7 +45,7 @@ impl Screen {
         // The last column stays free: some terminals wrap as soon as it is used.
         let width = usize::from(columns).saturating_sub(1);
         self.bar
-            .set_message(bar::frame(snapshot, width, self.theme));
+            .set_message(bar::frame(snapshot, 0, width, self.theme));
         self.drawn = true;
     }
 
@@ -78,7 +78,7 @@ mod tests {
     };
 
     fn line(snapshot: &Snapshot, columns: usize) -> String {
-        let frame = bar::frame(snapshot, columns - 1, THEME);
+        let frame = bar::frame(snapshot, 0, columns - 1, THEME);
         console::strip_ansi_codes(&frame).trim_end().to_owned()
     }
 

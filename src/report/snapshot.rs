@@ -7,7 +7,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::figures::Scale;
 use super::pace::Pace;
+use super::trail::Trail;
 use crate::core::status::{self, Count, State, Status};
 
 /// The schema's version.
@@ -24,6 +26,18 @@ pub struct Identity {
     pub pid: u32,
     /// The total that is expected.
     pub expected: Option<Expected>,
+    /// What records are called.
+    pub records: Records,
+}
+
+/// What records are called, in the plural.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Records {
+    /// Records.
+    #[default]
+    Records,
+    /// Lines.
+    Lines,
 }
 
 /// How much will come.
@@ -41,6 +55,15 @@ impl Expected {
     pub fn amount(self) -> u64 {
         let (Expected::Bytes(n) | Expected::Records(n)) = self;
         n
+    }
+
+    /// What has come of it.
+    #[must_use]
+    pub fn read(self, status: &Status) -> u64 {
+        match self {
+            Expected::Bytes(_) => status.read.bytes,
+            Expected::Records(_) => status.read.records.unwrap_or(0),
+        }
     }
 
     /// What has left the weir towards it: delivered or shed.
@@ -244,6 +267,12 @@ pub struct Snapshot {
     pub path: Path,
     pub size: Option<u64>,
     pub eta_s: Option<f64>,
+    /// What holds the flow up, by name; set by whoever knows.
+    #[serde(default)]
+    pub culprit: Option<String>,
+    /// The clock on the wall, RFC 3339; set by whoever has one.
+    #[serde(default)]
+    pub time: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<Ending>,
     /// Waits as parts of the interval; not part of the schema.
@@ -252,6 +281,18 @@ pub struct Snapshot {
     /// The part of the expected size that is done, in percent; not part of the schema.
     #[serde(skip)]
     pub percent: Option<u64>,
+    /// The same exactly: what is done, and of what; not part of the schema.
+    #[serde(skip)]
+    pub progress: Option<(u64, u64)>,
+    /// The time of day at which it will be done; not part of the schema.
+    #[serde(skip)]
+    pub finish: Option<String>,
+    /// Occupancy over the last minute; not part of the schema.
+    #[serde(skip)]
+    pub trail: Trail,
+    /// What records are called; not part of the schema.
+    #[serde(skip)]
+    pub records: Records,
 }
 
 impl Snapshot {
@@ -261,7 +302,12 @@ impl Snapshot {
         let mut it = Snapshot::bare(who, now);
         it.measure(before, now);
         it.eta_s = who.expected.and_then(|size| {
-            let left = size.amount().checked_sub(size.done(now))?;
+            // What is not read any more will never come.
+            let all = match now.state {
+                State::Draining => size.read(now),
+                _ => size.amount(),
+            };
+            let left = all.checked_sub(size.done(now))?;
             pace.per_second().map(|rate| round(left as f64 / rate, 1))
         });
         it
@@ -279,6 +325,23 @@ impl Snapshot {
             records: undelivered.records,
         };
         it
+    }
+
+    /// The units to show its amounts in: those of its figures that somebody may have typed.
+    #[must_use]
+    pub fn scale(&self) -> Scale {
+        let cap = self.cap.bytes_per_s.and_then(Scale::of);
+        cap.or_else(|| Scale::of(self.buffer.capacity as f64))
+            .unwrap_or_default()
+    }
+
+    /// What so many records are called.
+    #[must_use]
+    pub fn records_word(&self) -> &'static str {
+        match self.records {
+            Records::Records => "records",
+            Records::Lines => "lines",
+        }
     }
 
     /// Everything that one status says by itself.
@@ -314,9 +377,15 @@ impl Snapshot {
             },
             size: who.expected.map(Expected::amount),
             eta_s: None,
+            culprit: None,
+            time: None,
             end: None,
             shares: Waits::default(),
             percent: who.expected.map(|size| percent(size, now)),
+            progress: who.expected.map(|size| (size.done(now), size.amount())),
+            finish: None,
+            trail: Trail::default(),
+            records: who.records,
         }
     }
 

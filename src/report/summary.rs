@@ -52,11 +52,8 @@ fn holdup(s: &Snapshot) -> String {
                 Holdup::Sink => s.shares.sink,
                 Holdup::Cap => s.shares.cap,
             };
-            format!(
-                "held up by {} {:.0}% of the time",
-                who.word(),
-                share * 100.0
-            )
+            let name = s.culprit.as_deref().unwrap_or(who.word());
+            format!("held up by {name} {:.0}% of the time", share * 100.0)
         }
     }
 }
@@ -103,7 +100,7 @@ mod tests {
         assert_eq!(
             text(&sample::summary(Ending::Eof, 0)),
             "weir backup: 1.14GiB in 1m 23s (14.1MiB/s); buffer at most 95% full; \
-             held up by sink 60% of the time"
+             held up by ssh 60% of the time"
         );
     }
 

@@ -65,7 +65,7 @@ fn cells(s: &Snapshot) -> [String; HEADS.len()] {
         figures::rate(s.input.rate),
         figures::rate(s.out.rate),
         s.holdup.map_or(UNKNOWN, Holdup::word).to_owned(),
-        plain::cap(s),
+        plain::cap(s, s.scale()),
         figures::bytes(s.out.bytes),
     ]
 }

@@ -5,6 +5,8 @@ use super::*;
 fn plan() -> Plan {
     Plan {
         name: None,
+        inputs: Vec::new(),
+        records: Records::Records,
         expected: None,
         show: Show::Off,
         interval: Duration::from_secs(1),

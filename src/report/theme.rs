@@ -5,12 +5,12 @@ use console::Style;
 /// What a piece of text stands for; the theme decides what that looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ink {
-    /// Occupancy below the low mark.
+    /// Occupancy while all is well: a buffer that is full before a slow consumer does its work.
     Calm,
-    /// Between the marks.
-    Rising,
-    /// At the high mark.
-    Full,
+    /// What is held by a cap.
+    Cap,
+    /// What is done of what is to come.
+    Done,
     /// Room in the buffer.
     Room,
     /// Of little weight.
@@ -55,8 +55,8 @@ impl Theme {
         let style = Style::new().black().force_styling(self.colour);
         let style = match ink {
             Ink::Calm => style.on_green(),
-            Ink::Rising => style.on_yellow(),
-            Ink::Full => style.on_red(),
+            Ink::Cap => style.on_yellow(),
+            Ink::Loss => style.on_magenta(),
             _ => return self.paint(ink, text),
         };
         style.apply_to(text).to_string()
@@ -66,8 +66,8 @@ impl Theme {
         let style = Style::new().force_styling(self.colour);
         match ink {
             Ink::Calm => style.green(),
-            Ink::Rising => style.yellow(),
-            Ink::Full => style.red(),
+            Ink::Cap => style.yellow(),
+            Ink::Done => style.cyan(),
             Ink::Room | Ink::Faint => style.dim(),
             Ink::Strong => style.bold(),
             Ink::Loss => style.magenta().bold(),
@@ -96,6 +96,16 @@ pub struct Glyphs {
     pub low: &'static str,
     /// The high mark.
     pub high: &'static str,
+    /// What is done.
+    pub done: &'static str,
+    /// Half a cell of what is done.
+    pub tip: &'static str,
+    /// What is still to do.
+    pub todo: &'static str,
+    /// Levels of a sparkline from nothing to full.
+    pub levels: &'static [&'static str],
+    /// Before the name of whoever holds the flow up.
+    pub blame: &'static str,
     /// From in to out.
     pub arrow: &'static str,
     /// Where a name was cut off.
@@ -109,6 +119,11 @@ const UNICODE: Glyphs = Glyphs {
     empty: "·",
     low: "┊",
     high: "│",
+    done: "━",
+    tip: "╸",
+    todo: "─",
+    levels: &["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
+    blame: "◀",
     arrow: "→",
     cut: "…",
 };
@@ -120,6 +135,11 @@ const ASCII: Glyphs = Glyphs {
     empty: ".",
     low: ":",
     high: "|",
+    done: "=",
+    tip: ">",
+    todo: "-",
+    levels: &["_", ".", "-", ":", "=", "+", "*", "#"],
+    blame: "<",
     arrow: "->",
     cut: "~",
 };
@@ -154,7 +174,14 @@ mod tests {
             unicode: true,
             colour: false,
         };
-        for ink in [Ink::Calm, Ink::Full, Ink::Strong, Ink::Loss, Ink::Room] {
+        for ink in [
+            Ink::Calm,
+            Ink::Cap,
+            Ink::Done,
+            Ink::Strong,
+            Ink::Loss,
+            Ink::Room,
+        ] {
             assert_eq!(plain.paint(ink, "x"), "x");
             assert_eq!(plain.paint_over(ink, "x"), "x");
         }

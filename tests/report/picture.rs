@@ -30,8 +30,8 @@ run 'dump | weir -N backup --size 200MB -b 40MB --low 50% --high 90% | upload'
 fn picture() {
     let pty = Pty::run(SCRIPT, ROWS, COLUMNS, &[]);
     let percent = |row: &String| -> Option<u32> {
-        let before = row.split("% done").next()?;
-        row.contains("held up by sink").then_some(())?;
+        let (before, _) = row.split_once("% ")?;
+        row.contains("◀").then_some(())?;
         before.rsplit(' ').next()?.parse().ok()
     };
     pty.wait("a good part of the second run", |rows| {

@@ -3,26 +3,13 @@
 use crate::report::snapshot::Buffer;
 use crate::report::theme::{Ink, Theme};
 
-/// The colour that occupancy asks for: by the marks, not by how much is held.
-#[must_use]
-pub fn pressure(buffer: &Buffer) -> Ink {
-    if buffer.used >= buffer.high {
-        Ink::Full
-    } else if buffer.used >= buffer.low {
-        Ink::Rising
-    } else {
-        Ink::Calm
-    }
-}
-
 /// The bar, `width` columns of it with its edges. A high mark at the very end is the right edge.
 #[must_use]
-pub fn draw(buffer: &Buffer, width: usize, theme: Theme) -> String {
+pub fn draw(buffer: &Buffer, width: usize, ink: Ink, theme: Theme) -> String {
     let Some(cells) = width.checked_sub(2).filter(|cells| *cells > 0) else {
         return " ".repeat(width);
     };
     let glyphs = theme.glyphs();
-    let ink = pressure(buffer);
     let steps = glyphs.steps.len();
     let filled = scale(buffer.used, buffer.capacity, cells * steps);
     let cell_of = |mark: u64| scale(mark, buffer.capacity, cells).min(cells - 1);
@@ -91,7 +78,11 @@ mod tests {
             (30, 0, 100, "[###.......]"),
             (30, 50, 55, "[###..|....]"),
         ] {
-            assert_eq!(draw(&buffer(used, low, high), 12, ASCII), bar, "{used}");
+            assert_eq!(
+                draw(&buffer(used, low, high), 12, Ink::Calm, ASCII),
+                bar,
+                "{used}"
+            );
         }
     }
 
@@ -103,21 +94,11 @@ mod tests {
             (15, "▕█▎···┊···▏"),
             (100, "▕█████┊███▏"),
         ] {
-            assert_eq!(draw(&buffer(used, 60, 100), 11, UNICODE), bar, "{used}");
-        }
-    }
-
-    #[test]
-    fn colour_follows_the_marks() {
-        for (used, ink) in [
-            (0, Ink::Calm),
-            (49, Ink::Calm),
-            (50, Ink::Rising),
-            (89, Ink::Rising),
-            (90, Ink::Full),
-            (100, Ink::Full),
-        ] {
-            assert_eq!(pressure(&buffer(used, 50, 90)), ink, "{used}");
+            assert_eq!(
+                draw(&buffer(used, 60, 100), 11, Ink::Calm, UNICODE),
+                bar,
+                "{used}"
+            );
         }
     }
 }

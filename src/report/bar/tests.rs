@@ -34,7 +34,7 @@ fn a_frame_is_exactly_as_wide_as_asked() {
     for (what, status) in table() {
         for theme in themes() {
             for width in 0..=250 {
-                let frame = frame(&status, width, theme);
+                let frame = frame(&status, 0, width, theme);
                 assert_eq!(
                     measure_text_width(&frame),
                     width,
@@ -51,7 +51,7 @@ fn frames_at_every_width() {
     let mut seen = String::new();
     for (what, status) in table() {
         for width in [24, 40, 60, 80, 120, 200] {
-            let frame = frame(&status, width, PLAIN);
+            let frame = frame(&status, 0, width, PLAIN);
             seen += &format!("{what} {width}\n{}|\n", frame);
         }
     }
@@ -59,17 +59,40 @@ fn frames_at_every_width() {
 }
 
 #[test]
-fn the_bottleneck_is_named_at_every_width() {
+fn the_culprit_is_named_at_every_width() {
     for width in 24..=250 {
-        for (status, short, long) in [
-            (sample::busy(), "slow sink", "held up by sink"),
-            (sample::capped(), "capped", "held up by cap"),
-        ] {
-            let frame = frame(&status, width, PLAIN);
-            let named = frame.contains(short) || frame.contains(long);
-            assert!(named, "{width}: {frame}");
+        for (status, name) in [(sample::busy(), "◀ gzip"), (sample::capped(), "◀ cap")] {
+            let frame = frame(&status, 0, width, PLAIN);
+            assert!(frame.contains(name), "{width}: {frame}");
         }
     }
+}
+
+#[test]
+fn eighty_columns_tell_what_matters() {
+    let frame = frame(&sample::busy(), 0, 79, PLAIN);
+    for part in [
+        "backup ",
+        "━",
+        " 38% ",
+        " 3:10 left ",
+        "10.0MiB/s",
+        " 94% ",
+        "◀ gzip is slow",
+    ] {
+        assert!(frame.contains(part), "{part}: {frame}");
+    }
+}
+
+#[test]
+fn names_below_each_other_get_the_same_room() {
+    let short = frame(&sample::busy(), 0, 100, PLAIN);
+    let long = frame(&sample::busy(), 9, 100, PLAIN);
+    assert!(
+        short.starts_with("backup  ━") && long.starts_with("backup     ━"),
+        "{long}"
+    );
+    assert!(frame(&sample::fresh(), 9, 100, PLAIN).starts_with("           "));
 }
 
 #[test]
@@ -80,8 +103,8 @@ fn colour_changes_nothing_but_colour() {
                 colour: true,
                 ..PLAIN
             };
-            let coloured = frame(&status, width, colour);
-            let plain = frame(&status, width, PLAIN);
+            let coloured = frame(&status, 0, width, colour);
+            let plain = frame(&status, 0, width, PLAIN);
             assert_eq!(strip_ansi_codes(&coloured), plain, "{what}");
             assert!(coloured.contains('\x1b') && !plain.contains('\x1b'));
         }
@@ -89,18 +112,23 @@ fn colour_changes_nothing_but_colour() {
 }
 
 #[test]
-fn pressure_has_a_colour() {
+fn colour_is_calm_until_something_is_lost() {
     let colour = Theme {
         colour: true,
         ..PLAIN
     };
-    for (status, code) in [
-        (sample::fresh(), "\x1b[32m"),
-        (sample::busy(), "\x1b[33m"),
-        (sample::full(), "\x1b[31m"),
+    let (calm, amber, loud) = ("\x1b[32m", "\x1b[33m", "\x1b[35m");
+    for (status, ink) in [
+        (sample::fresh(), calm),
+        (sample::busy(), calm),
+        (sample::full(), calm),
+        (sample::capped(), amber),
+        (sample::shedding(), loud),
     ] {
-        let frame = frame(&status, 80, colour);
-        assert!(frame.contains(code), "{frame:?}");
+        let frame = frame(&status, 0, 80, colour);
+        for other in [calm, amber, loud] {
+            assert_eq!(frame.contains(other), other == ink, "{frame:?}");
+        }
     }
 }
 
@@ -112,7 +140,7 @@ fn ascii_is_ascii() {
     };
     for status in [sample::busy(), sample::capped(), sample::shedding()] {
         for width in [24, 80, 200] {
-            assert!(frame(&status, width, ascii).is_ascii());
+            assert!(frame(&status, 0, width, ascii).is_ascii());
         }
     }
 }
@@ -125,8 +153,8 @@ fn a_frame_keeps_its_shape_while_figures_change() {
         s.buffer.used = used;
         s.input.rate = Some(rate);
         s.out.rate = Some(rate * 3.7);
-        let frame = frame(&s, 100, PLAIN);
-        frame.chars().position(|c| c == '→')
+        let frame = frame(&s, 0, 110, PLAIN);
+        frame.chars().position(|c| c == '◀')
     };
     let first = place(0, 0.0);
     for (used, rate) in [(1, 1.0), (1 << 20, 2e4), (33 << 20, 3e6), (64 << 20, 9.9e9)] {

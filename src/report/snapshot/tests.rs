@@ -37,7 +37,7 @@ const CONTRACT: &str = "v name pid event elapsed_s state \
     shed shed.bytes shed.records shed.oversized shed.expired \
     undelivered undelivered.bytes undelivered.records \
     cap cap.bytes_per_s cap.records_per_s wait_s wait_s.source wait_s.sink wait_s.cap \
-    holdup age_s age_s.now age_s.p50 age_s.p99 age_s.max path path.spliced path.copied size eta_s";
+    holdup age_s age_s.now age_s.p50 age_s.p99 age_s.max path path.spliced path.copied size eta_s culprit time";
 
 #[test]
 fn the_keys_are_the_contracts_whatever_is_known() {
@@ -121,6 +121,17 @@ fn a_summary_speaks_of_the_whole_run() {
     assert_eq!(it.undelivered.bytes, Some(60 << 20));
     let average = 1172.0 * 1024.0 * 1024.0 / 83.0;
     assert!((it.out.rate.expect("a rate") - average).abs() < 1.0);
+}
+
+#[test]
+fn while_it_drains_only_what_has_come_is_waited_for() {
+    let mut pace = Pace::default();
+    pace.on(Duration::from_secs(1), 10 << 20);
+    let mut now = sample::status(5, 70, 50);
+    let eta = |now: &Status| Snapshot::status(&sample::backup(), None, now, &pace).eta_s;
+    assert_eq!(eta(&now), Some(302.2));
+    now.state = State::Draining;
+    assert_eq!(eta(&now), Some(2.0));
 }
 
 #[test]

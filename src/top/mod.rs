@@ -14,9 +14,9 @@ use rustix::termios::{
     tcsetattr,
 };
 
-use super::client::{self, Peer, Trouble};
-use super::pipeline::{self, Process};
-use super::signals;
+use crate::control::client::{self, Peer, Trouble};
+use crate::control::signals;
+use crate::report::pipeline::{self, Process};
 use crate::report::snapshot::Snapshot;
 use crate::report::terminal;
 use crate::report::theme::Theme;
@@ -134,6 +134,7 @@ fn completed(mut s: Snapshot, before: &[Snapshot]) -> Snapshot {
     if let (Some(size), None) = (s.size, s.out.records) {
         let done = s.out.bytes.saturating_add(s.shed.bytes);
         s.percent = Some(crate::report::figures::percent(done, size));
+        s.progress = Some((done, size));
     }
     s.name = Some(pipeline::label(&s));
     s

@@ -33,7 +33,7 @@ pub fn text(
             group
                 .weirs
                 .iter()
-                .map(|weir| bar::frame(weir, width, theme)),
+                .map(|weir| bar::frame(weir, 0, width, theme)),
         );
         lines.push(verdict(group, theme));
     }

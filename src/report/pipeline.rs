@@ -6,8 +6,8 @@
 use std::fs;
 use std::path::Path;
 
+use super::snapshot::{Holdup, Snapshot};
 use crate::core::status::State;
-use crate::report::snapshot::{Holdup, Snapshot};
 
 /// A pipeline of more stages than this is taken for a circle.
 const STAGES: usize = 64;
@@ -37,8 +37,7 @@ pub fn processes() -> Vec<Process> {
             ..Process::default()
         };
         process.stdin.or(process.stdout)?;
-        let name = fs::read_to_string(path.join("comm")).ok()?;
-        let name = name.trim_end().replace(char::is_control, "?");
+        let name = name_of(pid)?;
         Some(Process { name, ..process })
     };
     entries
@@ -47,9 +46,19 @@ pub fn processes() -> Vec<Process> {
 }
 
 fn pipe(link: &Path) -> Option<u64> {
-    let target = fs::read_link(link).ok()?;
+    pipe_of(&fs::read_link(link).ok()?)
+}
+
+/// The pipe that a descriptor's link stands for.
+pub(crate) fn pipe_of(target: &Path) -> Option<u64> {
     let inode = target.to_str()?.strip_prefix("pipe:[")?.strip_suffix(']')?;
     inode.parse().ok()
+}
+
+/// What a process runs. Its name is its own choice: control characters must not reach a terminal.
+pub(crate) fn name_of(pid: u32) -> Option<String> {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    Some(name.trim_end().replace(char::is_control, "?"))
 }
 
 /// The pipelines that these weirs are in, each from its head to its tail as far as it can be

@@ -1,0 +1,285 @@
+//! Who is at the other end of weir's own input and output, by name: what a hold-up is put down to.
+//!
+//! Invariant: whoever asks never waits for longer than he said. The system is looked through by a
+//! thread of its own, only while somebody wants a name, and a name that was found is merely
+//! confirmed (two links and a word are read) until it is [`STALE`].
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::outlet::Outlet;
+use super::pipeline;
+use super::snapshot::Holdup;
+
+/// What a cap is called in the place of a name.
+pub(crate) const CAP: &str = "cap";
+/// How old a name may be before it is confirmed.
+const FRESH: Duration = Duration::from_secs(1);
+/// How old it may be before all processes are looked through again: a shell that stays may start
+/// one program after another.
+const STALE: Duration = Duration::from_secs(5);
+/// The longest time between two searches that find nobody, as behind another user's pipe.
+const RARELY: Duration = Duration::from_secs(40);
+
+/// One end of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Where it reads.
+    Input,
+    /// Where it writes.
+    Output,
+}
+
+/// The names as far as they are known, and the way to the thread that finds them.
+pub(crate) struct Culprits {
+    names: Arc<Mutex<[Option<String>; 2]>>,
+    thread: Outlet<(End, Sender<()>)>,
+    asked: [Option<Instant>; 2],
+    /// The file that is read, where that is not standard input.
+    file: Option<String>,
+}
+
+impl Culprits {
+    /// Nobody is known yet. `inputs` are the files of the command line.
+    pub(crate) fn new(inputs: &[impl AsRef<Path>]) -> Culprits {
+        let names: Arc<Mutex<[Option<String>; 2]>> = Arc::default();
+        let (found, mut finders) = (names.clone(), [Finder::new(0), Finder::new(1)]);
+        Culprits {
+            names,
+            thread: Outlet::new("culprit", move |(end, done): (End, Sender<()>)| {
+                let name = finders[end as usize].look(Instant::now());
+                // Who has just gone is still the one to be named in the summary.
+                if name.is_some() {
+                    found.lock().unwrap_or_else(PoisonError::into_inner)[end as usize] = name;
+                }
+                drop(done);
+            }),
+            asked: [None, None],
+            file: named(inputs),
+        }
+    }
+
+    /// The name of what holds the flow up, as far as it is known; a look at it is begun where that
+    /// is due. `patience` is how long the first look may be waited for.
+    pub(crate) fn name(
+        &mut self,
+        holdup: Option<Holdup>,
+        now: Instant,
+        patience: Duration,
+    ) -> Option<String> {
+        let end = match holdup? {
+            Holdup::Cap => return Some(CAP.to_owned()),
+            Holdup::Source if self.file.is_some() => return self.file.clone(),
+            Holdup::Source => End::Input,
+            Holdup::Sink => End::Output,
+        };
+        if let Some(look) = self.ask(end, now)
+            && self.known(end).is_none()
+        {
+            // Its end is the answer: nothing is ever sent.
+            let _ = look.recv_deadline(now + patience);
+        }
+        self.known(end)
+    }
+
+    fn ask(&mut self, end: End, now: Instant) -> Option<Receiver<()>> {
+        let asked = &mut self.asked[end as usize];
+        if asked.is_some_and(|asked| now.saturating_duration_since(asked) < FRESH) {
+            return None;
+        }
+        *asked = Some(now);
+        let (done, look) = bounded(0);
+        self.thread.offer((end, done));
+        Some(look)
+    }
+
+    fn known(&self, end: End) -> Option<String> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)[end as usize].clone()
+    }
+}
+
+/// The one file that is read instead of standard input; of several it is not known which.
+fn named(inputs: &[impl AsRef<Path>]) -> Option<String> {
+    let [file] = inputs else {
+        return (!inputs.is_empty()).then(|| "a file".to_owned());
+    };
+    let file = file.as_ref();
+    (file != Path::new("-")).then(|| base(file))
+}
+
+fn base(file: &Path) -> String {
+    let name = file.file_name().unwrap_or(file.as_os_str());
+    visible(&name.to_string_lossy())
+}
+
+/// Names come from others: a control character in one must not reach the terminal.
+fn visible(name: &str) -> String {
+    name.trim_end().replace(char::is_control, "?")
+}
+
+/// Finds who is at the other end of one descriptor.
+#[derive(Debug)]
+struct Finder {
+    /// Our descriptor: 0 or 1.
+    ours: u32,
+    found: Option<Found>,
+    searched: Option<Instant>,
+    /// How long nobody is searched for again.
+    pause: Duration,
+}
+
+/// Somebody at the other end.
+#[derive(Debug)]
+struct Found {
+    pid: u32,
+    pipe: u64,
+    name: String,
+}
+
+impl Finder {
+    fn new(ours: u32) -> Finder {
+        Finder {
+            ours,
+            found: None,
+            searched: None,
+            pause: FRESH,
+        }
+    }
+
+    fn look(&mut self, now: Instant) -> Option<String> {
+        let own = fs::read_link(format!("/proc/self/fd/{}", self.ours)).ok()?;
+        let Some(pipe) = pipeline::pipe_of(&own) else {
+            return other_than_a_pipe(&own);
+        };
+        let theirs = self.theirs();
+        let is_there = self.found.as_mut().map(|found| found.is_at(pipe, theirs));
+        let keeps = match is_there {
+            Some(true) => STALE,
+            Some(false) => Duration::ZERO,
+            None => self.pause,
+        };
+        let since = self.searched.map(|at| now.saturating_duration_since(at));
+        if since.is_none_or(|since| since >= keeps) {
+            self.found = self.search(pipe);
+            self.searched = Some(now);
+            self.pause = match self.found {
+                Some(_) => FRESH,
+                None => (self.pause * 2).min(RARELY),
+            };
+        }
+        self.found.as_ref().map(|found| found.name.clone())
+    }
+
+    /// The other side's descriptor: who feeds our input has the pipe as its output.
+    fn theirs(&self) -> u32 {
+        1 - self.ours
+    }
+
+    /// A shell and its child may share the end: the child works.
+    fn search(&self, pipe: u64) -> Option<Found> {
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let pid = pids
+            .filter(|pid| *pid != std::process::id() && pipe_at(*pid, self.theirs()) == Some(pipe))
+            .max()?;
+        let name = pipeline::name_of(pid)?;
+        Some(Found { pid, pipe, name })
+    }
+}
+
+impl Found {
+    /// Whether it still stands there; a program that has become another one has its name.
+    fn is_at(&mut self, pipe: u64, end: u32) -> bool {
+        let stays = self.pipe == pipe && pipe_at(self.pid, end) == Some(pipe);
+        match stays.then(|| pipeline::name_of(self.pid)).flatten() {
+            Some(name) => {
+                self.name = name;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+fn pipe_at(pid: u32, descriptor: u32) -> Option<u64> {
+    let link = fs::read_link(format!("/proc/{pid}/fd/{descriptor}")).ok()?;
+    pipeline::pipe_of(&link)
+}
+
+/// A file has a name of its own; a socket's other end may be anywhere.
+fn other_than_a_pipe(link: &Path) -> Option<String> {
+    if !link.is_absolute() {
+        return None;
+    }
+    let is_terminal = link.starts_with("/dev/pts") || link.starts_with("/dev/tty");
+    Some(if is_terminal {
+        "the terminal".to_owned()
+    } else {
+        base(link)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn culprits(files: &[&str]) -> Culprits {
+        let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
+        Culprits::new(&files)
+    }
+
+    #[test]
+    fn a_cap_and_a_file_have_names_of_their_own() {
+        let now = Instant::now();
+        for (files, holdup, name) in [
+            (&["photos/big.iso"][..], Holdup::Source, Some("big.iso")),
+            (&["a", "b"], Holdup::Source, Some("a file")),
+            (&["a\tb"], Holdup::Source, Some("a?b")),
+            (&[], Holdup::Cap, Some(CAP)),
+        ] {
+            let found = culprits(files).name(Some(holdup), now, Duration::ZERO);
+            assert_eq!(found.as_deref(), name, "{files:?}");
+        }
+        assert_eq!(culprits(&[]).name(None, now, Duration::ZERO), None);
+    }
+
+    #[test]
+    fn what_is_no_pipe_is_called_by_its_path() {
+        for (link, name) in [
+            ("/srv/out.img", Some("out.img")),
+            ("/dev/pts/3", Some("the terminal")),
+            ("/dev/null", Some("null")),
+            ("socket:[4711]", None),
+        ] {
+            assert_eq!(other_than_a_pipe(Path::new(link)).as_deref(), name);
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_process_at_the_other_end_is_found_confirmed_and_missed() {
+        use std::os::fd::AsRawFd;
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        let link = format!("/proc/self/fd/{}", reader.as_raw_fd());
+        let pipe = pipeline::pipe_of(&fs::read_link(link).expect("a link")).expect("a pipe");
+        let mut child = std::process::Command::new("sleep")
+            .arg("1000")
+            .stdout(writer)
+            .spawn()
+            .expect("started");
+        let finder = Finder::new(0);
+        let mut found = finder.search(pipe).expect("somebody");
+        assert_eq!((found.pid, found.name.as_str()), (child.id(), "sleep"));
+        assert!(found.is_at(pipe, 1) && !found.is_at(pipe + 1, 1));
+        child.kill().expect("killed");
+        child.wait().expect("ended");
+        assert!(!found.is_at(pipe, 1));
+        assert!(finder.search(pipe).is_none());
+    }
+}
