@@ -374,6 +374,7 @@ fn open(config: &Config) -> Result<(Vec<Input>, Port), Failure> {
         [] => &standard,
         files => files,
     };
+    refuse_missing(files)?;
     let inputs = files
         .iter()
         .map(|file| input(file, &output))
@@ -395,6 +396,19 @@ fn open(config: &Config) -> Result<(Vec<Input>, Port), Failure> {
             .for_each(|port| port.ask_pipe_size(size));
     }
     Ok((inputs, output))
+}
+
+/// Names every file that cannot be found, not only the first.
+fn refuse_missing(files: &[PathBuf]) -> Result<(), Failure> {
+    let missing = files.iter().filter(|file| *file != Path::new("-"));
+    let mut missing = missing.filter_map(|file| {
+        let error = file.metadata().err()?;
+        Some(Failure::new("open", &file.display().to_string(), error))
+    });
+    match missing.next() {
+        Some(first) => Err(first.and(missing.collect())),
+        None => Ok(()),
+    }
 }
 
 /// Looks at an input before the first byte is read, so that a misspelt name costs nothing.

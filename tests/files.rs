@@ -77,6 +77,23 @@ fn a_missing_file_is_named_before_anything_is_written() {
 }
 
 #[test]
+fn all_files_that_are_missing_are_named_a_line_each() {
+    let (dir, files) = files(&["empty", "one"]);
+    let missing = ["first", "second", "third"].map(|name| dir.path().join(name));
+    let [first, second, third] = missing.each_ref().map(|path| text(path));
+    let (output, stdout) = pipe().expect("make a pipe");
+    let log = dir.path().join("log");
+    let log = ["--log", text(&log)];
+    let args = [first, &files[1].0, second, third, log[0], log[1]];
+    let end = start(weir(&args), Stdio::null(), stdout).end();
+    let line = |path| format!("weir: open: {path}: No such file or directory\n");
+    let lines: String = [first, second, third].map(line).concat();
+    assert_eq!((end.status.code(), &end.stderr), (Some(1), &lines));
+    assert_eq!(fs::read_to_string(log[1]).expect("a log"), lines);
+    assert_eq!(collect(output).done(), b"");
+}
+
+#[test]
 fn a_directory_is_refused_before_anything_is_written() {
     let (dir, files) = files(&["empty", "one"]);
     let (output, stdout) = pipe().expect("make a pipe");

@@ -3,13 +3,16 @@
 
 mod harness;
 
+use std::fs;
 use std::io::{Write, pipe};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
 
+use harness::books::Books;
 use harness::line::Line;
-use harness::{Running, beside, eventually, field, start, weir};
+use harness::{Running, beside, collect, eventually, field, start, weir, weir_in_shell};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -158,4 +161,69 @@ fn assert_idle(weir: &Running, case: &str) {
     let before = (weir.settle(), weir.ticks());
     sleep(Duration::from_millis(1500));
     assert_eq!((weir.settle(), weir.ticks()), before, "{case}");
+}
+
+/// A control group with a limit, as root can have one; gone with this.
+struct Group(PathBuf);
+
+impl Group {
+    /// Of the first version of such groups or of the second, whichever rules memory here.
+    fn of(bytes: usize) -> Option<Group> {
+        [
+            ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+            ("/sys/fs/cgroup", "memory.max"),
+        ]
+        .into_iter()
+        .find_map(|(root, limit)| {
+            let folder = Path::new(root).join(format!("weir-test-{}", std::process::id()));
+            fs::create_dir(&folder).ok()?;
+            let group = Group(folder);
+            // A file of that name is the kernel's, not one that a mere directory would take.
+            let limit = group.0.join(limit);
+            (limit.exists() && fs::write(limit, bytes.to_string()).is_ok()).then_some(group)
+        })
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
+fn a_control_group_with_less_memory_than_the_machine_is_what_counts() {
+    let Some(group) = Group::of(96 * MIB) else {
+        println!("skipped: no control group with a limit can be had here; that takes root");
+        return;
+    };
+    let join = format!("echo $$ > {}/cgroup.procs", group.0.display());
+    let run = |args: &[&str]| {
+        let (output, stdout) = pipe().expect("make a pipe");
+        let all = [args, &["--no-splice", "--summary", "json"]].concat();
+        let weir = start(weir_in_shell(&join, &all, ""), Stdio::null(), stdout);
+        drop(collect(output).done());
+        weir.end()
+    };
+    let books = Books::of(&run(&["-b", "10%"]));
+    // To a page.
+    let tenth = 96 * MIB / 10;
+    assert!(
+        books.n("buffer/capacity").abs_diff(tenth) <= 4096,
+        "{books:?}"
+    );
+    // One that is larger than the group blocks the producer in time, and nobody is killed.
+    let (stdin, mut input) = pipe().expect("make a pipe");
+    let (output, stdout) = pipe().expect("make a pipe");
+    let weir = start(weir_in_shell(&join, &["-b", "200MiB"], ""), stdin, stdout);
+    let sending = beside(move || {
+        let block = vec![7; MIB];
+        (0..120).filter(|_| input.write_all(&block).is_ok()).count()
+    });
+    eventually("it holds a good deal", || weir.field("VmRSS") > 40 * 1024);
+    weir.settle();
+    assert!(weir.field("VmRSS") < 96 * 1024, "{}", weir.field("VmRSS"));
+    let got = beside(move || std::io::copy(&mut &output, &mut std::io::sink()).expect("read"));
+    assert_eq!((sending.done(), got.done()), (120, 120 * MIB as u64));
+    weir.end().assert_success("in a group");
 }

@@ -400,11 +400,11 @@ fn a_limit_that_cannot_be_is_a_usage_error_that_shows_a_right_one() {
         ),
         (
             &["-r", "08:00,1MB/s 08:00,off"],
-            ["given twice", "'Mon-08:00,1MB/s"],
+            ["given twice", "'Mon..Fri-08:00,1MB/s"],
         ),
         (
             &["-r", "Foo-08:00,1MB/s"],
-            ["not a weekday", "'Mon-08:00,1MB/s"],
+            ["not a weekday", "'Mon..Fri-08:00,1MB/s"],
         ),
         (
             &["-r", "08:00,1MB/s 9:00,5/s"],

@@ -2,11 +2,13 @@
 
 mod harness;
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write, pipe};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
+use harness::books::Books;
 use harness::line::Line;
 use harness::sides::{Before, tcp};
 use harness::{Running, assert_same, beside, collect, data, program, start, weir};
@@ -209,4 +211,55 @@ fn a_request_and_its_answer_do_not_wait_for_a_block_to_fill() {
         })
     });
     assert!(talk.done());
+}
+
+/// A block device of 1 MiB over a file, as root can have one; gone with this.
+struct Loop(String);
+
+impl Loop {
+    fn over(image: &Path) -> Option<Loop> {
+        let made = Command::new("losetup")
+            .args(["-f", "--show"])
+            .arg(image)
+            .output();
+        let made = made.ok().filter(|made| made.status.success())?;
+        Some(Loop(
+            String::from_utf8_lossy(&made.stdout).trim().to_owned(),
+        ))
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup").args(["-d", &self.0]).status();
+    }
+}
+
+#[test]
+fn a_block_device_has_a_size() {
+    let dir = tempfile::TempDir::new().expect("make a directory");
+    let image = dir.path().join("image");
+    let bytes = data(1 << 20, 5);
+    fs::write(&image, &bytes).expect("an image");
+    let Some(device) = Loop::over(&image) else {
+        println!("skipped: no loop device can be had here; that takes root and losetup");
+        return;
+    };
+    for named in [true, false] {
+        let mut command = weir(&["--summary", "json"]);
+        let stdin = if named {
+            command.arg(&device.0);
+            Stdio::null()
+        } else {
+            File::open(&device.0).expect("a device").into()
+        };
+        let (output, stdout) = pipe().expect("make a pipe");
+        let weir = start(command, stdin, stdout);
+        let got = collect(output).done();
+        let end = weir.end();
+        assert!(end.status.success(), "{end:?}");
+        assert!(got == bytes, "not the same bytes");
+        let books = Books::of(&end);
+        assert_eq!(books.n("size"), 1 << 20, "{}", end.stderr);
+    }
 }

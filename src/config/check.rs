@@ -21,9 +21,9 @@ const LOW_GAP: usize = 1 << 20;
 
 pub(super) fn capacity(buffer: BufferSize) -> Result<usize, ConfigError> {
     let physical = memory::physical();
-    let size = match (buffer, physical) {
+    let size = match (buffer, memory::ours()) {
         (BufferSize::Bytes(size), _) => size,
-        (_, Some(physical)) => buffer.resolve(physical),
+        (_, Some(ours)) => buffer.resolve(ours),
         (_, None) => {
             return Err(ConfigError(format!(
                 "--buffer {buffer}: this system does not tell how much memory it has; give a size, such as 64MiB"

@@ -1,10 +1,11 @@
 //! The display options resolved against each other and against the terminal.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{FileType, SeekFrom, fstat, seek};
+use rustix::fs::{Dev, FileType, SeekFrom, fstat, major, minor, seek, stat};
 
 use super::ConfigError;
 use super::options::{Display, Options, Summary};
@@ -128,7 +129,7 @@ fn expected(size: Amount, framed: bool) -> Result<Expected, ConfigError> {
     }
 }
 
-/// What there is to read, if all input is regular files.
+/// What there is to read, if all input is regular files and block devices.
 fn known(files: &[PathBuf]) -> Option<u64> {
     let standard = [PathBuf::from("-")];
     let files = if files.is_empty() { &standard } else { files };
@@ -140,17 +141,22 @@ fn known(files: &[PathBuf]) -> Option<u64> {
 }
 
 fn left(file: &Path) -> Option<u64> {
-    if file != Path::new("-") {
-        let data = file.metadata().ok()?;
-        return data.is_file().then_some(data.len());
-    }
-    let input = rustix::stdio::stdin();
-    let stat = fstat(input).ok()?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return None;
-    }
-    let here = seek(input, SeekFrom::Current(0)).ok()?;
-    Some(u64::try_from(stat.st_size).ok()?.saturating_sub(here))
+    let input = (file == Path::new("-")).then(rustix::stdio::stdin);
+    let stat = input.map_or_else(|| stat(file), fstat).ok()?;
+    let size = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => u64::try_from(stat.st_size).ok()?,
+        FileType::BlockDevice => device_size(stat.st_rdev)?,
+        _ => return None,
+    };
+    let here = input.map_or(Ok(0), |input| seek(input, SeekFrom::Current(0)));
+    Some(size.saturating_sub(here.ok()?))
+}
+
+/// Bytes of a block device, as the kernel tells without its being opened, in sectors of 512.
+fn device_size(device: Dev) -> Option<u64> {
+    let (major, minor) = (major(device), minor(device));
+    let text = fs::read_to_string(format!("/sys/dev/block/{major}:{minor}/size")).ok()?;
+    text.trim().parse::<u64>().ok()?.checked_mul(512)
 }
 
 #[cfg(test)]

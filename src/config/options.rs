@@ -54,7 +54,7 @@ pub struct Options {
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
 
-    /// Capacity of the buffer: a SIZE, or a percentage of the machine's memory
+    /// Capacity of the buffer: a SIZE, or a percentage of memory
     #[arg(
         short,
         long,
@@ -141,7 +141,7 @@ pub struct Options {
     #[arg(short, long, value_name = "SIZE", help_heading = "Display")]
     #[arg(
         long_help = "Expected total, for percentage and ETA: bytes, or a bare count of records \
-        with a framing option. It is known by itself when all input is regular files"
+        with a framing option. It is known by itself when all input is regular files and block devices"
     )]
     #[arg(allow_negative_numbers = true)]
     pub size: Option<Amount>,

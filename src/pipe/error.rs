@@ -7,11 +7,12 @@ use crate::units::printable;
 
 /// A failed operation on a named file or stream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what}: {name}: {reason}")]
+#[error("{what}: {name}: {reason}{}", others.iter().map(|f| format!("\nweir: {f}")).collect::<String>())]
 pub struct Failure {
     what: &'static str,
     name: String,
     reason: String,
+    others: Vec<Failure>,
 }
 
 impl Failure {
@@ -31,6 +32,14 @@ impl Failure {
             what,
             name: printable(name),
             reason: reason.to_owned(),
+            others: Vec::new(),
         }
+    }
+
+    /// This, and these after it: each is a line of its own.
+    #[must_use]
+    pub fn and(mut self, others: Vec<Failure>) -> Failure {
+        self.others.extend(others);
+        self
     }
 }

@@ -4,6 +4,8 @@
 //! fills. When it does fill, growing on would end in the kernel killing some process; instead the
 //! supply refuses in time, and the gate treats that as the high-water mark.
 
+mod cgroup;
+
 use std::fs;
 use std::io;
 
@@ -13,6 +15,8 @@ use crate::core::ring::Segment;
 const LOOK_EVERY: usize = 16 << 20;
 /// Bytes that are left to everybody else.
 const RESERVE: u64 = 64 << 20;
+/// The part of a control group's limit that is left to the others in it, where that is less.
+const GROUP_RESERVE: u64 = 16;
 
 /// A source of segments that watches what is left.
 #[derive(Debug)]
@@ -35,7 +39,7 @@ impl Supply {
     pub fn segment(&mut self) -> io::Result<Segment> {
         self.unseen += self.size;
         if self.unseen >= LOOK_EVERY {
-            if available().is_some_and(|left| left < RESERVE + LOOK_EVERY as u64) {
+            if spare().is_some_and(|spare| spare < LOOK_EVERY as u64) {
                 return Err(io::ErrorKind::OutOfMemory.into());
             }
             self.unseen = 0;
@@ -44,10 +48,29 @@ impl Supply {
     }
 }
 
-/// Bytes that the system could still give to us, as far as it says.
-fn available() -> Option<u64> {
-    let text = fs::read_to_string("/proc/meminfo").ok()?;
-    field(&text, "MemAvailable:").map(|kib| kib * 1024)
+/// Bytes that the system, and the control groups that we are in, could still give to us without
+/// want to anybody, as far as they say.
+fn spare() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let machine = field(&text, "MemAvailable:").map(|kib| kib * 1024);
+    let machine = machine.map(|left| left.saturating_sub(RESERVE));
+    let groups = groups().into_iter().map(|group| {
+        let reserve = RESERVE.min(group.limit / GROUP_RESERVE);
+        group.left.saturating_sub(reserve)
+    });
+    groups.chain(machine).min()
+}
+
+/// Bytes of memory that are ours to use: those of the machine, or of a control group that has less.
+#[must_use]
+pub fn ours() -> Option<u64> {
+    let limits = groups().into_iter().map(|group| group.limit);
+    limits.chain(physical()).min()
+}
+
+fn groups() -> Vec<cgroup::Group> {
+    let read = |path: &str| fs::read_to_string(path).ok();
+    cgroup::groups(&read("/proc/self/cgroup").unwrap_or_default(), read)
 }
 
 /// Bytes of memory in this machine, as far as it says.

@@ -56,7 +56,8 @@ impl fmt::Display for Amount {
             Self::Bytes(size) => size.fmt(f),
             Self::Count(count) => count.fmt(f),
             Self::Time(time) => {
-                let mut text = humantime::format_duration(*time).to_string();
+                // Made of a span, and so no longer than one.
+                let mut text = Span::try_from(*time).unwrap_or(Span::MAX).to_string();
                 // `5m` alone would come back as megabytes.
                 if text.ends_with('m') && !text.contains(' ') {
                     text.push_str("in");
@@ -113,7 +114,11 @@ mod tests {
             ("10%", "not an amount: try"),
             ("16EiB", "too large: try 1MiB,"),
             ("18446744073709551616", "too large: try"),
-            ("600years", "too long (more than 584 years): try 1MiB,"),
+            ("600years", "in years (write days): try 1MiB,"),
+            (
+                "5month",
+                "in months (minutes are 5min, months are days): try 1MiB,",
+            ),
             ("0.1ns", "too long, or finer than a nanosecond: try"),
         ] {
             let reject = text.parse::<Amount>().expect_err(text);

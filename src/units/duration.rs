@@ -1,4 +1,5 @@
-//! DURATION: a length of time, in the grammar of the `humantime` crate: `500ms`, `2s`, `1m 30s`.
+//! DURATION: a length of time, in the grammar of the `humantime` crate: `500ms`, `2s`, `1m 30s`,
+//! but for what is more likely a slip: `30M` would be thirty months there, and `1 5s` 15 seconds.
 //!
 //! Never longer than `u64::MAX` nanoseconds (584 years), so that it can be added to any instant
 //! that weir will see. Zero is a duration; who cannot use it says so himself.
@@ -12,6 +13,10 @@ use humantime::{DurationError as Error, format_duration, parse_duration};
 use super::Reject;
 
 const EXAMPLES: &[&str] = &["5s", "500ms", "1m 30s"];
+const LONG_EXAMPLES: &[&str] = &["5min", "12h", "30days"];
+
+/// Seconds in a day.
+const DAY: u64 = 86_400;
 
 /// A length of time, zero included, in whole nanoseconds up to `u64::MAX` of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -65,6 +70,7 @@ impl FromStr for Span {
         let mut rest = text.trim();
         loop {
             let (first, more) = rest.split_at(end_of_item(rest));
+            check_item(first.trim())?;
             let item = parse_duration(first.trim()).map_err(|error| refuse(error, text))?;
             total = total.checked_add(item).ok_or_else(too_long)?;
             if more.is_empty() {
@@ -76,8 +82,38 @@ impl FromStr for Span {
 }
 
 impl fmt::Display for Span {
+    /// As `humantime` prints it, but never in units longer than a day.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&format_duration(self.0).to_string())
+        let days = self.0.as_secs() / DAY;
+        if days < 2 {
+            return f.pad(&format_duration(self.0).to_string());
+        }
+        let rest = self.0 - Duration::from_secs(days * DAY);
+        if rest.is_zero() {
+            return f.pad(&format!("{days}days"));
+        }
+        f.pad(&format!("{days}days {}", format_duration(rest)))
+    }
+}
+
+/// Turns away a number with its unit that `humantime` takes for something hardly ever meant.
+fn check_item(item: &str) -> Result<(), Reject> {
+    let end = item.find(char::is_alphabetic).unwrap_or(item.len());
+    let (number, unit) = (item[..end].trim_end(), item[end..].trim());
+    if number.contains(char::is_whitespace) && !unit.is_empty() {
+        let joined: String = number.split_whitespace().collect();
+        let wrong = format!("a figure with a space inside (write {joined}{unit})");
+        return Err(Reject::new(wrong, EXAMPLES));
+    }
+    match unit {
+        "M" | "month" | "months" => {
+            let wrong = format!("in months (minutes are {number}min, months are days)");
+            Err(Reject::new(wrong, LONG_EXAMPLES))
+        }
+        "y" | "yr" | "yrs" | "Y" | "year" | "years" => {
+            Err(Reject::new("in years (write days)", LONG_EXAMPLES))
+        }
+        _ => Ok(()),
     }
 }
 

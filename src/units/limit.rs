@@ -53,7 +53,7 @@ impl FromStr for Limit {
         let text = text.trim();
         if text.eq_ignore_ascii_case("off") {
             Ok(Self::Off)
-        } else if text.contains(':') {
+        } else if text.contains([':', ',']) {
             let table = Timetable::unless_off(text)?;
             Ok(table.map_or(Self::Off, Self::Timetable))
         } else if let Some((empty, full)) = text.split_once("..") {

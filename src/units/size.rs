@@ -119,11 +119,11 @@ pub enum BufferSize {
 }
 
 impl BufferSize {
-    /// The capacity on a machine with so many bytes of physical memory; at least one byte.
-    pub fn resolve(self, physical_bytes: u64) -> Size {
+    /// The capacity where there are so many bytes of memory; at least one byte.
+    pub fn resolve(self, memory_bytes: u64) -> Size {
         match self {
             Self::Bytes(size) => size,
-            Self::OfMemory(percent) => Size(percent.of(physical_bytes).max(1)),
+            Self::OfMemory(percent) => Size(percent.of(memory_bytes).max(1)),
         }
     }
 }

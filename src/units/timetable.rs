@@ -1,10 +1,13 @@
 //! A timetable: caps by the time of the week, in the grammar that `rclone --bwlimit` made
-//! familiar: `Mon-08:00,1MB/s Sat-00:00,off`; an entry without a weekday is for every day.
+//! familiar: `Mon-08:00,1MB/s Sat-00:00,off`; an entry without a weekday is for every day, and
+//! `Mon..Fri-08:00,1MB/s` for these. Where two are for the same minute, the one that names the day
+//! goes before one for a range of days, and that before one for every day.
 //!
 //! Entries are in local time. One whose time of day is skipped by a daylight-saving change takes
 //! force at the instant of the jump; one whose time comes twice does so the first time. Nothing
 //! here reads the clock or the time zone: both come in with `now`.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -16,7 +19,7 @@ use jiff::{Timestamp, ToSpan, Zoned};
 use super::{Rate, Reject, Unit};
 
 const EXAMPLES: &[&str] = &["'08:00,512KiB/s 18:00,10MB/s 23:00,off'"];
-const WITH_DAYS: &[&str] = &["'Mon-08:00,1MB/s Sat-00:00,off'"];
+const WITH_DAYS: &[&str] = &["'Mon..Fri-08:00,1MB/s Sat-00:00,off'"];
 
 const DAY_MINUTES: u16 = 24 * 60;
 
@@ -111,9 +114,12 @@ impl fmt::Display for Timetable {
                 entries.push(entry(time_of(minute).strftime("%H:%M"), *rate));
             }
         }
+        let is_same = |minute: u16, rate| self.slots.get(&minute) == Some(rate);
         for (&minute, rate) in &self.slots {
-            if every_day(minute).is_none() {
-                entries.push(entry(name_of(minute), *rate));
+            let goes_on = minute >= DAY_MINUTES && is_same(minute - DAY_MINUTES, rate);
+            if every_day(minute).is_none() && !goes_on {
+                let days = (1..7).take_while(|days| is_same(minute + days * DAY_MINUTES, rate));
+                entries.push(entry(name_of(minute, days.count() as u16), *rate));
             }
         }
         f.pad(&entries.join(" "))
@@ -130,24 +136,31 @@ fn entry(when: impl fmt::Display, rate: Option<Rate>) -> String {
 /// The entries by minute of the week: at least one.
 fn parse_slots(text: &str) -> Result<BTreeMap<u16, Option<Rate>>, Reject> {
     let mut slots = BTreeMap::new();
+    // How closely the entry of each names its day.
+    let mut ranks = BTreeMap::new();
     for entry in text.split_whitespace() {
         let Some((when, rate)) = entry.split_once(',') else {
             let wrong = "an entry without a comma and a rate";
             return Err(Reject::new(wrong, EXAMPLES).about(entry));
         };
-        let (day, time) = parse_when(when)?;
+        let (days, time) = parse_when(when)?;
         let rate = parse_rate(rate)?;
         if let (Some(unit), Some(rate)) = (unit_of(&slots), rate)
             && unit != rate.unit()
         {
             return Err(Reject::new("a mix of bytes and records", EXAMPLES));
         }
-        for (weekday, _) in WEEK {
-            if day.is_none_or(|day| day == weekday) {
-                let minute = week_minute(weekday, time);
-                if slots.insert(minute, rate).is_some() {
+        for day in days.each() {
+            let minute = week_minute(day, time);
+            match ranks.get(&minute).map(|rank| days.rank().cmp(rank)) {
+                Some(Ordering::Equal) => {
                     let twice = "given twice (an entry without a weekday is for every day)";
-                    return Err(Reject::new(twice, WITH_DAYS).about(name_of(minute)));
+                    return Err(Reject::new(twice, WITH_DAYS).about(name_of(minute, 0)));
+                }
+                Some(Ordering::Greater) => {}
+                Some(Ordering::Less) | None => {
+                    ranks.insert(minute, days.rank());
+                    slots.insert(minute, rate);
                 }
             }
         }
@@ -163,16 +176,52 @@ fn unit_of(slots: &BTreeMap<u16, Option<Rate>>) -> Option<Unit> {
     slots.values().flatten().next().map(Rate::unit)
 }
 
-/// `08:00`, `Mon-08:00` or `Monday-08:00`.
-fn parse_when(text: &str) -> Result<(Option<Weekday>, Time), Reject> {
-    let (day, time) = match text.split_once('-') {
-        Some((day, time)) => (Some(parse_day(day)?), time),
-        None => (None, text),
+/// The days that an entry is for, the closest name first.
+#[derive(Debug, Clone, Copy)]
+enum Days {
+    One(Weekday),
+    Range(Weekday, Weekday),
+    Every,
+}
+
+impl Days {
+    /// All of them.
+    fn each(self) -> impl Iterator<Item = Weekday> {
+        let (first, last) = match self {
+            Days::One(day) => (day, day),
+            Days::Range(first, last) => (first, last),
+            Days::Every => (Weekday::Monday, Weekday::Sunday),
+        };
+        first.cycle_forward().take(1 + first.until(last) as usize)
+    }
+
+    /// How closely a day is named.
+    fn rank(self) -> u8 {
+        match self {
+            Days::One(_) => 0,
+            Days::Range(..) => 1,
+            Days::Every => 2,
+        }
+    }
+}
+
+/// `08:00`, `Mon-08:00`, `Monday-08:00` or `Mon..Fri-08:00`.
+fn parse_when(text: &str) -> Result<(Days, Time), Reject> {
+    let (days, time) = match text.split_once('-') {
+        Some((days, time)) => (parse_days(days)?, time),
+        None => (Days::Every, text),
     };
     let digits = time.bytes().all(|b| b.is_ascii_digit() || b == b':');
     match Time::strptime("%H:%M", time) {
-        Ok(time) if digits => Ok((day, time)),
+        Ok(time) if digits => Ok((days, time)),
         _ => Err(Reject::new("not a time of day", EXAMPLES).about(time)),
+    }
+}
+
+fn parse_days(text: &str) -> Result<Days, Reject> {
+    match text.split_once("..") {
+        Some((first, last)) => Ok(Days::Range(parse_day(first)?, parse_day(last)?)),
+        None => parse_day(text).map(Days::One),
     }
 }
 
@@ -225,10 +274,14 @@ fn time_of(week_minute: u16) -> Time {
     jiff::civil::time((minute / 60) as i8, (minute % 60) as i8, 0, 0)
 }
 
-/// `Mon-08:00`.
-fn name_of(week_minute: u16) -> String {
-    let (_, day) = WEEK[usize::from(week_minute / DAY_MINUTES) % 7];
-    format!("{}-{}", &day[..3], time_of(week_minute).strftime("%H:%M"))
+/// `Mon-08:00`, or with so many days after it `Mon..Fri-08:00`.
+fn name_of(week_minute: u16, more: u16) -> String {
+    let name = |days: u16| &WEEK[usize::from(week_minute / DAY_MINUTES + days) % 7].1[..3];
+    let time = time_of(week_minute).strftime("%H:%M");
+    match more {
+        0 => format!("{}-{time}", name(0)),
+        more => format!("{}..{}-{time}", name(0), name(more)),
+    }
 }
 
 #[cfg(test)]

@@ -92,6 +92,8 @@ fn nonsense_limits_are_turned_away_with_right_ones() {
         ),
         ("1MB/s..5/s", "a range from bytes to records: try"),
         ("25:00,1MB/s", "\"25:00\" is not a time of day: try"),
+        ("Mon-bad,666", "\"bad\" is not a time of day: try"),
+        ("8,1MB/s", "\"8\" is not a time of day: try"),
     ] {
         let reject = text.parse::<Limit>().expect_err(text);
         assert!(reject.to_string().starts_with(said), "{text}: {reject}");

@@ -34,6 +34,29 @@ fn the_grammar_is_understood_and_printed_in_order() {
             "Mon-08:00,1MB/s 08:30,off Tuesday-08:00,2MB/s",
             "08:30,off Mon-08:00,1MB/s Tue-08:00,2MB/s",
         ),
+        (
+            "Mon..Fri-08:00,1MB/s Sat-00:00,off",
+            "Mon..Fri-08:00,1MB/s Sat-00:00,off",
+        ),
+        (
+            "monday..WED-08:00,1MB/s Thu-08:00,1MB/s",
+            "Mon..Thu-08:00,1MB/s",
+        ),
+        (
+            "Fri..Mon-08:00,1MB/s",
+            "Mon-08:00,1MB/s Fri..Sun-08:00,1MB/s",
+        ),
+        ("Tue..Tue-08:00,1MB/s", "Tue-08:00,1MB/s"),
+        ("Mon..Sun-08:00,1MB/s", "08:00,1MB/s"),
+        // What names the day more closely goes before, whatever the order.
+        (
+            "08:00,1MB/s Sat-08:00,off",
+            "Mon..Fri-08:00,1MB/s Sat-08:00,off Sun-08:00,1MB/s",
+        ),
+        (
+            "Wed-08:00,3MB/s Mon..Fri-08:00,2MB/s 08:00,1MB/s",
+            "Mon..Tue-08:00,2MB/s Wed-08:00,3MB/s Thu..Fri-08:00,2MB/s Sat..Sun-08:00,1MB/s",
+        ),
     ] {
         assert_eq!(table(typed).to_string(), printed);
         assert_eq!(table(printed), table(typed));
@@ -63,7 +86,7 @@ fn impossible_tables_are_turned_away_with_right_ones() {
         (",1MB/s", "\"\" is not a time of day"),
         (
             "Foo-08:00,1MB/s",
-            "\"Foo\" is not a weekday: try 'Mon-08:00,1MB/s",
+            "\"Foo\" is not a weekday: try 'Mon..Fri-08:00,1MB/s",
         ),
         ("Mo-08:00,1MB/s", "\"Mo\" is not a weekday"),
         ("Mon-Tue-08:00,1MB/s", "\"Tue-08:00\" is not a time of day"),
@@ -89,7 +112,13 @@ fn impossible_tables_are_turned_away_with_right_ones() {
             "Sat-08:00,1MB/s Saturday-08:00,off",
             "\"Sat-08:00\" is given twice",
         ),
-        ("08:00,1MB/s Sat-08:00,off", "\"Sat-08:00\" is given twice"),
+        (
+            "Mon..Wed-08:00,1MB/s Wed..Fri-08:00,off",
+            "\"Wed-08:00\" is given twice",
+        ),
+        ("Mon..-08:00,1MB/s", "\"\" is not a weekday"),
+        ("Mon..Foo-08:00,1MB/s", "\"Foo\" is not a weekday"),
+        ("Mon..Tue..Wed-08:00,1MB/s", "\"Tue..Wed\" is not a weekday"),
         ("08:00,1MB/s 18:00,5/s", "a mix of bytes and records"),
         (
             "08:00,off 09:00,5/s 18:00,5MB/s",

@@ -149,6 +149,24 @@ fn a_time_that_is_skipped_takes_force_at_the_jump() {
             "off",
             "2025-10-05T02:30:00+11:00[Australia/Lord_Howe]",
         ),
+        (
+            "Sat..Sun-02:30,1MB/s 12:00,off",
+            "2025-03-30T03:00:00+02:00[Europe/Berlin]",
+            "1MB/s",
+            "2025-03-30T12:00:00+02:00[Europe/Berlin]",
+        ),
+        (
+            "02:30,2MB/s Sun-02:30,1MB/s 12:00,off",
+            "2025-03-30T01:59:59+01:00[Europe/Berlin]",
+            "off",
+            "2025-03-30T03:00:00+02:00[Europe/Berlin]",
+        ),
+        (
+            "02:30,2MB/s Sun-02:30,1MB/s 12:00,off",
+            "2025-03-30T03:00:00+02:00[Europe/Berlin]",
+            "1MB/s",
+            "2025-03-30T12:00:00+02:00[Europe/Berlin]",
+        ),
         // Of several that are skipped together the last one counts.
         (
             "02:10,1MB/s 02:50,2MB/s 12:00,off",
@@ -237,6 +255,18 @@ fn a_time_that_comes_twice_takes_force_the_first_time() {
             "2025-04-06T01:30:00+10:30[Australia/Lord_Howe]",
             "1MB/s",
             "2025-04-06T12:00:00+10:30[Australia/Lord_Howe]",
+        ),
+        (
+            "Fri..Mon-02:30,1MB/s 12:00,off",
+            "2025-10-26T02:15:00+01:00[Europe/Berlin]",
+            "1MB/s",
+            "2025-10-26T12:00:00+01:00[Europe/Berlin]",
+        ),
+        (
+            "02:30,2MB/s Sun-02:30,1MB/s 12:00,off",
+            "2025-10-26T02:30:00+02:00[Europe/Berlin]",
+            "1MB/s",
+            "2025-10-26T12:00:00+01:00[Europe/Berlin]",
         ),
         // Havana falls back from 01:00 to 00:00: the next day's entry is not taken early or twice.
         (
