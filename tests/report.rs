@@ -68,10 +68,15 @@ fn a_successful_run_without_a_terminal_says_nothing() {
 }
 
 #[test]
-fn quiet_silences_what_was_asked_for_too() {
-    let output = pass(weir("-q --display json --summary json -i 1ms"), MIB);
+fn quiet_silences_a_log_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("log");
+    let mut command = weir("-q -i 10ms --log");
+    command.arg(&log);
+    let output = pass(command, MIB);
     assert!(output.status.success());
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(std::fs::read_to_string(&log).expect("a log"), "");
 }
 
 #[test]
@@ -83,7 +88,7 @@ fn quiet_does_not_silence_errors() {
 
 #[test]
 fn json_lines_have_one_schema_and_the_last_is_the_summary() {
-    let mut child = weir("--display json --summary json -i 1ms -N me -s 2MiB")
+    let mut child = weir("--display json --summary json -i 10ms -N me -s 2MiB")
         .spawn()
         .expect("weir");
     let mut input = child.stdin.take().expect("its input");
@@ -219,7 +224,7 @@ fn a_cap_is_named() {
 
 #[test]
 fn the_books_balance_in_every_line() {
-    let options = "-l -b 64KiB --shed oldest --rate 256KiB/s --display json -i 5ms --summary json";
+    let options = "-l -b 64KiB --shed oldest --rate 256KiB/s --display json -i 10ms --summary json";
     let mut child = weir(options).spawn().expect("weir");
     let mut input = child.stdin.take().expect("its input");
     let feeder = thread::spawn(move || {
@@ -367,8 +372,8 @@ fn full_pipe() -> (std::io::PipeReader, PipeWriter) {
 #[test]
 fn a_blocked_standard_error_stops_neither_the_data_nor_the_end() {
     for options in [
-        "--display json -i 1ms --summary json",
-        "--display plain -i 1ms --summary text",
+        "--display json -i 10ms --summary json",
+        "--display plain -i 10ms --summary text",
     ] {
         let (_unread, full) = full_pipe();
         let mut command = weir(options);
@@ -382,7 +387,7 @@ fn a_blocked_standard_error_stops_neither_the_data_nor_the_end() {
 #[test]
 fn a_blocked_standard_error_does_not_make_it_deaf() {
     let (_unread, full) = full_pipe();
-    let mut child = weir("--display json -i 1ms")
+    let mut child = weir("--display json -i 10ms")
         .stderr(full)
         .spawn()
         .expect("weir");

@@ -5,9 +5,11 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::ValueEnum;
+
 use super::ConfigError;
 use super::live_options::LiveOptions;
-use super::options::Options;
+use super::options::{Display, Options, Summary};
 use crate::core::frame::Framing;
 use crate::core::gate::Marks;
 use crate::core::shed::{Policy, Which};
@@ -16,6 +18,8 @@ use crate::units::{BufferSize, Mark, OrOff, Size, Span};
 
 /// The smallest buffer: a page.
 const BUFFER_MIN: u64 = 4096;
+/// The shortest time between reports.
+const INTERVAL_MIN: Duration = Duration::from_millis(10);
 /// How far below the high mark reading starts again, at most.
 const LOW_GAP: usize = 1 << 20;
 
@@ -113,6 +117,24 @@ pub(super) fn shed(
     }))
 }
 
+/// A record that can never be held whole would always be shed.
+pub(super) fn records_fit(
+    shed: Option<Policy>,
+    framing: Option<Framing>,
+    capacity: usize,
+) -> Result<(), ConfigError> {
+    let (Some(Policy { which, .. }), Some(Framing::Fixed(size))) = (shed, framing) else {
+        return Ok(());
+    };
+    if size.get() <= capacity as u64 {
+        return Ok(());
+    }
+    let (size, all) = (Size::new(size.get()), Size::new(capacity as u64));
+    Err(ConfigError(format!(
+        "--shed {which} would shed every record: --record-size {size} is more than the buffer of {all}; try --buffer {size} or more"
+    )))
+}
+
 pub(super) fn max_age(age: Option<OrOff<Span>>) -> Result<Option<Duration>, ConfigError> {
     let age = age.and_then(|age| age.0);
     if age == Some(Span::ZERO) {
@@ -123,12 +145,34 @@ pub(super) fn max_age(age: Option<OrOff<Span>>) -> Result<Option<Duration>, Conf
     Ok(age.map(Into::into))
 }
 
+/// Who wants nothing reported does not say how.
+pub(super) fn quiet(options: &Options) -> Result<(), ConfigError> {
+    let display = match options.display {
+        Display::Auto | Display::Off => None,
+        how => Some(("--display", how.to_possible_value())),
+    };
+    let summary = match options.summary {
+        Summary::Auto | Summary::Off => None,
+        how => Some(("--summary", how.to_possible_value())),
+    };
+    match display.or(summary) {
+        Some((option, Some(how))) if options.quiet => Err(ConfigError(format!(
+            "--quiet and {option} {}: one wants nothing reported, the other says how; leave one out",
+            how.get_name()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Time between reports.
 pub(super) fn interval(interval: Option<Span>) -> Result<Option<Duration>, ConfigError> {
     match interval {
         Some(Span::ZERO) => Err(ConfigError(
             "--interval 0s is no time at all; try 200ms, or --display off".into(),
         )),
+        Some(interval) if interval.duration() < INTERVAL_MIN => Err(ConfigError(format!(
+            "--interval {interval} is too short for anybody to follow; the shortest is 10ms"
+        ))),
         interval => Ok(interval.map(Span::duration)),
     }
 }

@@ -1,16 +1,17 @@
 //! The process's command line read, and the texts that are made from the definitions of the
 //! options.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write};
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 
 use super::live_options::LiveOptions;
-use super::manual;
 use super::options::{Generate, Options};
+use super::{manual, words_of_others};
 use crate::units::printable;
 
 impl Options {
@@ -19,8 +20,16 @@ impl Options {
     /// # Errors
     /// With the text to print and the status to end with: also for `--help` and `--version`.
     pub fn from_command_line() -> Result<Options, CommandLineError> {
+        let words: Vec<_> = std::env::args_os().collect();
+        Options::from_words(&words)
+    }
+
+    /// Parses these words, the first of which is the program's own name.
+    fn from_words(words: &[OsString]) -> Result<Options, CommandLineError> {
         let mut command = Options::command();
-        let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+        let matches = command
+            .try_get_matches_from_mut(words)
+            .map_err(|error| CommandLineError::about(error, words))?;
         if matches.contains_id("remote")
             && let Some(fixed) = fixed(&command, &matches)
         {
@@ -47,21 +56,62 @@ fn fixed(command: &Command, matches: &ArgMatches) -> Option<String> {
     })
 }
 
+/// What was typed beside an option, such as `--query [<TARGET>]`, that goes with no other.
+fn beside<'a>(argument: &str, words: &'a [String]) -> Option<&'a str> {
+    let (option, takes) = match argument.split_once(' ') {
+        Some((option, _)) => (option, 2),
+        None => (argument, 1),
+    };
+    let exclusive = ["--query", "--top", "--generate"];
+    let at = words
+        .iter()
+        .position(|word| exclusive.contains(&option) && word.split('=').next() == Some(option))?;
+    let own = if words[at].contains('=') { 1 } else { takes };
+    let mut others = words.iter().enumerate();
+    let other = others.find(|(nth, _)| !(at..at + own).contains(nth));
+    other.map(|(_, word)| word.as_str())
+}
+
 /// A command line that ends weir before it has begun.
 #[derive(Debug)]
-pub struct CommandLineError(clap::Error);
+pub struct CommandLineError {
+    error: clap::Error,
+    /// What is better said of it than the parser does.
+    better: Option<String>,
+}
 
 impl From<clap::Error> for CommandLineError {
     fn from(error: clap::Error) -> CommandLineError {
-        CommandLineError(error)
+        CommandLineError {
+            error,
+            better: None,
+        }
     }
 }
 
 impl CommandLineError {
+    /// What is wrong with these words.
+    fn about(error: clap::Error, words: &[OsString]) -> CommandLineError {
+        let words = words.iter().skip(1);
+        let words: Vec<_> = words.map(|w| w.to_string_lossy().into_owned()).collect();
+        let argument = match error.get(ContextKind::InvalidArg) {
+            Some(ContextValue::String(argument)) => argument.as_str(),
+            _ => "",
+        };
+        let better = match error.kind() {
+            ErrorKind::UnknownArgument => words_of_others::ours(argument, &words)
+                .map(|ours| format!("{argument} is not an option of weir; here it is {ours}")),
+            ErrorKind::ArgumentConflict => beside(argument, &words)
+                .map(|other| format!("the argument '{argument}' cannot be used with '{other}'")),
+            _ => None,
+        };
+        CommandLineError { error, better }
+    }
+
     /// Whether it is no fault, but a text that was asked for: `--help` or `--version`.
     #[must_use]
     pub fn is_answer(&self) -> bool {
-        !self.0.use_stderr()
+        !self.error.use_stderr()
     }
 
     /// Prints that text to standard output.
@@ -69,14 +119,17 @@ impl CommandLineError {
     /// # Errors
     /// When it cannot be written.
     pub fn print(&self) -> io::Result<()> {
-        self.0.print()
+        self.error.print()
     }
 }
 
 impl fmt::Display for CommandLineError {
     /// What is wrong, as one line with a hint.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.0.render().to_string();
+        if let Some(better) = &self.better {
+            return write!(f, "{} (see weir -h)", printable(better));
+        }
+        let text = self.error.render().to_string();
         let wrong = text.split("\n\nUsage:").next().unwrap_or(&text);
         let wrong = wrong
             .split("\n\nFor more information")
@@ -118,6 +171,79 @@ pub fn generate(what: Generate, out: &mut dyn Write) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_wrong_is_named_with_what_is_right() {
+        for (line, said) in [
+            (
+                "-L 10M",
+                "-L is not an option of weir; here it is --rate 10M",
+            ),
+            (
+                "-cN a",
+                "-c is not an option of weir; here it is not needed: bars",
+            ),
+            (
+                "-m 1G -P 80",
+                "-m is not an option of weir; here it is --buffer 1G",
+            ),
+            (
+                "--bufer 1M",
+                "unexpected argument '--bufer' found; tip: a similar",
+            ),
+            ("--top x", "the argument '--top' cannot be used with 'x'"),
+            ("-q --top", "the argument '--top' cannot be used with '-q'"),
+            (
+                "--query a b",
+                "the argument '--query [<TARGET>]' cannot be used with 'b'",
+            ),
+            (
+                "--query=a b",
+                "the argument '--query [<TARGET>]' cannot be used with 'b'",
+            ),
+            (
+                "-l -0",
+                "the argument '--lines' cannot be used with '--null'",
+            ),
+            (
+                "-b -5M",
+                "invalid value '-5M' for '--buffer <SIZE>': below zero, so not a size",
+            ),
+            (
+                "-r -5M",
+                "invalid value '-5M' for '--rate <LIMIT>': below zero, so not a rate",
+            ),
+            (
+                "--high -5%",
+                "invalid value '-5%' for '--high <MARK>': below zero",
+            ),
+            (
+                "-s abc",
+                "invalid value 'abc' for '--size <SIZE>': not an amount: try 4GiB or",
+            ),
+            (
+                "-r 10Mbps",
+                "invalid value '10Mbps' for '--rate <LIMIT>': either bits or bytes",
+            ),
+        ] {
+            let words = ["weir"].into_iter().chain(line.split(' '));
+            let words: Vec<OsString> = words.map(Into::into).collect();
+            let error = Options::from_words(&words).expect_err(line).to_string();
+            assert!(error.starts_with(said), "{line}: {error}");
+            assert!(
+                error.ends_with(" (see weir -h)") && !error.contains('\n'),
+                "{error}"
+            );
+        }
+        let words = ["weir", ""].map(Into::into);
+        let error = Options::from_words(&words)
+            .expect_err("no name")
+            .to_string();
+        assert!(
+            error.starts_with("invalid value '' for '[FILE]...': an empty name"),
+            "{error}"
+        );
+    }
 
     #[test]
     fn the_definitions_agree_with_each_other() {

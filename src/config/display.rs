@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use rustix::fs::{Dev, FileType, SeekFrom, fstat, major, minor, seek, stat};
 
-use super::ConfigError;
 use super::options::{Display, Options, Summary};
+use super::{ConfigError, check};
 use crate::report::theme::Theme;
 use crate::report::{Closing, Expected, Plan, Records, Show, terminal};
 use crate::units::Amount;
@@ -47,6 +47,7 @@ pub fn plan(
     interval: Option<Duration>,
     world: &World,
 ) -> Result<Plan, ConfigError> {
+    check::quiet(options)?;
     let show = show(options, world);
     Ok(Plan {
         name: name(options.name.as_ref())?,
@@ -164,7 +165,6 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::config::check;
 
     const PIPE: World = World {
         terminal: false,
@@ -197,7 +197,7 @@ mod tests {
             ("", TERMINAL, bar, Closing::Text),
             ("", DUMB, Show::Plain, Closing::Text),
             ("-q", TERMINAL, Show::Off, Closing::Off),
-            ("-q --display json", TERMINAL, Show::Off, Closing::Off),
+            ("-q --display off", TERMINAL, Show::Off, Closing::Off),
             ("--display bar", PIPE, Show::Plain, Closing::Off),
             ("--display plain", TERMINAL, Show::Plain, Closing::Text),
             ("--display json", PIPE, Show::Json, Closing::Off),
@@ -263,6 +263,10 @@ mod tests {
     fn what_makes_no_sense_is_turned_away() {
         for (line, said) in [
             ("--interval 0s", "--interval 0s is no time"),
+            ("-i 9ms", "--interval 9ms is too short"),
+            ("-q --display bar", "--quiet and --display bar"),
+            ("-q --display json", "--quiet and --display json"),
+            ("-q --summary text", "--quiet and --summary text"),
             ("--size 5s", "--size 5s is a time"),
             ("--name \u{7}x", "--name \"\\u{7}x\" must be one line"),
         ] {

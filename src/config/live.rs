@@ -48,6 +48,8 @@ impl LiveConfig {
         capacity: usize,
         framing: Option<Framing>,
     ) -> Result<LiveConfig, ConfigError> {
+        let shed = check::shed(options.shed, options.patience)?;
+        check::records_fit(shed, framing, capacity)?;
         Ok(LiveConfig {
             capacity,
             framing,
@@ -55,7 +57,7 @@ impl LiveConfig {
             output: SideCaps::of("--rate", Side::Sink, &options.rate, framing)?,
             input: SideCaps::of("--input-rate", Side::Source, &options.input_rate, framing)?,
             burst: burst(&options, capacity)?,
-            shed: check::shed(options.shed, options.patience)?,
+            shed,
             max_age: check::max_age(options.max_age)?,
             interval: check::interval(options.interval)?,
             options,

@@ -19,7 +19,7 @@ use crate::units::{Amount, Limit, Mark, OrOff, Span};
 pub struct LiveOptions {
     /// Cap on what leaves for the consumer: 10MB/s, 100/s, 2MB/s..20MB/s, or a timetable
     #[arg(short, long, value_name = "LIMIT", help_heading = "Rate")]
-    #[arg(allow_negative_numbers = true)] // to say what is wrong with them
+    #[arg(allow_hyphen_values = true)] // to say what is wrong with them
     #[arg(
         long_help = "Cap on what leaves for the consumer; may be given twice, once in bytes and \
         once in records. A LIMIT is an amount per time (10MB/s, 512KiB, 30Mbit/s, 5GB/h; 100/s and \
@@ -31,7 +31,7 @@ pub struct LiveOptions {
 
     /// Cap on what is taken from the producer
     #[arg(long, value_name = "LIMIT", help_heading = "Rate")]
-    #[arg(allow_negative_numbers = true)]
+    #[arg(allow_hyphen_values = true)]
     #[arg(
         long_help = "Cap on what is taken from the producer: a LIMIT as for --rate, but a range \
         is the other way round: the fuller the buffer, the slower. A cap on records holds on \
@@ -46,25 +46,40 @@ pub struct LiveOptions {
         long_help = "What may pass at once after a pause, beyond one pacing step of 5ms: a SIZE, \
         a record count, or a DURATION's worth of the cap [default: nothing]"
     )]
-    #[arg(allow_negative_numbers = true)]
+    #[arg(allow_hyphen_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub burst: Option<Amount>,
 
     /// Occupancy at which reading stops
-    #[arg(long, value_name = "MARK", help_heading = "Buffer")]
+    #[arg(
+        long,
+        value_name = "MARK",
+        help_heading = "Buffer",
+        allow_hyphen_values = true
+    )]
     #[arg(long_help = "Occupancy at which reading stops and the producer waits [default: 100%]")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub high: Option<Mark>,
 
     /// Occupancy at which reading starts again
-    #[arg(long, value_name = "MARK", help_heading = "Buffer")]
+    #[arg(
+        long,
+        value_name = "MARK",
+        help_heading = "Buffer",
+        allow_hyphen_values = true
+    )]
     #[arg(long_help = "Occupancy at which reading starts again \
         [default: high minus the smaller of high/8 and 1MiB]")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub low: Option<Mark>,
 
     /// Hold the output until occupancy first reaches MARK
-    #[arg(long, value_name = "MARK", help_heading = "Buffer")]
+    #[arg(
+        long,
+        value_name = "MARK",
+        help_heading = "Buffer",
+        allow_hyphen_values = true
+    )]
     #[arg(
         long_help = "Hold the output until occupancy first reaches MARK, and again each time \
         the buffer has run empty; the end of input lets it go [default: 0, off]"

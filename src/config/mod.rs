@@ -12,6 +12,7 @@ pub mod options;
 pub mod patch;
 pub mod pipe_size;
 mod version;
+mod words_of_others;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -3,12 +3,13 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, ValueEnum};
 
 use super::live_options::{LiveOptions, REMOTE_HELP};
 use super::pipe_size::PipeSize;
 use super::version;
-use crate::units::{Amount, BufferSize, Size, Span};
+use crate::units::{Amount, BufferSize, Reject, Size, Span};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -51,7 +52,7 @@ A MARK is a SIZE or a percentage of the buffer. A DURATION is 500ms, 2s, 1m 30s.
 #[command(version, long_version = version::LONG.as_str(), max_term_width = 100)]
 pub struct Options {
     /// Files to read one after the other; - or none is standard input
-    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath, value_parser = file())]
     pub files: Vec<PathBuf>,
 
     /// Capacity of the buffer: a SIZE, or a percentage of memory
@@ -62,7 +63,7 @@ pub struct Options {
         default_value = "64MiB",
         help_heading = "Buffer"
     )]
-    #[arg(allow_negative_numbers = true)]
+    #[arg(allow_hyphen_values = true)]
     pub buffer: BufferSize,
 
     /// Kernel pipe size to ask for on both sides: SIZE, auto or keep
@@ -143,7 +144,8 @@ pub struct Options {
         long_help = "Expected total, for percentage and ETA: bytes, or a bare count of records \
         with a framing option. It is known by itself when all input is regular files and block devices"
     )]
-    #[arg(allow_negative_numbers = true)]
+    #[arg(allow_hyphen_values = true)]
+    #[arg(value_parser = size)]
     pub size: Option<Amount>,
 
     /// Report at the end
@@ -294,6 +296,20 @@ pub enum Summary {
     Json,
     /// Nothing
     Off,
+}
+
+/// A name of a file: not an empty one, as a shell makes of a variable that is not set.
+fn file() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|name| match name.is_empty() {
+        true => Err("an empty name; is a variable not set?"),
+        false => Ok(PathBuf::from(name)),
+    })
+}
+
+/// What `--size` takes.
+fn size(text: &str) -> Result<Amount, Reject> {
+    let amount = text.parse::<Amount>();
+    amount.map_err(|reject| reject.instead(&["4GiB", "1000 (records, or bytes)"]))
 }
 
 /// What `--generate` can make.

@@ -225,6 +225,11 @@ mod tests {
             ("-l", "-r 5/s -r 6/s", "--rate 6/s: there is one already"),
             ("", "--burst 1MiB", "--burst 1MiB: there is no cap"),
             (
+                "-b 64KiB --record-size 1MiB",
+                "--shed oldest",
+                "--shed oldest would shed every record",
+            ),
+            (
                 "-r 1MB/s",
                 "-r off --burst 1MiB",
                 "--burst 1MiB: there is no cap",

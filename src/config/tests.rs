@@ -100,6 +100,10 @@ fn contradictions_are_refused_by_naming_both_values() {
         ("--timeout 0s", ["--timeout 0s", "30s"]),
         ("--sink-timeout 0s", ["--sink-timeout 0s", "30s"]),
         ("-b 15EiB", ["--buffer 15EiB", "the memory of this machine"]),
+        (
+            "-b 64KiB --record-size 1MiB --shed newest",
+            ["--record-size 1MiB", "buffer of 64KiB"],
+        ),
     ] {
         let error = resolve(args).expect_err(args).to_string();
         assert!(!error.contains('\n'), "{error}");

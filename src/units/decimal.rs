@@ -33,13 +33,19 @@ impl Fault {
         let text = text.trim();
         let wrong = match self {
             Self::NotANumber if text.is_empty() => "empty".to_owned(),
-            Self::NotANumber if text.starts_with('-') => format!("below zero, so not {noun}"),
+            Self::NotANumber if text.starts_with('-') && text[1..].starts_with(is_figure) => {
+                format!("below zero, so not {noun}")
+            }
             Self::NotANumber => format!("not {noun}"),
             Self::TooLarge => "too large".to_owned(),
             Self::TooFine => format!("more digits than {noun} can have"),
         };
         Reject::new(wrong, examples)
     }
+}
+
+fn is_figure(c: char) -> bool {
+    c.is_ascii_digit() || c == '.'
 }
 
 /// Most decimal places kept: `10^18` is the largest power of ten that leaves room in an `i64`.

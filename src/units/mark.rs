@@ -54,7 +54,8 @@ impl FromStr for Percent {
 
     fn from_str(text: &str) -> Result<Self, Reject> {
         let not = |wrong| Reject::new(wrong, EXAMPLES);
-        let (number, sign) = Decimal::split(text).map_err(|_| not("not a percentage"))?;
+        let (number, sign) =
+            Decimal::split(text).map_err(|fault| fault.reject(text, "a percentage", EXAMPLES))?;
         if sign != "%" {
             return Err(not("not a percentage"));
         }

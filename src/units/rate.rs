@@ -96,6 +96,10 @@ impl FromStr for Rate {
         };
         let refuse = |fault: Fault| fault.reject(text, NOUN, EXAMPLES);
         let (number, unit) = Decimal::split(amount).map_err(refuse)?;
+        if let Some(prefix) = bits_or_bytes(unit) {
+            let wrong = format!("either bits or bytes ({prefix}B/s or {prefix}bit/s)");
+            return Err(Reject::new(wrong, EXAMPLES));
+        }
         let scale = Scale::of(unit, per.is_some()).ok_or_else(|| refuse(Fault::NotANumber))?;
         let per = per.map_or(Ok(SECOND), parse_per)?;
 
@@ -129,6 +133,18 @@ impl fmt::Display for Rate {
         };
         f.pad(&format!("{amount}/{per}"))
     }
+}
+
+/// The prefix of a unit that one half of the world reads as bits and the other as bytes: `Mb` and
+/// `Mbps`. Lower case throughout, as in `mb`, is a size, as everywhere else.
+fn bits_or_bytes(unit: &str) -> Option<&str> {
+    let prefix = match unit.strip_suffix("bps") {
+        Some(prefix) => prefix,
+        None => unit.strip_suffix('b')?,
+    };
+    let is_slow = prefix == "k" && unit == "kb";
+    let is_large = prefix.starts_with(['K', 'M', 'G', 'T', 'P', 'E']) || unit.ends_with("bps");
+    (is_large || is_slow).then_some(prefix)
 }
 
 /// What a typed 1 stands for: `factor / parts` of a unit.

@@ -80,7 +80,8 @@ impl Plan {
             0..=3 => Framing::None,
             4..=6 => Framing::Lines,
             7 => Framing::Null,
-            _ => Framing::Fixed(dice.spread(1, 9000) as usize),
+            // No more than the smallest buffer holds: with shedding that is a usage error.
+            _ => Framing::Fixed(dice.spread(1, 4096) as usize),
         };
         let longest = dice.pick(&[20, 200, 200, 9000]);
         let total = dice.spread(1, 3 << 20) as usize;
