@@ -61,7 +61,7 @@ fn conclude(end: Result<End, Failure>) -> ExitCode {
         End::Delivered => ExitCode::SUCCESS,
         End::Signal(signal) => signals::die_by(signal),
         End::Stalled(..) => STALLED.into(),
-        End::Failed(_) | End::Unkept => FAILURE.into(),
+        End::BrokenPipe(_) | End::Failed(_) | End::Unkept => FAILURE.into(),
     }
 }
 

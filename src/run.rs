@@ -1,24 +1,25 @@
-//! One run in data mode: opens the two ends, starts the threads, listens to everybody, and decides
-//! how it ends.
+//! One run in data mode: starts the threads, listens to everybody, and decides how it ends.
 
+mod one_file;
+mod open;
 mod questions;
 mod timetable;
 
 use std::io::{self, Write};
 use std::mem;
-use std::os::unix::fs::FileTypeExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, at, never, select};
+use crossbeam_channel::{Receiver, at, bounded, never, select};
 use jiff::Zoned;
-use rustix::fs::FileType;
+use rustix::io::Errno;
 
 use crate::config::Config;
 use crate::config::live::LiveConfig;
 use crate::control::server::Control;
-use crate::control::signals::{self, SIGINT, SIGPIPE};
+use crate::control::signals::{self, Listener, SIGINT, SIGPIPE};
 use crate::core::Rules;
 use crate::core::command::Command;
 use crate::core::status::{Count, Status};
@@ -26,7 +27,7 @@ use crate::core::watch::{Side, Watch};
 use crate::pipe::error::Failure;
 use crate::pipe::fd::Port;
 use crate::pipe::spill::{Spill, Spiller};
-use crate::pipe::{self, Event, Input, Shared};
+use crate::pipe::{self, Event, Shared, inherited};
 use crate::report::{Ending, Reporter};
 use crate::units::Span;
 use timetable::Schedules;
@@ -46,6 +47,8 @@ pub enum End {
     Signal(i32),
     /// A side stalled for too long.
     Stalled(Side, Duration, u64),
+    /// The consumer went away, and whoever started weir ignores SIGPIPE.
+    BrokenPipe(Failure),
     /// A stream failed.
     Failed(Failure),
     /// All was delivered, but not all that was shed could be kept, as was said.
@@ -53,11 +56,21 @@ pub enum End {
 }
 
 impl End {
+    /// The consumer went away: as `cat` ends then, by the signal, or by saying so where that is
+    /// ignored.
+    fn consumer_gone(output: &Port) -> End {
+        if inherited::was_ignored(SIGPIPE) {
+            End::BrokenPipe(Failure::new("write", output.name(), Errno::PIPE))
+        } else {
+            End::Signal(SIGPIPE)
+        }
+    }
+
     /// Its word in reports.
     fn ending(&self) -> Ending {
         match self {
             End::Delivered => Ending::Eof,
-            End::Signal(SIGPIPE) => Ending::ConsumerGone,
+            End::Signal(SIGPIPE) | End::BrokenPipe(_) => Ending::ConsumerGone,
             End::Signal(_) => Ending::Signal,
             End::Stalled(..) => Ending::Timeout,
             End::Failed(_) | End::Unkept => Ending::Error,
@@ -69,7 +82,7 @@ impl End {
     pub fn complaint(&self) -> Option<String> {
         match self {
             End::Delivered | End::Signal(_) | End::Unkept => None,
-            End::Failed(failure) => Some(failure.to_string()),
+            End::Failed(failure) | End::BrokenPipe(failure) => Some(failure.to_string()),
             End::Stalled(side, time, undelivered) => {
                 let what = match side {
                     Side::Source => "the source has sent nothing",
@@ -93,20 +106,29 @@ impl End {
 /// # Errors
 /// When an end of the pipeline cannot be used or a thread cannot be had: nothing was read then.
 pub fn run(config: &Config) -> Result<End, Failure> {
+    // Before there is anything by which others can tell that weir runs, and signal it.
+    let listener = signals::listen().map_err(system)?;
+    let inputs = open::inputs(config);
+    let clash = one_file::clash(config, &inputs);
+    let clash = match clash {
+        Some(clash) if clash.is_of_log => return Err(clash.failure),
+        clash => clash.map_or(Ok(()), |clash| Err(clash.failure)),
+    };
     let mut reporter = Reporter::new(&config.report, Instant::now())?;
     let timetables = config.live.timetables();
     let timetables = timetables.map(|(side, table)| (side, table.clone()));
     let mut schedules = Schedules::new(timetables, Instant::now());
     let rules = in_force(config.rules, schedules.poll(Instant::now(), Zoned::now));
-    let started = start(config, rules).inspect_err(|failure| reporter.give_up(failure))?;
-    let ((shared, events, spiller), signals, beside) = started;
+    let started = clash.and_then(|()| start(config, &inputs, rules, listener));
+    let started = started.inspect_err(|failure| reporter.give_up(failure))?;
+    let ((shared, events, spiller), signals, output) = started;
     let mut run = Run {
         schedules,
         shared,
         events,
         signals,
         reporter,
-        output: beside,
+        output,
         unread: None,
         failure: None,
         spill_failed: false,
@@ -122,8 +144,7 @@ pub fn run(config: &Config) -> Result<End, Failure> {
     run.shared.halt(HALT);
     let status = run.status();
     if let Some(spiller) = spiller {
-        let is_end = |signal| !signals::REPORT.contains(&signal);
-        run.on_spill_end(spiller.finish(&run.signals, is_end));
+        run.on_spill_end(spiller.finish(&run.signals, signals::is_end));
     }
     if run.spill_failed && matches!(end, End::Delivered) {
         end = End::Unkept;
@@ -158,16 +179,31 @@ type Running = (
 );
 
 /// Opens everything and starts the threads.
-fn start(config: &Config, rules: Rules) -> Result<Running, Failure> {
-    let (inputs, output) = open(config)?;
-    let system = |e: io::Error| Failure::new("start", "threads", e);
-    // A FIFO opens when it has a reader; until then signals do what they always do.
-    let spill = config.shed_to.as_deref().map(Spill::open).transpose()?;
-    let signals = signals::listen().map_err(system)?;
-    let beside = output.duplicate().map_err(system)?;
+fn start(
+    config: &Config,
+    inputs: &[PathBuf],
+    rules: Rules,
+    listener: Listener,
+) -> Result<Running, Failure> {
+    let (inputs, output) = open::open(config, inputs)?;
+    let spill = config.shed_to.as_deref();
+    let spill = spill.map(|path| Spill::open(path, rules.framing));
+    let spill = spill.transpose()?;
+    // All is open: what happens to a signal from here on is decided here.
+    let signals = listener.heed();
     let sizes = (config.pipe_size.wanted(), config.fit_pipe);
-    let started = pipe::start(rules, inputs, output, sizes, spill);
-    Ok((started.map_err(system)?, signals, beside))
+    let started = pipe::start(rules, inputs, output.clone(), sizes, spill);
+    Ok((started.map_err(system)?, signals, output))
+}
+
+/// The system refuses what weir needs for itself.
+fn system(e: io::Error) -> Failure {
+    if e.raw_os_error() == Some(Errno::MFILE.raw_os_error()) {
+        let why = "Too many open files: weir takes up to 8 beside those that it is told to open; \
+                   try ulimit -n 32";
+        return Failure::because("start", "descriptors", why);
+    }
+    Failure::new("start", "threads", e)
 }
 
 /// What was read and has neither been delivered nor shed.
@@ -190,8 +226,11 @@ pub fn print(text: impl FnOnce() -> io::Result<()>) -> Result<End, Failure> {
     // Rust's own handle takes a closed output for one that swallows everything.
     let output = Port::standard_output()?;
     match text().and_then(|()| io::stdout().flush()) {
-        Ok(()) => Ok(End::Delivered),
-        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(End::Signal(SIGPIPE)),
+        Ok(()) => output.close().map(|()| End::Delivered),
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => match End::consumer_gone(&output) {
+            End::BrokenPipe(failure) => Err(failure),
+            end => Ok(end),
+        },
         Err(e) => Err(Failure::new("write", output.name(), e)),
     }
 }
@@ -315,8 +354,7 @@ impl Run {
             Some(Event::ConsumerLeft) => self.grace = Some(Instant::now() + GRACE),
             Some(Event::ConsumerGone) => return Some(self.gone()),
             Some(Event::Delivered) | None => {
-                let end = self.signal.map_or(End::Delivered, End::Signal);
-                return Some(self.failure.take().map_or(end, End::Failed));
+                return Some(self.delivered());
             }
         }
         None
@@ -345,11 +383,48 @@ impl Run {
     /// There is nobody to deliver to; an earlier failure is the reason that counts.
     fn gone(&mut self) -> End {
         let failure = self.failure.take();
-        failure.map_or(End::Signal(SIGPIPE), End::Failed)
+        failure.map_or_else(|| End::consumer_gone(&self.output), End::Failed)
+    }
+
+    /// Everything has been written. Whether it has arrived some outputs tell only at their end.
+    fn delivered(&mut self) -> End {
+        let closed = self.close_output();
+        let end = self.signal.map_or(End::Delivered, End::Signal);
+        match (self.failure.take(), closed) {
+            (Some(failure), _) => End::Failed(failure),
+            (None, Some(end)) => end,
+            (None, None) => end,
+        }
+    }
+
+    /// Closes the output, which may take as long as a disk does, or a server that does not answer:
+    /// a signal ends weir meanwhile, too. The end that comes of it, if it is not to be as it was.
+    fn close_output(&mut self) -> Option<End> {
+        if !self.output.tells_at_close() {
+            return None;
+        }
+        let (say, said) = bounded(1);
+        let output = self.output.clone();
+        let closing = move || say.send(output.close()).unwrap_or_default();
+        let thread = thread::Builder::new().name("close".into()).spawn(closing);
+        if thread.is_err() {
+            return self.output.close().err().map(End::Failed);
+        }
+        let late = self.deliver_until.map_or_else(never, at);
+        loop {
+            select! {
+                recv(late) -> _ => return self.signal.map(End::Signal),
+                recv(said) -> closed => return closed.ok()?.err().map(End::Failed),
+                recv(self.signals) -> signal => match signal.unwrap_or(SIGINT) {
+                    end if signals::is_end(end) => return Some(End::Signal(end)),
+                    report => drop(self.on_signal(report)),
+                }
+            }
+        }
     }
 
     fn on_signal(&mut self, signal: i32) -> Option<End> {
-        if signals::REPORT.contains(&signal) {
+        if !signals::is_end(signal) {
             let status = self.status();
             self.reporter.on_demand(&status);
             return None;
@@ -364,105 +439,4 @@ impl Run {
             .tell(|core, now| core.command(now, Command::Drain));
         None
     }
-}
-
-/// Opens both ends and checks that they go together.
-fn open(config: &Config) -> Result<(Vec<Input>, Port), Failure> {
-    let output = Port::standard_output()?;
-    let standard = [PathBuf::from("-")];
-    let files = match config.files.as_slice() {
-        [] => &standard,
-        files => files,
-    };
-    refuse_missing(files)?;
-    let inputs = files
-        .iter()
-        .map(|file| input(file, &output))
-        .collect::<Result<Vec<_>, _>>()?;
-    if let Some(shed_to) = &config.shed_to {
-        refuse_as_overflow(shed_to, files)?;
-    }
-    let standard_input = inputs.iter().filter_map(|input| match input {
-        Input::Ready(port) => Some(port),
-        Input::File(_) => None,
-    });
-    // Where freshness rules the pipe to the consumer is the sink thread's business.
-    let rules = &config.rules;
-    let is_fresh = config.fit_pipe && (rules.shed.is_some() || rules.max_age.is_some());
-    let output_too = (!is_fresh).then_some(&output);
-    if let Some(size) = config.pipe_size.wanted() {
-        standard_input
-            .chain(output_too)
-            .for_each(|port| port.ask_pipe_size(size));
-    }
-    Ok((inputs, output))
-}
-
-/// Names every file that cannot be found, not only the first.
-fn refuse_missing(files: &[PathBuf]) -> Result<(), Failure> {
-    let missing = files.iter().filter(|file| *file != Path::new("-"));
-    let mut missing = missing.filter_map(|file| {
-        let error = file.metadata().err()?;
-        Some(Failure::new("open", &file.display().to_string(), error))
-    });
-    match missing.next() {
-        Some(first) => Err(first.and(missing.collect())),
-        None => Ok(()),
-    }
-}
-
-/// Looks at an input before the first byte is read, so that a misspelt name costs nothing.
-fn input(file: &Path, output: &Port) -> Result<Input, Failure> {
-    let same = |port: &Port| {
-        let why = "input file is output file; write to another file and rename it";
-        Failure::because("read", port.name(), why)
-    };
-    if file == Path::new("-") {
-        let port = Port::standard_input()?;
-        return if port.is_same_file(output) {
-            Err(same(&port))
-        } else {
-            Ok(Input::Ready(port))
-        };
-    }
-    let name = file.display().to_string();
-    let kind = file
-        .metadata()
-        .map_err(|e| Failure::new("open", &name, e))?
-        .file_type();
-    // Opening a FIFO waits for its writer, and opening another device may do anything.
-    if kind.is_file() || kind.is_dir() || kind.is_block_device() {
-        let port = Port::open(file)?;
-        if port.is_same_file(output) {
-            return Err(same(&port));
-        }
-    }
-    Ok(Input::File(file.to_owned()))
-}
-
-/// What is shed must not come back as input: that would never end.
-fn refuse_as_overflow(shed_to: &Path, inputs: &[PathBuf]) -> Result<(), Failure> {
-    // By name, since opening it would make it. What is not there yet is no input.
-    let Ok(overflow) = rustix::fs::stat(shed_to) else {
-        return Ok(());
-    };
-    // Terminals and devices such as /dev/null do not give back what they took.
-    let kind = FileType::from_raw_mode(overflow.st_mode);
-    let keeps = matches!(kind, FileType::RegularFile | FileType::BlockDevice);
-    let is_overflow = |file: &PathBuf| {
-        let stat = match file.as_path() {
-            file if file == Path::new("-") => rustix::fs::fstat(rustix::stdio::stdin()),
-            file => rustix::fs::stat(file),
-        };
-        stat.is_ok_and(|s| (s.st_dev, s.st_ino) == (overflow.st_dev, overflow.st_ino))
-    };
-    if keeps && inputs.iter().any(is_overflow) {
-        let why = "--shed-to names an input file; what is shed would be read again";
-        return Err(Failure::because(
-            "open",
-            &shed_to.display().to_string(),
-            why,
-        ));
-    }
-    Ok(())
 }

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 
 use harness::line::Line;
 use harness::sides::{Before, fifo};
-use harness::{beside, start, weir};
+use harness::{beside, start, weir, weir_in_shell};
 use rustix::process::Signal;
 
 const WAYS: [&[&str]; 2] = [&[], &["--no-splice"]];
@@ -121,4 +121,27 @@ fn a_consumer_that_leaves_in_the_middle_of_a_splice_is_not_a_success() {
 #[test]
 fn a_consumer_that_leaves_in_the_middle_of_a_copy_is_not_a_success() {
     leave_in_the_middle(&["--no-splice"]);
+}
+
+#[test]
+fn where_sigpipe_is_ignored_a_consumer_that_leaves_is_said_as_cat_says_it() {
+    let says = ["write: standard output: Broken pipe"];
+    for way in WAYS {
+        let ignoring = || weir_in_shell("trap '' PIPE", way, "");
+        let mut line = Line::with(ignoring());
+        line.send(100);
+        line.take(100);
+        line.weir.settle();
+        line.leave().assert_complains(1, &says);
+
+        let (output, stdout) = std::io::pipe().expect("make a pipe");
+        drop(output);
+        let weir = start(ignoring(), Before::Pipe.open(&[0; 300_000]), stdout);
+        weir.end().assert_complains(1, &says);
+    }
+    let (output, stdout) = std::io::pipe().expect("make a pipe");
+    drop(output);
+    let help = weir_in_shell("trap '' PIPE", &["--help"], "");
+    let weir = start(help, std::process::Stdio::null(), stdout);
+    weir.end().assert_complains(1, &says);
 }

@@ -251,3 +251,22 @@ fn an_idle_weir_that_listens_never_wakes() {
     eventually("it comes to rest", || watch(Duration::from_millis(200)));
     assert!(watch(Duration::from_secs(2)), "it woke up");
 }
+
+#[test]
+fn a_umask_that_forbids_everything_does_not_lock_weir_out_of_its_own_directory() {
+    let home = Home::new();
+    for _ in 0..2 {
+        let command = home.command(&[]);
+        let mut shell = harness::weir_in_shell("umask 0777", &[], "");
+        shell.envs(command.get_envs().filter_map(|(k, v)| Some((k, v?))));
+        let (stdin, input) = std::io::pipe().expect("make a pipe");
+        let weir = harness::start(shell, stdin, std::process::Stdio::null());
+        eventually("the weir listens", || home.listing().len() == 1);
+        assert_eq!(mode(&home.sockets()), 0o700);
+        drop(input);
+        weir.end().assert_success("umask");
+        // One that an older weir has left so serves, too.
+        let closed = fs::Permissions::from_mode(0o000);
+        fs::set_permissions(home.sockets(), closed).expect("set");
+    }
+}

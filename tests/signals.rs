@@ -257,3 +257,42 @@ fn a_second_signal_does_not_wait_for_the_grace() {
     let signals = [Signal::TERM, Signal::HUP].map(Signal::as_raw);
     assert!(by.is_some_and(|by| signals.contains(&by)), "{end:?}");
 }
+
+#[test]
+fn a_signal_finds_weir_ready_once_anything_of_it_can_be_seen() {
+    for end in [
+        None,
+        Some(Signal::TERM),
+        Some(Signal::INT),
+        Some(Signal::HUP),
+    ] {
+        let dir = tempfile::TempDir::new().expect("make a directory");
+        let at = |name: &str| dir.path().join(name);
+        let [log, fifo] = [at("log"), at("fifo")];
+        harness::sides::make_fifo(&fifo);
+        let mut command = weir(&["--display", "off", "--shed", "oldest"]);
+        command.arg("--log").arg(&log).arg("--shed-to").arg(&fifo);
+        let mut line = Line::with(command);
+        eventually("the log is made", || log.exists());
+        line.weir.signal(Signal::USR1);
+        // It waits for somebody who reads the FIFO.
+        line.weir.settle();
+        assert!(line.weir.is_alive(), "killed by a question");
+        if let Some(end) = end {
+            line.weir.signal(end);
+            line.finish(0).assert_died_by(end, "while it opens");
+            continue;
+        }
+        let shed = File::open(&fifo).expect("open a FIFO");
+        let reports = || {
+            fs::read_to_string(&log)
+                .expect("read the log")
+                .lines()
+                .count()
+        };
+        eventually("the question is answered", || reports() == 1);
+        line.close_input();
+        line.finish(0).assert_success("asked early");
+        drop(shed);
+    }
+}

@@ -6,7 +6,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
@@ -35,7 +35,7 @@ pub fn for_new() -> Option<PathBuf> {
     candidates().into_iter().find(|path| {
         // That it exists already is the usual case; whatever else is wrong shows when it is checked.
         let _ = fs::DirBuilder::new().mode(0o700).create(path);
-        is_safe(path)
+        is_safe(path) && can_be_entered(path)
     })
 }
 
@@ -44,6 +44,13 @@ fn is_safe(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|data| {
         data.is_dir() && data.uid() == geteuid().as_raw() && data.mode() & 0o077 == 0
     })
+}
+
+/// Whether we can enter a directory that is safe. A umask may have kept us out of our own.
+fn can_be_entered(path: &Path) -> bool {
+    let is_open = |data: fs::Metadata| data.mode() & 0o700 == 0o700;
+    fs::symlink_metadata(path).is_ok_and(is_open)
+        || fs::set_permissions(path, fs::Permissions::from_mode(0o700)).is_ok()
 }
 
 /// The socket of this process in that directory.
@@ -100,7 +107,7 @@ fn is_dead(pid: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::symlink;
 
     use super::*;
 

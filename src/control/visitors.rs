@@ -19,6 +19,8 @@ use crate::core::status::Status;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The most clients at a time.
 const CLIENTS: usize = 128;
+/// How long nobody is let in after the system has refused a descriptor. Whoever knocks waits.
+const REST: Duration = Duration::from_millis(200);
 /// Bytes taken from a client at a time, so that each gets its turn.
 const BITE: usize = 4096;
 
@@ -42,6 +44,8 @@ pub struct Visitors {
     all: Vec<Visitor>,
     /// The last status that anybody was told first.
     last: Option<Status>,
+    /// Until then nobody is let in.
+    rest: Option<Instant>,
 }
 
 /// A connection is over.
@@ -55,6 +59,7 @@ impl Visitors {
             listener,
             all: Vec::new(),
             last: None,
+            rest: None,
         }
     }
 
@@ -69,19 +74,25 @@ impl Visitors {
                 self.attend(visitor, flags, now, desk);
             }
             self.all.sort_by_key(|visitor| visitor.due);
-            if knock && self.admit(now).is_err() {
-                return;
+            if self.rest.is_some_and(|until| until <= now) {
+                self.rest = None;
+            }
+            if knock {
+                self.admit(now);
             }
         }
     }
 
     /// Sleeps until somebody knocks or speaks, or has to leave.
     fn wait(&self) -> (bool, Vec<PollFlags>) {
-        let mut watched = vec![PollFd::new(&self.listener, PollFlags::IN)];
+        // One that is asked for nothing stays silent.
+        let knocks = self.rest.map_or(PollFlags::IN, |_| PollFlags::empty());
+        let mut watched = vec![PollFd::new(&self.listener, knocks)];
         let sockets = self.all.iter().map(|visitor| &visitor.socket);
         watched.extend(sockets.map(|socket| PollFd::new(socket, PollFlags::IN)));
-        let left = self.all.first().map(|first| {
-            let left = first.due.saturating_duration_since(Instant::now());
+        let first = self.all.first().map(|first| first.due);
+        let left = first.into_iter().chain(self.rest).min().map(|due| {
+            let left = due.saturating_duration_since(Instant::now());
             Timespec::try_from(left).unwrap_or_default()
         });
         // Only a signal can disturb this, and then nothing was heard.
@@ -92,16 +103,19 @@ impl Visitors {
     }
 
     /// Lets in who knocks, if it is this user.
-    fn admit(&mut self, now: Instant) -> Result<(), Over> {
+    fn admit(&mut self, now: Instant) {
         let socket = match wire::accept(&self.listener) {
             Ok(socket) => socket,
-            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => return Ok(()),
-            // No descriptors: somebody has to go, or else there is no use in waiting here.
+            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => return,
+            // No descriptors, as a rule: somebody has to go, or some time to pass.
             Err(_) if !self.all.is_empty() => {
                 self.all.remove(0);
-                return Ok(());
+                return;
             }
-            Err(_) => return Err(Over),
+            Err(_) => {
+                self.rest = Some(now + REST);
+                return;
+            }
         };
         if wire::is_ours(&socket) {
             if self.all.len() >= CLIENTS {
@@ -114,7 +128,6 @@ impl Visitors {
                 told: None,
             });
         }
-        Ok(())
     }
 
     /// Hears a client, and keeps it if all is well.

@@ -3,15 +3,18 @@
 //!
 //! It is never tried with a terminal, a socket or a device on either side: there splice holds the
 //! pipe's lock while it waits, and the neighbour hangs. Every refusal by the system leaves the
-//! input untouched and only says that the copied path has to be taken; so do errors, which that
-//! path will meet again and can put a name to.
+//! input untouched and only says that the copied path has to be taken. An error is told to the caller
+//! with the side that it came from: the system may tell it once.
 //!
 //! Where records are counted or capped the bytes must be looked at, though not on their way: the
 //! [`Lookout`] duplicates what lies in the pipe, and reads the duplicate.
 
+use rustix::io::Errno;
+
 use super::fd::Port;
 use super::lookout::Lookout;
 use crate::core::drive::Passage;
+use crate::core::watch::Side;
 use crate::core::{Leave, Run};
 
 #[cfg(target_os = "linux")]
@@ -22,9 +25,10 @@ pub use elsewhere::{pass, suits};
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use super::{Leave, Lookout, Passage, Port, Run};
+    use super::{Errno, Leave, Lookout, Passage, Port, Run, Side};
     use crate::pipe::fd::again;
-    use rustix::fs::copy_file_range;
+    use rustix::fs::{SeekFrom, copy_file_range, seek};
+    use rustix::io::pread;
     use rustix::pipe::{SpliceFlags, splice};
 
     /// Bytes asked of one call: more than any pipe holds, little enough for the counters to move
@@ -54,7 +58,7 @@ mod linux {
                     ..Run::at(leave.cursor)
                 }),
                 Ok(None) => Passage::Stuck,
-                Err(_) => Passage::Refused,
+                Err(e) => verdict(e, input, output),
             };
         };
         match lookout.look(input) {
@@ -71,8 +75,44 @@ mod linux {
                 Passage::Stuck
             }
             Ok(None) => Passage::Stuck,
-            Err(_) => Passage::Refused,
+            Err(e) => verdict(e, input, output),
         }
+    }
+
+    /// What an error means.
+    fn verdict(e: Errno, input: &Port, output: &Port) -> Passage {
+        match e {
+            Errno::INVAL | Errno::NOSYS | Errno::XDEV | Errno::OPNOTSUPP | Errno::PERM => {
+                Passage::Refused
+            }
+            // Both are open in the right way: it is a file that is appended to.
+            Errno::BADF => Passage::Refused,
+            // It is told even where there is nothing left to write, which is no failure. Whoever
+            // writes is told again.
+            Errno::PIPE => Passage::Refused,
+            // Copying takes less of it, and smaller numbers.
+            Errno::NOMEM | Errno::OVERFLOW => Passage::Refused,
+            e => Passage::Failed(culprit(e, input, output), e.into()),
+        }
+    }
+
+    /// Which side an error comes from.
+    fn culprit(e: Errno, input: &Port, output: &Port) -> Side {
+        match e {
+            Errno::NOSPC | Errno::DQUOT | Errno::FBIG | Errno::ROFS | Errno::TXTBSY => Side::Sink,
+            // Nothing else can happen to a pipe.
+            _ if input.is_pipe() => Side::Sink,
+            _ if output.is_pipe() => Side::Source,
+            _ if is_readable_here(input) => Side::Sink,
+            _ => Side::Source,
+        }
+    }
+
+    /// Whether a file can be read where it stands, which does not move.
+    fn is_readable_here(file: &Port) -> bool {
+        let mut bytes = [0; 4096];
+        let here = seek(file, SeekFrom::Current(0));
+        here.and_then(|here| pread(file, &mut bytes, here)).is_ok()
     }
 
     fn splice_or_copy(
@@ -89,6 +129,56 @@ mod linux {
                 copy_file_range(input, None, output, None, most)
             }
         })
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use std::path::Path;
+
+        use super::*;
+
+        #[test]
+        fn an_error_is_the_side_s_that_it_comes_from_and_a_refusal_is_none() {
+            let file = tempfile::NamedTempFile::new().expect("a file");
+            let file = || Port::open(file.path()).expect("a file");
+            // Reading it here gives EIO: nothing is mapped at the start of the address space.
+            let broken = || Port::open(Path::new("/proc/self/mem")).expect("memory");
+            let folder = tempfile::tempdir().expect("a folder");
+            let fifo = folder.path().join("fifo");
+            let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+            let kind = rustix::fs::FileType::Fifo;
+            rustix::fs::mknodat(rustix::fs::CWD, &fifo, kind, mode, 0).expect("a FIFO");
+            let flags = rustix::fs::OFlags::RDWR;
+            let _both_ends = rustix::fs::open(&fifo, flags, mode).expect("a FIFO");
+            let pipe = || Port::open(&fifo).expect("a FIFO");
+            let (refused, source, sink) = (None, Some(Side::Source), Some(Side::Sink));
+            for (e, input, output, wanted) in [
+                (Errno::INVAL, file(), file(), refused),
+                (Errno::NOSYS, file(), pipe(), refused),
+                (Errno::XDEV, file(), file(), refused),
+                (Errno::OPNOTSUPP, pipe(), file(), refused),
+                (Errno::PERM, file(), file(), refused),
+                (Errno::BADF, file(), file(), refused),
+                (Errno::NOMEM, file(), file(), refused),
+                (Errno::NOSPC, file(), file(), sink),
+                (Errno::DQUOT, broken(), file(), sink),
+                (Errno::FBIG, file(), file(), sink),
+                (Errno::PIPE, pipe(), pipe(), refused),
+                (Errno::IO, pipe(), file(), sink),
+                (Errno::IO, file(), pipe(), source),
+                (Errno::IO, file(), file(), sink),
+                (Errno::IO, broken(), file(), source),
+                (Errno::STALE, broken(), file(), source),
+            ] {
+                let got = match verdict(e, &input, &output) {
+                    Passage::Failed(side, told) => {
+                        Some(side).filter(|_| told.raw_os_error() == Some(e.raw_os_error()))
+                    }
+                    _ => None,
+                };
+                assert_eq!(got, wanted, "{e} from {input:?} to {output:?}");
+            }
+        }
     }
 }
 

@@ -7,15 +7,17 @@
 
 use std::fs::File;
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
-use rustix::io::{Errno, readv, writev};
+use rustix::io::{Errno, fcntl_dupfd_cloexec, readv, writev};
 
 use super::error::Failure;
+use super::inherited;
 
 /// Bytes for which readiness to be written to vouches on a pipe: one free slot.
 const VOUCHED: usize = 4096;
@@ -40,17 +42,35 @@ pub enum Wanted {
     Just(usize),
 }
 
-/// One end of the pipeline: a descriptor, its name for messages, and what it is.
-#[derive(Debug)]
+/// A descriptor that is shared and not duplicated: weir should run where few can be had, and on
+/// some file systems each close of a duplicate waits for the disk.
+#[derive(Debug, Clone)]
+enum Handle {
+    Standard(BorrowedFd<'static>),
+    Opened(Arc<OwnedFd>),
+}
+
+impl AsFd for Handle {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Handle::Standard(fd) => *fd,
+            Handle::Opened(fd) => fd.as_fd(),
+        }
+    }
+}
+
+/// One end of the pipeline: a descriptor, its name for messages, and what it is. A clone is the
+/// same descriptor once more.
+#[derive(Debug, Clone)]
 pub struct Port {
-    fd: OwnedFd,
+    fd: Handle,
     name: String,
     kind: FileType,
     manner: Manner,
 }
 
 impl Port {
-    fn new(fd: OwnedFd, name: String) -> Result<Port, Failure> {
+    fn new(fd: Handle, name: String) -> Result<Port, Failure> {
         let stat = fstat(&fd).map_err(|e| Failure::new("look at", &name, e))?;
         let kind = FileType::from_raw_mode(stat.st_mode);
         let manner = match kind {
@@ -75,7 +95,7 @@ impl Port {
         Port::standard(
             rustix::stdio::stdin(),
             name,
-            super::closed::stdin(),
+            inherited::stdin_was_closed(),
             OFlags::WRONLY,
         )
     }
@@ -89,13 +109,13 @@ impl Port {
         Port::standard(
             rustix::stdio::stdout(),
             name,
-            super::closed::stdout(),
+            inherited::stdout_was_closed(),
             OFlags::RDONLY,
         )
     }
 
     fn standard(
-        fd: BorrowedFd<'_>,
+        fd: BorrowedFd<'static>,
         name: &str,
         closed: bool,
         wrong: OFlags,
@@ -110,11 +130,7 @@ impl Port {
         if closed || flags & OFlags::RWMODE == wrong {
             return Err(fail(Errno::BADF));
         }
-        // A duplicate shares the description and so its position and flags.
-        Port::new(
-            rustix::io::fcntl_dupfd_cloexec(fd, 3).map_err(fail)?,
-            name.into(),
-        )
+        Port::new(Handle::Standard(fd), name.into())
     }
 
     /// Opens a file for reading.
@@ -124,7 +140,7 @@ impl Port {
     pub fn open(path: &Path) -> Result<Port, Failure> {
         let name = path.display().to_string();
         let file = File::open(path).map_err(|e| Failure::new("open", &name, e))?;
-        let port = Port::new(file.into(), name)?;
+        let port = Port::new(Handle::Opened(Arc::new(file.into())), name)?;
         if port.kind == FileType::Directory {
             return Err(Failure::new("open", &port.name, Errno::ISDIR));
         }
@@ -137,16 +153,27 @@ impl Port {
         &self.name
     }
 
-    /// Another descriptor of the same stream.
+    /// Asks whether all that was written has arrived: some file systems, NFS and FUSE among them,
+    /// tell of a full disk or a quota when a descriptor is closed, and drivers of tapes too. It may
+    /// take as long as the disk does. Whoever writes on must not mind that the descriptor may be
+    /// gone.
     ///
     /// # Errors
-    /// When the system has no descriptors left.
-    pub fn duplicate(&self) -> std::io::Result<Port> {
-        Ok(Port {
-            fd: self.fd.try_clone()?,
-            name: self.name.clone(),
-            ..*self
-        })
+    /// What close(2) tells.
+    pub fn close(&self) -> Result<(), Failure> {
+        // Each close of a duplicate asks, and this way nobody else can be given its number.
+        let closed = match (fcntl_dupfd_cloexec(&self.fd, 3), &self.fd) {
+            (Ok(duplicate), _) => nix::unistd::close(duplicate),
+            (Err(_), Handle::Standard(fd)) => nix::unistd::close(fd.as_raw_fd()),
+            (Err(_), Handle::Opened(_)) => Ok(()),
+        };
+        closed.map_err(|e| Failure::new("close", &self.name, e))
+    }
+
+    /// Whether closing can tell anything. Pipes, sockets and terminals have nothing to tell.
+    #[must_use]
+    pub fn tells_at_close(&self) -> bool {
+        !self.can_hang_up() && self.manner == Manner::Plain
     }
 
     /// Whether calls may block although they are called `_now`: on disks and other devices, and
@@ -209,17 +236,6 @@ impl Port {
     #[must_use]
     pub fn can_hang_up(&self) -> bool {
         matches!(self.kind, FileType::Fifo | FileType::Socket)
-    }
-
-    /// Whether both are the same file on a disk: reading one would see what is written to the
-    /// other.
-    #[must_use]
-    pub fn is_same_file(&self, other: &Port) -> bool {
-        matches!(self.kind, FileType::RegularFile | FileType::BlockDevice)
-            && match (fstat(&self.fd), fstat(&other.fd)) {
-                (Ok(a), Ok(b)) => (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino),
-                _ => false,
-            }
     }
 
     /// Reads what is there, without waiting for more. `None`: nothing is there yet. 0: the end.
@@ -360,18 +376,18 @@ fn is_unsupported(e: Errno) -> bool {
 #[cfg(target_os = "linux")]
 mod no_wait {
     use std::io::{IoSlice, IoSliceMut};
-    use std::os::fd::OwnedFd;
+    use std::os::fd::AsFd;
 
     use rustix::io::{ReadWriteFlags, Result, preadv2, pwritev2};
 
     /// "Go on from where the descriptor stands", for calls that take an offset.
     const HERE: u64 = u64::MAX;
 
-    pub fn readv(fd: &OwnedFd, into: &mut [IoSliceMut<'_>]) -> Result<usize> {
+    pub fn readv(fd: impl AsFd, into: &mut [IoSliceMut<'_>]) -> Result<usize> {
         preadv2(fd, into, HERE, ReadWriteFlags::NOWAIT)
     }
 
-    pub fn writev(fd: &OwnedFd, from: &[IoSlice<'_>]) -> Result<usize> {
+    pub fn writev(fd: impl AsFd, from: &[IoSlice<'_>]) -> Result<usize> {
         pwritev2(fd, from, HERE, ReadWriteFlags::NOWAIT)
     }
 }
@@ -380,15 +396,15 @@ mod no_wait {
 #[cfg(not(target_os = "linux"))]
 mod no_wait {
     use std::io::{IoSlice, IoSliceMut};
-    use std::os::fd::OwnedFd;
+    use std::os::fd::AsFd;
 
     use rustix::io::{Errno, Result};
 
-    pub fn readv(_: &OwnedFd, _: &mut [IoSliceMut<'_>]) -> Result<usize> {
+    pub fn readv(_: impl AsFd, _: &mut [IoSliceMut<'_>]) -> Result<usize> {
         Err(Errno::OPNOTSUPP)
     }
 
-    pub fn writev(_: &OwnedFd, _: &[IoSlice<'_>]) -> Result<usize> {
+    pub fn writev(_: impl AsFd, _: &[IoSlice<'_>]) -> Result<usize> {
         Err(Errno::OPNOTSUPP)
     }
 }

@@ -3,11 +3,12 @@
 //! The lock around the core is held for arithmetic only, never across a system call. Each thread
 //! sleeps on its own bell, which whoever changed the core rings when the core says so.
 
+pub mod append;
 mod bell;
-pub mod closed;
 pub mod cut_through;
 pub mod error;
 pub mod fd;
+pub mod inherited;
 pub mod lookout;
 pub mod memory;
 mod sink;
@@ -128,9 +129,9 @@ pub fn start(
 ) -> io::Result<(Arc<Shared>, Receiver<Event>, Option<Spiller>)> {
     let shared = Arc::new(Shared::new(rules)?);
     let (events, listener) = unbounded();
-    let beside = output.duplicate()?;
+    let beside = output.clone();
     if output.can_hang_up() {
-        let (port, events) = (output.duplicate()?, events.clone());
+        let (port, events) = (output.clone(), events.clone());
         thread::Builder::new()
             .name("watcher".into())
             .spawn(move || watch_consumer(&port, &events))?;

@@ -117,7 +117,11 @@ impl Source {
             SourceEnd::All => Ok(false),
             SourceEnd::Memory(e) => Err(Failure::new("allocate", "buffer", e)),
             SourceEnd::Read(e) => Err(Failure::new("read", edge.input.name(), e)),
-            SourceEnd::Write(e) => Err(Failure::new("write", edge.output.name(), e)),
+            SourceEnd::Write(e) => {
+                let failure = Failure::new("write", edge.output.name(), e);
+                let _ = self.events.send(Event::SinkFailed(failure));
+                Ok(false)
+            }
         }
     }
 

@@ -13,6 +13,7 @@ pub mod culprit;
 pub mod figures;
 pub mod history;
 pub mod json;
+mod log;
 pub mod outlet;
 pub mod pace;
 pub mod pipeline;
@@ -39,6 +40,7 @@ use crate::core::status::{Count, Status};
 use crate::pipe::error::Failure;
 use culprit::Culprits;
 use history::History;
+use log::Log;
 use outlet::Outlet;
 use pace::Pace;
 pub use plan::{Closing, Plan, Show};
@@ -324,19 +326,8 @@ impl Reporter {
 }
 
 fn open_log(path: &Path, trouble: &Sender<String>) -> Result<Outlet<String>, Failure> {
-    let name = path.display().to_string();
-    let open = std::fs::OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(path);
-    let file = open.map_err(|e| Failure::new("open", &name, e))?;
-    let trouble = trouble.clone();
-    Ok(Outlet::new(
-        "log",
-        once(trouble, name, move |line: String| {
-            terminal::write_all(&file, (line + "\n").as_bytes())
-        }),
-    ))
+    let mut log = Log::open(path, trouble.clone())?;
+    Ok(Outlet::new("log", move |line| log.write(line)))
 }
 
 fn open_metrics(

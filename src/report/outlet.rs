@@ -3,7 +3,8 @@
 //! Invariants: [`Outlet::offer`] never waits, [`Outlet::close`] never waits for longer than it was
 //! told. A thread that is stuck is left behind: the end of the process ends it. No thread is made
 //! before there is something for it to do. Where the system refuses one, what matters is done
-//! without it: who has no threads left can only say why by waiting.
+//! without it: who has no threads left can only say why by waiting. When the last is done the work
+//! is dropped, and with it what it has open.
 
 use std::thread;
 use std::time::Instant;
@@ -71,7 +72,7 @@ impl<M: Send + 'static> Outlet<M> {
     /// No more will come; waits until everything is done, or until the deadline.
     pub fn close(&mut self, deadline: Instant) {
         self.queue = None;
-        if self.work.is_none() {
+        if self.work.take().is_none() {
             let _ = self.ended.recv_deadline(deadline);
         }
     }
@@ -90,6 +91,7 @@ impl<M: Send + 'static> Outlet<M> {
         let started = thread.name(self.name.into()).spawn(move || {
             if let Ok((mut work, end)) = take.recv() {
                 messages.iter().for_each(&mut work);
+                drop(work);
                 drop(end);
             }
         });
@@ -158,6 +160,20 @@ mod tests {
     fn nothing_to_say_needs_no_thread() {
         let mut outlet = Outlet::new("test", |(): ()| {});
         outlet.close(soon());
-        assert!(outlet.work.is_some());
+        assert!(outlet.end.is_some(), "a thread would have it");
+    }
+
+    #[test]
+    fn what_the_work_has_open_is_closed_when_it_closes() {
+        for says in [0usize, 1] {
+            let (open, closed) = bounded::<()>(0);
+            let mut outlet = Outlet::new("test", move |()| {
+                let _ = &open;
+            });
+            (0..says).for_each(|_| outlet.offer(()));
+            outlet.close(soon());
+            let end = closed.try_recv();
+            assert_eq!(end, Err(crossbeam_channel::TryRecvError::Disconnected));
+        }
     }
 }

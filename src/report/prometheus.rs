@@ -232,7 +232,11 @@ impl Keeper {
     /// # Errors
     /// When it cannot be written; what was there stays.
     pub fn keep(&self, text: &str) -> io::Result<()> {
-        let written = self.fresh().and_then(|mut f| f.write_all(text.as_bytes()));
+        // Only closing may tell that the page has not arrived; the old one is better than half.
+        let written = self.fresh().and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            Ok(nix::unistd::close(file)?)
+        });
         let kept = written.and_then(|()| fs::rename(&self.beside, &self.file));
         if kept.is_err() {
             let _ = fs::remove_file(&self.beside);

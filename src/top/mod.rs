@@ -47,7 +47,7 @@ pub fn top(theme: Theme) -> Result<Option<i32>, Trouble> {
         let what = "--top needs a terminal; weir --query prints the same once";
         return Err(Trouble::Failed(what.into()));
     }
-    let signals = signals::listen().map_err(system)?;
+    let signals = signals::listen().map_err(system)?.heed();
     let _screen = Screen::enter().map_err(system)?;
     let keys = keys().map_err(system)?;
     let mut watch = Watch::default();
@@ -64,7 +64,7 @@ pub fn top(theme: Theme) -> Result<Option<i32>, Trouble> {
                     _ => return Ok(None),
                 },
                 recv(signals) -> signal => match signal {
-                    Ok(signal) if signals::REPORT.contains(&signal) => {}
+                    Ok(signal) if !signals::is_end(signal) => {}
                     signal => return Ok(signal.ok()),
                 },
                 recv(next) -> _ => break,

@@ -14,6 +14,7 @@ use std::time::Instant;
 use super::Weir;
 use super::ring::Segment;
 use super::steps::{Leave, Run};
+use super::watch::Side;
 
 pub use sink::{SinkDriver, SinkEnd};
 pub use source::{SourceDriver, SourceEnd};
@@ -25,7 +26,7 @@ pub trait Access {
 }
 
 /// What came of one attempt to pass bytes around the ring.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub enum Passage {
     /// These have passed.
     Passed(Run),
@@ -35,6 +36,8 @@ pub enum Passage {
     Stuck,
     /// Not to be had between these two.
     Refused,
+    /// This side has failed. Nothing has passed.
+    Failed(Side, io::Error),
 }
 
 /// The world as the source's driver sees it. A wait that is not over returns `None` where the

@@ -8,6 +8,7 @@ use super::{Access, Passage, SourceEdge, Turn};
 use crate::core::frame::Framing;
 use crate::core::ring::Intake;
 use crate::core::steps::{Leave, ReadStep, Run};
+use crate::core::watch::Side;
 
 /// How it ends for one input.
 #[derive(Debug)]
@@ -173,6 +174,8 @@ impl SourceDriver {
                     }
                     Passage::End => return Turn::Over(SourceEnd::Input),
                     Passage::Refused => At::SayRefused,
+                    Passage::Failed(Side::Source, e) => return Turn::Over(SourceEnd::Read(e)),
+                    Passage::Failed(Side::Sink, e) => return Turn::Over(SourceEnd::Write(e)),
                     Passage::Stuck if self.stuck => At::LookAgain,
                     Passage::Stuck => At::SayFull,
                 }

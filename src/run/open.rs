@@ -1,0 +1,75 @@
+//! Opens both ends of the pipeline, before anything is read.
+
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::pipe::Input;
+use crate::pipe::error::Failure;
+use crate::pipe::fd::Port;
+
+/// What is read, in order: standard input where nothing is named.
+pub fn inputs(config: &Config) -> Vec<PathBuf> {
+    if config.files.is_empty() {
+        vec!["-".into()]
+    } else {
+        config.files.clone()
+    }
+}
+
+/// Opens both ends, and gives their pipes the size that was asked for.
+///
+/// # Errors
+/// When one of them cannot be used.
+pub fn open(config: &Config, files: &[PathBuf]) -> Result<(Vec<Input>, Port), Failure> {
+    let output = Port::standard_output()?;
+    refuse_missing(files)?;
+    let inputs = files
+        .iter()
+        .map(|file| input(file))
+        .collect::<Result<Vec<_>, _>>()?;
+    let standard_input = inputs.iter().filter_map(|input| match input {
+        Input::Ready(port) => Some(port),
+        Input::File(_) => None,
+    });
+    // Where freshness rules the pipe to the consumer is the sink thread's business.
+    let rules = &config.rules;
+    let is_fresh = config.fit_pipe && (rules.shed.is_some() || rules.max_age.is_some());
+    let output_too = (!is_fresh).then_some(&output);
+    if let Some(size) = config.pipe_size.wanted() {
+        standard_input
+            .chain(output_too)
+            .for_each(|port| port.ask_pipe_size(size));
+    }
+    Ok((inputs, output))
+}
+
+/// Names every file that cannot be found, not only the first.
+fn refuse_missing(files: &[PathBuf]) -> Result<(), Failure> {
+    let missing = files.iter().filter(|file| *file != Path::new("-"));
+    let mut missing = missing.filter_map(|file| {
+        let error = file.metadata().err()?;
+        Some(Failure::new("open", &file.display().to_string(), error))
+    });
+    match missing.next() {
+        Some(first) => Err(first.and(missing.collect())),
+        None => Ok(()),
+    }
+}
+
+/// Looks at an input before the first byte is read, so that a misspelt name costs nothing.
+fn input(file: &Path) -> Result<Input, Failure> {
+    if file == Path::new("-") {
+        return Port::standard_input().map(Input::Ready);
+    }
+    let name = file.display().to_string();
+    let kind = file
+        .metadata()
+        .map_err(|e| Failure::new("open", &name, e))?
+        .file_type();
+    // Opening a FIFO waits for its writer, and opening another device may do anything.
+    if kind.is_file() || kind.is_dir() || kind.is_block_device() {
+        Port::open(file)?;
+    }
+    Ok(Input::File(file.to_owned()))
+}
