@@ -296,36 +296,3 @@ fn a_server_that_logs_is_never_held_up_by_a_shipper_that_stops() {
     let all = [REQUESTS, delivered.len(), shed.len(), 0];
     success(&ended, "the log").assert_are("records", all, "the log");
 }
-
-#[test]
-fn what_others_append_beside_what_is_shed_is_never_lost() {
-    let overflow = Overflow::new();
-    let path = overflow.path();
-    fs::write(&path, "before\n").expect("written");
-    // Every write of weir's fails: the file may grow no further for it.
-    let before = "trap '' XFSZ; ulimit -f 0";
-    let args = ["-l", "-b", "4KiB", "--shed", "newest", "--shed-to"];
-    let name = overflow.name();
-    let args = [&args[..], &[&name]].concat();
-    let (stdin, mut input) = pipe().expect("make a pipe");
-    let (output, stdout) = pipe().expect("make a pipe");
-    let weir = start(harness::weir_in_shell(before, &args, ""), stdin, stdout);
-    let sending = beside(move || {
-        for _ in 0..100_000 {
-            input.write_all(b"a line of the stream\n").expect("sent");
-        }
-    });
-    let mut other = File::options().append(true).open(&path).expect("open");
-    let theirs = 200_000;
-    for n in 0..theirs {
-        writeln!(other, "theirs {n}").expect("appended");
-    }
-    sending.done();
-    drop(collect(output).done());
-    let ended = weir.end();
-    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
-    let text = String::from_utf8(overflow.read()).expect("text");
-    let wanted = (0..theirs).map(|n| format!("theirs {n}\n"));
-    let wanted = wanted.fold("before\n".to_owned(), |all, line| all + &line);
-    assert!(text == wanted, "{} bytes of {}", text.len(), wanted.len());
-}

@@ -5,10 +5,12 @@
 mod harness;
 
 use std::fs::{self, File};
+use std::io::{Write, pipe};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use harness::{Ended, WEIR, data, start};
+use harness::{Ended, WEIR, beside, collect, data, start};
 use tempfile::TempDir;
 
 /// `weir` under `strace`, which makes calls fail: those that touch this file, if one is given.
@@ -163,4 +165,54 @@ fn a_page_of_metrics_that_did_not_arrive_does_not_replace_one_that_did() {
     assert_eq!(fs::read_to_string(&page).expect("read a file"), "old\n");
     // Nothing is left beside it.
     assert_eq!(fs::read_dir(dir.path()).expect("a listing").count(), 1);
+}
+
+#[test]
+fn what_others_append_beside_what_is_shed_is_never_lost() {
+    let dir = TempDir::new().expect("make a directory");
+    let file = dir.path().join("shed");
+    fs::write(&file, "before\n").expect("fill a file");
+    // Whoever cuts something off the file does so a while after having looked at its end. No write
+    // succeeds: the file may not grow for weir.
+    let Some(strace) = failing("ftruncate:delay_enter=20000", None) else {
+        return;
+    };
+    let mut command = harness::program("sh");
+    let script = "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\"";
+    command.args(["-c", script]).arg(strace.get_program());
+    command.args(strace.get_args()).arg("--shed-to").arg(&file);
+    command.args(["-l", "-b", "4KiB", "--shed", "newest"]);
+    let (stdin, mut input) = pipe().expect("make a pipe");
+    let (output, stdout) = pipe().expect("make a pipe");
+    let weir = start(command, stdin, stdout);
+    let sending = beside(move || {
+        for _ in 0..100 {
+            input.write_all(&[b'x'; 10_000]).expect("sent");
+            input.write_all(b"\n").expect("sent");
+        }
+    });
+    let mut other = File::options().append(true).open(&file).expect("open");
+    let mut wanted = "before\n".to_owned();
+    let sent = std::sync::Arc::new(AtomicBool::new(false));
+    let done = beside({
+        let sent = sent.clone();
+        move || {
+            sending.done();
+            sent.store(true, Relaxed);
+        }
+    });
+    for n in 0.. {
+        let line = format!("theirs {n}\n");
+        other.write_all(line.as_bytes()).expect("appended");
+        wanted += &line;
+        if sent.load(Relaxed) {
+            break;
+        }
+    }
+    done.done();
+    drop(collect(output).done());
+    let ended = weir.end();
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    let text = fs::read_to_string(&file).expect("text");
+    assert!(text == wanted, "{} bytes of {}", text.len(), wanted.len());
 }
