@@ -18,6 +18,7 @@ use rustix::io::Errno;
 
 use crate::config::Config;
 use crate::config::live::LiveConfig;
+use crate::control::directory;
 use crate::control::server::Control;
 use crate::control::signals::{self, Listener, SIGINT, SIGPIPE};
 use crate::core::Rules;
@@ -114,7 +115,7 @@ pub fn run(config: &Config) -> Result<End, Failure> {
         Some(clash) if clash.is_of_log => return Err(clash.failure),
         clash => clash.map_or(Ok(()), |clash| Err(clash.failure)),
     };
-    let mut reporter = Reporter::new(&config.report, Instant::now())?;
+    let mut reporter = Reporter::new(&config.report, directory::for_new, Instant::now())?;
     let timetables = config.live.timetables();
     let timetables = timetables.map(|(side, table)| (side, table.clone()));
     let mut schedules = Schedules::new(timetables, Instant::now());

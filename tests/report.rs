@@ -1,5 +1,7 @@
 //! What weir says of itself: to scripts, to people, and to nobody.
 
+#[path = "report/fifo.rs"]
+mod fifo;
 #[path = "report/picture.rs"]
 mod picture;
 #[path = "report/pty.rs"]
@@ -7,12 +9,12 @@ mod pty;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, PipeWriter, Read, Write, pipe};
-use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use fifo::Fifo;
 use pty::Pty;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -405,37 +407,6 @@ fn a_blocked_standard_error_does_not_make_it_deaf() {
     );
 }
 
-/// A source that the test holds in its hands.
-struct Fifo {
-    path: PathBuf,
-    _folder: TempDir,
-}
-
-impl Fifo {
-    fn new() -> Fifo {
-        let folder = TempDir::new().expect("a folder");
-        let path = folder.path().join("source");
-        let made = Command::new("mkfifo").arg(&path).status().expect("mkfifo");
-        assert!(made.success());
-        Fifo {
-            path,
-            _folder: folder,
-        }
-    }
-
-    /// Waits for somebody to read.
-    fn open(&self) -> File {
-        File::options()
-            .write(true)
-            .open(&self.path)
-            .expect("a writer")
-    }
-
-    fn name(&self) -> &str {
-        self.path.to_str().expect("a path")
-    }
-}
-
 /// A row of a bar that was drawn for this width: a narrow one has no room for the last words.
 fn is_bar(row: &str, columns: usize) -> bool {
     let blamed = if columns < 60 {
@@ -482,10 +453,10 @@ fn a_bar_has_colour_unless_told_not_to() {
         let pty = Pty::run(script, 5, 80, &[("FIFO", fifo.name()), environment]);
         let source = fifo.open();
         let rows = pty.wait_for(&["0%", glyph]);
-        assert_eq!(rows[0].is_ascii(), glyph == "]", "{rows:#?}");
+        assert_eq!(rows.concat().is_ascii(), glyph == "]", "{rows:#?}");
         let painted = pty.with_screen(|screen| {
-            (0..80).any(|column| {
-                let cell = screen.cell(0, column).expect("a cell");
+            (0..2 * 80).any(|place| {
+                let cell = screen.cell(place / 80, place % 80).expect("a cell");
                 cell.fgcolor() != vt100::Color::Default
             })
         });

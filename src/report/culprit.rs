@@ -121,20 +121,21 @@ fn visible(name: &str) -> String {
     name.trim_end().replace(char::is_control, "?")
 }
 
-/// Finds who is at the other end of one descriptor.
+/// Finds who is beyond one descriptor of ours.
 #[derive(Debug)]
 struct Finder {
     /// Our descriptor: 0 or 1.
     ours: u32,
-    found: Option<Found>,
+    /// The stages of the pipeline on that side, the nearest first.
+    found: Vec<Stage>,
     searched: Option<Instant>,
     /// How long nobody is searched for again.
     pause: Duration,
 }
 
-/// Somebody at the other end.
+/// A process, and the pipe by which it is joined to the one before.
 #[derive(Debug)]
-struct Found {
+struct Stage {
     pid: u32,
     pipe: u64,
     name: String,
@@ -144,7 +145,7 @@ impl Finder {
     fn new(ours: u32) -> Finder {
         Finder {
             ours,
-            found: None,
+            found: Vec::new(),
             searched: None,
             pause: FRESH,
         }
@@ -156,7 +157,10 @@ impl Finder {
             return other_than_a_pipe(&own);
         };
         let theirs = self.theirs();
-        let is_there = self.found.as_mut().map(|found| found.is_at(pipe, theirs));
+        let is_there = self
+            .found
+            .first_mut()
+            .map(|nearest| nearest.is_at(pipe, theirs));
         let keeps = match is_there {
             Some(true) => STALE,
             Some(false) => Duration::ZERO,
@@ -166,12 +170,28 @@ impl Finder {
         if since.is_none_or(|since| since >= keeps) {
             self.found = self.search(pipe);
             self.searched = Some(now);
-            self.pause = match self.found {
-                Some(_) => FRESH,
-                None => (self.pause * 2).min(RARELY),
+            self.pause = match self.found.is_empty() {
+                false => FRESH,
+                true => (self.pause * 2).min(RARELY),
             };
         }
-        self.found.as_ref().map(|found| found.name.clone())
+        self.slowest()
+    }
+
+    /// The nearest stage that is not itself held up by the next one.
+    fn slowest(&mut self) -> Option<String> {
+        let theirs = self.theirs();
+        let mut slowest = self.found.first()?.name.clone();
+        let mut before = self.found.first()?.pid;
+        for next in self.found.iter_mut().skip(1) {
+            let (pipe, waits) = (next.pipe, is_held_up(before, self.ours));
+            if !waits || !next.is_at(pipe, theirs) {
+                break;
+            }
+            slowest.clone_from(&next.name);
+            before = next.pid;
+        }
+        Some(slowest)
     }
 
     /// The other side's descriptor: who feeds our input has the pipe as its output.
@@ -179,19 +199,36 @@ impl Finder {
         1 - self.ours
     }
 
-    /// A shell and its child may share the end: the child works.
-    fn search(&self, pipe: u64) -> Option<Found> {
-        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        let pid = pids
-            .filter(|pid| *pid != std::process::id() && pipe_at(*pid, self.theirs()) == Some(pipe))
-            .max()?;
-        let name = pipeline::name_of(pid)?;
-        Some(Found { pid, pipe, name })
+    fn search(&self, pipe: u64) -> Vec<Stage> {
+        let all = pipeline::processes();
+        let own = std::process::id();
+        let mut found: Vec<Stage> = Vec::new();
+        let mut joined = Some(pipe);
+        while let Some(pipe) = joined {
+            let here = found.last().map_or(own, |stage| stage.pid);
+            let next = match self.ours {
+                0 => pipeline::neighbour(&all, here, pipe, |process| process.stdout),
+                _ => pipeline::neighbour(&all, here, pipe, |process| process.stdin),
+            };
+            let is_known = |pid| pid == own || found.iter().any(|stage| stage.pid == pid);
+            let Some(next) = next.filter(|next| !is_known(next.pid)) else {
+                break;
+            };
+            found.push(Stage {
+                pid: next.pid,
+                pipe,
+                name: next.name.clone(),
+            });
+            joined = match self.ours {
+                0 => next.stdin,
+                _ => next.stdout,
+            };
+        }
+        found
     }
 }
 
-impl Found {
+impl Stage {
     /// Whether it still stands there; a program that has become another one has its name.
     fn is_at(&mut self, pipe: u64, end: u32) -> bool {
         let stays = self.pipe == pipe && pipe_at(self.pid, end) == Some(pipe);
@@ -203,6 +240,13 @@ impl Found {
             None => false,
         }
     }
+}
+
+/// Whether a process waits for the pipe on its far side at this moment, where the system tells.
+fn is_held_up(pid: u32, side: u32) -> bool {
+    let wait = if side == 0 { "pipe_read" } else { "pipe_write" };
+    let place = fs::read_to_string(format!("/proc/{pid}/wchan"));
+    place.is_ok_and(|place| place.contains(wait))
 }
 
 fn pipe_at(pid: u32, descriptor: u32) -> Option<u64> {
@@ -274,12 +318,14 @@ mod tests {
             .spawn()
             .expect("started");
         let finder = Finder::new(0);
-        let mut found = finder.search(pipe).expect("somebody");
+        let mut stages = finder.search(pipe);
+        assert_eq!(stages.len(), 1);
+        let found = &mut stages[0];
         assert_eq!((found.pid, found.name.as_str()), (child.id(), "sleep"));
         assert!(found.is_at(pipe, 1) && !found.is_at(pipe + 1, 1));
         child.kill().expect("killed");
         child.wait().expect("ended");
         assert!(!found.is_at(pipe, 1));
-        assert!(finder.search(pipe).is_none());
+        assert!(finder.search(pipe).is_empty());
     }
 }

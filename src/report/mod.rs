@@ -8,6 +8,7 @@
 //! [`Reporter::finish`], for how long it may take.
 
 pub mod bar;
+mod board;
 pub mod clock;
 pub mod culprit;
 pub mod figures;
@@ -19,11 +20,13 @@ pub mod pace;
 pub mod pipeline;
 pub mod plain;
 pub mod plan;
+pub(crate) mod process;
 pub mod prometheus;
 #[cfg(test)]
 pub(crate) mod sample;
-pub mod screen;
+mod screen;
 pub mod snapshot;
+mod stop;
 pub mod summary;
 pub mod table;
 pub mod terminal;
@@ -48,7 +51,7 @@ use prometheus::Keeper;
 pub use snapshot::{Ending, Expected, Records};
 use snapshot::{Identity, Snapshot};
 use trail::Trail;
-use voice::{Voice, Word};
+use voice::{Directory, Voice, Word};
 
 /// Shorter intervals than this make figures that nobody can read off a bar.
 const BAR_WINDOW: Duration = Duration::from_secs(1);
@@ -113,11 +116,12 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// Looks whether the log and the metrics file can be written.
+    /// Looks whether the log and the metrics file can be written. `directory` is asked, once there
+    /// is a bar to draw, where this user's weirs share what is on a terminal.
     ///
     /// # Errors
     /// When they cannot.
-    pub fn new(plan: &Plan, now: Instant) -> Result<Reporter, Failure> {
+    pub fn new(plan: &Plan, directory: Directory, now: Instant) -> Result<Reporter, Failure> {
         let (trouble, troubles) = unbounded();
         let who = Identity {
             name: plan.name.clone(),
@@ -125,11 +129,11 @@ impl Reporter {
             expected: plan.expected,
             records: plan.records,
         };
-        let theme = match plan.show {
-            Show::Bar(theme) => Some(theme),
+        let bar = match plan.show {
+            Show::Bar(theme) => Some((theme, directory)),
             _ => None,
         };
-        let mut voice = Voice::new(theme);
+        let mut voice = Voice::new(bar);
         let log = plan.log.as_deref();
         let metrics = plan.metrics.as_deref();
         let live = (plan.show != Show::Off).then(|| Beat::new(plan.interval, now));
@@ -187,6 +191,7 @@ impl Reporter {
     /// Reports what it is time for.
     pub fn tick(&mut self, now: Instant, status: &Status) {
         let live = self.live.as_mut().is_some_and(|beat| beat.falls(now));
+        let every = self.live.as_ref().map_or(Duration::ZERO, |beat| beat.every);
         let kept = self.kept.as_mut().is_some_and(|beat| beat.falls(now));
         let looks = self.looks.as_mut().is_some_and(|beat| beat.falls(now));
         if !live && !kept && !looks {
@@ -204,7 +209,9 @@ impl Reporter {
         if live {
             self.history.add(*status);
             match self.show {
-                Show::Bar(_) => self.voice.offer_fresh(Word::Frame(Box::new(snapshot))),
+                Show::Bar(_) => self
+                    .voice
+                    .offer_fresh(Word::Frame(Box::new(snapshot), every)),
                 Show::Plain => self.report(plain::line(&snapshot)),
                 Show::Json => self.report(json::line(&snapshot)),
                 Show::Off => {}
@@ -255,14 +262,14 @@ impl Reporter {
             Closing::Json => Some(json::line(&snapshot)),
             Closing::Off => None,
         };
-        if matches!(self.show, Show::Bar(_)) {
-            self.voice.insist(Word::Clear, deadline);
-        }
-        for line in summary.iter().chain(&complaint) {
-            match &mut self.log {
-                Some(log) => log.insist(line.clone(), deadline),
-                None => self.voice.insist(Word::Line(line.clone()), deadline),
+        let last: Vec<String> = summary.into_iter().chain(complaint.clone()).collect();
+        match (&mut self.log, self.show) {
+            (Some(log), _) => last.into_iter().for_each(|line| log.insist(line, deadline)),
+            (None, _) if !last.is_empty() => {
+                self.voice.insist(Word::Finish(last.join("\n")), deadline);
             }
+            (None, Show::Bar(_)) => self.voice.insist(Word::Clear, deadline),
+            (None, _) => {}
         }
         if let Some(metrics) = &mut self.metrics {
             metrics.insist(prometheus::text(&snapshot), deadline);

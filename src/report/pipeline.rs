@@ -75,10 +75,12 @@ pub fn chains(all: &[Process], weirs: &[u32]) -> Vec<Vec<Process>> {
             pid: *pid,
             ..Process::default()
         });
-        let mut chain = walk(&own, |at| neighbour(all, at, at.stdin, |p| p.stdout));
+        let mut chain = walk(&own, |at| neighbour(all, at.pid, at.stdin?, |p| p.stdout));
         chain.reverse();
         chain.pop();
-        chain.extend(walk(&own, |at| neighbour(all, at, at.stdout, |p| p.stdin)));
+        chain.extend(walk(&own, |at| {
+            neighbour(all, at.pid, at.stdout?, |p| p.stdin)
+        }));
         chains.push(chain);
     }
     chains
@@ -96,15 +98,14 @@ fn walk<'a>(from: &Process, next: impl Fn(&Process) -> Option<&'a Process>) -> V
     way
 }
 
-/// Who is at the other end of this pipe. A shell and its child may share it: the child works.
-fn neighbour<'a>(
-    all: &'a [Process],
-    of: &Process,
-    pipe: Option<u64>,
+/// Who else has its end at this pipe. A shell and its child may share it: the child works.
+pub(crate) fn neighbour(
+    all: &[Process],
+    of: u32,
+    pipe: u64,
     end: impl Fn(&Process) -> Option<u64>,
-) -> Option<&'a Process> {
-    let pipe = pipe?;
-    let others = all.iter().filter(|other| other.pid != of.pid);
+) -> Option<&Process> {
+    let others = all.iter().filter(|other| other.pid != of);
     others
         .filter(|other| end(other) == Some(pipe))
         .max_by_key(|other| other.pid)

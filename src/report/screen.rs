@@ -1,121 +1,227 @@
-//! The bar's line on the terminal: drawn, drawn over, cleared; and lines printed above it.
+//! The lines of all weirs on one terminal, hung below the cursor; and lines printed above them.
 //!
-//! Invariant: only the one line is ever touched, so that the output of others stays, a second
-//! weir's too.
+//! Invariant: the cursor stays where the other programs have left it, and all before it is theirs;
+//! what is behind and below it is the picture, and each picture replaces all of that. So a frame
+//! needs to know nothing of the one before: whoever drew that, however many lines it had, whatever
+//! was printed, scrolled, resized or killed since then, no line of an old picture can stay below
+//! the new one, and no line of another program can be erased by it. (Whoever counts the lines that
+//! he drew, to go up by as many, has to be right about all of that.)
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
+use std::fmt::Write as _;
+use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
+use console::{measure_text_width, strip_ansi_codes, truncate_str};
 
 use super::bar;
+use super::board::{Board, Shared, Slot};
+use super::pipeline;
+use super::process;
 use super::snapshot::Snapshot;
-use super::theme::Theme;
+use super::terminal::{self, Size};
+use super::theme::{Ink, Theme};
 
-/// One line that changes.
+/// A frame that comes so much later is left to the next.
+const A_MOMENT: Duration = Duration::from_millis(20);
+/// How long the last words may wait for their turn.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+/// Columns of a name at most, where others stand above and below it.
+const NAMES_MOST: usize = 16;
+
+/// A weir's share of the picture on its terminal.
 #[derive(Debug)]
-pub struct Screen {
-    bar: ProgressBar,
-    columns: Arc<AtomicU16>,
+pub(super) struct Screen {
     theme: Theme,
-    drawn: bool,
+    shared: Shared,
+    pid: u32,
+    born: Option<u64>,
+    names: usize,
+    /// Whether our line is on the board.
+    shown: bool,
 }
 
 impl Screen {
-    /// A line on this terminal, which takes its width from what it is given.
-    pub fn new<T: TermLike + 'static>(
-        theme: Theme,
-        terminal: impl FnOnce(Arc<AtomicU16>) -> T,
-    ) -> Screen {
-        let columns = Arc::new(AtomicU16::new(0));
-        let target = ProgressDrawTarget::term_like(Box::new(terminal(columns.clone())));
-        let style = ProgressStyle::with_template("{msg}");
-        let bar = ProgressBar::with_draw_target(None, target);
+    /// Nothing is shown yet. `shared` is where the others on this terminal are found.
+    pub(super) fn new(theme: Theme, shared: Shared) -> Screen {
+        let pid = std::process::id();
         Screen {
-            bar: bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())),
-            columns,
             theme,
-            drawn: false,
+            shared,
+            pid,
+            born: process::born(pid),
+            names: 0,
+            shown: false,
         }
     }
 
-    /// Draws over what was drawn before, on a terminal of this width.
-    pub fn draw(&mut self, snapshot: &Snapshot, columns: u16) {
-        self.columns.store(columns, Relaxed);
-        // The last column stays free: some terminals wrap as soon as it is used.
-        let width = usize::from(columns).saturating_sub(1);
-        self.bar
-            .set_message(bar::frame(snapshot, 0, width, self.theme));
-        self.drawn = true;
+    /// Shows this, and draws the picture if it is time for that. `now` is in milliseconds of a
+    /// clock that all processes share.
+    pub(super) fn draw(&mut self, s: &Snapshot, every: u64, size: Size, now: u64) {
+        let name = s.name.as_deref().map_or(0, measure_text_width);
+        let slot = Slot {
+            pid: self.pid,
+            born: self.born,
+            since: now,
+            at: now,
+            every,
+            names: name.min(NAMES_MOST),
+            line: bar::frame(s, self.names, size.width(), self.theme),
+            ..Slot::default()
+        };
+        let (theme, first) = (self.theme, !self.shown);
+        let drawn = self.shared.with(A_MOMENT, |board| {
+            board.put(slot);
+            let changed = first | board.reap(now, |slot| process::is_alive(slot.pid, slot.born));
+            if !board.is_in_order() && board.running().len() > 1 {
+                let chains = pipeline::chains(&pipeline::processes(), &board.running());
+                let pids = |chain: &Vec<pipeline::Process>| chain.iter().map(|p| p.pid).collect();
+                board.order(&chains.iter().map(pids).collect::<Vec<_>>());
+            }
+            if changed || board.is_due(now, every) {
+                show(board, now, size, theme);
+            }
+            board.names()
+        });
+        if let Some(names) = drawn {
+            (self.names, self.shown) = (names, true);
+        }
     }
 
-    /// Prints a line above the bar. False if there is no bar to print above.
-    pub fn print(&mut self, line: &str) -> bool {
-        if self.drawn {
-            self.bar.println(line);
+    /// Prints lines above the picture.
+    pub(super) fn print(&mut self, text: &str, size: Size, now: u64) {
+        let theme = self.theme;
+        let above = |board: &mut Board| {
+            if board.slots.is_empty() {
+                put(&format!("{text}\n"));
+            } else {
+                board.drawn = now;
+                put(&(said(text) + &picture(&lines(board, now, theme), size)));
+            }
+        };
+        if self.shared.with(LAST_WORDS, above).is_none() {
+            put(&format!("{text}\n"));
         }
-        self.drawn
     }
 
-    /// Takes the bar away. What comes next begins where it was.
-    pub fn clear(&mut self) {
-        if std::mem::take(&mut self.drawn) {
-            self.bar.finish_and_clear();
+    /// Takes our line away.
+    pub(super) fn clear(&mut self, size: Size, now: u64) {
+        if std::mem::take(&mut self.shown) {
+            let (theme, pid) = (self.theme, self.pid);
+            self.shared.with(LAST_WORDS, |board| {
+                board.remove(pid);
+                show(board, now, size, theme);
+            });
         }
     }
+
+    /// Takes our line off the board, and leaves the terminal as it is: it is not ours to draw on.
+    pub(super) fn withdraw(&mut self) {
+        if std::mem::take(&mut self.shown) {
+            let pid = self.pid;
+            self.shared.with(A_MOMENT, |board| board.remove(pid));
+        }
+    }
+
+    /// Takes the picture away, so that a question that was printed into it stands alone.
+    pub(super) fn make_way(&mut self) {
+        if std::mem::take(&mut self.shown) {
+            let pid = self.pid;
+            self.shared.with(A_MOMENT, |board| {
+                board.remove(pid);
+                put(&picture(
+                    &[],
+                    Size {
+                        rows: 1,
+                        columns: 1,
+                    },
+                ));
+            });
+        }
+    }
+
+    /// Leaves our last words: printed at once, or by those that come before us in our pipeline,
+    /// after their own.
+    pub(super) fn finish(&mut self, summary: &str, size: Size, now: u64) {
+        if !std::mem::take(&mut self.shown) {
+            return self.print(summary, size, now);
+        }
+        let (theme, pid) = (self.theme, self.pid);
+        let told = self.shared.with(LAST_WORDS, |board| {
+            // Those that were killed will not say anything before us.
+            board.reap(u64::MAX, |slot| process::is_alive(slot.pid, slot.born));
+            if let Some(own) = board.slots.iter_mut().find(|slot| slot.pid == pid) {
+                (own.at, own.summary) = (now, Some(summary.to_owned()));
+            }
+            show(board, now, size, theme);
+        });
+        if told.is_none() {
+            put(&format!("{summary}\n"));
+        }
+    }
+}
+
+/// Draws the picture, below what is to be told.
+fn show(board: &mut Board, now: u64, size: Size, theme: Theme) {
+    let told: String = board.told(now).iter().map(|text| said(text)).collect();
+    board.drawn = now;
+    put(&(told + &picture(&lines(board, now, theme), size)));
+}
+
+/// Nobody can be told that nobody can be told.
+fn put(text: &str) {
+    let _ = terminal::write_all(rustix::stdio::stderr(), text.as_bytes());
+}
+
+/// What each weir has to show: of one that has ended what it had to say, where that has to wait.
+fn lines(board: &Board, now: u64, theme: Theme) -> Vec<String> {
+    let line = |slot: &Slot| match &slot.summary {
+        Some(summary) => {
+            let first = summary.lines().next().unwrap_or_default();
+            theme.paint(Ink::Faint, first)
+        }
+        None if Board::is_silent(slot, now) => {
+            theme.paint(Ink::Faint, &strip_ansi_codes(&slot.line))
+        }
+        None => slot.line.clone(),
+    };
+    board.slots.iter().map(line).collect()
+}
+
+/// These lines in the place of the cursor's row, which goes below them.
+fn said(text: &str) -> String {
+    let text = text.replace('\n', "\r\n");
+    format!("\r\x1b[J{text}\r\n")
+}
+
+/// The picture from wherever the cursor is: these lines below it, and nothing else.
+fn picture(lines: &[String], size: Size) -> String {
+    // The cursor's own row must stay on the screen.
+    let room = usize::from(size.rows).saturating_sub(1);
+    let fits = lines.len() <= room;
+    let shown = if fits {
+        lines.len()
+    } else {
+        room.saturating_sub(1)
+    };
+    let mut all: Vec<String> = lines[..shown].to_vec();
+    if !fits && room > 0 {
+        all.push(format!("and {} more", lines.len() - shown));
+    }
+    if all.is_empty() {
+        return "\x1b[J".to_owned();
+    }
+    let n = all.len();
+    // What others have written since may have moved the cursor into the old picture: what is left of
+    // that behind it goes too. Room is made by moving down, which may scroll, and up again; a vertical tab keeps the column.
+    // Only then is the cursor's place one that can be returned to. Lines do not wrap, whatever has
+    // become of the width meanwhile.
+    let mut text = "\x1b[K".to_owned() + &"\x0b".repeat(n);
+    let _ = write!(text, "\x1b[{n}A\x1b7\x1b[m\x1b[?7l");
+    for line in &all {
+        let line = truncate_str(line, size.width(), "");
+        let _ = write!(text, "\r\n{line}\x1b[K");
+    }
+    text + "\x1b[J\x1b[?7h\x1b8"
 }
 
 #[cfg(test)]
-mod tests {
-    use indicatif::InMemoryTerm;
-
-    use super::*;
-    use crate::report::sample;
-
-    const THEME: Theme = Theme {
-        unicode: true,
-        colour: true,
-    };
-
-    fn line(snapshot: &Snapshot, columns: usize) -> String {
-        let frame = bar::frame(snapshot, 0, columns - 1, THEME);
-        console::strip_ansi_codes(&frame).trim_end().to_owned()
-    }
-
-    #[test]
-    fn each_frame_takes_the_place_of_the_last() {
-        let term = InMemoryTerm::new(10, 60);
-        let mut screen = Screen::new(THEME, |_| term.clone());
-        for snapshot in [sample::busy(), sample::full(), sample::capped()] {
-            screen.draw(&snapshot, 60);
-            assert_eq!(term.contents(), line(&snapshot, 60));
-        }
-    }
-
-    #[test]
-    fn a_line_goes_above_the_bar() {
-        let term = InMemoryTerm::new(10, 60);
-        let mut screen = Screen::new(THEME, |_| term.clone());
-        assert!(!screen.print("nothing to print above yet"));
-        screen.draw(&sample::busy(), 60);
-        assert!(screen.print("one"));
-        assert!(screen.print("two"));
-        let bar = line(&sample::busy(), 60);
-        assert_eq!(term.contents(), format!("one\ntwo\n{bar}"));
-        screen.draw(&sample::full(), 60);
-        let bar = line(&sample::full(), 60);
-        assert_eq!(term.contents(), format!("one\ntwo\n{bar}"));
-    }
-
-    #[test]
-    fn the_end_leaves_a_clean_line() {
-        let term = InMemoryTerm::new(10, 60);
-        let mut screen = Screen::new(THEME, |_| term.clone());
-        screen.draw(&sample::busy(), 60);
-        screen.print("one");
-        screen.clear();
-        assert_eq!(term.contents(), "one");
-        term.write_line("summary").expect("memory");
-        assert_eq!(term.contents(), "one\nsummary");
-    }
-}
+mod tests;

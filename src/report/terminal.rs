@@ -1,22 +1,60 @@
 //! Standard error as it is at this moment: its width, and whether it is ours to draw on.
 //!
 //! Invariant: nothing here changes the terminal's or the descriptor's modes, which belong to
-//! everybody. What is drawn goes out in one piece per frame.
+//! everybody.
 
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::OnceLock;
 
-use indicatif::TermLike;
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{fstat, major, minor, stat};
 use rustix::io::{Errno, write};
 use rustix::process::getpgrp;
-use rustix::stdio::stderr;
-use rustix::termios::{isatty, tcgetpgrp, tcgetwinsize};
+use rustix::stdio::{stderr, stdout};
+use rustix::termios::{LocalModes, isatty, tcgetattr, tcgetpgrp, tcgetwinsize};
+use rustix::time::{ClockId, clock_gettime};
 
-/// The width of a terminal that does not know.
+use super::process;
+
+/// The size of a terminal that does not know.
 const USUAL_COLUMNS: u16 = 80;
+const USUAL_ROWS: u16 = 24;
+
+/// The size of the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// Lines.
+    pub rows: u16,
+    /// Columns.
+    pub columns: u16,
+}
+
+impl Size {
+    /// As it is now.
+    #[must_use]
+    pub fn now() -> Size {
+        Size::of(stderr())
+    }
+
+    /// That of this terminal.
+    #[must_use]
+    pub fn of(terminal: impl AsFd) -> Size {
+        let size = tcgetwinsize(terminal).map_or((0, 0), |size| (size.ws_row, size.ws_col));
+        let known = |n: u16, usual| if n == 0 { usual } else { n };
+        Size {
+            rows: known(size.0, USUAL_ROWS),
+            columns: known(size.1, USUAL_COLUMNS),
+        }
+    }
+
+    /// The columns that a line may have. The last one stays free: some terminals wrap as soon as it
+    /// is used.
+    #[must_use]
+    pub fn width(self) -> usize {
+        usize::from(self.columns).saturating_sub(1)
+    }
+}
 
 /// Whether standard error is a terminal.
 #[must_use]
@@ -24,17 +62,10 @@ pub fn is_terminal() -> bool {
     isatty(stderr())
 }
 
-/// Columns of the terminal.
-#[must_use]
-pub fn columns() -> u16 {
-    columns_of(stderr())
-}
-
 /// Columns of a terminal.
 #[must_use]
 pub fn columns_of(terminal: impl AsFd) -> u16 {
-    let columns = tcgetwinsize(terminal).map_or(0, |size| size.ws_col);
-    if columns == 0 { USUAL_COLUMNS } else { columns }
+    Size::of(terminal).columns
 }
 
 /// Whether the terminal is ours: false in the background. A terminal that does not control us
@@ -42,6 +73,71 @@ pub fn columns_of(terminal: impl AsFd) -> u16 {
 #[must_use]
 pub fn is_foreground() -> bool {
     tcgetpgrp(stderr()).map_or(true, |group| group == getpgrp())
+}
+
+/// What a terminal is used for, at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// Something may be drawn.
+    Free,
+    /// Another job is in the foreground.
+    Background,
+    /// Somebody asks for a password: what is typed is not shown.
+    Question,
+    /// Somebody reads keys and has the screen to itself, a pager or an editor; or the data goes
+    /// there.
+    Taken,
+}
+
+/// What the terminal is used for now.
+#[must_use]
+pub fn use_of() -> Use {
+    static SHARED: OnceLock<bool> = OnceLock::new();
+    if !is_foreground() {
+        return Use::Background;
+    }
+    let Ok(modes) = tcgetattr(stderr()).map(|now| now.local_modes) else {
+        return Use::Taken;
+    };
+    if *SHARED.get_or_init(is_shared_with_output) || !modes.contains(LocalModes::ICANON) {
+        Use::Taken
+    } else if modes.contains(LocalModes::ECHO) {
+        Use::Free
+    } else {
+        Use::Question
+    }
+}
+
+/// Whether standard output is the terminal that standard error is.
+fn is_shared_with_output() -> bool {
+    isatty(stdout()) && device(stdout()) == device(stderr())
+}
+
+/// What all processes call this terminal.
+#[must_use]
+pub fn name() -> String {
+    let (of, number) = device(stderr()).unwrap_or_default();
+    format!("{of:x}-{number:x}")
+}
+
+/// The file system that the terminal is in, for a container has one of its own, and its number.
+fn device(terminal: impl AsFd) -> Option<(u64, u64)> {
+    let it = fstat(terminal).ok()?;
+    // `/dev/tty` is another name for the terminal that controls us.
+    if (major(it.st_rdev), minor(it.st_rdev)) == (5, 0) {
+        let own = process::terminal(std::process::id())?;
+        let it = stat(format!("/dev/pts/{}", minor(own))).ok()?;
+        return (it.st_rdev == own).then_some((it.st_dev, it.st_rdev));
+    }
+    Some((it.st_dev, it.st_rdev))
+}
+
+/// Milliseconds of a clock that all processes of this machine share.
+#[must_use]
+pub fn milliseconds() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    let (seconds, rest) = (now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs());
+    seconds * 1000 + rest / 1_000_000
 }
 
 /// Lets this thread write to the terminal from the background too: it is not stopped for it, even
@@ -73,77 +169,4 @@ pub fn write_all(to: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// The terminal as `indicatif` draws on it.
-#[derive(Debug)]
-pub struct Terminal {
-    columns: Arc<AtomicU16>,
-    pending: Mutex<String>,
-}
-
-impl Terminal {
-    /// A terminal that is taken to be as wide as `columns` says at each draw.
-    #[must_use]
-    pub fn new(columns: Arc<AtomicU16>) -> Terminal {
-        Terminal {
-            columns,
-            pending: Mutex::default(),
-        }
-    }
-
-    fn push(&self, text: &str) -> io::Result<()> {
-        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        pending.push_str(text);
-        Ok(())
-    }
-
-    fn go(&self, n: usize, way: char) -> io::Result<()> {
-        match n {
-            0 => Ok(()),
-            n => self.push(&format!("\x1b[{n}{way}")),
-        }
-    }
-}
-
-impl TermLike for Terminal {
-    fn width(&self) -> u16 {
-        self.columns.load(Relaxed)
-    }
-
-    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
-        self.go(n, 'A')
-    }
-
-    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
-        self.go(n, 'B')
-    }
-
-    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
-        self.go(n, 'C')
-    }
-
-    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
-        self.go(n, 'D')
-    }
-
-    fn write_line(&self, text: &str) -> io::Result<()> {
-        self.push(text)?;
-        self.push("\n")
-    }
-
-    fn write_str(&self, text: &str) -> io::Result<()> {
-        self.push(text)
-    }
-
-    fn clear_line(&self) -> io::Result<()> {
-        self.push("\r\x1b[2K")
-    }
-
-    fn flush(&self) -> io::Result<()> {
-        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = std::mem::take(&mut *pending);
-        drop(pending);
-        write_all(stderr(), text.as_bytes())
-    }
 }

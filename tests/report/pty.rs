@@ -1,5 +1,7 @@
 //! A real terminal with a shell in it, watched by a terminal emulator.
 
+#![allow(dead_code, reason = "each test file uses its own part")]
+
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;

@@ -1,0 +1,162 @@
+use super::*;
+
+/// Weirs that have said something at this time.
+fn board(pids: &[u32], now: u64) -> Board {
+    let mut board = Board::default();
+    for pid in pids {
+        board.put(slot(*pid, now));
+    }
+    board
+}
+
+fn slot(pid: u32, at: u64) -> Slot {
+    Slot {
+        pid,
+        since: at,
+        at,
+        every: 200,
+        line: format!("line {pid}"),
+        ..Slot::default()
+    }
+}
+
+fn ended(pid: u32, at: u64) -> Slot {
+    Slot {
+        summary: Some(format!("summary {pid}")),
+        ..slot(pid, at)
+    }
+}
+
+fn pids(board: &Board) -> Vec<u32> {
+    board.slots.iter().map(|slot| slot.pid).collect()
+}
+
+#[test]
+fn pipelines_stay_together_and_the_older_one_is_above() {
+    let mut board = Board::default();
+    for (pid, since) in [(30, 5), (31, 6), (20, 1), (22, 9), (21, 8)] {
+        board.put(slot(pid, since));
+    }
+    assert_eq!(pids(&board), [20, 30, 31, 21, 22]);
+    assert!(!board.is_in_order());
+    board.order(&[vec![8, 22, 9, 20, 21], vec![31, 30]]);
+    assert_eq!(pids(&board), [22, 20, 21, 31, 30]);
+    assert!(board.is_in_order());
+    board.put(slot(40, 10));
+    assert!(!board.is_in_order());
+    assert_eq!(pids(&board), [22, 20, 21, 31, 30, 40]);
+}
+
+#[test]
+fn a_new_line_takes_the_place_of_the_old_one() {
+    let mut board = board(&[1, 2], 10);
+    board.order(&[vec![2, 1]]);
+    board.put(Slot {
+        line: "new".into(),
+        ..slot(1, 300)
+    });
+    assert_eq!(pids(&board), [2, 1]);
+    assert_eq!(
+        (board.slots[1].line.as_str(), board.slots[1].since),
+        ("new", 10)
+    );
+}
+
+#[test]
+fn a_picture_is_drawn_as_often_as_one_weir_would_however_many_there_are() {
+    let mut board = Board::default();
+    let mut drawn = 0;
+    for ms in (1000..11_000).step_by(10) {
+        // Ten of them, each in its own step.
+        let pid = (ms / 10 % 20) as u32;
+        if pid < 10 {
+            board.put(slot(pid, ms));
+            if board.is_due(ms, 200) {
+                board.drawn = ms;
+                drawn += 1;
+            }
+        }
+    }
+    assert!((45..=65).contains(&drawn), "{drawn} in ten seconds");
+}
+
+#[test]
+fn the_dead_are_left_out_and_the_stopped_stay() {
+    let mut board = board(&[1, 2, 3], 1000);
+    board.put(slot(3, 1900));
+    let is_alive = |slot: &Slot| slot.pid != 1;
+    assert!(
+        !board.reap(1900, is_alive),
+        "nobody has been silent for long"
+    );
+    assert!(board.reap(2000, is_alive));
+    assert_eq!(pids(&board), [2, 3]);
+    assert!(Board::is_silent(&board.slots[0], 2000) && !Board::is_silent(&board.slots[1], 2000));
+}
+
+#[test]
+fn summaries_are_told_in_the_order_of_the_pipeline() {
+    let mut board = board(&[1, 2, 3, 9], 1000);
+    board.order(&[vec![1, 2, 3], vec![9]]);
+    board.put(ended(3, 1000));
+    assert!(board.told(1000).is_empty(), "two before it run on");
+    board.put(ended(9, 1000));
+    assert_eq!(board.told(1000), ["summary 9"]);
+    board.put(ended(1, 1000));
+    assert_eq!(board.told(1000), ["summary 1"]);
+    // The one between is killed.
+    board.remove(2);
+    assert_eq!(board.told(1000), ["summary 3"]);
+    assert!(board.slots.is_empty());
+}
+
+#[test]
+fn what_nobody_told_in_time_is_no_news() {
+    let mut board = board(&[], 0);
+    board.put(ended(3, 1000));
+    assert!(board.told(1000 + STALE_MS).is_empty());
+    assert!(board.slots.is_empty());
+}
+
+#[test]
+fn the_file_is_shared_under_its_lock_and_gone_with_the_last_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let shared = || Shared::new(Some(folder.path()), "8801");
+    let now = Duration::ZERO;
+    let (mut one, mut two) = (shared(), shared());
+    assert_eq!(one.with(now, |board| board.put(slot(1, 5))), Some(()));
+    let inside = one.with(now, |board| {
+        board.put(slot(2, 5));
+        two.with(now, |_| ())
+    });
+    assert_eq!(inside, Some(None), "one at a time");
+    assert_eq!(two.with(now, |board| pids(board)), Some(vec![1, 2]));
+    two.with(now, |board| board.slots.clear());
+    assert_eq!(folder.path().read_dir().expect("a folder").count(), 0);
+    assert_eq!(one.with(now, |board| board.slots.len()), Some(0));
+}
+
+#[test]
+fn what_cannot_be_understood_counts_for_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut shared = Shared::new(Some(folder.path()), "8801");
+    for text in ["", "{\"drawn\":1,\"slots\":[{\"pid\":4", "GIF89a"] {
+        fs::write(folder.path().join("terminal-8801.1"), text).expect("written");
+        assert_eq!(
+            shared.with(Duration::ZERO, |board| board.slots.len()),
+            Some(0)
+        );
+    }
+}
+
+#[test]
+fn without_a_place_to_share_a_weir_is_alone() {
+    for directory in [None, Some(Path::new("/nowhere/at/all"))] {
+        let mut shared = Shared::new(directory, "8801");
+        shared.with(Duration::ZERO, |board| board.put(slot(1, 5)));
+        assert_eq!(
+            shared.with(Duration::ZERO, |board| pids(board)),
+            Some(vec![1])
+        );
+    }
+}

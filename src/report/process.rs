@@ -1,0 +1,126 @@
+//! What the system tells of one process, by its number.
+//!
+//! Where it does not tell, nothing is known, and a process that can be signalled lives.
+
+use std::fs;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+
+/// A chain of parents that is longer is a circle, seen while it changed.
+const ANCESTORS: usize = 64;
+
+/// The columns of `/proc/PID/stat` that are needed; see proc_pid_stat(5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stat {
+    state: char,
+    parent: u32,
+    group: u32,
+    session: u32,
+    terminal: u32,
+    born: u64,
+}
+
+impl Stat {
+    fn of(pid: u32) -> Option<Stat> {
+        Stat::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    fn parse(text: &str) -> Option<Stat> {
+        // The name before may hold anything, blanks and parentheses too.
+        let (_, rest) = text.rsplit_once(')')?;
+        let fields: Vec<&str> = rest.split_whitespace().collect();
+        let number = |nth: usize| fields.get(nth)?.parse().ok();
+        Some(Stat {
+            state: fields.first()?.chars().next()?,
+            parent: number(1)?,
+            group: number(2)?,
+            session: number(3)?,
+            terminal: number(4)?,
+            born: fields.get(19)?.parse().ok()?,
+        })
+    }
+}
+
+/// When it began, in ticks since the machine did.
+pub(crate) fn born(pid: u32) -> Option<u64> {
+    Stat::of(pid).map(|it| it.born)
+}
+
+/// Whether it still is the process that began then, and has not ended: one whose parent has not
+/// asked yet how it ended is dead all the same.
+pub(crate) fn is_alive(pid: u32, born: Option<u64>) -> bool {
+    match Stat::of(pid) {
+        Some(it) => !matches!(it.state, 'Z' | 'X') && born.is_none_or(|born| born == it.born),
+        None => {
+            let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+            born.is_none() && pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
+        }
+    }
+}
+
+/// The number of the terminal that controls it.
+pub(crate) fn terminal(pid: u32) -> Option<u64> {
+    let number = Stat::of(pid)?.terminal;
+    let (major, minor) = (number >> 8 & 0xfff, number & 0xff | number >> 12 & 0xf_ff00);
+    (number != 0).then(|| rustix::fs::makedev(major, minor))
+}
+
+/// Whether nobody could let it go on if it was stopped: no ancestor in its session is in another
+/// group, as a shell with job control is.
+pub(crate) fn is_orphaned(pid: u32) -> bool {
+    let Some(own) = Stat::of(pid) else {
+        return false;
+    };
+    let mut parent = own.parent;
+    for _ in 0..ANCESTORS {
+        match Stat::of(parent) {
+            Some(it) if it.session != own.session => return true,
+            Some(it) if it.group != own.group => return false,
+            Some(it) => parent = it.parent,
+            None => return true,
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_hold_anything() {
+        let tail = "S 1 2 3 34817 5 0 0 0 0 0 0 0 0 0 20 0 1 0 4711 8";
+        for name in ["weir", "a b) c", ") S 9 9", "((("] {
+            let it = Stat::parse(&format!("12 ({name}) {tail}")).expect(name);
+            assert_eq!((it.state, it.parent, it.group), ('S', 1, 2), "{name}");
+            assert_eq!((it.session, it.terminal, it.born), (3, 34817, 4711));
+        }
+        for text in ["", "12 (weir", "12 (weir) S 1"] {
+            assert_eq!(Stat::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_process_lives_until_it_has_ended_whoever_asks_how() {
+        let mut child = std::process::Command::new("cat")
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .expect("started");
+        let (pid, began) = (child.id(), born(child.id()));
+        assert!(began.is_some() && is_alive(pid, began));
+        assert!(
+            !is_alive(pid, began.map(|ticks| ticks + 1)),
+            "it is another one"
+        );
+        drop(child.stdin.take());
+        while is_alive(pid, began) {
+            std::thread::yield_now();
+        }
+        // It is still there for its parent to ask.
+        assert!(Stat::of(pid).is_some_and(|it| it.state == 'Z'));
+        child.wait().expect("ended");
+        assert!(!is_alive(pid, began) && born(pid).is_none());
+    }
+}

@@ -1,0 +1,267 @@
+//! Several weirs on one terminal, and their manners there.
+
+#[path = "report/fifo.rs"]
+mod fifo;
+#[path = "report/pty.rs"]
+mod pty;
+
+use std::io::Write;
+use std::thread;
+use std::time::Duration;
+
+use fifo::Fifo;
+use pty::Pty;
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A directory for what weirs share that other tests do not see.
+fn home() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+/// The places of the rows of these weirs, a bar each, if all of them are there.
+fn bars(rows: &[String], names: &[&str]) -> Option<Vec<usize>> {
+    let row_of = |name: &&str| {
+        let start = format!("{name} ");
+        rows.iter()
+            .position(|row| row.starts_with(&start) && row.contains(['▏', '━', '─']))
+    };
+    names.iter().map(row_of).collect()
+}
+
+/// No part of any bar is left.
+#[track_caller]
+fn assert_clean(rows: &[String]) {
+    let ghosts = rows
+        .iter()
+        .filter(|row| row.contains(['▏', '▕', '◀', '━', '─']));
+    assert_eq!(ghosts.count(), 0, "{rows:#?}");
+}
+
+/// The places of these weirs' summaries.
+fn summaries(rows: &[String], names: &[&str]) -> Vec<Option<usize>> {
+    let summary = |name: &&str| {
+        let start = format!("weir {name}: ");
+        rows.iter().position(|row| row.starts_with(&start))
+    };
+    names.iter().map(summary).collect()
+}
+
+#[test]
+fn the_weirs_of_a_pipeline_have_a_line_each_in_its_order_and_so_do_their_summaries() {
+    let (fifo, home) = (Fifo::new(), home());
+    // The last starts first, and the first last.
+    let script = r#"
+        { sleep 0.4; exec "$WEIR" -N one -i 20ms <"$FIFO"; } | cat |
+        { sleep 0.2; exec "$WEIR" -N two -i 20ms; } | cat |
+        "$WEIR" -N three -i 20ms >/dev/null; echo after"#;
+    let home = home.path().to_str().expect("a path");
+    let environment = [("FIFO", fifo.name()), ("XDG_RUNTIME_DIR", home)];
+    let pty = Pty::run(script, 12, 100, &environment);
+    let mut source = fifo.open();
+    let names = ["one", "two", "three"];
+    for (bytes, total) in [(3000, "2.93KiB"), (4000, "6.84KiB")] {
+        source.write_all(&vec![b'x'; bytes]).expect("fed");
+        let rows = pty.wait("all alive", |rows| {
+            let alive = |at: &usize| rows[*at].contains(total);
+            bars(rows, &names).is_some_and(|places| places.iter().all(alive))
+        });
+        let places = bars(&rows, &names).expect("three bars");
+        assert_eq!(
+            places,
+            [places[0], places[0] + 1, places[0] + 2],
+            "{rows:#?}"
+        );
+        let all = rows.iter().filter(|row| row.contains('%')).count();
+        assert_eq!(all, 3, "{rows:#?}");
+    }
+    for columns in [40, 120] {
+        pty.resize(12, columns);
+        pty.wait("bars as wide as the terminal", |rows| {
+            bars(rows, &names).is_some_and(|places| {
+                let widths = places.iter().map(|at| rows[*at].chars().count());
+                let columns = usize::from(columns);
+                widths
+                    .into_iter()
+                    .all(|width| width < columns && width > columns / 2)
+            })
+        });
+    }
+    drop(source);
+    let rows = pty.wait_for(&["after"]);
+    let places = summaries(&rows, &names);
+    assert!(
+        places.iter().all(Option::is_some) && places.is_sorted(),
+        "{rows:#?}"
+    );
+    assert_clean(&rows);
+}
+
+#[test]
+fn when_the_last_one_ends_first_the_summaries_are_in_order_all_the_same() {
+    let (fifo, home) = (Fifo::new(), home());
+    let script = r#"
+        "$WEIR" -N one -i 20ms <"$FIFO" | cat | "$WEIR" -N two -i 20ms | { read -r word; exec cat </dev/null; }
+        echo after"#;
+    let home = home.path().to_str().expect("a path");
+    let environment = [("FIFO", fifo.name()), ("XDG_RUNTIME_DIR", home)];
+    let pty = Pty::run(script, 12, 100, &environment);
+    let mut source = fifo.open();
+    pty.wait("two bars", |rows| bars(rows, &["one", "two"]).is_some());
+    source.write_all(b"word\n").expect("fed");
+    // The second has ended, and what it has to say waits below the first, which is still there.
+    pty.wait("the second waits", |rows| {
+        let waits = summaries(rows, &["two"])[0];
+        bars(rows, &["one"]).is_some_and(|one| waits == Some(one[0] + 1))
+    });
+    drop(source);
+    let rows = pty.wait_for(&["after"]);
+    let places = summaries(&rows, &["one", "two"]);
+    assert!(
+        places.iter().all(Option::is_some) && places.is_sorted(),
+        "{rows:#?}"
+    );
+    assert_clean(&rows);
+}
+
+#[test]
+fn one_that_is_killed_leaves_no_ghost_and_the_others_go_on() {
+    for killed in 0..3 {
+        let (fifo, home) = (Fifo::new(), home());
+        let script = r#"
+            for name in a b c; do "$WEIR" -N $name -i 20ms <"$FIFO" >/dev/null & echo pid $!; done
+            wait; echo after"#;
+        let home = home.path().to_str().expect("a path");
+        let environment = [("FIFO", fifo.name()), ("XDG_RUNTIME_DIR", home)];
+        let pty = Pty::run(script, 14, 100, &environment);
+        let source = fifo.open();
+        let names = ["a", "b", "c"];
+        let rows = pty.wait("three bars", |rows| bars(rows, &names).is_some());
+        let pids: Vec<i32> = rows
+            .iter()
+            .filter_map(|row| row.strip_prefix("pid ")?.parse().ok())
+            .collect();
+        let pid = Pid::from_raw(pids[killed]).expect("a process");
+        kill_process(pid, Signal::KILL).expect("it is there");
+        let rest: Vec<&str> = names
+            .into_iter()
+            .filter(|name| *name != names[killed])
+            .collect();
+        let rows = pty.wait("two bars", |rows| {
+            bars(rows, &rest).is_some() && bars(rows, &names[killed..=killed]).is_none()
+        });
+        assert_eq!(
+            rows.iter().filter(|row| row.contains('%')).count(),
+            2,
+            "{rows:#?}"
+        );
+        drop(source);
+        let rows = pty.wait_for(&["after"]);
+        assert!(
+            summaries(&rows, &rest).iter().all(Option::is_some),
+            "{rows:#?}"
+        );
+        assert_clean(&rows);
+    }
+}
+
+#[test]
+fn many_that_come_and_go_leave_a_summary_each_and_nothing_else() {
+    let home = home();
+    let script = r#"
+        seq 1 12 | xargs -P5 -I{} sh -c 'head -c 300000 /dev/zero | "$WEIR" -N job{} -r 1MB/s -i 20ms >/dev/null'
+        echo after"#;
+    let home = home.path().to_str().expect("a path");
+    let pty = Pty::run(script, 40, 100, &[("XDG_RUNTIME_DIR", home)]);
+    let rows = pty.wait_for(&["after"]);
+    assert_clean(&rows);
+    for n in 1..=12 {
+        let start = format!("weir job{n}: ");
+        assert_eq!(
+            rows.iter().filter(|row| row.starts_with(&start)).count(),
+            1,
+            "{rows:#?}"
+        );
+    }
+    let left = std::fs::read_dir(std::path::Path::new(home).join("weir")).expect("a folder");
+    assert_eq!(left.count(), 0, "nothing is left behind");
+}
+
+#[test]
+fn nothing_is_drawn_while_a_password_is_asked_for() {
+    let (fifo, home) = (Fifo::new(), home());
+    let script = r#"
+        "$WEIR" -N me -i 10ms <"$FIFO" >/dev/null &
+        read -r word; stty -echo; printf 'password: '; read -r word; stty echo; echo; read -r word
+        wait; echo after"#;
+    let home = home.path().to_str().expect("a path");
+    let environment = [("FIFO", fifo.name()), ("XDG_RUNTIME_DIR", home)];
+    let mut pty = Pty::run(script, 10, 100, &environment);
+    let mut source = fifo.open();
+    pty.wait("a bar", |rows| bars(rows, &["me"]).is_some());
+    pty.type_in("go\n");
+    pty.wait("the question", |rows| {
+        rows.iter().any(|row| row == "password:")
+    });
+    // Not a wait for something to be true: time in which many a frame is due.
+    thread::sleep(Duration::from_millis(200));
+    source.write_all(b"some").expect("fed");
+    thread::sleep(Duration::from_millis(500));
+    let rows = pty.rows();
+    assert!(rows.iter().any(|row| row == "password:"), "{rows:#?}");
+    assert!(!rows.concat().contains("4B"), "{rows:#?}");
+    pty.type_in("secret\n");
+    let rows = pty.wait_for(&["me ", "4B"]);
+    assert!(rows.iter().any(|row| row == "password:"), "{rows:#?}");
+    pty.type_in("\n");
+    drop(source);
+    assert_clean(&pty.wait_for(&["after"]));
+}
+
+#[test]
+fn nothing_is_drawn_over_an_output_on_the_same_terminal() {
+    let fifo = Fifo::new();
+    let pty = Pty::run(
+        "\"$WEIR\" -N me -i 10ms <\"$FIFO\"",
+        10,
+        100,
+        &[("FIFO", fifo.name())],
+    );
+    let mut source = fifo.open();
+    source.write_all(b"first\nsecond").expect("fed");
+    pty.wait_for(&["second"]);
+    // Not a wait for something to be true: time in which many a frame is due.
+    thread::sleep(Duration::from_millis(300));
+    let rows = pty.rows();
+    assert_eq!(rows[..2], ["first", "second"]);
+    assert!(rows[2..].iter().all(String::is_empty), "{rows:#?}");
+    drop(source);
+    pty.wait_for(&["weir me: 12B in"]);
+}
+
+#[test]
+fn ctrl_z_takes_the_bar_away_and_fg_brings_it_back() {
+    let (fifo, home) = (Fifo::new(), home());
+    let home = home.path().to_str().expect("a path");
+    let environment = [
+        ("FIFO", fifo.name()),
+        ("XDG_RUNTIME_DIR", home),
+        ("PS1", "$ "),
+    ];
+    let mut pty = Pty::run("exec bash --norc -i", 12, 100, &environment);
+    pty.wait("a prompt", |rows| rows[0].starts_with('$'));
+    pty.type_in("PS1='$ '; clear; \"$WEIR\" -N me -i 10ms <\"$FIFO\" >/dev/null\n");
+    let source = fifo.open();
+    for _ in 0..2 {
+        pty.wait("a bar", |rows| bars(rows, &["me"]).is_some());
+        pty.type_in("\x1a");
+        let rows = pty.wait("it is stopped", |rows| {
+            rows.iter().any(|row| row.contains("Stopped")) && rows.iter().any(|row| row == "$")
+        });
+        assert_clean(&rows);
+        pty.type_in("clear; fg\n");
+    }
+    pty.wait("a bar", |rows| bars(rows, &["me"]).is_some());
+    drop(source);
+    let rows = pty.wait_for(&["weir me: 0B in"]);
+    assert_clean(&rows);
+}
