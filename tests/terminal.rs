@@ -61,18 +61,14 @@ fn the_weirs_of_a_pipeline_have_a_line_each_in_its_order_and_so_do_their_summari
     let names = ["one", "two", "three"];
     for (bytes, total) in [(3000, "2.93KiB"), (4000, "6.84KiB")] {
         source.write_all(&vec![b'x'; bytes]).expect("fed");
-        let rows = pty.wait("all alive", |rows| {
+        pty.wait("all alive, below each other, and nothing else", |rows| {
             let alive = |at: &usize| rows[*at].contains(total);
-            bars(rows, &names).is_some_and(|places| places.iter().all(alive))
+            let all = rows.iter().filter(|row| row.contains('%')).count();
+            bars(rows, &names).is_some_and(|places| {
+                let in_order = places.windows(2).all(|two| two[1] == two[0] + 1);
+                places.iter().all(alive) && in_order && all == 3
+            })
         });
-        let places = bars(&rows, &names).expect("three bars");
-        assert_eq!(
-            places,
-            [places[0], places[0] + 1, places[0] + 2],
-            "{rows:#?}"
-        );
-        let all = rows.iter().filter(|row| row.contains('%')).count();
-        assert_eq!(all, 3, "{rows:#?}");
     }
     for columns in [40, 120] {
         pty.resize(12, columns);
@@ -146,14 +142,11 @@ fn one_that_is_killed_leaves_no_ghost_and_the_others_go_on() {
             .into_iter()
             .filter(|name| *name != names[killed])
             .collect();
-        let rows = pty.wait("two bars", |rows| {
-            bars(rows, &rest).is_some() && bars(rows, &names[killed..=killed]).is_none()
+        pty.wait("two bars", |rows| {
+            // A look may fall into the middle of a frame.
+            let all = rows.iter().filter(|row| row.contains('%')).count();
+            bars(rows, &rest).is_some() && all == 2
         });
-        assert_eq!(
-            rows.iter().filter(|row| row.contains('%')).count(),
-            2,
-            "{rows:#?}"
-        );
         drop(source);
         let rows = pty.wait_for(&["after"]);
         assert!(
@@ -264,4 +257,24 @@ fn ctrl_z_takes_the_bar_away_and_fg_brings_it_back() {
     drop(source);
     let rows = pty.wait_for(&["weir me: 0B in"]);
     assert_clean(&rows);
+}
+
+#[test]
+fn ctrl_z_gives_the_terminal_back_from_the_live_view_too() {
+    let home = home();
+    let home = home.path().to_str().expect("a path");
+    let environment = [("XDG_RUNTIME_DIR", home), ("TMPDIR", home)];
+    let mut pty = Pty::run("exec bash --norc -i", 12, 100, &environment);
+    pty.type_in("PS1='$ '; clear; \"$WEIR\" --top\n");
+    for _ in 0..2 {
+        pty.wait_for(&["no weir is running"]);
+        pty.type_in("\x1a");
+        pty.wait("it is stopped", |rows| {
+            rows.iter().any(|row| row.contains("Stopped")) && rows.iter().any(|row| row == "$")
+        });
+        pty.type_in("clear; fg\n");
+    }
+    pty.wait_for(&["no weir is running"]);
+    pty.type_in("q");
+    pty.wait("the prompt", |rows| rows.iter().any(|row| row == "$"));
 }

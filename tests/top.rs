@@ -21,6 +21,10 @@ struct Top {
 
 impl Top {
     fn start(home: &Home, columns: u16) -> Top {
+        Top::start_on(home, columns, "xterm")
+    }
+
+    fn start_on(home: &Home, columns: u16, terminal: &str) -> Top {
         let size = PtySize {
             rows: 24,
             cols: columns,
@@ -33,7 +37,8 @@ impl Top {
         command.arg("--top");
         command.env("XDG_RUNTIME_DIR", home.runtime());
         command.env("TMPDIR", home.temporary());
-        command.env("TERM", "xterm");
+        command.env("TERM", terminal);
+        command.env("LC_ALL", "C");
         let before = format!("{:?}", pair.master.get_termios().map(|t| t.local_flags));
         let mut output = pair.master.try_clone_reader().expect("its output");
         let seen = screen.clone();
@@ -50,6 +55,23 @@ impl Top {
             master: pair.master,
             before,
         }
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).expect("pressed");
+    }
+
+    fn resize(&self, rows: u16, cols: u16) {
+        let mut screen = self.screen.lock().expect("no panic");
+        screen.screen_mut().set_size(rows, cols);
+        drop(screen);
+        let size = PtySize {
+            rows,
+            cols,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
+        self.master.resize(size).expect("a new size");
     }
 
     fn text(&self) -> String {
@@ -106,7 +128,7 @@ fn weirs_are_shown_as_they_come_and_go() {
     top.shows("one");
     let two = held(&home, &["-N", "two", "-r", "1B/s"], 1000);
     top.shows("2 weirs");
-    top.shows("bottleneck: the cap of two");
+    top.shows("the cap of two");
     drop(two);
     top.shows("1 weir ");
     drop(one);
@@ -137,9 +159,10 @@ fn every_width_of_a_terminal_will_do() {
         let top = Top::start(&home, columns);
         top.shows("1 weir");
         top.shows("q quits");
-        top.shows("bottleneck: ");
+        top.shows("the cap of one");
+        top.shows("> one");
         let rows = top.text().lines().count();
-        assert_eq!(rows, 3, "a line was wrapped:\n{}", top.text());
+        assert_eq!(rows, 4, "a line was wrapped:\n{}", top.text());
         top.leave(key);
     }
 }
@@ -157,7 +180,7 @@ fn the_slow_stage_between_two_weirs_is_named() {
     let mut shell = command.process_group(0).spawn().expect("started");
     let top = Top::start(&home, 100);
     top.shows("2 weirs");
-    top.shows("bottleneck: sleep");
+    top.shows("< sleep");
     let text = top.text();
     let place = |name| text.find(name).expect("it is shown");
     assert!(place("upper") < place("lower"), "{text}");
@@ -166,6 +189,106 @@ fn the_slow_stage_between_two_weirs_is_named() {
     let kill = rustix::process::Signal::KILL;
     rustix::process::kill_process_group(group, kill).expect("it is there");
     shell.wait().expect("ended");
+}
+
+#[test]
+fn the_keys_do_what_one_could_type_and_say_so() {
+    let home = Home::new();
+    let one = held(&home, &["-N", "one", "-r", "1B/s"], 1000);
+    let mut top = Top::start(&home, 120);
+    let pid = one.pid();
+    top.shows("> one");
+    for (keys, said, shown) in [
+        ("p", "--pause: done", "paused"),
+        ("p", "--resume: done", "capped"),
+        ("r2kB/s\r", "--rate 2kB/s: done", "2kB/s"),
+        ("rfast\r", "--rate fast: ", "2kB/s"),
+        ("r5/s\r", "--rate 5/s: --rate 5/s counts records", "2kB/s"),
+        ("dn", "q quits", "2kB/s"),
+        ("\r", "buffer.capacity", "67108864"),
+        ("\x1b", "q quits", "2kB/s"),
+        ("?", "weir --remote NAME --drain", "pause it"),
+        ("q", "q quits", "2kB/s"),
+    ] {
+        top.press(keys);
+        top.shows(said);
+        top.shows(shown);
+    }
+    top.press("dy");
+    top.shows(&format!("weir --remote {pid} --drain: done"));
+    top.leave(b"q");
+}
+
+#[test]
+fn one_that_has_ended_stays_for_a_while() {
+    let home = Home::new();
+    let top = Top::start(&home, 80);
+    let one = held(&home, &["-N", "one", "-r", "1B/s"], 1000);
+    top.shows("1 weir");
+    drop(one);
+    top.shows("no weir is running");
+    assert!(top.text().contains("ended"), "{}", top.text());
+    eventually("it goes", || !top.text().contains("ended"));
+    top.leave(b"q");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn one_that_is_stopped_is_shown_as_such_and_holds_up_nobody() {
+    let home = Home::new();
+    let (one, two) = (
+        held(&home, &["-N", "one"], 0),
+        held(&home, &["-N", "two"], 0),
+    );
+    let top = Top::start(&home, 80);
+    top.shows("2 weirs");
+    one.stop();
+    top.shows("stopped?");
+    let output = home.run(&["--query"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains(&format!("{} does not answer", one.pid())),
+        "{said}"
+    );
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.contains(&format!("\"pid\":{},", two.pid())), "{told}");
+    one.signal(rustix::process::Signal::CONT);
+    eventually("it is back", || !top.text().contains("stopped?"));
+    top.leave(b"q");
+}
+
+#[test]
+fn a_new_size_is_followed_and_every_weir_can_be_reached() {
+    let home = Home::new();
+    let names: Vec<String> = (0..8).map(|n| format!("weir{n}")).collect();
+    let _weirs: Vec<Weir> = names
+        .iter()
+        .map(|name| held(&home, &["-N", name], 0))
+        .collect();
+    let mut top = Top::start(&home, 100);
+    top.shows("8 weirs");
+    top.shows("weir7");
+    top.resize(6, 60);
+    top.shows("more lines below");
+    let head = top.text().lines().next().map(str::len);
+    assert_eq!(head, Some(59), "{}", top.text());
+    top.press("\x1b[F");
+    top.shows("> weir7");
+    top.press("\x1b[H");
+    top.shows("> weir0");
+    top.leave(b"q");
+}
+
+#[test]
+fn a_dumb_terminal_gets_the_table_once() {
+    let home = Home::new();
+    let _one = held(&home, &["-N", "one"], 0);
+    let mut top = Top::start_on(&home, 100, "dumb");
+    eventually("it ends", || {
+        top.child.try_wait().expect("it is ours").is_some()
+    });
+    top.shows("one");
+    assert!(top.text().contains("HOLDUP"), "{}", top.text());
 }
 
 #[test]

@@ -16,7 +16,7 @@ use super::protocol::{self, Answer, Ask, LINE_MAX, Reply, Request};
 use super::{directory, wire};
 use crate::config::live_options::LiveOptions;
 use crate::report::snapshot::Snapshot;
-use crate::report::{json, table, terminal};
+use crate::report::{json, process, table, terminal};
 
 /// How long a weir may take to answer.
 pub const PATIENCE: Duration = Duration::from_secs(2);
@@ -167,7 +167,14 @@ pub fn all_where(wanted: impl Fn(u32) -> bool) -> Vec<Peer> {
 /// answers.
 fn ask_all(peers: &mut Vec<Peer>, ask: &Ask, patience: Duration) -> Vec<Result<Answer, Silence>> {
     let until = Instant::now() + patience;
-    let asked: Vec<_> = peers.iter_mut().map(|peer| peer.ask(ask.clone())).collect();
+    let asked: Vec<_> = peers
+        .iter_mut()
+        // One that is stopped would only be waited for in vain, and would answer who is gone.
+        .map(|peer| match process::is_stopped(peer.pid) {
+            true => Err(Silence::Timeout(peer.pid)),
+            false => peer.ask(ask.clone()),
+        })
+        .collect();
     let answers: Vec<_> = peers
         .iter_mut()
         .zip(asked)
@@ -265,6 +272,9 @@ impl Peer {
     }
 
     fn converse(&mut self, ask: Ask) -> Result<Answer, Trouble> {
+        if process::is_stopped(self.pid) {
+            return Err(Silence::Timeout(self.pid).into());
+        }
         self.ask(ask)?;
         Ok(self.answer(Instant::now() + PATIENCE)?)
     }

@@ -9,6 +9,8 @@ mod gauge;
 mod meter;
 mod texts;
 
+pub(crate) use meter::spark;
+
 use console::{measure_text_width, pad_str, truncate_str};
 
 use super::snapshot::Snapshot;
@@ -159,7 +161,7 @@ pub fn frame(s: &Snapshot, names: usize, width: usize, theme: Theme) -> String {
 }
 
 /// Calm while all is well, amber for a cap, loud only for loss.
-pub(super) fn ink(s: &Snapshot) -> Ink {
+pub(crate) fn ink(s: &Snapshot) -> Ink {
     match (s.state, s.holdup) {
         (State::Shedding, _) => Ink::Loss,
         (State::Capped, _) | (_, Some(Holdup::Cap)) => Ink::Cap,

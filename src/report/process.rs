@@ -59,6 +59,11 @@ pub(crate) fn is_alive(pid: u32, born: Option<u64>) -> bool {
     }
 }
 
+/// Whether it is stopped: it will answer nobody until somebody lets it go on.
+pub(crate) fn is_stopped(pid: u32) -> bool {
+    Stat::of(pid).is_some_and(|it| matches!(it.state, 'T' | 't'))
+}
+
 /// The number of the terminal that controls it.
 pub(crate) fn terminal(pid: u32) -> Option<u64> {
     let number = Stat::of(pid)?.terminal;

@@ -1,53 +1,55 @@
 //! One picture of all weirs, as text for a terminal of a given size.
 //!
-//! Invariant: no line is wider than the terminal, and there are no more of them than it has rows.
+//! Invariant: no line is wider than the terminal, there are no more of them than it has rows, and
+//! the row of the chosen weir is among them.
 
 use console::{measure_text_width, truncate_str};
 
-use crate::report::bar;
+use super::columns::Table;
+use super::view::{Page, Question, View};
+use super::watch::{Group, Health, Seen};
+use crate::report::pipeline;
 use crate::report::snapshot::Snapshot;
+use crate::report::terminal::Size;
 use crate::report::theme::{Ink, Theme};
 
-/// The weirs of one pipeline from head to tail.
-#[derive(Debug)]
-pub struct Group<'a> {
-    /// At least one.
-    pub weirs: Vec<&'a Snapshot>,
-    /// What holds them up.
-    pub bottleneck: Option<String>,
-}
+/// Columns before a row, for the mark of the chosen one.
+const MARGIN: usize = 2;
+
+const HELP: &[&str] = &[
+    "up, down, j, k    choose a weir; page up, page down, home and end go further",
+    "p, space          pause it, or let it go on       weir --remote NAME --pause, --resume",
+    "r                 set its cap                     weir --remote NAME --rate LIMIT",
+    "s                 set what it sheds               weir --remote NAME --shed WHICH",
+    "d                 drain it: read no more, and end weir --remote NAME --drain",
+    "enter             all that is known of it         weir --query NAME",
+    "q                 leave; here: back",
+];
 
 /// The picture, from the top left corner of the screen on.
 #[must_use]
-pub fn text(
+pub(super) fn text(
     groups: &[Group<'_>],
-    silent: &[u32],
-    (columns, rows): (usize, usize),
+    strangers: &[u32],
+    view: &View,
+    size: Size,
     theme: Theme,
 ) -> String {
+    let (columns, rows) = (usize::from(size.columns), usize::from(size.rows));
+    let body = match view.page {
+        Page::Table => table(groups, strangers, view, columns, theme),
+        Page::Details => details(groups, view),
+        Page::Help => HELP.iter().map(|line| (None, (*line).to_owned())).collect(),
+    };
+    let foot = foot(view);
+    let room = rows.saturating_sub(1 + usize::from(foot.is_some()));
     let mut lines = vec![head(groups, columns, theme)];
-    for group in groups {
-        // The last column stays free: some terminals wrap as soon as it is used.
-        let width = columns.saturating_sub(1);
-        lines.extend(
-            group
-                .weirs
-                .iter()
-                .map(|weir| bar::frame(weir, 0, width, theme)),
-        );
-        lines.push(verdict(group, theme));
+    lines.extend(window(body, view.chosen, room, theme));
+    if let Some(foot) = foot {
+        lines.resize(rows.saturating_sub(1).max(1), String::new());
+        lines.push(theme.paint(Ink::Strong, &foot));
     }
-    for pid in silent {
-        lines.push(theme.paint(
-            Ink::Faint,
-            &format!("{pid} does not answer; is it stopped?"),
-        ));
-    }
-    if lines.len() > rows {
-        let hidden = lines.len() - rows + 1;
-        lines.truncate(rows.saturating_sub(1));
-        lines.push(format!("{hidden} more lines do not fit"));
-    }
+    lines.truncate(rows);
     let cut = theme.glyphs().cut;
     let lines = lines.iter().map(|line| truncate_str(line, columns, cut));
     let lines: Vec<String> = lines.map(|line| format!("{line}\x1b[K")).collect();
@@ -56,73 +58,143 @@ pub fn text(
 }
 
 fn head(groups: &[Group<'_>], columns: usize, theme: Theme) -> String {
-    let running = match groups.iter().map(|group| group.weirs.len()).sum::<usize>() {
+    let all = groups.iter().flat_map(|group| &group.weirs);
+    let running = all.filter(|weir| weir.health != Health::Ended);
+    let running = match running.count() {
         0 => "no weir is running".to_owned(),
         1 => "1 weir".to_owned(),
         n => format!("{n} weirs"),
     };
-    let quit = "q quits";
-    let gap = columns.saturating_sub(1 + measure_text_width(&running) + quit.len());
+    let keys = if columns < 40 {
+        "q quits"
+    } else {
+        "q quits  ? keys"
+    };
+    let gap = columns.saturating_sub(1 + measure_text_width(&running) + keys.len());
     let running = theme.paint(Ink::Strong, &running);
-    running + &" ".repeat(gap.max(1)) + &theme.paint(Ink::Faint, quit)
+    running + &" ".repeat(gap.max(1)) + &theme.paint(Ink::Faint, keys)
 }
 
-fn verdict(group: &Group<'_>, theme: Theme) -> String {
-    match &group.bottleneck {
-        Some(who) => {
-            let who = theme.paint(Ink::Loss, who);
-            theme.paint(Ink::Faint, "  bottleneck: ") + &who
-        }
-        None => theme.paint(Ink::Faint, "  no bottleneck"),
+/// A line, and whose it is.
+type Line = (Option<u32>, String);
+
+fn table(
+    groups: &[Group<'_>],
+    strangers: &[u32],
+    view: &View,
+    columns: usize,
+    theme: Theme,
+) -> Vec<Line> {
+    let all: Vec<&Seen> = groups
+        .iter()
+        .flat_map(|group| group.weirs.clone())
+        .collect();
+    let room = columns.saturating_sub(MARGIN + 1);
+    let table = Table::new(&all, room, theme);
+    let mut lines = Vec::new();
+    if !all.is_empty() {
+        lines.push((None, " ".repeat(MARGIN) + &table.head(theme)));
     }
+    for group in groups {
+        lines.push((None, pipeline_line(group, columns, theme)));
+        for weir in &group.weirs {
+            let pid = weir.last.pid;
+            let mark = if view.chosen == Some(pid) { "> " } else { "  " };
+            let mark = theme.paint(Ink::Strong, mark);
+            lines.push((Some(pid), mark + &table.row(weir, theme)));
+        }
+    }
+    for pid in strangers {
+        let text = format!("{pid} does not answer; is it stopped?");
+        lines.push((None, theme.paint(Ink::Faint, &text)));
+    }
+    lines
+}
+
+/// The stages of a pipeline, and who holds it up; of the stages as many as there is room for.
+fn pipeline_line(group: &Group<'_>, columns: usize, theme: Theme) -> String {
+    let blame = match &group.bottleneck {
+        Some(who) => format!("{} {who}", theme.glyphs().blame),
+        None => String::new(),
+    };
+    let room = columns.saturating_sub(measure_text_width(&blame) + 3);
+    let stages = group.stages.join(" | ");
+    let stages = truncate_str(&stages, room, theme.glyphs().cut);
+    let gap = if stages.is_empty() { "" } else { "  " };
+    theme.paint(Ink::Faint, &stages) + gap + &theme.paint(Ink::Strong, &blame)
+}
+
+/// All that is known of the chosen weir: its status object, a line for each of its fields.
+fn details(groups: &[Group<'_>], view: &View) -> Vec<Line> {
+    let mut all = groups.iter().flat_map(|group| &group.weirs);
+    let Some(weir) = all.find(|weir| Some(weir.last.pid) == view.chosen) else {
+        return Vec::new();
+    };
+    let object = serde_json::to_value(&weir.last).unwrap_or_default();
+    let mut lines = vec![(None, format!("weir {}", pipeline::label(&weir.last)))];
+    let mut say = |name: &str, value: &serde_json::Value| {
+        let value = match value {
+            serde_json::Value::Null => "-".to_owned(),
+            serde_json::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        lines.push((None, format!("  {name:<22}{value}")));
+    };
+    for (name, value) in object.as_object().into_iter().flatten() {
+        match value.as_object() {
+            Some(parts) => parts
+                .iter()
+                .for_each(|(part, value)| say(&format!("{name}.{part}"), value)),
+            None => say(name, value),
+        }
+    }
+    lines
+}
+
+fn foot(view: &View) -> Option<String> {
+    let chosen = view.chosen.unwrap_or_default();
+    match &view.question {
+        Some(Question::Value(option, text)) => {
+            Some(format!("weir --remote {chosen} {option} {text}_"))
+        }
+        Some(Question::Drain) => Some(format!(
+            "weir --remote {chosen} --drain: it reads no more, and ends; y does it"
+        )),
+        None => view.message.clone(),
+    }
+}
+
+/// The part of these lines that is shown: with the chosen one in it, and a word on what is not.
+fn window(lines: Vec<Line>, chosen: Option<u32>, room: usize, theme: Theme) -> Vec<String> {
+    let all = lines.len();
+    let texts = lines.iter().map(|(_, text)| text.clone());
+    if all <= room {
+        return texts.collect();
+    }
+    let shown = room.saturating_sub(1);
+    let chosen = lines
+        .iter()
+        .position(|(pid, _)| pid.is_some() && *pid == chosen);
+    let first = chosen
+        .map_or(0, |at| (at + 2).saturating_sub(shown))
+        .min(all - shown);
+    let mut part: Vec<String> = texts.skip(first).take(shown).collect();
+    if room > 0 {
+        let more = match (first, all - shown - first) {
+            (0, below) => format!("{below} more lines below"),
+            (above, 0) => format!("{above} more lines above"),
+            (above, below) => format!("{above} more lines above, {below} below"),
+        };
+        part.push(theme.paint(Ink::Faint, &more));
+    }
+    part
+}
+
+/// The weirs from top to bottom, as the keys go through them.
+pub(super) fn weirs<'a>(groups: &[Group<'a>]) -> Vec<&'a Snapshot> {
+    let all = groups.iter().flat_map(|group| group.weirs.clone());
+    all.map(|weir| &weir.last).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::sample;
-
-    const THEME: Theme = Theme {
-        unicode: true,
-        colour: false,
-    };
-
-    fn picture(columns: usize, rows: usize) -> Vec<String> {
-        let (a, b) = (sample::busy(), sample::capped());
-        let group = |weirs, bottleneck: Option<&str>| Group {
-            weirs,
-            bottleneck: bottleneck.map(Into::into),
-        };
-        let groups = [group(vec![&a, &b], Some("gzip")), group(vec![&a], None)];
-        let text = text(&groups, &[4711], (columns, rows), THEME);
-        let text = text.strip_prefix("\x1b[H").expect("the corner");
-        let text = text.strip_suffix("\x1b[J").expect("the rest is cleared");
-        text.split("\r\n")
-            .map(|line| line.strip_suffix("\x1b[K").expect("cleared").to_owned())
-            .collect()
-    }
-
-    #[test]
-    fn every_weir_has_a_line_and_every_pipeline_a_verdict() {
-        let lines = picture(80, 24);
-        assert!(lines[0].starts_with("3 weirs ") && lines[0].ends_with(" q quits"));
-        assert!(lines[1].starts_with("backup"), "{}", lines[1]);
-        assert_eq!(lines[3], "  bottleneck: gzip");
-        assert_eq!(lines[5], "  no bottleneck");
-        assert_eq!(lines[6], "4711 does not answer; is it stopped?");
-        assert_eq!(lines.len(), 7);
-    }
-
-    #[test]
-    fn no_terminal_is_too_small() {
-        for columns in 1..=200 {
-            for rows in [1, 2, 4, 24] {
-                let lines = picture(columns, rows);
-                assert!(lines.len() <= rows);
-                for line in lines {
-                    assert!(measure_text_width(&line) <= columns, "{columns}: {line}");
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -1,41 +1,40 @@
-//! `weir --top`: all weirs of this user, a bar each, as they come and go.
+//! `weir --top`: a table of all weirs of this user, as they come and go, and keys to change them.
 //!
-//! Invariant: however it ends, the terminal is left as it was found.
+//! Invariant: one thread looks, draws and hears; whatever may take its time (a weir that does not
+//! answer a change, somebody's keys) has a thread of its own.
 
-use std::io::{self, Write};
+mod columns;
+mod frame;
+mod keys;
+mod screen;
+mod view;
+mod watch;
+
+use std::io;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, after, select, unbounded};
+use crossbeam_channel::{Receiver, Sender, after, select, unbounded};
 use rustix::io::read;
 use rustix::stdio::{stdin, stdout};
-use rustix::termios::{
-    LocalModes, OptionalActions, SpecialCodeIndex, Termios, isatty, tcgetattr, tcgetwinsize,
-    tcsetattr,
-};
+use rustix::termios::isatty;
+use signal_hook::consts::{SIGTSTP, SIGWINCH};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 
-use crate::control::client::{self, Peer, Trouble};
+use crate::config::live_options::LiveOptions;
+use crate::control::client::{self, Trouble};
 use crate::control::signals;
-use crate::report::pipeline::{self, Process};
-use crate::report::snapshot::Snapshot;
-use crate::report::terminal;
+use crate::report::process;
+use crate::report::terminal::Size;
 use crate::report::theme::Theme;
-
-mod frame;
+use keys::Key;
+use screen::{Screen, print};
+use view::{Deed, View};
+use watch::Watch;
 
 /// Time between two looks at the weirs.
 const EVERY: Duration = Duration::from_millis(500);
-/// How long one of them may hold up the picture of the others.
-const PATIENCE: Duration = Duration::from_millis(250);
-/// Looks after which the processes are looked at again, if no weir has come or gone.
-const STALE: u32 = 10;
-
-const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l";
-const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
-
-/// Keys that leave: `q`, and those that end programs. Not Esc, with which the arrows and all other
-/// keys without a character begin.
-const QUIT: &[u8] = b"qQ\x03\x04";
 
 /// Shows them until the user has seen enough; then the signal that ended it, if one did.
 ///
@@ -47,152 +46,156 @@ pub fn top(theme: Theme) -> Result<Option<i32>, Trouble> {
         let what = "--top needs a terminal; weir --query prints the same once";
         return Err(Trouble::Failed(what.into()));
     }
-    let signals = signals::listen().map_err(system)?.heed();
-    let _screen = Screen::enter().map_err(system)?;
-    let keys = keys().map_err(system)?;
-    let mut watch = Watch::default();
-    loop {
-        watch.look();
-        let text = frame::text(&watch.groups(), &watch.silent, size(), theme);
-        print(&text)?;
-        // Any other signal of those that are listened for asks for nothing that is not shown.
-        let next = after(EVERY);
+    if std::env::var_os("TERM").is_some_and(|term| term == "dumb") {
+        return plainly();
+    }
+    let mut top = Top {
+        signals: signals::listen().map_err(system)?.heed(),
+        screen: Some(Screen::enter().map_err(system)?),
+        terminal: terminal_signals().map_err(system)?,
+        pressed: pressed().map_err(system)?,
+        said: unbounded(),
+        watch: Watch::default(),
+        view: View::default(),
+        theme,
+    };
+    top.run()
+}
+
+/// The table once, where no cursor can be moved.
+fn plainly() -> Result<Option<i32>, Trouble> {
+    let (text, trouble) = client::query(None);
+    print(&text)?;
+    trouble.map_or(Ok(None), Err)
+}
+
+/// Everybody who is listened to, and what is shown.
+struct Top {
+    signals: Receiver<i32>,
+    /// None while this process is about to be stopped.
+    screen: Option<Screen>,
+    terminal: Receiver<i32>,
+    pressed: Receiver<Vec<Key>>,
+    /// What came of changes.
+    said: (Sender<String>, Receiver<String>),
+    watch: Watch,
+    view: View,
+    theme: Theme,
+}
+
+/// How it ends.
+type End = Option<Option<i32>>;
+
+impl Top {
+    fn run(&mut self) -> Result<Option<i32>, Trouble> {
         loop {
-            select! {
-                recv(keys) -> key => match key {
-                    Ok(key) if !QUIT.contains(&key) => {}
-                    _ => return Ok(None),
-                },
-                recv(signals) -> signal => match signal {
-                    Ok(signal) if !signals::is_end(signal) => {}
-                    signal => return Ok(signal.ok()),
-                },
-                recv(next) -> _ => break,
+            self.watch.look(Instant::now());
+            let next = after(EVERY);
+            loop {
+                self.draw()?;
+                let end = select! {
+                    recv(self.pressed) -> keys => self.on_keys(&keys.unwrap_or(vec![Key::Ctrl('d')]))?,
+                    // Any other signal of those that are listened for asks for nothing that is
+                    // not shown.
+                    recv(self.signals) -> signal => match signal {
+                        Ok(signal) if !signals::is_end(signal) => None,
+                        signal => Some(signal.ok()),
+                    },
+                    recv(self.terminal) -> signal => {
+                        if signal == Ok(SIGTSTP) {
+                            self.stop()?;
+                        }
+                        None
+                    }
+                    recv(self.said.1) -> said => {
+                        self.view.message = said.ok();
+                        None
+                    }
+                    recv(next) -> _ => break,
+                };
+                if let Some(end) = end {
+                    return Ok(end);
+                }
             }
         }
     }
-}
 
-/// What is known of the weirs.
-#[derive(Debug, Default)]
-struct Watch {
-    peers: Vec<Peer>,
-    statuses: Vec<Snapshot>,
-    /// Those that do not answer.
-    silent: Vec<u32>,
-    chains: Vec<Vec<Process>>,
-    looks: u32,
-}
+    fn draw(&mut self) -> io::Result<()> {
+        let groups = self.watch.groups();
+        self.view.settle(&frame::weirs(&groups));
+        let strangers = &self.watch.strangers;
+        print(&frame::text(
+            &groups,
+            strangers,
+            &self.view,
+            Size::of(stdout()),
+            self.theme,
+        ))
+    }
 
-impl Watch {
-    fn look(&mut self) {
-        let known: Vec<u32> = self.peers.iter().map(|peer| peer.pid).collect();
-        self.peers
-            .extend(client::all_where(|pid| !known.contains(&pid)));
-        self.peers.sort_by_key(|peer| peer.pid);
-        let found = client::statuses(&mut self.peers, PATIENCE);
-        let before = std::mem::take(&mut self.statuses);
-        self.statuses = found
-            .statuses
-            .into_iter()
-            .map(|s| completed(s, &before))
-            .collect();
-        self.silent = found.silent;
-        let now: Vec<u32> = self.peers.iter().map(|peer| peer.pid).collect();
-        if now != known || self.looks.is_multiple_of(STALE) {
-            self.chains = pipeline::chains(&pipeline::processes(), &now);
+    fn on_keys(&mut self, keys: &[Key]) -> io::Result<End> {
+        for key in keys {
+            let groups = self.watch.groups();
+            match self.view.on_key(*key, &frame::weirs(&groups)) {
+                Some(Deed::Quit) => return Ok(Some(None)),
+                Some(Deed::Stop) => self.stop()?,
+                Some(Deed::Change(pid, change, typed)) => self.change(pid, *change, typed),
+                None => {}
+            }
         }
-        self.looks = self.looks.wrapping_add(1);
+        Ok(None)
     }
 
-    /// The pipelines: their weirs from head to tail, and what holds each up.
-    fn groups(&self) -> Vec<frame::Group<'_>> {
-        let group = |chain: &Vec<Process>| frame::Group {
-            weirs: chain
-                .iter()
-                .filter_map(|process| self.statuses.iter().find(|s| s.pid == process.pid))
-                .collect(),
-            bottleneck: pipeline::bottleneck(chain, &self.statuses),
+    /// Tells a weir, and says what came of it when it has answered.
+    fn change(&mut self, pid: u32, change: LiveOptions, typed: String) {
+        let said = self.said.0.clone();
+        let tell = move || {
+            let done = match client::remote(&pid.to_string(), change) {
+                Ok(()) => "done".to_owned(),
+                Err(trouble) => trouble.to_string(),
+            };
+            let _ = said.send(format!("weir --remote {pid} {typed}: {done}"));
         };
-        let groups = self.chains.iter().map(group);
-        groups.filter(|group| !group.weirs.is_empty()).collect()
+        let started = thread::Builder::new().name("remote".into()).spawn(tell);
+        if let Err(e) = started {
+            self.view.message = Some(format!("start: thread: {e}"));
+        }
+    }
+
+    /// Gives the terminal back and stops, as Ctrl-Z wants it; goes on where it was.
+    fn stop(&mut self) -> io::Result<()> {
+        // The system stops nobody whom no shell would ever let go on.
+        if !process::is_orphaned(std::process::id()) {
+            self.screen = None;
+            let _ = emulate_default_handler(SIGTSTP);
+            self.screen = Some(Screen::enter()?);
+        }
+        Ok(())
     }
 }
 
-/// Says what the schema leaves to its readers: rates of records, and how much is done.
-fn completed(mut s: Snapshot, before: &[Snapshot]) -> Snapshot {
-    if let Some(before) = before.iter().find(|before| before.pid == s.pid) {
-        let span = s.elapsed_s - before.elapsed_s;
-        let rate = |now: Option<u64>, before: Option<u64>| {
-            let n = now?.saturating_sub(before?);
-            (span > 0.0).then(|| n as f64 / span)
-        };
-        s.input.records_rate = rate(s.input.records, before.input.records);
-        s.out.records_rate = rate(s.out.records, before.out.records);
-    }
-    // With records it is not said which of the two is counted.
-    if let (Some(size), None) = (s.size, s.out.records) {
-        let done = s.out.bytes.saturating_add(s.shed.bytes);
-        s.percent = Some(crate::report::figures::percent(done, size));
-        s.progress = Some((done, size));
-    }
-    s.name = Some(pipeline::label(&s));
-    s
-}
-
-/// Columns and rows of the terminal.
-fn size() -> (usize, usize) {
-    let rows = tcgetwinsize(stdout()).map_or(0, |size| size.ws_row);
-    let rows = if rows == 0 { 24 } else { rows };
-    let columns = terminal::columns_of(stdout());
-    (usize::from(columns), usize::from(rows))
-}
-
-fn print(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
+/// The signals that a terminal sends about itself.
+fn terminal_signals() -> io::Result<Receiver<i32>> {
+    let mut signals = Signals::new([SIGWINCH, SIGTSTP])?;
+    let (sender, receiver) = unbounded();
+    let listen = move || signals.forever().try_for_each(|signal| sender.send(signal));
+    thread::Builder::new()
+        .name("terminal".into())
+        .spawn(listen)?;
+    Ok(receiver)
 }
 
 /// What the user presses.
-fn keys() -> io::Result<Receiver<u8>> {
-    let (pressed, keys) = unbounded();
+fn pressed() -> io::Result<Receiver<Vec<Key>>> {
+    let (sender, pressed) = unbounded();
     let thread = thread::Builder::new().name("keys".into());
     thread.spawn(move || {
-        let mut key = [0];
-        while read(stdin(), &mut key).is_ok_and(|n| n > 0) {
-            if pressed.send(key[0]).is_err() {
+        let mut bytes = [0; 256];
+        while let Ok(n @ 1..) = read(stdin(), &mut bytes) {
+            if sender.send(keys::keys(&bytes[..n])).is_err() {
                 break;
             }
         }
     })?;
-    Ok(keys)
-}
-
-/// The terminal while it is ours.
-struct Screen {
-    before: Termios,
-}
-
-impl Screen {
-    fn enter() -> io::Result<Screen> {
-        let before = tcgetattr(stdin())?;
-        let mut ours = before.clone();
-        // Keys come at once and unseen, and Ctrl-C is one of them.
-        ours.local_modes &= !(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG);
-        ours.special_codes[SpecialCodeIndex::VMIN] = 1;
-        ours.special_codes[SpecialCodeIndex::VTIME] = 0;
-        tcsetattr(stdin(), OptionalActions::Flush, &ours)?;
-        let screen = Screen { before };
-        print(ENTER)?;
-        Ok(screen)
-    }
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        // A terminal that is gone needs no restoring.
-        let _ = print(LEAVE);
-        let _ = tcsetattr(stdin(), OptionalActions::Flush, &self.before);
-    }
+    Ok(pressed)
 }

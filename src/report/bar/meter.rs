@@ -16,7 +16,7 @@ pub(super) fn progress(done: u64, whole: u64, width: usize, theme: Theme) -> Str
 }
 
 /// The last minute of occupancy, the newest at the right end.
-pub(super) fn spark(trail: &Trail, width: usize, ink: Ink, theme: Theme) -> String {
+pub(crate) fn spark(trail: &Trail, width: usize, ink: Ink, theme: Theme) -> String {
     let steps = theme.glyphs().levels;
     let levels = trail.levels(width);
     let before = theme.glyphs().empty.repeat(width - levels.len());

@@ -1,0 +1,272 @@
+//! What the user looks at, and what becomes of a key.
+//!
+//! Invariant: pure. What is to be done in the world is handed out as a [`Deed`], and each change of
+//! a weir is one that could have been typed behind `--remote`.
+
+use super::keys::Key;
+use crate::config::live_options::{Flow, LiveOptions};
+use crate::core::status::State;
+use crate::report::snapshot::Snapshot;
+
+/// What is on the screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Page {
+    /// The table.
+    Table,
+    /// All that is known of the chosen weir.
+    Details,
+    /// What the keys do.
+    Help,
+}
+
+/// A question at the foot of the screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Question {
+    /// A value for this option.
+    Value(&'static str, String),
+    /// Whether to drain the chosen weir.
+    Drain,
+}
+
+/// What the world is to do.
+#[derive(Debug, PartialEq)]
+pub(super) enum Deed {
+    Quit,
+    /// Stop, as Ctrl-Z does.
+    Stop,
+    /// `--remote`, and as it would have been typed.
+    Change(u32, Box<LiveOptions>, String),
+}
+
+/// The view as the user has left it.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) page: Page,
+    pub(super) question: Option<Question>,
+    /// The weir that the keys are for.
+    pub(super) chosen: Option<u32>,
+    /// What came of the last change.
+    pub(super) message: Option<String>,
+}
+
+impl Default for View {
+    fn default() -> View {
+        View {
+            page: Page::Table,
+            question: None,
+            chosen: None,
+            message: None,
+        }
+    }
+}
+
+/// Rows that a page key moves by.
+const PAGE: usize = 10;
+
+impl View {
+    /// What becomes of a key, where these weirs are on the screen from top to bottom.
+    pub(super) fn on_key(&mut self, key: Key, weirs: &[&Snapshot]) -> Option<Deed> {
+        match key {
+            Key::Ctrl('c' | 'd') => return Some(Deed::Quit),
+            Key::Ctrl('z') => return Some(Deed::Stop),
+            _ => {}
+        }
+        if let Some(question) = self.question.take() {
+            return self.on_answer(question, key);
+        }
+        self.message = None;
+        match (key, &self.page) {
+            (Key::Char('q' | 'Q'), Page::Table) => return Some(Deed::Quit),
+            (Key::Char('q' | 'Q') | Key::Escape | Key::Enter, Page::Help | Page::Details) => {
+                self.page = Page::Table;
+            }
+            (Key::Char('?' | 'h'), _) => self.page = Page::Help,
+            (Key::Enter, Page::Table) if self.chosen.is_some() => self.page = Page::Details,
+            (Key::Up | Key::Char('k'), _) => self.go(weirs, |at, _| at.saturating_sub(1)),
+            (Key::Down | Key::Char('j'), _) => self.go(weirs, |at, _| at + 1),
+            (Key::PageUp, _) => self.go(weirs, |at, _| at.saturating_sub(PAGE)),
+            (Key::PageDown, _) => self.go(weirs, |at, _| at + PAGE),
+            (Key::Home, _) => self.go(weirs, |_, _| 0),
+            (Key::End, _) => self.go(weirs, |_, all| all),
+            (Key::Char(key), _) => return self.on_command(key, weirs),
+            _ => {}
+        }
+        None
+    }
+
+    /// Keeps the choice among those that are there.
+    pub(super) fn settle(&mut self, weirs: &[&Snapshot]) {
+        let is_there = |pid| weirs.iter().any(|weir| weir.pid == pid);
+        if !self.chosen.is_some_and(is_there) {
+            self.chosen = weirs.first().map(|weir| weir.pid);
+            self.question = None;
+            self.page = Page::Table;
+        }
+    }
+
+    fn go(&mut self, weirs: &[&Snapshot], to: impl Fn(usize, usize) -> usize) {
+        let at = weirs.iter().position(|weir| Some(weir.pid) == self.chosen);
+        let to = to(at.unwrap_or(0), weirs.len()).min(weirs.len().saturating_sub(1));
+        self.chosen = weirs.get(to).map(|weir| weir.pid);
+    }
+
+    fn on_command(&mut self, key: char, weirs: &[&Snapshot]) -> Option<Deed> {
+        let weir = weirs.iter().find(|weir| Some(weir.pid) == self.chosen)?;
+        match key {
+            'p' | ' ' => {
+                let (flow, typed) = match weir.state {
+                    State::Paused => (Flow::Resume, "--resume"),
+                    _ => (Flow::Pause, "--pause"),
+                };
+                return Some(flowing(weir.pid, flow, typed));
+            }
+            'r' => self.question = Some(Question::Value("--rate", String::new())),
+            's' => self.question = Some(Question::Value("--shed", String::new())),
+            'd' => self.question = Some(Question::Drain),
+            _ => {}
+        }
+        None
+    }
+
+    fn on_answer(&mut self, question: Question, key: Key) -> Option<Deed> {
+        let pid = self.chosen?;
+        match (question, key) {
+            (Question::Drain, Key::Char('y' | 'Y')) => {
+                return Some(flowing(pid, Flow::Drain, "--drain"));
+            }
+            (Question::Drain, _) | (Question::Value(..), Key::Escape) => {}
+            (Question::Value(option, text), Key::Enter) if !text.is_empty() => {
+                match changed(option, &text) {
+                    Ok(change) => {
+                        return Some(Deed::Change(
+                            pid,
+                            Box::new(change),
+                            format!("{option} {text}"),
+                        ));
+                    }
+                    Err(why) => self.message = Some(format!("{option} {text}: {why}")),
+                }
+            }
+            (Question::Value(option, mut text), key) => {
+                match key {
+                    Key::Char(c) => text.push(c),
+                    Key::Backspace => {
+                        text.pop();
+                    }
+                    _ => {}
+                }
+                self.question = Some(Question::Value(option, text));
+            }
+        }
+        None
+    }
+}
+
+fn flowing(pid: u32, flow: Flow, typed: &str) -> Deed {
+    let change = LiveOptions {
+        flow: Some(flow),
+        ..LiveOptions::default()
+    };
+    Deed::Change(pid, Box::new(change), typed.to_owned())
+}
+
+/// The change that a value means, or why it means none.
+fn changed(option: &str, text: &str) -> Result<LiveOptions, String> {
+    let mut change = LiveOptions::default();
+    match option {
+        "--rate" => change.rate.push(text.parse().map_err(|e| format!("{e}"))?),
+        _ => change.shed = Some(text.parse().map_err(|e| format!("{e}"))?),
+    }
+    Ok(change)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+    use crate::top::keys::keys;
+
+    fn weirs() -> Vec<Snapshot> {
+        let weir = |pid, state| Snapshot {
+            pid,
+            state,
+            ..sample::fresh()
+        };
+        vec![
+            weir(1, State::Flowing),
+            weir(2, State::Paused),
+            weir(3, State::Blocked),
+        ]
+    }
+
+    /// Presses these, and says what is to be done in the end.
+    fn pressed(view: &mut View, text: &str) -> Option<Deed> {
+        let weirs = weirs();
+        let weirs: Vec<&Snapshot> = weirs.iter().collect();
+        view.settle(&weirs);
+        let mut deed = None;
+        for key in keys(text.as_bytes()) {
+            assert_eq!(deed, None, "{text:?}: a deed in between");
+            deed = view.on_key(key, &weirs);
+        }
+        deed
+    }
+
+    #[test]
+    fn each_key_is_what_one_could_have_typed() {
+        for (text, pid, typed) in [
+            ("p", 1, "--pause"),
+            ("\x1b[Bp", 2, "--resume"),
+            ("jj ", 3, "--pause"),
+            ("\x1b[Fr2MB/s\r", 3, "--rate 2MB/s"),
+            ("roff\r", 1, "--rate off"),
+            ("r5x\x7fk\r", 1, "--rate 5k"),
+            ("soldest\r", 1, "--shed oldest"),
+            ("jdy", 2, "--drain"),
+            ("dnp", 1, "--pause"),
+            ("r9\x1bp", 1, "--pause"),
+            ("\r\x1bp", 1, "--pause"),
+            ("\x1b[6~\x1b[Ap", 2, "--resume"),
+        ] {
+            let Some(Deed::Change(to, _, said)) = pressed(&mut View::default(), text) else {
+                panic!("{text:?} is no change");
+            };
+            assert_eq!((to, said.as_str()), (pid, typed), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_means_nothing_is_said_and_changes_nothing() {
+        let mut view = View::default();
+        assert_eq!(pressed(&mut view, "rfast\r"), None);
+        let said = view.message.expect("words");
+        assert!(said.starts_with("--rate fast: "), "{said}");
+    }
+
+    #[test]
+    fn some_keys_leave_and_some_only_look() {
+        for text in ["q", "Q", "\x03", "\x04", "?qq", "rx\x03"] {
+            assert_eq!(
+                pressed(&mut View::default(), text),
+                Some(Deed::Quit),
+                "{text:?}"
+            );
+        }
+        assert_eq!(pressed(&mut View::default(), "\x1a"), Some(Deed::Stop));
+        for text in ["\x1b", "\x1b[A", "?", "\r", "x", "d", "r\r"] {
+            assert_eq!(pressed(&mut View::default(), text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_choice_that_is_gone_falls_to_the_first() {
+        let mut view = View::default();
+        pressed(&mut view, "\x1b[F\r");
+        assert_eq!((view.chosen, &view.page), (Some(3), &Page::Details));
+        let weirs = weirs();
+        view.settle(&[&weirs[1]]);
+        assert_eq!((view.chosen, &view.page), (Some(2), &Page::Table));
+        view.settle(&[]);
+        assert_eq!(view.chosen, None);
+    }
+}
