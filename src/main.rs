@@ -46,19 +46,29 @@ fn main() -> ExitCode {
         };
     }
     match Config::resolve(options) {
-        Ok(config) => conclude(run(&config)),
+        Ok(config) => conclude_of(config.report.name.as_deref(), run(&config)),
         Err(error) => complain(&format_args!("{error} (see weir -h)"), USAGE),
     }
 }
 
 /// The exit status for it, and the line on standard error.
 fn conclude(end: Result<End, Failure>) -> ExitCode {
-    let end = match end {
-        Ok(end) => end,
-        Err(failure) => return complain(&failure, FAILURE),
+    conclude_of(None, end)
+}
+
+/// The same for a weir of this name.
+fn conclude_of(name: Option<&str>, end: Result<End, Failure>) -> ExitCode {
+    let end = match (end, name) {
+        (Ok(end), _) => end,
+        (Err(failure), None) => return complain(&failure, FAILURE),
+        (Err(failure), Some(name)) => {
+            let _ = writeln!(io::stderr(), "weir {name}: {failure}");
+            return FAILURE.into();
+        }
     };
     match end {
         End::Delivered => ExitCode::SUCCESS,
+        End::Drained => signals::die_by(signals::SIGTERM),
         End::Signal(signal) => signals::die_by(signal),
         End::Stalled(..) => STALLED.into(),
         End::BrokenPipe(_) | End::Failed(_) | End::Unkept => FAILURE.into(),

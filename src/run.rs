@@ -29,7 +29,7 @@ use crate::pipe::error::Failure;
 use crate::pipe::fd::Port;
 use crate::pipe::spill::{Spill, Spiller};
 use crate::pipe::{self, Event, Shared, inherited};
-use crate::report::{Ending, Reporter};
+use crate::report::{Ending, Reporter, figures};
 use crate::units::Span;
 use timetable::Schedules;
 
@@ -44,6 +44,8 @@ const HALT: Duration = Duration::from_millis(20);
 pub enum End {
     /// All input was delivered.
     Delivered,
+    /// Somebody asked for no more to be read, and what was held was delivered.
+    Drained,
     /// This signal ended it; SIGPIPE: the consumer went away.
     Signal(i32),
     /// A side stalled for too long.
@@ -71,6 +73,7 @@ impl End {
     fn ending(&self) -> Ending {
         match self {
             End::Delivered => Ending::Eof,
+            End::Drained => Ending::Drained,
             End::Signal(SIGPIPE) | End::BrokenPipe(_) => Ending::ConsumerGone,
             End::Signal(_) => Ending::Signal,
             End::Stalled(..) => Ending::Timeout,
@@ -82,7 +85,7 @@ impl End {
     #[must_use]
     pub fn complaint(&self) -> Option<String> {
         match self {
-            End::Delivered | End::Signal(_) | End::Unkept => None,
+            End::Delivered | End::Drained | End::Signal(_) | End::Unkept => None,
             End::Failed(failure) | End::BrokenPipe(failure) => Some(failure.to_string()),
             End::Stalled(side, time, undelivered) => {
                 let what = match side {
@@ -94,9 +97,11 @@ impl End {
                     Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
                 let time =
                     Span::try_from(time).map_or_else(|_| format!("{time:?}"), |s| s.to_string());
-                Some(format!(
-                    "timeout: {what} for {time}; {undelivered} bytes undelivered"
-                ))
+                let left = match undelivered {
+                    0 => "nothing".to_owned(),
+                    bytes => figures::bytes(*bytes),
+                };
+                Some(format!("timeout: {what} for {time}; {left} undelivered"))
             }
         }
     }
@@ -133,6 +138,7 @@ pub fn run(config: &Config) -> Result<End, Failure> {
         unread: None,
         failure: None,
         spill_failed: false,
+        drained: false,
         signal: None,
         signal_grace: config.grace,
         deliver_until: None,
@@ -147,7 +153,7 @@ pub fn run(config: &Config) -> Result<End, Failure> {
     if let Some(spiller) = spiller {
         run.on_spill_end(spiller.finish(&run.signals, signals::is_end));
     }
-    if run.spill_failed && matches!(end, End::Delivered) {
+    if run.spill_failed && matches!(end, End::Delivered | End::Drained) {
         end = End::Unkept;
     }
     let complaint = end.complaint();
@@ -250,6 +256,8 @@ struct Run {
     failure: Option<Failure>,
     /// It was said that something could not be written down.
     spill_failed: bool,
+    /// Somebody has asked for no more to be read.
+    drained: bool,
     /// This signal ends the run when all is delivered.
     signal: Option<i32>,
     /// For how long what is held is delivered after such a signal, and until when that is.
@@ -390,7 +398,11 @@ impl Run {
     /// Everything has been written. Whether it has arrived some outputs tell only at their end.
     fn delivered(&mut self) -> End {
         let closed = self.close_output();
-        let end = self.signal.map_or(End::Delivered, End::Signal);
+        let end = match self.signal {
+            Some(signal) => End::Signal(signal),
+            None if self.drained => End::Drained,
+            None => End::Delivered,
+        };
         match (self.failure.take(), closed) {
             (Some(failure), _) => End::Failed(failure),
             (None, Some(end)) => end,

@@ -3,6 +3,7 @@
 mod harness;
 
 use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 
 use harness::remote::{Home, Weir};
@@ -164,9 +165,50 @@ fn a_drain_delivers_what_is_held_and_ends_while_the_producer_goes_on() {
         number(&home.status(&weir)["buffer"]["used"]) == 4
     });
     home.tell(&weir.pid(), &["--drain"]);
-    assert_eq!(weir.end().code(), Some(0));
+    // As after SIGTERM: input may be left unread.
+    assert_eq!(weir.end().signal(), Some(15));
     assert_eq!(collect(&mut weir).done(), b"held");
     assert_eq!(home.listing(), [""; 0].map(std::path::PathBuf::from));
+}
+
+#[test]
+fn a_drain_is_told_as_the_end_but_one_after_the_end_of_input_is_none() {
+    let home = Home::new();
+    for (closes, end) in [(false, "drained"), (true, "eof")] {
+        let mut weir = home.start(&["--summary", "json", "-r", "100B/s"]);
+        weir.give(&[b'x'; 1000]);
+        eventually("it is held", || {
+            number(&home.status(&weir)["in"]["bytes"]) == 1000
+        });
+        if closes {
+            drop(weir.stdin.take());
+            eventually("the end of input is seen", || {
+                home.status(&weir)["state"] == "draining"
+            });
+        }
+        home.tell(&weir.pid(), &["--drain", "--rate", "off"]);
+        collect(&mut weir).done();
+        let mut summary = String::new();
+        let mut stderr = weir.child.stderr.take().expect("its words");
+        stderr.read_to_string(&mut summary).expect("a summary");
+        assert!(summary.contains(&format!("\"end\":\"{end}\"")), "{summary}");
+        assert_eq!(weir.end().success(), closes);
+    }
+}
+
+#[test]
+fn who_is_draining_cannot_be_paused() {
+    let home = Home::new();
+    let mut weir = home.start(&["-r", "1B/s"]);
+    weir.give(b"held for a long time");
+    eventually("it is held", || {
+        number(&home.status(&weir)["in"]["bytes"]) == 20
+    });
+    home.tell(&weir.pid(), &["--drain"]);
+    let refused = home.run(&["--remote", &weir.pid(), "--pause"]);
+    assert_eq!(refused.status.code(), Some(2));
+    let said = said(&refused);
+    assert!(said.contains("--pause: it reads no more"), "{said}");
 }
 
 #[test]
@@ -175,7 +217,7 @@ fn a_drain_is_answered_even_if_it_ends_the_weir_at_once() {
         let home = Home::new();
         let mut weir = home.start(&[]);
         home.tell(&weir.pid(), &["--drain"]);
-        assert_eq!(weir.end().code(), Some(0));
+        assert_eq!(weir.end().signal(), Some(15));
     }
 }
 
@@ -353,7 +395,7 @@ fn a_query_prints_the_status_object_with_all_its_keys() {
     let output = home.run(&["--query"]);
     let text = String::from_utf8(output.stdout).expect("text");
     let keys = "v name pid event elapsed_s state buffer in out shed undelivered cap wait_s holdup \
-                age_s path size eta_s culprit time";
+                age_s path size eta_s culprit time rates advice";
     let lines: Vec<Value> = text
         .lines()
         .map(|line| serde_json::from_str(line).expect("an object"))

@@ -271,6 +271,14 @@ fn a_signal_asks_for_one_plain_line_even_with_quiet() {
         });
         assert!(is_counted, "{options}");
         drop(input);
+        // Whoever reports in lines tells at last how it stood at the end.
+        let last = options
+            .contains("json")
+            .then(|| lines.next().expect("a line"));
+        assert!(
+            last.is_none_or(|line| line.contains(r#""bytes":1,"#)),
+            "{options}"
+        );
         assert_eq!(lines.next(), None, "{options}");
         assert!(child.wait().expect("an end").success());
     }
@@ -358,8 +366,11 @@ fn metrics_hold_the_end_of_the_run() {
     );
     assert!(output.status.success() && output.stderr.is_empty());
     let text = fs::read_to_string(&file).expect("a page");
-    assert!(text.contains("weir_written_bytes_total{name=\"\",pid="));
-    assert!(text.contains("\"} 1048576\n"), "{text}");
+    assert!(text.contains("weir_written_bytes_total{name=\"\"} 1048576\n"));
+    assert!(
+        text.contains("weir_end{name=\"\",end=\"eof\"} 1\n"),
+        "{text}"
+    );
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
 }
 

@@ -22,7 +22,7 @@ fn a_silent_producer_runs_out_of_time() {
             let says = [
                 "timeout",
                 "the source has sent nothing for 3",
-                "; 0 bytes undelivered",
+                "; nothing undelivered",
             ];
             line.finish(1000).assert_complains(124, &says);
         }
@@ -45,7 +45,10 @@ fn a_consumer_that_takes_nothing_runs_out_of_time() {
             line.send(180_000);
             line.ends_untouched();
             let (held, behind) = (line.held(), line.behind());
-            let undelivered = format!("; {held} bytes undelivered");
+            let undelivered = format!(
+                "; {} undelivered",
+                pipeweir::report::figures::bytes(held as u64)
+            );
             let says = ["timeout", "the sink has taken nothing for 4", &undelivered];
             line.finish(behind).assert_complains(124, &says);
         }

@@ -21,12 +21,12 @@ fn candidates() -> Vec<PathBuf> {
     let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     // The XDG Base Directory Specification: paths that are not absolute are to be ignored.
     let runtime = runtime.filter(|path| path.is_absolute());
-    let own = format!("weir-{}", geteuid().as_raw());
-    runtime
-        .map(|path| path.join("weir"))
-        .into_iter()
-        .chain([env::temp_dir().join(own)])
-        .collect()
+    // A session that was not logged in, such as cron's, has no such variable, and yet is found in
+    // the same place.
+    let user = geteuid().as_raw();
+    let runtime = runtime.unwrap_or_else(|| format!("/run/user/{user}").into());
+    let own = env::temp_dir().join(format!("weir-{user}"));
+    vec![runtime.join("weir"), own]
 }
 
 /// The directory for a new socket, made if need be.

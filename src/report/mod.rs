@@ -7,10 +7,12 @@
 //! one. Statuses and instants come from the caller; nothing here asks a clock but
 //! [`Reporter::finish`], for how long it may take.
 
+mod advice;
 pub mod bar;
 mod board;
 pub mod clock;
 pub mod culprit;
+mod extremes;
 pub mod figures;
 pub mod history;
 pub mod json;
@@ -41,7 +43,9 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::core::status::{Count, Status};
 use crate::pipe::error::Failure;
+use advice::Trace;
 use culprit::Culprits;
+use extremes::Extremes;
 use history::History;
 use log::Log;
 use outlet::Outlet;
@@ -61,7 +65,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const NAMING: Duration = Duration::from_millis(20);
 /// When a summary that no report comes before first looks for the culprit, and then how often.
 const FIRST_LOOK: Duration = Duration::from_millis(100);
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Instants at a distance, of which two are never closer than half of it. Those that were missed
 /// are not made up for.
@@ -113,6 +117,8 @@ pub struct Reporter {
     history: History,
     trail: Trail,
     pace: Pace,
+    extremes: Extremes,
+    trace: Trace,
 }
 
 impl Reporter {
@@ -158,6 +164,8 @@ impl Reporter {
             }),
             trail: Trail::default(),
             pace: Pace::default(),
+            extremes: Extremes::default(),
+            trace: Trace::default(),
         })
     }
 
@@ -236,7 +244,7 @@ impl Reporter {
 
     /// Something went wrong that does not end the run.
     pub fn complain(&mut self, what: &str) {
-        let line = format!("weir: {what}");
+        let line = self.who.signed(&what);
         if let Some(log) = &mut self.log {
             log.offer(line.clone());
         }
@@ -254,9 +262,12 @@ impl Reporter {
     ) {
         let now = Instant::now();
         let deadline = now + LAST_WORDS;
-        let snapshot = Snapshot::summary(&self.who, status, end, undelivered);
+        self.last_report(status);
+        let mut snapshot = Snapshot::summary(&self.who, status, end, undelivered);
+        snapshot.rates = self.extremes.of(status);
+        snapshot.advice = self.trace.advice(status);
         let snapshot = self.complete(snapshot, now, NAMING);
-        let complaint = complaint.map(|what| format!("weir: {what}"));
+        let complaint = complaint.map(|what| self.who.signed(&what));
         let summary = match self.closing {
             Closing::Text => Some(summary::text(&snapshot)),
             Closing::Json => Some(json::line(&snapshot)),
@@ -290,12 +301,29 @@ impl Reporter {
     pub fn give_up(&mut self, why: &dyn std::fmt::Display) {
         let deadline = Instant::now() + LAST_WORDS;
         if let Some(log) = &mut self.log {
-            log.insist(format!("weir: {why}"), deadline);
+            log.insist(self.who.signed(&why), deadline);
             log.close(deadline);
         }
     }
 
+    /// The live report once more, of how it stood at the end: lines that stop short of it would
+    /// leave a reader to wonder.
+    fn last_report(&mut self, status: &Status) {
+        if !matches!(self.show, Show::Plain | Show::Json) {
+            return;
+        }
+        self.follow(status);
+        let snapshot = self.snapshot(status);
+        let snapshot = self.complete(snapshot, Instant::now(), Duration::ZERO);
+        self.report(match self.show {
+            Show::Json => json::line(&snapshot),
+            _ => plain::line(&snapshot),
+        });
+    }
+
     fn follow(&mut self, status: &Status) {
+        self.extremes.on(status);
+        self.trace.on(status);
         let buffer = &status.buffer;
         self.trail
             .on(status.elapsed, buffer.used as u64, buffer.capacity as u64);

@@ -61,7 +61,12 @@ pub fn cap(s: &Snapshot, scale: Scale) -> String {
 
 /// The state's word, as the schema has it.
 pub fn state(s: &Snapshot) -> String {
-    let word = serde_json::to_value(s.state).unwrap_or_default();
+    word(&s.state)
+}
+
+/// The schema's word for this.
+pub fn word(of: &impl serde::Serialize) -> String {
+    let word = serde_json::to_value(of).unwrap_or_default();
     word.as_str().unwrap_or(UNKNOWN).to_owned()
 }
 

@@ -22,6 +22,7 @@ pub fn text(s: &Snapshot) -> String {
     buffer(&mut page, s);
     time(&mut page, s);
     rest(&mut page, s);
+    end(&mut page, s);
     page.text
 }
 
@@ -126,6 +127,23 @@ fn time(page: &mut Page, s: &Snapshot) {
     page.gauge("eta_seconds", "Time until the expected end.", s.eta_s);
 }
 
+/// When the page was written, and how the run ended if it has.
+fn end(page: &mut Page, s: &Snapshot) {
+    let time = s.time.as_ref();
+    let time = time.and_then(|time| time.parse::<jiff::Timestamp>().ok());
+    let written = "When this was written, in seconds since 1970.";
+    let seconds = time.map(|time| time.as_millisecond() as f64 / 1000.0);
+    page.gauge("written_timestamp_seconds", written, seconds);
+    if let Some(end) = s.end {
+        page.family(
+            "end",
+            "gauge",
+            "1 for how the run ended; none while it goes on.",
+        );
+        page.sample("end", &[("end", &plain::word(&end))], 1.0);
+    }
+}
+
 fn rest(page: &mut Page, s: &Snapshot) {
     let bytes = "The cap on what leaves, in bytes.";
     page.gauge("cap_bytes_per_second", bytes, s.cap.bytes_per_s);
@@ -153,7 +171,7 @@ impl Page {
     fn new(s: &Snapshot) -> Page {
         let name = escape(s.name.as_deref().unwrap_or_default());
         Page {
-            labels: format!("name=\"{name}\",pid=\"{}\"", s.pid),
+            labels: format!("name=\"{name}\""),
             text: String::new(),
         }
     }

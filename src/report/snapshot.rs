@@ -30,6 +30,17 @@ pub struct Identity {
     pub records: Records,
 }
 
+impl Identity {
+    /// What this weir says of itself, in a line.
+    #[must_use]
+    pub fn signed(&self, what: &dyn std::fmt::Display) -> String {
+        match &self.name {
+            Some(name) => format!("weir {name}: {what}"),
+            None => format!("weir: {what}"),
+        }
+    }
+}
+
 /// What records are called, in the plural.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Records {
@@ -117,6 +128,8 @@ impl Holdup {
 pub enum Ending {
     /// All input was read and delivered, or shed as asked.
     Eof,
+    /// It was told to read no more, and delivered what it held.
+    Drained,
     /// The consumer went away.
     ConsumerGone,
     /// A signal ended it.
@@ -162,6 +175,39 @@ pub struct Flow {
     /// Records per second over the interval; not part of the schema.
     #[serde(skip)]
     pub records_rate: Option<f64>,
+}
+
+/// Whether another buffer would have served better.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "buffer", rename_all = "lowercase")]
+pub enum Advice {
+    /// A larger one of this size would have saved so much time, in seconds.
+    #[allow(missing_docs)]
+    Larger { size: u64, saved_s: f64 },
+    /// One of this size would have done as well.
+    #[allow(missing_docs)]
+    Smaller { size: u64 },
+    /// None: one side is slower than the other.
+    #[serde(rename = "any")]
+    NoSize,
+}
+
+/// The slowest and the fastest second of a run, and all of it, in bytes per second.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Span {
+    pub min: Option<f64>,
+    pub mean: Option<f64>,
+    pub max: Option<f64>,
+}
+
+/// The rates of a run on either side.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Rates {
+    #[serde(rename = "in")]
+    pub input: Span,
+    pub out: Span,
 }
 
 /// What went over the top.
@@ -273,6 +319,12 @@ pub struct Snapshot {
     /// The clock on the wall, RFC 3339; set by whoever has one.
     #[serde(default)]
     pub time: Option<String>,
+    /// How fast it was in the course of the run; known at the end.
+    #[serde(default)]
+    pub rates: Rates,
+    /// Whether another buffer would have served better; known at the end, if there is evidence.
+    #[serde(default)]
+    pub advice: Option<Advice>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<Ending>,
     /// Waits as parts of the interval; not part of the schema.
@@ -379,6 +431,8 @@ impl Snapshot {
             eta_s: None,
             culprit: None,
             time: None,
+            rates: Rates::default(),
+            advice: None,
             end: None,
             shares: Waits::default(),
             percent: who.expected.map(|size| percent(size, now)),

@@ -1,44 +1,55 @@
 //! A run in one or two lines for a person: how much, how fast, how full, who held it up; and what
 //! was not delivered, and why.
 
-use super::figures;
-use super::snapshot::{Ending, Holdup, Snapshot};
+use super::figures::{self, Scale};
+use super::snapshot::{Advice, Ending, Holdup, Snapshot};
 
 /// One line, or two when there is something to explain. No line break at the end.
 #[must_use]
 pub fn text(s: &Snapshot) -> String {
+    let scale = s.scale();
     let who = match &s.name {
         Some(name) => format!("weir {name}"),
         None => "weir".to_owned(),
     };
     let mut text = format!(
         "{who}: {} in {} ({}); {}; {}",
-        amount(s.out.bytes, s.out.records),
+        amount(s, s.out.bytes, s.out.records),
         figures::time(s.elapsed_s),
-        figures::rate(s.out.rate),
+        rate(s, scale),
         peak(s),
         holdup(s)
     );
-    let notes: Vec<String> = [shed(s), ending(s)].into_iter().flatten().collect();
+    // A timeout has a line of its own, which says this and more.
+    let ending = ending(s).filter(|_| s.end != Some(Ending::Timeout));
+    let notes: Vec<String> = [shed(s), ending, advice(s)].into_iter().flatten().collect();
     if !notes.is_empty() {
         text.push_str(&format!("\n{who}: {}", notes.join("; ")));
     }
     text
 }
 
-fn amount(bytes: u64, records: Option<u64>) -> String {
-    let bytes_text = figures::bytes(bytes);
+/// In records first where there are any.
+fn amount(s: &Snapshot, bytes: u64, records: Option<u64>) -> String {
+    let bytes = s.scale().bytes(bytes);
     match records {
-        Some(1) => format!("{bytes_text} (1 record)"),
-        Some(n) => format!("{bytes_text} ({} records)", figures::count(n)),
-        None => bytes_text,
+        Some(1) => format!("1 {} ({bytes})", s.records_word().trim_end_matches('s')),
+        Some(n) => format!("{} {} ({bytes})", figures::count(n), s.records_word()),
+        None => bytes,
+    }
+}
+
+fn rate(s: &Snapshot, scale: Scale) -> String {
+    match s.out.records {
+        Some(_) => figures::rate_of_records(s.out.records_rate),
+        None => scale.rate(s.out.rate),
     }
 }
 
 fn peak(s: &Snapshot) -> String {
     match figures::percent(s.buffer.peak, s.buffer.capacity) {
         _ if s.buffer.peak == 0 => "buffer never needed".to_owned(),
-        0 => format!("buffer at most {} full", figures::bytes(s.buffer.peak)),
+        0 => format!("buffer at most {} full", s.scale().bytes(s.buffer.peak)),
         percent => format!("buffer at most {percent}% full"),
     }
 }
@@ -62,7 +73,7 @@ fn shed(s: &Snapshot) -> Option<String> {
     if s.shed.bytes == 0 {
         return None;
     }
-    let mut text = format!("shed {}", amount(s.shed.bytes, s.shed.records));
+    let mut text = format!("shed {}", amount(s, s.shed.bytes, s.shed.records));
     for (n, why) in [(s.shed.oversized, "oversized"), (s.shed.expired, "expired")] {
         if n > 0 {
             text.push_str(&format!(", {} {why}", figures::count(n)));
@@ -71,9 +82,34 @@ fn shed(s: &Snapshot) -> Option<String> {
     Some(text)
 }
 
+/// What there is evidence for.
+fn advice(s: &Snapshot) -> Option<String> {
+    let scale = s.scale();
+    let who = s.culprit.as_deref();
+    Some(match (s.advice?, s.holdup) {
+        (Advice::Larger { size, saved_s }, _) => {
+            let (size, saved) = (scale.typed(size as f64), figures::time(saved_s));
+            format!("a buffer of {size} would have saved {saved}")
+        }
+        (Advice::Smaller { size }, _) => {
+            format!("a buffer of {} serves as well", scale.typed(size as f64))
+        }
+        (Advice::NoSize, Some(Holdup::Sink)) => {
+            format!(
+                "no larger buffer helps: {} is slower than the source",
+                who.unwrap_or("the sink")
+            )
+        }
+        (Advice::NoSize, _) => return None,
+    })
+}
+
 fn ending(s: &Snapshot) -> Option<String> {
     let why = match s.end? {
         Ending::Eof => "end of input",
+        Ending::Drained => {
+            "drained: what was held was delivered, the rest of the input was not read"
+        }
         Ending::ConsumerGone => "the consumer went away",
         Ending::Signal => "ended by a signal",
         Ending::Timeout => "a timeout ran out",
@@ -82,10 +118,11 @@ fn ending(s: &Snapshot) -> Option<String> {
     let left = s.undelivered.bytes.unwrap_or(0);
     match (s.end?, left) {
         (Ending::Eof, 0) => None,
+        (Ending::Drained, 0) => Some(why.to_owned()),
         (_, 0) => Some(format!("{why}, nothing undelivered")),
         _ => Some(format!(
             "{why}, {} undelivered",
-            amount(left, s.undelivered.records)
+            amount(s, left, s.undelivered.records)
         )),
     }
 }
@@ -115,6 +152,31 @@ mod tests {
     }
 
     #[test]
+    fn advice_is_a_line_that_names_a_size_or_a_program() {
+        let mut s = sample::summary(Ending::Eof, 0);
+        for (advice, said) in [
+            (
+                Advice::Larger {
+                    size: 300 << 20,
+                    saved_s: 12.3,
+                },
+                "weir backup: a buffer of 300MiB would have saved 12.3s",
+            ),
+            (
+                Advice::Smaller { size: 4 << 20 },
+                "weir backup: a buffer of 4MiB serves as well",
+            ),
+            (
+                Advice::NoSize,
+                "weir backup: no larger buffer helps: ssh is slower than the source",
+            ),
+        ] {
+            s.advice = Some(advice);
+            assert_eq!(text(&s).lines().nth(1), Some(said));
+        }
+    }
+
+    #[test]
     fn what_was_shed_is_told_with_its_reasons() {
         let mut s = sample::shedding();
         s.end = Some(Ending::Eof);
@@ -122,7 +184,7 @@ mod tests {
         let second = text.lines().nth(1);
         assert_eq!(
             second,
-            Some("weir: shed 5.00MiB (51.2k records), 2 oversized, 7 expired")
+            Some("weir: shed 51.2k records (5.00MiB), 2 oversized, 7 expired")
         );
     }
 }

@@ -67,11 +67,12 @@ fn reports_and_the_summary_are_appended_to_the_log() {
     );
     let text = fs::read_to_string(&log).expect("a log");
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines.len(), 4, "{text}");
+    assert_eq!(lines.len(), 5, "{text}");
     assert_eq!(lines[0], "before");
     assert!(lines[1].contains(" out_rate=9.00MiB/s "), "{text}");
     assert!(lines[2].contains(" elapsed=2.0s "), "{text}");
-    assert!(lines[3].ends_with(r#""end":"error"}"#), "{text}");
+    assert!(lines[3].contains(" elapsed=3.0s "), "{text}");
+    assert!(lines[4].ends_with(r#""end":"error"}"#), "{text}");
 }
 
 #[test]

@@ -6,9 +6,10 @@ use jiff::Zoned;
 
 use super::Run;
 use crate::config::ConfigError;
-use crate::config::live_options::LiveOptions;
+use crate::config::live_options::{Flow, LiveOptions};
 use crate::control::protocol::{Answer, Ask};
 use crate::control::server::Question;
+use crate::core::status::State;
 
 impl Run {
     pub(super) fn on_question(&mut self, question: Question) {
@@ -25,6 +26,10 @@ impl Run {
             }
             // Left without an answer, the connection ends.
             Ask::Change(_) if question.is_stale(Instant::now()) => {}
+            Ask::Change(asked) if asked.flow == Some(Flow::Pause) && self.is_ending() => {
+                let what = "--pause: it reads no more, and ends when all is delivered";
+                question.answer(Answer::Refused(what.into()), None);
+            }
             Ask::Change(asked) => {
                 let answer = match self.change(asked) {
                     Ok(()) => Answer::Done,
@@ -35,12 +40,22 @@ impl Run {
         }
     }
 
+    fn is_ending(&self) -> bool {
+        self.drained || self.signal.is_some()
+    }
+
+    fn has_ended(&self) -> bool {
+        matches!(self.status().state, State::Draining | State::Done)
+    }
+
     /// Changes all of it, or nothing; and what is as it should be already is left alone.
     fn change(&mut self, asked: &LiveOptions) -> Result<(), ConfigError> {
         let (live, patch) = self.live.patched(asked)?;
         let now = Instant::now();
         // From here on nothing can fail.
         self.live = live;
+        // An input that has ended already is not left unread.
+        self.drained |= asked.flow == Some(Flow::Drain) && !self.has_ended();
         let mut commands = Vec::new();
         if let Some(tables) = patch.timetables {
             self.schedules.replace(tables, now);

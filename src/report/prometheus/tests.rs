@@ -10,7 +10,8 @@ use crate::report::snapshot::Ending;
 fn pages() -> Vec<String> {
     let mut odd = sample::busy();
     odd.name = Some("a \"b\" \\ c\nd".into());
-    let ended = sample::summary(Ending::Signal, 5);
+    let mut ended = sample::summary(Ending::Signal, 5);
+    ended.time = Some("2026-11-25T18:30:00.123+01:00".into());
     [
         sample::fresh(),
         sample::busy(),
@@ -86,8 +87,8 @@ fn the_format_is_kept_to_the_letter() {
                 assert!(types.contains_key(&*name) && is_name(&name));
                 assert!(name.starts_with("weir_"), "{line}");
                 assert!(value.is_finite() && value >= 0.0, "{line}");
-                let first: Vec<&str> = labels.iter().take(2).map(|l| &*l.0).collect();
-                assert_eq!(first, ["name", "pid"]);
+                assert_eq!(labels[0].0, "name");
+                assert!(labels.iter().all(|label| label.0 != "pid"), "{line}");
                 let distinct: HashSet<_> = labels.iter().map(|l| &l.0).collect();
                 assert_eq!(distinct.len(), labels.len(), "{line}");
                 assert!(seen.insert((name, labels)), "twice: {line}");
@@ -101,14 +102,27 @@ fn the_format_is_kept_to_the_letter() {
 fn a_counter_and_a_gauge_as_they_are_read() {
     let page = text(&sample::shedding());
     for line in [
-        "weir_shed_records_total{name=\"\",pid=\"9\"} 51200",
-        "weir_wait_seconds_total{name=\"\",pid=\"9\",for=\"sink\"} 1",
-        "weir_buffer_used_bytes{name=\"\",pid=\"9\"} 67108864",
-        "weir_age_seconds{name=\"\",pid=\"9\",of=\"p99\"} 1.9",
-        "weir_state{name=\"\",pid=\"9\",state=\"shedding\"} 1",
+        "weir_shed_records_total{name=\"\"} 51200",
+        "weir_wait_seconds_total{name=\"\",for=\"sink\"} 1",
+        "weir_buffer_used_bytes{name=\"\"} 67108864",
+        "weir_age_seconds{name=\"\",of=\"p99\"} 1.9",
+        "weir_state{name=\"\",state=\"shedding\"} 1",
     ] {
         assert!(page.lines().any(|l| l == line), "{line}\n{page}");
     }
+}
+
+#[test]
+fn the_last_page_says_how_it_ended_and_when_it_was_written() {
+    let all = pages();
+    let (running, ended) = (&all[0], &all[4]);
+    for line in [
+        "weir_end{name=\"backup\",end=\"signal\"} 1",
+        "weir_written_timestamp_seconds{name=\"backup\"} 1795627800.123",
+    ] {
+        assert!(ended.lines().any(|l| l == line), "{line}\n{ended}");
+    }
+    assert!(!running.contains("weir_end"), "{running}");
 }
 
 #[test]
