@@ -23,7 +23,7 @@ _weir() {
 
     case "${cmd}" in
         weir)
-            opts="-b -l -0 -r -i -N -s -o -q -h -V --buffer --pipe-size --no-splice --lines --null --record-size --rate --input-rate --burst --high --low --prefill --shed --patience --max-age --interval --pause --resume --drain --shed-to --display --name --size --summary --log --metrics --quiet --remote --query --top --no-control --timeout --source-timeout --sink-timeout --grace --generate --help --version"
+            opts="-b -l -0 -r -i -N -s -o -q -h -V --buffer --pipe-size --no-splice --lines --null --record-size --rate --input-rate --burst --high --low --prefill --shed --patience --max-age --interval --pause --resume --drain --shed-to --display --name --size --summary --log --format --chart --metrics --quiet --remote --query --top --no-control --timeout --source-timeout --sink-timeout --grace --generate --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -148,6 +148,25 @@ _weir() {
                     return 0
                     ;;
                 -o)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --chart)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"

@@ -353,6 +353,62 @@ fn a_log_takes_the_place_of_standard_error_but_errors_go_to_both() {
 }
 
 #[test]
+fn a_report_has_the_form_that_the_user_gives_it() {
+    let folder = TempDir::new().expect("a folder");
+    fs::create_dir(folder.path().join("below")).expect("made");
+    fs::write(folder.path().join("one"), vec![b'x'; MIB]).expect("written");
+    fs::write(folder.path().join("below/two"), vec![b'x'; MIB]).expect("written");
+    let mut command = weir("--display plain -N me");
+    command.args(["--format", "{name}: {out} of {size}, {done%}"]);
+    command
+        .arg("--size")
+        .arg(format!("@{}", folder.path().display()));
+    let output = pass(command, 2 * MIB);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        said.lines().last(),
+        Some("me: 2.00MiB of 2.00MiB, 100%"),
+        "{said}"
+    );
+    for (options, says) in [
+        ("--format {rate}", "no field is called {rate}"),
+        ("--size @none/such", "--size @none/such: No such file"),
+    ] {
+        let output = weir(options).output().expect("weir");
+        assert_eq!(output.status.code(), Some(2));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(says), "{said}");
+    }
+}
+
+#[test]
+fn a_chart_is_drawn_when_asked_for_and_at_the_end() {
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("run.svg");
+    let mut command = weir("-N me -r 1MB/s --chart");
+    let mut child = command.arg(&file).spawn().expect("weir");
+    let mut input = child.stdin.take().expect("its input");
+    input.write_all(&vec![b'x'; MIB / 4]).expect("fed");
+    let mut output = child.stdout.take().expect("its output");
+    output.read_exact(&mut [0]).expect("passed on");
+    signal(&child, Signal::USR1);
+    let drawn = || fs::read_to_string(&file).is_ok_and(|text| text.trim_end().ends_with("</svg>"));
+    while !drawn() {
+        thread::yield_now();
+    }
+    drop(input);
+    let drain = thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
+    assert!(child.wait().expect("an end").success());
+    drain.join().expect("a drain").expect("drained");
+    let text = fs::read_to_string(&file).expect("a picture");
+    assert!(
+        text.contains("weir me: 262kB in ") && text.contains("cap"),
+        "{text}"
+    );
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
+}
+
+#[test]
 fn metrics_hold_the_end_of_the_run() {
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("weir.prom");

@@ -219,7 +219,7 @@ mod tests {
             ),
             (
                 "-s abc",
-                "invalid value 'abc' for '--size <SIZE>': not an amount: try 4GiB or",
+                "invalid value 'abc' for '--size <SIZE>': not an amount: try 4GiB, ",
             ),
             (
                 "-r 10Mbps",

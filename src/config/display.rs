@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::fs::{Dev, FileType, SeekFrom, fstat, major, minor, seek, stat};
 
-use super::options::{Display, Options, Summary};
+use super::options::{Display, ExpectedSize, Options, Summary};
 use super::{ConfigError, check};
 use crate::report::theme::Theme;
 use crate::report::{Closing, Expected, Plan, Records, Show, terminal};
@@ -57,8 +57,9 @@ pub fn plan(
         } else {
             Records::Records
         },
-        expected: match options.size {
-            Some(size) => Some(expected(size, is_framed(options))?),
+        expected: match &options.size {
+            Some(ExpectedSize::Of(path)) => Some(Expected::Bytes(tree(path)?)),
+            Some(ExpectedSize::Amount(size)) => Some(expected(*size, is_framed(options))?),
             None => known(&options.files).map(Expected::Bytes),
         },
         show,
@@ -68,6 +69,8 @@ pub fn plan(
         }),
         closing: closing(options, world),
         log: options.log.clone(),
+        format: options.format.clone(),
+        chart: options.chart.clone(),
         metrics: options.metrics.clone(),
         metrics_interval: interval.unwrap_or(INTERVAL),
     })
@@ -117,6 +120,31 @@ fn name(name: Option<&String>) -> Result<Option<String>, ConfigError> {
         )),
         name => Ok(name.cloned()),
     }
+}
+
+/// The size of a file, or of all regular files below a directory; links are not followed.
+fn tree(path: &Path) -> Result<u64, ConfigError> {
+    let failed =
+        |path: &Path, e: std::io::Error| ConfigError(format!("--size @{}: {e}", path.display()));
+    let data = path.metadata().map_err(|e| failed(path, e))?;
+    if !data.is_dir() {
+        return Ok(data.len());
+    }
+    let mut sum = 0u64;
+    let mut open = vec![path.to_owned()];
+    while let Some(directory) = open.pop() {
+        for entry in directory.read_dir().map_err(|e| failed(&directory, e))? {
+            let entry = entry.map_err(|e| failed(&directory, e))?;
+            // What goes away meanwhile will not be read either.
+            let Ok(data) = entry.metadata() else { continue };
+            if data.is_dir() {
+                open.push(entry.path());
+            } else if data.is_file() {
+                sum = sum.saturating_add(data.len());
+            }
+        }
+    }
+    Ok(sum)
 }
 
 fn expected(size: Amount, framed: bool) -> Result<Expected, ConfigError> {

@@ -9,6 +9,7 @@ use clap::{Parser, ValueEnum};
 use super::live_options::{LiveOptions, REMOTE_HELP};
 use super::pipe_size::PipeSize;
 use super::version;
+use crate::report::format::Format;
 use crate::units::{Amount, BufferSize, Reject, Size, Span};
 
 const EXAMPLES: &str = "\
@@ -142,11 +143,11 @@ pub struct Options {
     #[arg(short, long, value_name = "SIZE", help_heading = "Display")]
     #[arg(
         long_help = "Expected total, for percentage and ETA: bytes, or a bare count of records \
-        with a framing option. It is known by itself when all input is regular files and block devices"
+        with a framing option; @PATH: that of a file, or of all files in a directory. It is known by itself when all input is regular files and block devices"
     )]
     #[arg(allow_hyphen_values = true)]
     #[arg(value_parser = size)]
-    pub size: Option<Amount>,
+    pub size: Option<ExpectedSize>,
 
     /// Report at the end
     #[arg(
@@ -174,6 +175,29 @@ pub struct Options {
         both. FILE is never reopened: rotate it by copying and truncating (logrotate copytruncate)"
     )]
     pub log: Option<PathBuf>,
+
+    /// Text of a bar or plain line, with fields: '{name} {in.rate} {used%} {eta}'
+    #[arg(long, value_name = "TEMPLATE", help_heading = "Display")]
+    #[arg(
+        long_help = "Text of a bar or plain line, with fields in braces: name, pid, time, elapsed, \
+        state, used, used%, capacity, peak, in, in.rate, in.records, out, out.rate, out.records, \
+        shed, shed.records, cap, holdup, culprit, age, size, done%, eta, finish. A brace of its \
+        own is written twice"
+    )]
+    pub format: Option<Format>,
+
+    /// Draw the course of the run into FILE, an SVG, at the end and on SIGUSR1
+    #[arg(
+        long,
+        value_name = "FILE",
+        value_hint = clap::ValueHint::FilePath,
+        help_heading = "Display"
+    )]
+    #[arg(
+        long_help = "Draw the course of the run into FILE, an SVG, at the end and on SIGUSR1: \
+        occupancy with its marks, rates in and out, cap, what was shed, and who held the flow up"
+    )]
+    pub chart: Option<PathBuf>,
 
     /// Keep FILE holding the status for Prometheus
     #[arg(
@@ -306,10 +330,22 @@ fn file() -> impl TypedValueParser<Value = PathBuf> {
     })
 }
 
+/// An expected total.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ExpectedSize {
+    /// This much.
+    Amount(Amount),
+    /// As much as this file, or all files in this directory.
+    Of(PathBuf),
+}
+
 /// What `--size` takes.
-fn size(text: &str) -> Result<Amount, Reject> {
-    let amount = text.parse::<Amount>();
-    amount.map_err(|reject| reject.instead(&["4GiB", "1000 (records, or bytes)"]))
+fn size(text: &str) -> Result<ExpectedSize, Reject> {
+    if let Some(path) = text.strip_prefix('@').filter(|path| !path.is_empty()) {
+        return Ok(ExpectedSize::Of(path.into()));
+    }
+    let amount = text.parse::<Amount>().map(ExpectedSize::Amount);
+    amount.map_err(|reject| reject.instead(&["4GiB", "1000 (records, or bytes)", "@photos"]))
 }
 
 /// What `--generate` can make.

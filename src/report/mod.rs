@@ -10,10 +10,13 @@
 mod advice;
 pub mod bar;
 mod board;
+mod chart;
 pub mod clock;
+mod course;
 pub mod culprit;
 mod extremes;
 pub mod figures;
+pub mod format;
 pub mod history;
 pub mod json;
 mod log;
@@ -44,8 +47,10 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use crate::core::status::{Count, Status};
 use crate::pipe::error::Failure;
 use advice::Trace;
+use course::Course;
 use culprit::Culprits;
 use extremes::Extremes;
+use format::Format;
 use history::History;
 use log::Log;
 use outlet::Outlet;
@@ -119,6 +124,9 @@ pub struct Reporter {
     pace: Pace,
     extremes: Extremes,
     trace: Trace,
+    format: Option<Format>,
+    /// The picture to draw, and the course of the run for it.
+    chart: Option<(Outlet<String>, Course)>,
 }
 
 impl Reporter {
@@ -143,12 +151,15 @@ impl Reporter {
         let log = plan.log.as_deref();
         let metrics = plan.metrics.as_deref();
         let live = (plan.show != Show::Off).then(|| Beat::new(plan.interval, now));
-        let only_closing = live.is_none() && plan.closing != Closing::Off;
+        let only_closing = live.is_none() && (plan.closing != Closing::Off || plan.chart.is_some());
+        let chart = plan.chart.as_deref();
+        let chart = chart.map(|path| open_page("chart", path, who.pid, &trouble));
+        let chart = chart.transpose()?;
         Ok(Reporter {
             log: log.map(|path| open_log(path, &trouble)).transpose()?,
             kept: metrics.map(|_| Beat::new(plan.metrics_interval, now)),
             metrics: metrics
-                .map(|path| open_metrics(path, who.pid, &trouble))
+                .map(|path| open_page("metrics", path, who.pid, &trouble))
                 .transpose()?,
             who,
             show: plan.show,
@@ -166,6 +177,8 @@ impl Reporter {
             pace: Pace::default(),
             extremes: Extremes::default(),
             trace: Trace::default(),
+            format: plan.format.clone(),
+            chart: chart.map(|outlet| (outlet, Course::default())),
         })
     }
 
@@ -220,7 +233,7 @@ impl Reporter {
                 Show::Bar(_) => self
                     .voice
                     .offer_fresh(Word::Frame(Box::new(snapshot), every)),
-                Show::Plain => self.report(plain::line(&snapshot)),
+                Show::Plain => self.report(self.line(&snapshot)),
                 Show::Json => self.report(json::line(&snapshot)),
                 Show::Off => {}
             }
@@ -237,6 +250,7 @@ impl Reporter {
         let snapshot = self.snapshot(status);
         let snapshot = self.complete(snapshot, Instant::now(), NAMING);
         self.report(plain::line(&snapshot));
+        self.draw_chart(&snapshot, status, false, Instant::now());
         if self.live.is_none() {
             self.history.add(*status);
         }
@@ -286,7 +300,10 @@ impl Reporter {
             metrics.insist(prometheus::text(&snapshot), deadline);
         }
         // What goes wrong with the files is still to be said, so they get half of the time.
-        for file in [&mut self.log, &mut self.metrics].into_iter().flatten() {
+        self.draw_chart(&snapshot, status, true, deadline);
+        let chart = self.chart.as_mut().map(|(outlet, _)| outlet);
+        let files = [self.log.as_mut(), self.metrics.as_mut(), chart];
+        for file in files.into_iter().flatten() {
             file.close(now + LAST_WORDS / 2);
         }
         let complaint = complaint.filter(|_| self.log.is_some());
@@ -306,6 +323,27 @@ impl Reporter {
         }
     }
 
+    /// The picture of the run as far as it has come.
+    fn draw_chart(&mut self, s: &Snapshot, status: &Status, is_end: bool, deadline: Instant) {
+        let Some((outlet, course)) = &mut self.chart else {
+            return;
+        };
+        if is_end {
+            course.add(status);
+        }
+        if let Ok(picture) = chart::svg(s, course.points()) {
+            outlet.insist(picture, deadline);
+        }
+    }
+
+    /// A line of words, weir's own or the user's.
+    fn line(&self, s: &Snapshot) -> String {
+        match &self.format {
+            Some(format) => format.line(s),
+            None => plain::line(s),
+        }
+    }
+
     /// The live report once more, of how it stood at the end: lines that stop short of it would
     /// leave a reader to wonder.
     fn last_report(&mut self, status: &Status) {
@@ -317,13 +355,16 @@ impl Reporter {
         let snapshot = self.complete(snapshot, Instant::now(), Duration::ZERO);
         self.report(match self.show {
             Show::Json => json::line(&snapshot),
-            _ => plain::line(&snapshot),
+            _ => self.line(&snapshot),
         });
     }
 
     fn follow(&mut self, status: &Status) {
         self.extremes.on(status);
         self.trace.on(status);
+        if let Some((_, course)) = &mut self.chart {
+            course.on(status);
+        }
         let buffer = &status.buffer;
         self.trail
             .on(status.elapsed, buffer.used as u64, buffer.capacity as u64);
@@ -343,6 +384,7 @@ impl Reporter {
         it.time = Some(clock::now());
         it.finish = it.eta_s.and_then(clock::after);
         it.trail = self.trail.clone();
+        it.formatted = self.format.as_ref().map(|format| format.line(&it));
         it
     }
 
@@ -365,7 +407,8 @@ fn open_log(path: &Path, trouble: &Sender<String>) -> Result<Outlet<String>, Fai
     Ok(Outlet::new("log", move |line| log.write(line)))
 }
 
-fn open_metrics(
+fn open_page(
+    what: &'static str,
     path: &Path,
     pid: u32,
     trouble: &Sender<String>,
@@ -374,7 +417,7 @@ fn open_metrics(
     let keeper = Keeper::new(path, pid).map_err(|e| Failure::new("write", &name, e))?;
     let trouble = trouble.clone();
     Ok(Outlet::new(
-        "metrics",
+        what,
         once(trouble, name, move |page: String| keeper.keep(&page)),
     ))
 }

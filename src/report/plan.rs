@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::format::Format;
 use super::snapshot::{Expected, Records};
 use super::theme::Theme;
 
@@ -49,6 +50,10 @@ pub struct Plan {
     pub closing: Closing,
     /// Where reports are appended in place of standard error.
     pub log: Option<PathBuf>,
+    /// The text of a bar or a plain line, where it is not weir's own.
+    pub format: Option<Format>,
+    /// The picture of the run to draw.
+    pub chart: Option<PathBuf>,
     /// The file to keep for Prometheus.
     pub metrics: Option<PathBuf>,
     /// Time between replacements of it; above zero.

@@ -64,7 +64,10 @@ impl Screen {
             at: now,
             every,
             names: name.min(NAMES_MOST),
-            line: bar::frame(s, self.names, size.width(), self.theme),
+            line: match &s.formatted {
+                Some(line) => line.clone(),
+                None => bar::frame(s, self.names, size.width(), self.theme),
+            },
             ..Slot::default()
         };
         let (theme, first) = (self.theme, !self.shown);

@@ -342,6 +342,9 @@ pub struct Snapshot {
     /// Occupancy over the last minute; not part of the schema.
     #[serde(skip)]
     pub trail: Trail,
+    /// The report in the user's own form, if he wants one; not part of the schema.
+    #[serde(skip)]
+    pub formatted: Option<String>,
     /// What records are called; not part of the schema.
     #[serde(skip)]
     pub records: Records,
@@ -439,6 +442,7 @@ impl Snapshot {
             progress: who.expected.map(|size| (size.done(now), size.amount())),
             finish: None,
             trail: Trail::default(),
+            formatted: None,
             records: who.records,
         }
     }

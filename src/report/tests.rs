@@ -12,6 +12,8 @@ fn plan() -> Plan {
         interval: Duration::from_secs(1),
         closing: Closing::Off,
         log: None,
+        format: None,
+        chart: None,
         metrics: None,
         metrics_interval: Duration::from_secs(1),
     }

@@ -132,6 +132,7 @@ fn roles(config: &Config, inputs: &[PathBuf]) -> Vec<Role> {
         option("--log", &report.log, logs),
         option("--shed-to", &config.shed_to, Does::Write),
         option("--metrics", &report.metrics, Does::Replace),
+        option("--chart", &report.chart, Does::Replace),
     ];
     let inputs = inputs.iter().map(input);
     inputs.chain(others).flatten().collect()

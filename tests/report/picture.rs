@@ -7,35 +7,34 @@ use std::fs;
 use super::pty::Pty;
 
 const COLUMNS: u16 = 100;
-const ROWS: u16 = 7;
+const ROWS: u16 = 6;
 /// Pixels of a cell and of the frame around the screen.
 const CELL: (f64, f64) = (8.4, 19.0);
 const MARGIN: f64 = 14.0;
 
-/// A run that its source held up, and one that its sink holds up. What is shown is what is run;
-/// `camera`, `dump` and `upload` are stand-ins of a known speed.
+/// A pipeline in which both weirs find the program between them slow. What is shown is what is run;
+/// `photos.tar` is made up, and `upload` takes all that comes.
 const SCRIPT: &str = r#"
-weir() { "$WEIR" "$@"; }
-trickle() { n=0; while [ $n -lt $1 ]; do head -c 1000000; sleep 0.1; n=$((n+1)); done; }
-camera() { trickle 30 </dev/zero; }
-dump() { head -c 200000000 /dev/zero; }
-upload() { trickle 400 >/dev/null; }
+cd "$(mktemp -d)"; weir() { "$WEIR" "$@"; }; upload() { cat >/dev/null; }
+head -c 400000000 /dev/urandom >photos.tar
 run() { printf '\033[1;34m$\033[0m %s\n' "$1"; eval "$1"; }
-run 'camera | weir | cat >/dev/null'
-run 'dump | weir -N backup --size 200MB -b 40MB --low 50% --high 90% | upload'
+run 'weir -N read photos.tar | gzip | weir -N send | upload'
+rm photos.tar
 "#;
 
 #[test]
 #[ignore = "makes the picture; run .ci/picture"]
 fn picture() {
     let pty = Pty::run(SCRIPT, ROWS, COLUMNS, &[]);
-    let percent = |row: &String| -> Option<u32> {
-        let (before, _) = row.split_once("% ")?;
-        row.contains("◀").then_some(())?;
-        before.rsplit(' ').next()?.parse().ok()
-    };
-    pty.wait("a good part of the second run", |rows| {
-        rows.iter().filter_map(percent).any(|percent| percent >= 10)
+    // A bar in the middle of its way, and a full minute's worth of what came before it.
+    let is_halfway = |row: &String| row.starts_with("read") && row.contains(" 42% ");
+    pty.wait("a good part of the run", |rows| {
+        let both = rows
+            .iter()
+            .filter(|row| row.contains("◀ gzip is slow"))
+            .count()
+            == 2;
+        both && rows.iter().any(is_halfway)
     });
     let svg = pty.with_screen(draw);
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/man/weir.svg");
@@ -162,6 +161,7 @@ fn colour(colour: vt100::Color) -> &'static str {
         vt100::Color::Idx(4) => "#539bf5",
         vt100::Color::Idx(3) => "#d9a73a",
         vt100::Color::Idx(5) => "#c678dd",
+        vt100::Color::Idx(6) => "#39a5b5",
         _ => "#d6d9de",
     }
 }
