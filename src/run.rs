@@ -18,9 +18,9 @@ use rustix::io::Errno;
 
 use crate::config::Config;
 use crate::config::live::LiveConfig;
-use crate::control::directory;
 use crate::control::server::Control;
 use crate::control::signals::{self, Listener, SIGINT, SIGPIPE};
+use crate::control::{client, directory};
 use crate::core::Rules;
 use crate::core::command::Command;
 use crate::core::status::{Count, Status};
@@ -29,7 +29,7 @@ use crate::pipe::error::Failure;
 use crate::pipe::fd::Port;
 use crate::pipe::spill::{Spill, Spiller};
 use crate::pipe::{self, Event, Shared, inherited};
-use crate::report::{Ending, Reporter, figures};
+use crate::report::{Ending, Others, Reporter, figures};
 use crate::units::Span;
 use timetable::Schedules;
 
@@ -38,6 +38,12 @@ use timetable::Schedules;
 const GRACE: Duration = Duration::from_millis(50);
 /// How long a read or write that is under way may take before the books are closed without it.
 const HALT: Duration = Duration::from_millis(20);
+
+/// Where the other weirs of this user are.
+const OTHERS: Others = Others {
+    directory: directory::for_new,
+    ask: client::glance,
+};
 
 /// How a run ended.
 #[derive(Debug)]
@@ -120,7 +126,7 @@ pub fn run(config: &Config) -> Result<End, Failure> {
         Some(clash) if clash.is_of_log => return Err(clash.failure),
         clash => clash.map_or(Ok(()), |clash| Err(clash.failure)),
     };
-    let mut reporter = Reporter::new(&config.report, directory::for_new, Instant::now())?;
+    let mut reporter = Reporter::new(&config.report, OTHERS, Instant::now())?;
     let timetables = config.live.timetables();
     let timetables = timetables.map(|(side, table)| (side, table.clone()));
     let mut schedules = Schedules::new(timetables, Instant::now());

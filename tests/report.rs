@@ -185,6 +185,27 @@ fn the_culprit_is_called_by_its_name_in_every_report() {
             " culprit=sleep ",
             "held up by sleep ",
         ),
+        // Neighbours that only wait themselves are not to blame, and a weir is asked.
+        (
+            "yes | WEIR --display plain | cat | sleep 1000",
+            " culprit=sleep ",
+            "held up by sleep ",
+        ),
+        (
+            "sleep 1000 | cat | WEIR --display plain | cat",
+            " culprit=sleep ",
+            "held up by sleep ",
+        ),
+        (
+            "yes | WEIR --display plain | cat | \"$0\" -b 64KiB | sleep 1000",
+            " culprit=sleep ",
+            "held up by sleep ",
+        ),
+        (
+            "yes | WEIR --display plain | \"$0\" -b 64KiB -N other -r 1B/s | cat",
+            " culprit=other ",
+            "held up by other ",
+        ),
         (
             "sleep 1000 | WEIR --display json | cat",
             "\"culprit\":\"sleep\"",

@@ -141,6 +141,14 @@ fn find(target: &str) -> Result<Peer, Trouble> {
     }
 }
 
+/// The status of the weir of this PID, if it says it at once.
+#[must_use]
+pub fn glance(pid: u32) -> Option<Snapshot> {
+    const AT_ONCE: Duration = Duration::from_millis(100);
+    let mut peers = all_where(|other| other == pid);
+    statuses(&mut peers, AT_ONCE).statuses.pop()
+}
+
 /// Everybody who listens.
 #[must_use]
 pub fn all() -> Vec<Peer> {

@@ -13,7 +13,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::outlet::Outlet;
 use super::pipeline;
-use super::snapshot::Holdup;
+use super::snapshot::{Holdup, Snapshot};
+use crate::core::status::State;
 
 /// What a cap is called in the place of a name.
 pub(crate) const CAP: &str = "cap";
@@ -24,6 +25,9 @@ const FRESH: Duration = Duration::from_secs(1);
 const STALE: Duration = Duration::from_secs(5);
 /// The longest time between two searches that find nobody, as behind another user's pipe.
 const RARELY: Duration = Duration::from_secs(40);
+
+/// How another weir is, by its process; not for long if it does not say.
+pub type Ask = fn(u32) -> Option<Snapshot>;
 
 /// One end of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,9 +49,10 @@ pub(crate) struct Culprits {
 
 impl Culprits {
     /// Nobody is known yet. `inputs` are the files of the command line.
-    pub(crate) fn new(inputs: &[impl AsRef<Path>]) -> Culprits {
+    /// `ask` asks another weir how it is.
+    pub(crate) fn new(inputs: &[impl AsRef<Path>], ask: Ask) -> Culprits {
         let names: Arc<Mutex<[Option<String>; 2]>> = Arc::default();
-        let (found, mut finders) = (names.clone(), [Finder::new(0), Finder::new(1)]);
+        let (found, mut finders) = (names.clone(), [0, 1].map(|ours| Finder::new(ours, ask)));
         Culprits {
             names,
             thread: Outlet::new("culprit", move |(end, done): (End, Sender<()>)| {
@@ -124,6 +129,7 @@ fn visible(name: &str) -> String {
 /// Finds who is beyond one descriptor of ours.
 #[derive(Debug)]
 struct Finder {
+    ask: Ask,
     /// Our descriptor: 0 or 1.
     ours: u32,
     /// The stages of the pipeline on that side, the nearest first.
@@ -142,8 +148,9 @@ struct Stage {
 }
 
 impl Finder {
-    fn new(ours: u32) -> Finder {
+    fn new(ours: u32, ask: Ask) -> Finder {
         Finder {
+            ask,
             ours,
             found: Vec::new(),
             searched: None,
@@ -178,20 +185,28 @@ impl Finder {
         self.slowest()
     }
 
-    /// The nearest stage that is not itself held up by the next one.
+    /// The nearest stage that is not itself held up by the next one. A weir knows better than
+    /// anybody who looks at it from outside, so it is asked.
     fn slowest(&mut self) -> Option<String> {
-        let theirs = self.theirs();
-        let mut slowest = self.found.first()?.name.clone();
-        let mut before = self.found.first()?.pid;
-        for next in self.found.iter_mut().skip(1) {
-            let (pipe, waits) = (next.pipe, is_held_up(before, self.ours));
-            if !waits || !next.is_at(pipe, theirs) {
+        let (theirs, ours) = (self.theirs(), self.ours);
+        let own = pipeline::name_of(std::process::id());
+        let mut slowest: Option<String> = None;
+        let mut before = None;
+        for stage in &mut self.found {
+            let waits = before.is_none_or(|before| is_held_up(before, ours));
+            if !waits || !stage.is_at(stage.pipe, theirs) {
                 break;
             }
-            slowest.clone_from(&next.name);
-            before = next.pid;
+            if own.as_ref() == Some(&stage.name) {
+                return match (self.ask)(stage.pid) {
+                    Some(weir) => beyond(&weir, ours).or(slowest),
+                    None => Some(stage.name.clone()),
+                };
+            }
+            slowest = Some(stage.name.clone());
+            before = Some(stage.pid);
         }
-        Some(slowest)
+        slowest
     }
 
     /// The other side's descriptor: who feeds our input has the pipe as its output.
@@ -242,6 +257,19 @@ impl Stage {
     }
 }
 
+/// Whom a weir on that side of us puts it down to, that it holds us up; itself, where it is by its
+/// cap or a pause; nobody where it does not.
+fn beyond(weir: &Snapshot, side: u32) -> Option<String> {
+    let label = || pipeline::label(weir);
+    match (weir.state, weir.holdup, side) {
+        (State::Paused | State::Filling, _, 1) | (_, Some(Holdup::Cap), _) => Some(label()),
+        (_, Some(Holdup::Sink), 1) | (_, Some(Holdup::Source), 0) => {
+            Some(weir.culprit.clone().unwrap_or_else(label))
+        }
+        _ => None,
+    }
+}
+
 /// Whether a process waits for the pipe on its far side at this moment, where the system tells.
 fn is_held_up(pid: u32, side: u32) -> bool {
     let wait = if side == 0 { "pipe_read" } else { "pipe_write" };
@@ -275,7 +303,7 @@ mod tests {
 
     fn culprits(files: &[&str]) -> Culprits {
         let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
-        Culprits::new(&files)
+        Culprits::new(&files, |_| None)
     }
 
     #[test]
@@ -306,6 +334,23 @@ mod tests {
     }
 
     #[test]
+    fn a_weir_beyond_is_believed() {
+        use crate::report::sample;
+        let mut paused = sample::fresh();
+        paused.state = State::Paused;
+        for (weir, side, name) in [
+            (sample::busy(), 1, Some("gzip")),
+            (sample::busy(), 0, None),
+            (sample::capped(), 1, Some("backup")),
+            (sample::capped(), 0, Some("backup")),
+            (paused, 1, Some("1")),
+            (sample::fresh(), 1, None),
+        ] {
+            assert_eq!(beyond(&weir, side).as_deref(), name, "{side}");
+        }
+    }
+
+    #[test]
     #[cfg(target_os = "linux")]
     fn the_process_at_the_other_end_is_found_confirmed_and_missed() {
         use std::os::fd::AsRawFd;
@@ -317,7 +362,7 @@ mod tests {
             .stdout(writer)
             .spawn()
             .expect("started");
-        let finder = Finder::new(0);
+        let finder = Finder::new(0, |_| None);
         let mut stages = finder.search(pipe);
         assert_eq!(stages.len(), 1);
         let found = &mut stages[0];

@@ -48,6 +48,7 @@ use crate::core::status::{Count, Status};
 use crate::pipe::error::Failure;
 use advice::Trace;
 use course::Course;
+pub use culprit::Ask;
 use culprit::Culprits;
 use extremes::Extremes;
 use format::Format;
@@ -103,6 +104,15 @@ impl Beat {
     }
 }
 
+/// The ways to the other weirs of this user.
+#[derive(Debug, Clone, Copy)]
+pub struct Others {
+    /// Where they share what is on a terminal.
+    pub directory: Directory,
+    /// How one of them is.
+    pub ask: Ask,
+}
+
 /// Tells the world how it goes. Owned by the thread that asks the core.
 pub struct Reporter {
     who: Identity,
@@ -130,12 +140,12 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// Looks whether the log and the metrics file can be written. `directory` is asked, once there
-    /// is a bar to draw, where this user's weirs share what is on a terminal.
+    /// Looks whether the log and the metrics file can be written. `others` is asked
+    /// only when there is something to show.
     ///
     /// # Errors
     /// When they cannot.
-    pub fn new(plan: &Plan, directory: Directory, now: Instant) -> Result<Reporter, Failure> {
+    pub fn new(plan: &Plan, others: Others, now: Instant) -> Result<Reporter, Failure> {
         let (trouble, troubles) = unbounded();
         let who = Identity {
             name: plan.name.clone(),
@@ -144,7 +154,7 @@ impl Reporter {
             records: plan.records,
         };
         let bar = match plan.show {
-            Show::Bar(theme) => Some((theme, directory)),
+            Show::Bar(theme) => Some((theme, others.directory)),
             _ => None,
         };
         let mut voice = Voice::new(bar);
@@ -168,7 +178,7 @@ impl Reporter {
             troubles,
             live,
             looks: only_closing.then(|| Beat::new(FIRST_LOOK, now)),
-            culprits: Culprits::new(&plan.inputs),
+            culprits: Culprits::new(&plan.inputs, others.ask),
             history: History::new(match plan.show {
                 Show::Bar(_) => BAR_WINDOW,
                 _ => Duration::ZERO,

@@ -2,6 +2,11 @@ use std::fs;
 
 use super::*;
 
+const ALONE: Others = Others {
+    directory: || None,
+    ask: |_| None,
+};
+
 fn plan() -> Plan {
     Plan {
         name: None,
@@ -22,7 +27,7 @@ fn plan() -> Plan {
 #[test]
 fn nothing_to_show_is_never_time() {
     let now = Instant::now();
-    let reporter = Reporter::new(&plan(), || None, now).expect("a reporter");
+    let reporter = Reporter::new(&plan(), ALONE, now).expect("a reporter");
     assert_eq!(reporter.next_tick(), None);
 }
 
@@ -55,7 +60,7 @@ fn reports_and_the_summary_are_appended_to_the_log() {
         log: Some(log.clone()),
         ..plan()
     };
-    let mut reporter = Reporter::new(&plan, || None, start).expect("a reporter");
+    let mut reporter = Reporter::new(&plan, ALONE, start).expect("a reporter");
     let second = reporter.next_tick().expect("a tick");
     assert_eq!(second, start + plan.interval);
     reporter.tick(start, &sample::status(0, 0, 0));
@@ -85,7 +90,7 @@ fn the_metrics_file_is_kept_and_holds_the_end_at_last() {
         metrics: Some(file.clone()),
         ..plan()
     };
-    let mut reporter = Reporter::new(&plan, || None, Instant::now()).expect("a reporter");
+    let mut reporter = Reporter::new(&plan, ALONE, Instant::now()).expect("a reporter");
     assert!(reporter.next_tick().is_some());
     let left = Count {
         bytes: 42,
@@ -104,7 +109,7 @@ fn a_log_that_cannot_be_written_is_an_error_at_once() {
         log: Some(folder.path().to_owned()),
         ..plan()
     };
-    let refused = Reporter::new(&plan, || None, Instant::now())
+    let refused = Reporter::new(&plan, ALONE, Instant::now())
         .err()
         .expect("an error");
     assert!(refused.to_string().starts_with("open: "), "{refused}");
