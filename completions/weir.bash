@@ -24,7 +24,7 @@ _weir() {
     case "${cmd}" in
         weir)
             opts="-b -l -0 -r -i -N -s -o -q -h -V --buffer --pipe-size --no-splice --lines --null --record-size --rate --input-rate --burst --high --low --prefill --shed --patience --max-age --interval --pause --resume --drain --shed-to --display --name --size --summary --log --format --chart --metrics --quiet --remote --query --top --no-control --timeout --source-timeout --sink-timeout --grace --generate --help --version"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+            if [[ ${cur} == -* ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -197,11 +197,11 @@ _weir() {
                     return 0
                     ;;
                 --remote)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "$(weir --query 2>/dev/null | sed -n -e 's/^{"v":1,"name":"\([^"\\]*\)".*/\1/p' -e 's/.*"pid":\([0-9]*\),.*/\1/p')" -- "${cur}"))
                     return 0
                     ;;
                 --query)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "$(weir --query 2>/dev/null | sed -n -e 's/^{"v":1,"name":"\([^"\\]*\)".*/\1/p' -e 's/.*"pid":\([0-9]*\),.*/\1/p')" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -228,7 +228,7 @@ _weir() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            COMPREPLY=( $(compgen -f -- "${cur}") )
             return 0
             ;;
     esac

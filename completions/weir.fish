@@ -1,3 +1,7 @@
+function __weir_running
+    weir --query 2>/dev/null | sed -n -e 's/^{"v":1,"name":"\([^"\\]*\)".*/\1/p' -e 's/.*"pid":\([0-9]*\),.*/\1/p'
+end
+
 complete -c weir -s b -l buffer -d 'Capacity of the buffer: a SIZE, or a percentage of memory' -r
 complete -c weir -l pipe-size -d 'Kernel pipe size to ask for on both sides: SIZE, auto or keep' -r
 complete -c weir -l record-size -d 'Records are SIZE bytes each' -r
@@ -29,8 +33,8 @@ complete -c weir -s o -l log -d 'Append reports and summary to FILE instead of s
 complete -c weir -l format -d 'Text of a bar or plain line, with fields: \'{name} {in.rate} {used%} {eta}\'' -r
 complete -c weir -l chart -d 'Draw the course of the run into FILE, an SVG, at the end and on SIGUSR1' -r -F
 complete -c weir -l metrics -d 'Keep FILE holding the status for Prometheus' -r -F
-complete -c weir -l remote -d 'Change the running weir of this PID or name by the options given beside it' -r
-complete -c weir -l query -d 'Print the status of the weir of this PID or name, or of all that you run' -r
+complete -c weir -l remote -x -a '(__weir_running)' -d 'Change the running weir of this PID or name by the options given beside it' -r
+complete -c weir -l query -x -a '(__weir_running)' -d 'Print the status of the weir of this PID or name, or of all that you run' -r
 complete -c weir -l timeout -d 'Give up when either side stalls for this long' -r
 complete -c weir -l source-timeout -d 'Give up when nothing comes from the producer for this long' -r
 complete -c weir -l sink-timeout -d 'Give up when the consumer takes nothing for this long' -r

@@ -11,7 +11,7 @@ use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 
 use super::live_options::LiveOptions;
 use super::options::{Generate, Options};
-use super::{manual, words_of_others};
+use super::{completions, manual, words_of_others};
 use crate::units::printable;
 
 impl Options {
@@ -155,17 +155,14 @@ impl fmt::Display for CommandLineError {
 /// # Errors
 /// When it cannot be written.
 pub fn generate(what: Generate, out: &mut dyn Write) -> io::Result<()> {
-    use clap_complete::{Shell, generate as complete};
-    let mut command = Options::command();
+    use clap_complete::Shell;
     let shell = match what {
-        Generate::Man => return manual::write(command, out),
+        Generate::Man => return manual::write(Options::command(), out),
         Generate::Bash => Shell::Bash,
         Generate::Zsh => Shell::Zsh,
         Generate::Fish => Shell::Fish,
     };
-    let mut script = Vec::new();
-    complete(shell, &mut command, "weir", &mut script);
-    out.write_all(&script)
+    out.write_all(completions::script(shell)?.as_bytes())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 mod caps;
 mod check;
 pub mod command_line;
+mod completions;
 mod display;
 pub mod live;
 pub mod live_options;

@@ -1,0 +1,85 @@
+//! The completion scripts: made from the options, and taught what the maker does not know: that a
+//! word without a dash is a file, and which weirs are running.
+//!
+//! Invariant: a change of the maker that these lessons do not fit is an error, not a lesson lost.
+
+use std::io;
+
+use clap_complete::{Shell, generate};
+
+use super::options::Options;
+use clap::CommandFactory;
+
+/// Prints the names of all running weirs, in any shell, and the process IDs of those that have none.
+const RUNNING: &str = r#"weir --query 2>/dev/null | sed -n -e 's/^{"v":1,"name":"\([^"\\]*\)".*/\1/p' -e 's/.*"pid":\([0-9]*\),.*/\1/p'"#;
+
+/// The script for this shell.
+///
+/// # Errors
+/// When the maker's script is not what it used to be.
+pub(super) fn script(shell: Shell) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    generate(shell, &mut Options::command(), "weir", &mut bytes);
+    let mut script = String::from_utf8_lossy(&bytes).into_owned();
+    for (from, to) in lessons(shell) {
+        if !script.contains(&from) {
+            let what = format!("completions: there is no {from:?} in the script for {shell}");
+            return Err(io::Error::other(what));
+        }
+        script = script.replace(&from, &to);
+    }
+    Ok(script)
+}
+
+/// What is replaced by what.
+fn lessons(shell: Shell) -> Vec<(String, String)> {
+    let own = |from: &str, to: &str| (from.to_owned(), to.to_owned());
+    match shell {
+        Shell::Bash => {
+            let target = |option: &str| {
+                let case = format!("                {option})\n                    COMPREPLY=");
+                (
+                    format!("{case}($(compgen -f \"${{cur}}\"))"),
+                    format!("{case}($(compgen -W \"$({RUNNING})\" -- \"${{cur}}\"))"),
+                )
+            };
+            vec![
+                target("--remote"),
+                target("--query"),
+                own(
+                    "if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then",
+                    "if [[ ${cur} == -* ]] ; then",
+                ),
+                own(
+                    "            esac\n            COMPREPLY=( $(compgen -W \"${opts}\" -- \"${cur}\") )",
+                    "            esac\n            COMPREPLY=( $(compgen -f -- \"${cur}\") )",
+                ),
+            ]
+        }
+        Shell::Zsh => vec![
+            own(":TARGET:_default", ":TARGET:_weir_running"),
+            (
+                "\n_weir() {".to_owned(),
+                format!(
+                    "\n_weir_running() {{\n    local -a all\n    all=(${{(f)\"$({RUNNING})\"}})\n    compadd -a all\n}}\n\n_weir() {{"
+                ),
+            ),
+        ],
+        _ => {
+            let target = |option: &str| {
+                let line = format!("complete -c weir -l {option} ");
+                (line.clone(), format!("{line}-x -a '(__weir_running)' "))
+            };
+            vec![
+                target("remote"),
+                target("query"),
+                (
+                    "complete -c weir -s b ".to_owned(),
+                    format!(
+                        "function __weir_running\n    {RUNNING}\nend\n\ncomplete -c weir -s b "
+                    ),
+                ),
+            ]
+        }
+    }
+}
