@@ -290,7 +290,12 @@ impl Reporter {
         let mut snapshot = Snapshot::summary(&self.who, status, end, undelivered);
         snapshot.rates = self.extremes.of(status);
         snapshot.advice = self.trace.advice(status);
-        let snapshot = self.complete(snapshot, now, NAMING);
+        // The names of others and of time zones take time, which nobody is to wait for in vain.
+        let is_told =
+            self.closing != Closing::Off || self.metrics.is_some() || self.chart.is_some();
+        if is_told {
+            snapshot = self.complete(snapshot, now, NAMING);
+        }
         let complaint = complaint.map(|what| self.who.signed(&what));
         let summary = match self.closing {
             Closing::Text => Some(summary::text(&snapshot)),
