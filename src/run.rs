@@ -204,8 +204,8 @@ fn start(
     let spill = spill.transpose()?;
     // All is open: what happens to a signal from here on is decided here.
     let signals = listener.heed();
-    let sizes = (config.pipe_size.wanted(), config.fit_pipe);
-    let started = pipe::start(rules, inputs, output.clone(), sizes, spill);
+    let size = config.pipe_size.wanted();
+    let started = pipe::start(rules, inputs, output.clone(), size, spill);
     Ok((started.map_err(system)?, signals, output))
 }
 

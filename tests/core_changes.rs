@@ -133,7 +133,7 @@ proptest! {
         let s = scenario(first, 0, 1 << 20, script, seed);
         let input = s.input.0.clone();
         let outcome = run(s);
-        prop_assert!(outcome.finished, "stuck: {:?}", outcome.weir);
+        prop_assert!(outcome.finished, "stuck: {:?}", outcome.engine);
         prop_assert!(outcome.output == input, "the output is not the input");
     }
 
@@ -144,7 +144,7 @@ proptest! {
         let (at, ms) = (Duration::from_micros(at), Duration::from_millis);
         let commands = vec![(at, Command::Pause), (at + ms(500), Command::Drain)];
         let outcome = run(scenario(rate, 0, 4 << 20, commands, seed));
-        let status = outcome.weir.status(Instant::now());
+        let status = outcome.engine.status(Instant::now());
         prop_assert!(outcome.finished);
         prop_assert_eq!(status.read.bytes, status.written.bytes);
         let (paused, drained) = (outcome.told[0].0, outcome.told[1].0);

@@ -36,7 +36,7 @@ fn flood(bytes: usize, rest: std::ops::Range<u64>) -> Scenario {
 #[track_caller]
 fn ways(input: &[u8], outcome: &Outcome) -> [usize; 2] {
     assert!(outcome.finished && outcome.output == input);
-    let status = outcome.weir.status(Instant::now());
+    let status = outcome.engine.status(Instant::now());
     let spliced = usize::try_from(status.spliced).expect("a size");
     [spliced, input.len() - spliced]
 }
@@ -47,7 +47,7 @@ fn a_consumer_that_keeps_up_never_sees_a_copy() {
     let mut s = plain(rules(1 << 16), input.clone());
     s.direct = true;
     let outcome = run(s);
-    let status = outcome.weir.status(Instant::now());
+    let status = outcome.engine.status(Instant::now());
     assert_eq!(outcome.output, input);
     assert_eq!(status.spliced, input.len() as u64);
     assert_eq!(status.buffer.peak, 0);
@@ -61,7 +61,7 @@ fn a_consumer_that_stops_gets_the_ring_and_then_the_bypass_back() {
     s.offers = vec![(ms(0), 20_000), (ms(20), 30_000), (ms(500), 150_000)];
     s.takes = vec![(ms(0), 15_000), (ms(400), 1 << 30)];
     let outcome = run(s);
-    let status = outcome.weir.status(Instant::now());
+    let status = outcome.engine.status(Instant::now());
     assert_eq!(outcome.output, input);
     assert!(status.buffer.peak > 20_000, "the ring was not used");
     assert!(status.spliced > 150_000, "the bypass was not used again");
@@ -75,7 +75,7 @@ fn records_bypass_the_ring_too() {
     s.direct = true;
     let outcome = run(s);
     assert_eq!(ways(&input, &outcome), [input.len(), 0]);
-    let status = outcome.weir.status(Instant::now());
+    let status = outcome.engine.status(Instant::now());
     assert_eq!(status.written.records, Some(20_001));
 }
 

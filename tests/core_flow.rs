@@ -121,7 +121,7 @@ proptest! {
     fn every_byte_arrives_once_and_in_order_whatever_the_neighbours_do(s in scenario()) {
         let input = s.input.0.clone();
         let outcome = run(s);
-        prop_assert!(outcome.finished, "stuck: {:?}", outcome.weir);
+        prop_assert!(outcome.finished, "stuck: {:?}", outcome.engine);
         prop_assert!(outcome.output == input, "the output is not the input");
     }
 
@@ -151,7 +151,7 @@ proptest! {
     fn records_are_counted_the_same_on_both_sides(s in scenario()) {
         let (framing, input) = (s.rules.framing, s.input.0.clone());
         let outcome = run(s);
-        let status = outcome.weir.status(std::time::Instant::now());
+        let status = outcome.engine.status(std::time::Instant::now());
         let expected = framing.map(|framing| match framing {
             Framing::Terminator(end) => input.split_inclusive(|b| *b == end).count() as u64,
             Framing::Fixed(n) => (input.len() as u64).div_ceil(n.get()),
@@ -369,7 +369,7 @@ fn a_producer_that_is_slower_than_reading_holds_nothing_up_while_data_waits() {
         .map(|k| (Duration::from_millis(20 * k), 1000))
         .collect();
     let outcome = run(s);
-    let waits = outcome.weir.books(std::time::Instant::now()).waits;
+    let waits = outcome.engine.books(std::time::Instant::now()).waits;
     assert!(waits.cap > 9 * outcome.end / 10, "{waits:?}");
     assert!(waits.source < outcome.end / 10, "{waits:?}");
 }

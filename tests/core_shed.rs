@@ -90,7 +90,7 @@ fn in_order(framing: Option<Framing>, input: &[u8], spilled: &[u8]) -> Vec<u8> {
 }
 
 fn status(outcome: &Outcome) -> pipeweir::core::status::Status {
-    outcome.weir.status(Instant::now())
+    outcome.engine.status(Instant::now())
 }
 
 prop_compose! {
@@ -155,7 +155,7 @@ fn any_command() -> impl Strategy<Value = Command> {
 fn assert_balanced(s: Scenario) {
     let (framing, input) = (s.rules.framing, s.input.0.clone());
     let outcome = run(s);
-    assert!(outcome.finished, "stuck: {:?}", outcome.weir);
+    assert!(outcome.finished, "stuck: {:?}", outcome.engine);
     let status = status(&outcome);
     let input = &input[..status.read.bytes as usize];
     if framing == LINES {

@@ -2,21 +2,27 @@
 
 mod sim;
 
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
+use pipeweir::core::action::{
+    Action, Actor, Bypass, Done, For, Outcome, Path, Read, ReadOutcome, Reason, Run, Sleep, Write,
+};
 use pipeweir::core::command::Command;
 use pipeweir::core::frame::Framing;
 use pipeweir::core::gate::Marks;
+use pipeweir::core::log::Segment;
 use pipeweir::core::pace::Cap;
-use pipeweir::core::ring::{Hand, Intake, Segment};
 use pipeweir::core::shed::{Policy, Which};
-use pipeweir::core::status::State;
+use pipeweir::core::status::{State, Status};
 use pipeweir::core::watch::{Patience, Side, Watch};
-use pipeweir::core::{Limits, ReadStep, Rules, Run, Weir, WriteStep};
+use pipeweir::core::{Engine, Limits, OVERFLOW, Rules};
 use pipeweir::units::{Limit, Rate};
 use sim::rules;
 
 const KIB: usize = 1024;
+const LINES: Option<Framing> = Some(Framing::Terminator(b'\n'));
+const CONSUMER: Actor = Actor::Output(0);
 
 fn rate(text: &str) -> Rate {
     match text.parse() {
@@ -25,22 +31,34 @@ fn rate(text: &str) -> Rate {
     }
 }
 
-/// A weir and the two threads' things, at a made-up time.
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn oldest(patience: Duration) -> Option<Policy> {
+    Some(Policy {
+        which: Which::Oldest,
+        patience,
+    })
+}
+
+/// An engine at a made-up time, and what its two actors are about. Each of their calls is begun and ended
+/// apart, so that anything may come in between.
 struct Bench {
-    weir: Weir,
-    intake: Intake,
-    hand: Hand,
+    engine: Engine,
     now: Instant,
+    reading: Option<Read>,
+    writing: Option<Write>,
 }
 
 impl Bench {
     fn new(rules: Rules) -> Bench {
         let now = Instant::now();
         Bench {
-            weir: Weir::new(rules, now),
-            intake: Intake::new(rules.framing),
-            hand: Hand::default(),
+            engine: Engine::new(rules, now),
             now,
+            reading: None,
+            writing: None,
         }
     }
 
@@ -48,42 +66,92 @@ impl Bench {
         self.now += time;
     }
 
-    /// The source thread asks, and may read.
-    #[track_caller]
-    fn begin_read(&mut self) {
-        let step = self.weir.poll_read(self.now, &mut self.intake);
-        assert!(matches!(step, ReadStep::Read(_)), "{step:?}");
-        self.give_segment();
-    }
-
-    fn give_segment(&mut self) {
-        if self.intake.wants_segment() {
-            let size = self.weir.segment_size();
-            self.intake.give(Segment::map(size).expect("memory"));
-        }
-    }
-
     /// Time passes, and the watchdog, which looks every now and then, says nothing.
     #[track_caller]
     fn pass_quietly(&mut self, time: Duration) {
         let end = self.now + time;
         while self.now < end {
-            assert!(matches!(self.weir.watch(self.now), Watch::Quiet(_)));
+            let watch = self.engine.watch(self.now);
+            assert!(matches!(watch, Watch::Quiet(_)), "{watch:?}");
             self.pass_time(Duration::from_millis(100));
         }
     }
 
+    fn command(&mut self, command: Command) {
+        self.engine.command(self.now, command);
+        self.check();
+    }
+
+    fn done(&mut self, done: Done) {
+        self.engine.done(done, self.now);
+        self.check();
+    }
+
+    /// What holds after every call.
+    fn check(&self) {
+        if let Err(e) = self.engine.check_sleepers(self.now) {
+            panic!("{e}");
+        }
+        self.engine.check_memory();
+    }
+
+    fn books(&self) -> Status {
+        self.engine.books(self.now)
+    }
+
+    /// The source is told to read; whatever it waits for to read is there.
+    #[track_caller]
+    fn begin_read(&mut self) {
+        if let Some(sleep) = self.try_to_read() {
+            panic!("the source is not to read, but sleeps: {sleep:?}");
+        }
+    }
+
+    /// It is told to read, or why it is to sleep.
+    #[track_caller]
+    fn try_to_read(&mut self) -> Option<Sleep> {
+        loop {
+            match self.engine.poll(Actor::Source, self.now) {
+                Action::Read(mut read) => {
+                    if read.buffer.wants_segment() {
+                        let segment = Segment::map(self.engine.segment_size()).expect("memory");
+                        read.buffer.give(segment);
+                    }
+                    self.reading = Some(read);
+                    return None;
+                }
+                Action::Wait(wait) if wait.sleep.what == For::Input => {
+                    self.done(Done::Wait(Actor::Source, true));
+                }
+                Action::Wait(wait) => return Some(wait.sleep),
+                action => panic!("{action:?}"),
+            }
+        }
+    }
+
+    /// Bytes that may be read.
+    fn room(&self) -> usize {
+        self.reading.as_ref().map_or(0, |read| read.buffer.room())
+    }
+
     /// It has read these.
     fn end_read(&mut self, bytes: &[u8]) {
+        let mut read = self.reading.take().expect("a read under way");
         let mut left = bytes;
-        for slice in &mut self.intake.slices() {
+        for slice in &mut read.buffer.slices() {
             let (now, later) = left.split_at(left.len().min(slice.len()));
             slice[..now.len()].copy_from_slice(now);
             left = later;
         }
         assert!(left.is_empty(), "more than may be read");
-        let run = Run::over(self.intake.cursor, bytes);
-        self.weir.on_read(self.now, &mut self.intake, run, None);
+        let outcome = ReadOutcome::Moved(read.scan(bytes.len()), Run::at(read.cursor));
+        self.done(Done::Read(read, outcome));
+    }
+
+    /// It has read nothing, and this is why.
+    fn end_read_in_vain(&mut self, why: ReadOutcome) {
+        let read = self.reading.take().expect("a read under way");
+        self.done(Done::Read(read, why));
     }
 
     #[track_caller]
@@ -92,30 +160,124 @@ impl Bench {
         self.end_read(bytes);
     }
 
-    fn poll_write(&mut self) -> WriteStep {
-        self.weir.poll_write(self.now, &mut self.hand, true)
+    /// The source finds nothing to read, and goes to sleep for it.
+    #[track_caller]
+    fn wait_for_input(&mut self) {
+        self.begin_read();
+        self.end_read_in_vain(ReadOutcome::Empty);
+        let action = self.engine.poll(Actor::Source, self.now);
+        assert!(
+            matches!(&action, Action::Wait(wait) if wait.sleep.what == For::Input),
+            "{action:?}"
+        );
     }
 
-    /// The sink thread asks, may write, and writes all of it.
+    /// The consumer's actor is told to write; where it waits for room there is some.
     #[track_caller]
-    fn write(&mut self) -> usize {
-        match self.poll_write() {
-            WriteStep::Write(leave, _) => {
-                let run = leave.use_up(leave.cut(self.hand.bytes()));
-                self.weir.on_written(self.now, &mut self.hand, run);
-                run.bytes
-            }
-            step => panic!("{step:?}"),
+    fn begin_write(&mut self) {
+        if let Some(sleep) = self.try_to_write() {
+            panic!("nothing to write: {sleep:?}");
         }
     }
 
+    /// It is told to write, or why it is to sleep, though there is room.
+    #[track_caller]
+    fn try_to_write(&mut self) -> Option<Sleep> {
+        loop {
+            match self.engine.poll(CONSUMER, self.now) {
+                Action::Write(write) => {
+                    self.writing = Some(write);
+                    return None;
+                }
+                Action::Wait(wait) if wait.sleep.what == For::Room => {
+                    self.done(Done::Wait(CONSUMER, true));
+                }
+                Action::Wait(wait) => return Some(wait.sleep),
+                Action::Trim(memory) => drop(memory),
+                action => panic!("{action:?}"),
+            }
+        }
+    }
+
+    /// It has written so many of the bytes.
+    fn end_write(&mut self, n: usize) {
+        let write = self.writing.take().expect("a write under way");
+        let outcome = Outcome::Moved(write.run(n));
+        self.done(Done::Write(write, outcome));
+    }
+
+    /// The consumer had no room for any.
+    fn end_write_full(&mut self) {
+        let write = self.writing.take().expect("a write under way");
+        self.done(Done::Write(write, Outcome::Full));
+    }
+
+    /// It has written all that it might; this.
+    fn end_write_whole(&mut self) -> Vec<u8> {
+        let slices = self.writing.iter().flat_map(Write::slices);
+        let bytes = slices.collect::<Vec<_>>().concat();
+        self.end_write(bytes.len());
+        bytes
+    }
+
+    #[track_caller]
+    fn write(&mut self) -> Vec<u8> {
+        self.begin_write();
+        self.end_write_whole()
+    }
+
+    #[track_caller]
+    fn write_all(&mut self) {
+        while self.books().buffer.used > 0 {
+            self.write();
+        }
+    }
+
+    /// Nothing may be written, though there is room.
     fn is_asleep(&mut self) -> bool {
-        matches!(self.poll_write(), WriteStep::Wait(_))
+        let is_asleep = self.try_to_write().is_some();
+        self.check();
+        is_asleep
+    }
+
+    /// The file for what is shed takes all that waits for it.
+    fn take_overflow(&mut self) -> Vec<u8> {
+        let mut taken = Vec::new();
+        loop {
+            match self.engine.poll(Actor::Output(OVERFLOW), self.now) {
+                Action::Write(write) => {
+                    let bytes: Vec<u8> = write.slices().collect::<Vec<_>>().concat();
+                    let outcome = Outcome::Moved(write.run(bytes.len()));
+                    self.done(Done::Write(write, outcome));
+                    taken.extend(bytes);
+                }
+                Action::Wait(_) => return taken,
+                action => panic!("{action:?}"),
+            }
+        }
+    }
+
+    fn is_source_woken(&mut self) -> bool {
+        self.engine.take_wakes().source.is_some()
+    }
+
+    fn is_sink_woken(&mut self) -> bool {
+        self.engine.take_wakes().outputs[0].is_some()
     }
 }
 
-fn seconds(n: u64) -> Duration {
-    Duration::from_secs(n)
+impl Drop for Bench {
+    /// What is under way when a test has seen what it wanted to see is given back.
+    fn drop(&mut self) {
+        if let Some(read) = self.reading.take() {
+            self.engine
+                .done(Done::Read(read, ReadOutcome::Failed), self.now);
+        }
+        if let Some(write) = self.writing.take() {
+            self.engine
+                .done(Done::Write(write, Outcome::Nothing), self.now);
+        }
+    }
 }
 
 #[test]
@@ -126,12 +288,12 @@ fn an_age_that_is_set_during_a_read_sheds_what_is_queued_and_no_more() {
     }
     b.pass_time(seconds(5));
     b.begin_read();
-    b.weir.command(b.now, Command::MaxAge(Some(seconds(1))));
+    b.command(Command::MaxAge(Some(seconds(1))));
     assert!(b.is_asleep());
-    let held = b.weir.books(b.now).buffer.used;
+    let held = b.books().buffer.used;
     assert!((1..600_000).contains(&held), "{held} are being added to");
     b.end_read(b"new");
-    assert_eq!(b.weir.books(b.now).read.bytes, 600_003);
+    assert_eq!(b.books().read.bytes, 600_003);
 }
 
 #[test]
@@ -141,29 +303,32 @@ fn a_prefill_that_memory_cuts_short_lets_the_sink_go() {
     let mut b = Bench::new(r);
     assert!(b.is_asleep());
     b.read(&[b'x'; 100]);
-    b.weir.take_wakes();
+    b.engine.take_wakes();
     b.begin_read();
-    assert!(b.weir.on_memory_short(b.now, &mut b.intake));
-    assert!(b.weir.take_wakes().sink, "both sleep for ever");
-    assert_eq!(b.write(), 100);
+    b.end_read_in_vain(ReadOutcome::Short);
+    assert!(b.is_sink_woken(), "both sleep for ever");
+    let sleep = b.try_to_read().expect("there is no memory to read into");
+    assert_eq!(sleep.what, For::Gate);
+    assert_eq!(b.write().len(), 100);
+    assert!(b.is_source_woken(), "it would sleep for ever");
+    b.read(b"into the memory that is there again");
 }
 
 #[test]
 fn where_memory_is_short_patience_ends_too() {
-    let policy = Policy {
-        which: Which::Oldest,
-        patience: seconds(1),
-    };
     let mut b = Bench::new(Rules {
-        shed: Some(policy),
+        shed: oldest(seconds(1)),
         ..rules(KIB * KIB)
     });
     b.read(&[b'x'; 1000]);
     b.begin_read();
-    assert!(b.weir.on_memory_short(b.now, &mut b.intake));
+    b.end_read_in_vain(ReadOutcome::Short);
+    let due = b.now + seconds(1);
+    let sleep = b.try_to_read().expect("there is no memory to read into");
+    assert_eq!((sleep.what, sleep.until), (For::Gate, Some(due)));
     b.pass_time(seconds(2));
     b.read(b"new");
-    assert!(b.weir.books(b.now).shed.total.bytes > 0);
+    assert!(b.books().shed.total.bytes > 0);
 }
 
 #[test]
@@ -176,28 +341,43 @@ fn a_pause_accuses_no_consumer() {
         ..rules(KIB * KIB)
     });
     b.read(&[b'x'; 1000]);
-    assert!(matches!(b.poll_write(), WriteStep::Write(..)));
-    b.weir.command(b.now, Command::Pause);
-    b.weir.on_sink_full(b.now);
+    b.begin_write();
+    b.command(Command::Pause);
+    b.end_write_full();
+    assert!(b.is_asleep());
     b.pass_quietly(seconds(10));
-    b.weir.command(b.now, Command::Resume);
+    b.command(Command::Resume);
+    assert!(b.is_sink_woken());
+    b.begin_write();
+    b.end_write_full();
     b.pass_quietly(seconds(2));
-    assert!(matches!(b.weir.watch(b.now), Watch::Stalled(Side::Sink, _)));
+    let watch = b.engine.watch(b.now);
+    assert!(matches!(watch, Watch::Stalled(Side::Sink, _)), "{watch:?}");
 }
 
 #[test]
 fn a_drain_accuses_no_producer() {
-    let mut b = Bench::new(Rules {
-        patience: Patience {
-            source: Some(seconds(2)),
-            sink: None,
-        },
-        ..rules(KIB * KIB)
-    });
-    b.read(&[b'x'; 1000]);
-    b.weir.command(b.now, Command::Drain);
-    b.weir.on_input_empty(b.now);
-    b.pass_quietly(seconds(10));
+    for asleep in [false, true] {
+        let mut b = Bench::new(Rules {
+            patience: Patience {
+                source: Some(seconds(2)),
+                sink: None,
+            },
+            ..rules(KIB * KIB)
+        });
+        b.read(&[b'x'; 1000]);
+        if asleep {
+            b.wait_for_input();
+            b.command(Command::Drain);
+        } else {
+            b.begin_read();
+            b.command(Command::Drain);
+            b.end_read_in_vain(ReadOutcome::Empty);
+        }
+        b.pass_quietly(seconds(10));
+        let action = b.engine.poll(Actor::Source, b.now);
+        assert!(matches!(&action, Action::End(Reason::Over)), "{action:?}");
+    }
 }
 
 #[test]
@@ -209,8 +389,8 @@ fn time_that_weir_itself_stood_still_accuses_nobody() {
         },
         ..rules(KIB * KIB)
     });
-    b.weir.on_input_empty(b.now);
-    let quiet = |b: &mut Bench| match b.weir.watch(b.now) {
+    b.wait_for_input();
+    let quiet = |b: &mut Bench| match b.engine.watch(b.now) {
         Watch::Quiet(Some(due)) => due,
         watch => panic!("{watch:?}"),
     };
@@ -223,7 +403,7 @@ fn time_that_weir_itself_stood_still_accuses_nobody() {
         b.now = quiet(&mut b);
     }
     assert_eq!(
-        b.weir.watch(b.now),
+        b.engine.watch(b.now),
         Watch::Stalled(Side::Source, seconds(4))
     );
 }
@@ -244,17 +424,16 @@ fn a_sleeper_for_the_slow_end_of_a_range_is_woken_when_the_buffer_fills() {
         ..rules(100_000)
     });
     b.read(&[b'x'; 100]);
-    assert_eq!(b.write(), 1);
+    assert_eq!(b.write().len(), 1);
     assert!(b.is_asleep());
-    b.weir.take_wakes();
+    b.engine.take_wakes();
     b.pass_time(seconds(1));
     for _ in 0..9 {
         b.read(&[b'x'; 10_000]);
     }
-    assert!(b.weir.take_wakes().sink, "it would sleep for a minute");
+    assert!(b.is_sink_woken(), "it would sleep for a minute");
     b.pass_time(seconds(1));
-    assert_eq!(b.write(), 99, "the rest of the segment");
-    assert!(b.write() > 1000);
+    assert!(b.write().len() > 1000);
 }
 
 #[test]
@@ -267,19 +446,15 @@ fn a_cap_is_not_to_blame_for_a_silent_producer() {
         ..rules(100_000)
     });
     b.read(b"x");
-    while let ReadStep::Read(_) = b.weir.poll_read(b.now, &mut b.intake) {
+    while b.try_to_read().is_none() {
         b.end_read(b"x");
     }
-    assert_eq!(b.weir.books(b.now).state, State::Capped);
+    assert_eq!(b.books().state, State::Capped);
     b.pass_time(seconds(1));
-    b.begin_read();
-    b.end_read(b"");
-    b.weir.on_input_empty(b.now);
-    while b.weir.books(b.now).buffer.used > 0 {
-        b.write();
-    }
+    b.wait_for_input();
+    b.write_all();
     b.pass_time(seconds(10));
-    let books = b.weir.books(b.now);
+    let books = b.books();
     assert_eq!((books.state, books.waits.cap), (State::Starved, seconds(1)));
 }
 
@@ -289,44 +464,51 @@ fn what_comes_during_a_pause_grows_too_old_as_well() {
         max_age: Some(seconds(1)),
         ..rules(100_000)
     });
-    b.weir.command(b.now, Command::Pause);
-    assert!(matches!(b.poll_write(), WriteStep::Wait(None)));
-    b.weir.take_wakes();
+    b.command(Command::Pause);
+    assert_eq!(b.try_to_write().map(|sleep| sleep.until), Some(None));
+    b.engine.take_wakes();
     b.read(&[b'x'; 100]);
-    assert!(b.weir.take_wakes().sink, "nobody knows when that will be");
+    assert!(b.is_sink_woken(), "nobody knows when that will be");
     let due = b.now + seconds(1);
-    assert!(matches!(b.poll_write(), WriteStep::Wait(Some(at)) if at == due));
+    assert_eq!(b.try_to_write().map(|sleep| sleep.until), Some(Some(due)));
     b.now = due;
     assert!(b.is_asleep());
-    assert_eq!(b.weir.books(b.now).shed.expired, 100);
+    assert_eq!(b.books().shed.expired, 100);
 }
 
 #[test]
 fn a_blocked_producer_gets_the_room_of_what_is_too_old_whatever_the_sink_waits_for() {
-    let mut b = Bench::new(Rules {
-        max_age: Some(seconds(1)),
-        framing: Some(Framing::Terminator(b'\n')),
-        ..rules(8 * KIB)
-    });
-    b.read(b"first\n");
-    let WriteStep::Write(_, until) = b.poll_write() else {
-        panic!("nothing to write")
-    };
-    assert_eq!(until, None, "nothing is left that could grow old");
-    // The consumer takes nothing from now on.
-    for _ in 0..4 {
-        b.read(&[&[b'x'; 2000][..], b"\n"].concat());
+    for claimed in [true, false] {
+        let mut b = Bench::new(Rules {
+            max_age: Some(seconds(1)),
+            framing: LINES,
+            ..rules(8 * KIB)
+        });
+        b.read(b"first\n");
+        if claimed {
+            b.begin_write();
+        } else {
+            let action = b.engine.poll(CONSUMER, b.now);
+            assert!(
+                matches!(&action, Action::Wait(wait) if wait.sleep.what == For::Room),
+                "{action:?}"
+            );
+        }
+        let first = b.now;
+        b.pass_time(Duration::from_millis(100));
+        // The consumer takes nothing from now on.
+        for _ in 0..4 {
+            b.read(&[&[b'x'; 2000][..], b"\n"].concat());
+        }
+        b.read(&[b'x'; 182]);
+        let sleep = b.try_to_read().expect("it is full");
+        // What is claimed cannot grow old.
+        let due = if claimed { b.now } else { first } + seconds(1);
+        assert_eq!((sleep.what, sleep.until), (For::Gate, Some(due)));
+        b.now += seconds(1);
+        b.begin_read();
+        assert_eq!(b.books().shed.expired, if claimed { 4 } else { 5 });
     }
-    b.read(&[b'x'; 182]);
-    let due = b.now + seconds(1);
-    let step = b.weir.poll_read(b.now, &mut b.intake);
-    assert!(
-        matches!(step, ReadStep::Wait(Some(at)) if at == due),
-        "{step:?}"
-    );
-    b.now = due;
-    b.begin_read();
-    assert_eq!(b.weir.books(b.now).shed.expired, 4);
 }
 
 #[test]
@@ -334,28 +516,46 @@ fn nothing_moves_after_a_halt_and_what_is_under_way_is_counted() {
     let mut b = Bench::new(rules(KIB * KIB));
     b.read(&[b'x'; 1000]);
     b.begin_read();
-    assert!(matches!(b.poll_write(), WriteStep::Write(..)));
-    assert!(!b.weir.halt(b.now), "two calls are under way");
+    b.begin_write();
+    assert!(!b.engine.halt(b.now), "two calls are under way");
     b.end_read(b"more");
-    assert!(!b.weir.take_wakes().halt, "one is still");
-    let run = Run::over(b.intake.cursor, &[b'x'; 300]);
-    b.weir.on_written(b.now, &mut b.hand, run);
-    assert!(b.weir.take_wakes().halt);
-    let books = b.weir.books(b.now);
+    assert!(!b.engine.take_wakes().quiet, "one is still");
+    b.end_write(300);
+    assert!(b.engine.take_wakes().quiet);
+    let books = b.books();
     assert_eq!((books.read.bytes, books.written.bytes), (1004, 300));
-    assert!(matches!(b.poll_write(), WriteStep::Done));
-    let step = b.weir.poll_read(b.now, &mut b.intake);
-    assert!(matches!(step, ReadStep::Done) && !b.weir.begin_pass());
+    for actor in [CONSUMER, Actor::Source] {
+        let action = b.engine.poll(actor, b.now);
+        assert!(matches!(&action, Action::End(Reason::Over)), "{action:?}");
+    }
+}
+
+#[test]
+fn what_is_on_its_way_around_the_log_at_a_halt_is_counted_and_nothing_follows() {
+    let mut b = Bench::new(rules(KIB * KIB));
+    b.engine.on_input_begin(Path {
+        direct: true,
+        ..Path::default()
+    });
+    let bypass: Bypass = match b.engine.poll(Actor::Source, b.now) {
+        Action::Bypass(bypass) => bypass,
+        action => panic!("{action:?}"),
+    };
+    assert!(!b.engine.halt(b.now), "one call is under way");
+    let run = bypass.permit.use_up(&[b'x'; 300]);
+    b.done(Done::Bypass(bypass, Outcome::Moved(run)));
+    assert!(b.engine.take_wakes().quiet);
+    let books = b.books();
+    assert_eq!((books.read.bytes, books.written.bytes), (300, 300));
+    let action = b.engine.poll(Actor::Source, b.now);
+    assert!(matches!(&action, Action::End(Reason::Over)), "{action:?}");
 }
 
 #[test]
 fn a_long_record_without_an_end_is_searched_once() {
     let mut b = Bench::new(Rules {
-        framing: Some(Framing::Terminator(b'\n')),
-        shed: Some(Policy {
-            which: Which::Oldest,
-            patience: Duration::ZERO,
-        }),
+        framing: LINES,
+        shed: oldest(Duration::ZERO),
         ..rules(64 * KIB * KIB)
     });
     let piece = [b'x'; 4 * KIB];
@@ -374,18 +574,18 @@ fn a_long_record_without_an_end_is_searched_once() {
     b.read(b"\n");
     let mut left = 32 * KIB * KIB + 1;
     while left > 0 {
-        left -= b.write();
+        left -= b.write().len();
     }
 }
 
 #[test]
 fn what_is_shed_at_once_is_kept_for_the_file_as_a_whole_or_not_at_all() {
     let mut b = Bench::new(Rules {
-        framing: Some(Framing::Terminator(b'\n')),
+        framing: LINES,
         max_age: Some(seconds(1)),
         ..rules(64 * KIB * KIB)
     });
-    b.weir.want_spill();
+    b.engine.want_overflow();
     // Lines that no segment holds a whole number of.
     let line = [&[b'x'; 998][..], b"\n"].concat();
     let lines = line.repeat(200);
@@ -399,12 +599,13 @@ fn what_is_shed_at_once_is_kept_for_the_file_as_a_whole_or_not_at_all() {
     let all = 60 * lines.len();
     // More than may wait for a slow file, but nothing is waiting for it.
     shed(&mut b);
-    assert_eq!(b.weir.take_spill(false), (lines.repeat(60), 0));
+    assert!(b.take_overflow() == lines.repeat(60));
+    assert_eq!(b.engine.take_lost(), 0);
     // Now the file is slow.
     shed(&mut b);
     shed(&mut b);
-    let (kept, lost) = b.weir.take_spill(false);
-    assert_eq!((kept.len(), lost), (all, all as u64));
+    let kept = b.take_overflow();
+    assert_eq!((kept.len(), b.engine.take_lost()), (all, all as u64));
     assert!(kept.split_inclusive(|b| *b == b'\n').all(|got| got == line));
 }
 
@@ -412,27 +613,17 @@ fn what_is_shed_at_once_is_kept_for_the_file_as_a_whole_or_not_at_all() {
 fn patience_is_lost_once_while_the_consumer_takes_nothing() {
     for capacity in [64 * KIB, 8 * KIB * KIB] {
         let mut b = Bench::new(Rules {
-            framing: Some(Framing::Terminator(b'\n')),
-            shed: Some(Policy {
-                which: Which::Oldest,
-                patience: seconds(1),
-            }),
+            framing: LINES,
+            shed: oldest(seconds(1)),
             ..rules(capacity)
         });
         let line = [&[b'x'; 999][..], b"\n"].concat();
         let fill = |b: &mut Bench, most: usize| {
             let mut read = 0;
-            while read < most {
-                match b.weir.poll_read(b.now, &mut b.intake) {
-                    ReadStep::Read(_) => {
-                        b.give_segment();
-                        let room = b.intake.room().min(line.len());
-                        b.end_read(&line[line.len() - room..]);
-                        read += room;
-                    }
-                    ReadStep::Wait(_) => break,
-                    step => panic!("{step:?}"),
-                }
+            while read < most && b.try_to_read().is_none() {
+                let room = b.room().min(line.len());
+                b.end_read(&line[line.len() - room..]);
+                read += room;
             }
             read
         };
@@ -440,14 +631,12 @@ fn patience_is_lost_once_while_the_consumer_takes_nothing() {
         b.pass_time(seconds(1));
         // Ten times over, without another wait.
         assert!(fill(&mut b, 10 * capacity) >= 10 * capacity);
-        assert_eq!(b.weir.books(b.now).state, State::Shedding);
+        assert_eq!(b.books().state, State::Shedding);
         // When the consumer has taken all of it, the next filling is waited for again.
-        while b.weir.books(b.now).buffer.used > 0 {
-            b.write();
-        }
-        let held = b.weir.books(b.now).shed.total.bytes;
+        b.write_all();
+        let held = b.books().shed.total.bytes;
         assert_eq!(fill(&mut b, 3 * capacity), capacity);
-        assert_eq!(b.weir.books(b.now).shed.total.bytes, held);
+        assert_eq!(b.books().shed.total.bytes, held);
     }
 }
 
@@ -456,7 +645,7 @@ fn oversized_is_what_no_buffer_like_this_can_hold() {
     for (size, wanted) in [(8192, 0), (8193, 20), (5000, 0), (30_000, 20)] {
         for which in [Which::Oldest, Which::Newest] {
             let mut b = Bench::new(Rules {
-                framing: Some(Framing::Terminator(b'\n')),
+                framing: LINES,
                 shed: Some(Policy {
                     which,
                     patience: Duration::ZERO,
@@ -467,13 +656,13 @@ fn oversized_is_what_no_buffer_like_this_can_hold() {
             for mut left in [&record[..]; 20] {
                 while !left.is_empty() {
                     b.begin_read();
-                    let n = b.intake.room().min(left.len());
+                    let n = b.room().min(left.len());
                     b.end_read(&left[..n]);
                     left = &left[n..];
                 }
             }
-            b.weir.on_input_end(b.now, false);
-            let shed = b.weir.books(b.now).shed;
+            b.engine.on_input_end(b.now);
+            let shed = b.books().shed;
             assert_eq!(shed.oversized, wanted, "{which:?} of {size} bytes");
         }
     }
@@ -482,20 +671,71 @@ fn oversized_is_what_no_buffer_like_this_can_hold() {
 #[test]
 fn a_pause_keeps_nothing_from_being_shed() {
     let mut b = Bench::new(Rules {
-        framing: Some(Framing::Terminator(b'\n')),
+        framing: LINES,
         ..rules(8 * KIB)
     });
     let line = [&[b'x'; 1023][..], b"\n"].concat();
     b.read(&line);
-    assert!(matches!(b.poll_write(), WriteStep::Write(..)));
-    b.weir.command(b.now, Command::Pause);
-    let which = Which::Oldest;
-    let patience = Duration::ZERO;
-    b.weir
-        .command(b.now, Command::Shed(Some(Policy { which, patience })));
+    b.begin_write();
+    b.command(Command::Pause);
+    b.command(Command::Shed(oldest(Duration::ZERO)));
+    b.end_write_full();
     assert!(b.is_asleep());
     for _ in 0..20 {
         b.read(&line);
     }
-    assert_eq!(b.weir.books(b.now).shed.total.records, Some(13));
+    assert_eq!(b.books().shed.total.records, Some(13));
+}
+
+#[test]
+fn records_stay_whole_when_the_newest_have_gone_for_want_of_memory() {
+    // So much more that the oldest must go, from one extent after the other.
+    for more in (52_000..90_000).step_by(2000) {
+        newest_gone(more);
+    }
+}
+
+fn newest_gone(more: usize) {
+    let size = 700;
+    let input: Vec<u8> = (0..250u8).flat_map(|k| [k; 700]).collect();
+    let mut left = &input[..];
+    let mut b = Bench::new(Rules {
+        framing: NonZeroU64::new(size as u64).map(Framing::Fixed),
+        shed: Some(Policy {
+            which: Which::Newest,
+            patience: Duration::ZERO,
+        }),
+        ..rules(64 * KIB)
+    });
+    let mut output = Vec::new();
+    let mut read = |b: &mut Bench, n: usize| {
+        b.begin_read();
+        let (bytes, rest) = left.split_at(n.min(b.room()));
+        b.end_read(bytes);
+        left = rest;
+    };
+    for _ in 0..6 {
+        read(&mut b, 10_000);
+    }
+    read(&mut b, 64 * KIB - 60_000);
+    b.begin_read();
+    b.end_read_in_vain(ReadOutcome::Short);
+    assert!(b.books().shed.total.bytes > 0, "memory is not short");
+    while b.books().buffer.used > 25_000 {
+        output.extend(b.write());
+    }
+    // The rest of a record that is being shed, and nothing more.
+    read(&mut b, size - 64 * KIB % size);
+    b.command(Command::Shed(oldest(Duration::ZERO)));
+    for _ in 0..more / 2000 {
+        read(&mut b, 2000);
+    }
+    assert!(b.books().shed.total.bytes > 10_000, "nothing was shed");
+    while b.try_to_write().is_none() {
+        output.extend(b.end_write_whole());
+    }
+    let torn = output
+        .chunks_exact(size)
+        .find(|record| *record != [record[0]; 700]);
+    assert!(torn.is_none(), "with {more} more");
 }

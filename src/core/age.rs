@@ -1,10 +1,11 @@
-//! How long has the data been waiting: marks of time along the queue, not a stamp per record.
+//! How long has the data been waiting: marks of time along the log, not a stamp per record.
 //!
-//! Invariant: the marks' lengths add up to the bytes queued. What arrives within a grain of time
+//! Invariant: the marks follow each other, and every place that is owed lies before the end of one. What arrives within a grain of time
 //! shares a mark, which carries the time of its youngest byte, so nothing is ever called older than
 //! it is; the grain grows so that there are never more than [`MARKS_MOST`] marks.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -20,8 +21,8 @@ const LONGEST: u64 = 7 * 86_400 * 1_000_000;
 
 #[derive(Debug, Clone, Copy)]
 struct Mark {
-    /// Bytes since the mark before.
-    length: usize,
+    /// The place behind the bytes that it is for.
+    end: u64,
     first: Instant,
     last: Instant,
 }
@@ -47,76 +48,85 @@ impl Default for Timeline {
 }
 
 impl Timeline {
-    /// `n` bytes join the queue.
-    pub fn push(&mut self, n: usize, now: Instant) {
+    /// These places are filled now.
+    pub fn push(&mut self, range: &Range<u64>, now: Instant) {
         match self.marks.back_mut() {
-            _ if n == 0 => {}
+            _ if range.is_empty() => {}
             Some(mark) if now.saturating_duration_since(mark.first) < self.grain => {
-                mark.length += n;
-                mark.last = now;
+                (mark.end, mark.last) = (range.end, now);
             }
             _ => {
+                let (first, last) = (now, now);
                 self.marks.push_back(Mark {
-                    length: n,
-                    first: now,
-                    last: now,
+                    end: range.end,
+                    first,
+                    last,
                 });
                 self.thin();
             }
         }
     }
 
-    /// `n` bytes leave the head of the queue for the consumer.
-    pub fn deliver(&mut self, n: usize, now: Instant) {
-        self.take(n, |length, last, this| {
-            let age = now.saturating_duration_since(last);
-            this.longest = this.longest.max(age);
-            // Two digits in less than 50 KB. The bounds are right by construction.
-            let new = || Histogram::new_with_bounds(1, LONGEST, 2).ok();
-            if this.delivered.is_none() {
-                this.delivered = new();
+    /// These have left for the consumer.
+    pub fn deliver(&mut self, range: &Range<u64>, now: Instant) {
+        if range.is_empty() {
+            return;
+        }
+        let from = self.marks.partition_point(|mark| mark.end <= range.start);
+        let mut at = range.start;
+        for mark in self.marks.range(from..) {
+            let end = mark.end.min(range.end);
+            let age = now.saturating_duration_since(mark.last);
+            self.longest = self.longest.max(age);
+            if self.delivered.is_none() {
+                // Two digits in less than 50 KB. The bounds are right by construction.
+                self.delivered = Histogram::new_with_bounds(1, LONGEST, 2).ok();
             }
-            if let Some(histogram) = &mut this.delivered {
+            if let Some(histogram) = &mut self.delivered {
                 let micros = u64::try_from(age.as_micros()).unwrap_or(LONGEST);
-                histogram.saturating_record_n(micros.clamp(1, LONGEST), length as u64);
+                histogram.saturating_record_n(micros.clamp(1, LONGEST), end.saturating_sub(at));
             }
-        });
-    }
-
-    /// `n` bytes leave the head of the queue otherwise.
-    pub fn drop_front(&mut self, n: usize) {
-        self.take(n, |_, _, _| {});
-    }
-
-    /// `n` bytes leave the tail of the queue.
-    pub fn drop_back(&mut self, mut n: usize) {
-        while let Some(mark) = self.marks.back_mut() {
-            let part = mark.length.min(n);
-            mark.length -= part;
-            n -= part;
-            if mark.length > 0 {
+            at = end;
+            if at >= range.end {
                 break;
             }
-            self.marks.pop_back();
         }
     }
 
-    /// Bytes at the head of the queue that arrived at or before `then`.
-    #[must_use]
-    pub fn older_than(&self, then: Instant) -> usize {
-        let old = self.marks.iter().take_while(|mark| mark.last <= then);
-        old.map(|mark| mark.length).sum()
+    /// Nothing before this place is queued any more.
+    pub fn forget_before(&mut self, place: u64) {
+        while self.marks.front().is_some_and(|mark| mark.end <= place) {
+            self.marks.pop_front();
+        }
+        if self.marks.is_empty() {
+            self.grain = GRAIN;
+        }
     }
 
-    /// When the `n`th byte of the queue arrived, at the latest.
+    /// Nothing from this place on is.
+    pub fn truncate(&mut self, place: u64) {
+        while let Some(mark) = self.marks.pop_back() {
+            let before = self.marks.back().map_or(0, |mark| mark.end);
+            if before < place {
+                let end = mark.end.min(place);
+                self.marks.push_back(Mark { end, ..mark });
+                break;
+            }
+        }
+    }
+
+    /// Up to which place everything arrived at or before `then`.
     #[must_use]
-    pub fn arrival(&self, n: usize) -> Option<Instant> {
-        let mut sum = 0;
-        let mark = self.marks.iter().find(|mark| {
-            sum += mark.length;
-            sum >= n
-        });
-        mark.map(|mark| mark.last)
+    pub fn older_than(&self, then: Instant) -> u64 {
+        let old = self.marks.partition_point(|mark| mark.last <= then);
+        old.checked_sub(1).map_or(0, |i| self.marks[i].end)
+    }
+
+    /// When the byte at this place arrived, at the latest.
+    #[must_use]
+    pub fn arrival(&self, place: u64) -> Option<Instant> {
+        let at = self.marks.partition_point(|mark| mark.end <= place);
+        self.marks.get(at).map(|mark| mark.last)
     }
 
     /// The ages, once anything has waited.
@@ -144,25 +154,6 @@ impl Timeline {
         })
     }
 
-    fn take(&mut self, mut n: usize, mut what: impl FnMut(usize, Instant, &mut Timeline)) {
-        while n > 0 {
-            let Some(mark) = self.marks.front_mut() else {
-                break;
-            };
-            let part = mark.length.min(n);
-            mark.length -= part;
-            n -= part;
-            let last = mark.last;
-            if mark.length == 0 {
-                self.marks.pop_front();
-            }
-            what(part, last, self);
-        }
-        if self.marks.is_empty() {
-            self.grain = GRAIN;
-        }
-    }
-
     /// Keeps the number of marks within bounds: joins each to its neighbour and doubles the grain.
     fn thin(&mut self) {
         if self.marks.len() <= MARKS_MOST {
@@ -172,7 +163,7 @@ impl Timeline {
         for (i, mark) in old.into_iter().enumerate() {
             match self.marks.back_mut() {
                 Some(before) if i % 2 == 1 => {
-                    before.length += mark.length;
+                    before.end = mark.end;
                     before.last = mark.last;
                 }
                 _ => self.marks.push_back(mark),

@@ -125,10 +125,10 @@ impl Cut {
         }
     }
 
-    /// Whether bytes may bypass the ring now, given that the ring is empty.
+    /// Whether bytes may bypass the log now, given that nothing is held.
     #[must_use]
-    pub fn is_open(&self) -> bool {
-        self.usable && self.open
+    pub fn is_open(&self, now: Instant) -> bool {
+        self.usable && self.open && self.until().is_none_or(|until| now < until)
     }
 
     /// The system refused: never again.
@@ -167,38 +167,55 @@ impl Cut {
         }
     }
 
-    /// The output has no room for what is waiting: the instant until which to linger, or `None`
-    /// when the ring takes over.
-    pub fn on_output_full(&mut self, now: Instant) -> Option<Instant> {
-        let since = *self.since.get_or_insert(now);
-        let until = since + (self.limit(since) + self.credit).saturating_sub(self.held);
-        if now < until {
-            return Some(until);
-        }
-        self.on_room(now);
-        self.credit = Duration::ZERO;
-        self.failed_at = Some(now);
-        self.open = false;
-        self.trial.get_or_insert(Trial::new(now));
-        None
+    /// The output has no room for what is waiting: the producer is held up.
+    pub fn on_full(&mut self, now: Instant) {
+        self.since.get_or_insert(now);
     }
 
-    /// The ring holds `used` bytes: the instant until which the source should wait for them to
-    /// go, rather than add to them, so that bytes can bypass the ring again.
-    pub fn rejoin(&mut self, used: usize, now: Instant) -> Option<Instant> {
+    /// While the producer is held up: until when to linger before the log takes over.
+    #[must_use]
+    pub fn until(&self) -> Option<Instant> {
+        let since = self.since?;
+        Some(since + (self.limit(since) + self.credit).saturating_sub(self.held))
+    }
+
+    /// Lingering that has lasted too long is over: the log takes over.
+    pub fn settle(&mut self, now: Instant) {
+        if self.until().is_some_and(|until| now >= until) {
+            self.on_room(now);
+            self.credit = Duration::ZERO;
+            self.failed_at = Some(now);
+            self.open = false;
+            self.trial.get_or_insert(Trial::new(now));
+        }
+    }
+
+    /// The source looks whether to add to the `used` bytes that are held, or to wait for them to go so that
+    /// bytes can bypass the log again; the answer is [`Cut::rejoins`]'s.
+    pub fn look(&mut self, used: usize, now: Instant) {
+        let is_vain = self.usable && used > 0 && {
+            let trial = self.trial.as_mut();
+            trial.is_some_and(|trial| trial.is_in_vain(used, now).is_some())
+        };
+        if is_vain {
+            return;
+        }
+        if self.usable && used > 0 && used <= REJOIN {
+            self.on_full(now);
+        } else {
+            self.on_room(now);
+        }
+    }
+
+    /// Until when the source should wait for the `used` bytes that are held to go.
+    #[must_use]
+    pub fn rejoins(&self, used: usize, now: Instant) -> Option<Instant> {
         if !self.usable || used == 0 {
-            self.on_room(now);
             return None;
         }
-        let trial = self.trial.as_mut();
-        if let Some(until) = trial.and_then(|trial| trial.is_in_vain(used, now)) {
-            return Some(until);
-        }
-        if used > REJOIN {
-            self.on_room(now);
-            return None;
-        }
-        self.on_output_full(now)
+        let vain = self.trial.as_ref().and_then(|trial| trial.until);
+        let close = self.until().filter(|_| used <= REJOIN);
+        vain.or(close).filter(|until| now < *until)
     }
 
     /// The ring has run empty: the path opens again.

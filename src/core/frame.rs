@@ -42,6 +42,22 @@ impl Cursor {
         Cursor { framing, into: 0 }
     }
 
+    /// So far into a record.
+    #[must_use]
+    pub fn at(framing: Option<Framing>, depth: u64) -> Cursor {
+        let into = match framing {
+            Some(Framing::Fixed(size)) => depth % size,
+            _ => depth,
+        };
+        Cursor { framing, into }
+    }
+
+    /// What makes a record.
+    #[must_use]
+    pub fn framing(&self) -> Option<Framing> {
+        self.framing
+    }
+
     /// Whether there are records to be counted.
     #[must_use]
     pub fn is_framed(&self) -> bool {

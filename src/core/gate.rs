@@ -42,11 +42,11 @@ impl Gate {
         self.marks
     }
 
-    /// Moves the marks under a running weir that holds `used` bytes. Reading goes on unless the
-    /// new high mark forbids it; an output that was let go stays let go until the next time.
+    /// Moves the marks under a running weir that holds `used` bytes. A closed gate stays closed down to the
+    /// new low mark; an output that was let go stays let go until the next time.
     pub fn set(&mut self, marks: Marks, used: usize) {
         self.marks = marks;
-        self.reopens_at = None;
+        self.reopens_at = self.reopens_at.map(|_| marks.low);
         self.filling = self.filling && used < marks.prefill;
     }
 

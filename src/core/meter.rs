@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Run;
+use super::action::Run;
 use super::status::Count;
 
 /// Adds up the time during which something was the case.
@@ -27,6 +27,15 @@ impl Stopwatch {
         let lap = since.map_or(Duration::ZERO, |s| now.saturating_duration_since(s));
         self.total += lap;
         lap
+    }
+
+    /// It is the case from `now` on, or not. Returns how long it was, if it no longer is.
+    pub fn run(&mut self, is_so: bool, now: Instant) -> Duration {
+        if is_so {
+            self.start(now);
+            return Duration::ZERO;
+        }
+        self.stop(now)
     }
 
     /// Since when it has been the case without a break.
@@ -99,23 +108,10 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// This came in, and `used` bytes are held now. Returns how long the producer kept us waiting.
-    pub fn on_read(&mut self, now: Instant, read: Run, used: usize) -> Duration {
-        if read.bytes == 0 {
-            return Duration::ZERO;
-        }
+    /// This came in, and `used` bytes are held now.
+    pub fn on_read(&mut self, read: Run, used: usize) {
         self.read.add(read);
         self.peak = self.peak.max(used);
-        self.source.stop(now)
-    }
-
-    /// Whether there is `nothing` to deliver; told after every change of that or of the waiting.
-    pub fn on_want(&mut self, now: Instant, nothing: bool) {
-        if nothing && self.source.since().is_some() {
-            self.starved.start(now);
-        } else {
-            self.starved.stop(now);
-        }
     }
 
     /// The input has ended, maybe inside a record.

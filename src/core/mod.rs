@@ -1,13 +1,16 @@
-//! The state machine that the two I/O threads drive. Pure: no clock, no input or output, no
-//! thread, no lock; time comes in as an argument, so the same calls at the same instants give the
-//! same decisions.
+//! The state machine between the source and the outputs. Pure: no clock, no input or output, no thread, no
+//! lock; time comes in as an argument, so the same calls at the same instants give the same decisions.
 //!
-//! The source thread repeats: [`Weir::poll_read`], then as it is told. The sink thread repeats:
-//! [`Weir::poll_write`], then as it is told. A thread that is told to wait sleeps until the instant
-//! named or until its bell; [`Weir::take_wakes`] says whose bell to ring after each call.
+//! Whoever acts for it repeats: [`Engine::poll`], then as it is told, then [`Engine::done`]. What an actor is
+//! to do is a function of the state and the time, [`Engine::plan`], which changes nothing. Who is told to
+//! sleep is remembered with that decision and its version; after every change the decision is made anew, and
+//! where it is another one the version moves, and [`Engine::take_wakes`] names the sleeper. So nobody
+//! sleeps on an old decision, whatever changes when.
 //!
-//! Invariant: `read = written + shed + buffered`, and `buffered <= high mark`.
+//! Invariant: for every output, `read = written + dropped + owed`, and what it is owed stays within the marks
+//! unless they are moved.
 
+pub mod action;
 pub mod age;
 pub mod command;
 pub mod cut;
@@ -15,83 +18,142 @@ pub mod drive;
 pub mod frame;
 pub mod fresh;
 pub mod gate;
+pub mod log;
 pub mod meter;
+mod output;
+mod overflow;
 pub mod pace;
-pub mod ring;
+pub mod queue;
+pub mod rules;
 pub mod shed;
-mod sink;
+mod sift;
 mod source;
 pub mod status;
-pub mod steps;
 pub mod watch;
 
 use std::time::{Duration, Instant};
 
+use action::{Action, Actor, Done, For, Reason, Sleep, Wait};
 use age::Timeline;
 use command::Command;
 use cut::Cut;
-use frame::{Cursor, Framing};
+use frame::Framing;
 use gate::Gate;
+use log::Log;
 use meter::Meter;
-use pace::{Bursts, Grant, QUANTUM, Throttles};
-use ring::Ring;
+use output::Output;
+use overflow::Overflow;
+use pace::{Bursts, QUANTUM, Throttles};
+pub use rules::{Limits, Rules};
 use shed::Shedder;
-pub use steps::{Leave, Limits, ReadStep, Rules, Run, WriteStep};
+use source::Source;
 use watch::{Watch, Watchdog};
 
 /// How long memory that a flood has left behind is kept for the next flood.
 pub const TRIM_AFTER: Duration = Duration::from_secs(1);
 
-/// Whose bell to ring.
+/// The consumer.
+const CONSUMER: usize = 0;
+/// The file for what is shed, if there is one.
+pub const OVERFLOW: usize = 1;
+
+/// Whose sleep is over.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Wakes {
-    /// The source thread's.
-    pub source: bool,
-    /// The sink thread's.
-    pub sink: bool,
-    /// That of whoever writes down what was shed.
-    pub spill: bool,
-    /// That of whoever waits for a halt.
-    pub halt: bool,
+    /// The source's, with the new version of its decision.
+    pub source: Option<u64>,
+    /// The outputs'.
+    pub outputs: [Option<u64>; 2],
+    /// That of whoever waits until nothing moves any more.
+    pub quiet: bool,
 }
 
-/// What a sleeping source thread waits for.
+/// What an actor is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SourceWaits {
-    /// That the gate opens.
-    Gate,
-    /// That the ring runs empty.
-    Empty,
-    /// That its time has come.
-    Cap,
-    /// That anything changes.
-    Change,
+pub(crate) enum Plan {
+    /// Read so many bytes at most.
+    Read(ReadPlan),
+    /// Pass around the log.
+    Bypass,
+    /// Write.
+    Write,
+    /// Give the consumer's pipe this size.
+    Fit(usize),
+    /// Give memory back.
+    Trim,
+    /// Drop what is too old, or the oldest, first; then plan again.
+    Expire,
+    /// See there.
+    Shed,
+    /// Sleep.
+    Wait(Sleep),
+    /// It is over.
+    End(Reason),
 }
 
-/// What a sleeping sink thread waits for.
+/// A read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SinkWaits {
-    /// Something to write.
-    Data,
-    /// That nothing holds the output any more.
-    Leave,
-    /// That its time has come.
-    Cap,
-    /// That the consumer makes room.
-    Room,
+pub(crate) struct ReadPlan {
+    most: usize,
+    /// What was read may be written at once.
+    pass: bool,
+    /// What is read is too much.
+    discard: bool,
 }
 
-/// For what a thread sleeps, and until when at most.
-type Asleep<W> = Option<(W, Option<Instant>)>;
+impl Plan {
+    fn wait(what: For, until: Option<Instant>) -> Plan {
+        Plan::Wait(Sleep { what, until })
+    }
+}
+
+/// An actor's decisions: which version is in force, and whether it sleeps on it.
+#[derive(Debug, Default)]
+pub(crate) struct Sleeper {
+    version: u64,
+    asleep: Option<Sleep>,
+}
+
+impl Sleeper {
+    fn is_for(&self, what: For) -> bool {
+        self.asleep.is_some_and(|sleep| sleep.what == what)
+    }
+}
+
+/// How much later than it should a sleep may end: a cap that moves with the occupancy is not worth waking
+/// somebody for every byte.
+fn tolerance(sleep: Sleep) -> Duration {
+    if sleep.what == For::Cap {
+        QUANTUM
+    } else {
+        Duration::ZERO
+    }
+}
+
+/// Whether who sleeps so need not be woken for this plan: it is the same, or to sleep longer.
+fn is_kept(sleep: Sleep, plan: Plan) -> bool {
+    let Plan::Wait(other) = plan else {
+        return false;
+    };
+    let in_time = match (sleep.until, other.until) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(sleeps), Some(at)) => sleeps <= at + tolerance(sleep),
+    };
+    other.what == sleep.what && in_time
+}
 
 /// Bounded buffer, gates, pacers and books. See the module's text.
 #[derive(Debug)]
-pub struct Weir {
-    ring: Ring,
+pub struct Engine {
+    log: Log,
+    source: Source,
+    outputs: Vec<Output>,
+    overflow: Overflow,
     gate: Gate,
     /// Whether the bypass is wanted.
     cut_through: bool,
-    cut: Cut,
+    bypass: Cut,
     meter: Meter,
     watchdog: Watchdog,
     input: Throttles,
@@ -99,44 +161,35 @@ pub struct Weir {
     burst: Bursts,
     capacity: usize,
     framing: Option<Framing>,
-    /// Where in its record the output stands.
-    leaving: Cursor,
     shedder: Shedder,
     timeline: Timeline,
-    /// The sink thread holds a segment that may end inside a record.
-    segment_claimed: bool,
     /// Somebody holds the output.
     paused: bool,
-    /// A thread was waiting for the consumer when that began, and still is.
-    was_full: bool,
     /// Nothing more will be read: end of input, or told to drain.
     ended: bool,
-    /// What was read ends inside a record.
-    inside: bool,
     /// No read is under way after the end: a last record without terminator has been counted.
     last_counted: bool,
-    /// The source thread has been told to read and has not said yet what came of it.
-    reading: bool,
-    /// The sink thread has been told to write and has not said yet what came of it.
-    writing: bool,
     /// Nothing is to move any more.
     halted: bool,
-    source_asleep: Asleep<SourceWaits>,
-    sink_asleep: Asleep<SinkWaits>,
+    /// Somebody waits until nothing is on its way to the consumer.
+    quiet_wanted: bool,
     wakes: Wakes,
     trim_at: Option<Instant>,
     started: Instant,
 }
 
-impl Weir {
-    /// An empty weir.
+impl Engine {
+    /// An empty one.
     #[must_use]
-    pub fn new(rules: Rules, now: Instant) -> Weir {
-        let mut weir = Weir {
-            ring: Ring::new(rules.capacity),
+    pub fn new(rules: Rules, now: Instant) -> Engine {
+        let mut engine = Engine {
+            log: Log::new(rules.capacity, rules.framing),
+            source: Source::new(rules.framing),
+            outputs: vec![Output::new(rules.framing)],
+            overflow: Overflow::default(),
             gate: Gate::new(rules.marks),
             cut_through: rules.cut_through,
-            cut: Cut::new(false),
+            bypass: Cut::new(false),
             meter: Meter::default(),
             watchdog: Watchdog::new(rules.patience),
             input: Throttles::default(),
@@ -144,20 +197,13 @@ impl Weir {
             burst: rules.burst,
             capacity: rules.capacity,
             framing: rules.framing,
-            leaving: Cursor::new(rules.framing),
             shedder: Shedder::default(),
             timeline: Timeline::default(),
-            segment_claimed: false,
             paused: false,
-            was_full: false,
             ended: false,
-            inside: false,
             last_counted: false,
-            reading: false,
-            writing: false,
             halted: false,
-            source_asleep: None,
-            sink_asleep: None,
+            quiet_wanted: false,
             wakes: Wakes::default(),
             trim_at: None,
             started: now,
@@ -170,65 +216,144 @@ impl Weir {
             Command::Shed(rules.shed),
             Command::MaxAge(rules.max_age),
         ] {
-            weir.command(now, command);
+            engine.command(now, command);
         }
-        weir
+        engine
     }
 
-    /// Bytes in a segment of the ring.
+    /// Bytes in a segment of the log.
     #[must_use]
     pub fn segment_size(&self) -> usize {
-        self.ring.segment_size()
+        self.log.segment_size()
     }
 
-    /// Whether nothing is held and nothing more will come.
+    /// What the consumer is owed, in bytes.
+    fn used(&self) -> usize {
+        self.outputs[CONSUMER].queue.owed() as usize
+    }
+
+    /// Whether nothing is owed to the consumer and nothing more will come.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.ended && self.ring.used() == 0 && !self.reading
+        self.ended && self.used() == 0 && !self.source.is_reading
     }
 
-    /// Changes how a running weir works.
+    /// What this actor is to do now. Changes nothing.
+    pub(crate) fn plan(&self, actor: Actor, now: Instant) -> Plan {
+        match actor {
+            Actor::Source => self.plan_source(now),
+            Actor::Output(CONSUMER) => self.plan_consumer(now),
+            Actor::Output(_) => self.plan_overflow(),
+        }
+    }
+
+    /// An actor asks what to do.
+    pub fn poll(&mut self, actor: Actor, now: Instant) -> Action {
+        self.sleeper(actor).asleep = None;
+        if actor == Actor::Source {
+            self.look_at_bypass(now);
+        }
+        self.tune(now);
+        let action = loop {
+            match self.plan(actor, now) {
+                Plan::Expire => self.expire(now),
+                Plan::Shed => self.shed_oldest(now),
+                plan => break self.act(actor, plan, now),
+            }
+        };
+        self.watch_waits(now);
+        action
+    }
+
+    fn act(&mut self, actor: Actor, plan: Plan, now: Instant) -> Action {
+        match (plan, actor) {
+            (Plan::Read(plan), _) => self.begin_read(plan, now),
+            (Plan::Bypass, _) => self.begin_bypass(now),
+            (Plan::Write, Actor::Output(OVERFLOW)) => self.begin_overflow(),
+            (Plan::Write, _) => self.begin_write(now),
+            (Plan::Fit(size), _) => Action::Fit(size),
+            (Plan::Trim, _) => {
+                self.trim_at = None;
+                Action::Trim(self.log.trim())
+            }
+            (Plan::Wait(sleep), _) => {
+                self.on_sleep(actor, sleep, now);
+                let sleeper = self.sleeper(actor);
+                sleeper.asleep = Some(sleep);
+                let version = sleeper.version;
+                Action::Wait(Wait { sleep, version })
+            }
+            (Plan::End(why), _) => Action::End(why),
+            (Plan::Expire | Plan::Shed, _) => unreachable!("done before"),
+        }
+    }
+
+    /// What came of what an actor was told to do.
+    pub fn done(&mut self, done: Done, now: Instant) {
+        match done {
+            Done::Read(read, outcome) => self.end_read(read, outcome, now),
+            Done::Bypass(bypass, outcome) => self.end_bypass(bypass, outcome, now),
+            Done::Write(write, outcome) => {
+                // A segment that nobody is owed is free only if nobody reads it any more.
+                drop(write.parts);
+                match write.obligation.meet() {
+                    Actor::Output(CONSUMER) => self.end_write(outcome, now),
+                    _ => self.end_overflow(outcome),
+                }
+            }
+            Done::Fit(_, size) => self.on_fit(size, now),
+            Done::Wait(Actor::Source, ready) => self.on_source_ready(ready),
+            Done::Wait(Actor::Output(CONSUMER), ready) => self.on_output_ready(ready, now),
+            Done::Wait(..) => {}
+        }
+        self.update(now);
+    }
+
+    /// Changes how a running engine works; in force when this returns, but for what is on its way already.
     pub fn command(&mut self, now: Instant, command: Command) {
         match command {
             Command::RateOfBytes(cap) => self.output.bytes.set(cap),
             Command::RateOfRecords(cap) => self.output.records.set(cap),
             Command::InputRateOfBytes(cap) => self.input.bytes.set(cap),
             Command::InputRateOfRecords(cap) => self.input.records.set(cap),
-            Command::Burst(burst) => self.burst = burst,
-            Command::Marks(marks) => self.gate.set(marks, self.ring.used()),
+            Command::Burst(burst) => {
+                self.burst = burst;
+            }
+            Command::Marks(marks) => self.gate.set(marks, self.used()),
             Command::Shed(policy) => self.shedder.policy = policy,
             Command::MaxAge(age) => self.shedder.max_age = age,
-            Command::Pause => self.pause(now),
-            Command::Resume => self.resume(now),
+            Command::Pause => self.paused = true,
+            Command::Resume => self.paused = false,
             Command::Drain => {
                 // What nobody may deliver would keep it from ending.
-                self.resume(now);
-                self.end(now);
+                self.paused = false;
+                self.ended = true;
             }
         }
         self.tune(now);
-        self.settle(now);
-        // Whatever anybody was waiting for may have changed.
-        self.wake_all(now);
-    }
-
-    fn wake_all(&mut self, now: Instant) {
-        self.wakes.source |= self.source_asleep.take().is_some();
-        self.wakes.sink |= self.sink_asleep.take().is_some();
-        self.watch_cap(now);
+        self.update(now);
     }
 
     /// Nothing is read or written from now on, whatever is held. False while a call to the system
     /// is under way whose bytes are still to be counted.
     pub fn halt(&mut self, now: Instant) -> bool {
         self.halted = true;
-        self.wake_all(now);
-        !self.reading && !self.writing
+        self.overflow.is_closing = true;
+        self.quiet_wanted = true;
+        self.update(now);
+        self.is_quiet()
     }
 
-    fn want(&mut self, now: Instant) {
-        let nothing = self.ring.used() == 0 || self.gate.is_filling();
-        self.meter.on_want(now, nothing);
+    /// Whether nothing is on its way to the consumer by a decision that is no longer in force; else
+    /// [`Wakes::quiet`] says when.
+    pub fn want_quiet(&mut self) -> bool {
+        self.quiet_wanted = true;
+        self.is_quiet()
+    }
+
+    fn is_quiet(&self) -> bool {
+        let reads = self.halted && self.source.is_reading;
+        !(reads || self.source.is_passing || self.outputs[CONSUMER].is_writing)
     }
 
     /// Asks the watchdog.
@@ -237,141 +362,146 @@ impl Weir {
         self.watchdog.look(source, sink, now)
     }
 
-    /// The bells to ring for what has changed since the last call.
+    /// Whom to wake for what has changed since the last call.
     pub fn take_wakes(&mut self) -> Wakes {
-        let spill = self.shedder.spill.is_waiting();
-        Wakes {
-            spill,
-            ..std::mem::take(&mut self.wakes)
+        std::mem::take(&mut self.wakes)
+    }
+
+    /// No more input: what is held is still delivered.
+    pub fn on_input_end(&mut self, now: Instant) {
+        if !self.halted {
+            self.ended = true;
+            self.source.is_waiting = false;
+            self.update(now);
         }
     }
 
-    /// The consumer is not to blame for what we hold back.
-    fn pause(&mut self, now: Instant) {
-        if !std::mem::replace(&mut self.paused, true) {
-            self.was_full = self.meter.sink.since().is_some();
-            self.meter.sink.stop(now);
+    fn sleeper(&mut self, actor: Actor) -> &mut Sleeper {
+        match actor {
+            Actor::Source => &mut self.source.sleeper,
+            Actor::Output(i) => &mut self.outputs[i].sleeper,
         }
-    }
-
-    fn resume(&mut self, now: Instant) {
-        self.paused = false;
-        if std::mem::take(&mut self.was_full) {
-            self.meter.sink.start(now);
-        }
-    }
-
-    fn end(&mut self, now: Instant) {
-        self.meter.source.stop(now);
-        self.ended = true;
     }
 
     /// Lets the caps follow the occupancy.
     fn tune(&mut self, now: Instant) {
-        let (used, marks) = (self.ring.used(), self.gate.marks());
+        let (used, marks) = (self.used(), self.gate.marks());
         self.input.tune(used, marks, self.burst, now);
         self.output.tune(used, marks, self.burst, now);
     }
 
-    fn leave(&self, grant: Grant) -> Leave {
-        Leave {
-            grant,
-            cursor: self.leaving,
-        }
-    }
-
-    fn leave_with(&mut self, now: Instant, run: Run) {
-        self.leaving = run.cursor;
-        self.meter.on_written(now, run);
-        self.output.on_passed(run.bytes, run.tally.begun, now);
-        self.shedder.taken += run.bytes as u64;
-    }
-
-    /// Draws the conclusions of a change: moves the gate, and wakes a sleeper that may now move.
-    fn settle(&mut self, now: Instant) {
-        // Told to drain, the source thread may never come to say that the input has ended.
-        if self.ended && !self.reading && !std::mem::replace(&mut self.last_counted, true) {
-            let skipped = self.shedder.is_skipping();
-            self.meter.on_last_record(self.inside, skipped);
-            let length = self.shedder.skipped;
-            self.meter.shed_oversized +=
-                u64::from(self.inside && skipped && self.is_oversized(length));
-        }
-        let used = self.ring.used();
-        if !self.ring.is_bloated() {
+    /// Draws the conclusions of a change: moves the gate, and wakes the sleepers whose decision it changes.
+    fn update(&mut self, now: Instant) {
+        self.count_last();
+        if !self.log.is_bloated() {
             self.trim_at = None;
         }
+        let used = self.used();
         self.gate.on_occupancy(used, !self.ended);
         self.shedder
             .on_occupancy(used, self.gate.is_closed(), self.gate.marks(), now);
-        self.want(now);
-        let source = self.source_asleep.is_some_and(|(what, until)| {
-            self.ended
-                || match what {
-                    SourceWaits::Gate => self.gate.may_take(used) > 0,
-                    SourceWaits::Empty => used == 0,
-                    SourceWaits::Cap => self.input_cap_moved(until, now),
-                    SourceWaits::Change => true,
-                }
-        });
-        let sink = self.sink_asleep.is_some_and(|(what, until)| {
-            self.is_finished()
-                || match what {
-                    SinkWaits::Data => used > 0,
-                    // What came meanwhile may grow too old.
-                    SinkWaits::Leave if self.paused || self.gate.is_filling() => {
-                        until.is_none() && self.next_expiry().is_some()
-                    }
-                    SinkWaits::Leave => true,
-                    SinkWaits::Cap => self.output_cap_moved(until, now),
-                    SinkWaits::Room => false,
-                }
-        });
-        if source {
-            self.source_asleep = None;
-            self.wakes.source = true;
-        }
-        if sink {
-            self.sink_asleep = None;
-            self.wakes.sink = true;
-        }
-        self.watch_cap(now);
-        self.wakes.halt |= self.halted && !self.reading && !self.writing;
-    }
-
-    /// Whether a cap that follows the occupancy need not be waited for until then any more.
-    fn output_cap_moved(&mut self, until: Option<Instant>, now: Instant) -> bool {
-        self.output.moves() && {
+        if self.input.moves() || self.output.moves() {
             self.tune(now);
-            is_sooner(self.output.may_pass(self.leaving.is_inside(), now), until)
+        }
+        self.wake(Actor::Source, now);
+        for i in 0..self.outputs.len() {
+            self.wake(Actor::Output(i), now);
+        }
+        self.watch_waits(now);
+        if self.quiet_wanted && self.is_quiet() {
+            self.quiet_wanted = false;
+            self.wakes.quiet = true;
         }
     }
 
-    fn input_cap_moved(&mut self, until: Option<Instant>, now: Instant) -> bool {
-        self.input.moves() && {
-            self.tune(now);
-            is_sooner(self.input.may_pass(false, now), until)
+    /// Wakes this actor if it sleeps on a decision that is no longer the right one.
+    fn wake(&mut self, actor: Actor, now: Instant) {
+        let Some(sleep) = self.sleeper(actor).asleep else {
+            return;
+        };
+        if !is_wakeable(actor, sleep) || is_kept(sleep, self.plan(actor, now)) {
+            return;
+        }
+        let sleeper = self.sleeper(actor);
+        sleeper.asleep = None;
+        sleeper.version += 1;
+        let version = Some(sleeper.version);
+        match actor {
+            Actor::Source => self.wakes.source = version,
+            Actor::Output(i) => self.wakes.outputs[i] = version,
         }
     }
 
-    /// The cap holds the flow up while somebody sleeps for it.
-    fn watch_cap(&mut self, now: Instant) {
-        let source = matches!(self.source_asleep, Some((SourceWaits::Cap, _)));
-        let sink = matches!(self.sink_asleep, Some((SinkWaits::Cap, _)));
-        if source || sink {
-            self.meter.cap.start(now);
-        } else {
-            self.meter.cap.stop(now);
+    /// Every sleeper's decision is what it would be now.
+    ///
+    /// # Errors
+    /// The sleeper's, and what it should be.
+    pub fn check_sleepers(&self, now: Instant) -> Result<(), String> {
+        let outputs = self.outputs.iter().enumerate();
+        let outputs = outputs.map(|(i, output)| (Actor::Output(i), &output.sleeper));
+        for (actor, sleeper) in outputs.chain([(Actor::Source, &self.source.sleeper)]) {
+            let Some(sleep) = sleeper.asleep.filter(|sleep| is_wakeable(actor, *sleep)) else {
+                continue;
+            };
+            let plan = self.plan(actor, now);
+            let is_due = sleep
+                .until
+                .is_some_and(|until| until <= now + tolerance(sleep));
+            if !is_due && !is_kept(sleep, plan) {
+                return Err(format!(
+                    "{actor:?} sleeps on {sleep:?}, and should {plan:?}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is pinned in the log is what is owed.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub fn check_memory(&self) {
+        let owed: u64 = self.outputs.iter().map(|output| output.queue.owed()).sum();
+        let pinned = self.log.pinned();
+        assert_eq!(
+            owed + self.overflow.unfinished_bytes(),
+            pinned,
+            "pinned bytes"
+        );
+    }
+
+    /// Runs the stopwatches of those who hold the flow up, and stops the others.
+    fn watch_waits(&mut self, now: Instant) {
+        let output = &self.outputs[CONSUMER];
+        let capped = [&self.source.sleeper, &output.sleeper];
+        let capped = capped.iter().any(|sleeper| sleeper.is_for(For::Cap));
+        let full = output.is_full() && output.queue.owed() > 0 || self.source.is_full;
+        let nothing = self.used() == 0 || self.is_filling();
+        let source = self.source.is_waiting && !self.ended;
+        self.meter.cap.run(capped, now);
+        self.meter.sink.run(full && !self.paused, now);
+        self.meter.source.run(source, now);
+        self.meter.starved.run(source && nothing, now);
+    }
+
+    /// A last record that has no end is complete once nothing more is read.
+    fn count_last(&mut self) {
+        // Told to drain, the source may never come to say that the input has ended.
+        if self.ended && !self.source.is_reading && !std::mem::replace(&mut self.last_counted, true)
+        {
+            let inside = self.source.cursor.is_inside();
+            let skipped = self.shedder.skipped;
+            self.meter.on_last_record(inside, skipped.is_some());
+            let is_oversized = skipped.is_some_and(|length| self.is_oversized(length));
+            self.meter.shed_oversized += u64::from(inside && is_oversized);
         }
     }
 }
 
-/// Whether that is worth waking a thread that sleeps `until` then.
-fn is_sooner(passes: Result<Grant, Instant>, until: Option<Instant>) -> bool {
-    match passes {
-        Ok(_) => true,
-        Err(at) => until.is_none_or(|until| at + QUANTUM < until),
-    }
+/// Whether a sleep can be ended by the waker. Who waits for input does so whatever else is to be done, and
+/// who lingers does so for a moment.
+fn is_wakeable(actor: Actor, sleep: Sleep) -> bool {
+    !matches!((actor, sleep.what), (Actor::Source, For::Input | For::Room))
 }
 
 /// The earlier one of those that there are.

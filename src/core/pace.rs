@@ -147,6 +147,15 @@ impl Pacer {
         Ok(self.granted)
     }
 
+    /// What [`may_pass`](Pacer::may_pass) would say, with nothing changed by the question.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn peek(&self, now: Instant) -> Result<u64, Instant> {
+        let mut then = self.clone();
+        then.may_pass(now)
+    }
+
     /// `units` have passed by now.
     pub fn on_passed(&mut self, units: u64, now: Instant) {
         // Credit first: what was earned while the units were under way must not come on top of
@@ -294,6 +303,14 @@ impl Throttle {
             .map_or(Ok(u64::MAX), |p| p.may_pass(now))
     }
 
+    /// The same, with nothing changed by the question.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn peek(&self, now: Instant) -> Result<u64, Instant> {
+        self.pacer.as_ref().map_or(Ok(u64::MAX), |p| p.peek(now))
+    }
+
     /// `units` have passed.
     pub fn on_passed(&mut self, units: u64, now: Instant) {
         if let Some(pacer) = &mut self.pacer {
@@ -331,6 +348,27 @@ pub struct Grant {
     pub records: u64,
 }
 
+impl Grant {
+    fn of_both(
+        bytes: Result<u64, Instant>,
+        records: Result<u64, Instant>,
+        inside: bool,
+    ) -> Result<Grant, Instant> {
+        let records = match records {
+            Err(_) if inside => Ok(0),
+            other => other,
+        };
+        match (bytes, records) {
+            (Ok(bytes), Ok(records)) => Ok(Grant {
+                bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
+                records,
+            }),
+            (Err(a), Err(b)) => Err(a.max(b)),
+            (Err(at), _) | (_, Err(at)) => Err(at),
+        }
+    }
+}
+
 impl Throttles {
     /// Follows the occupancy `used`, between the marks, and changes of the caps.
     pub fn tune(&mut self, used: usize, marks: Marks, burst: Bursts, now: Instant) {
@@ -349,19 +387,16 @@ impl Throttles {
     /// # Errors
     /// The instant at which something may.
     pub fn may_pass(&mut self, inside: bool, now: Instant) -> Result<Grant, Instant> {
-        let bytes = self.bytes.may_pass(now);
-        let records = match self.records.may_pass(now) {
-            Err(_) if inside => Ok(0),
-            other => other,
-        };
-        match (bytes, records) {
-            (Ok(bytes), Ok(records)) => Ok(Grant {
-                bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
-                records,
-            }),
-            (Err(a), Err(b)) => Err(a.max(b)),
-            (Err(at), _) | (_, Err(at)) => Err(at),
-        }
+        let (bytes, records) = (self.bytes.may_pass(now), self.records.may_pass(now));
+        Grant::of_both(bytes, records, inside)
+    }
+
+    /// The same, with nothing changed by the question.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn peek(&self, inside: bool, now: Instant) -> Result<Grant, Instant> {
+        Grant::of_both(self.bytes.peek(now), self.records.peek(now), inside)
     }
 
     /// This has passed.

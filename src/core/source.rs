@@ -1,187 +1,374 @@
-//! The side of the source thread: what it may read or pass around the ring, and what came of it.
+//! The side of the source: what it may read or pass around the log, and what came of it.
 
 use std::time::Instant;
 
+use super::action::{
+    Action, Actor, Bypass, For, Obligation, Outcome, Path, Permit, Read, ReadOutcome, Reason, Run,
+    Scan,
+};
 use super::cut::Cut;
+use super::frame::{Cursor, Framing};
+use super::log::{Entry, ReadBuffer};
 use super::pace::Grant;
-use super::ring::Intake;
-use super::steps::{ReadStep, Run};
-use super::{SourceWaits, Weir, earlier};
+use super::shed::Which;
+use super::{CONSUMER, Engine, Plan, ReadPlan, Sleeper, earlier};
 
-impl Weir {
-    /// An input begins; `direct` says whether the system can pass its bytes around the ring.
-    pub fn on_input_begin(&mut self, direct: bool) {
-        self.cut = Cut::new(direct && self.cut_through);
-    }
+/// What is known of the source.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub sleeper: Sleeper,
+    /// Where in its record the input stands.
+    pub cursor: Cursor,
+    /// What it reads into, when it does not.
+    buffer: Option<ReadBuffer>,
+    pub path: Path,
+    /// Bytes are being read or passed.
+    pub is_reading: bool,
+    /// Bytes are on their way to the consumer by this side.
+    pub is_passing: bool,
+    /// As a rule there is nothing to read now: waiting first costs one call, trying first two.
+    waits_first: bool,
+    /// The producer is being waited for.
+    pub is_waiting: bool,
+    /// The output had no room when bytes were to be passed.
+    pub is_full: bool,
+    /// There was no memory to read into.
+    is_short: bool,
+}
 
-    /// The source thread asks: what now?
-    pub fn poll_read(&mut self, now: Instant, intake: &mut Intake) -> ReadStep {
-        self.source_asleep = None;
-        let step = self.next_read(now, intake);
-        self.watch_cap(now);
-        step
-    }
-
-    fn next_read(&mut self, now: Instant, intake: &mut Intake) -> ReadStep {
-        if self.gate.is_closed() {
-            // The sink thread may be waiting for a consumer that does not move.
-            self.expire(now);
+impl Source {
+    pub fn new(framing: Option<Framing>) -> Source {
+        Source {
+            sleeper: Sleeper::default(),
+            cursor: Cursor::new(framing),
+            buffer: Some(ReadBuffer::default()),
+            path: Path::default(),
+            is_reading: false,
+            is_passing: false,
+            waits_first: false,
+            is_waiting: false,
+            is_full: false,
+            is_short: false,
         }
+    }
+}
+
+impl Engine {
+    /// An input begins.
+    pub fn on_input_begin(&mut self, path: Path) {
+        self.bypass = Cut::new(path.direct && self.cut_through);
+        self.source.path = path;
+        self.source.waits_first = false;
+    }
+
+    /// The source's thread waits for an input to be opened.
+    pub fn on_input_opening(&mut self, now: Instant) {
+        self.source.is_waiting = true;
+        self.watch_waits(now);
+    }
+
+    /// The time that the bypass lingers for room or for a cap begins and ends here.
+    pub(super) fn look_at_bypass(&mut self, now: Instant) {
+        let is_held = self.used() > 0 || self.paused || self.is_filling();
+        let inside = self.outputs[CONSUMER].cursor.is_inside();
+        if self.is_fresh() {
+            self.bypass.on_room(now);
+        } else if !is_held {
+            if self.bypass.is_open(now) && self.output.peek(inside, now).is_err() {
+                self.bypass.on_full(now);
+            }
+        } else if self.gate.marks().prefill == 0 {
+            self.bypass.look(self.used(), now);
+        }
+        self.bypass.settle(now);
+    }
+
+    pub(super) fn plan_source(&self, now: Instant) -> Plan {
         if self.ended || self.halted {
-            return ReadStep::Done;
+            return Plan::End(Reason::Over);
         }
-        self.tune(now);
-        let used = self.ring.used();
-        let permit = match self.input.may_pass(false, now) {
+        if self.is_starved() && self.used() == 0 && !self.overflow_holds() {
+            return Plan::End(Reason::Memory);
+        }
+        let permit = match self.input.peek(false, now) {
             Ok(permit) => self.bytes_for(permit),
-            Err(at) => return self.hold_source(now, SourceWaits::Cap, Some(at)),
+            Err(at) => return Plan::wait(For::Cap, Some(at)),
         };
-        let mut through = None;
-        if self.shedder.is_on() || self.shedder.is_skipping() {
-            return self.read_fresh(now, intake, permit);
+        if self.is_fresh() {
+            return self.plan_fresh_read(permit, now);
         }
-        if used == 0 && !self.paused && !self.gate.is_filling() {
-            match self.output.may_pass(self.leaving.is_inside(), now) {
-                Ok(mut grant) if self.cut.is_open() => {
-                    grant.bytes = grant.bytes.min(permit);
-                    return ReadStep::CutThrough(self.leave(grant));
-                }
-                Ok(grant) => through = Some(self.leave(grant)),
-                Err(at) if self.cut.is_open() => {
-                    if let Some(until) = self.cut.on_output_full(now) {
-                        return self.hold_source(now, SourceWaits::Cap, Some(at.min(until)));
-                    }
+        let used = self.used();
+        let mut pass = false;
+        if used == 0 && !self.paused && !self.is_filling() {
+            let is_open = self.bypass.is_open(now);
+            match self
+                .output
+                .peek(self.outputs[CONSUMER].cursor.is_inside(), now)
+            {
+                Ok(_) if is_open => return self.plan_bypass(),
+                Ok(_) => pass = true,
+                Err(at) if is_open => {
+                    let until = earlier(Some(at), self.bypass.until());
+                    return Plan::wait(For::Cap, until);
                 }
                 Err(_) => {}
             }
         } else if self.gate.marks().prefill == 0
-            && let Some(until) = self.cut.rejoin(used, now)
+            && let Some(until) = self.bypass.rejoins(used, now)
         {
-            return self.hold_source(now, SourceWaits::Empty, Some(until));
+            return Plan::wait(For::Empty, Some(until));
         }
-        match self.gate.may_take(used).min(permit) {
-            0 => self.hold_source(now, SourceWaits::Gate, None),
-            room => {
-                self.ring.lend(intake, room, true);
-                self.reading = true;
-                ReadStep::Read(through)
-            }
+        match self.room().min(permit) {
+            0 => Plan::wait(For::Gate, None),
+            _ if self.source.waits_first => Plan::wait(For::Input, None),
+            most => Plan::Read(ReadPlan {
+                most,
+                pass,
+                discard: false,
+            }),
         }
     }
 
-    /// What was read into the intake (nothing also when there was nothing or it failed), and how
-    /// much of it has been written already.
-    pub fn on_read(&mut self, now: Instant, intake: &mut Intake, read: Run, written: Option<Run>) {
-        let through = written.map_or(0, |run| run.bytes);
-        let gone = through + self.sift(intake, &read);
-        self.ring.commit(intake, read.bytes, gone);
-        self.timeline.push(read.bytes - gone, now);
-        intake.cursor = read.cursor;
-        self.inside = read.cursor.is_inside();
-        self.reading = false;
-        let waited = self.meter.on_read(now, read, self.ring.used());
-        self.cut.on_input(waited);
-        self.input.on_passed(read.bytes, read.tally.ended, now);
-        if let Some(run) = written {
-            self.leave_with(now, run);
+    /// Whether there is no memory to read into until some is given back.
+    pub(super) fn is_starved(&self) -> bool {
+        self.source.is_short && !self.log.has_free()
+    }
+
+    /// Whether a prefill holds the output; it gives way where there is no memory to reach it.
+    pub(super) fn is_filling(&self) -> bool {
+        self.gate.is_filling() && !self.is_starved()
+    }
+
+    /// Bytes that may be read into the log now.
+    fn room(&self) -> usize {
+        if self.is_starved() {
+            return 0;
         }
-        self.settle(now);
+        self.gate.may_take(self.used())
     }
 
-    /// The system has no memory for another segment: the read is off, and the gate closes early.
-    /// False when nothing is held whose delivery could make room.
-    pub fn on_memory_short(&mut self, now: Instant, intake: &mut Intake) -> bool {
-        self.ring.commit(intake, 0, 0);
-        self.reading = false;
-        self.gate.on_memory_short(self.ring.used());
-        self.settle(now);
-        self.ring.used() > 0
-    }
-
-    /// The source thread is about to wait for the producer.
-    pub fn on_input_empty(&mut self, now: Instant) {
-        if self.ended {
-            return;
+    fn plan_bypass(&self) -> Plan {
+        match self.bypass.until().filter(|_| self.source.is_full) {
+            Some(until) => Plan::wait(For::Room, Some(until)),
+            None if self.source.waits_first => Plan::wait(For::Input, None),
+            None => Plan::Bypass,
         }
-        if self.ring.used() == 0 {
-            // What the consumer might have had no room for is not there any more.
-            self.meter.sink.stop(now);
-            self.cut.on_room(now);
-        }
-        self.meter.source.start(now);
-        self.want(now);
     }
 
-    /// No more input: what is held is still delivered. `inside`: the last record has no end.
-    pub fn on_input_end(&mut self, now: Instant, inside: bool) {
-        if self.halted {
-            return;
-        }
-        self.inside = inside;
-        self.end(now);
-        self.settle(now);
-    }
-
-    /// The source thread is about to move bytes around the ring, and will say what came of it by
-    /// [`Weir::on_passed`]. False when it may no longer.
-    pub fn begin_pass(&mut self) -> bool {
-        self.reading = !self.ended && !self.paused && !self.halted;
-        self.reading
-    }
-
-    /// These bytes bypassed the ring; none where none could.
-    pub fn on_passed(&mut self, now: Instant, intake: &mut Intake, run: Run) {
-        self.reading = false;
-        if run.bytes > 0 {
-            intake.cursor = run.cursor;
-            self.inside = run.cursor.is_inside();
-            self.meter.spliced += run.bytes as u64;
-            self.cut.on_passed(run.bytes, now);
-            let waited = self.meter.on_read(now, run, self.ring.used());
-            self.cut.on_input(waited);
-            self.input.on_passed(run.bytes, run.tally.ended, now);
-            self.leave_with(now, run);
-        }
-        self.settle(now);
-    }
-
-    /// The bypass found the output full: the instant until which to linger for room, or `None`
-    /// when the ring takes over.
-    pub fn on_output_full(&mut self, now: Instant) -> Option<Instant> {
-        self.meter.source.stop(now);
-        self.want(now);
-        self.meter.sink.start(now);
-        self.cut.on_output_full(now)
-    }
-
-    /// The bypass cannot be had here.
-    pub fn on_cut_refused(&mut self) {
-        self.cut.on_refused();
-    }
-
-    fn read_fresh(&mut self, now: Instant, intake: &mut Intake, permit: usize) -> ReadStep {
-        let mut room = self.gate.may_take(self.ring.used());
+    fn plan_fresh_read(&self, permit: usize, now: Instant) -> Plan {
+        let room = self.room();
+        let mut plan = ReadPlan {
+            most: room.min(permit),
+            pass: false,
+            discard: false,
+        };
         if room == 0 {
-            // Patience that outlasts time itself is blocking.
-            let due = self.shedder.due(now);
+            let expiry = self.next_expiry();
+            if expiry.is_some_and(|at| at <= now) {
+                return Plan::Expire;
+            }
+            // A delay that outlasts time itself is blocking.
+            let due = self.shed_due(now);
             let Some(policy) = self
                 .shedder
                 .policy
                 .filter(|_| due.is_some_and(|due| due <= now))
             else {
-                let until = earlier(due, self.next_expiry());
-                return self.hold_source(now, SourceWaits::Gate, until);
+                return Plan::wait(For::Gate, earlier(due, expiry));
             };
-            room = self.shed_for_room(now, policy.which, intake.cursor);
-            if room == 0 {
-                return self.hold_source(now, SourceWaits::Change, None);
+            match policy.which {
+                Which::Oldest if self.droppable() > 0 => return Plan::Shed,
+                Which::Newest if !self.is_starved() && !self.has_left(self.source.cursor) => {
+                    plan.most = self.log.segment_size().min(permit);
+                    plan.discard = true;
+                }
+                _ => return Plan::wait(For::Gate, expiry),
             }
         }
-        // What is dropped is the beginning of what is read.
-        let drops = self.shedder.drops_input();
-        self.ring.lend(intake, room.min(permit), !drops);
-        self.reading = true;
-        ReadStep::Read(None)
+        if self.source.waits_first {
+            return Plan::wait(For::Input, None);
+        }
+        Plan::Read(plan)
+    }
+
+    pub(super) fn begin_read(&mut self, plan: ReadPlan, now: Instant) -> Action {
+        let drops = plan.discard || self.shedder.skipped.is_some();
+        let mut buffer = self.source.buffer.take().unwrap_or_default();
+        let extend = (!drops && self.can_spare_last()).then_some(self.source.cursor);
+        self.log.lend(&mut buffer, plan.most, extend);
+        let _ = self.input.may_pass(false, now);
+        self.source.is_reading = true;
+        self.source.is_short = false;
+        self.source.is_waiting |= self.source.path.input_blocks;
+        let pass = if plan.pass { self.permit(now) } else { None };
+        self.source.is_passing = pass.is_some();
+        Action::Read(Read {
+            buffer,
+            pass,
+            cursor: self.source.cursor,
+            discard: plan.discard,
+            obligation: Obligation::new(Actor::Source),
+        })
+    }
+
+    /// Whether the consumer has enough to do without the last extent: while that is filled up nobody can write
+    /// from it.
+    fn can_spare_last(&self) -> bool {
+        let last = self.log.last_extent();
+        let first = self.outputs[CONSUMER].queue.first();
+        first.is_some_and(|run| match self.is_fresh() && self.framing.is_some() {
+            true => self.log.next_boundary(run.start, last).is_some(),
+            false => run.start < last,
+        })
+    }
+
+    /// What may leave for the consumer now.
+    pub(super) fn permit(&mut self, now: Instant) -> Option<Permit> {
+        let cursor = self.outputs[CONSUMER].cursor;
+        let grant = self.output.may_pass(cursor.is_inside(), now).ok()?;
+        Some(Permit { grant, cursor })
+    }
+
+    pub(super) fn end_read(&mut self, mut read: Read, outcome: ReadOutcome, now: Instant) {
+        self.source.is_reading = false;
+        self.source.is_passing = false;
+        match outcome {
+            ReadOutcome::Moved(scans, passed) => {
+                self.take_in(&mut read, scans, passed, now);
+                if passed.bytes > 0 {
+                    self.on_left(passed, now);
+                }
+                // What was short has as a rule emptied the pipe.
+                let all = scans[0].bytes + scans[1].bytes;
+                self.source.waits_first = self.source.path.waits_first && all <= SHORT;
+            }
+            other => {
+                let nothing = Scan::over(read.cursor, &[]);
+                self.log.append(&mut read.buffer, nothing, Entry::default());
+                match other {
+                    ReadOutcome::Empty => self.source.waits_first = true,
+                    ReadOutcome::Short => self.on_memory_short(read.discard),
+                    _ => {}
+                }
+            }
+        }
+        self.source.buffer = Some(read.buffer);
+        read.obligation.meet();
+    }
+
+    /// Takes in what was read, but for what has been passed on already.
+    fn take_in(&mut self, read: &mut Read, scans: [Scan; 2], passed: Run, now: Instant) {
+        let run = Scan::sum(scans);
+        let kept = self.sift(read, scans, passed);
+        self.timeline.push(&kept, now);
+        self.source.cursor = run.cursor;
+        self.source.is_waiting = false;
+        self.meter.on_read(run, self.used());
+        self.bypass.on_input(self.meter.source.run(false, now));
+        self.input.on_passed(run.bytes, run.tally.ended, now);
+    }
+
+    /// The system has no memory for another segment: the gate closes early, and what can be done without goes.
+    fn on_memory_short(&mut self, discard: bool) {
+        self.source.is_short = true;
+        if self.lose_overflow() {
+            return;
+        }
+        if discard {
+            self.drop_newest_segment();
+        }
+        self.gate.on_memory_short(self.used());
+    }
+
+    pub(super) fn begin_bypass(&mut self, now: Instant) -> Action {
+        let permit_in = self
+            .input
+            .may_pass(false, now)
+            .map_or(0, |permit| self.bytes_for(permit));
+        let Some(mut permit) = self.permit(now) else {
+            unreachable!("planned with a permit")
+        };
+        permit.grant.bytes = permit.grant.bytes.min(permit_in);
+        if self.source.path.output_blocks {
+            // It is the system that lingers.
+            self.bypass.on_full(now);
+            self.source.is_full = true;
+        }
+        self.source.is_reading = true;
+        self.source.is_passing = true;
+        let obligation = Obligation::new(Actor::Source);
+        Action::Bypass(Bypass { permit, obligation })
+    }
+
+    pub(super) fn end_bypass(&mut self, bypass: Bypass, outcome: Outcome, now: Instant) {
+        bypass.obligation.meet();
+        self.source.is_reading = false;
+        self.source.is_passing = false;
+        if self.source.path.output_blocks {
+            self.source.is_full = false;
+        }
+        match outcome {
+            Outcome::Moved(run) => {
+                self.source.cursor = run.cursor;
+                self.source.is_full = false;
+                self.source.is_waiting = false;
+                self.source.waits_first = self.source.path.waits_first;
+                self.meter.spliced += run.bytes as u64;
+                self.bypass.on_passed(run.bytes, now);
+                self.meter.on_read(run, self.used());
+                self.bypass.on_input(self.meter.source.run(false, now));
+                self.input.on_passed(run.bytes, run.tally.ended, now);
+                self.on_left(run, now);
+            }
+            Outcome::Full => {
+                self.source.is_full = true;
+                self.source.is_waiting = false;
+                self.bypass.on_full(now);
+            }
+            Outcome::Nothing => {
+                self.source.waits_first = self.source.path.waits_first;
+                self.source.is_full = false;
+            }
+            Outcome::Refused => {
+                self.bypass.on_refused();
+                self.source.is_full = false;
+            }
+        }
+    }
+
+    /// The source has waited for input, or for room; `ready`: it is there.
+    pub(super) fn on_source_ready(&mut self, ready: bool) {
+        match self.source.sleeper.asleep.take().map(|sleep| sleep.what) {
+            Some(For::Input) => self.source.waits_first = false,
+            Some(For::Room) if ready => {
+                self.source.is_full = false;
+            }
+            _ => {}
+        }
+    }
+
+    /// Somebody goes to sleep.
+    pub(super) fn on_sleep(&mut self, actor: Actor, sleep: super::Sleep, now: Instant) {
+        if sleep.what == For::Cap {
+            // What a cap holds up waits for a quantum's worth.
+            let inside = self.outputs[CONSUMER].cursor.is_inside();
+            let _ = self.output.may_pass(inside, now);
+            let _ = self.input.may_pass(false, now);
+        }
+        match actor {
+            Actor::Source => {
+                self.source.is_waiting = sleep.what == For::Input;
+                if sleep.what == For::Input && self.used() == 0 {
+                    // What the consumer might have had no room for is not there any more.
+                    self.source.is_full = false;
+                    self.bypass.on_room(now);
+                }
+            }
+            Actor::Output(CONSUMER) if sleep.what == For::Room => {
+                self.outputs[CONSUMER].on_full(now)
+            }
+            Actor::Output(_) => {}
+        }
     }
 
     /// Bytes to read for a permit: a read cannot stop at the end of a record, so a cap on records
@@ -196,11 +383,7 @@ impl Weir {
             .bytes
             .min(usize::try_from(bytes).unwrap_or(usize::MAX))
     }
-
-    fn hold_source(&mut self, now: Instant, what: SourceWaits, until: Option<Instant>) -> ReadStep {
-        self.meter.source.stop(now);
-        self.want(now);
-        self.source_asleep = Some((what, until));
-        ReadStep::Wait(until)
-    }
 }
+
+/// Bytes up to which a read has as a rule taken all that there was.
+const SHORT: usize = 4096;

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Weir;
+use super::Engine;
 
 use serde::{Deserialize, Serialize};
 
@@ -127,7 +127,7 @@ pub struct Status {
     pub ages: Option<Ages>,
 }
 
-impl Weir {
+impl Engine {
     /// The books, and the ages of the data.
     #[must_use]
     pub fn status(&self, now: Instant) -> Status {
@@ -146,7 +146,7 @@ impl Weir {
             state: self.state(now),
             buffer: Buffer {
                 capacity: self.capacity,
-                used: self.ring.used(),
+                used: self.used(),
                 peak: self.meter.peak,
                 low: marks.low,
                 high: marks.high,
@@ -178,10 +178,10 @@ impl Weir {
             () if self.paused => State::Paused,
             () if self.ended => State::Draining,
             () if self.shedder.is_shedding(now) => State::Shedding,
-            () if self.gate.is_filling() => State::Filling,
+            () if self.is_filling() => State::Filling,
             () if self.meter.cap.since().is_some() => State::Capped,
             () if self.gate.is_closed() || self.meter.sink.since().is_some() => State::Blocked,
-            () if self.ring.used() == 0 && self.meter.source.since().is_some() => State::Starved,
+            () if self.used() == 0 && self.meter.source.since().is_some() => State::Starved,
             () => State::Flowing,
         }
     }

@@ -13,9 +13,9 @@ use rustix::io::Errno;
 
 use super::fd::Port;
 use super::lookout::Lookout;
+use crate::core::action::{Permit, Run};
 use crate::core::drive::Passage;
 use crate::core::watch::Side;
-use crate::core::{Leave, Run};
 
 #[cfg(target_os = "linux")]
 pub use linux::{pass, suits};
@@ -25,7 +25,7 @@ pub use elsewhere::{pass, suits};
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use super::{Errno, Leave, Lookout, Passage, Port, Run, Side};
+    use super::{Errno, Lookout, Passage, Permit, Port, Run, Side};
     use crate::pipe::fd::again;
     use rustix::fs::{SeekFrom, copy_file_range, seek};
     use rustix::io::pread;
@@ -45,17 +45,17 @@ mod linux {
     pub fn pass(
         input: &Port,
         output: &Port,
-        leave: Leave,
+        permit: Permit,
         lookout: Option<&mut Lookout>,
     ) -> Passage {
         let Some(lookout) = lookout else {
-            return match splice_or_copy(input, output, leave.grant.bytes) {
+            return match splice_or_copy(input, output, permit.grant.bytes) {
                 // Some files of the system claim to be empty here and are not.
                 Ok(Some(0)) if input.is_file() => Passage::Refused,
                 Ok(Some(0)) => Passage::End,
                 Ok(Some(bytes)) => Passage::Passed(Run {
                     bytes,
-                    ..Run::at(leave.cursor)
+                    ..Run::at(permit.cursor)
                 }),
                 Ok(None) => Passage::Stuck,
                 Err(e) => verdict(e, input, output),
@@ -67,8 +67,8 @@ mod linux {
             Ok(None) => return Passage::Stuck,
             Err(_) => return Passage::Refused,
         }
-        match splice_or_copy(input, output, lookout.reach(leave)) {
-            Ok(Some(n @ 1..)) => Passage::Passed(lookout.go_by(leave.cursor, n)),
+        match splice_or_copy(input, output, lookout.reach(permit)) {
+            Ok(Some(n @ 1..)) => Passage::Passed(lookout.go_by(permit.cursor, n)),
             // What was there is gone: somebody else reads as well.
             Ok(Some(_)) => {
                 lookout.forget();
@@ -184,7 +184,7 @@ mod linux {
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere {
-    use super::{Leave, Lookout, Passage, Port};
+    use super::{Lookout, Passage, Permit, Port};
 
     /// There is no zero-copy path here.
     #[must_use]
@@ -193,7 +193,7 @@ mod elsewhere {
     }
 
     /// There is no zero-copy path here.
-    pub fn pass(_: &Port, _: &Port, _: Leave, _: Option<&mut Lookout>) -> Passage {
+    pub fn pass(_: &Port, _: &Port, _: Permit, _: Option<&mut Lookout>) -> Passage {
         Passage::Refused
     }
 }

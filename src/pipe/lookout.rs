@@ -9,8 +9,8 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 
+use crate::core::action::{Permit, Run};
 use crate::core::frame::Cursor;
-use crate::core::{Leave, Run};
 
 /// Bytes looked at at once. They should stay in the cache until they have been counted.
 const VIEW: usize = 64 * 1024;
@@ -84,11 +84,11 @@ impl Lookout {
     }
 
     /// How much of what is ahead has leave to go.
-    pub fn reach(&mut self, leave: Leave) -> usize {
-        match leave.grant.records {
+    pub fn reach(&mut self, permit: Permit) -> usize {
+        match permit.grant.records {
             // No need to look before.
-            u64::MAX => leave.grant.bytes.min(self.ahead()),
-            _ => leave.cut(self.front()).len(),
+            u64::MAX => permit.grant.bytes.min(self.ahead()),
+            _ => permit.cut(self.front()).len(),
         }
     }
 

@@ -9,7 +9,9 @@ mod cgroup;
 use std::fs;
 use std::io;
 
-use crate::core::ring::Segment;
+use std::sync::Arc;
+
+use crate::core::log::Segment;
 
 /// Bytes mapped between two looks at the system's memory.
 const LOOK_EVERY: usize = 16 << 20;
@@ -36,7 +38,7 @@ impl Supply {
     ///
     /// # Errors
     /// When the system is out of memory, or soon would be.
-    pub fn segment(&mut self) -> io::Result<Segment> {
+    pub fn segment(&mut self) -> io::Result<Arc<Segment>> {
         self.unseen += self.size;
         if self.unseen >= LOOK_EVERY {
             if spare().is_some_and(|spare| spare < LOOK_EVERY as u64) {

@@ -1,10 +1,9 @@
 //! The two I/O threads and the kernel: reads, writes and waits around the core.
 //!
-//! The lock around the core is held for arithmetic only, never across a system call. Each thread
-//! sleeps on its own bell, which whoever changed the core rings when the core says so.
+//! The lock around the engine is held for arithmetic only, never across a system call. Each thread
+//! sleeps on its own waker, by which whoever changed the engine wakes it when the engine says so.
 
 pub mod append;
-mod bell;
 pub mod cut_through;
 pub mod error;
 pub mod fd;
@@ -14,21 +13,22 @@ pub mod memory;
 mod sink;
 mod source;
 pub mod spill;
+mod waker;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::core::drive::Access;
-use crate::core::{Rules, Weir};
-use bell::Bell;
+use crate::core::{Engine, Rules};
 use error::Failure;
 use fd::{Port, Wanted};
 use spill::{Spill, Spiller};
+use waker::Waker;
 
 /// What the threads have to say to whoever started them.
 #[derive(Debug)]
@@ -47,46 +47,47 @@ pub enum Event {
     ConsumerGone,
 }
 
-/// The core, with its lock and the bells of those who sleep until it has changed.
+/// The engine, with its lock and the wakers of those who sleep until it has changed.
 #[derive(Debug)]
 pub struct Shared {
-    core: Mutex<Weir>,
-    source_bell: Bell,
-    sink_bell: Bell,
-    spill_bell: Bell,
-    halt_bell: Bell,
+    engine: Mutex<Engine>,
+    source: Waker,
+    sink: Waker,
+    overflow: Waker,
+    quiet: (Mutex<bool>, Condvar),
 }
 
 impl Shared {
     fn new(rules: Rules) -> io::Result<Shared> {
         Ok(Shared {
-            core: Mutex::new(Weir::new(rules, Instant::now())),
-            source_bell: Bell::default(),
-            sink_bell: Bell::beside_stream()?,
-            spill_bell: Bell::default(),
-            halt_bell: Bell::default(),
+            engine: Mutex::new(Engine::new(rules, Instant::now())),
+            source: Waker::default(),
+            sink: Waker::beside_stream()?,
+            overflow: Waker::default(),
+            quiet: Default::default(),
         })
     }
 
-    /// Tells the core something, or asks it something, and wakes whom that concerns.
-    pub fn tell<R>(&self, what: impl FnOnce(&mut Weir, Instant) -> R) -> R {
-        let now = Instant::now();
+    /// Tells the engine something, or asks it something, and wakes whom that concerns.
+    pub fn tell<R>(&self, what: impl FnOnce(&mut Engine, Instant) -> R) -> R {
         let (said, wakes) = {
             // A thread that panics ends the process, so a poisoned lock is never met for long.
-            let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
-            (what(&mut core, now), core.take_wakes())
+            let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+            // Behind the lock: nobody tells a time that somebody else has left behind.
+            let now = Instant::now();
+            (what(&mut engine, now), engine.take_wakes())
         };
-        if wakes.source {
-            self.source_bell.ring();
+        if let Some(version) = wakes.source {
+            self.source.wake(version);
         }
-        if wakes.sink {
-            self.sink_bell.ring();
+        for (waker, version) in [&self.sink, &self.overflow].into_iter().zip(wakes.outputs) {
+            if let Some(version) = version {
+                waker.wake(version);
+            }
         }
-        if wakes.spill {
-            self.spill_bell.ring();
-        }
-        if wakes.halt {
-            self.halt_bell.ring();
+        if wakes.quiet {
+            *self.quiet.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            self.quiet.1.notify_all();
         }
         said
     }
@@ -94,15 +95,27 @@ impl Shared {
     /// Nothing moves any more when this returns, so that what the books say is final. Who is
     /// stuck in a call to the system is not waited for longer than this.
     pub fn halt(&self, patience: Duration) {
-        let until = Instant::now() + patience;
-        if !self.tell(|core, now| core.halt(now)) {
-            self.halt_bell.wait(Some(until));
+        self.until_quiet(patience, Engine::halt);
+    }
+
+    /// What a change forbids is not on its way any more when this returns. Who is stuck in a call to
+    /// the system is not waited for longer than this.
+    pub fn settle(&self, patience: Duration) {
+        self.until_quiet(patience, |engine, _| engine.want_quiet());
+    }
+
+    fn until_quiet(&self, patience: Duration, what: impl FnOnce(&mut Engine, Instant) -> bool) {
+        *self.quiet.0.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        if !self.tell(what) {
+            let (quiet, changed) = (&self.quiet.0, &self.quiet.1);
+            let quiet = quiet.lock().unwrap_or_else(PoisonError::into_inner);
+            let _ = changed.wait_timeout_while(quiet, patience, |quiet| !*quiet);
         }
     }
 }
 
 impl Access for Arc<Shared> {
-    fn tell<R>(&self, what: impl FnOnce(&mut Weir, Instant) -> R) -> R {
+    fn tell<R>(&self, what: impl FnOnce(&mut Engine, Instant) -> R) -> R {
         Shared::tell(self, what)
     }
 }
@@ -124,7 +137,7 @@ pub fn start(
     rules: Rules,
     inputs: Vec<Input>,
     output: Port,
-    (pipe_size, fit_pipe): (Option<Wanted>, bool),
+    pipe_size: Option<Wanted>,
     spill: Option<Spill>,
 ) -> io::Result<(Arc<Shared>, Receiver<Event>, Option<Spiller>)> {
     let shared = Arc::new(Shared::new(rules)?);
@@ -139,7 +152,12 @@ pub fn start(
     let spiller = spill
         .map(|spill| spill.start(&shared, events.clone()))
         .transpose()?;
-    let sink = sink::Sink::new(shared.clone(), output, events.clone(), fit_pipe);
+    let pipe = match pipe_size {
+        Some(Wanted::AtLeast(size)) if output.is_pipe() => Some((size, !rules.is_fresh())),
+        _ => None,
+    };
+    shared.tell(|engine, _| engine.on_output_begin(output.may_block(), pipe));
+    let sink = sink::Sink::new(shared.clone(), output, events.clone());
     thread::Builder::new()
         .name("sink".into())
         .spawn(move || sink.run())?;

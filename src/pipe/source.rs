@@ -2,7 +2,6 @@
 
 use std::io::{self, IoSliceMut};
 use std::sync::Arc;
-use std::time::Instant;
 
 use crossbeam_channel::Sender;
 
@@ -12,10 +11,10 @@ use super::fd::{Port, Wanted};
 use super::lookout::Lookout;
 use super::memory::Supply;
 use super::{Event, Input, Shared};
-use crate::core::Leave;
-use crate::core::drive::{Passage, SourceDriver, SourceEdge, SourceEnd, Turn};
+use crate::core::action::{Actor, For, Path, Permit, Wait};
+use crate::core::drive::{Driver, End, Passage, Turn};
 use crate::core::frame::Framing;
-use crate::core::ring::Segment;
+use crate::core::log::Segment;
 
 /// Bytes up to which what was read is written by this thread too, if it can be at once: waking the
 /// sink thread would take longer. Larger pieces are worth two threads.
@@ -27,7 +26,6 @@ pub struct Source {
     inputs: Vec<Input>,
     output: Port,
     events: Sender<Event>,
-    driver: SourceDriver,
     supply: Supply,
     /// For records on the bypass.
     lookout: Option<Lookout>,
@@ -54,13 +52,12 @@ impl Source {
         framing: Option<Framing>,
         pipe_size: Option<Wanted>,
     ) -> Source {
-        let size = shared.tell(|core, _| core.segment_size());
+        let size = shared.tell(|engine, _| engine.segment_size());
         Source {
             shared,
             inputs,
             output,
             events,
-            driver: SourceDriver::new(framing),
             supply: Supply::new(size),
             lookout: None,
             is_framed: framing.is_some(),
@@ -80,8 +77,7 @@ impl Source {
                 }
             }
         }
-        let inside = self.driver.intake.cursor.is_inside();
-        self.shared.tell(|core, now| core.on_input_end(now, inside));
+        self.shared.tell(|engine, now| engine.on_input_end(now));
     }
 
     /// Carries one input to its end; says whether others may follow.
@@ -90,16 +86,21 @@ impl Source {
             Input::Ready(port) => port,
             Input::File(path) => {
                 // A FIFO opens when somebody opens its other end.
-                self.shared.tell(|core, now| core.on_input_empty(now));
+                self.shared.tell(|engine, now| engine.on_input_opening(now));
                 let port = Port::open(&path)?;
                 self.pipe_size.inspect(|size| port.ask_pipe_size(*size));
                 port
             }
         };
         let framed = self.is_framed;
-        let direct = cut_through::suits(&input, &self.output, framed)
-            && (!framed || self.look_out().is_ok());
-        self.shared.tell(|core, _| core.on_input_begin(direct));
+        let path = Path {
+            direct: cut_through::suits(&input, &self.output, framed)
+                && (!framed || self.look_out().is_ok()),
+            waits_first: input.is_pipe(),
+            input_blocks: input.may_block(),
+            output_blocks: self.output.may_block(),
+        };
+        self.shared.tell(|engine, _| engine.on_input_begin(path));
         let mut edge = Edge {
             shared: &self.shared,
             input,
@@ -107,17 +108,21 @@ impl Source {
             supply: &mut self.supply,
             lookout: self.lookout.as_mut(),
         };
+        let mut driver = Driver::new(Actor::Source);
         let end = loop {
-            if let Turn::Over(end) = self.driver.step(&self.shared, &mut edge) {
+            if let Turn::Over(end) = driver.step(&self.shared, &mut edge) {
                 break end;
             }
         };
         match end {
-            SourceEnd::Input => Ok(true),
-            SourceEnd::All => Ok(false),
-            SourceEnd::Memory(e) => Err(Failure::new("allocate", "buffer", e)),
-            SourceEnd::Read(e) => Err(Failure::new("read", edge.input.name(), e)),
-            SourceEnd::Write(e) => {
+            End::Input => Ok(true),
+            End::Over => Ok(false),
+            End::Memory => {
+                let e = io::Error::from(io::ErrorKind::OutOfMemory);
+                Err(Failure::new("allocate", "buffer", e))
+            }
+            End::Read(e) => Err(Failure::new("read", edge.input.name(), e)),
+            End::Write(e) => {
                 let failure = Failure::new("write", edge.output.name(), e);
                 let _ = self.events.send(Event::SinkFailed(failure));
                 Ok(false)
@@ -134,63 +139,50 @@ impl Source {
     }
 }
 
-impl SourceEdge for Edge<'_> {
-    fn waits_before_passing(&self) -> bool {
-        self.input.is_pipe()
-    }
-
-    fn input_may_block(&self) -> bool {
-        self.input.may_block()
-    }
-
-    fn output_may_block(&self) -> bool {
-        self.output.may_block()
-    }
-
-    fn segment(&mut self) -> io::Result<Segment> {
+impl crate::core::drive::Edge for Edge<'_> {
+    fn segment(&mut self) -> io::Result<Arc<Segment>> {
         self.supply.segment()
     }
 
     fn read(&mut self, into: &mut [IoSliceMut<'_>]) -> io::Result<Option<usize>> {
-        Ok(self.input.read_now(into)?)
-    }
-
-    fn is_short(&self, n: usize) -> bool {
-        n <= INLINE
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> usize {
-        self.output.write_now(bytes).ok().flatten().unwrap_or(0)
-    }
-
-    fn pass(&mut self, leave: Leave) -> Passage {
-        cut_through::pass(&self.input, self.output, leave, self.lookout.as_deref_mut())
-    }
-
-    fn is_ahead(&self) -> bool {
-        self.lookout.as_ref().is_some_and(|l| l.ahead() > 0)
-    }
-
-    fn forget(&mut self) {
+        // Who reads takes what there is.
         if let Some(lookout) = &mut self.lookout {
             lookout.forget();
         }
+        Ok(self.input.read_now(into)?)
     }
 
-    fn is_readable(&self) -> bool {
+    fn pass_on(&mut self, bytes: &[u8], permit: Permit) -> usize {
+        if bytes.len() > INLINE || self.output.may_block() {
+            return 0;
+        }
+        let wrote = self.output.write_now(&[permit.cut(bytes)]);
+        wrote.ok().flatten().unwrap_or(0)
+    }
+
+    fn bypass(&mut self, permit: Permit) -> Passage {
+        cut_through::pass(
+            &self.input,
+            self.output,
+            permit,
+            self.lookout.as_deref_mut(),
+        )
+    }
+
+    fn is_readable(&mut self) -> bool {
         self.input.is_readable().unwrap_or(true)
     }
 
-    fn await_bell(&mut self, until: Option<Instant>) -> Option<()> {
-        self.shared.source_bell.wait(until);
-        Some(())
-    }
-
-    fn await_input(&mut self) -> Option<io::Result<()>> {
-        Some(self.input.wait_readable(None).map(drop).map_err(Into::into))
-    }
-
-    fn await_room(&mut self, until: Instant) -> Option<io::Result<bool>> {
-        Some(self.output.wait_writable(Some(until)).map_err(Into::into))
+    fn wait(&mut self, Wait { sleep, version }: Wait) -> Option<io::Result<bool>> {
+        let ready = match sleep.what {
+            For::Input if self.lookout.as_ref().is_some_and(|l| l.ahead() > 0) => Ok(true),
+            For::Input => self.input.wait_readable(None),
+            For::Room => self.output.wait_writable(sleep.until),
+            _ => {
+                self.shared.source.wait(version, sleep.until);
+                Ok(false)
+            }
+        };
+        Some(ready.map_err(Into::into))
     }
 }

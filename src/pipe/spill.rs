@@ -14,6 +14,9 @@ use crossbeam_channel::{Receiver, Sender, after, bounded, select};
 use super::append::Appended;
 use super::error::Failure;
 use super::{Event, Shared};
+use crate::core::OVERFLOW;
+use crate::core::action::{Actor, Wait, Write};
+use crate::core::drive::{Driver, Edge, Turn};
 use crate::core::frame::Framing;
 
 /// How long the end of a run waits for the file, at most.
@@ -30,7 +33,6 @@ pub struct Spill {
 pub struct Spiller {
     shared: Arc<Shared>,
     done: Receiver<()>,
-    close: Sender<()>,
     name: String,
 }
 
@@ -49,47 +51,72 @@ impl Spill {
     /// # Errors
     /// When the system refuses one.
     pub fn start(self, shared: &Arc<Shared>, events: Sender<Event>) -> io::Result<Spiller> {
-        shared.tell(|core, _| core.want_spill());
-        let ((close, closing), (say, done)) = (bounded(1), bounded(1));
-        let (core, name) = (shared.clone(), self.file.name().to_owned());
+        shared.tell(|engine, _| engine.want_overflow());
+        let (say, done) = bounded(1);
+        let (engine, name) = (shared.clone(), self.file.name().to_owned());
         thread::Builder::new().name("spill".into()).spawn(move || {
-            self.run(&core, &closing, &events);
+            self.run(&engine, events);
             let _ = say.send(());
         })?;
         Ok(Spiller {
             shared: shared.clone(),
             done,
-            close,
             name,
         })
     }
 
-    fn run(mut self, shared: &Shared, closing: &Receiver<()>, events: &Sender<Event>) {
-        let mut events = Some(events);
-        let mut complain = |failed: Result<(), Failure>| {
-            if let Err(failure) = failed
-                && let Some(events) = events.take()
-            {
-                let _ = events.send(Event::SpillFailed(failure));
-            }
+    fn run(self, shared: &Arc<Shared>, events: Sender<Event>) {
+        let mut driver = Driver::new(Actor::Output(OVERFLOW));
+        let mut edge = World {
+            file: self.file,
+            shared: shared.clone(),
+            events: Some(events),
         };
-        let mut last = false;
-        loop {
-            let (bytes, lost) = shared.tell(|core, _| core.take_spill(last));
-            if !bytes.is_empty() {
-                complain(self.file.append(&bytes));
-            }
-            if lost > 0 {
-                complain(Err(too_slow(self.file.name())));
-            }
-            if last {
-                return complain(self.file.close());
-            }
-            if bytes.is_empty() {
-                shared.spill_bell.wait(None);
-            }
-            last = closing.try_recv().is_ok();
+        while !matches!(driver.step(shared, &mut edge), Turn::Over(_)) {}
+        edge.look_for_losses();
+        let World { file, events, .. } = edge;
+        complain(&mut { events }, file.close());
+    }
+}
+
+/// The world as the driver sees it.
+struct World {
+    file: Appended,
+    shared: Arc<Shared>,
+    /// Until something was complained of.
+    events: Option<Sender<Event>>,
+}
+
+impl World {
+    /// Complains if the queue had to lose something for want of room.
+    fn look_for_losses(&mut self) {
+        if self.shared.tell(|engine, _| engine.take_lost()) > 0 {
+            complain(&mut self.events, Err(too_slow(self.file.name())));
         }
+    }
+}
+
+impl Edge for World {
+    fn write(&mut self, write: &Write) -> io::Result<Option<usize>> {
+        let records = write.slices().collect::<Vec<_>>().concat();
+        complain(&mut self.events, self.file.append(&records));
+        self.look_for_losses();
+        // What the file has refused is lost: it will not be tried again.
+        Ok(Some(records.len()))
+    }
+
+    fn wait(&mut self, Wait { sleep, version }: Wait) -> Option<io::Result<bool>> {
+        self.shared.overflow.wait(version, sleep.until);
+        Some(Ok(false))
+    }
+}
+
+/// Says what went wrong, the first time that something does.
+fn complain(events: &mut Option<Sender<Event>>, failed: Result<(), Failure>) {
+    if let Err(failure) = failed
+        && let Some(events) = events.take()
+    {
+        let _ = events.send(Event::SpillFailed(failure));
     }
 }
 
@@ -104,8 +131,7 @@ impl Spiller {
         impatient: &Receiver<i32>,
         with: impl Fn(i32) -> bool,
     ) -> Result<(), Failure> {
-        let _ = self.close.send(());
-        self.shared.spill_bell.ring();
+        self.shared.tell(|engine, now| engine.close_overflow(now));
         let late = after(LAST_WAIT);
         loop {
             select! {

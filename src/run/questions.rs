@@ -1,6 +1,6 @@
 //! What the main thread answers to those who come by the socket.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Zoned;
 
@@ -10,6 +10,10 @@ use crate::config::live_options::{Flow, LiveOptions};
 use crate::control::protocol::{Answer, Ask};
 use crate::control::server::Question;
 use crate::core::status::State;
+
+/// How long a write that began before a change may go on before the change is said to be in force. Only a call
+/// that the system does not let go of takes longer than a moment, and then there is no telling for how long.
+const SETTLE: Duration = Duration::from_millis(500);
 
 impl Run {
     pub(super) fn on_question(&mut self, question: Question) {
@@ -67,6 +71,7 @@ impl Run {
                 core.command(now, command);
             }
         });
+        self.shared.settle(SETTLE);
         if let Some(every) = patch.interval {
             self.reporter.set_interval(every, now);
         }

@@ -13,7 +13,7 @@ use pipeweir::config::Config;
 use pipeweir::config::options::Options;
 use pipeweir::config::pipe_size::PipeSize;
 use pipeweir::control::protocol::{Reply, Request, line, request};
-use pipeweir::core::Weir;
+use pipeweir::core::Engine;
 use pipeweir::core::frame::{Cursor, Framing, Tally};
 use pipeweir::units::{Amount, BufferSize, Limit, Mark, Percent, Rate, Size, Span, Timetable};
 
@@ -66,7 +66,7 @@ pub fn command_line(text: &str) {
             let (marks, capacity) = (config.rules.marks, config.rules.capacity);
             assert!(marks.low < marks.high && marks.high <= capacity, "{text:?}");
             assert!(marks.prefill <= marks.high, "{text:?}");
-            drop(Weir::new(config.rules, Instant::now()));
+            drop(Engine::new(config.rules, Instant::now()));
         }
         Err(error) => assert_one_line(&error),
     }

@@ -11,17 +11,17 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pipeweir::core::action::{Actor, For, Path, Permit, Wait, Write};
 use pipeweir::core::command::Command;
-use pipeweir::core::drive::{
-    Access, Passage, SinkDriver, SinkEdge, SinkEnd, SourceDriver, SourceEdge, Turn,
-};
+use pipeweir::core::drive::{Access, Driver, Edge, End, Passage, Turn};
 use pipeweir::core::gate::Marks;
+use pipeweir::core::log::Segment;
 use pipeweir::core::pace::Bursts;
-use pipeweir::core::ring::Segment;
-use pipeweir::core::watch::{Patience, Watch};
-use pipeweir::core::{Leave, Limits, Rules, Weir};
+use pipeweir::core::watch::{self, Patience, Watch};
+use pipeweir::core::{Engine, Limits, OVERFLOW, Rules};
 
 /// What the producer does: each burst of bytes is offered at its time, and waits for room.
 pub type Offers = Vec<(Duration, usize)>;
@@ -68,7 +68,7 @@ pub struct Outcome {
     /// The bytes that did.
     pub output: Vec<u8>,
     /// The state machine after the last step.
-    pub weir: Weir,
+    pub engine: Engine,
     /// The time of the last step.
     pub end: Duration,
     /// Everything that was offered was delivered.
@@ -87,18 +87,12 @@ pub struct Outcome {
     pub span: bool,
 }
 
-/// What a driver waits for.
+/// What a driver is about.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Wait {
+enum Doing {
+    Something,
+    Waiting(Wait),
     Nothing,
-    /// Its bell, or this time.
-    Bell(Option<Instant>),
-    /// The pipe from the producer.
-    Input,
-    /// The pipe to the consumer (and the sink its bell, too), or this time.
-    Room(Option<Instant>),
-    /// It is over.
-    Over,
 }
 
 /// Blocking, all of the capacity in use, nothing capped.
@@ -144,23 +138,29 @@ pub fn plain(rules: Rules, input: Vec<u8>) -> Scenario {
 /// What else may happen.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Adversity {
-    /// From this time on the system has no memory.
-    pub memory_until: Option<Duration>,
+    /// Between these times the system has no memory.
+    pub short: Option<(Duration, Duration)>,
+    /// From this time on the output fails.
+    pub dies: Option<Duration>,
+    /// At this time nothing is to move any more.
+    pub halts: Option<Duration>,
     /// A process is stopped between looking at the clock and telling the time.
     pub stale_clock: bool,
     /// The watchdog looks.
     pub watched: bool,
+    /// The file for what is shed takes nothing until this time.
+    pub slow_file: Option<Duration>,
 }
 
 /// The state machine, without a lock.
 struct Core {
-    weir: RefCell<Weir>,
+    engine: RefCell<Engine>,
     now: Cell<Instant>,
 }
 
 impl Access for Core {
-    fn tell<R>(&self, what: impl FnOnce(&mut Weir, Instant) -> R) -> R {
-        what(&mut self.weir.borrow_mut(), self.now.get())
+    fn tell<R>(&self, what: impl FnOnce(&mut Engine, Instant) -> R) -> R {
+        what(&mut self.engine.borrow_mut(), self.now.get())
     }
 }
 
@@ -173,32 +173,38 @@ struct World {
     offered: usize,
     entered: usize,
     taken: usize,
+    offers_left: usize,
     /// How much the consumer is willing to take, and how much lies in its pipe.
     appetite: usize,
     lying: usize,
     events: VecDeque<(Instant, Event)>,
     out: Outcome,
     rng: u64,
-    memory_until: Option<Instant>,
+    adversity: Adversity,
     /// What was asked of the world in this step.
-    wait: Wait,
-    rung: [bool; 2],
+    doing: Doing,
+    /// The version that each sleeper's waker has.
+    versions: [u64; 3],
 }
 
-/// The world as one of the two sees it.
+/// The world as one of them sees it.
 struct Side<'a>(&'a mut World, usize);
 
 struct Sim {
     core: Core,
-    source: SourceDriver,
-    sink: SinkDriver,
-    waits: [Wait; 2],
+    drivers: [Driver; 3],
+    doing: [Doing; 3],
     world: World,
-    adversity: Adversity,
     closed_at: Option<usize>,
     /// What was held when a command was given: a mark that falls below it lets it be.
     held: usize,
     idle_steps: usize,
+    /// When a byte last moved.
+    moved_at: Instant,
+    /// Nothing was on its way to the consumer since that was asked for.
+    quiet: bool,
+    /// The output has failed.
+    failed: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -207,13 +213,19 @@ enum Event {
     Take(usize),
     Stop(Duration),
     Tell(Command),
+    Halt,
+    /// Something outside is as it was.
+    Nothing,
 }
 
 const SOURCE: usize = 0;
 const SINK: usize = 1;
+const FILE: usize = 2;
 
 /// Steps without any byte moved, after which a driver is taken for one that spins.
 const SPINNING: usize = 10_000;
+/// Time without any byte moved, and with nothing to come, after which it is over.
+const IN_VAIN: Duration = Duration::from_secs(50);
 
 /// Runs a scenario to its end, or until nothing can happen any more.
 pub fn run(s: Scenario) -> Outcome {
@@ -231,11 +243,22 @@ pub fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
     events.extend(s.takes.iter().map(|&(t, n)| (start + t, Event::Take(n))));
     events.extend(s.stops.iter().map(|&(t, d)| (start + t, Event::Stop(d))));
     events.extend(s.commands.iter().map(|&(t, c)| (start + t, Event::Tell(c))));
+    events.extend(adversity.halts.map(|t| (start + t, Event::Halt)));
+    let ends = [
+        adversity.short.map(|s| s.1),
+        adversity.dies,
+        adversity.slow_file,
+    ];
+    events.extend(
+        ends.into_iter()
+            .flatten()
+            .map(|t| (start + t, Event::Nothing)),
+    );
     events.sort_by_key(|e| e.0);
     let out = Outcome {
         passed: Vec::new(),
         output: Vec::new(),
-        weir: Weir::new(s.rules, start),
+        engine: Engine::new(s.rules, start),
         end: Duration::ZERO,
         finished: false,
         turns: Vec::new(),
@@ -245,37 +268,43 @@ pub fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
         accused: false,
         span: false,
     };
-    let mut weir = Weir::new(s.rules, start);
-    weir.want_spill();
-    weir.on_input_begin(s.direct);
+    let mut engine = Engine::new(s.rules, start);
+    engine.want_overflow();
+    engine.on_input_begin(Path {
+        direct: s.direct,
+        waits_first: !s.seed.is_multiple_of(3),
+        ..Path::default()
+    });
     let mut sim = Sim {
         core: Core {
-            weir: RefCell::new(weir),
+            engine: RefCell::new(engine),
             now: Cell::new(start),
         },
-        source: SourceDriver::new(s.rules.framing),
-        sink: SinkDriver::default(),
-        waits: [Wait::Nothing; 2],
+        drivers: [Actor::Source, Actor::Output(0), Actor::Output(OVERFLOW)].map(Driver::new),
+        doing: [Doing::Something; 3],
         world: World {
             start,
             now: start,
             offered: 0,
             entered: 0,
             taken: 0,
+            offers_left: s.offers.len(),
             appetite: 0,
             lying: 0,
             events: events.into(),
             out,
             rng: s.seed | 1,
-            memory_until: adversity.memory_until.map(|time| start + time),
-            wait: Wait::Nothing,
-            rung: [false; 2],
+            adversity,
+            doing: Doing::Something,
+            versions: [0; 3],
             s,
         },
-        adversity,
         closed_at: None,
         held: 0,
         idle_steps: 0,
+        moved_at: start,
+        quiet: false,
+        failed: false,
     };
     while sim.step() {
         sim.check();
@@ -291,9 +320,13 @@ impl World {
         self.rng
     }
 
+    fn is_dead(&self) -> bool {
+        let dies = self.adversity.dies;
+        dies.is_some_and(|at| self.now >= self.start + at)
+    }
+
     fn producer_is_done(&self) -> bool {
-        let more = self.events.iter().any(|e| matches!(e.1, Event::Offer(_)));
-        !more && self.entered == self.offered
+        self.offers_left == 0 && self.entered == self.offered
     }
 
     fn room(&self) -> usize {
@@ -319,14 +352,20 @@ impl World {
         n
     }
 
-    fn is_over(&self, who: usize, wait: Wait) -> bool {
-        let due = |until: Option<Instant>| until.is_some_and(|at| self.now >= at);
-        match wait {
-            Wait::Nothing => true,
-            Wait::Bell(until) => self.rung[who] || due(until),
-            Wait::Input => self.has_input(),
-            Wait::Room(until) => self.room() > 0 || due(until) || who == SINK && self.rung[who],
-            Wait::Over => false,
+    /// Whether who is about this can act.
+    fn can_act(&self, who: usize, doing: Doing) -> bool {
+        let wait = match doing {
+            Doing::Something => return true,
+            Doing::Waiting(wait) => wait,
+            Doing::Nothing => return false,
+        };
+        let is_due = wait.sleep.until.is_some_and(|at| self.now >= at);
+        let is_woken = self.versions[who] != wait.version;
+        match (wait.sleep.what, who) {
+            (For::Input, _) => self.has_input(),
+            (For::Room, SOURCE) => self.room() > 0 || is_due,
+            (For::Room, _) => self.room() > 0 || is_due || is_woken,
+            _ => is_due || is_woken,
         }
     }
 
@@ -340,32 +379,11 @@ impl World {
     }
 }
 
-impl Side<'_> {
-    fn wait(&mut self, what: Wait) -> Option<()> {
-        let over = self.0.is_over(self.1, what);
-        self.0.wait = if over { Wait::Nothing } else { what };
-        if over && !matches!(what, Wait::Input) {
-            self.0.rung[self.1] = false;
-        }
-        over.then_some(())
-    }
-}
-
-impl SourceEdge for Side<'_> {
-    fn waits_before_passing(&self) -> bool {
-        !self.0.s.seed.is_multiple_of(3)
-    }
-
-    fn input_may_block(&self) -> bool {
-        false
-    }
-
-    fn output_may_block(&self) -> bool {
-        false
-    }
-
-    fn segment(&mut self) -> io::Result<Segment> {
-        if self.0.memory_until.is_some_and(|until| self.0.now >= until) {
+impl Edge for Side<'_> {
+    fn segment(&mut self) -> io::Result<Arc<Segment>> {
+        let now = self.0.now - self.0.start;
+        let short = self.0.adversity.short;
+        if short.is_some_and(|(from, to)| (from..to).contains(&now)) {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
         // Nothing that a test does needs more in one piece.
@@ -385,75 +403,70 @@ impl SourceEdge for Side<'_> {
         Ok((n > 0 || world.producer_is_done()).then_some(n))
     }
 
-    fn is_short(&self, _: usize) -> bool {
-        self.0.rng.is_multiple_of(2)
+    fn pass_on(&mut self, bytes: &[u8], permit: Permit) -> usize {
+        if self.0.random().is_multiple_of(2) || self.0.is_dead() {
+            return 0;
+        }
+        self.0.put(permit.cut(bytes))
     }
 
-    fn write(&mut self, bytes: &[u8]) -> usize {
-        self.0.put(bytes)
-    }
-
-    fn pass(&mut self, leave: Leave) -> Passage {
+    fn bypass(&mut self, permit: Permit) -> Passage {
         let world = &mut *self.0;
         let n = world.waiting().min(world.room());
         if world.waiting() == 0 && world.producer_is_done() {
             return Passage::End;
         } else if n == 0 {
             return Passage::Stuck;
+        } else if world.is_dead() {
+            return Passage::Failed(watch::Side::Sink, io::ErrorKind::BrokenPipe.into());
         }
-        let bytes = leave.cut(&world.s.input.0[world.taken..][..n]).to_vec();
-        assert!(!bytes.is_empty(), "leave to pass nothing");
+        let bytes = permit.cut(&world.s.input.0[world.taken..][..n]).to_vec();
+        assert!(!bytes.is_empty(), "a permit to pass nothing");
         world.put(&bytes);
         world.taken += bytes.len();
-        Passage::Passed(leave.use_up(&bytes))
+        Passage::Passed(permit.use_up(&bytes))
     }
 
-    fn is_ahead(&self) -> bool {
-        false
-    }
-
-    fn forget(&mut self) {}
-
-    fn is_readable(&self) -> bool {
+    fn is_readable(&mut self) -> bool {
         self.0.has_input()
     }
 
-    fn await_bell(&mut self, until: Option<Instant>) -> Option<()> {
-        self.wait(Wait::Bell(until))
+    fn write(&mut self, write: &Write) -> io::Result<Option<usize>> {
+        if self.1 == FILE {
+            let records: Vec<u8> = write.slices().collect::<Vec<_>>().concat();
+            self.0.out.spilled.extend_from_slice(&records);
+            return Ok(Some(records.len()));
+        }
+        if self.0.is_dead() {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        let mut done = 0;
+        let mut all = 0;
+        for bytes in write.slices() {
+            let n = self.0.put(bytes);
+            (done, all) = (done + n, all + bytes.len());
+            if n < bytes.len() {
+                break;
+            }
+        }
+        assert!(all > 0, "a permit to write nothing");
+        Ok((done > 0).then_some(done))
     }
 
-    fn await_input(&mut self) -> Option<io::Result<()>> {
-        self.wait(Wait::Input).map(Ok)
+    fn fit(&mut self, _: usize) -> bool {
+        self.0.random().is_multiple_of(2)
     }
 
-    fn await_room(&mut self, until: Instant) -> Option<io::Result<bool>> {
-        self.wait(Wait::Room(Some(until)))?;
-        Some(Ok(self.0.room() > 0))
-    }
-}
-
-impl SinkEdge for Side<'_> {
-    fn may_block(&self) -> bool {
-        false
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<Option<usize>> {
-        assert!(!bytes.is_empty(), "leave to write nothing");
-        let n = self.0.put(bytes);
-        Ok((n > 0).then_some(n))
-    }
-
-    fn fit(&mut self, _: usize) -> Option<Instant> {
-        None
-    }
-
-    fn await_bell(&mut self, until: Option<Instant>) -> Option<()> {
-        self.wait(Wait::Bell(until))
-    }
-
-    fn await_room(&mut self, until: Option<Instant>) -> Option<io::Result<bool>> {
-        self.wait(Wait::Room(until))?;
-        Some(Ok(self.0.room() > 0))
+    fn wait(&mut self, wait: Wait) -> Option<io::Result<bool>> {
+        let doing = Doing::Waiting(wait);
+        let is_over = self.0.can_act(self.1, doing);
+        self.0.doing = if is_over { Doing::Something } else { doing };
+        let ready = match wait.sleep.what {
+            For::Input => true,
+            For::Room => self.0.room() > 0,
+            _ => false,
+        };
+        is_over.then_some(Ok(ready))
     }
 }
 
@@ -462,59 +475,62 @@ impl Sim {
     fn step(&mut self) -> bool {
         self.happen();
         self.world.neighbours();
-        let can = [SOURCE, SINK].map(|who| self.world.is_over(who, self.waits[who]));
-        if can == [false, false] {
+        let can = [SOURCE, SINK, FILE];
+        let can = can.map(|who| self.can_act(who).then_some(who));
+        let can: Vec<usize> = can.into_iter().flatten().collect();
+        if can.is_empty() {
             return self.jump();
         }
         let lasts = 1 + self.world.random() % 5_000;
         self.world.now += Duration::from_nanos(lasts);
-        let who = match can {
-            [true, true] => (self.world.random() % 2) as usize,
-            [source, _] => usize::from(!source),
-        };
+        let who = can[self.world.random() as usize % can.len()];
         self.act(who);
         self.idle_steps += 1;
         if self.idle_steps > SPINNING {
             self.world.out.span = true;
             return false;
         }
-        if self.adversity.watched {
+        if self.world.adversity.watched {
             self.watch();
         }
         true
     }
 
+    fn can_act(&self, who: usize) -> bool {
+        let slow = self.world.adversity.slow_file;
+        let is_slow = slow.is_some_and(|until| self.world.now < self.world.start + until);
+        self.world.can_act(who, self.doing[who]) && !(who == FILE && is_slow)
+    }
+
     fn act(&mut self, who: usize) {
         self.core.now.set(self.world.now);
         let moved = (self.world.taken, self.world.out.output.len());
-        self.world.wait = Wait::Nothing;
-        let over = if who == SOURCE {
-            let turn = self
-                .source
-                .step(&self.core, &mut Side(&mut self.world, SOURCE));
-            match turn {
-                Turn::Over(_) => {
-                    let inside = self.source.intake.cursor.is_inside();
-                    self.core.tell(|weir, now| weir.on_input_end(now, inside));
-                    true
+        self.world.doing = Doing::Something;
+        let turn = self.drivers[who].step(&self.core, &mut Side(&mut self.world, who));
+        self.doing[who] = match turn {
+            Turn::On | Turn::Waits => self.world.doing,
+            Turn::Over(end) => {
+                self.failed |= matches!(end, End::Write(_) | End::Memory);
+                if who == SOURCE {
+                    self.core.tell(|engine, now| engine.on_input_end(now));
                 }
-                Turn::On | Turn::Waits => false,
+                Doing::Nothing
             }
-        } else {
-            let turn = self.sink.step(&self.core, &mut Side(&mut self.world, SINK));
-            matches!(turn, Turn::Over(SinkEnd::Delivered))
         };
-        self.waits[who] = if over { Wait::Over } else { self.world.wait };
         if moved != (self.world.taken, self.world.out.output.len()) {
             self.idle_steps = 0;
+            self.moved_at = self.world.now;
         }
-        self.note_turn();
         self.wake();
+        self.note_turn();
     }
 
-    /// Notes at which occupancies the source stops and goes on.
+    /// Notes at which occupancies the source stops for the gate, and goes on.
     fn note_turn(&mut self) {
-        let waits = matches!(self.waits[SOURCE], Wait::Bell(None));
+        let waits = match self.doing[SOURCE] {
+            Doing::Waiting(wait) => wait.sleep.what == For::Gate,
+            _ => false,
+        };
         match self.closed_at {
             None if waits => self.closed_at = Some(self.used()),
             Some(high) if !waits => {
@@ -526,32 +542,34 @@ impl Sim {
     }
 
     fn wake(&mut self) {
-        let mut weir = self.core.weir.borrow_mut();
-        let wakes = weir.take_wakes();
-        if wakes.spill {
-            let (bytes, lost) = weir.take_spill(false);
-            assert_eq!(lost, 0);
-            self.world.out.spilled.extend(bytes);
+        let wakes = self.core.engine.borrow_mut().take_wakes();
+        let [sink, file] = wakes.outputs;
+        self.quiet |= wakes.quiet;
+        for (who, version) in [wakes.source, sink, file].into_iter().enumerate() {
+            if let Some(version) = version {
+                self.world.versions[who] = version;
+            }
         }
-        self.world.rung[SOURCE] |= wakes.source;
-        self.world.rung[SINK] |= wakes.sink;
     }
 
     fn watch(&mut self) {
-        let watch = self.core.weir.borrow_mut().watch(self.world.now);
+        let watch = self.core.engine.borrow_mut().watch(self.world.now);
         self.world.out.accused |= matches!(watch, Watch::Stalled(..));
     }
 
     fn jump(&mut self) -> bool {
-        let timer = |wait| match wait {
-            Wait::Bell(until) | Wait::Room(until) => until,
+        let timers = self.doing.iter().map(|doing| match doing {
+            Doing::Waiting(wait) => wait.sleep.until,
             _ => None,
-        };
+        });
         let event = self.world.events.front().map(|e| e.0);
-        let next = [timer(self.waits[SOURCE]), timer(self.waits[SINK]), event];
-        match next.into_iter().flatten().min() {
-            Some(at) if self.waits[SINK] != Wait::Over => {
-                self.world.now = self.world.now.max(at);
+        let next = timers.chain([event]).flatten();
+        let next = next.filter(|at| *at > self.world.now).min();
+        match next {
+            // Who tries again and again in vain does so for ever.
+            Some(at) if event.is_none() && at > self.moved_at + IN_VAIN => false,
+            Some(at) if self.doing[SINK] != Doing::Nothing => {
+                self.world.now = at;
                 self.idle_steps = 0;
                 true
             }
@@ -569,71 +587,82 @@ impl Sim {
         {
             match self.world.events.pop_front() {
                 Some((_, Event::Offer(n))) => {
+                    self.world.offers_left -= 1;
                     let all = self.world.s.input.0.len();
                     self.world.offered = (self.world.offered + n).min(all);
                 }
                 Some((_, Event::Take(n))) => self.world.appetite += n,
                 Some((_, Event::Stop(time))) => self.stand_still(time),
                 Some((_, Event::Tell(command))) => self.told(command),
-                None => {}
+                Some((_, Event::Halt)) => {
+                    self.core.engine.borrow_mut().halt(self.world.now);
+                    self.wake();
+                }
+                Some((_, Event::Nothing)) | None => {}
             }
         }
     }
 
-    /// The process is stopped, maybe just when somebody had looked at the clock.
+    /// The process is stopped, with the lock in somebody's hand who has just looked at the clock.
     fn stand_still(&mut self, time: Duration) {
         let then = self.world.now;
-        self.world.now += time;
-        if self.adversity.stale_clock {
-            self.watch();
+        if self.world.adversity.stale_clock {
             for who in [SOURCE, SINK] {
-                let about = [self.source.is_about_to_tell(), self.sink.is_about_to_tell()][who];
-                if about && self.waits[who] == Wait::Nothing {
-                    let now = std::mem::replace(&mut self.world.now, then);
+                if self.doing[who] == Doing::Something {
                     self.act(who);
-                    self.world.now = now;
                 }
             }
-            self.watch();
         }
+        self.world.now = then + time;
     }
 
     fn told(&mut self, command: Command) {
-        // What has leave by one cap may pass after that has changed.
-        while self.sink.holds_leave() {
-            self.act(SINK);
+        // What may be read already may come on top, and so may what is being passed.
+        self.held = self.used() + 256 * 1024;
+        self.core
+            .engine
+            .borrow_mut()
+            .command(self.world.now, command);
+        self.wake();
+        // What changes the caps is in force when nothing is on its way any more.
+        self.quiet = self.core.engine.borrow_mut().want_quiet();
+        while !self.quiet {
+            for who in [SOURCE, SINK] {
+                if self.doing[who] == Doing::Something {
+                    self.act(who);
+                }
+            }
         }
-        while self.source.holds_leave() {
-            self.act(SOURCE);
-        }
-        // What may be read already may come on top.
-        self.held = self.used() + self.source.intake.room();
-        self.core.weir.borrow_mut().command(self.world.now, command);
         let at = self.world.now - self.world.start;
         self.world.out.told.push((at, command));
-        self.wake();
         // Every call takes time: what is told at this instant comes before it.
         self.world.now += Duration::from_nanos(1);
     }
 
     fn finish(mut self) -> Outcome {
-        let spilled = self.core.weir.borrow_mut().take_spill(true).0;
-        self.world.out.spilled.extend(spilled);
+        let now = self.world.now;
+        self.core.engine.borrow_mut().close_overflow(now);
+        self.wake();
+        self.world.adversity.slow_file = None;
+        while self.can_act(FILE) {
+            self.act(FILE);
+        }
         self.world.out.end = self.world.now - self.world.start;
         self.world.out.taken = self.world.taken;
-        let weir = self.core.weir.into_inner();
-        self.world.out.finished = self.waits[SINK] == Wait::Over && weir.is_finished();
-        self.world.out.weir = weir;
+        let engine = self.core.engine.into_inner();
+        self.world.out.finished = self.doing[SINK] == Doing::Nothing && engine.is_finished();
+        self.world.out.engine = engine;
         self.world.out
     }
 
     fn used(&self) -> usize {
-        self.core.weir.borrow().books(self.world.now).buffer.used
+        self.core.engine.borrow().books(self.world.now).buffer.used
     }
 
     /// What holds after every step, but for what is between a call of the system and its telling.
     fn check(&self) {
-        let status = self.core.weir.borrow().books(self.world.now);
+        let engine = self.core.engine.borrow();
+        let status = engine.books(self.world.now);
         let used = status.buffer.used as u64;
         assert_eq!(
             status.read.bytes,
@@ -645,6 +674,10 @@ impl Sim {
             status.buffer.used <= status.buffer.high.max(self.held),
             "held more than the high mark"
         );
+        if let Err(e) = engine.check_sleepers(self.world.now) {
+            panic!("{e}");
+        }
+        engine.check_memory();
     }
 }
 

@@ -1,0 +1,228 @@
+//! What one output is still owed: runs of places in the log, in the order in which it gets them.
+//!
+//! A claim takes places off the head while somebody writes them out; what was not written is given back to
+//! the head. So what is claimed is never dropped, and what is dropped was never claimed, because it is
+//! in one place only.
+//!
+//! Invariants: the runs are not empty, and `owed` is their length and that of the claim. Who drops takes care
+//! that a run behind another one begins with a record.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+/// The queue of one output. Pinning in the log is its owner's business.
+#[derive(Debug, Default)]
+pub struct Queue {
+    runs: VecDeque<Range<u64>>,
+    /// Bytes in the runs.
+    queued: u64,
+    claim: Option<Range<u64>>,
+}
+
+fn length(run: &Range<u64>) -> u64 {
+    run.end - run.start
+}
+
+impl Queue {
+    /// Bytes owed, those that are claimed included.
+    #[must_use]
+    pub fn owed(&self) -> u64 {
+        self.queued + self.claimed()
+    }
+
+    /// Bytes that nobody has claimed.
+    #[must_use]
+    pub fn queued(&self) -> u64 {
+        self.queued
+    }
+
+    /// Bytes that are claimed.
+    #[must_use]
+    pub fn claimed(&self) -> u64 {
+        self.claim.as_ref().map_or(0, length)
+    }
+
+    /// What is claimed.
+    #[must_use]
+    pub fn claim(&self) -> Option<&Range<u64>> {
+        self.claim.as_ref()
+    }
+
+    /// The places that are next.
+    #[must_use]
+    pub fn first(&self) -> Option<&Range<u64>> {
+        self.runs.front()
+    }
+
+    /// The places that are last.
+    #[must_use]
+    pub fn last(&self) -> Option<&Range<u64>> {
+        self.runs.back()
+    }
+
+    /// All runs that nobody has claimed.
+    pub fn runs(&self) -> impl DoubleEndedIterator<Item = &Range<u64>> {
+        self.runs.iter()
+    }
+
+    /// These are owed, too.
+    pub fn push(&mut self, run: Range<u64>) {
+        if run.is_empty() {
+            return;
+        }
+        self.queued += length(&run);
+        match self.runs.back_mut() {
+            Some(last) if last.end == run.start => last.end = run.end,
+            _ => self.runs.push_back(run),
+        }
+    }
+
+    /// Claims the first `n` places, or as many as lie in one run.
+    ///
+    /// # Panics
+    /// When something is claimed already, or there is nothing.
+    pub fn begin_claim(&mut self, n: u64) -> Range<u64> {
+        assert!(self.claim.is_none(), "claimed twice");
+        let run = self
+            .pop_front(n)
+            .unwrap_or_else(|| unreachable!("nothing to claim"));
+        self.claim = Some(run.clone());
+        run
+    }
+
+    /// Ends the claim: its first `n` bytes were delivered, and the others are owed as before. Returns the
+    /// places that were delivered.
+    ///
+    /// # Panics
+    /// When nothing is claimed, or less.
+    pub fn end_claim(&mut self, n: u64) -> Range<u64> {
+        let claim = self
+            .claim
+            .take()
+            .unwrap_or_else(|| unreachable!("nothing is claimed"));
+        let done = claim.start..claim.start + n;
+        assert!(done.end <= claim.end, "more was delivered than was claimed");
+        let rest = done.end..claim.end;
+        self.queued += length(&rest);
+        match self.runs.front_mut() {
+            _ if rest.is_empty() => {}
+            Some(first) if first.start == rest.end => first.start = rest.start,
+            _ => self.runs.push_front(rest),
+        }
+        done
+    }
+
+    /// Takes the first `n` places off the queue, or as many as lie in one run.
+    pub fn pop_front(&mut self, n: u64) -> Option<Range<u64>> {
+        let first = self.runs.front_mut()?;
+        let n = n.min(length(first));
+        let run = first.start..first.start + n;
+        first.start = run.end;
+        if first.is_empty() {
+            self.runs.pop_front();
+        }
+        self.queued -= n;
+        Some(run)
+    }
+
+    /// Takes `n` places off the queue that come `skip` places behind its head, or as many of them as lie in
+    /// one run.
+    pub fn pop_behind(&mut self, skip: u64, n: u64) -> Option<Range<u64>> {
+        if skip == 0 {
+            return self.pop_front(n);
+        }
+        let mut before = 0;
+        let i = self.runs.iter().position(|run| {
+            before += length(run);
+            before > skip
+        })?;
+        let run = self.runs[i].clone();
+        let from = run.end - (before - skip);
+        let out = from..from + n.min(run.end - from);
+        let rest = out.end..run.end;
+        self.runs[i].end = from;
+        if !rest.is_empty() {
+            self.runs.insert(i + 1, rest);
+        }
+        if self.runs[i].is_empty() {
+            self.runs.remove(i);
+        }
+        self.queued -= length(&out);
+        Some(out)
+    }
+
+    /// Takes the last `n` places off the queue, or as many as lie in its last run.
+    pub fn pop_back(&mut self, n: u64) -> Option<Range<u64>> {
+        let last = self.runs.back_mut()?;
+        let n = n.min(length(last));
+        let run = last.end - n..last.end;
+        last.end = run.start;
+        if last.is_empty() {
+            self.runs.pop_back();
+        }
+        self.queued -= n;
+        Some(run)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The places that are owed, one by one.
+    fn places(queue: &Queue) -> Vec<u64> {
+        let claim = queue.claim.clone().into_iter();
+        claim.chain(queue.runs.iter().cloned()).flatten().collect()
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_what_a_list_of_places_would_be(
+            steps in prop::collection::vec((0u8..6, 0u64..20, 1u64..20), 1..60),
+        ) {
+            let (mut queue, mut list, mut claimed) = (Queue::default(), VecDeque::new(), 0usize);
+            let mut end = 0;
+            for (what, a, n) in steps {
+                let queued = list.len() - claimed;
+                match what {
+                    0 | 1 => {
+                        let from = end + a % 2;
+                        end = from + n;
+                        queue.push(from..end);
+                        list.extend(from..end);
+                    }
+                    2 if queued > 0 && claimed == 0 => {
+                        claimed = queue.begin_claim(n).count();
+                    }
+                    3 if queue.claim().is_some() => {
+                        let n = a.min(claimed as u64);
+                        let done: Vec<_> = queue.end_claim(n).collect();
+                        let wanted: Vec<_> = list.drain(..n as usize).collect();
+                        prop_assert_eq!(done, wanted);
+                        claimed = 0;
+                    }
+                    4 if queued > 0 => {
+                        let skip = a % queued as u64;
+                        let out: Vec<u64> = queue.pop_behind(skip, n).into_iter().flatten().collect();
+                        let from = claimed + skip as usize;
+                        let wanted: Vec<_> = list.drain(from..from + out.len()).collect();
+                        prop_assert!(!out.is_empty());
+                        prop_assert_eq!(out, wanted);
+                    }
+                    5 if queued > 0 => {
+                        let out: Vec<u64> = queue.pop_back(n).into_iter().flatten().collect();
+                        let from = list.len() - out.len();
+                        let wanted: Vec<_> = list.drain(from..).collect();
+                        prop_assert_eq!(out, wanted);
+                    }
+                    _ => {}
+                }
+                prop_assert_eq!(places(&queue), Vec::from(list.clone()));
+                prop_assert_eq!(queue.owed(), list.len() as u64);
+                prop_assert_eq!(queue.claimed(), claimed as u64);
+                prop_assert!(queue.runs().all(|run| !run.is_empty()));
+            }
+        }
+    }
+}
