@@ -17,6 +17,7 @@ off\t'Nothing: block the producer'"
 complete -c weir -l patience -d 'Block the producer this long before shedding' -r
 complete -c weir -l max-age -d 'Also drop what has waited in the buffer longer than this' -r
 complete -c weir -s i -l interval -d 'Time between reports' -r
+complete -c weir -l share -d 'Share the cap with all running weirs that give the same NAME' -r
 complete -c weir -l shed-to -d 'Append what is shed to FILE instead of discarding it' -r -F
 complete -c weir -l display -d 'Live report on standard error' -r -f -a "auto\t'As suits where it goes'
 bar\t'A line that changes'

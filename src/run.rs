@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, at, bounded, never, select};
+use crossbeam_channel::{Receiver, Sender, at, bounded, never, select, unbounded};
 use jiff::Zoned;
 use rustix::io::Errno;
 
@@ -30,6 +30,7 @@ use crate::pipe::fd::Port;
 use crate::pipe::spill::{Spill, Spiller};
 use crate::pipe::{self, Event, Shared, inherited};
 use crate::report::{Ending, Others, Reporter, figures};
+use crate::share::{self, Membership};
 use crate::units::Span;
 use timetable::Schedules;
 
@@ -131,14 +132,17 @@ pub fn run(config: &Config) -> Result<End, Failure> {
     let timetables = timetables.map(|(side, table)| (side, table.clone()));
     let mut schedules = Schedules::new(timetables, Instant::now());
     let rules = in_force(config.rules, schedules.poll(Instant::now(), Zoned::now));
-    let started = clash.and_then(|()| start(config, &inputs, rules, listener));
+    let (notices, noticed) = unbounded();
+    let started = clash.and_then(|()| start(config, &inputs, rules, listener, notices));
     let started = started.inspect_err(|failure| reporter.give_up(failure))?;
-    let ((shared, events, spiller), signals, output) = started;
+    let ((shared, events, spiller), signals, output, membership) = started;
     let mut run = Run {
         schedules,
         shared,
         events,
         signals,
+        noticed,
+        membership,
         reporter,
         output,
         unread: None,
@@ -156,6 +160,7 @@ pub fn run(config: &Config) -> Result<End, Failure> {
     run.control.close();
     run.shared.halt(HALT);
     let status = run.status();
+    run.membership.leave();
     if let Some(spiller) = spiller {
         run.on_spill_end(spiller.finish(&run.signals, signals::is_end));
     }
@@ -189,7 +194,22 @@ type Running = (
     (Arc<Shared>, Receiver<Event>, Option<Spiller>),
     Receiver<i32>,
     Port,
+    Membership,
 );
+
+/// Joins those with whom the caps on the output are shared.
+fn share(
+    config: &Config,
+    notices: Sender<String>,
+) -> Result<(Vec<share::Cap>, Membership), Failure> {
+    let Some(share) = &config.share else {
+        return Ok(Default::default());
+    };
+    let directory = directory::for_new();
+    let say = move |what: &str| drop(notices.send(what.to_owned()));
+    let rates = config.live.output.rates();
+    share::join(share, rates, config.live.burst, directory.as_deref(), say)
+}
 
 /// Opens everything and starts the threads.
 fn start(
@@ -197,16 +217,18 @@ fn start(
     inputs: &[PathBuf],
     rules: Rules,
     listener: Listener,
+    notices: Sender<String>,
 ) -> Result<Running, Failure> {
     let (inputs, output) = open::open(config, inputs)?;
     let spill = config.shed_to.as_deref();
     let spill = spill.map(|path| Spill::open(path, rules.framing));
     let spill = spill.transpose()?;
+    let (caps, membership) = share(config, notices)?;
     // All is open: what happens to a signal from here on is decided here.
     let signals = listener.heed();
     let size = config.pipe_size.wanted();
-    let started = pipe::start(rules, inputs, output.clone(), size, spill);
-    Ok((started.map_err(system)?, signals, output))
+    let started = pipe::start(rules, caps, inputs, output.clone(), size, spill);
+    Ok((started.map_err(system)?, signals, output, membership))
 }
 
 /// The system refuses what weir needs for itself.
@@ -253,6 +275,9 @@ struct Run {
     shared: Arc<Shared>,
     events: Receiver<Event>,
     signals: Receiver<i32>,
+    /// What those with whom a cap is shared have to say.
+    noticed: Receiver<String>,
+    membership: Membership,
     schedules: Schedules,
     reporter: Reporter,
     /// The output, to look how much of it lies unread.
@@ -321,6 +346,14 @@ impl Run {
                     question.into_iter().for_each(|question| self.on_question(question));
                     None
                 }
+                recv(self.noticed) -> what => {
+                    match what {
+                        Ok(what) => self.reporter.complain(&what),
+                        // Nobody has anything to say any more.
+                        Err(_) => self.noticed = never(),
+                    }
+                    None
+                }
                 recv(alarm) -> _ => {
                     self.control.poll(Instant::now());
                     self.report();
@@ -334,7 +367,9 @@ impl Run {
     }
 
     fn status(&self) -> Status {
-        self.shared.tell(|core, now| core.status(now))
+        let mut status = self.shared.tell(|core, now| core.status(now));
+        status.share = self.membership.status(Instant::now());
+        status
     }
 
     /// Asks the watchdog. A pipe says that it has room only when a whole page of it has been read;

@@ -40,7 +40,7 @@ const STAND_INS: [(&str, &str); 3] = [
     ),
 ];
 
-const CASES: [Case; 13] = [
+const CASES: [Case; 14] = [
     Case {
         recipe: "backup",
         before: "",
@@ -57,6 +57,14 @@ const CASES: [Case; 13] = [
         before: "for i in 1 2 3 4 5; do cat dataset dataset >> disk.img; done; date +%s%N > began",
         after: "ms=$((($(date +%s%N) - $(cat began)) / 1000000))
             [ $ms -ge $(($(stat -c %s disk.img) / 3750 - 10)) ]",
+    },
+    Case {
+        recipe: "share",
+        // Both together: at 30 Mbit/s 375 kB take a tenth of a second.
+        before: "mkdir home; for i in 1 2 3; do cat disk.img; done | tee home/a > srv/b; date +%s%N > began",
+        after: "ms=$((($(date +%s%N) - $(cat began)) / 1000000))
+            tar df home.tar; tar df srv.tar
+            [ $ms -ge $(($(cat home.tar srv.tar | wc -c) / 3750 - 20)) ]",
     },
     Case {
         recipe: "timetable",

@@ -7,7 +7,7 @@ use crate::core::command::Command;
 use crate::core::frame::Framing;
 use crate::core::pace::{Burst, Bursts, Cap};
 use crate::core::watch::Side;
-use crate::units::{Amount, Limit, Size, Timetable, Unit};
+use crate::units::{Amount, Limit, Rate, Size, Timetable, Unit};
 
 /// What rules one cap.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,6 +48,21 @@ impl SideCaps {
             bytes: self.bytes.cap(),
             records: self.records.cap(),
         }
+    }
+
+    /// The rates of those that stay.
+    pub(crate) fn rates(&self) -> impl Iterator<Item = Rate> {
+        let caps = self.each().into_iter();
+        caps.filter_map(|(_, ruler)| match ruler {
+            Ruler::Engine(Cap::Fixed(rate)) => Some(*rate),
+            _ => None,
+        })
+    }
+
+    /// What tells the engine of the cap on the output in this unit, if it stays.
+    pub(super) fn command(&self, unit: Unit) -> Option<Command> {
+        let rate = self.rates().find(|rate| rate.unit() == unit)?;
+        Some(command(Side::Sink, unit, Some(Cap::Fixed(rate))))
     }
 
     /// Both, by what they count.

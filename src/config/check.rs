@@ -14,7 +14,7 @@ use crate::core::frame::Framing;
 use crate::core::gate::Marks;
 use crate::core::shed::{Policy, Which};
 use crate::pipe::memory;
-use crate::units::{BufferSize, Mark, OrOff, Size, Span};
+use crate::units::{BufferSize, Limit, Mark, OrOff, Share, Size, Span};
 
 /// The smallest buffer: a page.
 const BUFFER_MIN: u64 = 4096;
@@ -63,6 +63,33 @@ pub(super) fn framing(options: &Options) -> Result<Option<Framing>, ConfigError>
             "--record-size 0: a record has at least one byte; try --record-size 512".into(),
         )),
     }
+}
+
+/// What is shared is a cap.
+pub(super) fn share(share: Option<&Share>, live: &LiveOptions) -> Result<(), ConfigError> {
+    match share {
+        Some(share) if live.rate.iter().all(|limit| *limit == Limit::Off) => Err(ConfigError(
+            format!("--share {share}: there is no cap to share; add one, such as --rate 10MB/s"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// A shared cap is one for all: it does not depend on the buffer of one, or on its clock.
+pub(super) fn shared_rates(rates: &[Limit]) -> Result<(), ConfigError> {
+    let refuse = |limit: &Limit, what: &str| {
+        Err(ConfigError(format!(
+            "--rate {limit} cannot be shared: {what}; give one figure, such as 10MB/s"
+        )))
+    };
+    for limit in rates {
+        match limit {
+            Limit::Range { .. } => return refuse(limit, "it follows the buffer of one weir"),
+            Limit::Timetable(_) => return refuse(limit, "each weir has its own clock"),
+            Limit::Off | Limit::Fixed(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// The watermarks in bytes; what was not given follows from what was.

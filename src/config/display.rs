@@ -52,6 +52,7 @@ pub fn plan(
     Ok(Plan {
         name: name(options.name.as_ref())?,
         inputs: options.files.clone(),
+        share: options.share.as_ref().map(ToString::to_string),
         records: if options.lines {
             Records::Lines
         } else {

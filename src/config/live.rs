@@ -25,6 +25,8 @@ pub struct LiveConfig {
     pub(super) capacity: usize,
     /// What makes a record, likewise.
     pub(super) framing: Option<Framing>,
+    /// Whether the caps on the output are shared, likewise.
+    pub(super) is_shared: bool,
     /// The watermarks.
     pub marks: Marks,
     /// Caps on the output.
@@ -47,12 +49,17 @@ impl LiveConfig {
         options: LiveOptions,
         capacity: usize,
         framing: Option<Framing>,
+        is_shared: bool,
     ) -> Result<LiveConfig, ConfigError> {
+        if is_shared {
+            check::shared_rates(&options.rate)?;
+        }
         let shed = check::shed(options.shed, options.patience)?;
         check::records_fit(shed, framing, capacity)?;
         Ok(LiveConfig {
             capacity,
             framing,
+            is_shared,
             marks: check::marks(&options, capacity)?,
             output: SideCaps::of("--rate", Side::Sink, &options.rate, framing)?,
             input: SideCaps::of("--input-rate", Side::Source, &options.input_rate, framing)?,

@@ -28,6 +28,7 @@ use crate::core::Rules;
 use crate::core::watch::Patience;
 use crate::report::Plan;
 use crate::report::theme::Theme;
+use crate::units::Share;
 
 /// Everything that data mode needs to know.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub struct Config {
     pub rules: Rules,
     /// What can be changed later.
     pub live: LiveConfig,
+    /// With whom the caps on the output are shared.
+    pub share: Option<Share>,
     /// Where what is shed goes.
     pub shed_to: Option<PathBuf>,
     /// Whether the pipe to the consumer is kept as small as its speed allows, while freshness
@@ -73,12 +76,15 @@ impl Config {
         };
         // Who says `off` may mean to switch it on later.
         let may_shed = options.live.shed.is_some() || options.live.max_age.is_some();
-        let live = LiveConfig::check(options.live.clone(), capacity, framing)?;
+        check::share(options.share.as_ref(), &options.live)?;
+        let is_shared = options.share.is_some();
+        let live = LiveConfig::check(options.live.clone(), capacity, framing, is_shared)?;
         let report = display::plan(&options, live.interval, &display::World::look())?;
         Ok(Config {
             shed_to: check::shed_to(options.shed_to, may_shed)?,
             fit_pipe: options.pipe_size == PipeSize::Auto,
             files: options.files,
+            share: options.share,
             rules: Rules {
                 capacity,
                 marks: live.marks,

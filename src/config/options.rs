@@ -10,7 +10,7 @@ use super::live_options::{LiveOptions, REMOTE_HELP};
 use super::pipe_size::PipeSize;
 use super::version;
 use crate::report::format::Format;
-use crate::units::{Amount, BufferSize, Reject, Size, Span};
+use crate::units::{Amount, BufferSize, Reject, Share, Size, Span};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -106,6 +106,17 @@ pub struct Options {
     /// What can be changed later.
     #[command(flatten)]
     pub live: LiveOptions,
+
+    /// Share the cap with all running weirs that give the same NAME
+    #[arg(long, value_name = "NAME", help_heading = "Rate", display_order = 900)]
+    #[arg(
+        long_help = "Share the cap with all of your running weirs that give the same NAME: --rate \
+        is the total, --burst too, and what one does not use the others get. \
+        redis://[USER@]HOST[:PORT]/NAME shares it with those of all hosts that use that Redis or Valkey \
+        server; a password is taken from $WEIR_SHARE_PASSWORD, or from the file that \
+        $WEIR_SHARE_PASSWORD_FILE names"
+    )]
+    pub share: Option<Share>,
 
     /// Append what is shed to FILE instead of discarding it
     #[arg(long, value_name = "FILE", help_heading = "Shedding")]

@@ -12,7 +12,7 @@ use super::live::{LiveConfig, burst};
 use super::live_options::{Flow, LiveOptions};
 use crate::core::command::Command;
 use crate::core::watch::Side;
-use crate::units::Timetable;
+use crate::units::{Limit, Timetable};
 
 /// Only what differs.
 #[derive(Debug, Default, PartialEq)]
@@ -42,12 +42,18 @@ impl LiveConfig {
                     burst: None,
                     ..options.clone()
                 };
-                let next = LiveConfig::check(without, self.capacity, self.framing)?;
+                let next = LiveConfig::check(without, self.capacity, self.framing, self.is_shared)?;
                 LiveConfig { options, ..next }
             }
-            _ => LiveConfig::check(options, self.capacity, self.framing)?,
+            _ => LiveConfig::check(options, self.capacity, self.framing, self.is_shared)?,
         };
         let mut patch = Patch::between(self, &next);
+        if self.is_shared && patch.commands.is_empty() {
+            // Somebody else may have changed it for all since it was said here.
+            let said = asked.rate.iter().filter_map(Limit::unit);
+            let again = said.filter_map(|unit| next.output.command(unit));
+            patch.commands.extend(again);
+        }
         patch.commands.extend(asked.flow.map(|flow| match flow {
             Flow::Pause => Command::Pause,
             Flow::Resume => Command::Resume,

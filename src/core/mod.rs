@@ -43,11 +43,13 @@ use log::Log;
 use meter::Meter;
 use output::Output;
 use overflow::Overflow;
-use pace::{Bursts, QUANTUM, Throttles};
+use pace::{Bursts, QUANTUM, SharedCap, Throttles};
 pub use rules::{Limits, Rules};
 use shed::Shedder;
 use source::Source;
 use watch::{Watch, Watchdog};
+
+use crate::units::Unit;
 
 /// How long memory that a flood has left behind is kept for the next flood.
 pub const TRIM_AFTER: Duration = Duration::from_secs(1);
@@ -307,6 +309,15 @@ impl Engine {
             Done::Wait(..) => {}
         }
         self.update(now);
+    }
+
+    /// A cap on the output is shared with others.
+    pub fn share(&mut self, unit: Unit, with: Box<dyn SharedCap>, now: Instant) {
+        match unit {
+            Unit::Bytes => self.output.bytes.share(with),
+            Unit::Records => self.output.records.share(with),
+        }
+        self.tune(now);
     }
 
     /// Changes how a running engine works; in force when this returns, but for what is on its way already.

@@ -12,6 +12,7 @@
 //! times nanoseconds of the cap's period, so nothing is ever rounded while the cap stays the same.
 
 use std::cmp::Ordering;
+use std::fmt;
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
@@ -217,6 +218,24 @@ impl Pacer {
     }
 }
 
+/// A cap that others outside share: who of them may pass when is decided there.
+pub trait SharedCap: fmt::Debug + Send {
+    /// Changes it for all.
+    fn set(&mut self, rate: Rate, burst: Burst, now: Instant);
+    /// Finds out what may pass, for [`peek`](SharedCap::peek) to say; nothing but this, and what has
+    /// passed, changes what that says.
+    fn prepare(&mut self, now: Instant);
+    /// How many units may pass; or when to prepare and ask again.
+    ///
+    /// # Errors
+    /// That instant.
+    fn peek(&self, now: Instant) -> Result<u64, Instant>;
+    /// `units` have passed.
+    fn on_passed(&mut self, units: u64, now: Instant);
+    /// The cap in force.
+    fn rate(&self) -> Rate;
+}
+
 /// A cap that stays, or one that moves with the occupancy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cap {
@@ -268,6 +287,10 @@ impl Cap {
 pub struct Throttle {
     cap: Option<Cap>,
     pacer: Option<Pacer>,
+    /// In the place of a pacer, where the cap is shared.
+    shared: Option<Box<dyn SharedCap>>,
+    /// The burst that was last told to those who share the cap.
+    told: Option<Burst>,
     /// The cap was changed by somebody since it was last tuned.
     changed: bool,
 }
@@ -279,12 +302,29 @@ impl Throttle {
         self.changed = true;
     }
 
+    /// From now on the cap is shared.
+    pub fn share(&mut self, with: Box<dyn SharedCap>) {
+        self.shared = Some(with);
+        self.pacer = None;
+    }
+
     /// Follows the occupancy, and changes of the cap.
     pub fn tune(&mut self, (used, low, high): (usize, usize, usize), burst: Burst, now: Instant) {
         let Some(rate) = self.cap.map(|cap| cap.at(used, low, high)) else {
             self.pacer = None;
             return;
         };
+        if let Some(shared) = &mut self.shared {
+            if self.changed || self.told != Some(burst) {
+                // Who changes the burst leaves the rate as it is, whoever has said it.
+                let rate = if self.changed { rate } else { shared.rate() };
+                shared.set(rate, burst, now);
+                self.told = Some(burst);
+            }
+            self.changed = false;
+            shared.prepare(now);
+            return;
+        }
         match &mut self.pacer {
             Some(pacer) if self.changed => pacer.set(rate, burst, now),
             Some(pacer) => drop(pacer.follow(rate, burst, now)),
@@ -298,6 +338,10 @@ impl Throttle {
     /// # Errors
     /// The instant at which some may pass.
     pub fn may_pass(&mut self, now: Instant) -> Result<u64, Instant> {
+        if let Some(shared) = self.shared.as_mut().filter(|_| self.cap.is_some()) {
+            // What the decision was made by is still so: it is prepared where caps are tuned.
+            return shared.peek(now);
+        }
         self.pacer
             .as_mut()
             .map_or(Ok(u64::MAX), |p| p.may_pass(now))
@@ -308,12 +352,17 @@ impl Throttle {
     /// # Errors
     /// As there.
     pub fn peek(&self, now: Instant) -> Result<u64, Instant> {
+        if let Some(shared) = self.shared.as_ref().filter(|_| self.cap.is_some()) {
+            return shared.peek(now);
+        }
         self.pacer.as_ref().map_or(Ok(u64::MAX), |p| p.peek(now))
     }
 
     /// `units` have passed.
     pub fn on_passed(&mut self, units: u64, now: Instant) {
-        if let Some(pacer) = &mut self.pacer {
+        if let Some(shared) = self.shared.as_mut().filter(|_| self.cap.is_some()) {
+            shared.on_passed(units, now);
+        } else if let Some(pacer) = &mut self.pacer {
             pacer.on_passed(units, now);
         }
     }
@@ -326,7 +375,10 @@ impl Throttle {
     /// The cap in force, per second.
     #[must_use]
     pub fn per_second(&self) -> Option<f64> {
-        self.pacer.as_ref().map(Pacer::per_second)
+        let shared = self.shared.as_ref().filter(|_| self.cap.is_some());
+        shared
+            .map(|shared| shared.rate().per_second())
+            .or(self.pacer.as_ref().map(Pacer::per_second))
     }
 }
 

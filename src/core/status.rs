@@ -78,6 +78,15 @@ pub struct Ages {
     pub max: Duration,
 }
 
+/// With whom a cap is shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// How many share it, this one included.
+    pub members: u64,
+    /// The others cannot be heard of: only a part of the cap passes.
+    pub is_cut_off: bool,
+}
+
 /// What is going on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -121,6 +130,8 @@ pub struct Status {
     pub shed: Shed,
     /// The caps in force.
     pub caps: Caps,
+    /// With whom they are shared; told by whoever knows.
+    pub share: Option<Share>,
     /// Time spent waiting.
     pub waits: Waits,
     /// Ages of the data; `None` until something has waited in the buffer.
@@ -163,6 +174,7 @@ impl Engine {
                 bytes: self.output.bytes.per_second(),
                 records: self.output.records.per_second(),
             },
+            share: None,
             waits: Waits {
                 source: self.meter.starved.total(now),
                 sink: self.meter.sink.total(now),

@@ -24,7 +24,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::core::drive::Access;
+use crate::core::pace::SharedCap;
 use crate::core::{Engine, Rules};
+use crate::units::Unit;
 use error::Failure;
 use fd::{Port, Wanted};
 use spill::{Spill, Spiller};
@@ -58,9 +60,14 @@ pub struct Shared {
 }
 
 impl Shared {
-    fn new(rules: Rules) -> io::Result<Shared> {
+    fn new(rules: Rules, caps: Vec<(Unit, Box<dyn SharedCap>)>) -> io::Result<Shared> {
+        let now = Instant::now();
+        let mut engine = Engine::new(rules, now);
+        for (unit, cap) in caps {
+            engine.share(unit, cap, now);
+        }
         Ok(Shared {
-            engine: Mutex::new(Engine::new(rules, Instant::now())),
+            engine: Mutex::new(engine),
             source: Waker::default(),
             sink: Waker::beside_stream()?,
             overflow: Waker::default(),
@@ -129,18 +136,19 @@ pub enum Input {
     File(PathBuf),
 }
 
-/// Starts the threads. What they have to say comes through the receiver.
+/// Starts the threads; `caps` on the output are shared with others. What they have to say comes through the receiver.
 ///
 /// # Errors
 /// When the system refuses a thread.
 pub fn start(
     rules: Rules,
+    caps: Vec<(Unit, Box<dyn SharedCap>)>,
     inputs: Vec<Input>,
     output: Port,
     pipe_size: Option<Wanted>,
     spill: Option<Spill>,
 ) -> io::Result<(Arc<Shared>, Receiver<Event>, Option<Spiller>)> {
-    let shared = Arc::new(Shared::new(rules)?);
+    let shared = Arc::new(Shared::new(rules, caps)?);
     let (events, listener) = unbounded();
     let beside = output.clone();
     if output.can_hang_up() {

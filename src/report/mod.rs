@@ -152,6 +152,7 @@ impl Reporter {
             pid: std::process::id(),
             expected: plan.expected,
             records: plan.records,
+            share: plan.share.clone(),
         };
         let bar = match plan.show {
             Show::Bar(theme) => Some((theme, others.directory)),

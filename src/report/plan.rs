@@ -38,6 +38,8 @@ pub struct Plan {
     pub name: Option<String>,
     /// The files of the command line; none is standard input.
     pub inputs: Vec<PathBuf>,
+    /// The name under which its cap is shared.
+    pub share: Option<String>,
     /// What records are called.
     pub records: Records,
     /// The total that will come.

@@ -25,6 +25,7 @@ pub fn origin() -> Status {
         spliced: 0,
         shed: Shed::default(),
         caps: Caps::default(),
+        share: None,
         waits: Waits::default(),
         ages: None,
     }

@@ -28,6 +28,8 @@ pub struct Identity {
     pub expected: Option<Expected>,
     /// What records are called.
     pub records: Records,
+    /// The name under which its cap is shared.
+    pub share: Option<String>,
 }
 
 impl Identity {
@@ -247,6 +249,15 @@ pub struct Cap {
     pub records_per_s: Option<f64>,
 }
 
+/// With whom the caps are shared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Share {
+    pub name: String,
+    pub members: u64,
+    pub cut_off: bool,
+}
+
 /// Time spent waiting for each, in seconds (in [`Snapshot::shares`]: as parts of the interval).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
@@ -325,6 +336,8 @@ pub struct Snapshot {
     /// Whether another buffer would have served better; known at the end, if there is evidence.
     #[serde(default)]
     pub advice: Option<Advice>,
+    #[serde(default)]
+    pub share: Option<Share>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<Ending>,
     /// Waits as parts of the interval; not part of the schema.
@@ -436,6 +449,11 @@ impl Snapshot {
             time: None,
             rates: Rates::default(),
             advice: None,
+            share: who.share.clone().zip(now.share).map(|(name, share)| Share {
+                name,
+                members: share.members,
+                cut_off: share.is_cut_off,
+            }),
             end: None,
             shares: Waits::default(),
             percent: who.expected.map(|size| percent(size, now)),

@@ -9,6 +9,7 @@ const ALONE: Others = Others {
 
 fn plan() -> Plan {
     Plan {
+        share: None,
         name: None,
         inputs: Vec::new(),
         records: Records::Records,

@@ -1,0 +1,411 @@
+//! The file in which the members of a share on one host meet, mapped into each of them.
+//!
+//! Invariant: what lies under the name is complete, for it is written elsewhere and linked into place;
+//! and it is only used if it is an ordinary file of this user's, of this layout, and of this boot of the
+//! machine, since the clock in it starts anew with each. What is damaged, or of an earlier boot, is
+//! replaced; a layout of another version may be in use by others, and is refused. Nobody removes
+//! the file: who came in between would be alone in one that has no name.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Instant;
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use rustix::process::{Pid, geteuid, test_kill_process};
+use rustix::time::{ClockId, clock_gettime};
+use vm_memory::mmap::{MmapRegion, MmapRegionError};
+use vm_memory::{FileOffset, VolatileMemory};
+
+use super::table::{HEADER, Member, SLOTS, WORDS, Who, Words};
+use super::turn::Clock;
+use crate::units::Unit;
+
+const SIZE: usize = WORDS * size_of::<u64>();
+/// The file begins with these and the version.
+const MAGIC: [u8; 4] = *b"weir";
+/// Counts the layouts that there have been.
+const VERSION: u32 = 1;
+/// A file that keeps being replaced by others is given up after so many tries.
+const TRIES: u32 = 100;
+
+/// Why a cap cannot be shared.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ShareError {
+    /// The system refused something.
+    #[error("{0}")]
+    Io(#[source] io::Error),
+    /// Somebody else has put something there.
+    #[error("{0} is not a file of this user's: remove it, or use another name")]
+    NotOurs(PathBuf),
+    /// Another version of weir may be using it.
+    #[error(
+        "a weir of another version shares it (layout {0}, this one has {VERSION}): end that one and \
+         remove {1}, or use another name"
+    )]
+    Version(u32, PathBuf),
+    /// There is no room for one more.
+    #[error("{SLOTS} weirs share it already")]
+    Full,
+}
+
+/// A mapped file of words.
+#[derive(Debug)]
+pub(crate) struct Mapped {
+    region: MmapRegion,
+}
+
+impl Words for Mapped {
+    fn word(&self, index: usize) -> &AtomicU64 {
+        // The region is a whole page at least, and its words are counted from its beginning.
+        self.region
+            .get_atomic_ref(index * size_of::<u64>())
+            .expect("an aligned word inside the mapping")
+    }
+}
+
+/// Joins those who share a cap on bytes or on records under this name; `directory` is the one that
+/// only this user can enter.
+///
+/// # Errors
+/// What stands in the way, and what can be done about it.
+pub(crate) fn join(
+    directory: &Path,
+    name: &str,
+    unit: Unit,
+) -> Result<Member<Arc<Mapped>>, ShareError> {
+    let path = path(directory, name, unit);
+    let failed = ShareError::Io;
+    let header = header(unit);
+    let who = this_process();
+    for _ in 0..TRIES {
+        let file = match open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                make(&path, header, false).map_err(failed)?;
+                continue;
+            }
+            Err(e) if e.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+                return Err(ShareError::NotOurs(path));
+            }
+            Err(e) => return Err(failed(e)),
+        };
+        match look(&file, header).map_err(failed)? {
+            Found::Ours => {}
+            Found::Useless => {
+                make(&path, header, true).map_err(failed)?;
+                continue;
+            }
+            Found::Version(version) => {
+                return Err(ShareError::Version(version, path));
+            }
+            Found::NotOurs => return Err(ShareError::NotOurs(path)),
+        }
+        let words = map(file.try_clone().map_err(failed)?).map_err(failed)?;
+        let member = Member::join(Arc::new(words), unit, who, is_gone);
+        let member = member.ok_or(ShareError::Full)?;
+        // Somebody may have replaced the file meanwhile.
+        if is_at(&file, &path) {
+            return Ok(member);
+        }
+    }
+    let busy = io::Error::other("it is replaced again and again");
+    Err(failed(busy))
+}
+
+/// The clock of all processes since the machine was started.
+pub(crate) fn clock() -> Clock {
+    let time = clock_gettime(ClockId::Monotonic);
+    let nanos = i128::from(time.tv_sec) * 1_000_000_000 + i128::from(time.tv_nsec);
+    Clock::new(Instant::now(), u64::try_from(nanos).unwrap_or(0))
+}
+
+/// Whether a process has ended.
+pub(crate) fn is_gone(who: Who) -> bool {
+    let pid = i32::try_from(who.pid()).ok().and_then(Pid::from_raw);
+    let Some(pid) = pid else { return true };
+    // One of another user's, or in a world of its own, may only look as if it were none of ours.
+    test_kill_process(pid) == Err(Errno::SRCH)
+        || started(who.pid()).is_some_and(|started| started != Some(who.started()))
+}
+
+fn this_process() -> Who {
+    let pid = std::process::id();
+    Who::new(pid, started(pid).flatten().unwrap_or(0)).expect("a PID is not zero")
+}
+
+/// When a process was started, in ticks since the machine was; none if it has ended and nobody has
+/// waited for it yet. `proc_pid_stat(5)`, fields 3 and 22.
+fn started(pid: u32) -> Option<Option<u32>> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name, in parentheses, may hold anything.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_ascii_whitespace();
+    let has_ended = matches!(fields.next()?, "Z" | "X");
+    let ticks: u64 = fields.nth(18)?.parse().ok()?;
+    Some((!has_ended).then_some(ticks as u32))
+}
+
+fn path(directory: &Path, name: &str, unit: Unit) -> PathBuf {
+    let unit = match unit {
+        Unit::Bytes => "bytes",
+        Unit::Records => "records",
+    };
+    directory.join(format!("{name}.{unit}.share"))
+}
+
+/// What a file of this layout, unit and boot begins with.
+fn header(unit: Unit) -> [u64; HEADER] {
+    let [a, b, c, d] = MAGIC;
+    let [e, f, g, h] = VERSION.to_le_bytes();
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let digits = boot.chars().filter_map(|c| c.to_digit(16)).take(32);
+    let boot = digits.fold(0u128, |sum, digit| sum << 4 | u128::from(digit));
+    let unit = match unit {
+        Unit::Bytes => 1,
+        Unit::Records => 2,
+    };
+    [
+        u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+        unit,
+        boot as u64,
+        (boot >> 64) as u64,
+    ]
+}
+
+enum Found {
+    Ours,
+    /// Damaged, or of an earlier boot.
+    Useless,
+    Version(u32),
+    NotOurs,
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    // A FIFO there must not make us wait.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(flags.bits() as i32)
+        .open(path)
+}
+
+fn look(file: &File, header: [u64; HEADER]) -> io::Result<Found> {
+    let data = file.metadata()?;
+    if !data.is_file() || data.uid() != geteuid().as_raw() {
+        return Ok(Found::NotOurs);
+    }
+    let mut bytes = [0; HEADER * size_of::<u64>()];
+    let size_of_it = data.len();
+    match file.read_exact_at(&mut bytes, 0) {
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(Found::Useless),
+        other => other?,
+    }
+    let [a, b, c, d, e, f, g, h] = first(&bytes);
+    let version = u32::from_le_bytes([e, f, g, h]);
+    Ok(if [a, b, c, d] != MAGIC {
+        Found::Useless
+    } else if version != VERSION {
+        Found::Version(version)
+    } else if bytes == *header.map(u64::to_le_bytes).as_flattened() && size_of_it == SIZE as u64 {
+        Found::Ours
+    } else {
+        Found::Useless
+    })
+}
+
+fn first(bytes: &[u8; HEADER * size_of::<u64>()]) -> [u8; 8] {
+    let mut word = [0; 8];
+    word.copy_from_slice(&bytes[..8]);
+    word
+}
+
+/// Puts a new file at `path`: in the place of one that is useless, or only if there is none. That
+/// somebody else is quicker is as good.
+fn make(path: &Path, header: [u64; HEADER], replace: bool) -> io::Result<()> {
+    let beside = path.with_extension(format!("{}.new", std::process::id()));
+    let _ = fs::remove_file(&beside);
+    let mut options = OpenOptions::new();
+    let options = options.write(true).create_new(true).mode(0o600);
+    let mut file = options.open(&beside)?;
+    let mut bytes = header.map(u64::to_le_bytes).as_flattened().to_vec();
+    // Written, not left out: there must be room for all of it before it is mapped.
+    bytes.resize(SIZE, 0);
+    let made = file.write_all(&bytes).and_then(|()| {
+        if replace {
+            return fs::rename(&beside, path);
+        }
+        match fs::hard_link(&beside, path) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            other => other,
+        }
+    });
+    let _ = fs::remove_file(&beside);
+    made
+}
+
+fn map(file: File) -> io::Result<Mapped> {
+    let region = MmapRegion::from_file(FileOffset::new(file, 0), SIZE);
+    let region = region.map_err(|e| match e {
+        MmapRegionError::Mmap(e) => e,
+        other => io::Error::other(other),
+    })?;
+    Ok(Mapped { region })
+}
+
+/// Whether this is the file that the path names.
+fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(here), Ok(there)) = (file.metadata(), fs::symlink_metadata(path)) else {
+        return false;
+    };
+    (here.dev(), here.ino()) == (there.dev(), there.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::super::Rules;
+    use super::super::table::members;
+    use super::super::turn::HostCap;
+    use super::*;
+    use crate::core::pace::{Burst, SharedCap};
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().expect("a folder")
+    }
+
+    fn cap(directory: &Path, name: &str, rate: &str) -> HostCap<Arc<Mapped>> {
+        let rate = rate.parse().expect(rate);
+        let burst = Burst::Units(0);
+        let member = join(directory, name, Unit::Bytes).expect("joined");
+        HostCap::new(member, Rules { rate, burst }, clock())
+    }
+
+    /// How many share a cap under this name.
+    fn count(directory: &Path, name: &str, is_gone: impl Fn(Who) -> bool) -> usize {
+        let file = open(&path(directory, name, Unit::Bytes)).expect("opened");
+        members(&map(file).expect("mapped"), is_gone)
+    }
+
+    /// What these may pass in the next 50 ms, asked as fast as they can.
+    fn passed(caps: &mut [HostCap<Arc<Mapped>>]) -> u64 {
+        let now = Instant::now();
+        let mut sum = 0;
+        for micros in 0..50_000 {
+            let now = now + std::time::Duration::from_micros(micros);
+            for cap in &mut *caps {
+                cap.prepare(now);
+                let units = cap.peek(now).unwrap_or(0);
+                cap.on_passed(units, now);
+                sum += units;
+            }
+        }
+        sum
+    }
+
+    #[test]
+    fn members_that_join_under_one_name_share_one_cap() {
+        let folder = folder();
+        let mut caps = [1, 2, 3].map(|_| cap(folder.path(), "nightly", "1MB/s"));
+        assert_eq!(count(folder.path(), "nightly", is_gone), 3);
+        let sum = passed(&mut caps);
+        assert!((45_000..65_000).contains(&sum), "{sum}");
+        let mut caps = [
+            cap(folder.path(), "a", "1MB/s"),
+            cap(folder.path(), "b", "1MB/s"),
+        ];
+        let sum = passed(&mut caps);
+        assert!(
+            (90_000..130_000).contains(&sum),
+            "{sum}: two names, two caps"
+        );
+        let names = fs::read_dir(folder.path()).expect("read").count();
+        assert_eq!(names, 3, "nothing lies beside the three files");
+    }
+
+    #[test]
+    fn who_leaves_or_is_gone_is_no_member() {
+        let folder = folder();
+        let _first = cap(folder.path(), "x", "1MB/s");
+        let other = join(folder.path(), "x", Unit::Bytes).expect("joined");
+        assert_eq!(count(folder.path(), "x", is_gone), 2);
+        other.leave().leave();
+        assert_eq!(count(folder.path(), "x", is_gone), 1);
+        let mut child = std::process::Command::new("true").spawn().expect("true");
+        let pid = child.id();
+        child.wait().expect("waited for");
+        let gone = Who::new(pid, 0).expect("a process");
+        let file = open(&path(folder.path(), "x", Unit::Bytes)).expect("opened");
+        let words = map(file).expect("mapped");
+        Member::join(words, Unit::Bytes, gone, |_| false).expect("room");
+        assert_eq!(count(folder.path(), "x", |_| false), 2);
+        assert_eq!(count(folder.path(), "x", is_gone), 1);
+        // A process with this number, but not the one that joined.
+        let me = this_process();
+        let other = Who::new(me.pid(), me.started() + 1).expect("a process");
+        assert!(is_gone(other) && !is_gone(me));
+    }
+
+    #[test]
+    fn what_is_damaged_or_of_another_boot_is_replaced() {
+        let whole = |boot: u64| {
+            let [magic, unit, low, _] = header(Unit::Bytes);
+            let mut bytes = [magic, unit, low, boot]
+                .map(u64::to_le_bytes)
+                .as_flattened()
+                .to_vec();
+            bytes.resize(SIZE, 0);
+            bytes
+        };
+        let short = header(Unit::Bytes)
+            .map(u64::to_le_bytes)
+            .as_flattened()
+            .to_vec();
+        let rubbish = vec![0xff; SIZE];
+        for bytes in [vec![], b"weir".to_vec(), short, rubbish, whole(4711)] {
+            let folder = folder();
+            let at = path(folder.path(), "x", Unit::Bytes);
+            fs::write(&at, &bytes).expect("written");
+            let sum = passed(&mut [cap(folder.path(), "x", "1MB/s")]);
+            assert!((45_000..60_000).contains(&sum), "{sum}");
+            let mode = fs::metadata(&at).expect("there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn what_is_not_ours_or_of_another_version_is_refused_in_one_line() {
+        let folder = folder();
+        let at = path(folder.path(), "x", Unit::Bytes);
+        let refused = || {
+            join(folder.path(), "x", Unit::Bytes)
+                .err()
+                .map(|e| e.to_string())
+        };
+        symlink(folder.path().join("elsewhere"), &at).expect("linked");
+        assert!(refused().is_some_and(|e| e.contains("not a file of this user's")));
+        fs::remove_file(&at).expect("removed");
+        rustix::fs::mkfifoat(
+            rustix::fs::CWD,
+            &at,
+            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+        )
+        .expect("made");
+        assert!(refused().is_some_and(|e| e.contains("not a file of this user's")));
+        fs::remove_file(&at).expect("removed");
+        fs::write(
+            &at,
+            [&MAGIC[..], &7u32.to_le_bytes(), &[0; SIZE - 8]].concat(),
+        )
+        .expect("written");
+        let line = refused().expect("refused");
+        assert!(line.contains("layout 7") && !line.contains('\n'), "{line}");
+        assert!(join(&folder.path().join("nowhere"), "x", Unit::Bytes).is_err());
+    }
+}

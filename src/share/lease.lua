@@ -1,0 +1,77 @@
+-- One member of a share asks for its part of the cap until it asks again. Run by Redis or Valkey in
+-- one piece. Parts are whole numbers of 2^40 in all, so that sums are exact; time is the store's.
+--
+-- KEYS: the share, when each member's lease ends, what each member has.
+-- ARGV: the member; the parts that it can use, or -1 for as many as there are; the most members that it
+-- has seen; the milliseconds until it asks again; what the cap is (amount, nanoseconds, burst), and
+-- whether that is news (1) or not (0), or -1: it leaves.
+local ALL = 1099511627776
+local share, ends, members = KEYS[1], KEYS[2], KEYS[3]
+local me, wants, knows = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local pause, says = tonumber(ARGV[4]), tonumber(ARGV[8])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local s = redis.call('HMGET', share, 'content', 'hungry', 'given', 'born', 'floor', 'amount', 'per', 'burst', 'rules', 'count')
+-- What those want who have what they want, how many want more, and what all have been given.
+local content, hungry, given = tonumber(s[1] or 0), tonumber(s[2] or 0), tonumber(s[3] or 0)
+local born, floor = tonumber(s[4] or now), tonumber(s[5] or 1)
+
+-- Whether the store was emptied, or has evicted some of this: then it begins anew.
+local count = tonumber(s[10] or 0)
+if count ~= redis.call('HLEN', members) or count ~= redis.call('ZCARD', ends) then
+  redis.call('DEL', ends, members)
+  content, hungry, given, born, floor = 0, 0, 0, now, 1
+end
+
+local function forget(member)
+  local it = redis.call('HGET', members, member)
+  if it then
+    local want, lease = it:match('^(%-?%d+) (%d+)$')
+    want, lease = tonumber(want), tonumber(lease)
+    if want < 0 then hungry = hungry - 1 else content = content - want end
+    given = given - lease
+    redis.call('HDEL', members, member)
+  end
+  redis.call('ZREM', ends, member)
+end
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', ends, '-inf', now, 'LIMIT', 0, 100)) do
+  forget(member)
+end
+forget(me)
+
+local n = redis.call('ZCARD', ends)
+local amount, per, burst, rules = s[6], s[7], s[8], tonumber(s[9] or 0)
+if says >= 0 then
+  n = n + 1
+  if not amount or says == 1 and (amount ~= ARGV[5] or per ~= ARGV[6] or burst ~= ARGV[7]) then
+    amount, per, burst, rules = ARGV[5], ARGV[6], ARGV[7], rules + 1
+  end
+end
+
+-- A fair part is what those who are content leave to those who are not, and never less than an n-th.
+local part, least = 0, math.floor(ALL / math.max(n, 1))
+local interval = math.max(100, math.ceil(n / 5))
+if says >= 0 then
+  local level = math.max(math.floor((ALL - content) / (hungry + 1)), least)
+  if wants < 0 or wants > level then
+    wants, part, hungry = -1, level, hungry + 1
+  else
+    part, content = wants, content + wants
+    -- What nobody wants is for those who want anything at all: they may want more at any moment.
+    if hungry == 0 and wants > 0 then part = part + math.max(math.floor((ALL - content) / n), 0) end
+  end
+  -- A store that has just been started does not know who is out there: they do, from before.
+  if knows > 1 then floor = math.max(floor, knows) end
+  if now < born + 1000 then part = math.min(part, math.floor(ALL / floor)) end
+  part = math.max(math.min(part, ALL - given), 0)
+  given = given + part
+  local lease = 5 * math.max(interval, pause)
+  redis.call('HSET', members, me, string.format('%.0f %.0f', wants, part))
+  redis.call('ZADD', ends, now + lease, me)
+end
+local f = function(number) return string.format('%.0f', number) end
+redis.call('HSET', share, 'content', f(content), 'hungry', f(hungry), 'given', f(given), 'born', f(born),
+  'floor', f(floor), 'count', redis.call('ZCARD', ends), 'amount', amount or '', 'per', per or '', 'burst', burst or '', 'rules', f(rules))
+for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, 600000) end
+return { part, interval, n, amount or '', per or '', burst or '', rules }

@@ -1,0 +1,280 @@
+//! A member's lease of a cap that hosts share: a part of it, until it is asked for again.
+//!
+//! The store divides the cap; each member passes at the rate of its part, evenly, without asking
+//! anybody. What it tells the store is how much it could use.
+//!
+//! Invariant: a lease is counted from before it was asked for, so that it ends here before the store
+//! gives it to somebody else. Without one no more than an n-th of the cap passes, n being the most
+//! members that were ever seen.
+
+use std::num::NonZeroU64;
+use std::time::{Duration, Instant};
+
+use super::Rules;
+use crate::core::pace::{Burst, Pacer};
+use crate::units::{Rate, Unit};
+
+/// All parts of a cap.
+pub(crate) const ALL: u64 = 1 << 40;
+/// The least time between two questions to the store.
+pub(crate) const INTERVAL: Duration = Duration::from_millis(100);
+/// The time between two questions of a member that does not want anything.
+const IDLE: Duration = Duration::from_secs(1);
+/// A lease is for so many intervals: some answers may come late.
+const LEASE_INTERVALS: u32 = 5;
+/// Who waits looks again after this time: its part may have changed.
+const LOOK: Duration = Duration::from_millis(20);
+/// A member is given more than it has used, so that it can be seen to want more.
+const MARGIN: f64 = 1.05;
+/// Who has used so much of its part wants more.
+const USED_UP: f64 = 0.97;
+
+/// What a member tells the store.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Question {
+    /// The parts that it can use; `None`: as many as there are.
+    pub(crate) wants: Option<u64>,
+    /// The most members that it has seen.
+    pub(crate) members: u64,
+    /// When it asks again.
+    pub(crate) interval: Duration,
+    /// What it takes the cap to be.
+    pub(crate) rules: Rules,
+    /// Whether that is news.
+    pub(crate) says: bool,
+}
+
+/// What the store says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Answer {
+    /// Parts of the cap.
+    pub(crate) parts: u64,
+    /// When to ask again, at the earliest.
+    pub(crate) interval: Duration,
+    /// How many share it.
+    pub(crate) members: u64,
+    /// The cap; `None` where what the store holds makes no sense.
+    pub(crate) rules: Option<Rules>,
+}
+
+/// One member's side of a cap that hosts share.
+#[derive(Debug)]
+pub(crate) struct LeasedCap {
+    rules: Rules,
+    /// The rules are this member's, and have not been told yet.
+    says: bool,
+    parts: u64,
+    until: Instant,
+    interval: Duration,
+    most_members: u64,
+    members: u64,
+    /// None while there is nothing to pass at.
+    pacer: Option<Pacer>,
+    /// What `pacer` goes by.
+    pace: Option<(Rules, u64)>,
+    /// Since the last question: what has passed, and whether something had to wait.
+    used: u64,
+    waited: bool,
+    since: Instant,
+    /// When to look again at the latest: the part may have changed.
+    look_at: Instant,
+}
+
+impl LeasedCap {
+    /// A cap that nothing is leased of yet.
+    pub(crate) fn new(rules: Rules, now: Instant) -> LeasedCap {
+        LeasedCap {
+            rules,
+            says: true,
+            parts: 0,
+            until: now,
+            interval: INTERVAL,
+            most_members: 1,
+            members: 1,
+            pacer: None,
+            pace: None,
+            used: 0,
+            waited: true,
+            since: now,
+            look_at: now,
+        }
+    }
+
+    /// Changes the cap, for all as soon as they ask.
+    pub(crate) fn set(&mut self, rules: Rules) {
+        self.says |= self.rules != rules;
+        self.rules = rules;
+    }
+
+    /// The rules that were said last, as far as is known here.
+    pub(crate) fn rules(&self) -> Rules {
+        self.rules
+    }
+
+    /// How many share the cap.
+    pub(crate) fn members(&self) -> u64 {
+        self.members
+    }
+
+    /// The most members that were ever seen.
+    pub(crate) fn most_members(&self) -> u64 {
+        self.most_members
+    }
+
+    /// The parts of the cap at which it passes.
+    #[cfg(test)]
+    pub(super) fn pace(&self) -> Option<u64> {
+        self.pace.map(|(_, parts)| parts)
+    }
+
+    /// Whether there is no lease.
+    pub(crate) fn is_cut_off(&self, now: Instant) -> bool {
+        now >= self.until
+    }
+
+    /// Goes by the lease there is now.
+    pub(crate) fn prepare(&mut self, now: Instant) {
+        self.follow(now);
+        if self.look_at <= now {
+            self.look_at = now + LOOK;
+        }
+    }
+
+    /// How many units may pass, by the lease that was last [gone by](Self::prepare); or when to prepare
+    /// again. That something has to wait is remembered, to be told to the store.
+    ///
+    /// # Errors
+    /// That instant.
+    pub(crate) fn peek(&mut self, now: Instant) -> Result<u64, Instant> {
+        let passed = match &self.pacer {
+            Some(pacer) => pacer.peek(now),
+            None => Err(self.look_at),
+        };
+        self.waited |= passed.is_err();
+        passed.map_err(|when| when.min(self.look_at))
+    }
+
+    /// `units` have passed.
+    pub(crate) fn on_passed(&mut self, units: u64, now: Instant) {
+        self.used = self.used.saturating_add(units);
+        if let Some(pacer) = &mut self.pacer {
+            pacer.on_passed(units, now);
+        }
+    }
+
+    /// What to tell the store now.
+    pub(crate) fn question(&mut self, now: Instant) -> Question {
+        let time = now.saturating_duration_since(self.since).as_secs_f64();
+        let all = self.rules.rate.per_second() * time;
+        let share = self.used as f64 / all.max(f64::MIN_POSITIVE);
+        let has = self.parts as f64 / ALL as f64;
+        // A unit more or less is what one may be out by.
+        let used_up = (self.used + 1) as f64 >= USED_UP * has * all;
+        let wants = match self.waited && used_up {
+            true => None,
+            false => Some(((share * MARGIN).min(1.0) * ALL as f64) as u64),
+        };
+        let interval = if self.waited || self.used > 0 {
+            self.interval
+        } else {
+            self.interval.max(IDLE)
+        };
+        (self.used, self.waited, self.since) = (0, false, now);
+        Question {
+            wants,
+            members: self.most_members,
+            interval,
+            rules: self.rules,
+            says: self.says,
+        }
+    }
+
+    /// The store's answer to a question that was put at `asked`. It is gone by when that is
+    /// [prepared](Self::prepare).
+    pub(crate) fn on_answer(&mut self, question: &Question, answer: Answer, asked: Instant) {
+        if question.rules == self.rules {
+            self.says = false;
+            self.rules = answer.rules.unwrap_or(self.rules);
+        }
+        self.parts = answer.parts.min(ALL);
+        self.interval = answer.interval.max(INTERVAL);
+        self.members = answer.members.max(1);
+        self.most_members = self.most_members.max(self.members);
+        self.until = asked + LEASE_INTERVALS * self.interval.max(question.interval);
+    }
+
+    /// Passes at what is leased, or at what is left without a lease.
+    fn follow(&mut self, now: Instant) {
+        let parts = if self.is_cut_off(now) {
+            ALL / self.most_members
+        } else {
+            self.parts
+        };
+        let is_new = self.pace.map(|(rules, _)| rules) != Some(self.rules);
+        if self.pace == Some((self.rules, parts)) {
+            return;
+        }
+        self.pace = Some((self.rules, parts));
+        let Some(rate) = part(self.rules.rate, parts) else {
+            self.pacer = None;
+            return;
+        };
+        let burst = share(self.rules.burst, parts);
+        match &mut self.pacer {
+            Some(pacer) if is_new => pacer.set(rate, burst, now),
+            Some(pacer) => drop(pacer.follow(rate, burst, now)),
+            None => self.pacer = Some(Pacer::new(rate, burst, now)),
+        }
+    }
+}
+
+/// So many parts of a rate, as exactly as 64 bits allow; `None`: nothing.
+fn part(rate: Rate, parts: u64) -> Option<Rate> {
+    let (amount, per) = (
+        u128::from(rate.amount().get()),
+        u128::from(rate.per_nanos().get()),
+    );
+    if parts == 0 {
+        return None;
+    }
+    // amount·parts in per·ALL, with both made small enough for their words.
+    let (mut amount, mut per) = (amount * u128::from(parts), per * u128::from(ALL));
+    let excess = (128 - (amount | per).leading_zeros()).saturating_sub(64);
+    amount >>= excess;
+    per >>= excess;
+    let word = |n: u128| u64::try_from(n).ok().and_then(NonZeroU64::new);
+    // What is so slow that nothing is left of it passes nothing.
+    Some(Rate::new(word(amount)?, word(per.max(1))?, rate.unit()))
+}
+
+/// This share of a burst.
+fn share(burst: Burst, parts: u64) -> Burst {
+    match burst {
+        // The same time of a smaller rate.
+        Burst::Worth(time) => Burst::Worth(time),
+        Burst::Units(n) => {
+            Burst::Units((u128::from(n) * u128::from(parts) / u128::from(ALL)) as u64)
+        }
+    }
+}
+
+/// A burst as the store keeps it: units, or nanoseconds with an `n` behind them.
+pub(super) fn burst_to_text(burst: Burst) -> String {
+    match burst {
+        Burst::Units(n) => n.to_string(),
+        Burst::Worth(time) => format!("{}n", time.as_nanos()),
+    }
+}
+
+/// The rules as the store keeps them.
+pub(super) fn rules_from_text(amount: &str, per: &str, burst: &str, unit: Unit) -> Option<Rules> {
+    let rate = Rate::new(amount.parse().ok()?, per.parse().ok()?, unit);
+    let burst = match burst.strip_suffix('n') {
+        Some(nanos) => Burst::Worth(Duration::from_nanos(nanos.parse().ok()?)),
+        None => Burst::Units(burst.parse().ok()?),
+    };
+    Some(Rules { rate, burst })
+}
+
+#[cfg(test)]
+mod tests;

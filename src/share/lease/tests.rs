@@ -1,0 +1,184 @@
+//! One member and what the store may say to it, on a made-up clock.
+
+use super::*;
+
+fn rules(rate: &str) -> Rules {
+    Rules {
+        rate: rate.parse().expect(rate),
+        burst: Burst::Units(0),
+    }
+}
+
+fn answer(parts: u64, members: u64) -> Answer {
+    Answer {
+        parts,
+        interval: INTERVAL,
+        members,
+        rules: None,
+    }
+}
+
+/// A member with its clock; it passes all that it may.
+struct Member {
+    cap: LeasedCap,
+    now: Instant,
+}
+
+impl Member {
+    fn new(rate: &str) -> Member {
+        let now = Instant::now();
+        Member {
+            cap: LeasedCap::new(rules(rate), now),
+            now,
+        }
+    }
+
+    /// What passes in this time, where this share of it is wanted.
+    fn pass(&mut self, time: Duration, most: u64) -> u64 {
+        let end = self.now + time;
+        let mut sum = 0;
+        while self.now < end {
+            self.cap.prepare(self.now);
+            match self.cap.peek(self.now) {
+                Ok(units) if sum < most => {
+                    let units = units.min(most - sum);
+                    self.cap.on_passed(units, self.now);
+                    sum += units;
+                }
+                Ok(_) => break,
+                Err(when) => self.now = when.min(end),
+            }
+        }
+        self.now = end;
+        sum
+    }
+
+    fn ask(&mut self, answer: Answer) -> Question {
+        let question = self.cap.question(self.now);
+        self.cap.on_answer(&question, answer, self.now);
+        question
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_member_passes_the_part_that_it_has() {
+    for (rate, parts, wanted) in [
+        ("8MB/s", ALL / 8, 100_000),
+        ("8MB/s", ALL, 800_000),
+        ("3GB/s", ALL / 3, 100_000_000),
+    ] {
+        let mut member = Member::new(rate);
+        let mut sum = 0;
+        for _ in 0..10 {
+            member.ask(answer(parts, 8));
+            sum += member.pass(INTERVAL, u64::MAX);
+        }
+        assert!(sum.abs_diff(wanted * 10) < wanted / 10, "{sum} of {rate}");
+    }
+    let mut member = Member::new("1MB/s");
+    member.ask(answer(0, 8));
+    assert_eq!(member.pass(INTERVAL, u64::MAX), 0);
+}
+
+#[test]
+fn without_a_lease_it_passes_an_nth_of_the_most_that_there_were() {
+    let mut member = Member::new("8MB/s");
+    member.ask(answer(ALL / 8, 8));
+    member.pass(INTERVAL, u64::MAX);
+    member.ask(answer(ALL / 2, 2));
+    let sum = member.pass(4 * INTERVAL, u64::MAX);
+    assert!(sum.abs_diff(1_600_000) < 20_000, "{sum}");
+    assert!(!member.cap.is_cut_off(member.now));
+    member.pass(INTERVAL, u64::MAX);
+    assert!(member.cap.is_cut_off(member.now));
+    let sum = member.pass(SECOND, u64::MAX);
+    assert!(sum.abs_diff(1_000_000) < 20_000, "{sum}");
+    member.ask(answer(ALL / 2, 2));
+    let sum = member.pass(INTERVAL, u64::MAX);
+    assert!(sum.abs_diff(400_000) < 20_000, "{sum}");
+}
+
+#[test]
+fn it_wants_all_that_there_is_only_while_it_uses_what_it_has_up() {
+    let mut member = Member::new("1MB/s");
+    assert_eq!(
+        member.ask(answer(ALL / 2, 2)).wants,
+        None,
+        "it has just come"
+    );
+    member.pass(INTERVAL, u64::MAX);
+    assert_eq!(member.ask(answer(ALL / 2, 2)).wants, None);
+    member.pass(INTERVAL, 10_000);
+    let wants = member
+        .ask(answer(ALL / 2, 2))
+        .wants
+        .expect("a tenth of the cap");
+    let tenth = ALL as f64 / 10.0;
+    assert!((1.0..1.1).contains(&(wants as f64 / tenth)), "{wants}");
+    member.pass(INTERVAL, 0);
+    let question = member.ask(answer(0, 2));
+    assert_eq!((question.wants, question.interval), (Some(0), IDLE));
+    member.pass(INTERVAL / 10, 1);
+    assert_eq!(member.ask(answer(0, 2)).wants, None);
+}
+
+#[test]
+fn a_lease_is_counted_from_before_it_was_asked_for() {
+    let mut member = Member::new("1MB/s");
+    let asked = member.now;
+    let question = member.cap.question(asked);
+    let then = asked + 4 * INTERVAL;
+    member.cap.on_answer(&question, answer(ALL, 1), asked);
+    assert!(!member.cap.is_cut_off(then));
+    assert!(member.cap.is_cut_off(asked + 5 * INTERVAL));
+}
+
+#[test]
+fn the_newest_rules_are_for_all() {
+    let mut member = Member::new("1MB/s");
+    assert!(member.ask(answer(ALL, 1)).says);
+    let newer = Answer {
+        rules: Some(rules("2MB/s")),
+        ..answer(ALL, 2)
+    };
+    assert!(!member.ask(newer).says);
+    assert_eq!(member.cap.rules(), rules("2MB/s"));
+    let sum = member.pass(INTERVAL, u64::MAX);
+    assert!(sum.abs_diff(200_000) < 20_000, "{sum}");
+    // Changed here while the question was under way: what the store says is older.
+    let question = member.cap.question(member.now);
+    member.cap.set(rules("3MB/s"));
+    member.cap.on_answer(&question, newer, member.now);
+    assert_eq!(member.cap.rules(), rules("3MB/s"));
+    assert!(
+        member
+            .ask(Answer {
+                rules: Some(rules("3MB/s")),
+                ..newer
+            })
+            .says
+    );
+    assert!(!member.cap.question(member.now).says);
+}
+
+#[test]
+fn parts_of_rates_are_exact_and_bursts_and_rules_survive_as_text() {
+    for rate in ["1/day", "3GB/s", "1/s", "7/5s", "18446744073709551615/ns"] {
+        let rate: Rate = rate.parse().expect(rate);
+        for parts in [ALL / 1000, ALL / 3, ALL / 8, ALL] {
+            let part = part(rate, parts).expect("something").per_second();
+            let wanted = rate.per_second() * parts as f64 / ALL as f64;
+            assert!((part / wanted - 1.0).abs() < 0.02, "{part} for {wanted}");
+        }
+        for burst in [Burst::Units(7), Burst::Worth(Duration::from_millis(3))] {
+            let rules = Rules { rate, burst };
+            let (amount, per) = (rate.amount().to_string(), rate.per_nanos().to_string());
+            let read = rules_from_text(&amount, &per, &burst_to_text(burst), rate.unit());
+            assert_eq!(read, Some(rules));
+        }
+    }
+    assert_eq!(rules_from_text("0", "1", "0", Unit::Bytes), None);
+    assert_eq!(rules_from_text("", "", "", Unit::Bytes), None);
+}

@@ -1,0 +1,398 @@
+//! A cap that hosts share, through Redis or Valkey: the thread that keeps this member's lease.
+//!
+//! Invariant: the flow never waits for the network. The thread puts one question at a time, ten a
+//! second at most, and what it learns changes the part that passes; a store that is slow, gone, full,
+//! has been started anew, or talks nonsense costs the lease and nothing else, and is asked again until
+//! it makes sense. That the lease was lost is said once each time.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+use std::{env, fs, io};
+
+use redis::{
+    Client, Connection, ConnectionAddr, ErrorKind, IntoConnectionInfo, RedisError, Script,
+    ScriptInvocation,
+};
+
+use super::Rules;
+use super::lease::{Answer, INTERVAL, LeasedCap, Question, burst_to_text, rules_from_text};
+use crate::core::pace::{Burst, SharedCap};
+use crate::units::{Rate, Share, Store, Unit};
+
+const SCRIPT: &str = include_str!("lease.lua");
+/// How long an answer is waited for: as long as a lease lasts.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How long one that starts waits for the store.
+const FIRST_PATIENCE: Duration = Duration::from_secs(5);
+/// How long the end of weir is held up to give back what was leased.
+const FAREWELL: Duration = Duration::from_millis(100);
+/// A store that fails is asked again after 2^3 intervals at the latest.
+const BACKOFF_MOST: u32 = 3;
+const PASSWORD: &str = "WEIR_SHARE_PASSWORD";
+const PASSWORD_FILE: &str = "WEIR_SHARE_PASSWORD_FILE";
+
+/// Why a cap cannot be shared through a store.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// The store did not do as it should.
+    #[error("{0}")]
+    Store(String),
+    /// The file with the password cannot be read.
+    #[error("${PASSWORD_FILE}: {0}: {1}")]
+    Password(String, #[source] io::Error),
+    /// The system has no thread left.
+    #[error("{0}")]
+    Thread(#[source] io::Error),
+}
+
+/// What the limiter and the thread have in common.
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    cap: LeasedCap,
+    /// The thread sleeps for longer, since nothing was wanted.
+    idle: bool,
+    leaves: bool,
+    has_left: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One member's side of a cap that is shared through a store.
+#[derive(Debug)]
+pub(crate) struct StoreCap {
+    shared: Arc<Shared>,
+}
+
+impl StoreCap {
+    /// Joins those who share a cap. `say` is told, in one line, whenever the store is lost.
+    ///
+    /// # Errors
+    /// Where the store cannot be reached or used.
+    pub(crate) fn join(
+        store: &Store,
+        rules: Rules,
+        say: impl Fn(&str) + Send + 'static,
+    ) -> Result<StoreCap, StoreError> {
+        StoreCap::with(store, password()?, rules, say)
+    }
+
+    fn with(
+        store: &Store,
+        password: Option<String>,
+        rules: Rules,
+        say: impl Fn(&str) + Send + 'static,
+    ) -> Result<StoreCap, StoreError> {
+        let mut keeper = Keeper::new(store, password, rules.rate.unit())?;
+        let mut cap = LeasedCap::new(rules, Instant::now());
+        let asked = Instant::now();
+        let question = cap.question(asked);
+        keeper.patience = FIRST_PATIENCE;
+        let answer = keeper.ask(&question).map_err(|e| keeper.error(e))?;
+        keeper.patience = PATIENCE;
+        cap.on_answer(&question, answer, asked);
+        let state = State {
+            cap,
+            idle: false,
+            leaves: false,
+            has_left: false,
+        };
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            wake: Condvar::new(),
+        });
+        let ours = Arc::clone(&shared);
+        thread::Builder::new()
+            .name("share".to_owned())
+            .spawn(move || keeper.run(&ours, asked, say))
+            .map_err(StoreError::Thread)?;
+        Ok(StoreCap { shared })
+    }
+
+    /// What tells of it, and ends it, while somebody else holds the cap.
+    pub(crate) fn watch(&self) -> StoreWatch {
+        StoreWatch {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl SharedCap for StoreCap {
+    fn set(&mut self, rate: Rate, burst: Burst, _now: Instant) {
+        let mut state = self.shared.lock();
+        state.cap.set(Rules { rate, burst });
+        state.idle = false;
+        self.shared.wake.notify_one();
+    }
+
+    fn prepare(&mut self, now: Instant) {
+        self.shared.lock().cap.prepare(now);
+    }
+
+    fn peek(&self, now: Instant) -> Result<u64, Instant> {
+        let mut state = self.shared.lock();
+        let answer = state.cap.peek(now);
+        if answer.is_err() && state.idle {
+            state.idle = false;
+            self.shared.wake.notify_one();
+        }
+        answer
+    }
+
+    fn on_passed(&mut self, units: u64, now: Instant) {
+        self.shared.lock().cap.on_passed(units, now);
+    }
+
+    fn rate(&self) -> Rate {
+        self.shared.lock().cap.rules().rate
+    }
+}
+
+/// What tells of a membership, and ends it.
+#[derive(Debug)]
+pub(crate) struct StoreWatch {
+    shared: Arc<Shared>,
+}
+
+impl StoreWatch {
+    /// How many share the cap, and whether this one is cut off from the others.
+    pub(crate) fn members(&self, now: Instant) -> (u64, bool) {
+        let state = self.shared.lock();
+        (state.cap.members(), state.cap.is_cut_off(now))
+    }
+
+    /// Gives back what was leased. A store that is slow does not hold up the end: the lease runs out
+    /// by itself.
+    pub(crate) fn leave(&self) {
+        let mut state = self.shared.lock();
+        state.leaves = true;
+        self.shared.wake.notify_all();
+        let until = Instant::now() + FAREWELL;
+        drop(wait(&self.shared, state, until, |state| !state.has_left));
+    }
+}
+
+/// The side of the store.
+struct Keeper {
+    client: Client,
+    connection: Option<Connection>,
+    script: Script,
+    keys: [String; 3],
+    me: String,
+    unit: Unit,
+    name: String,
+    patience: Duration,
+}
+
+impl Keeper {
+    fn new(store: &Store, password: Option<String>, unit: Unit) -> Result<Keeper, StoreError> {
+        let name = format!("share {}", Share::Store(store.clone()));
+        let failed = |e: RedisError| StoreError::Store(reason(&e));
+        let address = ConnectionAddr::Tcp(store.host.clone(), store.port);
+        let info = address.into_connection_info().map_err(failed)?;
+        let mut settings = info.redis_settings().clone();
+        if let Some(user) = &store.user {
+            settings = settings.set_username(user);
+        }
+        if let Some(password) = password {
+            settings = settings.set_password(password);
+        }
+        let client = Client::open(info.set_redis_settings(settings)).map_err(failed)?;
+        let what = match unit {
+            Unit::Bytes => "bytes",
+            Unit::Records => "records",
+        };
+        // The braces keep the keys together in a cluster.
+        let keys =
+            ["share", "ends", "members"].map(|key| format!("weir:{{{}:{what}}}:{key}", store.name));
+        Ok(Keeper {
+            client,
+            connection: None,
+            script: Script::new(SCRIPT),
+            keys,
+            me: format!("{:016x}", RandomState::new().hash_one(std::process::id())),
+            unit,
+            name,
+            patience: PATIENCE,
+        })
+    }
+
+    /// Asks again and again, until this member leaves.
+    fn run(&mut self, shared: &Shared, mut asked: Instant, say: impl Fn(&str)) {
+        let mut pause = INTERVAL;
+        let mut failures = 0;
+        let mut said = false;
+        loop {
+            let mut state = shared.lock();
+            // Woken from a long sleep it asks at once, but not sooner than the store may be asked.
+            if state.idle {
+                state = wait(shared, state, asked + pause, |s| s.idle && !s.leaves);
+                pause = INTERVAL;
+            }
+            let mut state = wait(shared, state, asked + pause, |s| !s.leaves);
+            asked = Instant::now();
+            let question = state.cap.question(asked);
+            let leaves = state.leaves;
+            drop(state);
+            if leaves {
+                self.leave(&question);
+                shared.lock().has_left = true;
+                return shared.wake.notify_all();
+            }
+            let answer = self.ask(&question);
+            let mut state = shared.lock();
+            match answer {
+                Ok(answer) => {
+                    state.cap.on_answer(&question, answer, asked);
+                    pause = answer.interval.max(question.interval);
+                    state.idle = pause > answer.interval;
+                    (failures, said) = (0, false);
+                }
+                Err(e) => {
+                    state.idle = false;
+                    failures += 1;
+                    pause = INTERVAL * 2u32.pow(failures.min(BACKOFF_MOST));
+                    if !said && state.cap.is_cut_off(Instant::now()) {
+                        said = true;
+                        let then = until_then(state.cap.most_members());
+                        drop(state);
+                        say(&format!("{}: {}: {then}", self.name, reason(&e)));
+                    }
+                }
+            }
+        }
+    }
+
+    fn ask(&mut self, question: &Question) -> Result<Answer, RedisError> {
+        let says = i8::from(question.says);
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.connect()?,
+        };
+        let answer = self.invoke(&mut connection, question, says)?;
+        self.connection = Some(connection);
+        Ok(answer)
+    }
+
+    fn connect(&self) -> Result<Connection, RedisError> {
+        let mut connection = self.client.get_connection_with_timeout(self.patience)?;
+        connection.set_read_timeout(Some(self.patience))?;
+        connection.set_write_timeout(Some(self.patience))?;
+        // Who has not given the password is only told so where the question is a short one.
+        redis::cmd("PING").query::<()>(&mut connection)?;
+        Ok(connection)
+    }
+
+    fn invoke(
+        &self,
+        connection: &mut Connection,
+        question: &Question,
+        says: i8,
+    ) -> Result<Answer, RedisError> {
+        let invocation = self.invocation(question, says);
+        let (parts, interval, members, amount, per, burst, _): Reply =
+            invocation.invoke(connection)?;
+        let rules = rules_from_text(&amount, &per, &burst, self.unit);
+        Ok(Answer {
+            parts,
+            interval: Duration::from_millis(interval),
+            members,
+            rules,
+        })
+    }
+
+    fn invocation(&self, question: &Question, says: i8) -> ScriptInvocation<'_> {
+        let mut invocation = self.script.prepare_invoke();
+        for key in &self.keys {
+            invocation.key(key);
+        }
+        let wants = question.wants.map_or(-1, |parts| parts as i64);
+        let pause = question.interval.as_millis() as u64;
+        let rate = question.rules.rate;
+        invocation
+            .arg(&self.me)
+            .arg(wants)
+            .arg(question.members)
+            .arg(pause);
+        invocation
+            .arg(rate.amount().get())
+            .arg(rate.per_nanos().get());
+        invocation
+            .arg(burst_to_text(question.rules.burst))
+            .arg(says);
+        invocation
+    }
+
+    /// Gives back what was leased, if the store is there.
+    fn leave(&mut self, question: &Question) {
+        if let Some(mut connection) = self.connection.take() {
+            let _ = connection.set_read_timeout(Some(FAREWELL));
+            let _ = self.invoke(&mut connection, question, -1);
+        }
+    }
+
+    fn error(&self, e: RedisError) -> StoreError {
+        StoreError::Store(reason(&e))
+    }
+}
+
+/// Parts, milliseconds, members; the cap's amount, nanoseconds and burst; how often it was changed.
+type Reply = (u64, u64, u64, String, String, String, u64);
+
+fn wait<'a>(
+    shared: &'a Shared,
+    state: MutexGuard<'a, State>,
+    until: Instant,
+    while_: impl FnMut(&mut State) -> bool,
+) -> MutexGuard<'a, State> {
+    let time = until.saturating_duration_since(Instant::now());
+    let waited = shared.wake.wait_timeout_while(state, time, while_);
+    waited.unwrap_or_else(PoisonError::into_inner).0
+}
+
+/// What happens without a store.
+fn until_then(members: u64) -> String {
+    match members {
+        1 => "going on alone".to_owned(),
+        2 => "passing half of the cap until it is back".to_owned(),
+        n => format!("passing 1/{n} of the cap until it is back"),
+    }
+}
+
+/// What is wrong with the store, in one line.
+fn reason(e: &RedisError) -> String {
+    let kind = e.kind();
+    let text = if kind == ErrorKind::AuthenticationFailed || e.code() == Some("NOAUTH") {
+        format!(
+            "{e}: the password is taken from ${PASSWORD}, or from the file that ${PASSWORD_FILE} names"
+        )
+    } else if e.is_timeout() {
+        "the store does not answer".to_owned()
+    } else {
+        e.to_string()
+    };
+    crate::units::printable(&text.replace(['\n', '\r'], " "))
+}
+
+fn password() -> Result<Option<String>, StoreError> {
+    if let Some(file) = env::var_os(PASSWORD_FILE) {
+        let text = fs::read_to_string(&file)
+            .map_err(|e| StoreError::Password(file.to_string_lossy().into_owned(), e))?;
+        return Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned()));
+    }
+    Ok(env::var(PASSWORD).ok())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,346 @@
+//! Members at a real `redis-server`, on a port of its own, that is killed, stopped, filled, locked and
+//! talked over.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::super::lease::ALL;
+use super::*;
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+fn eventually(what: &str, mut is: impl FnMut() -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while !is() {
+        assert!(Instant::now() < end, "not within {DEADLINE:?}: {what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+struct Server {
+    port: u16,
+    child: Child,
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    fn start(arguments: &[&str]) -> Server {
+        let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = free.local_addr().expect("an address").port();
+        drop(free);
+        Server::at(port, arguments)
+    }
+
+    fn at(port: u16, arguments: &[&str]) -> Server {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut command = Command::new("redis-server");
+        command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+        command.args(["--port", &port.to_string()]).args(arguments);
+        let child = command
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("this test needs the program `redis-server`: install it");
+        let server = Server {
+            port,
+            child,
+            _folder: folder,
+        };
+        eventually("the server answers", || {
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        server
+    }
+
+    fn store(&self) -> Store {
+        store(self.port)
+    }
+
+    /// What the server says to a command of its own protocol.
+    fn tell(&self, command: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("connected");
+        stream
+            .write_all(format!("{command}\r\nQUIT\r\n").as_bytes())
+            .expect("sent");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("answered");
+        text
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, signal).expect("the server lives");
+    }
+
+    /// How often a command was called.
+    fn calls(&self, command: &str) -> u64 {
+        let text = self.tell("INFO commandstats");
+        let (_, rest) = text
+            .split_once(&format!("cmdstat_{command}:calls="))
+            .unwrap_or(("", "0,"));
+        rest.split(',')
+            .next()
+            .and_then(|n| n.parse().ok())
+            .expect("a number")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn store(port: u16) -> Store {
+    Store {
+        user: None,
+        host: "127.0.0.1".to_owned(),
+        port,
+        name: "test".to_owned(),
+    }
+}
+
+fn rules(rate: &str) -> Rules {
+    Rules {
+        rate: rate.parse().expect(rate),
+        burst: Burst::Units(0),
+    }
+}
+
+/// Members that want all that there is, and pass it.
+struct Hungry {
+    stop: Arc<AtomicBool>,
+    lines: Arc<AtomicUsize>,
+    shared: Vec<Arc<Shared>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Hungry {
+    fn start(store: &Store, n: usize) -> Hungry {
+        let (stop, lines) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicUsize::new(0)),
+        );
+        let mut caps: Vec<_> = (0..n)
+            .map(|_| {
+                let lines = Arc::clone(&lines);
+                StoreCap::with(store, None, rules("8MB/s"), move |line| {
+                    assert!(line.starts_with("share redis://127.0.0.1:"), "{line}");
+                    lines.fetch_add(1, SeqCst);
+                })
+                .expect("joined")
+            })
+            .collect();
+        let shared = caps.iter().map(|cap| Arc::clone(&cap.shared)).collect();
+        let stopped = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            while !stopped.load(SeqCst) {
+                for cap in &mut caps {
+                    let now = Instant::now();
+                    cap.prepare(now);
+                    if let Ok(units) = cap.peek(now) {
+                        cap.on_passed(units, now);
+                    }
+                }
+                thread::sleep(Duration::from_micros(500));
+            }
+        });
+        Hungry {
+            stop,
+            lines,
+            shared,
+            thread: Some(thread),
+        }
+    }
+
+    /// The parts at which each passes.
+    fn parts(&self) -> Vec<u64> {
+        let parts = self
+            .shared
+            .iter()
+            .map(|shared| shared.lock().cap.pace().unwrap_or(0));
+        parts.collect()
+    }
+
+    /// Whether each passes an n-th of the cap, to within a hundredth of it.
+    fn are_even(&self, n: u64) -> bool {
+        let even = |parts: &u64| parts.abs_diff(ALL / n) <= ALL / n / 100;
+        self.parts().iter().all(even)
+    }
+}
+
+impl Drop for Hungry {
+    fn drop(&mut self) {
+        self.stop.store(true, SeqCst);
+        let ended = self.thread.take().map(thread::JoinHandle::join);
+        for shared in &self.shared {
+            StoreWatch {
+                shared: Arc::clone(shared),
+            }
+            .leave();
+        }
+        assert!(ended.is_some_and(|ended| ended.is_ok()) || thread::panicking());
+    }
+}
+
+#[test]
+fn members_share_evenly_and_what_one_leaves_the_others_get() {
+    let server = Server::start(&[]);
+    let eight = Hungry::start(&server.store(), 6);
+    let two = Hungry::start(&server.store(), 2);
+    eventually("an eighth for each", || {
+        eight.are_even(8) && two.are_even(8)
+    });
+    let sum: u64 = eight.parts().iter().chain(&two.parts()).sum();
+    assert!(sum <= ALL + 8, "{sum}");
+    drop(two);
+    eventually("a sixth for each", || eight.are_even(6));
+    // One that asks once and is never heard of again.
+    let mut dead = Keeper::new(&server.store(), None, Unit::Bytes).expect("a member");
+    let mut cap = LeasedCap::new(rules("8MB/s"), Instant::now());
+    dead.ask(&cap.question(Instant::now())).expect("an answer");
+    eventually("a seventh for each", || eight.are_even(7));
+    eventually("a sixth for each again", || eight.are_even(6));
+    assert_eq!(eight.lines.load(SeqCst), 0);
+}
+
+#[test]
+fn a_member_asks_ten_times_a_second_at_most_and_seldom_while_idle() {
+    let server = Server::start(&[]);
+    let start = Instant::now();
+    let hungry = Hungry::start(&server.store(), 2);
+    eventually("twenty questions", || server.calls("evalsha") >= 20);
+    let calls = server.calls("evalsha");
+    let most = 2 * (start.elapsed().as_millis() as u64 / 100 + 2);
+    assert!(calls <= most, "{calls} calls, at most {most}");
+    drop(hungry);
+    let idle = StoreCap::with(&server.store(), None, rules("1MB/s"), |_| ()).expect("joined");
+    eventually("it sleeps", || idle.shared.lock().idle);
+    let (start, before) = (Instant::now(), server.calls("evalsha"));
+    eventually("a question", || server.calls("evalsha") > before + 1);
+    assert!(start.elapsed() > Duration::from_millis(900));
+    let mut idle = idle;
+    eventually("woken, it has all there is", || {
+        idle.prepare(Instant::now());
+        let _ = idle.peek(Instant::now());
+        idle.shared.lock().cap.pace() == Some(ALL)
+    });
+}
+
+#[test]
+fn a_store_that_is_killed_leaves_each_an_nth_and_one_that_is_back_all() {
+    let server = Server::start(&[]);
+    let port = server.port;
+    let hungry = Hungry::start(&server.store(), 4);
+    eventually("a fourth for each", || hungry.are_even(4));
+    // Two at a half each would be too much without a store: four were seen.
+    drop(server);
+    eventually("said by each", || hungry.lines.load(SeqCst) == 4);
+    assert!(hungry.parts().iter().all(|parts| *parts == ALL / 4));
+    let refused = StoreCap::with(&store(port), None, rules("8MB/s"), |_| ());
+    let line = refused.expect_err("no store").to_string();
+    assert!(line.contains("refused") && !line.contains('\n'), "{line}");
+    let server = Server::at(port, &[]);
+    eventually("all are back", || server.calls("evalsha") > 40);
+    eventually("a fourth for each again", || hungry.are_even(4));
+    assert_eq!(hungry.lines.load(SeqCst), 4, "said once each");
+}
+
+#[test]
+fn a_store_that_hangs_costs_the_lease_and_nothing_else() {
+    let server = Server::start(&[]);
+    let hungry = Hungry::start(&server.store(), 2);
+    eventually("a half for each", || hungry.are_even(2));
+    let cut_off = || {
+        let now = Instant::now();
+        let all = hungry
+            .shared
+            .iter()
+            .all(|shared| shared.lock().cap.is_cut_off(now));
+        all && hungry.lines.load(SeqCst) == 2
+    };
+    server.signal(Signal::STOP);
+    eventually("cut off, and said", cut_off);
+    assert!(hungry.are_even(2));
+    server.signal(Signal::CONT);
+    eventually("back", || !cut_off() && hungry.are_even(2));
+}
+
+#[test]
+fn a_store_that_is_full_emptied_or_has_lost_a_key_goes_on() {
+    let server = Server::start(&[]);
+    let hungry = Hungry::start(&server.store(), 3);
+    eventually("a third for each", || hungry.are_even(3));
+    for change in [
+        "CONFIG SET maxmemory 1",
+        "FLUSHALL",
+        "DEL weir:{test:bytes}:members",
+        "DEL weir:{test:bytes}:ends",
+        "DEL weir:{test:bytes}:share",
+        "SCRIPT FLUSH",
+    ] {
+        server.tell(change);
+        let before = server.calls("evalsha");
+        eventually("five questions of each", || {
+            server.calls("evalsha") > before + 15
+        });
+        eventually(change, || hungry.are_even(3));
+    }
+    assert_eq!(hungry.lines.load(SeqCst), 0);
+}
+
+#[test]
+fn the_newest_rules_are_for_all_members() {
+    let server = Server::start(&[]);
+    let mut first = StoreCap::with(&server.store(), None, rules("1MB/s"), |_| ()).expect("joined");
+    let second = StoreCap::with(&server.store(), None, rules("2MB/s"), |_| ()).expect("joined");
+    eventually("the second's rules", || first.rate() == rules("2MB/s").rate);
+    let Rules { rate, burst } = rules("3MB/s");
+    first.set(rate, burst, Instant::now());
+    eventually("the first's rules", || second.rate() == rate);
+    assert_eq!(second.watch().members(Instant::now()), (2, false));
+    let records = StoreCap::with(&server.store(), None, rules("5/s"), |_| ()).expect("joined");
+    assert_eq!(
+        records.watch().members(Instant::now()),
+        (1, false),
+        "records are counted by themselves"
+    );
+}
+
+#[test]
+fn a_store_that_cannot_be_used_is_refused_in_one_line() {
+    let refused = |store: &Store, password: Option<&str>| {
+        let password = password.map(str::to_owned);
+        let error = StoreCap::with(store, password, rules("1MB/s"), |_| ()).expect_err("no use");
+        let line = error.to_string();
+        assert!(!line.contains('\n') && !line.contains("hunter2"), "{line}");
+        line
+    };
+    let server = Server::start(&["--requirepass", "secret"]);
+    for password in [None, Some("hunter2")] {
+        let line = refused(&server.store(), password);
+        assert!(line.contains("WEIR_SHARE_PASSWORD"), "{line}");
+    }
+    let right = Some("secret".to_owned());
+    StoreCap::with(&server.store(), right, rules("1MB/s"), |_| ()).expect("joined");
+
+    let server = Server::start(&[]);
+    server.tell("SET weir:{test:bytes}:share nonsense");
+    let line = refused(&server.store(), None);
+    assert!(line.contains("WRONGTYPE"), "{line}");
+
+    // Something else listens there: it says nothing that makes sense, or nothing.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let _ = (&stream).write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    refused(&store(port), None);
+}

@@ -1,0 +1,314 @@
+//! Whose turn it is: one cap, kept evenly by all who share it, in one word.
+//!
+//! The word is the theoretical arrival time of GCRA (ITU-T I.371, the virtual scheduling algorithm):
+//! when the next units may pass. A member that wants to pass something moves it on by what a quantum
+//! costs, and has thereby reserved its turn: it begins at what the word was before. So members stand in
+//! a queue of which nobody holds more than the one place he has taken: each gets one quantum a round,
+//! who wants nothing takes no place, and nobody is woken but for his own turn. A member that is stopped
+//! or killed costs the others the one turn it had reserved, and nothing else.
+//!
+//! Invariant: in every window `W` all together are given turns for at most `cap·W + burst + a step`,
+//! and no member holds more than a step that it has been given and has not passed yet. What a member
+//! passes beyond what it was given (the rest of a record, a batch) is a debt of its own, paid by the
+//! turns that it takes next, and by time that nobody else wanted: it does not make the others wait.
+
+use std::fmt;
+use std::num::NonZeroU64;
+use std::time::{Duration, Instant};
+
+use std::sync::atomic::Ordering::SeqCst;
+
+use super::Rules;
+use super::table::{Current, Member, Words};
+use crate::core::pace::{Burst, QUANTUM, STEP, SharedCap};
+use crate::units::Rate;
+
+/// The nanoseconds of a tick: with eight of them the word reaches for 18 years since the machine
+/// started, beside the number of the rules that it was counted under.
+const TICK: u64 = 8;
+/// The bits of the word that are ticks.
+const TICKS: u32 = 56;
+const LAST: u64 = (1 << TICKS) - 1;
+/// How late all together may be, where a unit is more than a step's worth, without losing anything.
+const LATE: Duration = Duration::from_millis(2);
+/// A turn further off than so many quanta was not reserved by anybody: the word is damaged.
+const PLACES: u64 = 1 << 16;
+/// Who waits looks again after this time: the rules may have changed.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The clock that all processes of a host have in common, as instants of this one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock {
+    instant: Instant,
+    nanos: u64,
+}
+
+impl Clock {
+    /// `nanos` is what the common clock shows at `instant`.
+    pub(crate) fn new(instant: Instant, nanos: u64) -> Clock {
+        Clock { instant, nanos }
+    }
+
+    fn ticks(&self, now: Instant) -> u64 {
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let since = nanos(now.saturating_duration_since(self.instant));
+        let before = nanos(self.instant.saturating_duration_since(now));
+        (self.nanos.saturating_add(since).saturating_sub(before) / TICK).min(LAST)
+    }
+
+    /// The first instant of a tick; where that is beyond all time, one that is far enough off.
+    fn instant_of(&self, ticks: u64) -> Instant {
+        const FAR: Duration = Duration::from_secs(86_400 * 365);
+        let nanos = ticks.saturating_mul(TICK);
+        let after = Duration::from_nanos(nanos.saturating_sub(self.nanos));
+        let before = Duration::from_nanos(self.nanos.saturating_sub(nanos));
+        let at = self.instant.checked_add(after.min(FAR));
+        at.and_then(|at| at.checked_sub(before))
+            .unwrap_or(self.instant)
+    }
+}
+
+/// The rules, as the arithmetic needs them.
+#[derive(Debug, Clone, Copy)]
+struct Scale {
+    amount: NonZeroU64,
+    per: NonZeroU64,
+    /// Units of a turn.
+    quantum: u64,
+    /// The most units that a member is given before it passes them.
+    step: u64,
+    /// Ticks that may have gone by unused and still be made up for.
+    lag: u64,
+}
+
+impl Scale {
+    fn new(rules: Rules) -> Scale {
+        let mut scale = Scale {
+            amount: rules.rate.amount(),
+            per: rules.rate.per_nanos(),
+            quantum: 1,
+            step: 1,
+            lag: 0,
+        };
+        scale.quantum = scale.units_in(ticks(QUANTUM)).max(1);
+        scale.step = scale.units_in(ticks(STEP)).max(scale.quantum);
+        let burst = match rules.burst {
+            Burst::Units(n) => scale.cost(n, &mut 0),
+            Burst::Worth(time) => ticks(time),
+        };
+        let late = ticks(LATE).max(ticks(STEP - QUANTUM).saturating_sub(scale.cost(1, &mut 0)));
+        scale.lag = burst.saturating_add(late).min(LAST);
+        scale
+    }
+
+    /// The ticks that `units` take; what is less than one is carried over in `rest`.
+    fn cost(&self, units: u64, rest: &mut u128) -> u64 {
+        let per_tick = u128::from(self.amount.get()) * u128::from(TICK);
+        let nanos = u128::from(units)
+            .saturating_mul(u128::from(self.per.get()))
+            .saturating_add(*rest);
+        *rest = nanos % per_tick;
+        u64::try_from(nanos / per_tick).unwrap_or(LAST).min(LAST)
+    }
+
+    fn units_in(&self, ticks: u64) -> u64 {
+        let nanos = u128::from(ticks) * u128::from(TICK);
+        let units =
+            nanos.saturating_mul(u128::from(self.amount.get())) / u128::from(self.per.get());
+        u64::try_from(units).unwrap_or(u64::MAX)
+    }
+}
+
+/// A reserved place in the queue.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    begins: u64,
+    units: u64,
+}
+
+/// One member's side of a cap that is shared on this host.
+#[derive(Debug)]
+pub(crate) struct HostCap<W: Words> {
+    member: Member<W>,
+    clock: Clock,
+    current: Current,
+    rules: Rules,
+    scale: Scale,
+    /// Units that may be passed; below zero after an overshoot.
+    credit: i64,
+    turn: Option<Turn>,
+    /// When to look again at the latest: the rules may have changed, or time may have paid a debt.
+    look_at: Instant,
+    /// Less than a tick's worth that has been given and not been counted yet.
+    rest: u128,
+}
+
+impl<W: Words> HostCap<W> {
+    /// Shares a cap with all who share this table, and says what it is: the newest rules are for all.
+    pub(crate) fn new(mut member: Member<W>, rules: Rules, clock: Clock) -> HostCap<W> {
+        member.publish(rules);
+        let mut cap = HostCap {
+            member,
+            clock,
+            current: Current::NONE,
+            rules,
+            scale: Scale::new(rules),
+            credit: 0,
+            turn: None,
+            look_at: clock.instant,
+            rest: 0,
+        };
+        cap.follow();
+        cap
+    }
+
+    /// Reserves the next turn. `None`: a debt has been paid by all the time that there was, and nobody
+    /// else wants the time that comes.
+    fn take(&mut self, now: u64) -> Option<Turn> {
+        let debt = self.credit.min(0).unsigned_abs();
+        loop {
+            let word = self.member.turn().load(SeqCst);
+            // After the word: where rules are newer than it, nobody can have changed it since.
+            self.follow();
+            let next = self.begins(word, now);
+            let begins = if debt > 0 {
+                next
+            } else {
+                next.max(now.saturating_sub(self.scale.lag))
+            };
+            let earned = self.scale.units_in(now.saturating_sub(begins));
+            let units = if debt > 0 && begins <= now {
+                earned.min(debt + self.scale.quantum)
+            } else {
+                earned.clamp(self.scale.quantum, self.scale.step)
+            };
+            if units == 0 {
+                return None;
+            }
+            let mut rest = self.rest;
+            let ends = begins.saturating_add(self.scale.cost(units, &mut rest));
+            let changed = pack(self.current, ends.min(LAST));
+            let turn = self.member.turn();
+            if turn.compare_exchange(word, changed, SeqCst, SeqCst).is_ok() {
+                self.rest = rest;
+                return Some(Turn { begins, units });
+            }
+        }
+    }
+
+    /// When the next turn begins, as the word has it: now, where that was counted under other rules,
+    /// or is further off than anybody can have reserved.
+    fn begins(&self, word: u64, now: u64) -> u64 {
+        let ticks = word & LAST;
+        let places = self
+            .scale
+            .cost(self.scale.quantum, &mut 0)
+            .max(1)
+            .saturating_mul(PLACES);
+        let is_ours = (word >> TICKS) as u8 == self.current.tag();
+        if is_ours && ticks.saturating_sub(now) <= places {
+            ticks
+        } else {
+            now
+        }
+    }
+
+    /// How long it takes for a debt to be paid, if nobody else wants anything.
+    fn until_paid(&self) -> Duration {
+        let debt = self.credit.min(0).unsigned_abs();
+        let ticks = self.scale.cost(debt + self.scale.quantum, &mut 0);
+        Duration::from_nanos(ticks.saturating_mul(TICK))
+    }
+
+    /// Goes by the rules in force. New ones have no memory of the old: nothing that was reserved is
+    /// waited for, what was given is kept as far as they would give it, and no more than one unit of
+    /// debt is.
+    fn follow(&mut self) {
+        if self.member.current() == self.current {
+            return;
+        }
+        let (mut current, mut rules) = self.member.rules();
+        if rules.is_none() {
+            // Damaged: what was in force last is so again.
+            self.member.publish(self.rules);
+            (current, rules) = self.member.rules();
+        }
+        if current == self.current {
+            return;
+        }
+        self.rules = rules.unwrap_or(self.rules);
+        self.current = current;
+        self.scale = Scale::new(self.rules);
+        self.credit = self.credit.clamp(-1, signed(self.scale.step));
+        (self.turn, self.rest) = (None, 0);
+    }
+}
+
+impl<W: Words + fmt::Debug + Send> SharedCap for HostCap<W> {
+    fn set(&mut self, rate: Rate, burst: Burst, _now: Instant) {
+        self.member.publish(Rules { rate, burst });
+        self.follow();
+    }
+
+    /// Reserves the next turn, if what was given has passed.
+    fn prepare(&mut self, now: Instant) {
+        self.follow();
+        if self.look_at <= now {
+            self.look_at = now + LOOK;
+        }
+        let ticks = self.clock.ticks(now);
+        loop {
+            if let Some(turn) = self.turn.take_if(|turn| turn.begins <= ticks) {
+                self.credit = self.credit.saturating_add(signed(turn.units));
+            }
+            if self.credit > 0 || self.turn.is_some() {
+                return;
+            }
+            self.turn = self.take(ticks);
+            if self.turn.is_none() {
+                self.look_at = now + self.until_paid().min(STEP);
+                return;
+            }
+        }
+    }
+
+    fn peek(&self, now: Instant) -> Result<u64, Instant> {
+        let ticks = self.clock.ticks(now);
+        let (turn, later) = match self.turn {
+            Some(turn) if turn.begins <= ticks => (signed(turn.units), None),
+            Some(turn) => (0, Some(self.clock.instant_of(turn.begins))),
+            None => (0, None),
+        };
+        match self.credit.saturating_add(turn) {
+            credit if credit > 0 => Ok(credit.unsigned_abs()),
+            _ => Err(later.map_or(self.look_at, |at| at.min(self.look_at))),
+        }
+    }
+
+    fn on_passed(&mut self, units: u64, now: Instant) {
+        self.credit = self.credit.saturating_sub(signed(units));
+        self.prepare(now);
+    }
+
+    fn rate(&self) -> Rate {
+        // Asked by those who report, even while nothing flows.
+        self.member.rules().1.unwrap_or(self.rules).rate
+    }
+}
+
+fn pack(current: Current, ticks: u64) -> u64 {
+    u64::from(current.tag()) << TICKS | ticks
+}
+
+fn ticks(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos() / u128::from(TICK))
+        .unwrap_or(LAST)
+        .min(LAST)
+}
+
+fn signed(units: u64) -> i64 {
+    i64::try_from(units).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

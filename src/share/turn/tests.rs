@@ -1,0 +1,435 @@
+//! Members of a share on one made-up clock: what all together pass, and who gets how much of it.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use proptest::prelude::*;
+
+use super::super::table::{WORDS, Who};
+use super::*;
+use crate::units::{Rate, Unit};
+
+type Memory = Arc<Vec<AtomicU64>>;
+
+impl Words for Memory {
+    fn word(&self, index: usize) -> &AtomicU64 {
+        &self[index]
+    }
+}
+
+fn memory() -> Memory {
+    Arc::new((0..WORDS).map(|_| AtomicU64::new(0)).collect())
+}
+
+fn rules(rate: &str, burst: Burst) -> Rules {
+    let rate = rate.parse().expect(rate);
+    Rules { rate, burst }
+}
+
+const NO_BURST: Burst = Burst::Units(0);
+
+/// A member that passes all that it may, or has something to pass only now and then.
+struct Flow {
+    cap: Option<HostCap<Memory>>,
+    /// When it asks next.
+    asks: Duration,
+    /// How late it wakes up, at most.
+    late: Duration,
+    /// From when until when it has something to pass.
+    wants: std::ops::Range<Duration>,
+    /// Units that it passes together, however few it is given.
+    piece: u64,
+    passed: Vec<(Duration, u64)>,
+}
+
+impl Flow {
+    fn total(&self, from: Duration, to: Duration) -> u64 {
+        let inside = |at: Duration| from <= at && at < to;
+        let passed = self.passed.iter().filter(|(at, _)| inside(*at));
+        passed.map(|(_, n)| n).sum()
+    }
+}
+
+struct World {
+    memory: Memory,
+    start: Instant,
+    flows: Vec<Flow>,
+    dice: u64,
+}
+
+const FOR_EVER: Duration = Duration::from_secs(1 << 30);
+const NEVER: Duration = Duration::from_secs(1 << 31);
+
+impl World {
+    fn new() -> World {
+        World {
+            memory: memory(),
+            start: Instant::now(),
+            flows: Vec::new(),
+            dice: 1,
+        }
+    }
+
+    fn clock(&self) -> Clock {
+        Clock::new(self.start, 7_777_777_777)
+    }
+
+    fn add(&mut self, rules: Rules, at: Duration, late: Duration) -> &mut Flow {
+        let who = Who::new(self.flows.len() as u32 + 1, 0).expect("a process");
+        let member = Member::join(self.memory.clone(), Unit::Bytes, who, |_| false).expect("room");
+        let cap = HostCap::new(member, rules, self.clock());
+        self.flows.push(Flow {
+            cap: Some(cap),
+            asks: at,
+            late,
+            wants: at..FOR_EVER,
+            piece: 1,
+            passed: Vec::new(),
+        });
+        self.flows.last_mut().expect("just added")
+    }
+
+    /// A number below `most`, at random but the same each time.
+    fn roll(&mut self, most: u64) -> u64 {
+        self.dice = self
+            .dice
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.dice >> 33) % most.max(1)
+    }
+
+    fn run(&mut self, until: Duration) {
+        loop {
+            let next = (0..self.flows.len()).min_by_key(|n| self.flows[*n].asks);
+            let Some(next) = next.filter(|n| self.flows[*n].asks < until) else {
+                return;
+            };
+            let late = self.flows[next].late;
+            let late = Duration::from_nanos(self.roll(late.as_nanos() as u64));
+            let start = self.start;
+            self.flows[next].ask(start, late);
+        }
+    }
+
+    fn total(&self, from: Duration, to: Duration) -> u64 {
+        self.flows.iter().map(|flow| flow.total(from, to)).sum()
+    }
+
+    /// The most that has passed in any window of this length.
+    fn most_in(&self, window: Duration) -> u64 {
+        let mut all: Vec<_> = self
+            .flows
+            .iter()
+            .flat_map(|flow| flow.passed.clone())
+            .collect();
+        all.sort();
+        let (mut first, mut sum, mut most) = (0, 0, 0);
+        for (at, n) in &all {
+            sum += n;
+            while all[first].0 + window <= *at {
+                sum -= all[first].1;
+                first += 1;
+            }
+            most = most.max(sum);
+        }
+        most
+    }
+}
+
+impl Flow {
+    fn ask(&mut self, start: Instant, late: Duration) {
+        let at = self.asks;
+        if at >= self.wants.end {
+            self.asks = NEVER;
+            return;
+        }
+        let Some(cap) = &mut self.cap else {
+            self.asks = NEVER;
+            return;
+        };
+        cap.prepare(start + at);
+        match cap.peek(start + at) {
+            Ok(units) => {
+                let passed = units.max(self.piece);
+                cap.on_passed(passed, start + at);
+                self.passed.push((at, passed));
+            }
+            Err(when) => {
+                assert!(when > start + at, "to ask again at once would be to spin");
+                self.asks = when - start + late;
+            }
+        }
+    }
+}
+
+fn jain(shares: &[u64]) -> f64 {
+    let sum: f64 = shares.iter().map(|n| *n as f64).sum();
+    let squares: f64 = shares.iter().map(|n| (*n as f64).powi(2)).sum();
+    sum * sum / (shares.len() as f64 * squares)
+}
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+#[test]
+fn eight_share_a_cap_evenly_exactly_and_fairly() {
+    for (rate, per_second) in [
+        ("10MB/s", 10_000_000u64),
+        ("3GB/s", 3_000_000_000),
+        ("1kB/s", 1000),
+    ] {
+        let mut world = World::new();
+        for n in 0..8 {
+            let late = Duration::from_micros(100 * n);
+            world.add(rules(rate, NO_BURST), Duration::ZERO, late);
+        }
+        world.run(secs(20));
+        let each: Vec<_> = world
+            .flows
+            .iter()
+            .map(|flow| flow.total(secs(0), secs(20)))
+            .collect();
+        let off = each.iter().sum::<u64>() as f64 / (20 * per_second) as f64;
+        assert!((off - 1.0).abs() < 0.001, "{rate}: {off} of the cap");
+        assert!(jain(&each) > 0.999, "{rate}: {each:?}");
+        let most = world.most_in(millis(100)) as f64 / per_second as f64 * 10.0;
+        assert!(most < 1.06, "{rate}: {most} of the cap in 100 ms");
+    }
+}
+
+#[test]
+fn what_one_does_not_want_the_others_get() {
+    let mut world = World::new();
+    for _ in 0..3 {
+        world.add(rules("1MB/s", NO_BURST), Duration::ZERO, millis(1));
+    }
+    world.flows[2].wants = secs(0)..secs(2);
+    world.run(secs(10));
+    let [a, b, c] = [0, 1, 2].map(|n: usize| world.flows[n].total(secs(0), secs(2)));
+    assert!(jain(&[a, b, c]) > 0.999, "{a} {b} {c}");
+    let rest = world.total(secs(2) + millis(5), secs(10));
+    let wanted = 7_995_000;
+    assert!(rest.abs_diff(wanted) < wanted / 500, "{rest}, not {wanted}");
+}
+
+#[test]
+fn one_that_is_killed_or_stopped_costs_the_others_one_turn() {
+    let mut world = World::new();
+    for _ in 0..8 {
+        world.add(rules("8MB/s", NO_BURST), Duration::ZERO, millis(1));
+    }
+    world.run(secs(1));
+    world.flows[0].cap = None; // Ended: the place in the table is given back, the turn is not.
+    let stopped = world.flows[1].asks;
+    world.flows[1].asks = secs(3); // Stopped for two seconds.
+    assert!(stopped < secs(2));
+    world.run(secs(6));
+    let soon = world.total(secs(1), secs(1) + millis(100));
+    assert!(
+        soon.abs_diff(800_000) < 40_000,
+        "{soon} in the first 100 ms without them"
+    );
+    let all = world.total(secs(1), secs(6));
+    assert!(all.abs_diff(40_000_000) < 80_000, "{all}");
+    let back = world.flows[1].total(secs(3), secs(3) + millis(10));
+    assert!(
+        back <= 3 * 8000 * 10 / 7 + 8000,
+        "{back}: credit was saved up"
+    );
+    assert!(world.most_in(millis(100)) < 880_000);
+}
+
+#[test]
+fn a_burst_is_for_all_together() {
+    let mut world = World::new();
+    for _ in 0..4 {
+        let flow = world.add(
+            rules("1MB/s", Burst::Units(500_000)),
+            secs(0),
+            Duration::ZERO,
+        );
+        flow.wants = secs(0)..millis(1);
+    }
+    world.run(secs(1));
+    for flow in &mut world.flows {
+        flow.asks = secs(5);
+        flow.wants = secs(5)..FOR_EVER;
+    }
+    world.run(secs(6));
+    let at_once = world.total(secs(5), secs(5) + millis(1));
+    assert!((500_000..520_000).contains(&at_once), "{at_once}");
+    let all = world.total(secs(5), secs(6));
+    assert!((1_495_000..1_520_000).contains(&all), "{all}");
+}
+
+#[test]
+fn the_newest_rules_are_for_all_and_have_no_memory_of_the_old() {
+    let mut world = World::new();
+    world.add(rules("1/h", NO_BURST), secs(0), Duration::ZERO);
+    world.add(rules("1/h", NO_BURST), secs(0), Duration::ZERO);
+    world.run(secs(10));
+    assert_eq!(world.total(secs(0), secs(10)), 1);
+    let fast = rules("1MB/s", Burst::Worth(millis(3)));
+    world.flows[1]
+        .cap
+        .as_mut()
+        .expect("alive")
+        .set(fast.rate, fast.burst, world.start);
+    world.run(secs(20));
+    let soon = world.total(secs(10) + LOOK, secs(20));
+    assert!(soon.abs_diff(9_900_000) < 10_000, "{soon}");
+    assert_eq!(
+        world.flows[0].cap.as_ref().expect("alive").rate(),
+        fast.rate
+    );
+    let slow = rules("100B/s", NO_BURST);
+    world.flows[0]
+        .cap
+        .as_mut()
+        .expect("alive")
+        .set(slow.rate, slow.burst, world.start);
+    world.run(secs(30));
+    let then = world.total(secs(20), secs(30));
+    assert!((1000..4000 + 2 * 5000).contains(&then), "{then}");
+    assert!(world.total(secs(21), secs(30)).abs_diff(900) <= 2);
+}
+
+#[test]
+fn who_passes_long_records_gets_no_more_than_the_others() {
+    let mut world = World::new();
+    for _ in 0..4 {
+        world.add(rules("4MB/s", NO_BURST), secs(0), millis(1));
+    }
+    world.flows[0].piece = 500_000;
+    world.run(secs(20));
+    let each: Vec<_> = world
+        .flows
+        .iter()
+        .map(|flow| flow.total(secs(0), secs(20)))
+        .collect();
+    assert!(jain(&each) > 0.995, "{each:?}");
+    let all = each.iter().sum::<u64>();
+    assert!(all.abs_diff(80_000_000) < 800_000, "{all}");
+}
+
+#[test]
+fn one_alone_that_passes_long_records_or_asks_seldom_has_the_whole_cap() {
+    for pause in [millis(0), millis(400)] {
+        let mut world = World::new();
+        world.add(rules("1MB/s", NO_BURST), secs(0), pause).piece = 1_000_000;
+        world.run(secs(60));
+        let all = world.total(secs(1), secs(60));
+        assert!(
+            all.abs_diff(59_000_000) <= 1_500_000,
+            "{all}, asking {pause:?} late"
+        );
+    }
+}
+
+#[test]
+fn a_damaged_word_holds_nobody_up() {
+    for damage in [
+        0,
+        1,
+        u64::MAX,
+        u64::MAX >> 8,
+        1 << 55,
+        0x0100_0000_0000_0000,
+    ] {
+        for word in [super::super::table::TURN, 8, 25, 26, 27, 28, 29, 30] {
+            let mut world = World::new();
+            world.add(rules("1MB/s", NO_BURST), secs(0), Duration::ZERO);
+            world.add(rules("1MB/s", NO_BURST), secs(0), Duration::ZERO);
+            world.run(secs(1));
+            world.memory[word].store(damage, SeqCst);
+            world.run(secs(2));
+            // Whatever the rules are now, these are newer.
+            let faster = rules("2MB/s", NO_BURST);
+            world.flows[0]
+                .cap
+                .as_mut()
+                .expect("alive")
+                .set(faster.rate, faster.burst, world.start);
+            world.run(secs(4));
+            let all = world.total(secs(3), secs(4));
+            assert!(
+                all.abs_diff(2_000_000) < 20_000,
+                "{all} after {damage:#x} in word {word}"
+            );
+        }
+    }
+}
+
+#[test]
+fn threads_that_fight_for_turns_get_no_more_than_there_is() {
+    let memory = memory();
+    let start = Instant::now();
+    let rules = rules("1GB/s", NO_BURST);
+    let (members, times) = if cfg!(miri) { (3, 50) } else { (8, 20_000) };
+    let totals: Vec<u64> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..members)
+            .map(|n| {
+                let memory = memory.clone();
+                scope.spawn(move || {
+                    let who = Who::new(n + 1, 0).expect("a process");
+                    let member = Member::join(memory, Unit::Bytes, who, |_| false).expect("room");
+                    let mut cap = HostCap::new(member, rules, Clock::new(start, 1 << 40));
+                    // All at the same instants of a made-up clock, as fast as they can.
+                    (0..times)
+                        .map(|n| {
+                            let now = start + Duration::from_micros(n);
+                            cap.prepare(now);
+                            let units = cap.peek(now).unwrap_or(0);
+                            cap.on_passed(units, now);
+                            units
+                        })
+                        .sum()
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("no panic"))
+            .collect()
+    });
+    let most = 1000 * times + 5_000_000 + 1_000_000 * u64::from(members);
+    assert!(
+        totals.iter().sum::<u64>() <= most,
+        "{totals:?}, at most {most}"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 1 } else { 64 }))]
+    #[test]
+    fn in_no_window_is_there_more_than_the_cap_the_burst_and_a_step_each(
+        amount in 1..10_000_000u64,
+        per in prop_oneof![Just(1_000_000_000u64), 1..10_000_000_000u64],
+        burst in prop_oneof![Just(0), 0..1_000_000u64],
+        members in prop::collection::vec((0..3000u64, 0..10_000u64, 0..3000u64), 1..8),
+        window in 1..1000u64,
+    ) {
+        let per = per.max(amount.div_ceil(10)); // No faster than 10 units in a nanosecond.
+        let rate = Rate::new(NonZeroU64::new(amount).unwrap(), NonZeroU64::new(per).unwrap(), Unit::Bytes);
+        let rules = Rules { rate, burst: Burst::Units(burst) };
+        let mut world = World::new();
+        for (starts, late, lasts) in &members {
+            let (starts, late) = (millis(*starts), Duration::from_micros(*late));
+            let flow = world.add(rules, starts, late);
+            flow.wants = starts..starts + millis(*lasts);
+        }
+        world.run(secs(4));
+        let window = millis(window);
+        let scale = Scale::new(rules);
+        let worth = |time: Duration| amount as f64 * time.as_nanos() as f64 / per as f64;
+        let step = scale.step.max(scale.units_in(ticks(LATE)) + 1) as f64;
+        let bound = worth(window) + burst as f64 + step * (1 + members.len()) as f64;
+        let most = world.most_in(window) as f64;
+        prop_assert!(most <= bound + 1.0, "{most} in {window:?}, more than {bound}");
+    }
+}
