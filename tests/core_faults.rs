@@ -143,6 +143,11 @@ fn the_faults_of_the_first_state_machine_are_not_met_any_more() {
         &|seed| without_memory(seed).span,
         [1, 7, 9, 10, 11],
     );
+    gone(
+        "a producer that is blocked for want of memory",
+        &|seed| without_memory(seed).taken < 6_000_000,
+        [1, 7, 9, 10, 11],
+    );
     gone("a claim of all", &all_claimed, [31, 44, 46, 167, 201]);
     gone("an accusation", &accused, [57, 65, 139, 149, 184]);
 }

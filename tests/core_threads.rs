@@ -739,3 +739,5 @@ fn newest_gone(more: usize) {
         .find(|record| *record != [record[0]; 700]);
     assert!(torn.is_none(), "with {more} more");
 }
+    b.begin_read();
+    b.end_read_in_vain(ReadOutcome::Empty);

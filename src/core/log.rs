@@ -256,6 +256,13 @@ impl Log {
         self.extents.back().map_or(self.end, |extent| extent.at)
     }
 
+    /// Where the extent begins that holds this place.
+    #[must_use]
+    pub fn extent_of(&self, place: u64) -> u64 {
+        let extent = self.extents.get(self.index(place));
+        extent.map_or(self.end, |extent| extent.at)
+    }
+
     /// Equips `buffer` for a read of at most `room` bytes (and at most two segments); each call is followed
     /// by one of [`Log::append`]. `extend`: the last extent may be filled up with what comes from there on,
     /// and cannot be read meanwhile.

@@ -259,7 +259,7 @@ impl Engine {
         let action = loop {
             match self.plan(actor, now) {
                 Plan::Expire => self.expire(now),
-                Plan::Shed => self.shed_oldest(now),
+                Plan::Shed => self.shed(now),
                 plan => break self.act(actor, plan, now),
             }
         };

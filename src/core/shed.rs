@@ -145,8 +145,21 @@ impl Engine {
         self.reachable().saturating_sub(self.torn())
     }
 
-    /// The buffer is full and the delay is over: makes room by dropping the oldest records.
-    pub(super) fn shed_oldest(&mut self, now: Instant) {
+    /// The buffer is full and the delay is over: makes room.
+    pub(super) fn shed(&mut self, now: Instant) {
+        let policy = self.shedder.policy;
+        if self.is_starved() && self.lose_overflow() {
+            // There is memory again.
+            self.update(now);
+        } else if policy.is_some_and(|policy| policy.which == Which::Newest) {
+            self.drop_newest(now);
+        } else {
+            self.shed_oldest(now);
+        }
+    }
+
+    /// Drops the oldest records.
+    fn shed_oldest(&mut self, now: Instant) {
         let skip = self.torn();
         let need = (self.capacity / 8).clamp(1, ROOM_MOST) as u64;
         let mut n = 0;
@@ -276,39 +289,41 @@ impl Engine {
         self.timeline.arrival(first - 1)?.checked_add(age)
     }
 
-    /// For want of memory: drops the newest records, so many that a segment is free if that can be.
-    pub(super) fn drop_newest_segment(&mut self) {
+    /// For want of memory: drops the newest records, down to the beginning of the extent that the last of them
+    /// ends in. Something is dropped if anything may be.
+    fn drop_newest(&mut self, now: Instant) {
         let queue = &self.outputs[CONSUMER].queue;
         let Some(last) = queue.last().cloned() else {
             return;
         };
-        let behind = queue.queued() - (last.end - last.start);
-        let first = last.start
-            + self
-                .torn()
-                .saturating_sub(behind)
-                .min(last.end - last.start);
-        let from = first.max(self.log.last_extent());
+        let length = last.end - last.start;
+        let behind = queue.queued() - length;
+        let first = last.start + self.torn().saturating_sub(behind).min(length);
         // The record that goes on with what is read next goes, too.
-        let begun = if self.framing.is_some() {
+        let goes_on =
+            self.framing.is_some() && self.shedder.skipped.is_none() && last.end == self.log.end();
+        let begun = if goes_on {
             self.source.cursor.depth()
         } else {
             0
         };
-        let whole = last.end - begun.min(last.end - last.start);
-        let start = if self.log.is_boundary(from) {
-            Some(from)
+        let whole = last.end - begun.min(length);
+        let extent = self.log.extent_of(last.end - 1);
+        let start = if self.log.is_boundary(extent) {
+            extent
         } else {
-            self.log.next_boundary(from, last.end)
+            let before = self.log.last_boundary(last.start, extent);
+            before.unwrap_or(last.start)
         };
-        let start = start.unwrap_or(whole.max(from));
-        let skip = behind + (start - last.start);
+        let start = start.max(first);
         if start < whole {
-            self.forget(skip, start..whole);
+            self.forget(behind + (start - last.start), start..whole);
         }
-        if begun > 0 && start <= whole && self.shedder.skipped.is_none() {
-            self.drop_unfinished(skip);
+        if begun > 0 {
+            self.drop_unfinished(behind + (start.max(whole) - last.start));
         }
+        self.on_shrunk(now);
+        self.update(now);
     }
 
     /// Whether no buffer like this holds a record of this length.

@@ -178,6 +178,8 @@ impl Engine {
             };
             match policy.which {
                 Which::Oldest if self.droppable() > 0 => return Plan::Shed,
+                // What comes needs memory, if only to be read.
+                Which::Newest if self.is_starved() && self.droppable() > 0 => return Plan::Shed,
                 Which::Newest if !self.is_starved() && !self.has_left(self.source.cursor) => {
                     plan.most = self.log.segment_size().min(permit);
                     plan.discard = true;
@@ -247,7 +249,7 @@ impl Engine {
                 self.log.append(&mut read.buffer, nothing, Entry::default());
                 match other {
                     ReadOutcome::Empty => self.source.waits_first = true,
-                    ReadOutcome::Short => self.on_memory_short(read.discard),
+                    ReadOutcome::Short => self.on_memory_short(),
                     _ => {}
                 }
             }
@@ -269,13 +271,10 @@ impl Engine {
     }
 
     /// The system has no memory for another segment: the gate closes early, and what can be done without goes.
-    fn on_memory_short(&mut self, discard: bool) {
+    fn on_memory_short(&mut self) {
         self.source.is_short = true;
         if self.lose_overflow() {
             return;
-        }
-        if discard {
-            self.drop_newest_segment();
         }
         self.gate.on_memory_short(self.used());
     }
