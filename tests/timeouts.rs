@@ -56,6 +56,18 @@ fn a_consumer_that_takes_nothing_runs_out_of_time() {
 }
 
 #[test]
+fn a_consumer_that_leaves_in_its_pipe_what_others_wrote_runs_out_of_time() {
+    let before = "head -c 65536 /dev/zero";
+    let args = ["--shed", "oldest", "--sink-timeout", "400ms"];
+    let (stdin, mut input) = std::io::pipe().expect("a pipe");
+    let (_untouched, output) = std::io::pipe().expect("a pipe");
+    let weir = harness::start(harness::weir_in_shell(before, &args, ""), stdin, output);
+    input.write_all(b"something\n").expect("written");
+    let says = ["timeout", "the sink has taken nothing for 4", "10B"];
+    weir.end().assert_complains(124, &says);
+}
+
+#[test]
 fn a_slow_consumer_that_moves_is_left_alone() {
     for way in ["--pipe-size=64KiB", "--no-splice"] {
         let mut line = Line::new(&["--sink-timeout", "1s", way]);

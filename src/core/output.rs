@@ -42,6 +42,8 @@ pub(crate) struct Output {
     /// A write may block although it is not meant to.
     blocks: bool,
     room: Room,
+    /// Its pipe holds too much to be made smaller, and nothing is written before that is done.
+    is_cramped: bool,
     /// What fits into its pipe, as far as that is ours to choose.
     pub pipe: Pipe,
     pub window: Window,
@@ -81,6 +83,7 @@ impl Output {
             is_writing: false,
             blocks: false,
             room: Room::Unknown,
+            is_cramped: false,
             pipe: Pipe::default(),
             window: Window::default(),
         }
@@ -88,11 +91,20 @@ impl Output {
 
     /// Whether it makes us wait.
     pub fn is_full(&self) -> bool {
-        matches!(self.room, Room::None(_)) || self.is_writing && self.blocks
+        matches!(self.room, Room::None(_)) || self.is_writing && self.blocks || self.is_cramped
+    }
+
+    /// Its thread goes to sleep.
+    pub fn on_sleep(&mut self, what: For, now: Instant) {
+        // A consumer that leaves what it has in its pipe keeps us waiting, whatever we wait for.
+        self.is_cramped = what == For::Fit;
+        if what == For::Room {
+            self.on_full(now);
+        }
     }
 
     /// It is being waited for.
-    pub fn on_full(&mut self, now: Instant) {
+    fn on_full(&mut self, now: Instant) {
         self.window.on_wait(now);
         if !matches!(self.room, Room::None(_)) {
             self.room = Room::None(None);
@@ -201,6 +213,7 @@ impl Engine {
         let claim = output.queue.begin_claim(n);
         let parts: Vec<_> = self.log.parts(claim.clone()).take(PARTS_MOST).collect();
         output.is_writing = true;
+        output.is_cramped = false;
         output.claim_is_torn = !self.log.is_boundary(claim.end);
         output.window.on_given(
             (claim.end - claim.start) as usize,

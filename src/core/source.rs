@@ -363,10 +363,7 @@ impl Engine {
                     self.bypass.on_room(now);
                 }
             }
-            Actor::Output(CONSUMER) if sleep.what == For::Room => {
-                self.outputs[CONSUMER].on_full(now)
-            }
-            Actor::Output(_) => {}
+            Actor::Output(i) => self.outputs[i].on_sleep(sleep.what, now),
         }
     }
 
