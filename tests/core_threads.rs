@@ -517,17 +517,34 @@ fn nothing_moves_after_a_halt_and_what_is_under_way_is_counted() {
     b.read(&[b'x'; 1000]);
     b.begin_read();
     b.begin_write();
-    assert!(!b.engine.halt(b.now), "two calls are under way");
+    let asked = b.engine.halt(b.now);
+    assert!(asked.is_some(), "two calls are under way");
     b.end_read(b"more");
-    assert!(!b.engine.take_wakes().quiet, "one is still");
+    assert_eq!(b.engine.take_wakes().quiet, None, "one is still");
     b.end_write(300);
-    assert!(b.engine.take_wakes().quiet);
+    assert_eq!(b.engine.take_wakes().quiet, asked);
     let books = b.books();
     assert_eq!((books.read.bytes, books.written.bytes), (1004, 300));
     for actor in [CONSUMER, Actor::Source] {
         let action = b.engine.poll(actor, b.now);
         assert!(matches!(&action, Action::End(Reason::Over)), "{action:?}");
     }
+}
+
+#[test]
+fn who_asks_whether_something_moves_is_not_given_the_answer_to_an_earlier_question() {
+    let mut b = Bench::new(rules(KIB * KIB));
+    assert_eq!(b.engine.want_quiet(), None, "nothing moves");
+    b.read(&[b'x'; 1000]);
+    b.begin_write();
+    b.end_write(300);
+    assert_eq!(b.engine.take_wakes().quiet, None, "nobody waits");
+    b.begin_write();
+    let first = b.engine.want_quiet();
+    let second = b.engine.want_quiet();
+    assert!(first < second, "{first:?} {second:?}");
+    b.end_write(300);
+    assert_eq!(b.engine.take_wakes().quiet, second);
 }
 
 #[test]
@@ -541,10 +558,11 @@ fn what_is_on_its_way_around_the_log_at_a_halt_is_counted_and_nothing_follows() 
         Action::Bypass(bypass) => bypass,
         action => panic!("{action:?}"),
     };
-    assert!(!b.engine.halt(b.now), "one call is under way");
+    let asked = b.engine.halt(b.now);
+    assert!(asked.is_some(), "one call is under way");
     let run = bypass.permit.use_up(&[b'x'; 300]);
     b.done(Done::Bypass(bypass, Outcome::Moved(run)));
-    assert!(b.engine.take_wakes().quiet);
+    assert_eq!(b.engine.take_wakes().quiet, asked);
     let books = b.books();
     assert_eq!((books.read.bytes, books.written.bytes), (300, 300));
     let action = b.engine.poll(Actor::Source, b.now);
@@ -720,7 +738,9 @@ fn newest_gone(more: usize) {
     read(&mut b, 64 * KIB - 60_000);
     b.begin_read();
     b.end_read_in_vain(ReadOutcome::Short);
+    b.begin_read();
     assert!(b.books().shed.total.bytes > 0, "memory is not short");
+    b.end_read_in_vain(ReadOutcome::Empty);
     while b.books().buffer.used > 25_000 {
         output.extend(b.write());
     }
@@ -739,5 +759,3 @@ fn newest_gone(more: usize) {
         .find(|record| *record != [record[0]; 700]);
     assert!(torn.is_none(), "with {more} more");
 }
-    b.begin_read();
-    b.end_read_in_vain(ReadOutcome::Empty);

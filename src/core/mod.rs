@@ -66,8 +66,8 @@ pub struct Wakes {
     pub source: Option<u64>,
     /// The outputs'.
     pub outputs: [Option<u64>; 2],
-    /// That of whoever waits until nothing moves any more.
-    pub quiet: bool,
+    /// That of whoever waits until nothing moves any more: what was asked for up to this number has come.
+    pub quiet: Option<u64>,
 }
 
 /// What an actor is to do.
@@ -173,7 +173,9 @@ pub struct Engine {
     last_counted: bool,
     /// Nothing is to move any more.
     halted: bool,
-    /// Somebody waits until nothing is on its way to the consumer.
+    /// Somebody waits until nothing is on its way to the consumer: how often that was asked for, and whether
+    /// it still is.
+    quiet_asked: u64,
     quiet_wanted: bool,
     wakes: Wakes,
     trim_at: Option<Instant>,
@@ -205,6 +207,7 @@ impl Engine {
             ended: false,
             last_counted: false,
             halted: false,
+            quiet_asked: 0,
             quiet_wanted: false,
             wakes: Wakes::default(),
             trim_at: None,
@@ -345,21 +348,22 @@ impl Engine {
         self.update(now);
     }
 
-    /// Nothing is read or written from now on, whatever is held. False while a call to the system
-    /// is under way whose bytes are still to be counted.
-    pub fn halt(&mut self, now: Instant) -> bool {
+    /// Nothing is read or written from now on, whatever is held. As [`Engine::want_quiet`]: some while a
+    /// call to the system is under way whose bytes are still to be counted.
+    pub fn halt(&mut self, now: Instant) -> Option<u64> {
         self.halted = true;
         self.overflow.is_closing = true;
-        self.quiet_wanted = true;
         self.update(now);
-        self.is_quiet()
+        self.want_quiet()
     }
 
-    /// Whether nothing is on its way to the consumer by a decision that is no longer in force; else
-    /// [`Wakes::quiet`] says when.
-    pub fn want_quiet(&mut self) -> bool {
-        self.quiet_wanted = true;
-        self.is_quiet()
+    /// `None` where nothing is on its way to the consumer by a decision that is no longer in force; else
+    /// the number with which [`Wakes::quiet`] says when. An answer to an earlier question is none to this
+    /// one, for something may have set out between them.
+    pub fn want_quiet(&mut self) -> Option<u64> {
+        self.quiet_asked += 1;
+        self.quiet_wanted = !self.is_quiet();
+        self.quiet_wanted.then_some(self.quiet_asked)
     }
 
     fn is_quiet(&self) -> bool {
@@ -421,7 +425,7 @@ impl Engine {
         self.watch_waits(now);
         if self.quiet_wanted && self.is_quiet() {
             self.quiet_wanted = false;
-            self.wakes.quiet = true;
+            self.wakes.quiet = Some(self.quiet_asked);
         }
     }
 

@@ -56,7 +56,7 @@ pub struct Shared {
     source: Waker,
     sink: Waker,
     overflow: Waker,
-    quiet: (Mutex<bool>, Condvar),
+    quiet: (Mutex<u64>, Condvar),
 }
 
 impl Shared {
@@ -92,8 +92,9 @@ impl Shared {
                 waker.wake(version);
             }
         }
-        if wakes.quiet {
-            *self.quiet.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        if let Some(number) = wakes.quiet {
+            let mut quiet = self.quiet.0.lock().unwrap_or_else(PoisonError::into_inner);
+            *quiet = number.max(*quiet);
             self.quiet.1.notify_all();
         }
         said
@@ -111,12 +112,15 @@ impl Shared {
         self.until_quiet(patience, |engine, _| engine.want_quiet());
     }
 
-    fn until_quiet(&self, patience: Duration, what: impl FnOnce(&mut Engine, Instant) -> bool) {
-        *self.quiet.0.lock().unwrap_or_else(PoisonError::into_inner) = false;
-        if !self.tell(what) {
+    fn until_quiet(
+        &self,
+        patience: Duration,
+        what: impl FnOnce(&mut Engine, Instant) -> Option<u64>,
+    ) {
+        if let Some(number) = self.tell(what) {
             let (quiet, changed) = (&self.quiet.0, &self.quiet.1);
             let quiet = quiet.lock().unwrap_or_else(PoisonError::into_inner);
-            let _ = changed.wait_timeout_while(quiet, patience, |quiet| !*quiet);
+            let _ = changed.wait_timeout_while(quiet, patience, |quiet| *quiet < number);
         }
     }
 }

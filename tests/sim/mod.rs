@@ -544,7 +544,7 @@ impl Sim {
     fn wake(&mut self) {
         let wakes = self.core.engine.borrow_mut().take_wakes();
         let [sink, file] = wakes.outputs;
-        self.quiet |= wakes.quiet;
+        self.quiet |= wakes.quiet.is_some();
         for (who, version) in [wakes.source, sink, file].into_iter().enumerate() {
             if let Some(version) = version {
                 self.world.versions[who] = version;
@@ -625,7 +625,7 @@ impl Sim {
             .command(self.world.now, command);
         self.wake();
         // What changes the caps is in force when nothing is on its way any more.
-        self.quiet = self.core.engine.borrow_mut().want_quiet();
+        self.quiet = self.core.engine.borrow_mut().want_quiet().is_none();
         while !self.quiet {
             for who in [SOURCE, SINK] {
                 if self.doing[who] == Doing::Something {
