@@ -548,6 +548,26 @@ fn who_asks_whether_something_moves_is_not_given_the_answer_to_an_earlier_questi
 }
 
 #[test]
+fn a_long_record_that_comes_in_small_pieces_takes_no_more_segments_than_it_fills() {
+    const PIECE: usize = 5000;
+    let mut b = Bench::new(Rules {
+        framing: Some(Framing::Terminator(b'\n')),
+        max_age: Some(seconds(1000)),
+        ..rules(64 * KIB * KIB)
+    });
+    let (mut segments, mut bytes) = (0, 0);
+    while bytes < 4 * KIB * KIB {
+        b.begin_read();
+        let read = b.reading.as_mut().expect("a read under way");
+        segments += usize::from(read.buffer.slices()[0].is_empty());
+        b.end_read(&[b'x'; PIECE]);
+        bytes += PIECE;
+    }
+    let most = bytes / b.engine.segment_size() + 2;
+    assert!(segments <= most, "{segments} instead of {most}");
+}
+
+#[test]
 fn what_is_on_its_way_around_the_log_at_a_halt_is_counted_and_nothing_follows() {
     let mut b = Bench::new(rules(KIB * KIB));
     b.engine.on_input_begin(Path {

@@ -218,10 +218,21 @@ impl Engine {
     fn can_spare_last(&self) -> bool {
         let last = self.log.last_extent();
         let first = self.outputs[CONSUMER].queue.first();
-        first.is_some_and(|run| match self.is_fresh() && self.framing.is_some() {
-            true => self.log.next_boundary(run.start, last).is_some(),
-            false => run.start < last,
+        let waits_for_end = self.is_fresh() && self.framing.is_some() && !self.is_inside_consumer();
+        first.is_some_and(|run| {
+            let has_end = |to| self.log.next_boundary(run.start, to).is_some();
+            if waits_for_end {
+                // Where no record has ended there is nothing to be written, from whatever extent. Each of
+                // its pieces in a segment of its own would take many times the memory.
+                run.start < last && (has_end(last) || !has_end(self.log.end()))
+            } else {
+                run.start < last
+            }
         })
+    }
+
+    fn is_inside_consumer(&self) -> bool {
+        self.outputs[CONSUMER].cursor.is_inside()
     }
 
     /// What may leave for the consumer now.
