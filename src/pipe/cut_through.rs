@@ -9,13 +9,10 @@
 //! Where records are counted or capped the bytes must be looked at, though not on their way: the
 //! [`Lookout`] duplicates what lies in the pipe, and reads the duplicate.
 
-use rustix::io::Errno;
-
 use super::fd::Port;
 use super::lookout::Lookout;
-use crate::core::action::{Permit, Run};
+use crate::core::action::Permit;
 use crate::core::drive::Passage;
-use crate::core::watch::Side;
 
 #[cfg(target_os = "linux")]
 pub use linux::{pass, suits};
@@ -25,10 +22,12 @@ pub use elsewhere::{pass, suits};
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use super::{Errno, Lookout, Passage, Permit, Port, Run, Side};
+    use super::{Lookout, Passage, Permit, Port};
+    use crate::core::action::Run;
+    use crate::core::watch::Side;
     use crate::pipe::fd::again;
     use rustix::fs::{SeekFrom, copy_file_range, seek};
-    use rustix::io::pread;
+    use rustix::io::{Errno, pread};
     use rustix::pipe::{SpliceFlags, splice};
 
     /// Bytes asked of one call: more than any pipe holds, little enough for the counters to move

@@ -65,7 +65,7 @@ pub(crate) fn is_stopped(pid: u32) -> bool {
 }
 
 /// The number of the terminal that controls it.
-pub(crate) fn terminal(pid: u32) -> Option<u64> {
+pub(crate) fn terminal(pid: u32) -> Option<rustix::fs::Dev> {
     let number = Stat::of(pid)?.terminal;
     let (major, minor) = (number >> 8 & 0xfff, number & 0xff | number >> 12 & 0xf_ff00);
     (number != 0).then(|| rustix::fs::makedev(major, minor))

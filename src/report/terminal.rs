@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::sync::OnceLock;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{fstat, major, minor, stat};
+use rustix::fs::{Dev, fstat, major, minor, stat};
 use rustix::io::{Errno, write};
 use rustix::process::getpgrp;
 use rustix::stdio::{stderr, stdout};
@@ -121,7 +121,7 @@ pub fn name() -> String {
 }
 
 /// The file system that the terminal is in, for a container has one of its own, and its number.
-fn device(terminal: impl AsFd) -> Option<(u64, u64)> {
+fn device(terminal: impl AsFd) -> Option<(Dev, Dev)> {
     let it = fstat(terminal).ok()?;
     // `/dev/tty` is another name for the terminal that controls us.
     if (major(it.st_rdev), minor(it.st_rdev)) == (5, 0) {
