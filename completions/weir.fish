@@ -17,6 +17,9 @@ off\t'Nothing: block the producer'"
 complete -c weir -l patience -d 'Block the producer this long before shedding' -r
 complete -c weir -l max-age -d 'Also drop what has waited in the buffer longer than this' -r
 complete -c weir -s i -l interval -d 'Time between reports' -r
+complete -c weir -l tee -d 'Deliver everything to PATH too' -r -F
+complete -c weir -l tap -d 'Show PATH what passes, and never wait for it' -r -F
+complete -c weir -l tap-buffer -d 'How far each --tap may be behind [default: 16MiB]' -r
 complete -c weir -l share -d 'Share the cap with all running weirs that give the same NAME' -r
 complete -c weir -l shed-to -d 'Append what is shed to FILE instead of discarding it' -r -F
 complete -c weir -l display -d 'Live report on standard error' -r -f -a "auto\t'As suits where it goes'
@@ -50,6 +53,7 @@ complete -c weir -s 0 -l null -d 'Records end with a null byte'
 complete -c weir -l pause -d 'With --remote: deliver nothing until --resume'
 complete -c weir -l resume -d 'With --remote: deliver again'
 complete -c weir -l drain -d 'With --remote: stop reading, deliver what is held, and end'
+complete -c weir -l append -d 'Add to the files of --tee and --tap instead of truncating them'
 complete -c weir -s q -l quiet -d 'Report nothing but errors'
 complete -c weir -l top -d 'Live view of all weirs that you run; q leaves'
 complete -c weir -l no-control -d 'Let nobody control or query this weir'

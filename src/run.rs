@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, at, bounded, never, select, unbounded};
+use crossbeam_channel::{Receiver, Sender, after, at, bounded, never, select, unbounded};
 use jiff::Zoned;
 use rustix::io::Errno;
 
@@ -26,9 +26,10 @@ use crate::core::command::Command;
 use crate::core::status::{Count, Status};
 use crate::core::watch::{Side, Watch};
 use crate::pipe::error::Failure;
+use crate::pipe::fan_out::{Branch, Branches};
 use crate::pipe::fd::Port;
-use crate::pipe::spill::{Spill, Spiller};
-use crate::pipe::{self, Event, Shared, inherited};
+use crate::pipe::spill::Spill;
+use crate::pipe::{self, Event, Shared, Started, inherited};
 use crate::report::{Ending, Others, Reporter, figures};
 use crate::share::{self, Membership};
 use crate::units::Span;
@@ -39,6 +40,9 @@ use timetable::Schedules;
 const GRACE: Duration = Duration::from_millis(50);
 /// How long a read or write that is under way may take before the books are closed without it.
 const HALT: Duration = Duration::from_millis(20);
+
+/// How long the end of a run waits for taps that are behind, at most.
+const LAST_WAIT: Duration = Duration::from_secs(2);
 
 /// Where the other weirs of this user are.
 const OTHERS: Others = Others {
@@ -61,7 +65,8 @@ pub enum End {
     BrokenPipe(Failure),
     /// A stream failed.
     Failed(Failure),
-    /// All was delivered, but not all that was shed could be kept, as was said.
+    /// All was delivered to the consumer, but not all that was shed could be kept, or another output has failed, as
+    /// was said.
     Unkept,
 }
 
@@ -135,7 +140,13 @@ pub fn run(config: &Config) -> Result<End, Failure> {
     let (notices, noticed) = unbounded();
     let started = clash.and_then(|()| start(config, &inputs, rules, listener, notices));
     let started = started.inspect_err(|failure| reporter.give_up(failure))?;
-    let ((shared, events, spiller), signals, output, membership) = started;
+    let (started, signals, output, membership) = started;
+    let Started {
+        shared,
+        events,
+        spiller,
+        branches,
+    } = started;
     let mut run = Run {
         schedules,
         shared,
@@ -148,6 +159,8 @@ pub fn run(config: &Config) -> Result<End, Failure> {
         unread: None,
         failure: None,
         spill_failed: false,
+        output_failed: false,
+        branches,
         drained: false,
         signal: None,
         signal_grace: config.grace,
@@ -159,12 +172,14 @@ pub fn run(config: &Config) -> Result<End, Failure> {
     let mut end = run.supervise();
     run.control.close();
     run.shared.halt(HALT);
+    run.hear_last();
     let status = run.status();
     run.membership.leave();
     if let Some(spiller) = spiller {
         run.on_spill_end(spiller.finish(&run.signals, signals::is_end));
     }
-    if run.spill_failed && matches!(end, End::Delivered | End::Drained) {
+    let is_short = run.spill_failed || run.output_failed;
+    if is_short && matches!(end, End::Delivered | End::Drained) {
         end = End::Unkept;
     }
     let complaint = end.complaint();
@@ -188,14 +203,8 @@ fn in_force(mut rules: Rules, commands: impl IntoIterator<Item = Command>) -> Ru
     rules
 }
 
-/// The core, what its threads have to say, where they spill; the signals; and the
-/// output once more.
-type Running = (
-    (Arc<Shared>, Receiver<Event>, Option<Spiller>),
-    Receiver<i32>,
-    Port,
-    Membership,
-);
+/// The threads; the signals; the output once more; and with whom the caps are shared.
+type Running = (Started, Receiver<i32>, Port, Membership);
 
 /// Joins those with whom the caps on the output are shared.
 fn share(
@@ -223,11 +232,14 @@ fn start(
     let spill = config.shed_to.as_deref();
     let spill = spill.map(|path| Spill::open(path, rules.framing));
     let spill = spill.transpose()?;
+    let branches = config.outputs.iter();
+    let branches = branches.map(|(path, role)| Branch::open(path, *role, config.append));
+    let branches = branches.collect::<Result<Vec<_>, _>>()?;
     let (caps, membership) = share(config, notices)?;
     // All is open: what happens to a signal from here on is decided here.
     let signals = listener.heed();
     let size = config.pipe_size.wanted();
-    let started = pipe::start(rules, caps, inputs, output.clone(), size, spill);
+    let started = pipe::start(rules, caps, inputs, output.clone(), size, spill, branches);
     Ok((started.map_err(system)?, signals, output, membership))
 }
 
@@ -287,6 +299,9 @@ struct Run {
     failure: Option<Failure>,
     /// It was said that something could not be written down.
     spill_failed: bool,
+    /// It was said that a tee or a tap has failed.
+    output_failed: bool,
+    branches: Branches,
     /// Somebody has asked for no more to be read.
     drained: bool,
     /// This signal ends the run when all is delivered.
@@ -366,8 +381,12 @@ impl Run {
         }
     }
 
-    fn status(&self) -> Status {
-        let mut status = self.shared.tell(|core, now| core.status(now));
+    fn status(&mut self) -> Status {
+        let told = self
+            .shared
+            .tell(|core, now| (core.status(now), core.side_status(now)));
+        self.reporter.note_outputs(told.1);
+        let mut status = told.0;
         status.share = self.membership.status(Instant::now());
         status
     }
@@ -398,6 +417,10 @@ impl Run {
         match event {
             Some(Event::SourceFailed(failure)) => self.failure = Some(failure),
             Some(Event::SpillFailed(failure)) => self.on_spill_failed(&failure),
+            Some(Event::OutputFailed(failure)) => {
+                self.output_failed = true;
+                self.reporter.complain(&failure.to_string());
+            }
             Some(Event::SinkFailed(failure)) => return Some(End::Failed(failure)),
             // One that leaves after the last byte is no different from one that stays. Nor is one
             // that has all it wants when the producer is just about to end: tar is such a pair.
@@ -419,14 +442,41 @@ impl Run {
     /// The last of what was shed is written, or never will be. What there is to say of it may have
     /// come too late for the loop to hear.
     fn on_spill_end(&mut self, finished: Result<(), Failure>) {
-        let events: Vec<Event> = self.events.try_iter().collect();
-        for event in events {
-            if let Event::SpillFailed(failure) = event {
-                self.on_spill_failed(&failure);
-            }
-        }
+        self.hear_last();
         if let Err(failure) = finished {
             self.on_spill_failed(&failure);
+        }
+    }
+
+    /// Hears of failures that came too late for the loop.
+    fn hear_last(&mut self) {
+        let events: Vec<Event> = self.events.try_iter().collect();
+        for event in events {
+            if matches!(event, Event::SpillFailed(_) | Event::OutputFailed(_)) {
+                self.on_event(Some(event));
+            }
+        }
+    }
+
+    /// Waits until tees have all that they are owed and are closed, and for a moment for taps. The signal that
+    /// has ended that, if one has.
+    fn finish_branches(&mut self) -> Option<End> {
+        let moment = after(LAST_WAIT);
+        let late = self.deliver_until.map_or_else(never, at);
+        let mut taps = true;
+        loop {
+            if !self.shared.tell(|core, _| core.is_side_pending(taps)) {
+                return None;
+            }
+            select! {
+                recv(self.branches.over) -> _ => {}
+                recv(moment) -> _ => taps = false,
+                recv(late) -> _ => return self.signal.map(End::Signal),
+                recv(self.signals) -> signal => match signal.unwrap_or(SIGINT) {
+                    end if signals::is_end(end) => return Some(End::Signal(end)),
+                    report => drop(self.on_signal(report)),
+                }
+            }
         }
     }
 
@@ -438,7 +488,8 @@ impl Run {
 
     /// Everything has been written. Whether it has arrived some outputs tell only at their end.
     fn delivered(&mut self) -> End {
-        let closed = self.close_output();
+        let cut = self.finish_branches();
+        let closed = cut.or_else(|| self.close_output());
         let end = match self.signal {
             Some(signal) => End::Signal(signal),
             None if self.drained => End::Drained,

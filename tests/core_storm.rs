@@ -12,6 +12,7 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use pipeweir::core::command::Command;
+use pipeweir::core::fan_out::Role;
 use pipeweir::core::frame::Framing;
 use pipeweir::core::gate::Marks;
 use pipeweir::core::pace::{Burst, Bursts, Cap};
@@ -19,7 +20,7 @@ use pipeweir::core::shed::{Policy, Which};
 use pipeweir::core::watch::Patience;
 use pipeweir::core::{Limits, Rules};
 use pipeweir::units::{Rate, Unit};
-use sim::{Adversity, Outcome, Scenario, Text, rules, run_through};
+use sim::{Adversity, Outcome, Scenario, SidePlan, Text, rules, run_through};
 
 /// Scenarios in a plain run of the tests.
 const USUAL: u64 = 1500;
@@ -87,6 +88,26 @@ impl Dice {
             0
         };
         Marks { high, low, prefill }
+    }
+
+    /// A tee or a tap, which may be slow, die, or come late.
+    fn side(&mut self) -> SidePlan {
+        let role = if self.one_in(2) {
+            Role::Tee
+        } else {
+            Role::Tap(4096 + self.roll(60_000))
+        };
+        let late = self.some(4, |dice| dice.micros(60_000));
+        let span = |dice: &mut Dice| {
+            let from = dice.micros(120_000);
+            (from, from + dice.micros(60_000))
+        };
+        SidePlan {
+            role,
+            comes: late.filter(|_| role != Role::Tee),
+            stalls: self.some(2, span),
+            dies: self.some(4, span),
+        }
     }
 
     fn command(&mut self, capacity: usize, framed: bool) -> Command {
@@ -185,7 +206,9 @@ fn scenario(seed: u64) -> (Scenario, Adversity) {
         let from = dice.micros(60_000);
         (from, from + dice.micros(60_000))
     });
+    let sides = [(); 3].map(|()| dice.some(3, Dice::side));
     let adversity = Adversity {
+        sides,
         short,
         dies: dice.some(12, |dice| dice.micros(130_000)),
         halts: dice.some(12, |dice| dice.micros(130_000)),
@@ -225,8 +248,19 @@ fn assert_whole(s: &Scenario, outcome: &Outcome) {
     if s.rules.framing != Some(Framing::Terminator(b'\n')) {
         return;
     }
-    let mut input = records(s.rules.framing, &s.input.0[..outcome.taken]).into_iter();
-    let output = records(s.rules.framing, &outcome.output);
+    assert_part(s, outcome.taken, &outcome.output);
+    for got in &outcome.sides {
+        // Each reader of a tap begins behind where the one before it has left.
+        for reader in got {
+            assert_part(s, outcome.taken, reader);
+        }
+    }
+}
+
+/// This is the input with whole records removed.
+fn assert_part(s: &Scenario, taken: usize, got: &[u8]) {
+    let mut input = records(s.rules.framing, &s.input.0[..taken]).into_iter();
+    let output = records(s.rules.framing, got);
     let (last, others) = output
         .split_last()
         .map_or((&[][..], &[][..]), |(l, o)| (l, o));
@@ -270,11 +304,38 @@ fn storm(seed: u64) {
         assert_eq!(read, gone, "records");
     }
     assert_eq!(status.written.bytes, outcome.output.len() as u64);
+    assert_sides(&s, &outcome, adversity);
     let lost = status.shed.total.bytes - outcome.spilled.len() as u64;
     assert!(
         lost == 0 || adversity.short.is_some(),
         "{lost} bytes are lost to the file"
     );
+}
+
+/// Each tee and tap has got all, but for what was dropped for it.
+fn assert_sides(s: &Scenario, outcome: &Outcome, adversity: Adversity) {
+    let now = std::time::Instant::now();
+    let read = outcome.engine.status(now).read;
+    let all = outcome.engine.side_status(now);
+    let plans = adversity.sides.into_iter().flatten();
+    for ((side, got), plan) in all.iter().zip(&outcome.sides).zip(plans) {
+        let n: usize = got.iter().map(Vec::len).sum();
+        assert_eq!(side.written.bytes, n as u64, "{plan:?}");
+        if let (Some(all), Some(written)) = (read.records, side.written.records) {
+            let dropped = side.dropped.records.unwrap_or(0);
+            let owed = if side.owed > 0 { all } else { 0 };
+            assert!(
+                (all..=all + owed).contains(&(written + dropped + owed)),
+                "records of {plan:?}"
+            );
+        }
+        let sheds =
+            s.rules.shed.is_some() || s.commands.iter().any(|it| matches!(it.1, Command::Shed(_)));
+        let is_ended = adversity.halts.is_some() || adversity.dies.is_some();
+        if plan.role == Role::Tee && plan.dies.is_none() && !sheds && !is_ended {
+            assert_eq!(got.concat(), s.input.0[..outcome.taken], "a tee got less");
+        }
+    }
 }
 
 #[test]

@@ -40,7 +40,7 @@ const STAND_INS: [(&str, &str); 3] = [
     ),
 ];
 
-const CASES: [Case; 14] = [
+const CASES: [Case; 16] = [
     Case {
         recipe: "backup",
         before: "",
@@ -65,6 +65,17 @@ const CASES: [Case; 14] = [
         after: "ms=$((($(date +%s%N) - $(cat began)) / 1000000))
             tar df home.tar; tar df srv.tar
             [ $ms -ge $(($(cat home.tar srv.tar | wc -c) / 3750 - 20)) ]",
+    },
+    Case {
+        recipe: "copies",
+        before: "mkdir usb",
+        after: "cmp usb/photos.tar photos.tar; tar df photos.tar",
+    },
+    Case {
+        recipe: "look",
+        before: "printf '#!/bin/sh\nexec seq 100000\n' > server
+            printf '#!/bin/sh\nexec cat > shipped\n' > ship-logs",
+        after: "seq 100000 | cmp - shipped",
     },
     Case {
         recipe: "timetable",

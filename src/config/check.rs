@@ -2,7 +2,7 @@
 //! that says what is wrong and what would be right.
 
 use std::num::NonZeroU64;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use super::ConfigError;
 use super::live_options::LiveOptions;
 use super::options::{Display, Options, Summary};
+use crate::core::fan_out::Role;
 use crate::core::frame::Framing;
 use crate::core::gate::Marks;
 use crate::core::shed::{Policy, Which};
@@ -22,6 +23,8 @@ const BUFFER_MIN: u64 = 4096;
 const INTERVAL_MIN: Duration = Duration::from_millis(10);
 /// How far below the high mark reading starts again, at most.
 const LOW_GAP: usize = 1 << 20;
+/// How far a tap may be behind where nobody says.
+const TAP_BUFFER: u64 = 16 << 20;
 
 pub(super) fn capacity(buffer: BufferSize) -> Result<usize, ConfigError> {
     let physical = memory::physical();
@@ -222,4 +225,38 @@ pub(super) fn shed_to(
         return Err(ConfigError(what.into()));
     }
     Ok(file)
+}
+
+/// Who gets the stream beside the consumer.
+pub(super) fn outputs(options: &Options) -> Result<Vec<(PathBuf, Role)>, ConfigError> {
+    let share = options.tap_buffer.map_or(TAP_BUFFER, Size::bytes);
+    let what = match options.tap_buffer {
+        Some(_) if options.tap.is_empty() => {
+            Some("--tap-buffer: there is no tap to be behind; add --tap PATH".to_owned())
+        }
+        Some(size) if share < BUFFER_MIN => Some(format!(
+            "--tap-buffer {size} is too small: the smallest is 4KiB"
+        )),
+        _ if options.append && options.tee.is_empty() && options.tap.is_empty() => {
+            Some("--append: there is no file to add to; add --tee FILE".to_owned())
+        }
+        _ => None,
+    };
+    let dash = |option, paths: &[PathBuf]| {
+        let is_dash = paths.iter().any(|path| path == Path::new("-"));
+        is_dash.then(|| {
+            format!(
+                "{option} -: standard output is the consumer's; for a file of that name say ./-"
+            )
+        })
+    };
+    let what = what.or_else(|| dash("--tee", &options.tee));
+    if let Some(what) = what.or_else(|| dash("--tap", &options.tap)) {
+        return Err(ConfigError(what));
+    }
+    let tees = options.tee.iter().map(|path| (path.clone(), Role::Tee));
+    let taps = options.tap.iter();
+    Ok(tees
+        .chain(taps.map(|path| (path.clone(), Role::Tap(share))))
+        .collect())
 }

@@ -9,9 +9,10 @@ use rustix::fs::{Dev, FileType, SeekFrom, fstat, major, minor, seek, stat};
 
 use super::options::{Display, ExpectedSize, Options, Summary};
 use super::{ConfigError, check};
+use crate::report::snapshot::OutputKind;
 use crate::report::theme::Theme;
 use crate::report::{Closing, Expected, Plan, Records, Show, terminal};
-use crate::units::Amount;
+use crate::units::{Amount, printable};
 
 /// Time between frames of the bar.
 const BAR_INTERVAL: Duration = Duration::from_millis(200);
@@ -72,9 +73,21 @@ pub fn plan(
         log: options.log.clone(),
         format: options.format.clone(),
         chart: options.chart.clone(),
+        outputs: outputs(options),
         metrics: options.metrics.clone(),
         metrics_interval: interval.unwrap_or(INTERVAL),
     })
+}
+
+/// What tees and taps are called, in the engine's order.
+fn outputs(options: &Options) -> Vec<(OutputKind, String)> {
+    let named = |kind, paths: &[PathBuf]| {
+        let names = paths.iter().map(|path| printable(&path.to_string_lossy()));
+        names.map(|name| (kind, name)).collect::<Vec<_>>()
+    };
+    let mut all = named(OutputKind::Tee, &options.tee);
+    all.extend(named(OutputKind::Tap, &options.tap));
+    all
 }
 
 /// Whether there are records.

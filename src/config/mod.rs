@@ -25,6 +25,7 @@ use options::Options;
 use pipe_size::PipeSize;
 
 use crate::core::Rules;
+use crate::core::fan_out::Role;
 use crate::core::watch::Patience;
 use crate::report::Plan;
 use crate::report::theme::Theme;
@@ -43,6 +44,10 @@ pub struct Config {
     pub share: Option<Share>,
     /// Where what is shed goes.
     pub shed_to: Option<PathBuf>,
+    /// Who gets the stream beside the consumer.
+    pub outputs: Vec<(PathBuf, Role)>,
+    /// Whether their files are added to.
+    pub append: bool,
     /// Whether the pipe to the consumer is kept as small as its speed allows, while freshness
     /// rules.
     pub fit_pipe: bool,
@@ -81,6 +86,8 @@ impl Config {
         let live = LiveConfig::check(options.live.clone(), capacity, framing, is_shared)?;
         let report = display::plan(&options, live.interval, &display::World::look())?;
         Ok(Config {
+            outputs: check::outputs(&options)?,
+            append: options.append,
             shed_to: check::shed_to(options.shed_to, may_shed)?,
             fit_pipe: options.pipe_size == PipeSize::Auto,
             files: options.files,

@@ -107,6 +107,33 @@ pub struct Options {
     #[command(flatten)]
     pub live: LiveOptions,
 
+    /// Deliver everything to PATH too
+    #[arg(long, value_name = "PATH", help_heading = "Outputs", value_parser = file())]
+    #[arg(value_hint = clap::ValueHint::FilePath)]
+    #[arg(
+        long_help = "Deliver everything to PATH too: a file, a FIFO, a device or >(command). It holds \
+        the flow up as the consumer does, and with --shed it sheds by the same rule. May be given several times"
+    )]
+    pub tee: Vec<PathBuf>,
+
+    /// Show PATH what passes, and never wait for it
+    #[arg(long, value_name = "PATH", help_heading = "Outputs", value_parser = file())]
+    #[arg(value_hint = clap::ValueHint::FilePath)]
+    #[arg(
+        long_help = "Show PATH what passes, and never wait for it: when it is behind by more than \
+        --tap-buffer its oldest records are dropped, for it alone. A FIFO may be read later, and \
+        again: it begins with a whole record. May be given several times"
+    )]
+    pub tap: Vec<PathBuf>,
+
+    /// How far each --tap may be behind [default: 16MiB]
+    #[arg(long, value_name = "SIZE", help_heading = "Outputs")]
+    pub tap_buffer: Option<Size>,
+
+    /// Add to the files of --tee and --tap instead of truncating them
+    #[arg(long, help_heading = "Outputs")]
+    pub append: bool,
+
     /// Share the cap with all running weirs that give the same NAME
     #[arg(long, value_name = "NAME", help_heading = "Rate", display_order = 900)]
     #[arg(

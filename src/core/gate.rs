@@ -50,12 +50,13 @@ impl Gate {
         self.filling = self.filling && used < marks.prefill;
     }
 
-    /// Tells the gate the occupancy after each change of it. `more` says whether more input may
-    /// still come: without any, a prefill holds nothing back.
-    pub fn on_occupancy(&mut self, used: usize, more: bool) {
-        if used >= self.marks.high {
+    /// Tells the gate after each change what the consumer is owed, and the occupancy, which is what the output
+    /// that is furthest behind is owed. `more` says whether more input may still come: without any, a
+    /// prefill holds nothing back.
+    pub fn on_occupancy(&mut self, used: usize, occupancy: usize, more: bool) {
+        if occupancy >= self.marks.high {
             self.reopens_at = Some(self.marks.low);
-        } else if self.reopens_at.is_some_and(|at| used <= at) {
+        } else if self.reopens_at.is_some_and(|at| occupancy <= at) {
             self.reopens_at = None;
         }
         if used == 0 {

@@ -396,20 +396,6 @@ impl Log {
         }
     }
 
-    /// What of these places nobody turned out to be owed is given up.
-    pub fn release_unpinned(&mut self, range: &Range<u64>) {
-        let mut i = self.index(range.start);
-        while let Some(extent) = self.extents.get(i)
-            && extent.at < range.end
-        {
-            if extent.pinned == 0 && extent.is_here() {
-                self.release(i);
-            } else {
-                i += 1;
-            }
-        }
-    }
-
     /// Nobody is owed any of this extent: its segment is free.
     fn release(&mut self, i: usize) {
         let segment = self.extents.remove(i).and_then(|extent| extent.segment);

@@ -15,6 +15,7 @@ pub mod age;
 pub mod command;
 pub mod cut;
 pub mod drive;
+pub mod fan_out;
 pub mod frame;
 pub mod fresh;
 pub mod gate;
@@ -58,14 +59,18 @@ pub const TRIM_AFTER: Duration = Duration::from_secs(1);
 const CONSUMER: usize = 0;
 /// The file for what is shed, if there is one.
 pub const OVERFLOW: usize = 1;
+/// The first of the tees and taps.
+const SIDES: usize = 2;
 
 /// Whose sleep is over.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Wakes {
     /// The source's, with the new version of its decision.
     pub source: Option<u64>,
-    /// The outputs'.
+    /// The consumer's, and that of the file for what is shed.
     pub outputs: [Option<u64>; 2],
+    /// Those of tees and taps, with their numbers.
+    pub sides: Vec<(usize, u64)>,
     /// That of whoever waits until nothing moves any more: what was asked for up to this number has come.
     pub quiet: Option<u64>,
 }
@@ -189,7 +194,7 @@ impl Engine {
         let mut engine = Engine {
             log: Log::new(rules.capacity, rules.framing),
             source: Source::new(rules.framing),
-            outputs: vec![Output::new(rules.framing)],
+            outputs: vec![Output::new(rules.framing), Output::new(rules.framing)],
             overflow: Overflow::default(),
             gate: Gate::new(rules.marks),
             cut_through: rules.cut_through,
@@ -237,10 +242,10 @@ impl Engine {
         self.outputs[CONSUMER].queue.owed() as usize
     }
 
-    /// Whether nothing is owed to the consumer and nothing more will come.
+    /// Whether nothing is owed to those who are owed everything, and nothing more will come.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.ended && self.used() == 0 && !self.source.is_reading
+        self.ended && self.occupancy() == 0 && !self.source.is_reading
     }
 
     /// What this actor is to do now. Changes nothing.
@@ -248,7 +253,8 @@ impl Engine {
         match actor {
             Actor::Source => self.plan_source(now),
             Actor::Output(CONSUMER) => self.plan_consumer(now),
-            Actor::Output(_) => self.plan_overflow(),
+            Actor::Output(OVERFLOW) => self.plan_overflow(),
+            Actor::Output(i) => self.plan_side(i),
         }
     }
 
@@ -275,6 +281,7 @@ impl Engine {
             (Plan::Read(plan), _) => self.begin_read(plan, now),
             (Plan::Bypass, _) => self.begin_bypass(now),
             (Plan::Write, Actor::Output(OVERFLOW)) => self.begin_overflow(),
+            (Plan::Write, Actor::Output(i @ SIDES..)) => self.begin_side(i),
             (Plan::Write, _) => self.begin_write(now),
             (Plan::Fit(size), _) => Action::Fit(size),
             (Plan::Trim, _) => {
@@ -303,12 +310,14 @@ impl Engine {
                 drop(write.parts);
                 match write.obligation.meet() {
                     Actor::Output(CONSUMER) => self.end_write(outcome, now),
+                    Actor::Output(i @ SIDES..) => self.end_side(i, outcome, now),
                     _ => self.end_overflow(outcome),
                 }
             }
             Done::Fit(_, size) => self.on_fit(size, now),
             Done::Wait(Actor::Source, ready) => self.on_source_ready(ready),
             Done::Wait(Actor::Output(CONSUMER), ready) => self.on_output_ready(ready, now),
+            Done::Wait(Actor::Output(i @ SIDES..), ready) => self.on_side_ready(i, ready),
             Done::Wait(..) => {}
         }
         self.update(now);
@@ -368,7 +377,8 @@ impl Engine {
 
     fn is_quiet(&self) -> bool {
         let reads = self.halted && self.source.is_reading;
-        !(reads || self.source.is_passing || self.outputs[CONSUMER].is_writing)
+        let sides = self.halted && self.sides().any(|(_, side)| side.is_writing);
+        !(reads || sides || self.source.is_passing || self.outputs[CONSUMER].is_writing)
     }
 
     /// Asks the watchdog.
@@ -400,7 +410,7 @@ impl Engine {
 
     /// Lets the caps follow the occupancy.
     fn tune(&mut self, now: Instant) {
-        let (used, marks) = (self.used(), self.gate.marks());
+        let (used, marks) = (self.occupancy(), self.gate.marks());
         self.input.tune(used, marks, self.burst, now);
         self.output.tune(used, marks, self.burst, now);
     }
@@ -411,10 +421,9 @@ impl Engine {
         if !self.log.is_bloated() {
             self.trim_at = None;
         }
-        let used = self.used();
-        self.gate.on_occupancy(used, !self.ended);
-        self.shedder
-            .on_occupancy(used, self.gate.is_closed(), self.gate.marks(), now);
+        let (used, all) = (self.used(), self.occupancy());
+        self.gate.on_occupancy(used, all, !self.ended);
+        self.look_at_delay(now);
         if self.input.moves() || self.output.moves() {
             self.tune(now);
         }
@@ -443,6 +452,7 @@ impl Engine {
         let version = Some(sleeper.version);
         match actor {
             Actor::Source => self.wakes.source = version,
+            Actor::Output(i @ SIDES..) => self.wakes.sides.extend(version.map(|v| (i, v))),
             Actor::Output(i) => self.wakes.outputs[i] = version,
         }
     }
@@ -509,14 +519,18 @@ impl Engine {
             self.meter.on_last_record(inside, skipped.is_some());
             let is_oversized = skipped.is_some_and(|length| self.is_oversized(length));
             self.meter.shed_oversized += u64::from(inside && is_oversized);
+            self.count_last_of_sides(inside);
         }
     }
 }
 
-/// Whether a sleep can be ended by the waker. Who waits for input does so whatever else is to be done, and
-/// who lingers does so for a moment.
+/// Whether a sleep can be ended by the waker. Who waits for input does so whatever else is to be done, a tee or a
+/// tap for room, too, and who lingers does so for a moment.
 fn is_wakeable(actor: Actor, sleep: Sleep) -> bool {
-    !matches!((actor, sleep.what), (Actor::Source, For::Input | For::Room))
+    !matches!(
+        (actor, sleep.what),
+        (Actor::Source, For::Input | For::Room) | (Actor::Output(SIDES..), For::Room)
+    )
 }
 
 /// The earlier one of those that there are.

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::action::{Action, Actor, For, Obligation, Outcome, Reason, Run, Write};
+use super::fan_out::Side;
 use super::frame::{Cursor, Framing};
 use super::fresh::Window;
 use super::log::SEGMENT_MAX;
@@ -10,7 +11,7 @@ use super::queue::Queue;
 use super::{CONSUMER, Engine, Plan, Sleeper, TRIM_AFTER, earlier};
 
 /// Pieces written at a time, at most.
-const PARTS_MOST: usize = 16;
+pub(super) const PARTS_MOST: usize = 16;
 /// Bytes claimed at a time where freshness rules, at most: what is claimed is not shed.
 const CLAIM_MOST: u64 = 64 * 1024;
 /// How soon to try again when a pipe cannot be made smaller because it holds too much.
@@ -20,7 +21,7 @@ const AGAIN_MOST: Duration = Duration::from_millis(64);
 
 /// Whether the output has room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Room {
+pub(crate) enum Room {
     /// That shows when it is tried.
     Unknown,
     /// It has some.
@@ -37,16 +38,20 @@ pub(crate) struct Output {
     /// Where in its record the output stands.
     pub cursor: Cursor,
     /// What is claimed ends inside a record.
-    claim_is_torn: bool,
+    pub claim_is_torn: bool,
     pub is_writing: bool,
     /// A write may block although it is not meant to.
     blocks: bool,
-    room: Room,
+    pub room: Room,
     /// Its pipe holds too much to be made smaller, and nothing is written before that is done.
     is_cramped: bool,
     /// What fits into its pipe, as far as that is ours to choose.
     pub pipe: Pipe,
     pub window: Window,
+    /// Bytes that it has taken since the buffer was full.
+    pub taken: u64,
+    /// What it is beside the consumer, if that.
+    pub side: Option<Side>,
 }
 
 /// The pipe to the consumer.
@@ -86,6 +91,8 @@ impl Output {
             is_cramped: false,
             pipe: Pipe::default(),
             window: Window::default(),
+            taken: 0,
+            side: None,
         }
     }
 
@@ -130,9 +137,9 @@ impl Engine {
         output.pipe.size = pipe.filter(|(_, has)| *has).map(|(size, _)| size);
     }
 
-    /// Bytes that are owed to the consumer and can be looked at.
-    pub(super) fn reachable(&self) -> u64 {
-        let queue = &self.outputs[CONSUMER].queue;
+    /// Bytes that are owed to this output and can be looked at.
+    pub(super) fn reachable(&self, i: usize) -> u64 {
+        let queue = &self.outputs[i].queue;
         let readable = self.log.readable();
         let lent = queue.runs().rev().take_while(|run| run.end > readable);
         queue.queued()
@@ -163,7 +170,7 @@ impl Engine {
             // It was made small while freshness ruled.
             return plan;
         }
-        if self.reachable() == 0 {
+        if self.reachable(CONSUMER) == 0 {
             return Plan::wait(For::Data, earlier(self.trim_at, expiry));
         }
         if let Err(at) = self.output.peek(output.cursor.is_inside(), now) {
@@ -207,7 +214,7 @@ impl Engine {
         let n = if self.is_fresh() {
             self.fresh_claim(permit.grant.bytes as u64)
         } else {
-            self.reachable().min(SEGMENT_MAX as u64)
+            self.reachable(CONSUMER).min(SEGMENT_MAX as u64)
         };
         let output = &mut self.outputs[CONSUMER];
         let claim = output.queue.begin_claim(n);
@@ -266,7 +273,7 @@ impl Engine {
         output.cursor = run.cursor;
         self.meter.on_written(now, run);
         self.output.on_passed(run.bytes, run.tally.begun, now);
-        self.shedder.taken += run.bytes as u64;
+        self.outputs[CONSUMER].taken += run.bytes as u64;
     }
 
     /// Less is owed to the consumer than before.
@@ -279,9 +286,14 @@ impl Engine {
         self.timeline.forget_before(head);
         if queue.owed() == 0 {
             self.bypass.on_ring_empty(now);
-            let trim_at = self.trim_at.unwrap_or(now + TRIM_AFTER);
-            self.trim_at = self.log.is_bloated().then_some(trim_at);
+            self.plan_trim(now);
         }
+    }
+
+    /// The consumer is owed nothing: memory that a flood has left behind is given back after a while.
+    pub(super) fn plan_trim(&mut self, now: Instant) {
+        let trim_at = self.trim_at.unwrap_or(now + TRIM_AFTER);
+        self.trim_at = self.log.is_bloated().then_some(trim_at);
     }
 
     /// The consumer has been waited for; `ready`: it has room.
@@ -324,7 +336,7 @@ impl Engine {
             .clamp(1, CLAIM_MOST);
         let window = window.min((self.capacity as u64 / 4).max(1));
         let Some(run) = output.queue.first().filter(|_| self.framing.is_some()) else {
-            return window.min(self.reachable());
+            return window.min(self.reachable(CONSUMER));
         };
         let end = run.end.min(self.log.readable());
         let whole = self

@@ -10,7 +10,6 @@ use std::ops::Range;
 
 use super::action::{Action, Actor, For, Obligation, Outcome, Permit, Reason, Write};
 use super::frame::Cursor;
-use super::output::Output;
 use super::pace::Grant;
 use super::{Engine, OVERFLOW, Plan};
 
@@ -45,19 +44,11 @@ impl Engine {
     /// Asks for what is dropped to be kept for a file.
     pub fn want_overflow(&mut self) {
         self.overflow.is_wanted = true;
-        self.outputs.push(Output::new(self.framing));
     }
 
     /// Bytes that were lost to the file since the last call.
     pub fn take_lost(&mut self) -> u64 {
         std::mem::take(&mut self.overflow.lost)
-    }
-
-    /// Whether anything waits for the file.
-    pub(super) fn overflow_holds(&self) -> bool {
-        self.outputs
-            .get(OVERFLOW)
-            .is_some_and(|output| output.queue.owed() > 0)
     }
 
     pub(super) fn plan_overflow(&self) -> Plan {

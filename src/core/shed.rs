@@ -11,8 +11,8 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use super::frame::Cursor;
-use super::gate::Marks;
 use super::meter::Total;
+use super::output::Output;
 use super::{CONSUMER, Engine};
 use crate::units::Reject;
 
@@ -68,26 +68,11 @@ pub struct Shedder {
     pub(super) max_age: Option<Duration>,
     /// Since when the buffer has been full, but for what was shed.
     full_since: Option<Instant>,
-    /// What the consumer has taken since.
-    pub(super) taken: u64,
     /// The record in progress at the input is being shed: how much of it has been.
     pub(super) skipped: Option<u64>,
 }
 
 impl Shedder {
-    /// Tells the occupancy after each change of it, and whether the gate is `closed`. A buffer that
-    /// is only not full because some was shed is as good as full: it takes the consumer to make
-    /// the delay begin anew.
-    pub(super) fn on_occupancy(&mut self, used: usize, closed: bool, marks: Marks, now: Instant) {
-        if closed {
-            if self.full_since.is_none() {
-                (self.full_since, self.taken) = (Some(now), 0);
-            }
-        } else if used == 0 || used <= marks.low && self.taken >= (marks.high - marks.low) as u64 {
-            self.full_since = None;
-        }
-    }
-
     /// Whether the buffer has been full for longer than the delay lasts.
     pub(super) fn is_shedding(&self, now: Instant) -> bool {
         self.full_since.is_some() && self.due(now).is_some_and(|due| due <= now)
@@ -107,32 +92,89 @@ impl Engine {
         shedder.policy.is_some() || shedder.max_age.is_some() || shedder.skipped.is_some()
     }
 
-    /// When blocking ends and shedding begins. The delay is for a consumer that may still make room: one
+    /// Looks after each change whether the buffer is full. One that is only not full because some was shed is
+    /// as good as full: it takes those who take to make the delay begin anew.
+    pub(super) fn look_at_delay(&mut self, now: Instant) {
+        let (low, high) = (self.gate.marks().low, self.gate.marks().high);
+        if self.gate.is_closed() {
+            if self.shedder.full_since.is_none() {
+                self.shedder.full_since = Some(now);
+                self.outputs.iter_mut().for_each(|output| output.taken = 0);
+            }
+        } else if self.shedder.full_since.is_some() {
+            let is_relieved = |(_, output): (usize, &Output)| {
+                let owed = output.queue.owed() as usize;
+                owed == 0 || owed <= low && output.taken >= (high - low) as u64
+            };
+            if self.holders().all(is_relieved) {
+                self.shedder.full_since = None;
+            }
+        }
+    }
+
+    /// When blocking ends and shedding begins. The delay is for outputs that may still make room: one
     /// that has nothing to take, since a record larger than the buffer is not complete, never will.
     pub(super) fn shed_due(&self, now: Instant) -> Option<Instant> {
-        let output = &self.outputs[CONSUMER];
-        let has_nothing = output.queue.claim().is_none() && self.deliverable() == 0;
-        if has_nothing && self.shedder.policy.is_some() {
+        let has_nothing = |i: usize| {
+            self.outputs[i].queue.claim().is_none()
+                && match i {
+                    CONSUMER => self.deliverable() == 0,
+                    i => self.side_deliverable(i) == 0,
+                }
+        };
+        if self.shedder.policy.is_some() && self.fullest().all(has_nothing) {
             return Some(now);
         }
         self.shedder.due(now)
     }
 
-    /// Whether a record of which this place in the input is in the middle can no longer be dropped as a whole.
-    pub(super) fn has_left(&self, place: Cursor) -> bool {
-        let queue = &self.outputs[CONSUMER].queue;
+    /// The outputs that shed when the buffer is full: those that are about as far behind as the furthest.
+    fn fullest(&self) -> impl Iterator<Item = usize> {
+        let floor = self.occupancy() as u64;
+        let floor = floor.saturating_sub(self.room_to_make());
+        let holders = self.holders();
+        let behind = holders.filter(move |(_, output)| output.queue.owed() > floor);
+        behind.map(|(i, _)| i)
+    }
+
+    /// Bytes for which room is made at a time.
+    pub(super) fn room_to_make(&self) -> u64 {
+        (self.capacity / 8).clamp(1, ROOM_MOST) as u64
+    }
+
+    /// Whether any of them has something to shed.
+    pub(super) fn can_shed(&self) -> bool {
+        self.fullest().any(|i| self.droppable(i) > 0)
+    }
+
+    /// Whether the record in progress can no longer be dropped as a whole by one of them. One that is not so far
+    /// behind has room for the rest of it.
+    pub(super) fn any_has_left(&self) -> bool {
+        let (place, end) = (self.source.cursor, self.log.end());
+        self.fullest().any(|i| self.has_left(i, place, end))
+    }
+
+    /// Whether a record of which this place in the input, which has this place in the log, is in the middle can no
+    /// longer be dropped as a whole.
+    pub(super) fn has_left(&self, i: usize, place: Cursor, end: u64) -> bool {
+        let output = &self.outputs[i];
+        let is_skipping = match &output.side {
+            Some(side) => side.is_skipping,
+            None => self.shedder.skipped.is_some(),
+        };
+        let queue = &output.queue;
         let (last, depth) = (queue.last(), place.depth());
         let held = last.map_or(0, |run| run.end - run.start);
-        let goes_on = last.is_none_or(|run| run.end == self.log.end());
+        let goes_on = last.is_none_or(|run| run.end == end);
         self.framing.is_some()
-            && self.shedder.skipped.is_none()
+            && !is_skipping
             && depth > 0
-            && (depth > held || !goes_on || depth > self.reachable())
+            && (depth > held || !goes_on || depth > self.reachable(i))
     }
 
     /// The bytes at the head of the queue that go on with a record of which a part has left.
-    fn torn(&self) -> u64 {
-        let output = &self.outputs[CONSUMER];
+    pub(super) fn torn(&self, i: usize) -> u64 {
+        let output = &self.outputs[i];
         let Some(run) = output.queue.first().filter(|_| output.is_torn()) else {
             return 0;
         };
@@ -141,8 +183,8 @@ impl Engine {
     }
 
     /// Bytes that may be dropped from the queue.
-    pub(super) fn droppable(&self) -> u64 {
-        self.reachable().saturating_sub(self.torn())
+    pub(super) fn droppable(&self, i: usize) -> u64 {
+        self.reachable(i).saturating_sub(self.torn(i))
     }
 
     /// The buffer is full and the delay is over: makes room.
@@ -160,11 +202,24 @@ impl Engine {
 
     /// Drops the oldest records.
     fn shed_oldest(&mut self, now: Instant) {
-        let skip = self.torn();
-        let need = (self.capacity / 8).clamp(1, ROOM_MOST) as u64;
+        let need = self.room_to_make();
+        let fullest: Vec<usize> = self.fullest().collect();
+        for i in fullest {
+            match i {
+                CONSUMER => self.shed_oldest_of_consumer(need),
+                i => self.shed_oldest_of_side(i, need, now),
+            }
+        }
+        self.gate.on_shed(self.occupancy());
+        self.on_shrunk(now);
+        self.update(now);
+    }
+
+    fn shed_oldest_of_consumer(&mut self, need: u64) {
+        let skip = self.torn(CONSUMER);
         let mut n = 0;
         while n < need
-            && let Some(run) = self.whole_records(skip, need - n)
+            && let Some(run) = self.whole_records(CONSUMER, skip, need - n)
         {
             n += run.end - run.start;
             self.forget(skip, run);
@@ -173,15 +228,12 @@ impl Engine {
             // One record fills the buffer and has not ended yet.
             self.drop_unfinished(skip);
         }
-        self.gate.on_shed(self.used());
-        self.on_shrunk(now);
-        self.update(now);
     }
 
     /// The run that is `skip` bytes behind the head, as far as it can be looked at.
-    fn run_behind(&self, mut skip: u64) -> Option<Range<u64>> {
+    pub(super) fn run_behind(&self, i: usize, mut skip: u64) -> Option<Range<u64>> {
         let readable = self.log.readable();
-        for run in self.outputs[CONSUMER].queue.runs() {
+        for run in self.outputs[i].queue.runs() {
             let length = run.end - run.start;
             if skip < length {
                 let (from, to) = (run.start + skip, run.end.min(readable));
@@ -194,8 +246,8 @@ impl Engine {
 
     /// The shortest run of whole records behind the first `skip` bytes that has `need` bytes or more, or as
     /// many as there are.
-    fn whole_records(&self, skip: u64, need: u64) -> Option<Range<u64>> {
-        let run = self.run_behind(skip)?;
+    pub(super) fn whole_records(&self, i: usize, skip: u64, need: u64) -> Option<Range<u64>> {
+        let run = self.run_behind(i, skip)?;
         let end = if self.framing.is_none() {
             run.end.min(run.start + need)
         } else {
@@ -207,7 +259,7 @@ impl Engine {
 
     /// Drops a record behind the first `skip` bytes that has not ended yet, as far as it has come.
     fn drop_unfinished(&mut self, skip: u64) {
-        if let Some(run) = self.run_behind(skip) {
+        if let Some(run) = self.run_behind(CONSUMER, skip) {
             let n = run.end - run.start;
             self.outputs[CONSUMER].queue.pop_behind(skip, n);
             self.meter.shed.bytes += n;
@@ -253,9 +305,12 @@ impl Engine {
         let Some(then) = self.shedder.max_age.and_then(|age| now.checked_sub(age)) else {
             return;
         };
-        let (skip, old) = (self.torn(), self.timeline.older_than(then));
+        let (skip, old) = (self.torn(CONSUMER), self.timeline.older_than(then));
         let before = self.meter.shed;
-        while let Some(run) = self.run_behind(skip).filter(|run| run.start < old) {
+        while let Some(run) = self
+            .run_behind(CONSUMER, skip)
+            .filter(|run| run.start < old)
+        {
             let end = run.end.min(old);
             let end = match self.framing {
                 None => Some(end),
@@ -277,7 +332,7 @@ impl Engine {
     /// When the next record will have waited too long, if nothing happens before.
     pub(super) fn next_expiry(&self) -> Option<Instant> {
         let age = self.shedder.max_age?;
-        let run = self.run_behind(self.torn())?;
+        let run = self.run_behind(CONSUMER, self.torn(CONSUMER))?;
         let first = match self.framing {
             None => run.start + 1,
             _ if self.is_last() => self
@@ -298,7 +353,7 @@ impl Engine {
         };
         let length = last.end - last.start;
         let behind = queue.queued() - length;
-        let first = last.start + self.torn().saturating_sub(behind).min(length);
+        let first = last.start + self.torn(CONSUMER).saturating_sub(behind).min(length);
         // The record that goes on with what is read next goes, too.
         let goes_on =
             self.framing.is_some() && self.shedder.skipped.is_none() && last.end == self.log.end();

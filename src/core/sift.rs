@@ -2,6 +2,7 @@
 //! being shed, or what comes is the newest and too much, the rest of it.
 
 use std::ops::Range;
+use std::time::Instant;
 
 use super::action::{Read, Run, Scan};
 use super::log::Entry;
@@ -31,7 +32,13 @@ enum Fate {
 impl Engine {
     /// Takes what was read into the log, but for what was passed on and what is shed. Returns the places of
     /// what the consumer is owed.
-    pub(super) fn sift(&mut self, read: &mut Read, scans: [Scan; 2], passed: Run) -> Range<u64> {
+    pub(super) fn sift(
+        &mut self,
+        read: &mut Read,
+        scans: [Scan; 2],
+        passed: Run,
+        now: Instant,
+    ) -> Range<u64> {
         let scan = scans[1];
         let all = Piece {
             range: passed.bytes..scan.bytes,
@@ -44,9 +51,11 @@ impl Engine {
             end_depth: scan.cursor.depth(),
         };
         let is_skipping = self.shedder.skipped.is_some();
-        if !is_skipping && !read.discard {
+        let discard = read.discard && self.is_too_much(CONSUMER, all.range.len());
+        if !is_skipping && !discard {
             let kept = self.enter(read, scans, &all);
             self.owe(&kept);
+            self.fan_out(read, scans, &kept, now);
             return kept;
         }
         let [head, tail] = if is_skipping || read.cursor.is_inside() {
@@ -54,10 +63,12 @@ impl Engine {
         } else {
             [Piece::default(), all]
         };
-        let fates = match (is_skipping, read.discard) {
+        let fates = match (is_skipping, discard) {
             (true, false) => [Fate::Skip, Fate::Keep],
             // The consumer has begun to take the record in progress meanwhile.
-            (false, _) if self.has_left(read.cursor) => [Fate::Keep, Fate::Discard],
+            (false, _) if self.has_left(CONSUMER, read.cursor, self.log.end()) => {
+                [Fate::Keep, Fate::Discard]
+            }
             _ => [Fate::Skip, Fate::Discard],
         };
         if !is_skipping && fates[0] == Fate::Skip && !head.range.is_empty() {
@@ -66,7 +77,8 @@ impl Engine {
         if fates[1] == Fate::Discard {
             self.meter.shed_oversized += self.oversized_in(read, &tail);
         }
-        self.deal(read, scans, [(head, fates[0]), (tail, fates[1])])
+        let pieces = [(head, fates[0]), (tail, fates[1])];
+        self.deal(read, scans, pieces, now)
     }
 
     /// Deals with the pieces of a read of which some are shed: what the file for these wants is taken in, too.
@@ -75,9 +87,11 @@ impl Engine {
         read: &mut Read,
         scans: [Scan; 2],
         pieces: [(Piece, Fate); 2],
+        now: Instant,
     ) -> Range<u64> {
         let [(head, _), (tail, _)] = &pieces;
-        let entered = if self.overflow.is_wanted {
+        let keeps_all = self.keeps_all();
+        let entered = if keeps_all {
             let all = all_of(head, tail);
             self.enter(read, scans, &all)
         } else {
@@ -85,10 +99,13 @@ impl Engine {
             let kept = kept.map_or(Piece::default(), |(piece, _)| piece.clone());
             self.enter(read, scans, &kept)
         };
+        // What is dropped on the way must not take along what is still to be owed to somebody.
+        self.log.pin(&entered);
+        self.fan_out(read, scans, &entered, now);
         let mut kept = entered.end..entered.end;
         let mut at = entered.start;
         for (piece, fate) in &pieces {
-            let is_there = self.overflow.is_wanted || *fate == Fate::Keep;
+            let is_there = keeps_all || *fate == Fate::Keep;
             let places = at..at
                 + if is_there {
                     piece.range.len() as u64
@@ -105,8 +122,20 @@ impl Engine {
                 Fate::Discard => self.discard(piece, &places),
             }
         }
-        self.log.release_unpinned(&entered);
+        self.log.unpin(&entered);
         kept
+    }
+
+    /// Whether what the consumer does not get goes into the log all the same.
+    fn keeps_all(&self) -> bool {
+        self.overflow.is_wanted || self.has_sides()
+    }
+
+    /// Whether so many bytes more, when the buffer is full, are too much for this output. Where there is no other
+    /// it is the one for which the buffer is full.
+    pub(super) fn is_too_much(&self, i: usize, n: usize) -> bool {
+        let owed = self.outputs[i].queue.owed() as usize;
+        !self.has_sides() || owed + n > self.gate.marks().high
     }
 
     /// The consumer is owed these places, too.
@@ -172,7 +201,7 @@ impl Engine {
             self.meter.shed.bytes += run.end - run.start;
             self.overflow_part(&run);
             self.log.unpin(&run);
-            if !self.overflow.is_wanted {
+            if !self.keeps_all() {
                 self.log.truncate(run.start);
                 self.timeline.truncate(run.start);
             }

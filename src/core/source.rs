@@ -56,7 +56,8 @@ impl Source {
 impl Engine {
     /// An input begins.
     pub fn on_input_begin(&mut self, path: Path) {
-        self.bypass = Cut::new(path.direct && self.cut_through);
+        // What several are owed goes through the log, where it is held once.
+        self.bypass = Cut::new(path.direct && self.cut_through && !self.has_sides());
         self.source.path = path;
         self.source.waits_first = false;
     }
@@ -87,7 +88,7 @@ impl Engine {
         if self.ended || self.halted {
             return Plan::End(Reason::Over);
         }
-        if self.is_starved() && self.used() == 0 && !self.overflow_holds() {
+        if self.is_starved() && self.holds_nothing() {
             return Plan::End(Reason::Memory);
         }
         let permit = match self.input.peek(false, now) {
@@ -106,7 +107,7 @@ impl Engine {
                 .peek(self.outputs[CONSUMER].cursor.is_inside(), now)
             {
                 Ok(_) if is_open => return self.plan_bypass(),
-                Ok(_) => pass = true,
+                Ok(_) => pass = !self.has_sides(),
                 Err(at) if is_open => {
                     let until = earlier(Some(at), self.bypass.until());
                     return Plan::wait(For::Cap, until);
@@ -144,7 +145,7 @@ impl Engine {
         if self.is_starved() {
             return 0;
         }
-        self.gate.may_take(self.used())
+        self.gate.may_take(self.occupancy())
     }
 
     fn plan_bypass(&self) -> Plan {
@@ -177,11 +178,17 @@ impl Engine {
                 return Plan::wait(For::Gate, earlier(due, expiry));
             };
             match policy.which {
-                Which::Oldest if self.droppable() > 0 => return Plan::Shed,
+                Which::Oldest if self.can_shed() => return Plan::Shed,
                 // What comes needs memory, if only to be read.
-                Which::Newest if self.is_starved() && self.droppable() > 0 => return Plan::Shed,
-                Which::Newest if !self.is_starved() && !self.has_left(self.source.cursor) => {
+                Which::Newest if self.is_starved() && self.droppable(CONSUMER) > 0 => {
+                    return Plan::Shed;
+                }
+                Which::Newest if !self.is_starved() && !self.any_has_left() => {
                     plan.most = self.log.segment_size().min(permit);
+                    if self.has_sides() {
+                        // Those that are not full take it in all the same.
+                        plan.most = plan.most.min(self.room_to_make() as usize);
+                    }
                     plan.discard = true;
                 }
                 _ => return Plan::wait(For::Gate, expiry),
@@ -219,7 +226,7 @@ impl Engine {
         let last = self.log.last_extent();
         let first = self.outputs[CONSUMER].queue.first();
         let waits_for_end = self.is_fresh() && self.framing.is_some() && !self.is_inside_consumer();
-        first.is_some_and(|run| {
+        let has_enough = first.is_some_and(|run| {
             let has_end = |to| self.log.next_boundary(run.start, to).is_some();
             if waits_for_end {
                 // Where no record has ended there is nothing to be written, from whatever extent. Each of
@@ -228,7 +235,8 @@ impl Engine {
             } else {
                 run.start < last
             }
-        })
+        });
+        has_enough && self.sides_can_spare(last)
     }
 
     fn is_inside_consumer(&self) -> bool {
@@ -260,7 +268,7 @@ impl Engine {
                 self.log.append(&mut read.buffer, nothing, Entry::default());
                 match other {
                     ReadOutcome::Empty => self.source.waits_first = true,
-                    ReadOutcome::Short => self.on_memory_short(),
+                    ReadOutcome::Short => self.on_memory_short(now),
                     _ => {}
                 }
             }
@@ -272,22 +280,22 @@ impl Engine {
     /// Takes in what was read, but for what has been passed on already.
     fn take_in(&mut self, read: &mut Read, scans: [Scan; 2], passed: Run, now: Instant) {
         let run = Scan::sum(scans);
-        let kept = self.sift(read, scans, passed);
+        let kept = self.sift(read, scans, passed, now);
         self.timeline.push(&kept, now);
         self.source.cursor = run.cursor;
         self.source.is_waiting = false;
-        self.meter.on_read(run, self.used());
+        self.meter.on_read(run, self.occupancy());
         self.bypass.on_input(self.meter.source.run(false, now));
         self.input.on_passed(run.bytes, run.tally.ended, now);
     }
 
     /// The system has no memory for another segment: the gate closes early, and what can be done without goes.
-    fn on_memory_short(&mut self) {
+    fn on_memory_short(&mut self, now: Instant) {
         self.source.is_short = true;
-        if self.lose_overflow() {
+        if self.lose_overflow() | self.lose_taps(now) {
             return;
         }
-        self.gate.on_memory_short(self.used());
+        self.gate.on_memory_short(self.occupancy());
     }
 
     pub(super) fn begin_bypass(&mut self, now: Instant) -> Action {

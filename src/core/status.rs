@@ -157,7 +157,7 @@ impl Engine {
             state: self.state(now),
             buffer: Buffer {
                 capacity: self.capacity,
-                used: self.used(),
+                used: self.occupancy(),
                 peak: self.meter.peak,
                 low: marks.low,
                 high: marks.high,

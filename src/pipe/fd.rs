@@ -158,6 +158,23 @@ impl Port {
         Ok(port)
     }
 
+    /// Opens a file for writing, and makes it if need be; what is in it is kept to `append` to it, or goes.
+    /// A FIFO waits for somebody who reads it.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn create(path: &Path, append: bool) -> Result<Port, Failure> {
+        let name = path.display().to_string();
+        let mut how = File::options();
+        how.create(true);
+        match append {
+            true => how.append(true),
+            false => how.write(true).truncate(true),
+        };
+        let file = how.open(path).map_err(|e| Failure::new("open", &name, e))?;
+        Port::new(Handle::Opened(Arc::new(file.into())), name)
+    }
+
     /// Its name for messages.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -353,8 +370,26 @@ impl Port {
         other: &impl AsFd,
         until: Option<Instant>,
     ) -> rustix::io::Result<bool> {
+        self.wait_or(PollFlags::OUT, other, until)
+    }
+
+    /// Waits until the process at the other end has gone away, or something can be read from `other`. False when
+    /// it is not the first.
+    ///
+    /// # Errors
+    /// As `poll(2)`.
+    pub fn wait_hang_up_or(&self, other: &impl AsFd) -> rustix::io::Result<bool> {
+        self.wait_or(PollFlags::empty(), other, None)
+    }
+
+    fn wait_or(
+        &self,
+        what: PollFlags,
+        other: &impl AsFd,
+        until: Option<Instant>,
+    ) -> rustix::io::Result<bool> {
         let mut both = [
-            PollFd::new(&self.fd, PollFlags::OUT),
+            PollFd::new(&self.fd, what),
             PollFd::new(other, PollFlags::IN),
         ];
         poll_until(&mut both, until)?;

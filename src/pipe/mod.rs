@@ -6,6 +6,7 @@
 pub mod append;
 pub mod cut_through;
 pub mod error;
+pub mod fan_out;
 pub mod fd;
 pub mod inherited;
 pub mod lookout;
@@ -24,10 +25,12 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::core::drive::Access;
+use crate::core::fan_out::Role;
 use crate::core::pace::SharedCap;
 use crate::core::{Engine, Rules};
 use crate::units::Unit;
 use error::Failure;
+use fan_out::{Branch, Branches};
 use fd::{Port, Wanted};
 use spill::{Spill, Spiller};
 use waker::Waker;
@@ -41,6 +44,8 @@ pub enum Event {
     Delivered,
     /// Writing failed.
     SinkFailed(Failure),
+    /// A tee or a tap has failed. Said once for each.
+    OutputFailed(Failure),
     /// Something that was shed could not be written down. Said once.
     SpillFailed(Failure),
     /// The process that reads our output has gone away: what is held can reach nobody.
@@ -56,17 +61,32 @@ pub struct Shared {
     source: Waker,
     sink: Waker,
     overflow: Waker,
+    /// Those of tees and taps, by their numbers.
+    sides: Vec<(usize, Waker)>,
     quiet: (Mutex<u64>, Condvar),
 }
 
 impl Shared {
-    fn new(rules: Rules, caps: Vec<(Unit, Box<dyn SharedCap>)>) -> io::Result<Shared> {
+    fn new(
+        rules: Rules,
+        branches: &[Branch],
+        caps: Vec<(Unit, Box<dyn SharedCap>)>,
+    ) -> io::Result<Shared> {
         let now = Instant::now();
         let mut engine = Engine::new(rules, now);
         for (unit, cap) in caps {
             engine.share(unit, cap, now);
         }
+        let mut sides = Vec::new();
+        for branch in branches {
+            let waker = match branch.role {
+                Role::Tee => Waker::default(),
+                Role::Tap(_) => Waker::beside_stream()?,
+            };
+            sides.push((engine.add_side(branch.role, branch.is_vacant()), waker));
+        }
         Ok(Shared {
+            sides,
             engine: Mutex::new(engine),
             source: Waker::default(),
             sink: Waker::beside_stream()?,
@@ -92,12 +112,21 @@ impl Shared {
                 waker.wake(version);
             }
         }
+        for (i, version) in wakes.sides {
+            self.side(i).wake(version);
+        }
         if let Some(number) = wakes.quiet {
             let mut quiet = self.quiet.0.lock().unwrap_or_else(PoisonError::into_inner);
             *quiet = number.max(*quiet);
             self.quiet.1.notify_all();
         }
         said
+    }
+
+    /// The waker of the tee or tap of this number.
+    fn side(&self, i: usize) -> &Waker {
+        let found = self.sides.iter().find(|(number, _)| *number == i);
+        found.map_or(&self.overflow, |(_, waker)| waker)
     }
 
     /// Nothing moves any more when this returns, so that what the books say is final. Who is
@@ -140,6 +169,19 @@ pub enum Input {
     File(PathBuf),
 }
 
+/// What runs.
+#[derive(Debug)]
+pub struct Started {
+    /// The engine.
+    pub shared: Arc<Shared>,
+    /// What its threads have to say.
+    pub events: Receiver<Event>,
+    /// Who writes down what is shed.
+    pub spiller: Option<Spiller>,
+    /// The tees and taps.
+    pub branches: Branches,
+}
+
 /// Starts the threads; `caps` on the output are shared with others. What they have to say comes through the receiver.
 ///
 /// # Errors
@@ -151,8 +193,9 @@ pub fn start(
     output: Port,
     pipe_size: Option<Wanted>,
     spill: Option<Spill>,
-) -> io::Result<(Arc<Shared>, Receiver<Event>, Option<Spiller>)> {
-    let shared = Arc::new(Shared::new(rules, caps)?);
+    branches: Vec<Branch>,
+) -> io::Result<Started> {
+    let shared = Arc::new(Shared::new(rules, &branches, caps)?);
     let (events, listener) = unbounded();
     let beside = output.clone();
     if output.can_hang_up() {
@@ -164,6 +207,9 @@ pub fn start(
     let spiller = spill
         .map(|spill| spill.start(&shared, events.clone()))
         .transpose()?;
+    let numbers = shared.sides.iter().map(|(i, _)| *i);
+    let branches = numbers.zip(branches).collect();
+    let branches = fan_out::start(branches, &shared, &events)?;
     let pipe = match pipe_size {
         Some(Wanted::AtLeast(size)) if output.is_pipe() => Some((size, !rules.is_fresh())),
         _ => None,
@@ -184,7 +230,12 @@ pub fn start(
     thread::Builder::new()
         .name("source".into())
         .spawn(move || source.run())?;
-    Ok((shared, listener, spiller))
+    Ok(Started {
+        shared,
+        events: listener,
+        spiller,
+        branches,
+    })
 }
 
 /// Says when the consumer has gone away, however silent the producer and whatever the other

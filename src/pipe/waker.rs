@@ -90,6 +90,27 @@ impl Waker {
         let Some((reader, _)) = &self.pipe else {
             return output.wait_writable(until);
         };
+        self.beside(version, || output.wait_writable_or(reader, until))
+    }
+
+    /// The same, or until whoever reads `output` has gone away: says whether that is so.
+    ///
+    /// # Errors
+    /// As `poll(2)`.
+    pub fn wait_hang_up(&self, version: u64, output: &Port) -> rustix::io::Result<bool> {
+        let Some((reader, _)) = &self.pipe else {
+            self.wait(version, None);
+            return Ok(false);
+        };
+        self.beside(version, || output.wait_hang_up_or(reader))
+    }
+
+    /// Sleeps by this call, which ends when the pipe has something to read.
+    fn beside(
+        &self,
+        version: u64,
+        sleep: impl FnOnce() -> rustix::io::Result<bool>,
+    ) -> rustix::io::Result<bool> {
         {
             let mut state = self.state();
             if state.version != version {
@@ -97,8 +118,10 @@ impl Waker {
             }
             state.beside_stream = true;
         }
-        let ready = output.wait_writable_or(reader, until);
-        if !std::mem::take(&mut self.state().beside_stream) {
+        let ready = sleep();
+        if !std::mem::take(&mut self.state().beside_stream)
+            && let Some((reader, _)) = &self.pipe
+        {
             let _ = { reader }.read(&mut [0]);
         }
         ready

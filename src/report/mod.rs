@@ -44,6 +44,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
+use crate::core::fan_out::SideStatus;
 use crate::core::status::{Count, Status};
 use crate::pipe::error::Failure;
 use advice::Trace;
@@ -59,7 +60,7 @@ use pace::Pace;
 pub use plan::{Closing, Plan, Show};
 use prometheus::Keeper;
 pub use snapshot::{Ending, Expected, Records};
-use snapshot::{Identity, Snapshot};
+use snapshot::{Identity, Output, OutputKind, Snapshot};
 use trail::Trail;
 use voice::{Directory, Voice, Word};
 
@@ -135,6 +136,8 @@ pub struct Reporter {
     extremes: Extremes,
     trace: Trace,
     format: Option<Format>,
+    /// What tees and taps are called, and what they have come to.
+    outputs: (Vec<(OutputKind, String)>, Vec<Output>),
     /// The picture to draw, and the course of the run for it.
     chart: Option<(Outlet<String>, Course)>,
 }
@@ -189,6 +192,7 @@ impl Reporter {
             extremes: Extremes::default(),
             trace: Trace::default(),
             format: plan.format.clone(),
+            outputs: (plan.outputs.clone(), Vec::new()),
             chart: chart.map(|outlet| (outlet, Course::default())),
         })
     }
@@ -218,6 +222,12 @@ impl Reporter {
         self.follow(status);
         let snapshot = Snapshot::status(&self.who, since, status, &self.pace);
         self.complete(snapshot, Instant::now(), NAMING)
+    }
+
+    /// What tees and taps have come to, for the next report.
+    pub fn note_outputs(&mut self, status: Vec<SideStatus>) {
+        let named = self.outputs.0.iter().zip(&status);
+        self.outputs.1 = named.map(|(name, it)| Output::of(name, it)).collect();
     }
 
     /// Reports what it is time for.
@@ -289,6 +299,7 @@ impl Reporter {
         let deadline = now + LAST_WORDS;
         self.last_report(status);
         let mut snapshot = Snapshot::summary(&self.who, status, end, undelivered);
+        snapshot.outputs = self.outputs.1.clone();
         snapshot.rates = self.extremes.of(status);
         snapshot.advice = self.trace.advice(status);
         // The names of others and of time zones take time, which nobody is to wait for in vain.
@@ -400,6 +411,7 @@ impl Reporter {
         it.time = Some(clock::now());
         it.finish = it.eta_s.and_then(clock::after);
         it.trail = self.trail.clone();
+        it.outputs = self.outputs.1.clone();
         it.formatted = self.format.as_ref().map(|format| format.line(&it));
         it
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::format::Format;
-use super::snapshot::{Expected, Records};
+use super::snapshot::{Expected, OutputKind, Records};
 use super::theme::Theme;
 
 /// The live report.
@@ -56,6 +56,8 @@ pub struct Plan {
     pub format: Option<Format>,
     /// The picture of the run to draw.
     pub chart: Option<PathBuf>,
+    /// The outputs beside the consumer.
+    pub outputs: Vec<(OutputKind, String)>,
     /// The file to keep for Prometheus.
     pub metrics: Option<PathBuf>,
     /// Time between replacements of it; above zero.

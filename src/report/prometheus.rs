@@ -11,7 +11,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::plain;
-use super::snapshot::Snapshot;
+use super::snapshot::{Output, Snapshot};
 
 /// The text of the file.
 #[must_use]
@@ -21,6 +21,7 @@ pub fn text(s: &Snapshot) -> String {
     lost(&mut page, s);
     buffer(&mut page, s);
     time(&mut page, s);
+    outputs(&mut page, s);
     rest(&mut page, s);
     end(&mut page, s);
     page.text
@@ -125,6 +126,47 @@ fn time(page: &mut Page, s: &Snapshot) {
         }
     }
     page.gauge("eta_seconds", "Time until the expected end.", s.eta_s);
+}
+
+/// Each tee and tap, by its path.
+fn outputs(page: &mut Page, s: &Snapshot) {
+    type Value = fn(&Output) -> f64;
+    let families: [(&str, &str, &str, Value); 4] = [
+        (
+            "output_written_bytes_total",
+            "counter",
+            "Bytes to a tee or a tap.",
+            |it| it.written.bytes as f64,
+        ),
+        (
+            "output_shed_bytes_total",
+            "counter",
+            "Bytes dropped for a tee or a tap alone.",
+            |it| it.shed.bytes as f64,
+        ),
+        (
+            "output_used_bytes",
+            "gauge",
+            "What a tee or a tap is owed.",
+            |it| it.used as f64,
+        ),
+        (
+            "output_lag_seconds",
+            "gauge",
+            "How long the oldest of that has waited.",
+            |it| it.lag,
+        ),
+    ];
+    for (name, kind, help, value) in families.into_iter().filter(|_| !s.outputs.is_empty()) {
+        page.family(name, kind, help);
+        for it in &s.outputs {
+            page.sample(
+                name,
+                &[("output", &it.path), ("kind", it.kind.word())],
+                value(it),
+            );
+        }
+    }
 }
 
 /// When the page was written, and how the run ended if it has.

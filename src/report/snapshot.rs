@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::figures::Scale;
 use super::pace::Pace;
 use super::trail::Trail;
+use crate::core::fan_out::SideStatus;
 use crate::core::status::{self, Count, State, Status};
 
 /// The schema's version.
@@ -301,6 +302,74 @@ pub struct Path {
     pub copied: u64,
 }
 
+/// What an output beside the consumer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutputKind {
+    /// It holds the flow up.
+    Tee,
+    /// It does not.
+    Tap,
+}
+
+impl OutputKind {
+    /// Its word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            OutputKind::Tee => "tee",
+            OutputKind::Tap => "tap",
+        }
+    }
+}
+
+/// Bytes, and records where there are any.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Amount {
+    pub bytes: u64,
+    pub records: Option<u64>,
+}
+
+impl From<Count> for Amount {
+    fn from(it: Count) -> Amount {
+        Amount {
+            bytes: it.bytes,
+            records: it.records,
+        }
+    }
+}
+
+/// An output beside the consumer: what it has got, what was dropped for it alone, what it is owed, and
+/// for how many seconds the oldest of that has been waiting.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Output {
+    pub path: String,
+    pub kind: OutputKind,
+    pub used: u64,
+    pub written: Amount,
+    pub shed: Amount,
+    pub lag: f64,
+    pub failed: bool,
+}
+
+impl Output {
+    /// The output of this kind and name.
+    #[must_use]
+    pub fn of((kind, path): &(OutputKind, String), it: &SideStatus) -> Output {
+        Output {
+            path: path.clone(),
+            kind: *kind,
+            used: it.owed,
+            written: it.written.into(),
+            shed: it.dropped.into(),
+            lag: round(it.lag.as_secs_f64(), 6),
+            failed: it.failed,
+        }
+    }
+}
+
 /// The whole of it. Field names and their order are the contract's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
@@ -330,6 +399,9 @@ pub struct Snapshot {
     /// The clock on the wall, RFC 3339; set by whoever has one.
     #[serde(default)]
     pub time: Option<String>,
+    /// The outputs beside the consumer; set by whoever knows.
+    #[serde(default)]
+    pub outputs: Vec<Output>,
     /// How fast it was in the course of the run; known at the end.
     #[serde(default)]
     pub rates: Rates,
@@ -447,6 +519,7 @@ impl Snapshot {
             eta_s: None,
             culprit: None,
             time: None,
+            outputs: Vec::new(),
             rates: Rates::default(),
             advice: None,
             share: who.share.clone().zip(now.share).map(|(name, share)| Share {

@@ -2,7 +2,7 @@
 //! was not delivered, and why.
 
 use super::figures::{self, Scale};
-use super::snapshot::{Advice, Ending, Holdup, Snapshot};
+use super::snapshot::{self, Advice, Ending, Holdup, Output, Snapshot};
 
 /// One line, or two when there is something to explain. No line break at the end.
 #[must_use]
@@ -25,6 +25,25 @@ pub fn text(s: &Snapshot) -> String {
     let notes: Vec<String> = [shed(s), ending, advice(s)].into_iter().flatten().collect();
     if !notes.is_empty() {
         text.push_str(&format!("\n{who}: {}", notes.join("; ")));
+    }
+    for it in &s.outputs {
+        text.push_str(&format!("\n{who}: {}", output(s, it)));
+    }
+    text
+}
+
+/// What became of a tee or a tap.
+fn output(s: &Snapshot, it: &Output) -> String {
+    let amount = |of: snapshot::Amount| amount(s, of.bytes, of.records);
+    let mut text = format!("{} {}: {}", it.kind.word(), it.path, amount(it.written));
+    if it.shed.bytes > 0 {
+        text.push_str(&format!(", {} dropped", amount(it.shed)));
+    }
+    if it.used > 0 {
+        text.push_str(&format!(", {} undelivered", s.scale().bytes(it.used)));
+    }
+    if it.failed {
+        text.push_str(", failed");
     }
     text
 }
@@ -138,6 +157,39 @@ mod tests {
             text(&sample::summary(Ending::Eof, 0)),
             "weir backup: 1.14GiB in 1m 23s (14.1MiB/s); buffer at most 95% full; \
              held up by ssh 60% of the time"
+        );
+    }
+
+    #[test]
+    fn every_tee_and_tap_has_a_line_of_its_own() {
+        let mut s = sample::summary(Ending::Eof, 0);
+        let output = |kind, path: &str, shed, failed| Output {
+            path: path.into(),
+            kind,
+            used: 0,
+            written: snapshot::Amount {
+                bytes: 5 << 20,
+                records: None,
+            },
+            shed: snapshot::Amount {
+                bytes: shed,
+                records: None,
+            },
+            lag: 0.0,
+            failed,
+        };
+        s.outputs = vec![
+            output(snapshot::OutputKind::Tee, "copy.tar", 0, true),
+            output(snapshot::OutputKind::Tap, "look", 1 << 20, false),
+        ];
+        let text = text(&s);
+        let lines: Vec<&str> = text.lines().skip(1).collect();
+        assert_eq!(
+            lines,
+            [
+                "weir backup: tee copy.tar: 5.00MiB, failed",
+                "weir backup: tap look: 5.00MiB, 1.00MiB dropped"
+            ]
         );
     }
 

@@ -20,6 +20,7 @@ fn plan() -> Plan {
         log: None,
         format: None,
         chart: None,
+        outputs: Vec::new(),
         metrics: None,
         metrics_interval: Duration::from_secs(1),
     }

@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use rustix::stdio::{stderr, stdin, stdout};
 
 use crate::config::Config;
+use crate::core::fan_out;
 use crate::pipe::error::Failure;
 
 /// Links that are followed to a file that is not there yet, as the system does.
@@ -134,8 +135,15 @@ fn roles(config: &Config, inputs: &[PathBuf]) -> Vec<Role> {
         option("--metrics", &report.metrics, Does::Replace),
         option("--chart", &report.chart, Does::Replace),
     ];
+    let branches = config.outputs.iter().map(|(path, role)| {
+        let what = match role {
+            fan_out::Role::Tee => "--tee",
+            fan_out::Role::Tap(_) => "--tap",
+        };
+        named(what, path, Does::Write)
+    });
     let inputs = inputs.iter().map(input);
-    inputs.chain(others).flatten().collect()
+    inputs.chain(others).chain(branches).flatten().collect()
 }
 
 /// What would come of both being done to one file, if they are one and it is any harm.

@@ -48,7 +48,7 @@ impl Run {
         self.drained || self.signal.is_some()
     }
 
-    fn has_ended(&self) -> bool {
+    fn has_ended(&mut self) -> bool {
         matches!(self.status().state, State::Draining | State::Done)
     }
 
@@ -59,7 +59,8 @@ impl Run {
         // From here on nothing can fail.
         self.live = live;
         // An input that has ended already is not left unread.
-        self.drained |= asked.flow == Some(Flow::Drain) && !self.has_ended();
+        let has_ended = self.has_ended();
+        self.drained |= asked.flow == Some(Flow::Drain) && !has_ended;
         let mut commands = Vec::new();
         if let Some(tables) = patch.timetables {
             self.schedules.replace(tables, now);

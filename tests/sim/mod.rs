@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use pipeweir::core::action::{Actor, For, Path, Permit, Wait, Write};
 use pipeweir::core::command::Command;
 use pipeweir::core::drive::{Access, Driver, Edge, End, Passage, Turn};
+use pipeweir::core::fan_out::Role;
 use pipeweir::core::gate::Marks;
 use pipeweir::core::log::Segment;
 use pipeweir::core::pace::Bursts;
@@ -85,6 +86,8 @@ pub struct Outcome {
     pub accused: bool,
     /// A driver went on and on, and nothing came of it.
     pub span: bool,
+    /// What each tee and tap got, once for each time that somebody was there to take it.
+    pub sides: Vec<Vec<Vec<u8>>>,
 }
 
 /// What a driver is about.
@@ -135,9 +138,35 @@ pub fn plain(rules: Rules, input: Vec<u8>) -> Scenario {
     }
 }
 
+/// A tee or a tap.
+#[derive(Debug, Clone, Copy)]
+pub struct SidePlan {
+    pub role: Role,
+    /// When somebody comes to read it, if not from the start.
+    pub comes: Option<Duration>,
+    /// Between these times it takes nothing.
+    pub stalls: Option<(Duration, Duration)>,
+    /// From then on it fails, and when somebody else comes: a tap may be read again.
+    pub dies: Option<(Duration, Duration)>,
+}
+
+impl SidePlan {
+    /// One that takes everything.
+    pub fn of(role: Role) -> SidePlan {
+        SidePlan {
+            role,
+            comes: None,
+            stalls: None,
+            dies: None,
+        }
+    }
+}
+
 /// What else may happen.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Adversity {
+    /// Who gets the stream beside the consumer.
+    pub sides: [Option<SidePlan>; 3],
     /// Between these times the system has no memory.
     pub short: Option<(Duration, Duration)>,
     /// From this time on the output fails.
@@ -184,7 +213,10 @@ struct World {
     /// What was asked of the world in this step.
     doing: Doing,
     /// The version that each sleeper's waker has.
-    versions: [u64; 3],
+    versions: Vec<u64>,
+    sides: Vec<SidePlan>,
+    /// Those who are not there.
+    away: Vec<bool>,
 }
 
 /// The world as one of them sees it.
@@ -192,8 +224,8 @@ struct Side<'a>(&'a mut World, usize);
 
 struct Sim {
     core: Core,
-    drivers: [Driver; 3],
-    doing: [Doing; 3],
+    drivers: Vec<Driver>,
+    doing: Vec<Doing>,
     world: World,
     closed_at: Option<usize>,
     /// What was held when a command was given: a mark that falls below it lets it be.
@@ -214,6 +246,8 @@ enum Event {
     Stop(Duration),
     Tell(Command),
     Halt,
+    /// Somebody comes to read this tap.
+    Come(usize),
     /// Something outside is as it was.
     Nothing,
 }
@@ -221,6 +255,8 @@ enum Event {
 const SOURCE: usize = 0;
 const SINK: usize = 1;
 const FILE: usize = 2;
+/// The first of the tees and taps.
+const SIDES: usize = 3;
 
 /// Steps without any byte moved, after which a driver is taken for one that spins.
 const SPINNING: usize = 10_000;
@@ -254,6 +290,16 @@ pub fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
             .flatten()
             .map(|t| (start + t, Event::Nothing)),
     );
+    let sides: Vec<SidePlan> = adversity.sides.into_iter().flatten().collect();
+    for (i, side) in sides.iter().enumerate() {
+        let is_tap = matches!(side.role, Role::Tap(_));
+        let back = side.dies.filter(|_| is_tap).map(|dies| dies.1);
+        let comes = side.comes.into_iter().chain(back);
+        events.extend(comes.map(|t| (start + t, Event::Come(SIDES + i))));
+        let dies = side.dies.map(|dies| dies.0);
+        let ends = side.stalls.map(|s| s.1).into_iter().chain(dies);
+        events.extend(ends.map(|t| (start + t, Event::Nothing)));
+    }
     events.sort_by_key(|e| e.0);
     let out = Outcome {
         passed: Vec::new(),
@@ -267,9 +313,21 @@ pub fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
         taken: 0,
         accused: false,
         span: false,
+        sides: vec![Vec::new(); sides.len()],
     };
     let mut engine = Engine::new(s.rules, start);
     engine.want_overflow();
+    let mut drivers = [Actor::Source, Actor::Output(0), Actor::Output(OVERFLOW)].to_vec();
+    let mut doing = vec![Doing::Something; 3];
+    for side in &sides {
+        let is_vacant = side.comes.is_some();
+        drivers.push(Actor::Output(engine.add_side(side.role, is_vacant)));
+        doing.push(if is_vacant {
+            Doing::Nothing
+        } else {
+            Doing::Something
+        });
+    }
     engine.on_input_begin(Path {
         direct: s.direct,
         waits_first: !s.seed.is_multiple_of(3),
@@ -280,8 +338,8 @@ pub fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
             engine: RefCell::new(engine),
             now: Cell::new(start),
         },
-        drivers: [Actor::Source, Actor::Output(0), Actor::Output(OVERFLOW)].map(Driver::new),
-        doing: [Doing::Something; 3],
+        drivers: drivers.into_iter().map(Driver::new).collect(),
+        doing,
         world: World {
             start,
             now: start,
@@ -296,7 +354,9 @@ pub fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
             rng: s.seed | 1,
             adversity,
             doing: Doing::Something,
-            versions: [0; 3],
+            versions: vec![0; SIDES + sides.len()],
+            away: vec![true; sides.len()],
+            sides,
             s,
         },
         closed_at: None,
@@ -352,6 +412,37 @@ impl World {
         n
     }
 
+    /// Whether this tee or tap has room now.
+    fn has_room(&self, who: usize) -> bool {
+        let now = self.now - self.start;
+        let stalls = self.sides[who - SIDES].stalls;
+        self.is_gone(who) || !stalls.is_some_and(|(from, to)| (from..to).contains(&now))
+    }
+
+    /// Whether it has died, and nobody else has come.
+    fn is_gone(&self, who: usize) -> bool {
+        let now = self.now - self.start;
+        let dies = self.sides[who - SIDES].dies;
+        dies.is_some_and(|(from, to)| (from..to).contains(&now))
+    }
+
+    /// What this tee or tap takes.
+    fn take_side(&mut self, who: usize, write: &Write) -> io::Result<Option<usize>> {
+        if self.is_gone(who) {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        } else if !self.has_room(who) {
+            return Ok(None);
+        }
+        let bytes: Vec<u8> = write.slices().collect::<Vec<_>>().concat();
+        let n = 1 + self.random() as usize % bytes.len();
+        if std::mem::take(&mut self.away[who - SIDES]) {
+            self.out.sides[who - SIDES].push(Vec::new());
+        }
+        let got = self.out.sides[who - SIDES].last_mut().expect("it is there");
+        got.extend_from_slice(&bytes[..n]);
+        Ok(Some(n))
+    }
+
     /// Whether who is about this can act.
     fn can_act(&self, who: usize, doing: Doing) -> bool {
         let wait = match doing {
@@ -364,6 +455,7 @@ impl World {
         match (wait.sleep.what, who) {
             (For::Input, _) => self.has_input(),
             (For::Room, SOURCE) => self.room() > 0 || is_due,
+            (For::Room, SIDES..) => self.has_room(who),
             (For::Room, _) => self.room() > 0 || is_due || is_woken,
             _ => is_due || is_woken,
         }
@@ -437,6 +529,9 @@ impl Edge for Side<'_> {
             self.0.out.spilled.extend_from_slice(&records);
             return Ok(Some(records.len()));
         }
+        if self.1 >= SIDES {
+            return self.0.take_side(self.1, write);
+        }
         if self.0.is_dead() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
@@ -463,6 +558,7 @@ impl Edge for Side<'_> {
         self.0.doing = if is_over { Doing::Something } else { doing };
         let ready = match wait.sleep.what {
             For::Input => true,
+            For::Room if self.1 >= SIDES => self.0.has_room(self.1),
             For::Room => self.0.room() > 0,
             _ => false,
         };
@@ -475,9 +571,8 @@ impl Sim {
     fn step(&mut self) -> bool {
         self.happen();
         self.world.neighbours();
-        let can = [SOURCE, SINK, FILE];
-        let can = can.map(|who| self.can_act(who).then_some(who));
-        let can: Vec<usize> = can.into_iter().flatten().collect();
+        let can = (0..self.drivers.len()).filter(|who| self.can_act(*who));
+        let can: Vec<usize> = can.collect();
         if can.is_empty() {
             return self.jump();
         }
@@ -504,11 +599,12 @@ impl Sim {
 
     fn act(&mut self, who: usize) {
         self.core.now.set(self.world.now);
-        let moved = (self.world.taken, self.world.out.output.len());
+        let moved = self.moved();
         self.world.doing = Doing::Something;
         let turn = self.drivers[who].step(&self.core, &mut Side(&mut self.world, who));
         self.doing[who] = match turn {
             Turn::On | Turn::Waits => self.world.doing,
+            Turn::Over(end) if who >= SIDES => self.end_of_side(who, &end),
             Turn::Over(end) => {
                 self.failed |= matches!(end, End::Write(_) | End::Memory);
                 if who == SOURCE {
@@ -517,12 +613,47 @@ impl Sim {
                 Doing::Nothing
             }
         };
-        if moved != (self.world.taken, self.world.out.output.len()) {
+        if moved != self.moved() {
             self.idle_steps = 0;
             self.moved_at = self.world.now;
         }
         self.wake();
         self.note_turn();
+    }
+
+    /// What has moved so far.
+    fn moved(&self) -> (usize, usize, usize) {
+        let out = &self.world.out;
+        let sides = out.sides.iter().flatten().map(Vec::len).sum();
+        (self.world.taken, out.output.len(), sides)
+    }
+
+    fn end_of_side(&mut self, who: usize, end: &End) -> Doing {
+        let is_tap = matches!(self.world.sides[who - SIDES].role, Role::Tap(_));
+        let i = who - SIDES + OVERFLOW + 1;
+        let has_failed = matches!(end, End::Write(_));
+        self.world.away[who - SIDES] = true;
+        self.core.tell(|engine, now| match has_failed && is_tap {
+            true => engine.on_side_left(i, now),
+            false => engine.on_side_over(i, has_failed, now),
+        });
+        Doing::Nothing
+    }
+
+    fn come(&mut self, who: usize) {
+        if self.doing[who] != Doing::Nothing || self.world.is_gone(who) {
+            return;
+        }
+        let i = who - SIDES + OVERFLOW + 1;
+        let is_over = self.core.engine.borrow().is_finished();
+        if is_over {
+            return;
+        }
+        self.drivers[who] = Driver::new(Actor::Output(i));
+        self.doing[who] = Doing::Something;
+        self.core.now.set(self.world.now);
+        self.core.tell(|engine, now| engine.on_side_open(i, now));
+        self.wake();
     }
 
     /// Notes at which occupancies the source stops for the gate, and goes on.
@@ -545,6 +676,9 @@ impl Sim {
         let wakes = self.core.engine.borrow_mut().take_wakes();
         let [sink, file] = wakes.outputs;
         self.quiet |= wakes.quiet.is_some();
+        for (i, version) in wakes.sides {
+            self.world.versions[i - OVERFLOW - 1 + SIDES] = version;
+        }
         for (who, version) in [wakes.source, sink, file].into_iter().enumerate() {
             if let Some(version) = version {
                 self.world.versions[who] = version;
@@ -598,6 +732,7 @@ impl Sim {
                     self.core.engine.borrow_mut().halt(self.world.now);
                     self.wake();
                 }
+                Some((_, Event::Come(who))) => self.come(who),
                 Some((_, Event::Nothing)) | None => {}
             }
         }
@@ -627,7 +762,7 @@ impl Sim {
         // What changes the caps is in force when nothing is on its way any more.
         self.quiet = self.core.engine.borrow_mut().want_quiet().is_none();
         while !self.quiet {
-            for who in [SOURCE, SINK] {
+            for who in (0..self.drivers.len()).filter(|who| *who != FILE) {
                 if self.doing[who] == Doing::Something {
                     self.act(who);
                 }
@@ -647,6 +782,13 @@ impl Sim {
         while self.can_act(FILE) {
             self.act(FILE);
         }
+        // What taps are still owed they get while they take it.
+        for who in SIDES..self.drivers.len() {
+            while self.can_act(who) {
+                self.act(who);
+                self.check();
+            }
+        }
         self.world.out.end = self.world.now - self.world.start;
         self.world.out.taken = self.world.taken;
         let engine = self.core.engine.into_inner();
@@ -664,10 +806,20 @@ impl Sim {
         let engine = self.core.engine.borrow();
         let status = engine.books(self.world.now);
         let used = status.buffer.used as u64;
-        assert_eq!(
-            status.read.bytes,
-            status.written.bytes + status.shed.total.bytes + used
-        );
+        let owed = status.read.bytes - status.written.bytes - status.shed.total.bytes;
+        let is_alone = self.world.sides.is_empty();
+        assert!(owed == used || owed < used && !is_alone, "the books");
+        for (side, plan) in engine
+            .side_status(self.world.now)
+            .iter()
+            .zip(&self.world.sides)
+        {
+            let gone = side.written.bytes + side.dropped.bytes;
+            assert_eq!(status.read.bytes, gone + side.owed, "the books of {plan:?}");
+            if let Role::Tap(share) = plan.role {
+                assert!(side.owed <= 2 * share, "{} are owed to {plan:?}", side.owed);
+            }
+        }
         assert!(status.read.bytes <= self.world.taken as u64);
         assert!(status.written.bytes <= self.world.out.output.len() as u64);
         assert!(

@@ -179,6 +179,7 @@ impl Both {
         self.bytes.extend(&came[..first.bytes]);
         self.bytes.extend(&came[first.bytes..][range]);
         assert_eq!(places.end as usize, self.bytes.len());
+        self.log.pin(&places);
         for (queue, owed) in owed.into_iter().enumerate() {
             let Some(share) = owed else { continue };
             let run = part(share, places.start as usize..places.end as usize);
@@ -187,7 +188,7 @@ impl Both {
                 .iter_mut()
                 .for_each(|byte| byte.owed[queue] = true);
         }
-        self.log.release_unpinned(&places);
+        self.log.unpin(&places);
         self.spare = buffer;
     }
 

@@ -120,7 +120,7 @@ fn held(s: &Snapshot, scale: Scale) -> Vec<String> {
 
 fn shed(s: &Snapshot, scale: Scale, theme: Theme) -> Vec<String> {
     if s.shed.bytes == 0 {
-        return Vec::new();
+        return lost(s, scale, theme);
     }
     let bytes = scale.bytes(s.shed.bytes);
     let forms = match s.shed.records {
@@ -133,6 +133,21 @@ fn shed(s: &Snapshot, scale: Scale, theme: Theme) -> Vec<String> {
     };
     let paint = |form: String| theme.paint(Ink::Loss, &form);
     forms.into_iter().map(paint).collect()
+}
+
+/// The output that has lost most, if any has.
+fn lost(s: &Snapshot, scale: Scale, theme: Theme) -> Vec<String> {
+    let lossy = s.outputs.iter().filter(|it| it.shed.bytes > 0);
+    let Some(most) = lossy.max_by_key(|it| it.shed.bytes) else {
+        return Vec::new();
+    };
+    let bytes = scale.bytes(most.shed.bytes);
+    let kind = most.kind.word();
+    let short = format!("{kind} lost {bytes:>BYTES_WIDTH$}");
+    let name = truncate_str(&most.path, CULPRITS[1], theme.glyphs().cut);
+    let long = format!("{kind} {name} lost {bytes:>BYTES_WIDTH$}");
+    let paint = |form: String| theme.paint(Ink::Loss, &form);
+    [short, long].into_iter().map(paint).collect()
 }
 
 /// What is going on: who holds the flow up, if anybody does.

@@ -1,0 +1,167 @@
+//! The threads of tees and taps: each writes to a path of its own, and waits for it alone.
+//!
+//! A tap on a FIFO waits in its thread for somebody to read it, drops what passes meanwhile, and begins anew
+//! when its reader has left. Whatever else fails is said once, and ends that output only.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use rustix::fs::{Access, access};
+
+use super::error::Failure;
+use super::fd::Port;
+use super::{Event, Shared};
+use crate::core::action::{Actor, For, Wait, Write};
+use crate::core::drive::{Driver, Edge, End, Turn};
+use crate::core::fan_out::Role;
+
+/// An output that can be written to, or will be able to.
+#[derive(Debug)]
+pub struct Branch {
+    path: PathBuf,
+    pub(super) role: Role,
+    /// `None`: nobody reads it yet.
+    port: Option<Port>,
+    append: bool,
+}
+
+/// The threads, as the others see them.
+#[derive(Debug)]
+pub struct Branches {
+    /// One of them has come to its end.
+    pub over: Receiver<()>,
+}
+
+impl Branch {
+    /// Opens it, before anything is read. A tee on a FIFO waits for its reader here.
+    ///
+    /// # Errors
+    /// When it cannot be written to.
+    pub fn open(path: &Path, role: Role, append: bool) -> Result<Branch, Failure> {
+        let mut branch = Branch {
+            path: path.to_owned(),
+            role,
+            port: None,
+            append,
+        };
+        if is_fifo(path) && matches!(role, Role::Tap(_)) {
+            let name = path.display().to_string();
+            access(path, Access::WRITE_OK).map_err(|e| Failure::new("open", &name, e))?;
+        } else {
+            branch.port = Some(branch.port()?);
+        }
+        Ok(branch)
+    }
+
+    fn port(&self) -> Result<Port, Failure> {
+        Port::create(&self.path, self.append)
+    }
+
+    /// Whether nobody reads it yet.
+    pub(super) fn is_vacant(&self) -> bool {
+        self.port.is_none()
+    }
+
+    /// Writes until there is nothing more to write, and tells how it ended.
+    fn run(mut self, i: usize, shared: &Arc<Shared>, events: &Sender<Event>, over: &Sender<()>) {
+        let done = self.carry(i, shared);
+        shared.tell(|engine, now| engine.on_side_over(i, done.is_err(), now));
+        if let Err(failure) = done {
+            let _ = events.send(Event::OutputFailed(failure));
+        }
+        let _ = over.send(());
+    }
+
+    fn carry(&mut self, i: usize, shared: &Arc<Shared>) -> Result<(), Failure> {
+        let is_tap = matches!(self.role, Role::Tap(_));
+        loop {
+            let port = match self.port.take() {
+                Some(port) => port,
+                None => {
+                    let port = self.port()?;
+                    shared.tell(|engine, now| engine.on_side_open(i, now));
+                    port
+                }
+            };
+            let mut edge = World {
+                watched: is_tap && port.can_hang_up(),
+                shared: shared.clone(),
+                port,
+                i,
+            };
+            let mut driver = Driver::new(Actor::Output(i));
+            let end = loop {
+                if let Turn::Over(end) = driver.step(shared, &mut edge) {
+                    break end;
+                }
+            };
+            match end {
+                End::Write(e) if edge.watched && e.kind() == io::ErrorKind::BrokenPipe => {
+                    // What lies in it unread goes with our end of it, so that the next reader begins with a record.
+                    drop(edge);
+                    shared.tell(|engine, now| engine.on_side_left(i, now));
+                }
+                End::Write(e) => return Err(Failure::new("write", edge.port.name(), e)),
+                _ if edge.port.tells_at_close() => return edge.port.close(),
+                _ => return Ok(()),
+            }
+        }
+    }
+}
+
+fn is_fifo(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    path.metadata().is_ok_and(|data| data.file_type().is_fifo())
+}
+
+/// Starts a thread for each, whose numbers begin with this one.
+///
+/// # Errors
+/// When the system refuses one.
+pub(super) fn start(
+    branches: Vec<(usize, Branch)>,
+    shared: &Arc<Shared>,
+    events: &Sender<Event>,
+) -> io::Result<Branches> {
+    let (say, over) = unbounded();
+    for (i, branch) in branches {
+        let (shared, events, say) = (shared.clone(), events.clone(), say.clone());
+        thread::Builder::new()
+            .name(format!("output {i}"))
+            .spawn(move || branch.run(i, &shared, &events, &say))?;
+    }
+    Ok(Branches { over })
+}
+
+/// The world as the driver sees it.
+struct World {
+    shared: Arc<Shared>,
+    port: Port,
+    i: usize,
+    /// That its reader leaves is to be noticed at once.
+    watched: bool,
+}
+
+impl Edge for World {
+    fn write(&mut self, write: &Write) -> io::Result<Option<usize>> {
+        Ok(self.port.write_now(&write.slices().collect::<Vec<_>>())?)
+    }
+
+    fn wait(&mut self, Wait { sleep, version }: Wait) -> Option<io::Result<bool>> {
+        if sleep.what == For::Room {
+            return Some(self.port.wait_writable(sleep.until).map_err(Into::into));
+        }
+        let waker = self.shared.side(self.i);
+        if !self.watched {
+            waker.wait(version, sleep.until);
+            return Some(Ok(false));
+        }
+        Some(match waker.wait_hang_up(version, &self.port) {
+            Ok(true) => Err(io::ErrorKind::BrokenPipe.into()),
+            other => other.map_err(Into::into),
+        })
+    }
+}

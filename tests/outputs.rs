@@ -1,0 +1,126 @@
+//! Tees and taps between real streams: what each of them gets, and what it is to the others that one of
+//! them is slow, full, gone or comes late.
+
+mod harness;
+
+use std::fs::{self, File};
+use std::io::{Read, Write, pipe};
+use std::path::Path;
+
+use harness::books::Books;
+use harness::sides::make_fifo;
+use harness::{assert_same, beside, collect, data, eventually, feed, start, weir};
+use tempfile::TempDir;
+
+const MIB: usize = 1 << 20;
+
+fn folder() -> TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+fn name(path: &Path) -> &str {
+    path.to_str().expect("a name in UTF-8")
+}
+
+/// Runs it with this input into a pipe; what came out, and how it ended.
+fn pass(args: &[&str], bytes: &[u8]) -> (Vec<u8>, harness::Ended) {
+    let (input, feeder) = pipe().expect("a pipe");
+    let (reader, output) = pipe().expect("a pipe");
+    let running = start(weir(args), input, output);
+    let fed = feed(feeder, bytes.to_vec());
+    let got = collect(reader).done();
+    fed.done().expect("all was taken");
+    (got, running.end())
+}
+
+#[test]
+fn a_tee_gets_everything_and_append_keeps_what_was_there() {
+    let folder = folder();
+    let copy = folder.path().join("copy");
+    let bytes = data(3 * MIB, 1);
+    for (args, before) in [(&[][..], 0), (&["--append"], 1), (&[], 0)] {
+        let args = [&["--tee", name(&copy)], args].concat();
+        let (got, ended) = pass(&args, &bytes);
+        ended.assert_success("a tee");
+        assert_same(&got, &bytes, "the consumer");
+        let copied = fs::read(&copy).expect("a copy");
+        assert_same(&copied, &bytes.repeat(before + 1), "the copy");
+    }
+}
+
+#[test]
+fn an_output_that_fails_is_named_and_the_others_get_everything() {
+    let folder = folder();
+    let copy = folder.path().join("copy");
+    let bytes = data(MIB, 2);
+    let (got, ended) = pass(&["--tee", "/dev/full", "--tee", name(&copy)], &bytes);
+    ended.assert_complains(1, &["write: /dev/full: No space left on device"]);
+    assert_same(&got, &bytes, "the consumer");
+    assert_same(&fs::read(&copy).expect("a copy"), &bytes, "the copy");
+}
+
+#[test]
+fn a_tap_that_takes_nothing_holds_nobody_up_and_its_books_say_so() {
+    let folder = folder();
+    let look = folder.path().join("look");
+    make_fifo(&look);
+    // One that opens it and never reads.
+    let idle = File::options().read(true).write(true).open(&look);
+    let idle = idle.expect("a FIFO");
+    let bytes = data(8 * MIB, 3);
+    let args = [
+        "--tap",
+        name(&look),
+        "--tap-buffer",
+        "1MiB",
+        "--summary",
+        "json",
+    ];
+    let (got, ended) = pass(&args, &bytes);
+    drop(idle);
+    assert_same(&got, &bytes, "the consumer");
+    let books = Books::of(&ended);
+    let n = |field: &str| books.n(&format!("outputs/0/{field}"));
+    assert!(n("shed/bytes") > 4 * MIB, "{}", n("shed/bytes"));
+    let all = n("written/bytes") + n("shed/bytes") + n("used");
+    assert_eq!(all, bytes.len());
+}
+
+#[test]
+fn each_reader_of_a_tap_begins_with_a_whole_line() {
+    let folder = folder();
+    let look = folder.path().join("look");
+    make_fifo(&look);
+    let (input, mut feeder) = pipe().expect("a pipe");
+    let (reader, output) = pipe().expect("a pipe");
+    let running = start(weir(&["-l", "--tap", name(&look)]), input, output);
+    let all = collect(reader);
+    let mut lines = 0..;
+    let mut send = || {
+        let n: usize = lines.next().expect("numbers do not end");
+        writeln!(feeder, "line {n} {}", "x".repeat(n % 50)).expect("taken");
+    };
+    for _ in 0..3 {
+        // What passes before somebody reads is dropped.
+        send();
+        let path = look.clone();
+        let opened = beside(move || File::open(path).expect("a FIFO"));
+        let mut reader = opened.done();
+        let (say, said) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut got = vec![0; 40];
+            reader.read_exact(&mut got).expect("lines");
+            say.send(got)
+        });
+        let mut got = Vec::new();
+        eventually("a reader has got lines", || {
+            send();
+            got = said.try_recv().unwrap_or_default();
+            !got.is_empty()
+        });
+        assert!(got.starts_with(b"line "), "{}", got.escape_ascii());
+    }
+    drop(feeder);
+    all.done();
+    running.end().assert_success("taps came and went");
+}
