@@ -5,7 +5,7 @@ use super::pace::{Bursts, Cap};
 use super::shed::Policy;
 use std::time::Duration;
 
-/// One change; in force when [`Weir::command`](super::Weir::command) returns.
+/// One change; in force when [`Engine::command`](super::Engine::command) returns.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Command {
     /// Cap on bytes that leave; `None` is no cap.

@@ -1,42 +1,42 @@
-//! May bytes pass around the ring: the zero-copy path, and how long it lingers.
+//! May bytes pass around the log: the zero-copy path, and how long it lingers.
 //!
-//! While the ring is empty the source thread moves bytes straight from the input to the output.
+//! While the log is empty the source thread moves bytes straight from the input to the output.
 //! When the output has no room it lingers for a while, because the two kernel pipes are buffer
-//! enough for a consumer that only blinked; then the ring takes over until it has run empty again.
+//! enough for a consumer that only blinked; then the log takes over until it has run empty again.
 //!
 //! What counts is the time that the output has kept the producer waiting, less the time that the
 //! producer has kept us waiting since, for only the difference could a buffer have made good; and
 //! less the time it would have taken to copy what has passed meanwhile, for that is the price. So
-//! a consumer a little slower than the producer gets the ring at everyday rates, and at gigabytes
+//! a consumer a little slower than the producer gets the log at everyday rates, and at gigabytes
 //! per second, where copying would be the bottleneck, it does not. A fast flow earns some credit, so
 //! that one long wait does not end it. A lingering that was in vain makes the next one short, so
 //! that a consumer that stops again and again costs the producer little.
 //!
-//! The ring can be in vain, too: when it stays full at a rate at which copying is the bottleneck, and
+//! The log can be in vain, too: when it stays full at a rate at which copying is the bottleneck, and
 //! the producer is never silent, it only costs. It is good for as long a silence as it takes to run
 //! empty; when there has been none for several times as long, it is left to run empty on purpose.
 //!
-//! Invariant: the path is open only while nothing is held in the ring, so order is kept. While the ring
+//! Invariant: the path is open only while nothing is held in the log, so order is kept. While the log
 //! has room, the producer is kept waiting for no longer than [`LINGER`] and its credit, on that balance,
-//! or twice the time that a ring in vain should take to run empty.
+//! or twice the time that a log in vain should take to run empty.
 
 use std::time::{Duration, Instant};
 
-/// How long the producer may be held up before the ring takes over, credit apart.
+/// How long the producer may be held up before the log takes over, credit apart.
 pub const LINGER: Duration = Duration::from_millis(4);
 /// How long it may be right after a lingering in vain.
 const LINGER_LEAST: Duration = Duration::from_micros(250);
 /// The share of time, as a divisor, by which patience grows back.
 const RECOVERY: u32 = 128;
-/// Time that it costs to copy a KiB in and out of the ring: a second per GiB, with the two threads'
+/// Time that it costs to copy a KiB in and out of the log: a second per GiB, with the two threads'
 /// awakenings on a busy machine.
 const COPYING: Duration = Duration::from_micros(1);
-/// When no more than this is left in the ring it is worth waiting for the rest to go.
+/// When no more than this is left in the log it is worth waiting for the rest to go.
 const REJOIN: usize = 128 * 1024;
 
 /// How much credit there can be, in times of the patience.
 const CREDIT: u32 = 3;
-/// The ring was in vain when the producer was silent for a share of the time less than one in this
+/// The log was in vain when the producer was silent for a share of the time less than one in this
 /// many,
 const SILENCE: u32 = 64;
 /// so many times what is held has gone out meanwhile,
@@ -59,11 +59,11 @@ pub struct Cut {
     since: Option<Instant>,
     /// When lingering was last in vain.
     failed_at: Option<Instant>,
-    /// What the ring has been good for.
+    /// What the log has been good for.
     trial: Option<Trial>,
 }
 
-/// What happened while the ring was in use, since it last was of use.
+/// What happened while the log was in use, since it last was of use.
 #[derive(Debug, Clone, Copy)]
 struct Trial {
     since: Instant,
@@ -71,7 +71,7 @@ struct Trial {
     silent: Duration,
     /// What has gone out.
     written: usize,
-    /// When to give up waiting for the ring to run empty.
+    /// When to give up waiting for the log to run empty.
     until: Option<Instant>,
 }
 
@@ -136,7 +136,7 @@ impl Cut {
         self.usable = false;
     }
 
-    /// `n` bytes have passed around the ring: there was room.
+    /// `n` bytes have passed around the log: there was room.
     pub fn on_passed(&mut self, n: usize, now: Instant) {
         self.on_room(now);
         let saved = copying(n);
@@ -153,7 +153,7 @@ impl Cut {
         }
     }
 
-    /// `n` bytes went out of the ring.
+    /// `n` bytes went out of the log.
     pub fn on_written(&mut self, n: usize) {
         if let Some(trial) = &mut self.trial {
             trial.written += n;
@@ -218,8 +218,8 @@ impl Cut {
         vain.or(close).filter(|until| now < *until)
     }
 
-    /// The ring has run empty: the path opens again.
-    pub fn on_ring_empty(&mut self, now: Instant) {
+    /// The log has run empty: the path opens again.
+    pub fn on_empty(&mut self, now: Instant) {
         self.on_room(now);
         self.open = true;
         if self.trial.take().is_some_and(|trial| trial.until.is_some()) {

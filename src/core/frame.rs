@@ -2,7 +2,7 @@
 //!
 //! A record is a run of bytes up to and including its terminator, or a fixed number of bytes. A
 //! last record without terminator counts when the stream is known to have ended. Bytes are looked
-//! at once on their way into the ring and once on their way out, or once where they bypass it, by
+//! at once on their way into the log and once on their way out, or once where they bypass it, by
 //! vectorised search.
 //!
 //! Invariant: a [`Cursor`] counts the same, however the stream is cut into pieces.

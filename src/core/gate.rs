@@ -15,7 +15,7 @@ pub struct Marks {
     pub prefill: usize,
 }
 
-/// The gate before the ring and the one behind it.
+/// The gate before the log and the one behind it.
 #[derive(Debug)]
 pub struct Gate {
     marks: Marks,

@@ -92,7 +92,7 @@ pub struct Meter {
     pub shed_oversized: u64,
     /// Records (bytes without framing) shed because they had waited too long.
     pub shed_expired: u64,
-    /// Highest occupancy of the ring so far, in bytes.
+    /// Highest occupancy of the log so far, in bytes.
     pub peak: usize,
     /// Time we waited for the producer while we were willing to read.
     pub source: Stopwatch,

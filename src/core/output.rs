@@ -285,7 +285,7 @@ impl Engine {
             .map_or(self.log.end(), |run| run.start);
         self.timeline.forget_before(head);
         if queue.owed() == 0 {
-            self.bypass.on_ring_empty(now);
+            self.bypass.on_empty(now);
             self.plan_trim(now);
         }
     }

@@ -382,7 +382,7 @@ impl Throttle {
     }
 }
 
-/// The caps on one side of the ring: the tighter one rules.
+/// The caps on one side of the log: the tighter one rules.
 #[derive(Debug, Default)]
 pub struct Throttles {
     /// On bytes.

@@ -30,7 +30,7 @@ pub struct Shed {
     pub expired: u64,
 }
 
-/// The ring, in bytes.
+/// The log, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Buffer {
     /// What fits.
@@ -118,13 +118,13 @@ pub struct Status {
     pub elapsed: Duration,
     /// What is going on.
     pub state: State,
-    /// The ring.
+    /// The log.
     pub buffer: Buffer,
     /// Taken from the producer.
     pub read: Count,
     /// Given to the consumer.
     pub written: Count,
-    /// Bytes of `written` that bypassed the ring.
+    /// Bytes of `written` that bypassed the log.
     pub spliced: u64,
     /// What went over the top.
     pub shed: Shed,

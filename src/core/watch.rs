@@ -1,7 +1,7 @@
 //! Has one side stalled for too long: the watchdog.
 //!
 //! Invariant: a side is accused only while weir itself was ready to serve it, which the meter's
-//! stopwatches say; a closed gate, an empty ring or a held output accuse nobody.
+//! stopwatches say; a closed gate, an empty log or a held output accuse nobody.
 
 use std::fmt;
 use std::time::{Duration, Instant};

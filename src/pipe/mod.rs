@@ -1,4 +1,4 @@
-//! The two I/O threads and the kernel: reads, writes and waits around the core.
+//! The two I/O threads and the kernel: reads, writes and waits around the engine.
 //!
 //! The lock around the engine is held for arithmetic only, never across a system call. Each thread
 //! sleeps on its own waker, by which whoever changed the engine wakes it when the engine says so.
