@@ -6,7 +6,7 @@
 
 pub mod config;
 pub mod control;
-pub mod core;
+pub mod engine;
 pub mod pipe;
 pub mod report;
 pub mod run;

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use pipeweir::config::command_line::generate;
 use pipeweir::config::options::Options;
 use pipeweir::config::{self, Config};
-use pipeweir::control::client::{self, Trouble};
+use pipeweir::control::client::{self, ClientError};
 use pipeweir::control::signals;
-use pipeweir::pipe::error::Failure;
+use pipeweir::pipe::error::PipeError;
 use pipeweir::run::{End, print, run};
 use pipeweir::top;
 
@@ -52,12 +52,12 @@ fn main() -> ExitCode {
 }
 
 /// The exit status for it, and the line on standard error.
-fn conclude(end: Result<End, Failure>) -> ExitCode {
+fn conclude(end: Result<End, PipeError>) -> ExitCode {
     conclude_of(None, end)
 }
 
 /// The same for a weir of this name.
-fn conclude_of(name: Option<&str>, end: Result<End, Failure>) -> ExitCode {
+fn conclude_of(name: Option<&str>, end: Result<End, PipeError>) -> ExitCode {
     let end = match (end, name) {
         (Ok(end), _) => end,
         (Err(failure), None) => return complain(&failure, FAILURE),
@@ -76,10 +76,10 @@ fn conclude_of(name: Option<&str>, end: Result<End, Failure>) -> ExitCode {
 }
 
 /// The exit status for what a client has done, and the line on standard error.
-fn report(done: Result<(), Trouble>) -> ExitCode {
+fn report(done: Result<(), ClientError>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(trouble @ Trouble::Refused(_)) => complain(&trouble, USAGE),
+        Err(trouble @ ClientError::Refused(_)) => complain(&trouble, USAGE),
         Err(trouble) => complain(&trouble, FAILURE),
     }
 }

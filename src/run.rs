@@ -21,14 +21,14 @@ use crate::config::live::LiveConfig;
 use crate::control::server::Control;
 use crate::control::signals::{self, Listener, SIGINT, SIGPIPE};
 use crate::control::{client, directory};
-use crate::core::Rules;
-use crate::core::command::Command;
-use crate::core::status::{Count, Status};
-use crate::core::watch::{Side, Watch};
-use crate::pipe::error::Failure;
+use crate::engine::Rules;
+use crate::engine::directive::Directive;
+use crate::engine::stall::{Side, Watch};
+use crate::engine::status::{Count, Status};
+use crate::pipe::error::PipeError;
 use crate::pipe::fan_out::{Branch, Branches};
 use crate::pipe::fd::Port;
-use crate::pipe::spill::Spill;
+use crate::pipe::overflow::OverflowFile;
 use crate::pipe::{self, Event, Shared, Started, inherited};
 use crate::report::{Ending, Others, Reporter, figures};
 use crate::share::{self, Membership};
@@ -62,9 +62,9 @@ pub enum End {
     /// A side stalled for too long.
     Stalled(Side, Duration, u64),
     /// The consumer went away, and whoever started weir ignores SIGPIPE.
-    BrokenPipe(Failure),
+    BrokenPipe(PipeError),
     /// A stream failed.
-    Failed(Failure),
+    Failed(PipeError),
     /// All was delivered to the consumer, but not all that was shed could be kept, or another output has failed, as
     /// was said.
     Unkept,
@@ -75,7 +75,7 @@ impl End {
     /// ignored.
     fn consumer_gone(output: &Port) -> End {
         if inherited::was_ignored(SIGPIPE) {
-            End::BrokenPipe(Failure::new("write", output.name(), Errno::PIPE))
+            End::BrokenPipe(PipeError::new("write", output.name(), Errno::PIPE))
         } else {
             End::Signal(SIGPIPE)
         }
@@ -123,7 +123,7 @@ impl End {
 ///
 /// # Errors
 /// When an end of the pipeline cannot be used or a thread cannot be had: nothing was read then.
-pub fn run(config: &Config) -> Result<End, Failure> {
+pub fn run(config: &Config) -> Result<End, PipeError> {
     // Before there is anything by which others can tell that weir runs, and signal it.
     let listener = signals::listen().map_err(system)?;
     let inputs = open::inputs(config);
@@ -144,7 +144,7 @@ pub fn run(config: &Config) -> Result<End, Failure> {
     let Started {
         shared,
         events,
-        spiller,
+        overflow_thread,
         branches,
     } = started;
     let mut run = Run {
@@ -158,7 +158,7 @@ pub fn run(config: &Config) -> Result<End, Failure> {
         output,
         unread: None,
         failure: None,
-        spill_failed: false,
+        overflow_failed: false,
         output_failed: false,
         branches,
         drained: false,
@@ -175,10 +175,10 @@ pub fn run(config: &Config) -> Result<End, Failure> {
     run.hear_last();
     let status = run.status();
     run.membership.leave();
-    if let Some(spiller) = spiller {
-        run.on_spill_end(spiller.finish(&run.signals, signals::is_end));
+    if let Some(overflow_thread) = overflow_thread {
+        run.on_overflow_end(overflow_thread.finish(&run.signals, signals::is_end));
     }
-    let is_short = run.spill_failed || run.output_failed;
+    let is_short = run.overflow_failed || run.output_failed;
     if is_short && matches!(end, End::Delivered | End::Drained) {
         end = End::Unkept;
     }
@@ -190,13 +190,13 @@ pub fn run(config: &Config) -> Result<End, Failure> {
 }
 
 /// The rules with the caps that timetables have in force, before the first byte can pass.
-fn in_force(mut rules: Rules, commands: impl IntoIterator<Item = Command>) -> Rules {
+fn in_force(mut rules: Rules, commands: impl IntoIterator<Item = Directive>) -> Rules {
     for command in commands {
         match command {
-            Command::RateOfBytes(cap) => rules.output.bytes = cap,
-            Command::RateOfRecords(cap) => rules.output.records = cap,
-            Command::InputRateOfBytes(cap) => rules.input.bytes = cap,
-            Command::InputRateOfRecords(cap) => rules.input.records = cap,
+            Directive::RateOfBytes(cap) => rules.output.bytes = cap,
+            Directive::RateOfRecords(cap) => rules.output.records = cap,
+            Directive::InputRateOfBytes(cap) => rules.input.bytes = cap,
+            Directive::InputRateOfRecords(cap) => rules.input.records = cap,
             _ => {}
         }
     }
@@ -210,7 +210,7 @@ type Running = (Started, Receiver<i32>, Port, Membership);
 fn share(
     config: &Config,
     notices: Sender<String>,
-) -> Result<(Vec<share::Cap>, Membership), Failure> {
+) -> Result<(Vec<share::Cap>, Membership), PipeError> {
     let Some(share) = &config.share else {
         return Ok(Default::default());
     };
@@ -227,11 +227,11 @@ fn start(
     rules: Rules,
     listener: Listener,
     notices: Sender<String>,
-) -> Result<Running, Failure> {
+) -> Result<Running, PipeError> {
     let (inputs, output) = open::open(config, inputs)?;
-    let spill = config.shed_to.as_deref();
-    let spill = spill.map(|path| Spill::open(path, rules.framing));
-    let spill = spill.transpose()?;
+    let overflow = config.shed_to.as_deref();
+    let overflow = overflow.map(|path| OverflowFile::open(path, rules.framing));
+    let overflow = overflow.transpose()?;
     let branches = config.outputs.iter();
     let branches = branches.map(|(path, role)| Branch::open(path, *role, config.append));
     let branches = branches.collect::<Result<Vec<_>, _>>()?;
@@ -239,18 +239,26 @@ fn start(
     // All is open: what happens to a signal from here on is decided here.
     let signals = listener.heed();
     let size = config.pipe_size.wanted();
-    let started = pipe::start(rules, caps, inputs, output.clone(), size, spill, branches);
+    let started = pipe::start(
+        rules,
+        caps,
+        inputs,
+        output.clone(),
+        size,
+        overflow,
+        branches,
+    );
     Ok((started.map_err(system)?, signals, output, membership))
 }
 
 /// The system refuses what weir needs for itself.
-fn system(e: io::Error) -> Failure {
+fn system(e: io::Error) -> PipeError {
     if e.raw_os_error() == Some(Errno::MFILE.raw_os_error()) {
         let why = "Too many open files: weir takes up to 8 beside those that it is told to open; \
                    try ulimit -n 32";
-        return Failure::because("start", "descriptors", why);
+        return PipeError::because("start", "descriptors", why);
     }
-    Failure::new("start", "threads", e)
+    PipeError::new("start", "threads", e)
 }
 
 /// What was read and has neither been delivered nor shed.
@@ -269,7 +277,7 @@ fn undelivered(status: &Status) -> Count {
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn print(text: impl FnOnce() -> io::Result<()>) -> Result<End, Failure> {
+pub fn print(text: impl FnOnce() -> io::Result<()>) -> Result<End, PipeError> {
     // Rust's own handle takes a closed output for one that swallows everything.
     let output = Port::standard_output()?;
     match text().and_then(|()| io::stdout().flush()) {
@@ -278,7 +286,7 @@ pub fn print(text: impl FnOnce() -> io::Result<()>) -> Result<End, Failure> {
             End::BrokenPipe(failure) => Err(failure),
             end => Ok(end),
         },
-        Err(e) => Err(Failure::new("write", output.name(), e)),
+        Err(e) => Err(PipeError::new("write", output.name(), e)),
     }
 }
 
@@ -296,9 +304,9 @@ struct Run {
     output: Port,
     unread: Option<u64>,
     /// The source thread could not read on: what is held is still delivered.
-    failure: Option<Failure>,
+    failure: Option<PipeError>,
     /// It was said that something could not be written down.
-    spill_failed: bool,
+    overflow_failed: bool,
     /// It was said that a tee or a tap has failed.
     output_failed: bool,
     branches: Branches,
@@ -416,7 +424,7 @@ impl Run {
     fn on_event(&mut self, event: Option<Event>) -> Option<End> {
         match event {
             Some(Event::SourceFailed(failure)) => self.failure = Some(failure),
-            Some(Event::SpillFailed(failure)) => self.on_spill_failed(&failure),
+            Some(Event::OverflowFailed(failure)) => self.on_overflow_failed(&failure),
             Some(Event::OutputFailed(failure)) => {
                 self.output_failed = true;
                 self.reporter.complain(&failure.to_string());
@@ -433,18 +441,18 @@ impl Run {
         None
     }
 
-    fn on_spill_failed(&mut self, failure: &Failure) {
-        if !mem::replace(&mut self.spill_failed, true) {
+    fn on_overflow_failed(&mut self, failure: &PipeError) {
+        if !mem::replace(&mut self.overflow_failed, true) {
             self.reporter.complain(&failure.to_string());
         }
     }
 
     /// The last of what was shed is written, or never will be. What there is to say of it may have
     /// come too late for the loop to hear.
-    fn on_spill_end(&mut self, finished: Result<(), Failure>) {
+    fn on_overflow_end(&mut self, finished: Result<(), PipeError>) {
         self.hear_last();
         if let Err(failure) = finished {
-            self.on_spill_failed(&failure);
+            self.on_overflow_failed(&failure);
         }
     }
 
@@ -452,7 +460,7 @@ impl Run {
     fn hear_last(&mut self) {
         let events: Vec<Event> = self.events.try_iter().collect();
         for event in events {
-            if matches!(event, Event::SpillFailed(_) | Event::OutputFailed(_)) {
+            if matches!(event, Event::OverflowFailed(_) | Event::OutputFailed(_)) {
                 self.on_event(Some(event));
             }
         }
@@ -541,7 +549,7 @@ impl Run {
         // One that is beyond the end of time never comes.
         self.deliver_until = Instant::now().checked_add(self.signal_grace);
         self.shared
-            .tell(|core, now| core.command(now, Command::Drain));
+            .tell(|core, now| core.command(now, Directive::Drain));
         None
     }
 }

@@ -2,11 +2,11 @@
 //! to. There are four, on bytes and on records at either side, and each stands alone.
 
 use super::ConfigError;
-use crate::core::Limits;
-use crate::core::command::Command;
-use crate::core::frame::Framing;
-use crate::core::pace::{Burst, Bursts, Cap};
-use crate::core::watch::Side;
+use crate::engine::Limits;
+use crate::engine::directive::Directive;
+use crate::engine::limiter::{Burst, Bursts, Cap};
+use crate::engine::record::Framing;
+use crate::engine::stall::Side;
 use crate::units::{Amount, Limit, Rate, Size, Timetable, Unit};
 
 /// What rules one cap.
@@ -60,7 +60,7 @@ impl SideCaps {
     }
 
     /// What tells the engine of the cap on the output in this unit, if it stays.
-    pub(super) fn command(&self, unit: Unit) -> Option<Command> {
+    pub(super) fn command(&self, unit: Unit) -> Option<Directive> {
         let rate = self.rates().find(|rate| rate.unit() == unit)?;
         Some(command(Side::Sink, unit, Some(Cap::Fixed(rate))))
     }
@@ -113,12 +113,12 @@ fn ruler(limit: &Limit, side: Side) -> Ruler {
 
 /// What tells the engine of this cap.
 #[must_use]
-pub fn command(side: Side, unit: Unit, cap: Option<Cap>) -> Command {
+pub fn command(side: Side, unit: Unit, cap: Option<Cap>) -> Directive {
     match (side, unit) {
-        (Side::Sink, Unit::Records) => Command::RateOfRecords(cap),
-        (Side::Sink, Unit::Bytes) => Command::RateOfBytes(cap),
-        (Side::Source, Unit::Records) => Command::InputRateOfRecords(cap),
-        (Side::Source, Unit::Bytes) => Command::InputRateOfBytes(cap),
+        (Side::Sink, Unit::Records) => Directive::RateOfRecords(cap),
+        (Side::Sink, Unit::Bytes) => Directive::RateOfBytes(cap),
+        (Side::Source, Unit::Records) => Directive::InputRateOfRecords(cap),
+        (Side::Source, Unit::Bytes) => Directive::InputRateOfBytes(cap),
     }
 }
 

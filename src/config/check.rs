@@ -10,10 +10,10 @@ use clap::ValueEnum;
 use super::ConfigError;
 use super::live_options::LiveOptions;
 use super::options::{Display, Options, Summary};
-use crate::core::fan_out::Role;
-use crate::core::frame::Framing;
-use crate::core::gate::Marks;
-use crate::core::shed::{Policy, Which};
+use crate::engine::fan_out::Role;
+use crate::engine::gate::Marks;
+use crate::engine::record::Framing;
+use crate::engine::shed::{Policy, Which};
 use crate::pipe::memory;
 use crate::units::{BufferSize, Limit, Mark, OrOff, Share, Size, Span};
 

@@ -9,11 +9,11 @@ use super::ConfigError;
 use super::caps::{Ruler, SideCaps, bursts};
 use super::check;
 use super::live_options::LiveOptions;
-use crate::core::frame::Framing;
-use crate::core::gate::Marks;
-use crate::core::pace::Bursts;
-use crate::core::shed::Policy;
-use crate::core::watch::Side;
+use crate::engine::gate::Marks;
+use crate::engine::limiter::Bursts;
+use crate::engine::record::Framing;
+use crate::engine::shed::Policy;
+use crate::engine::stall::Side;
 use crate::units::{Limit, Timetable};
 
 /// The live options, checked.

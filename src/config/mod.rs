@@ -24,9 +24,9 @@ use live_options::LiveOptions;
 use options::Options;
 use pipe_size::PipeSize;
 
-use crate::core::Rules;
-use crate::core::fan_out::Role;
-use crate::core::watch::Patience;
+use crate::engine::Rules;
+use crate::engine::fan_out::Role;
+use crate::engine::stall::Timeouts;
 use crate::report::Plan;
 use crate::report::theme::Theme;
 use crate::units::Share;
@@ -75,7 +75,7 @@ impl Config {
         let capacity = check::capacity(options.buffer)?;
         let framing = check::framing(&options)?;
         let both = check::timeout("--timeout", options.timeout)?;
-        let patience = Patience {
+        let patience = Timeouts {
             source: check::timeout("--source-timeout", options.source_timeout)?.or(both),
             sink: check::timeout("--sink-timeout", options.sink_timeout)?.or(both),
         };
@@ -95,7 +95,7 @@ impl Config {
             rules: Rules {
                 capacity,
                 marks: live.marks,
-                cut_through: !options.no_splice,
+                may_bypass: !options.no_splice,
                 framing,
                 output: live.output.limits(),
                 input: live.input.limits(),

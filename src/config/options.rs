@@ -10,7 +10,7 @@ use super::live_options::{LiveOptions, REMOTE_HELP};
 use super::pipe_size::PipeSize;
 use super::version;
 use crate::report::format::Format;
-use crate::units::{Amount, BufferSize, Reject, Share, Size, Span};
+use crate::units::{Amount, BufferSize, Share, Size, Span, UnitError};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -378,7 +378,7 @@ pub enum ExpectedSize {
 }
 
 /// What `--size` takes.
-fn size(text: &str) -> Result<ExpectedSize, Reject> {
+fn size(text: &str) -> Result<ExpectedSize, UnitError> {
     if let Some(path) = text.strip_prefix('@').filter(|path| !path.is_empty()) {
         return Ok(ExpectedSize::Of(path.into()));
     }

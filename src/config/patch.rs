@@ -10,15 +10,15 @@ use super::ConfigError;
 use super::caps::{Ruler, SideCaps, command, replaced};
 use super::live::{LiveConfig, burst};
 use super::live_options::{Flow, LiveOptions};
-use crate::core::command::Command;
-use crate::core::watch::Side;
+use crate::engine::directive::Directive;
+use crate::engine::stall::Side;
 use crate::units::{Limit, Timetable};
 
 /// Only what differs.
 #[derive(Debug, Default, PartialEq)]
 pub struct Patch {
     /// What the engine is to be told, in this order; what timetables say goes before it.
-    pub commands: Vec<Command>,
+    pub commands: Vec<Directive>,
     /// All the timetables that there are now, if they are not those that there were.
     pub timetables: Option<Vec<(Side, Timetable)>>,
     /// Time between reports.
@@ -55,9 +55,9 @@ impl LiveConfig {
             patch.commands.extend(again);
         }
         patch.commands.extend(asked.flow.map(|flow| match flow {
-            Flow::Pause => Command::Pause,
-            Flow::Resume => Command::Resume,
-            Flow::Drain => Command::Drain,
+            Flow::Pause => Directive::Pause,
+            Flow::Resume => Directive::Resume,
+            Flow::Drain => Directive::Drain,
         }));
         Ok((next, patch))
     }
@@ -67,15 +67,15 @@ impl Patch {
     /// What leads from one to the other.
     fn between(old: &LiveConfig, new: &LiveConfig) -> Patch {
         let mut commands = Vec::new();
-        let mut tell = |differs: bool, command: Command| {
+        let mut tell = |differs: bool, command: Directive| {
             if differs {
                 commands.push(command);
             }
         };
-        tell(old.marks != new.marks, Command::Marks(new.marks));
-        tell(old.burst != new.burst, Command::Burst(new.burst));
-        tell(old.shed != new.shed, Command::Shed(new.shed));
-        tell(old.max_age != new.max_age, Command::MaxAge(new.max_age));
+        tell(old.marks != new.marks, Directive::Marks(new.marks));
+        tell(old.burst != new.burst, Directive::Burst(new.burst));
+        tell(old.shed != new.shed, Directive::Shed(new.shed));
+        tell(old.max_age != new.max_age, Directive::MaxAge(new.max_age));
         commands.extend(caps(Side::Sink, &old.output, &new.output));
         commands.extend(caps(Side::Source, &old.input, &new.input));
         let is_same = old.timetables().eq(new.timetables());
@@ -90,7 +90,7 @@ impl Patch {
 
 /// The caps of one side that differ; what a timetable says of one is said when it is looked at, so
 /// that no cap is lifted for a moment.
-fn caps(side: Side, old: &SideCaps, new: &SideCaps) -> Vec<Command> {
+fn caps(side: Side, old: &SideCaps, new: &SideCaps) -> Vec<Directive> {
     let pairs = old.each().into_iter().zip(new.each());
     let told = pairs.filter(|((_, old), (_, new))| old != new);
     told.filter_map(|(_, (unit, ruler))| match ruler {
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
     use crate::config::options::Options;
     use crate::config::tests::resolve;
-    use crate::core::pace::Bursts;
+    use crate::engine::limiter::Bursts;
 
     fn live(line: &str) -> LiveConfig {
         resolve(line).expect(line).live
@@ -250,7 +250,7 @@ mod tests {
     fn a_default_follows_what_it_derives_from() {
         let (live, first) = patch("-b 64MiB", "--high 8MiB").expect("a change");
         assert_eq!(live.marks.low, 7 << 20);
-        assert_eq!(first.commands, [Command::Marks(live.marks)]);
+        assert_eq!(first.commands, [Directive::Marks(live.marks)]);
         let (live, _) = live.patched(&asked("--prefill 1MiB")).expect("a change");
         let (live, _) = live.patched(&asked("--high 4MiB")).expect("a change");
         assert_eq!(live.marks.low, 7 << 19);
@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_timetable_lifts_no_cap_on_its_way_and_is_not_begun_anew_beside_another_change() {
-        let rate = discriminant(&Command::RateOfBytes(None));
+        let rate = discriminant(&Directive::RateOfBytes(None));
         for told in ["-r 00:00,1MB/s", "-r 00:00,1MB/s --burst 1MiB"] {
             let (_, patch) = patch("-r 2MB/s", told).expect(told);
             assert!(patch.timetables.is_some());

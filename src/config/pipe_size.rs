@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use crate::pipe::fd::Wanted;
-use crate::units::{Reject, Size};
+use crate::units::{Size, UnitError};
 
 /// The kernel pipes that serve best: larger ones are no faster and hide more data.
 pub const PIPE_SIZE: usize = 256 * 1024;
@@ -32,18 +32,18 @@ impl PipeSize {
 }
 
 impl FromStr for PipeSize {
-    type Err = Reject;
+    type Err = UnitError;
 
-    fn from_str(text: &str) -> Result<PipeSize, Reject> {
+    fn from_str(text: &str) -> Result<PipeSize, UnitError> {
         match text {
             "auto" => Ok(PipeSize::Auto),
             "keep" => Ok(PipeSize::Keep),
             _ => {
                 let examples = &["256KiB", "auto", "keep"];
-                let size: Size = text.parse().map_err(|e: Reject| e.instead(examples))?;
+                let size: Size = text.parse().map_err(|e: UnitError| e.instead(examples))?;
                 match i32::try_from(size.bytes()) {
                     Ok(n) if n > 0 => Ok(PipeSize::Bytes(n.unsigned_abs() as usize)),
-                    _ => Err(Reject::new("not a size that a pipe can have", examples)),
+                    _ => Err(UnitError::new("not a size that a pipe can have", examples)),
                 }
             }
         }

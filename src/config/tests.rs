@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Parser;
 
 use super::*;
-use crate::core::gate::Marks;
+use crate::engine::gate::Marks;
 
 /// What this line comes to; values have no blanks in them.
 pub fn resolve(line: &str) -> Result<Config, ConfigError> {
@@ -143,8 +143,8 @@ fn pipe_sizes_and_paths_come_through() {
     ] {
         assert_eq!(resolve(args).expect(args).pipe_size, wanted, "{args}");
     }
-    assert!(resolve("").expect("nothing").rules.cut_through);
-    assert!(!resolve("--no-splice").expect("one").rules.cut_through);
+    assert!(resolve("").expect("nothing").rules.may_bypass);
+    assert!(!resolve("--no-splice").expect("one").rules.may_bypass);
     let files = resolve("one - two").expect("three").files;
     assert_eq!(files, ["one", "-", "two"].map(PathBuf::from));
 }

@@ -23,7 +23,7 @@ pub const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why it came to nothing: one line each.
 #[derive(Debug, thiserror::Error)]
-pub enum Trouble {
+pub enum ClientError {
     /// There is no such weir, or not only one, or it does not answer.
     #[error("{0}")]
     Failed(String),
@@ -39,11 +39,11 @@ pub enum Trouble {
 ///
 /// # Errors
 /// When nothing was changed.
-pub fn remote(target: &str, change: LiveOptions) -> Result<(), Trouble> {
+pub fn remote(target: &str, change: LiveOptions) -> Result<(), ClientError> {
     let mut peer = find(target)?;
     match peer.converse(Ask::Change(Box::new(change)))? {
         Answer::Done => Ok(()),
-        Answer::Refused(what) => Err(Trouble::Refused(what)),
+        Answer::Refused(what) => Err(ClientError::Refused(what)),
         other => Err(peer.odd(&other)),
     }
 }
@@ -51,7 +51,7 @@ pub fn remote(target: &str, change: LiveOptions) -> Result<(), Trouble> {
 /// The status of the weir of this PID or name, or of all, as text to print; and what to complain
 /// of after that: there is no such weir, or one does not answer.
 #[must_use]
-pub fn query(target: Option<&str>) -> (String, Option<Trouble>) {
+pub fn query(target: Option<&str>) -> (String, Option<ClientError>) {
     let (statuses, trouble) = match target {
         Some(target) => match find(target).and_then(|mut peer| peer.status()) {
             Ok(status) => (vec![status], None),
@@ -64,7 +64,7 @@ pub fn query(target: Option<&str>) -> (String, Option<Trouble>) {
                 found
                     .silent
                     .first()
-                    .map(|pid| Silence::Timeout(*pid).into()),
+                    .map(|pid| NoAnswerError::Timeout(*pid).into()),
             )
         }
     };
@@ -91,15 +91,17 @@ pub fn statuses(peers: &mut Vec<Peer>, patience: Duration) -> Statuses {
     for answer in ask_all(peers, &Ask::Status, patience) {
         match answer {
             Ok(Answer::Status(status)) => all.statuses.push(*status),
-            Err(Silence::Timeout(pid) | Silence::Gibberish(pid)) => all.silent.push(pid),
-            Ok(_) | Err(Silence::Ended(_)) => {}
+            Err(NoAnswerError::Timeout(pid) | NoAnswerError::Gibberish(pid)) => {
+                all.silent.push(pid)
+            }
+            Ok(_) | Err(NoAnswerError::Ended(_)) => {}
         }
     }
     all
 }
 
 /// The one weir that is meant. A PID goes before a name.
-fn find(target: &str) -> Result<Peer, Trouble> {
+fn find(target: &str) -> Result<Peer, ClientError> {
     let pid = target.parse().ok();
     if let Some(peer) = all_where(|other| Some(other) == pid).pop() {
         return Ok(peer);
@@ -107,12 +109,12 @@ fn find(target: &str) -> Result<Peer, Trouble> {
     let mut peers = all();
     let answers = ask_all(&mut peers, &Ask::Name, PATIENCE);
     let silent = answers.iter().find_map(|answer| match answer {
-        Err(Silence::Timeout(pid)) => Some(*pid),
+        Err(NoAnswerError::Timeout(pid)) => Some(*pid),
         _ => None,
     });
     let answers = answers
         .into_iter()
-        .filter(|a| !matches!(a, Err(Silence::Ended(_))));
+        .filter(|a| !matches!(a, Err(NoAnswerError::Ended(_))));
     let named = |answer| matches!(answer, Ok(Answer::Name(Some(name))) if name == target);
     let mut found: Vec<_> = peers
         .into_iter()
@@ -121,10 +123,10 @@ fn find(target: &str) -> Result<Peer, Trouble> {
         .collect();
     match (found.len(), found.pop(), silent) {
         (1, Some(peer), _) => Ok(peer),
-        (0, _, None) => Err(Trouble::Failed(format!(
+        (0, _, None) => Err(ClientError::Failed(format!(
             "no weir of yours has the PID or the name {target}"
         ))),
-        (0, _, Some(silent)) => Err(Trouble::Failed(format!(
+        (0, _, Some(silent)) => Err(ClientError::Failed(format!(
             "no weir of yours has the PID or the name {target}, unless it is {silent}, which does not answer"
         ))),
         (n, last, _) => {
@@ -134,7 +136,7 @@ fn find(target: &str) -> Result<Peer, Trouble> {
                 .map(|p| p.pid.to_string())
                 .collect();
             let pids = pids.join(", ");
-            Err(Trouble::Failed(format!(
+            Err(ClientError::Failed(format!(
                 "{n} weirs have the name {target}; give the PID of one of them: {pids}"
             )))
         }
@@ -173,13 +175,17 @@ pub fn all_where(wanted: impl Fn(u32) -> bool) -> Vec<Peer> {
 
 /// Asks all of them, then hears all of them. Those that have ended are removed, but not their
 /// answers.
-fn ask_all(peers: &mut Vec<Peer>, ask: &Ask, patience: Duration) -> Vec<Result<Answer, Silence>> {
+fn ask_all(
+    peers: &mut Vec<Peer>,
+    ask: &Ask,
+    patience: Duration,
+) -> Vec<Result<Answer, NoAnswerError>> {
     let until = Instant::now() + patience;
     let asked: Vec<_> = peers
         .iter_mut()
         // One that is stopped would only be waited for in vain, and would answer who is gone.
         .map(|peer| match process::is_stopped(peer.pid) {
-            true => Err(Silence::Timeout(peer.pid)),
+            true => Err(NoAnswerError::Timeout(peer.pid)),
             false => peer.ask(ask.clone()),
         })
         .collect();
@@ -188,14 +194,16 @@ fn ask_all(peers: &mut Vec<Peer>, ask: &Ask, patience: Duration) -> Vec<Result<A
         .zip(asked)
         .map(|(peer, asked)| asked.and_then(|()| peer.answer(until)))
         .collect();
-    let mut ended = answers.iter().map(|a| matches!(a, Err(Silence::Ended(_))));
+    let mut ended = answers
+        .iter()
+        .map(|a| matches!(a, Err(NoAnswerError::Ended(_))));
     peers.retain(|_| !ended.next().unwrap_or(false));
     answers
 }
 
 /// A weir that says nothing.
 #[derive(Debug, Clone, Copy)]
-pub enum Silence {
+pub enum NoAnswerError {
     /// It is alive, but it may be stopped.
     Timeout(u32),
     /// It is gone.
@@ -204,12 +212,14 @@ pub enum Silence {
     Gibberish(u32),
 }
 
-impl From<Silence> for Trouble {
-    fn from(silence: Silence) -> Trouble {
-        Trouble::Failed(match silence {
-            Silence::Timeout(pid) => format!("weir {pid} does not answer; is it stopped?"),
-            Silence::Ended(pid) => format!("weir {pid} has ended"),
-            Silence::Gibberish(pid) => format!("weir {pid} gives an answer of another version"),
+impl From<NoAnswerError> for ClientError {
+    fn from(silence: NoAnswerError) -> ClientError {
+        ClientError::Failed(match silence {
+            NoAnswerError::Timeout(pid) => format!("weir {pid} does not answer; is it stopped?"),
+            NoAnswerError::Ended(pid) => format!("weir {pid} has ended"),
+            NoAnswerError::Gibberish(pid) => {
+                format!("weir {pid} gives an answer of another version")
+            }
         })
     }
 }
@@ -237,7 +247,7 @@ impl Peer {
     }
 
     /// Asks, unless it still owes an answer.
-    fn ask(&mut self, ask: Ask) -> Result<(), Silence> {
+    fn ask(&mut self, ask: Ask) -> Result<(), NoAnswerError> {
         if std::mem::replace(&mut self.owes, true) {
             return Ok(());
         }
@@ -245,12 +255,12 @@ impl Peer {
         match wire::tell(&self.socket, &line) {
             Ok(true) => Ok(()),
             // Its end is full of questions that it has not read.
-            Ok(false) => Err(Silence::Timeout(self.pid)),
-            Err(_) => Err(Silence::Ended(self.pid)),
+            Ok(false) => Err(NoAnswerError::Timeout(self.pid)),
+            Err(_) => Err(NoAnswerError::Ended(self.pid)),
         }
     }
 
-    fn answer(&mut self, until: Instant) -> Result<Answer, Silence> {
+    fn answer(&mut self, until: Instant) -> Result<Answer, NoAnswerError> {
         loop {
             if let Some(end) = memchr::memchr(b'\n', &self.heard) {
                 let line: Vec<u8> = self.heard.drain(..=end).collect();
@@ -258,48 +268,48 @@ impl Peer {
                 self.owes = false;
                 return reply
                     .map(|reply: Reply| reply.answer)
-                    .map_err(|_| Silence::Gibberish(self.pid));
+                    .map_err(|_| NoAnswerError::Gibberish(self.pid));
             }
             if self.heard.len() > LINE_MAX {
-                return Err(Silence::Gibberish(self.pid));
+                return Err(NoAnswerError::Gibberish(self.pid));
             }
             let left = until.saturating_duration_since(Instant::now());
             let left = Timespec::try_from(left).unwrap_or_default();
             match poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&left)) {
-                Ok(0) => return Err(Silence::Timeout(self.pid)),
+                Ok(0) => return Err(NoAnswerError::Timeout(self.pid)),
                 Ok(_) | Err(Errno::INTR) => {}
-                Err(_) => return Err(Silence::Ended(self.pid)),
+                Err(_) => return Err(NoAnswerError::Ended(self.pid)),
             }
             let mut bite = [0; 4096];
             match read(&self.socket, &mut bite) {
                 Ok(n) if n > 0 => self.heard.extend_from_slice(&bite[..n]),
                 Err(Errno::INTR | Errno::AGAIN) => {}
-                _ => return Err(Silence::Ended(self.pid)),
+                _ => return Err(NoAnswerError::Ended(self.pid)),
             }
         }
     }
 
-    fn converse(&mut self, ask: Ask) -> Result<Answer, Trouble> {
+    fn converse(&mut self, ask: Ask) -> Result<Answer, ClientError> {
         if process::is_stopped(self.pid) {
-            return Err(Silence::Timeout(self.pid).into());
+            return Err(NoAnswerError::Timeout(self.pid).into());
         }
         self.ask(ask)?;
         Ok(self.answer(Instant::now() + PATIENCE)?)
     }
 
-    fn status(&mut self) -> Result<Snapshot, Trouble> {
+    fn status(&mut self) -> Result<Snapshot, ClientError> {
         match self.converse(Ask::Status)? {
             Answer::Status(status) => Ok(*status),
             other => Err(self.odd(&other)),
         }
     }
 
-    fn odd(&self, answer: &Answer) -> Trouble {
+    fn odd(&self, answer: &Answer) -> ClientError {
         match answer {
             Answer::Malformed(what) => {
-                Trouble::Failed(format!("weir {} does not understand: {what}", self.pid))
+                ClientError::Failed(format!("weir {} does not understand: {what}", self.pid))
             }
-            _ => Silence::Gibberish(self.pid).into(),
+            _ => NoAnswerError::Gibberish(self.pid).into(),
         }
     }
 }

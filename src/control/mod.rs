@@ -4,6 +4,6 @@ pub mod client;
 pub mod directory;
 pub mod protocol;
 pub mod server;
+mod sessions;
 pub mod signals;
-mod visitors;
 mod wire;

@@ -19,9 +19,9 @@ use rustix::io::Errno;
 use rustix::net::{SocketAddrUnix, bind, listen};
 
 use super::protocol::{Answer, Ask};
-use super::visitors::Visitors;
+use super::sessions::Sessions;
 use super::{directory, wire};
-use crate::core::status::Status;
+use crate::engine::status::Status;
 
 /// A weir that lasts no longer than this is nothing to control, and is spared the cost.
 const MOMENT: Duration = Duration::from_millis(10);
@@ -63,9 +63,9 @@ type Said = (Answer, Option<Status>);
 
 /// The way in which other threads ask the main thread.
 #[derive(Debug, Clone)]
-pub struct Desk(Sender<Question>);
+pub struct Requests(Sender<Question>);
 
-impl Desk {
+impl Requests {
     /// Asks, and waits for the answer. `None`: the weir is ending.
     pub fn ask(&self, ask: Ask, since: Option<Status>) -> Option<Said> {
         let (reply, said) = bounded(1);
@@ -92,9 +92,9 @@ enum Door {
 
 /// The door, and the lock that is held while somebody is served.
 #[derive(Debug, Default)]
-pub struct Doorway(Mutex<Door>);
+pub struct Listener(Mutex<Door>);
 
-impl Doorway {
+impl Listener {
     /// Holds the door as it is. `None` once it is shut.
     pub fn hold(&self) -> Option<impl Sized + '_> {
         Some(self.lock()).filter(|door| !matches!(**door, Door::Shut))
@@ -111,8 +111,8 @@ pub struct Control {
     /// What comes in. Each is to be answered at once.
     pub questions: Receiver<Question>,
     /// Keeps `questions` from ending when there is no thread, so that nobody need look.
-    desk: Desk,
-    doorway: Arc<Doorway>,
+    requests: Requests,
+    listening: Arc<Listener>,
     /// When clients are to be let in.
     due: Option<Instant>,
 }
@@ -124,8 +124,8 @@ impl Control {
         let (sender, questions) = unbounded();
         Control {
             questions,
-            desk: Desk(sender),
-            doorway: Arc::default(),
+            requests: Requests(sender),
+            listening: Arc::default(),
             due: wanted.then(|| now + MOMENT),
         }
     }
@@ -142,19 +142,19 @@ impl Control {
             return;
         }
         self.due = None;
-        let (desk, doorway) = (self.desk.clone(), self.doorway.clone());
+        let (requests, listening) = (self.requests.clone(), self.listening.clone());
         let thread = thread::Builder::new().name("control".into());
         // Everything happens there: the data has to wait for none of it.
         let _ = thread
             .stack_size(STACK)
-            .spawn(move || serve(&desk, &doorway));
+            .spawn(move || serve(&requests, &listening));
     }
 
     /// Lets nobody in any more, and removes the socket. Answers already given are sent first.
     pub fn close(&mut self) {
         // Whoever waits for an answer gets none, and so lets go of the door.
         self.questions = never();
-        if let Door::Open(path) = mem::replace(&mut *self.doorway.lock(), Door::Shut) {
+        if let Door::Open(path) = mem::replace(&mut *self.listening.lock(), Door::Shut) {
             let _ = fs::remove_file(path);
         }
     }
@@ -166,21 +166,21 @@ impl Drop for Control {
     }
 }
 
-fn serve(desk: &Desk, doorway: &Doorway) {
+fn serve(requests: &Requests, listening: &Listener) {
     let Some(directory) = directory::for_new() else {
         return;
     };
-    let Some(listener) = open(&directory, doorway) else {
+    let Some(listener) = open(&directory, listening) else {
         return;
     };
     directory::clean(&directory);
-    Visitors::new(listener).serve(desk, doorway);
+    Sessions::new(listener).serve(requests, listening);
 }
 
 /// Makes the socket, unless it is too late already.
-fn open(directory: &Path, doorway: &Doorway) -> Option<OwnedFd> {
+fn open(directory: &Path, listening: &Listener) -> Option<OwnedFd> {
     let path = directory::socket(directory, std::process::id());
-    let mut door = doorway.lock();
+    let mut door = listening.lock();
     if matches!(*door, Door::Shut) {
         return None;
     }

@@ -10,8 +10,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::error::Failure;
-use crate::core::frame::{Cursor, Framing};
+use super::error::PipeError;
+use crate::engine::record::{Cursor, Framing};
 
 /// The file.
 #[derive(Debug)]
@@ -35,10 +35,10 @@ impl Appended {
     ///
     /// # Errors
     /// When that cannot be done.
-    pub fn open(path: &Path, framing: Option<Framing>) -> Result<Appended, Failure> {
+    pub fn open(path: &Path, framing: Option<Framing>) -> Result<Appended, PipeError> {
         let name = path.display().to_string();
         let open = OpenOptions::new().append(true).create(true).open(path);
-        let file = open.map_err(|e| Failure::new("open", &name, e))?;
+        let file = open.map_err(|e| PipeError::new("open", &name, e))?;
         Ok(Appended {
             file,
             name,
@@ -57,12 +57,12 @@ impl Appended {
     ///
     /// # Errors
     /// When not all of them could be written.
-    pub fn append(&mut self, records: &[u8]) -> Result<(), Failure> {
+    pub fn append(&mut self, records: &[u8]) -> Result<(), PipeError> {
         if records.is_empty() && self.torn.is_none() {
             return Ok(());
         }
         let written = self.append_by(records, |file, bytes| (&*file).write(bytes));
-        written.map_err(|e| Failure::new("write", &self.name, e))
+        written.map_err(|e| PipeError::new("write", &self.name, e))
     }
 
     /// Writes what is left of a torn record, and closes the file: some file systems tell of a full
@@ -70,10 +70,10 @@ impl Appended {
     ///
     /// # Errors
     /// What writing or close(2) tells.
-    pub fn close(mut self) -> Result<(), Failure> {
+    pub fn close(mut self) -> Result<(), PipeError> {
         let mended = self.append(&[]);
         let closed = nix::unistd::close(self.file);
-        mended.and(closed.map_err(|e| Failure::new("close", &self.name, e)))
+        mended.and(closed.map_err(|e| PipeError::new("close", &self.name, e)))
     }
 
     fn append_by(

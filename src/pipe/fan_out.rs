@@ -11,12 +11,12 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use rustix::fs::{Access, access};
 
-use super::error::Failure;
+use super::error::PipeError;
 use super::fd::Port;
 use super::{Event, Shared};
-use crate::core::action::{Actor, For, Wait, Write};
-use crate::core::drive::{Driver, Edge, End, Turn};
-use crate::core::fan_out::Role;
+use crate::engine::action::{Actor, For, Wait, Write};
+use crate::engine::drive::{Driver, Edge, End, Turn};
+use crate::engine::fan_out::Role;
 
 /// An output that can be written to, or will be able to.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Branch {
     ///
     /// # Errors
     /// When it cannot be written to.
-    pub fn open(path: &Path, role: Role, append: bool) -> Result<Branch, Failure> {
+    pub fn open(path: &Path, role: Role, append: bool) -> Result<Branch, PipeError> {
         let mut branch = Branch {
             path: path.to_owned(),
             role,
@@ -49,14 +49,14 @@ impl Branch {
         };
         if is_fifo(path) && matches!(role, Role::Tap(_)) {
             let name = path.display().to_string();
-            access(path, Access::WRITE_OK).map_err(|e| Failure::new("open", &name, e))?;
+            access(path, Access::WRITE_OK).map_err(|e| PipeError::new("open", &name, e))?;
         } else {
             branch.port = Some(branch.port()?);
         }
         Ok(branch)
     }
 
-    fn port(&self) -> Result<Port, Failure> {
+    fn port(&self) -> Result<Port, PipeError> {
         Port::create(&self.path, self.append)
     }
 
@@ -75,7 +75,7 @@ impl Branch {
         let _ = over.send(());
     }
 
-    fn carry(&mut self, i: usize, shared: &Arc<Shared>) -> Result<(), Failure> {
+    fn carry(&mut self, i: usize, shared: &Arc<Shared>) -> Result<(), PipeError> {
         let is_tap = matches!(self.role, Role::Tap(_));
         loop {
             let port = match self.port.take() {
@@ -104,7 +104,7 @@ impl Branch {
                     drop(edge);
                     shared.tell(|engine, now| engine.on_side_left(i, now));
                 }
-                End::Write(e) => return Err(Failure::new("write", edge.port.name(), e)),
+                End::Write(e) => return Err(PipeError::new("write", edge.port.name(), e)),
                 _ if edge.port.tells_at_close() => return edge.port.close(),
                 _ => return Ok(()),
             }

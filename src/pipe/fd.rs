@@ -16,7 +16,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat};
 use rustix::io::{Errno, fcntl_dupfd_cloexec, readv, writev};
 
-use super::error::Failure;
+use super::error::PipeError;
 use super::inherited;
 
 /// Bytes for which readiness to be written to vouches on a pipe: one free slot.
@@ -24,7 +24,7 @@ const VOUCHED: usize = 4096;
 
 /// How a descriptor is read or written without blocking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Manner {
+enum Nonblocking {
     /// By `RWF_NOWAIT`.
     NoWait,
     /// By a description of our own that does not block.
@@ -68,19 +68,19 @@ pub struct Port {
     fd: Handle,
     name: String,
     kind: FileType,
-    manner: Manner,
+    manner: Nonblocking,
     /// A description of our own of the same pipe, once one is needed, if one is to be had.
     own: Arc<OnceLock<Option<OwnedFd>>>,
 }
 
 impl Port {
-    fn new(fd: Handle, name: String) -> Result<Port, Failure> {
-        let stat = fstat(&fd).map_err(|e| Failure::new("look at", &name, e))?;
+    fn new(fd: Handle, name: String) -> Result<Port, PipeError> {
+        let stat = fstat(&fd).map_err(|e| PipeError::new("look at", &name, e))?;
         let kind = FileType::from_raw_mode(stat.st_mode);
         let manner = match kind {
-            FileType::Fifo | FileType::Socket => Manner::NoWait,
-            FileType::CharacterDevice if rustix::termios::isatty(&fd) => Manner::Ask,
-            _ => Manner::Plain,
+            FileType::Fifo | FileType::Socket => Nonblocking::NoWait,
+            FileType::CharacterDevice if rustix::termios::isatty(&fd) => Nonblocking::Ask,
+            _ => Nonblocking::Plain,
         };
         Ok(Port {
             fd,
@@ -101,7 +101,7 @@ impl Port {
     ///
     /// # Errors
     /// When it was closed at start or is not open for reading.
-    pub fn standard_input() -> Result<Port, Failure> {
+    pub fn standard_input() -> Result<Port, PipeError> {
         let name = "standard input";
         Port::standard(
             rustix::stdio::stdin(),
@@ -115,7 +115,7 @@ impl Port {
     ///
     /// # Errors
     /// When it was closed at start or is not open for writing.
-    pub fn standard_output() -> Result<Port, Failure> {
+    pub fn standard_output() -> Result<Port, PipeError> {
         let name = "standard output";
         Port::standard(
             rustix::stdio::stdout(),
@@ -130,13 +130,13 @@ impl Port {
         name: &str,
         closed: bool,
         wrong: OFlags,
-    ) -> Result<Port, Failure> {
+    ) -> Result<Port, PipeError> {
         let what = if wrong == OFlags::WRONLY {
             "read"
         } else {
             "write"
         };
-        let fail = |e: Errno| Failure::new(what, name, e);
+        let fail = |e: Errno| PipeError::new(what, name, e);
         let flags = fcntl_getfl(fd).map_err(fail)?;
         if closed || flags & OFlags::RWMODE == wrong {
             return Err(fail(Errno::BADF));
@@ -148,12 +148,12 @@ impl Port {
     ///
     /// # Errors
     /// When it cannot be opened, or is a directory.
-    pub fn open(path: &Path) -> Result<Port, Failure> {
+    pub fn open(path: &Path) -> Result<Port, PipeError> {
         let name = path.display().to_string();
-        let file = File::open(path).map_err(|e| Failure::new("open", &name, e))?;
+        let file = File::open(path).map_err(|e| PipeError::new("open", &name, e))?;
         let port = Port::new(Handle::Opened(Arc::new(file.into())), name)?;
         if port.kind == FileType::Directory {
-            return Err(Failure::new("open", &port.name, Errno::ISDIR));
+            return Err(PipeError::new("open", &port.name, Errno::ISDIR));
         }
         Ok(port)
     }
@@ -163,7 +163,7 @@ impl Port {
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub fn create(path: &Path, append: bool) -> Result<Port, Failure> {
+    pub fn create(path: &Path, append: bool) -> Result<Port, PipeError> {
         let name = path.display().to_string();
         let mut how = File::options();
         how.create(true);
@@ -171,7 +171,9 @@ impl Port {
             true => how.append(true),
             false => how.write(true).truncate(true),
         };
-        let file = how.open(path).map_err(|e| Failure::new("open", &name, e))?;
+        let file = how
+            .open(path)
+            .map_err(|e| PipeError::new("open", &name, e))?;
         Port::new(Handle::Opened(Arc::new(file.into())), name)
     }
 
@@ -188,20 +190,20 @@ impl Port {
     ///
     /// # Errors
     /// What close(2) tells.
-    pub fn close(&self) -> Result<(), Failure> {
+    pub fn close(&self) -> Result<(), PipeError> {
         // Each close of a duplicate asks, and this way nobody else can be given its number.
         let closed = match (fcntl_dupfd_cloexec(&self.fd, 3), &self.fd) {
             (Ok(duplicate), _) => nix::unistd::close(duplicate),
             (Err(_), Handle::Standard(fd)) => nix::unistd::close(fd.as_raw_fd()),
             (Err(_), Handle::Opened(_)) => Ok(()),
         };
-        closed.map_err(|e| Failure::new("close", &self.name, e))
+        closed.map_err(|e| PipeError::new("close", &self.name, e))
     }
 
     /// Whether closing can tell anything. Pipes, sockets and terminals have nothing to tell.
     #[must_use]
     pub fn tells_at_close(&self) -> bool {
-        !self.can_hang_up() && self.manner == Manner::Plain
+        !self.can_hang_up() && self.manner == Nonblocking::Plain
     }
 
     /// Whether calls may block although they are called `_now`: on disks and other devices, and
@@ -209,7 +211,7 @@ impl Port {
     /// that somebody else gets in first.
     #[must_use]
     pub fn may_block(&self) -> bool {
-        !matches!(self.manner, Manner::NoWait | Manner::Own)
+        !matches!(self.manner, Nonblocking::NoWait | Nonblocking::Own)
     }
 
     /// Asks the kernel for a pipe of another size. Its refusal is accepted, as is a stream that is
@@ -271,7 +273,7 @@ impl Port {
     /// # Errors
     /// As `readv(2)`; interruptions and "try again" are not errors.
     pub fn read_now(&mut self, into: &mut [IoSliceMut<'_>]) -> rustix::io::Result<Option<usize>> {
-        if self.manner == Manner::NoWait {
+        if self.manner == Nonblocking::NoWait {
             match again(|| no_wait::readv(&self.fd, into)) {
                 Err(e) if is_unsupported(e) => self.do_without_no_wait(OFlags::RDONLY),
                 done => return done,
@@ -289,7 +291,7 @@ impl Port {
 
     /// The description of our own, where that is how it is done.
     fn owned(&self) -> Option<&OwnedFd> {
-        let own = (self.manner == Manner::Own).then(|| self.own.get());
+        let own = (self.manner == Nonblocking::Own).then(|| self.own.get());
         own.flatten()?.as_ref()
     }
 
@@ -306,9 +308,9 @@ impl Port {
             opened.ok().filter(|_| self.is_pipe())
         });
         self.manner = if own.is_some() {
-            Manner::Own
+            Nonblocking::Own
         } else {
-            Manner::Ask
+            Nonblocking::Ask
         };
     }
 
@@ -318,7 +320,7 @@ impl Port {
     /// As `writev(2)`; interruptions and "try again" are not errors.
     pub fn write_now(&mut self, from: &[&[u8]]) -> rustix::io::Result<Option<usize>> {
         let mut slices: Vec<_> = from.iter().map(|bytes| IoSlice::new(bytes)).collect();
-        if self.manner == Manner::NoWait {
+        if self.manner == Nonblocking::NoWait {
             match again(|| no_wait::writev(&self.fd, &slices)) {
                 Err(e) if is_unsupported(e) => self.do_without_no_wait(OFlags::WRONLY),
                 done => return done,
@@ -327,7 +329,7 @@ impl Port {
         if let Some(own) = self.owned() {
             return again(|| writev(own, &slices));
         }
-        if self.manner == Manner::Ask {
+        if self.manner == Nonblocking::Ask {
             if !self.wait(PollFlags::OUT, Some(Instant::now()))? {
                 return Ok(None);
             }

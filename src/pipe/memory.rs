@@ -11,7 +11,7 @@ use std::io;
 
 use std::sync::Arc;
 
-use crate::core::log::Segment;
+use crate::engine::log::Segment;
 
 /// Bytes mapped between two looks at the system's memory.
 const LOOK_EVERY: usize = 16 << 20;
@@ -22,16 +22,16 @@ const GROUP_RESERVE: u64 = 16;
 
 /// A source of segments that watches what is left.
 #[derive(Debug)]
-pub struct Supply {
+pub struct BufferPool {
     size: usize,
     unseen: usize,
 }
 
-impl Supply {
+impl BufferPool {
     /// A supply of segments of `size` bytes.
     #[must_use]
-    pub fn new(size: usize) -> Supply {
-        Supply { size, unseen: 0 }
+    pub fn new(size: usize) -> BufferPool {
+        BufferPool { size, unseen: 0 }
     }
 
     /// Maps another segment.

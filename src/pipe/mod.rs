@@ -4,16 +4,16 @@
 //! sleeps on its own waker, by which whoever changed the engine wakes it when the engine says so.
 
 pub mod append;
-pub mod cut_through;
 pub mod error;
 pub mod fan_out;
 pub mod fd;
 pub mod inherited;
-pub mod lookout;
 pub mod memory;
+pub mod overflow;
+pub mod peek;
 mod sink;
 mod source;
-pub mod spill;
+pub mod splice;
 mod waker;
 
 use std::io;
@@ -24,30 +24,30 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use crate::core::drive::Access;
-use crate::core::fan_out::Role;
-use crate::core::pace::SharedCap;
-use crate::core::{Engine, Rules};
+use crate::engine::drive::Access;
+use crate::engine::fan_out::Role;
+use crate::engine::limiter::SharedCap;
+use crate::engine::{Engine, Rules};
 use crate::units::Unit;
-use error::Failure;
+use error::PipeError;
 use fan_out::{Branch, Branches};
 use fd::{Port, Wanted};
-use spill::{Spill, Spiller};
+use overflow::{OverflowFile, OverflowThread};
 use waker::Waker;
 
 /// What the threads have to say to whoever started them.
 #[derive(Debug)]
 pub enum Event {
     /// The source thread can read no more; what is held is still being delivered.
-    SourceFailed(Failure),
+    SourceFailed(PipeError),
     /// Everything that was read has been written.
     Delivered,
     /// Writing failed.
-    SinkFailed(Failure),
+    SinkFailed(PipeError),
     /// A tee or a tap has failed. Said once for each.
-    OutputFailed(Failure),
+    OutputFailed(PipeError),
     /// Something that was shed could not be written down. Said once.
-    SpillFailed(Failure),
+    OverflowFailed(PipeError),
     /// The process that reads our output has gone away: what is held can reach nobody.
     ConsumerLeft,
     /// The system has refused to write for that reason.
@@ -177,7 +177,7 @@ pub struct Started {
     /// What its threads have to say.
     pub events: Receiver<Event>,
     /// Who writes down what is shed.
-    pub spiller: Option<Spiller>,
+    pub overflow_thread: Option<OverflowThread>,
     /// The tees and taps.
     pub branches: Branches,
 }
@@ -192,7 +192,7 @@ pub fn start(
     inputs: Vec<Input>,
     output: Port,
     pipe_size: Option<Wanted>,
-    spill: Option<Spill>,
+    overflow: Option<OverflowFile>,
     branches: Vec<Branch>,
 ) -> io::Result<Started> {
     let shared = Arc::new(Shared::new(rules, &branches, caps)?);
@@ -204,8 +204,8 @@ pub fn start(
             .name("watcher".into())
             .spawn(move || watch_consumer(&port, &events))?;
     }
-    let spiller = spill
-        .map(|spill| spill.start(&shared, events.clone()))
+    let overflow_thread = overflow
+        .map(|file| file.start(&shared, events.clone()))
         .transpose()?;
     let numbers = shared.sides.iter().map(|(i, _)| *i);
     let branches = numbers.zip(branches).collect();
@@ -233,7 +233,7 @@ pub fn start(
     Ok(Started {
         shared,
         events: listener,
-        spiller,
+        overflow_thread,
         branches,
     })
 }

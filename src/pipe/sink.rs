@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
-use super::error::Failure;
+use super::error::PipeError;
 use super::fd::Port;
 use super::{Event, Shared};
-use crate::core::action::{Actor, For, Wait, Write};
-use crate::core::drive::{Driver, Edge, End, Turn};
+use crate::engine::action::{Actor, For, Wait, Write};
+use crate::engine::drive::{Driver, Edge, End, Turn};
 
 /// The thread's own things.
 pub struct Sink {
@@ -38,7 +38,7 @@ impl Sink {
         };
         let _ = self.events.send(match end {
             End::Write(e) if e.kind() == io::ErrorKind::BrokenPipe => Event::ConsumerGone,
-            End::Write(e) => Event::SinkFailed(Failure::new("write", self.output.name(), e)),
+            End::Write(e) => Event::SinkFailed(PipeError::new("write", self.output.name(), e)),
             _ => Event::Delivered,
         });
     }

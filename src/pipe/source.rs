@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
-use super::cut_through;
-use super::error::Failure;
+use super::error::PipeError;
 use super::fd::{Port, Wanted};
-use super::lookout::Lookout;
-use super::memory::Supply;
+use super::memory::BufferPool;
+use super::peek::Peek;
+use super::splice;
 use super::{Event, Input, Shared};
-use crate::core::action::{Actor, For, Path, Permit, Wait};
-use crate::core::drive::{Driver, End, Passage, Turn};
-use crate::core::frame::Framing;
-use crate::core::log::Segment;
+use crate::engine::action::{Actor, For, Path, Permit, Wait};
+use crate::engine::drive::{Driver, End, Passage, Turn};
+use crate::engine::log::Segment;
+use crate::engine::record::Framing;
 
 /// Bytes up to which what was read is written by this thread too, if it can be at once: waking the
 /// sink thread would take longer. Larger pieces are worth two threads.
@@ -26,9 +26,9 @@ pub struct Source {
     inputs: Vec<Input>,
     output: Port,
     events: Sender<Event>,
-    supply: Supply,
+    supply: BufferPool,
     /// For records on the bypass.
-    lookout: Option<Lookout>,
+    lookout: Option<Peek>,
     is_framed: bool,
     /// What to ask for on pipes that are opened here.
     pipe_size: Option<Wanted>,
@@ -39,8 +39,8 @@ struct Edge<'a> {
     shared: &'a Shared,
     input: Port,
     output: &'a mut Port,
-    supply: &'a mut Supply,
-    lookout: Option<&'a mut Lookout>,
+    supply: &'a mut BufferPool,
+    lookout: Option<&'a mut Peek>,
 }
 
 impl Source {
@@ -58,7 +58,7 @@ impl Source {
             inputs,
             output,
             events,
-            supply: Supply::new(size),
+            supply: BufferPool::new(size),
             lookout: None,
             is_framed: framing.is_some(),
             pipe_size,
@@ -81,7 +81,7 @@ impl Source {
     }
 
     /// Carries one input to its end; says whether others may follow.
-    fn carry(&mut self, input: Input) -> Result<bool, Failure> {
+    fn carry(&mut self, input: Input) -> Result<bool, PipeError> {
         let input = match input {
             Input::Ready(port) => port,
             Input::File(path) => {
@@ -94,7 +94,7 @@ impl Source {
         };
         let framed = self.is_framed;
         let path = Path {
-            direct: cut_through::suits(&input, &self.output, framed)
+            direct: splice::suits(&input, &self.output, framed)
                 && (!framed || self.look_out().is_ok()),
             waits_first: input.is_pipe(),
             input_blocks: input.may_block(),
@@ -119,11 +119,11 @@ impl Source {
             End::Over => Ok(false),
             End::Memory => {
                 let e = io::Error::from(io::ErrorKind::OutOfMemory);
-                Err(Failure::new("allocate", "buffer", e))
+                Err(PipeError::new("allocate", "buffer", e))
             }
-            End::Read(e) => Err(Failure::new("read", edge.input.name(), e)),
+            End::Read(e) => Err(PipeError::new("read", edge.input.name(), e)),
             End::Write(e) => {
-                let failure = Failure::new("write", edge.output.name(), e);
+                let failure = PipeError::new("write", edge.output.name(), e);
                 let _ = self.events.send(Event::SinkFailed(failure));
                 Ok(false)
             }
@@ -133,13 +133,13 @@ impl Source {
     fn look_out(&mut self) -> io::Result<()> {
         match &mut self.lookout {
             Some(lookout) => lookout.forget(),
-            none => *none = Some(Lookout::new()?),
+            none => *none = Some(Peek::new()?),
         }
         Ok(())
     }
 }
 
-impl crate::core::drive::Edge for Edge<'_> {
+impl crate::engine::drive::Edge for Edge<'_> {
     fn segment(&mut self) -> io::Result<Arc<Segment>> {
         self.supply.segment()
     }
@@ -156,12 +156,12 @@ impl crate::core::drive::Edge for Edge<'_> {
         if bytes.len() > INLINE || self.output.may_block() {
             return 0;
         }
-        let wrote = self.output.write_now(&[permit.cut(bytes)]);
+        let wrote = self.output.write_now(&[permit.within(bytes)]);
         wrote.ok().flatten().unwrap_or(0)
     }
 
     fn bypass(&mut self, permit: Permit) -> Passage {
-        cut_through::pass(
+        splice::pass(
             &self.input,
             self.output,
             permit,

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use crate::core::status::Status;
+use crate::engine::status::Status;
 use crate::report::snapshot::Advice;
 
 mod replay;

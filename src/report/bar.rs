@@ -15,7 +15,7 @@ use console::{measure_text_width, pad_str, truncate_str};
 
 use super::snapshot::Snapshot;
 use super::theme::{Ink, Theme};
-use crate::core::status::State;
+use crate::engine::status::State;
 use crate::report::snapshot::Holdup;
 
 /// The least columns of the drawing that stretches, before and after all else has its room.

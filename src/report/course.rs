@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::core::status::Status;
+use crate::engine::status::Status;
 
 /// More would be finer than a screen.
 const MOST: usize = 400;

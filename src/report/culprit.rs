@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::outlet::Outlet;
 use super::pipeline;
 use super::snapshot::{Holdup, Snapshot};
-use crate::core::status::State;
+use super::writer::Writer;
+use crate::engine::status::State;
 
 /// What a cap is called in the place of a name.
 pub(crate) const CAP: &str = "cap";
@@ -41,7 +41,7 @@ pub(crate) enum End {
 /// The names as far as they are known, and the way to the thread that finds them.
 pub(crate) struct Culprits {
     names: Arc<Mutex<[Option<String>; 2]>>,
-    thread: Outlet<(End, Sender<()>)>,
+    thread: Writer<(End, Sender<()>)>,
     asked: [Option<Instant>; 2],
     /// The file that is read, where that is not standard input.
     file: Option<String>,
@@ -55,7 +55,7 @@ impl Culprits {
         let (found, mut finders) = (names.clone(), [0, 1].map(|ours| Finder::new(ours, ask)));
         Culprits {
             names,
-            thread: Outlet::new("culprit", move |(end, done): (End, Sender<()>)| {
+            thread: Writer::new("culprit", move |(end, done): (End, Sender<()>)| {
                 let name = finders[end as usize].look(Instant::now());
                 // Who has just gone is still the one to be named in the summary.
                 if name.is_some() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::snapshot::{Rates, Span};
-use crate::core::status::Status;
+use crate::engine::status::Status;
 
 /// Rates over less time than this are noise.
 const STRETCH: Duration = Duration::from_secs(1);

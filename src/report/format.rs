@@ -9,7 +9,7 @@ use std::str::FromStr;
 use super::figures::{self, UNKNOWN};
 use super::plain;
 use super::snapshot::{Holdup, Snapshot};
-use crate::units::Reject;
+use crate::units::UnitError;
 
 /// What a field is called, and what it says.
 type Field = (&'static str, fn(&Snapshot) -> Option<String>);
@@ -72,12 +72,12 @@ impl Format {
 }
 
 impl FromStr for Format {
-    type Err = Reject;
+    type Err = UnitError;
 
-    fn from_str(text: &str) -> Result<Format, Reject> {
+    fn from_str(text: &str) -> Result<Format, UnitError> {
         const EXAMPLE: &[&str] = &["{name} {in.rate} {used%} {eta}"];
         if text.is_empty() || text.contains(char::is_control) {
-            return Err(Reject::new("not a line of text", EXAMPLE));
+            return Err(UnitError::new("not a line of text", EXAMPLE));
         }
         let mut pieces = Vec::new();
         let mut rest = text;
@@ -96,7 +96,7 @@ impl FromStr for Format {
                 .strip_prefix('{')
                 .and_then(|after| after.split_once('}'));
             let Some((name, behind)) = inside else {
-                return Err(Reject::new("a brace without its other one", EXAMPLE));
+                return Err(UnitError::new("a brace without its other one", EXAMPLE));
             };
             let Some(nth) = FIELDS.iter().position(|field| field.0 == name) else {
                 let all: Vec<&str> = FIELDS.iter().map(|field| field.0).collect();
@@ -104,7 +104,7 @@ impl FromStr for Format {
                     "no field is called {{{name}}}; there are {}",
                     all.join(", ")
                 );
-                return Err(Reject::new(what, EXAMPLE));
+                return Err(UnitError::new(what, EXAMPLE));
             };
             pieces.push(Piece::Field(nth));
             rest = behind;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::core::status::Status;
+use crate::engine::status::Status;
 
 /// Earlier statuses, as far back as they are wanted.
 #[derive(Debug)]

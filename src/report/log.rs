@@ -8,7 +8,7 @@ use std::path::Path;
 use crossbeam_channel::Sender;
 
 use super::terminal;
-use crate::pipe::error::Failure;
+use crate::pipe::error::PipeError;
 
 /// The open file. It is closed when this is dropped, and what closing tells is heard.
 #[derive(Debug)]
@@ -24,10 +24,10 @@ impl Log {
     ///
     /// # Errors
     /// When that cannot be done.
-    pub fn open(path: &Path, trouble: Sender<String>) -> Result<Log, Failure> {
+    pub fn open(path: &Path, trouble: Sender<String>) -> Result<Log, PipeError> {
         let name = path.display().to_string();
         let open = OpenOptions::new().append(true).create(true).open(path);
-        let file = open.map_err(|e| Failure::new("open", &name, e))?;
+        let file = open.map_err(|e| PipeError::new("open", &name, e))?;
         Ok(Log {
             file: Some(file),
             name,
@@ -47,7 +47,7 @@ impl Log {
         if let Err(e) = done
             && let Some(trouble) = self.trouble.take()
         {
-            let _ = trouble.send(format!("weir: {}", Failure::new(what, &self.name, e)));
+            let _ = trouble.send(format!("weir: {}", PipeError::new(what, &self.name, e)));
         }
     }
 }

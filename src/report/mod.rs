@@ -20,8 +20,7 @@ pub mod format;
 pub mod history;
 pub mod json;
 mod log;
-pub mod outlet;
-pub mod pace;
+pub mod moving_average;
 pub mod pipeline;
 pub mod plain;
 pub mod plan;
@@ -31,22 +30,23 @@ pub mod prometheus;
 pub(crate) mod sample;
 mod screen;
 pub mod snapshot;
+pub mod stderr;
 mod stop;
 pub mod summary;
 pub mod table;
 pub mod terminal;
 pub mod theme;
 pub mod trail;
-pub mod voice;
+pub mod writer;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use crate::core::fan_out::SideStatus;
-use crate::core::status::{Count, Status};
-use crate::pipe::error::Failure;
+use crate::engine::fan_out::SideStatus;
+use crate::engine::status::{Count, Status};
+use crate::pipe::error::PipeError;
 use advice::Trace;
 use course::Course;
 pub use culprit::Ask;
@@ -55,14 +55,14 @@ use extremes::Extremes;
 use format::Format;
 use history::History;
 use log::Log;
-use outlet::Outlet;
-use pace::Pace;
+use moving_average::MovingAverage;
 pub use plan::{Closing, Plan, Show};
-use prometheus::Keeper;
+use prometheus::AtomicFile;
 pub use snapshot::{Ending, Expected, Records};
 use snapshot::{Identity, Output, OutputKind, Snapshot};
+use stderr::{Directory, Stderr, Word};
 use trail::Trail;
-use voice::{Directory, Voice, Word};
+use writer::Writer;
 
 /// Shorter intervals than this make figures that nobody can read off a bar.
 const BAR_WINDOW: Duration = Duration::from_secs(1);
@@ -77,14 +77,14 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Instants at a distance, of which two are never closer than half of it. Those that were missed
 /// are not made up for.
 #[derive(Debug)]
-struct Beat {
+struct Ticker {
     every: Duration,
     next: Instant,
 }
 
-impl Beat {
-    fn new(every: Duration, now: Instant) -> Beat {
-        Beat {
+impl Ticker {
+    fn new(every: Duration, now: Instant) -> Ticker {
+        Ticker {
             every,
             next: now + every,
         }
@@ -95,7 +95,7 @@ impl Beat {
         let due = now >= self.next;
         if due {
             self.next += self.every;
-            // A little late, and the beat is kept. Much later, and the next report would tell of
+            // A little late, and the ticker is kept. Much later, and the next report would tell of
             // hardly any time at all.
             if self.next < now + self.every / 2 {
                 self.next = now + self.every;
@@ -120,26 +120,26 @@ pub struct Reporter {
     show: Show,
     closing: Closing,
     /// Standard error.
-    voice: Outlet<Word>,
-    log: Option<Outlet<String>>,
-    metrics: Option<Outlet<String>>,
+    stderr: Writer<Word>,
+    log: Option<Writer<String>>,
+    metrics: Option<Writer<String>>,
     /// What the threads could not do.
     troubles: Receiver<String>,
-    live: Option<Beat>,
-    kept: Option<Beat>,
+    live: Option<Ticker>,
+    kept: Option<Ticker>,
     /// While nothing is shown but a summary, when to look who holds the flow up.
-    looks: Option<Beat>,
+    looks: Option<Ticker>,
     culprits: Culprits,
     history: History,
     trail: Trail,
-    pace: Pace,
+    pace: MovingAverage,
     extremes: Extremes,
     trace: Trace,
     format: Option<Format>,
     /// What tees and taps are called, and what they have come to.
     outputs: (Vec<(OutputKind, String)>, Vec<Output>),
     /// The picture to draw, and the course of the run for it.
-    chart: Option<(Outlet<String>, Course)>,
+    chart: Option<(Writer<String>, Course)>,
 }
 
 impl Reporter {
@@ -148,7 +148,7 @@ impl Reporter {
     ///
     /// # Errors
     /// When they cannot.
-    pub fn new(plan: &Plan, others: Others, now: Instant) -> Result<Reporter, Failure> {
+    pub fn new(plan: &Plan, others: Others, now: Instant) -> Result<Reporter, PipeError> {
         let (trouble, troubles) = unbounded();
         let who = Identity {
             name: plan.name.clone(),
@@ -161,39 +161,39 @@ impl Reporter {
             Show::Bar(theme) => Some((theme, others.directory)),
             _ => None,
         };
-        let mut voice = Voice::new(bar);
+        let mut stderr = Stderr::new(bar);
         let log = plan.log.as_deref();
         let metrics = plan.metrics.as_deref();
-        let live = (plan.show != Show::Off).then(|| Beat::new(plan.interval, now));
+        let live = (plan.show != Show::Off).then(|| Ticker::new(plan.interval, now));
         let only_closing = live.is_none() && (plan.closing != Closing::Off || plan.chart.is_some());
         let chart = plan.chart.as_deref();
         let chart = chart.map(|path| open_page("chart", path, who.pid, &trouble));
         let chart = chart.transpose()?;
         Ok(Reporter {
             log: log.map(|path| open_log(path, &trouble)).transpose()?,
-            kept: metrics.map(|_| Beat::new(plan.metrics_interval, now)),
+            kept: metrics.map(|_| Ticker::new(plan.metrics_interval, now)),
             metrics: metrics
                 .map(|path| open_page("metrics", path, who.pid, &trouble))
                 .transpose()?,
             who,
             show: plan.show,
             closing: plan.closing,
-            voice: Outlet::new("voice", move |word| voice.say(word)),
+            stderr: Writer::new("stderr", move |word| stderr.say(word)),
             troubles,
             live,
-            looks: only_closing.then(|| Beat::new(FIRST_LOOK, now)),
+            looks: only_closing.then(|| Ticker::new(FIRST_LOOK, now)),
             culprits: Culprits::new(&plan.inputs, others.ask),
             history: History::new(match plan.show {
                 Show::Bar(_) => BAR_WINDOW,
                 _ => Duration::ZERO,
             }),
             trail: Trail::default(),
-            pace: Pace::default(),
+            pace: MovingAverage::default(),
             extremes: Extremes::default(),
             trace: Trace::default(),
             format: plan.format.clone(),
             outputs: (plan.outputs.clone(), Vec::new()),
-            chart: chart.map(|outlet| (outlet, Course::default())),
+            chart: chart.map(|writer| (writer, Course::default())),
         })
     }
 
@@ -201,13 +201,13 @@ impl Reporter {
     #[must_use]
     pub fn next_tick(&self) -> Option<Instant> {
         let beats = [&self.live, &self.kept, &self.looks];
-        beats.into_iter().flatten().map(|beat| beat.next).min()
+        beats.into_iter().flatten().map(|ticker| ticker.next).min()
     }
 
     /// Changes the time between reports of every kind.
     pub fn set_interval(&mut self, every: Duration, now: Instant) {
-        for beat in [&mut self.live, &mut self.kept].into_iter().flatten() {
-            *beat = Beat::new(every, now);
+        for ticker in [&mut self.live, &mut self.kept].into_iter().flatten() {
+            *ticker = Ticker::new(every, now);
         }
     }
 
@@ -232,10 +232,13 @@ impl Reporter {
 
     /// Reports what it is time for.
     pub fn tick(&mut self, now: Instant, status: &Status) {
-        let live = self.live.as_mut().is_some_and(|beat| beat.falls(now));
-        let every = self.live.as_ref().map_or(Duration::ZERO, |beat| beat.every);
-        let kept = self.kept.as_mut().is_some_and(|beat| beat.falls(now));
-        let looks = self.looks.as_mut().is_some_and(|beat| beat.falls(now));
+        let live = self.live.as_mut().is_some_and(|ticker| ticker.falls(now));
+        let every = self
+            .live
+            .as_ref()
+            .map_or(Duration::ZERO, |ticker| ticker.every);
+        let kept = self.kept.as_mut().is_some_and(|ticker| ticker.falls(now));
+        let looks = self.looks.as_mut().is_some_and(|ticker| ticker.falls(now));
         if !live && !kept && !looks {
             return;
         }
@@ -243,7 +246,7 @@ impl Reporter {
         let snapshot = self.snapshot(status);
         let snapshot = self.complete(snapshot, now, Duration::ZERO);
         if looks {
-            self.looks = Some(Beat::new(LOOK_EVERY, now));
+            self.looks = Some(Ticker::new(LOOK_EVERY, now));
         }
         if kept {
             self.keep(&snapshot);
@@ -252,7 +255,7 @@ impl Reporter {
             self.history.add(*status);
             match self.show {
                 Show::Bar(_) => self
-                    .voice
+                    .stderr
                     .offer_fresh(Word::Frame(Box::new(snapshot), every)),
                 Show::Plain => self.report(self.line(&snapshot)),
                 Show::Json => self.report(json::line(&snapshot)),
@@ -260,7 +263,7 @@ impl Reporter {
             }
         }
         for trouble in self.troubles.try_iter() {
-            self.voice.offer(Word::Line(trouble));
+            self.stderr.offer(Word::Line(trouble));
         }
     }
 
@@ -283,7 +286,7 @@ impl Reporter {
         if let Some(log) = &mut self.log {
             log.offer(line.clone());
         }
-        self.voice.offer(Word::Line(line));
+        self.stderr.offer(Word::Line(line));
     }
 
     /// The last report, and the complaint to end with, if any. Waits for both to be out, but not
@@ -318,9 +321,9 @@ impl Reporter {
         match (&mut self.log, self.show) {
             (Some(log), _) => last.into_iter().for_each(|line| log.insist(line, deadline)),
             (None, _) if !last.is_empty() => {
-                self.voice.insist(Word::Finish(last.join("\n")), deadline);
+                self.stderr.insist(Word::Finish(last.join("\n")), deadline);
             }
-            (None, Show::Bar(_)) => self.voice.insist(Word::Clear, deadline),
+            (None, Show::Bar(_)) => self.stderr.insist(Word::Clear, deadline),
             (None, _) => {}
         }
         if let Some(metrics) = &mut self.metrics {
@@ -328,16 +331,16 @@ impl Reporter {
         }
         // What goes wrong with the files is still to be said, so they get half of the time.
         self.draw_chart(&snapshot, status, true, deadline);
-        let chart = self.chart.as_mut().map(|(outlet, _)| outlet);
+        let chart = self.chart.as_mut().map(|(writer, _)| writer);
         let files = [self.log.as_mut(), self.metrics.as_mut(), chart];
         for file in files.into_iter().flatten() {
             file.close(now + LAST_WORDS / 2);
         }
         let complaint = complaint.filter(|_| self.log.is_some());
         for line in self.troubles.try_iter().chain(complaint) {
-            self.voice.insist(Word::Line(line), deadline);
+            self.stderr.insist(Word::Line(line), deadline);
         }
-        self.voice.close(deadline);
+        self.stderr.close(deadline);
     }
 
     /// It did not even begin, for this reason, which the log is told; standard error is the
@@ -352,14 +355,14 @@ impl Reporter {
 
     /// The picture of the run as far as it has come.
     fn draw_chart(&mut self, s: &Snapshot, status: &Status, is_end: bool, deadline: Instant) {
-        let Some((outlet, course)) = &mut self.chart else {
+        let Some((writer, course)) = &mut self.chart else {
             return;
         };
         if is_end {
             course.add(status);
         }
         if let Ok(picture) = chart::svg(s, course.points()) {
-            outlet.insist(picture, deadline);
+            writer.insist(picture, deadline);
         }
     }
 
@@ -425,14 +428,14 @@ impl Reporter {
     fn report(&mut self, line: String) {
         match &mut self.log {
             Some(log) => log.offer(line),
-            None => self.voice.offer(Word::Line(line)),
+            None => self.stderr.offer(Word::Line(line)),
         }
     }
 }
 
-fn open_log(path: &Path, trouble: &Sender<String>) -> Result<Outlet<String>, Failure> {
+fn open_log(path: &Path, trouble: &Sender<String>) -> Result<Writer<String>, PipeError> {
     let mut log = Log::open(path, trouble.clone())?;
-    Ok(Outlet::new("log", move |line| log.write(line)))
+    Ok(Writer::new("log", move |line| log.write(line)))
 }
 
 fn open_page(
@@ -440,13 +443,13 @@ fn open_page(
     path: &Path,
     pid: u32,
     trouble: &Sender<String>,
-) -> Result<Outlet<String>, Failure> {
+) -> Result<Writer<String>, PipeError> {
     let name = path.display().to_string();
-    let keeper = Keeper::new(path, pid).map_err(|e| Failure::new("write", &name, e))?;
+    let atomic_file = AtomicFile::new(path, pid).map_err(|e| PipeError::new("write", &name, e))?;
     let trouble = trouble.clone();
-    Ok(Outlet::new(
+    Ok(Writer::new(
         what,
-        once(trouble, name, move |page: String| keeper.keep(&page)),
+        once(trouble, name, move |page: String| atomic_file.keep(&page)),
     ))
 }
 
@@ -461,7 +464,7 @@ fn once(
         if let Err(e) = work(message)
             && let Some(trouble) = trouble.take()
         {
-            let _ = trouble.send(format!("weir: {}", Failure::new("write", &name, e)));
+            let _ = trouble.send(format!("weir: {}", PipeError::new("write", &name, e)));
         }
     }
 }

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use super::snapshot::{Holdup, Snapshot};
-use crate::core::status::State;
+use crate::engine::status::State;
 
 /// A pipeline of more stages than this is taken for a circle.
 const STAGES: usize = 64;
@@ -115,7 +115,7 @@ pub(crate) fn neighbour(
 /// between two weirs, or before or behind all of them; a weir is one where its cap or a pause
 /// holds the flow.
 #[must_use]
-pub fn bottleneck(chain: &[Process], statuses: &[Snapshot]) -> Option<String> {
+pub fn culprit(chain: &[Process], statuses: &[Snapshot]) -> Option<String> {
     let status = |process: &Process| statuses.iter().find(|s| s.pid == process.pid);
     let weirs: Vec<(usize, &Snapshot)> = chain
         .iter()
@@ -225,7 +225,7 @@ mod tests {
             (None, Some(Source), None),
         ] {
             let statuses = [weir(11, first), weir(13, second)];
-            let found = bottleneck(chain, &statuses);
+            let found = culprit(chain, &statuses);
             assert_eq!(found.as_deref(), named, "{first:?} {second:?}");
         }
     }
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn a_weir_alone_names_its_side() {
         let chain = &chains(&[], &[11])[0];
-        let named = |holdup| bottleneck(chain, &[weir(11, Some(holdup))]);
+        let named = |side| culprit(chain, &[weir(11, Some(side))]);
         assert_eq!(named(Holdup::Source).as_deref(), Some("what it reads"));
         assert_eq!(named(Holdup::Sink).as_deref(), Some("what it writes to"));
     }

@@ -257,17 +257,17 @@ fn escape(text: &str) -> String {
 
 /// A file that always holds the latest page.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct AtomicFile {
     file: PathBuf,
     beside: PathBuf,
 }
 
-impl Keeper {
+impl AtomicFile {
     /// Looks whether the file can be kept.
     ///
     /// # Errors
     /// When nothing can be written beside it, or when it is something that must not be replaced.
-    pub fn new(file: &Path, pid: u32) -> io::Result<Keeper> {
+    pub fn new(file: &Path, pid: u32) -> io::Result<AtomicFile> {
         // A link stays a link: what it points to is replaced.
         let file = match file.canonicalize() {
             Ok(target) => target,
@@ -281,10 +281,10 @@ impl Keeper {
         // Not `.prom`, which the collector would read.
         name.push(format!(".{pid}.tmp"));
         let beside = file.with_file_name(name);
-        let keeper = Keeper { file, beside };
-        keeper.fresh()?;
-        fs::remove_file(&keeper.beside)?;
-        Ok(keeper)
+        let atomic_file = AtomicFile { file, beside };
+        atomic_file.fresh()?;
+        fs::remove_file(&atomic_file.beside)?;
+        Ok(atomic_file)
     }
 
     /// Replaces what is there.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::pace::Pace;
+use super::moving_average::MovingAverage;
 use super::snapshot::{Ending, Expected, Identity, Snapshot};
-use crate::core::status::{Ages, Buffer, Caps, Count, Shed, State, Status, Waits};
+use crate::engine::status::{Ages, Buffer, Caps, Count, Shed, State, Status, Waits};
 
 const MIB: u64 = 1 << 20;
 
@@ -59,7 +59,7 @@ pub fn fresh() -> Snapshot {
         pid: 1,
         ..Identity::default()
     };
-    Snapshot::status(&who, None, &origin(), &Pace::default())
+    Snapshot::status(&who, None, &origin(), &MovingAverage::default())
 }
 
 /// A weir nearly full, held up by its consumer.
@@ -69,7 +69,7 @@ pub fn busy() -> Snapshot {
     now.state = State::Blocked;
     now.waits.sink = Duration::from_millis(900);
     now.waits.source = Duration::from_millis(80);
-    let mut pace = Pace::default();
+    let mut pace = MovingAverage::default();
     pace.on(Duration::from_secs(1), 10 * MIB);
     let it = Snapshot::status(&backup(), Some(&before), &now, &pace);
     let mut it = blamed(it, "gzip");
@@ -102,7 +102,7 @@ pub fn capped() -> Snapshot {
     now.state = State::Capped;
     now.caps.bytes = Some(2.0 * MIB as f64);
     now.waits.cap = Duration::from_millis(990);
-    let it = Snapshot::status(&backup(), Some(&before), &now, &Pace::default());
+    let it = Snapshot::status(&backup(), Some(&before), &now, &MovingAverage::default());
     blamed(it, "cap")
 }
 
@@ -134,7 +134,7 @@ pub fn shedding() -> Snapshot {
         pid: 9,
         ..Identity::default()
     };
-    Snapshot::status(&who, Some(&before), &now, &Pace::default())
+    Snapshot::status(&who, Some(&before), &now, &MovingAverage::default())
 }
 
 /// The end of a run.

@@ -8,10 +8,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::figures::Scale;
-use super::pace::Pace;
+use super::moving_average::MovingAverage;
 use super::trail::Trail;
-use crate::core::fan_out::SideStatus;
-use crate::core::status::{self, Count, State, Status};
+use crate::engine::fan_out::SideStatus;
+use crate::engine::status::{self, Count, State, Status};
 
 /// The schema's version.
 const VERSION: u32 = 1;
@@ -438,7 +438,12 @@ pub struct Snapshot {
 impl Snapshot {
     /// A moment: `now`, and the interval since `before` (since the start if there is none).
     #[must_use]
-    pub fn status(who: &Identity, before: Option<&Status>, now: &Status, pace: &Pace) -> Snapshot {
+    pub fn status(
+        who: &Identity,
+        before: Option<&Status>,
+        now: &Status,
+        pace: &MovingAverage,
+    ) -> Snapshot {
         let mut it = Snapshot::bare(who, now);
         it.measure(before, now);
         it.eta_s = who.expected.and_then(|size| {

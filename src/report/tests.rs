@@ -37,17 +37,17 @@ fn nothing_to_show_is_never_time() {
 fn beats_keep_their_distance_and_missed_ones_are_not_made_up_for() {
     let start = Instant::now();
     let at = |ms| start + Duration::from_millis(ms);
-    let mut beat = Beat::new(Duration::from_millis(100), start);
-    assert!(!beat.falls(at(99)));
-    assert!(beat.falls(at(101)));
-    assert_eq!(beat.next, at(200));
-    assert!(beat.falls(at(250)), "as late as may be");
-    assert_eq!(beat.next, at(300));
-    assert!(beat.falls(at(351)), "too late for the next to be in time");
-    assert_eq!(beat.next, at(451));
-    assert!(beat.falls(at(5000)), "after a stop");
-    assert!(!beat.falls(at(5099)), "a full interval from then");
-    assert_eq!(beat.next, at(5100));
+    let mut ticker = Ticker::new(Duration::from_millis(100), start);
+    assert!(!ticker.falls(at(99)));
+    assert!(ticker.falls(at(101)));
+    assert_eq!(ticker.next, at(200));
+    assert!(ticker.falls(at(250)), "as late as may be");
+    assert_eq!(ticker.next, at(300));
+    assert!(ticker.falls(at(351)), "too late for the next to be in time");
+    assert_eq!(ticker.next, at(451));
+    assert!(ticker.falls(at(5000)), "after a stop");
+    assert!(!ticker.falls(at(5099)), "a full interval from then");
+    assert_eq!(ticker.next, at(5100));
 }
 
 #[test]

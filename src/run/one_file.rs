@@ -16,8 +16,8 @@ use rustix::io::Errno;
 use rustix::stdio::{stderr, stdin, stdout};
 
 use crate::config::Config;
-use crate::core::fan_out;
-use crate::pipe::error::Failure;
+use crate::engine::fan_out;
+use crate::pipe::error::PipeError;
 
 /// Links that are followed to a file that is not there yet, as the system does.
 const LINKS: usize = 40;
@@ -26,7 +26,7 @@ const LINKS: usize = 40;
 #[derive(Debug)]
 pub struct Clash {
     /// What to say.
-    pub failure: Failure,
+    pub failure: PipeError,
     /// The log is one of the two: it must not be told.
     pub is_of_log: bool,
 }
@@ -88,7 +88,7 @@ pub fn clash(config: &Config, inputs: &[PathBuf]) -> Option<Clash> {
             let file = if b.is_given { &a.file } else { &b.file };
             let why = format!("{} and {} are one file: {harm}", a.what, b.what);
             Clash {
-                failure: Failure::because("open", file, &why),
+                failure: PipeError::because("open", file, &why),
                 is_of_log: [a, b].iter().any(|role| role.what == "--log"),
             }
         })
@@ -173,7 +173,7 @@ fn harm(a: &Role, b: &Role) -> Option<&'static str> {
 
 /// An input that would be read again and again, since what is written is appended to it or lands
 /// ahead of where it is read. What is read first, or never, does no harm.
-fn feeds_itself(inputs: &[PathBuf]) -> Option<Failure> {
+fn feeds_itself(inputs: &[PathBuf]) -> Option<PipeError> {
     let output = fstat(stdout()).ok()?;
     let begin = match kind(&output) {
         FileType::RegularFile if fcntl_getfl(stdout()).ok()?.contains(OFlags::APPEND) => {
@@ -195,7 +195,7 @@ fn feeds_itself(inputs: &[PathBuf]) -> Option<Failure> {
         file.display().to_string()
     };
     let why = "input file is output file; write to another file and rename it";
-    Some(Failure::because("read", &name, why))
+    Some(PipeError::because("read", &name, why))
 }
 
 /// Whether something of this input will have been written when the turn comes to that one.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::pipe::Input;
-use crate::pipe::error::Failure;
+use crate::pipe::error::PipeError;
 use crate::pipe::fd::Port;
 
 /// What is read, in order: standard input where nothing is named.
@@ -21,7 +21,7 @@ pub fn inputs(config: &Config) -> Vec<PathBuf> {
 ///
 /// # Errors
 /// When one of them cannot be used.
-pub fn open(config: &Config, files: &[PathBuf]) -> Result<(Vec<Input>, Port), Failure> {
+pub fn open(config: &Config, files: &[PathBuf]) -> Result<(Vec<Input>, Port), PipeError> {
     let output = Port::standard_output()?;
     refuse_missing(files)?;
     let inputs = files
@@ -45,11 +45,11 @@ pub fn open(config: &Config, files: &[PathBuf]) -> Result<(Vec<Input>, Port), Fa
 }
 
 /// Names every file that cannot be found, not only the first.
-fn refuse_missing(files: &[PathBuf]) -> Result<(), Failure> {
+fn refuse_missing(files: &[PathBuf]) -> Result<(), PipeError> {
     let missing = files.iter().filter(|file| *file != Path::new("-"));
     let mut missing = missing.filter_map(|file| {
         let error = file.metadata().err()?;
-        Some(Failure::new("open", &file.display().to_string(), error))
+        Some(PipeError::new("open", &file.display().to_string(), error))
     });
     match missing.next() {
         Some(first) => Err(first.and(missing.collect())),
@@ -58,14 +58,14 @@ fn refuse_missing(files: &[PathBuf]) -> Result<(), Failure> {
 }
 
 /// Looks at an input before the first byte is read, so that a misspelt name costs nothing.
-fn input(file: &Path) -> Result<Input, Failure> {
+fn input(file: &Path) -> Result<Input, PipeError> {
     if file == Path::new("-") {
         return Port::standard_input().map(Input::Ready);
     }
     let name = file.display().to_string();
     let kind = file
         .metadata()
-        .map_err(|e| Failure::new("open", &name, e))?
+        .map_err(|e| PipeError::new("open", &name, e))?
         .file_type();
     // Opening a FIFO waits for its writer, and opening another device may do anything.
     if kind.is_file() || kind.is_dir() || kind.is_block_device() {

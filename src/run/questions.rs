@@ -9,7 +9,7 @@ use crate::config::ConfigError;
 use crate::config::live_options::{Flow, LiveOptions};
 use crate::control::protocol::{Answer, Ask};
 use crate::control::server::Question;
-use crate::core::status::State;
+use crate::engine::status::State;
 
 /// How long a write that began before a change may go on before the change is said to be in force. Only a call
 /// that the system does not let go of takes longer than a moment, and then there is no telling for how long.

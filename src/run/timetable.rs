@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use jiff::Zoned;
 
 use crate::config::cap_command;
-use crate::core::command::Command;
-use crate::core::pace::Cap;
-use crate::core::watch::Side;
+use crate::engine::directive::Directive;
+use crate::engine::limiter::Cap;
+use crate::engine::stall::Side;
 use crate::units::Timetable;
 
 /// The longest time between two looks at the clock on the wall.
@@ -21,12 +21,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 struct Schedule {
     side: Side,
     table: Timetable,
-    last: Option<Command>,
+    last: Option<Directive>,
 }
 
 impl Schedule {
     /// What is in force at `wall`, and how long it stays so, as far as can be said in advance.
-    fn at(&self, wall: &Zoned) -> (Command, Duration) {
+    fn at(&self, wall: &Zoned) -> (Directive, Duration) {
         let (rate, next) = self.table.at(wall);
         let command = cap_command(self.side, self.table.unit(), rate.map(Cap::Fixed));
         let left = Duration::try_from(wall.duration_until(&next));
@@ -82,7 +82,7 @@ impl Schedules {
     }
 
     /// The commands to give now: those that have changed since the last time.
-    pub(super) fn poll(&mut self, now: Instant, wall: impl FnOnce() -> Zoned) -> Vec<Command> {
+    pub(super) fn poll(&mut self, now: Instant, wall: impl FnOnce() -> Zoned) -> Vec<Directive> {
         if self.due.is_none_or(|due| now < due) {
             return Vec::new();
         }
@@ -121,7 +121,7 @@ mod tests {
         schedules.replace([bytes.clone(), table("08:00,5/s")], now);
         let news = schedules.poll(now, || wall.clone());
         assert!(
-            matches!(news[..], [Command::RateOfRecords(Some(_))]),
+            matches!(news[..], [Directive::RateOfRecords(Some(_))]),
             "{news:?}"
         );
         schedules.replace([bytes], now);

@@ -274,7 +274,7 @@ mod tests {
     use super::super::table::members;
     use super::super::turn::HostCap;
     use super::*;
-    use crate::core::pace::{Burst, SharedCap};
+    use crate::engine::limiter::{Burst, SharedCap};
 
     fn folder() -> tempfile::TempDir {
         tempfile::tempdir().expect("a folder")

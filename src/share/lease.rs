@@ -11,7 +11,7 @@ use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use super::Rules;
-use crate::core::pace::{Burst, Pacer};
+use crate::engine::limiter::{Burst, TokenBucket};
 use crate::units::{Rate, Unit};
 
 /// All parts of a cap.
@@ -69,7 +69,7 @@ pub(crate) struct LeasedCap {
     most_members: u64,
     members: u64,
     /// None while there is nothing to pass at.
-    pacer: Option<Pacer>,
+    pacer: Option<TokenBucket>,
     /// What `pacer` goes by.
     pace: Option<(Rules, u64)>,
     /// Since the last question: what has passed, and whether something had to wait.
@@ -223,7 +223,7 @@ impl LeasedCap {
         match &mut self.pacer {
             Some(pacer) if is_new => pacer.set(rate, burst, now),
             Some(pacer) => drop(pacer.follow(rate, burst, now)),
-            None => self.pacer = Some(Pacer::new(rate, burst, now)),
+            None => self.pacer = Some(TokenBucket::new(rate, burst, now)),
         }
     }
 }

@@ -23,9 +23,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::core::pace::{Burst, Bursts, SharedCap};
-use crate::core::status;
-use crate::pipe::error::Failure;
+use crate::engine::limiter::{Burst, Bursts, SharedCap};
+use crate::engine::status;
+use crate::pipe::error::PipeError;
 use crate::units::{Rate, Share, Store, Unit};
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 use {file::Mapped, table::Leave};
@@ -109,8 +109,8 @@ pub(crate) fn join(
     bursts: Bursts,
     directory: Option<&Path>,
     say: impl Fn(&str) + Clone + Send + 'static,
-) -> Result<(Vec<Cap>, Membership), Failure> {
-    let failed = |why: String| Failure::because("share", &share.to_string(), &why);
+) -> Result<(Vec<Cap>, Membership), PipeError> {
+    let failed = |why: String| PipeError::because("share", &share.to_string(), &why);
     let mut caps: Vec<Cap> = Vec::new();
     let mut membership = Membership::default();
     for rate in rates {

@@ -18,7 +18,7 @@ use redis::{
 
 use super::Rules;
 use super::lease::{Answer, INTERVAL, LeasedCap, Question, burst_to_text, rules_from_text};
-use crate::core::pace::{Burst, SharedCap};
+use crate::engine::limiter::{Burst, SharedCap};
 use crate::units::{Rate, Share, Store, Unit};
 
 const SCRIPT: &str = include_str!("lease.lua");
@@ -94,13 +94,13 @@ impl StoreCap {
         rules: Rules,
         say: impl Fn(&str) + Send + 'static,
     ) -> Result<StoreCap, StoreError> {
-        let mut keeper = Keeper::new(store, password, rules.rate.unit())?;
+        let mut member = Member::new(store, password, rules.rate.unit())?;
         let mut cap = LeasedCap::new(rules, Instant::now());
         let asked = Instant::now();
         let question = cap.question(asked);
-        keeper.patience = FIRST_PATIENCE;
-        let answer = keeper.ask(&question).map_err(|e| keeper.error(e))?;
-        keeper.patience = PATIENCE;
+        member.patience = FIRST_PATIENCE;
+        let answer = member.ask(&question).map_err(|e| member.error(e))?;
+        member.patience = PATIENCE;
         cap.on_answer(&question, answer, asked);
         let state = State {
             cap,
@@ -115,7 +115,7 @@ impl StoreCap {
         let ours = Arc::clone(&shared);
         thread::Builder::new()
             .name("share".to_owned())
-            .spawn(move || keeper.run(&ours, asked, say))
+            .spawn(move || member.run(&ours, asked, say))
             .map_err(StoreError::Thread)?;
         Ok(StoreCap { shared })
     }
@@ -184,7 +184,7 @@ impl StoreWatch {
 }
 
 /// The side of the store.
-struct Keeper {
+struct Member {
     client: Client,
     connection: Option<Connection>,
     script: Script,
@@ -195,8 +195,8 @@ struct Keeper {
     patience: Duration,
 }
 
-impl Keeper {
-    fn new(store: &Store, password: Option<String>, unit: Unit) -> Result<Keeper, StoreError> {
+impl Member {
+    fn new(store: &Store, password: Option<String>, unit: Unit) -> Result<Member, StoreError> {
         let name = format!("share {}", Share::Store(store.clone()));
         let failed = |e: RedisError| StoreError::Store(reason(&e));
         let address = ConnectionAddr::Tcp(store.host.clone(), store.port);
@@ -216,7 +216,7 @@ impl Keeper {
         // The braces keep the keys together in a cluster.
         let keys =
             ["share", "ends", "members"].map(|key| format!("weir:{{{}:{what}}}:{key}", store.name));
-        Ok(Keeper {
+        Ok(Member {
             client,
             connection: None,
             script: Script::new(SCRIPT),

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use super::Rules;
-use crate::core::pace::Burst;
+use crate::engine::limiter::Burst;
 use crate::units::{Rate, Unit};
 
 /// Words of the whole table.

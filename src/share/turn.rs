@@ -20,7 +20,7 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use super::Rules;
 use super::table::{Current, Member, Words};
-use crate::core::pace::{Burst, QUANTUM, STEP, SharedCap};
+use crate::engine::limiter::{Burst, QUANTUM, STEP, SharedCap};
 use crate::units::Rate;
 
 /// The nanoseconds of a tick: with eight of them the word reaches for 18 years since the machine

@@ -113,7 +113,7 @@ fn table(
 
 /// The stages of a pipeline, and who holds it up; of the stages as many as there is room for.
 fn pipeline_line(group: &Group<'_>, columns: usize, theme: Theme) -> String {
-    let blame = match &group.bottleneck {
+    let blame = match &group.culprit {
         Some(who) => format!("{} {who}", theme.glyphs().blame),
         None => String::new(),
     };

@@ -23,7 +23,7 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
 use crate::config::live_options::LiveOptions;
-use crate::control::client::{self, Trouble};
+use crate::control::client::{self, ClientError};
 use crate::control::signals;
 use crate::report::process;
 use crate::report::terminal::Size;
@@ -40,11 +40,11 @@ const EVERY: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// When there is no terminal to show them on.
-pub fn top(theme: Theme) -> Result<Option<i32>, Trouble> {
-    let system = |e: io::Error| Trouble::Failed(format!("start: terminal: {e}"));
+pub fn top(theme: Theme) -> Result<Option<i32>, ClientError> {
+    let system = |e: io::Error| ClientError::Failed(format!("start: terminal: {e}"));
     if !isatty(stdin()) || !isatty(stdout()) {
         let what = "--top needs a terminal; weir --query prints the same once";
-        return Err(Trouble::Failed(what.into()));
+        return Err(ClientError::Failed(what.into()));
     }
     if std::env::var_os("TERM").is_some_and(|term| term == "dumb") {
         return plainly();
@@ -63,7 +63,7 @@ pub fn top(theme: Theme) -> Result<Option<i32>, Trouble> {
 }
 
 /// The table once, where no cursor can be moved.
-fn plainly() -> Result<Option<i32>, Trouble> {
+fn plainly() -> Result<Option<i32>, ClientError> {
     let (text, trouble) = client::query(None);
     print(&text)?;
     trouble.map_or(Ok(None), Err)
@@ -87,7 +87,7 @@ struct Top {
 type End = Option<Option<i32>>;
 
 impl Top {
-    fn run(&mut self) -> Result<Option<i32>, Trouble> {
+    fn run(&mut self) -> Result<Option<i32>, ClientError> {
         loop {
             self.watch.look(Instant::now());
             let next = after(EVERY);

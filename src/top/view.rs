@@ -5,7 +5,7 @@
 
 use super::keys::Key;
 use crate::config::live_options::{Flow, LiveOptions};
-use crate::core::status::State;
+use crate::engine::status::State;
 use crate::report::snapshot::Snapshot;
 
 /// What is on the screen.

@@ -51,7 +51,7 @@ pub(super) struct Group<'a> {
     /// All that are in it, by their names.
     pub(super) stages: Vec<String>,
     /// What holds them up.
-    pub(super) bottleneck: Option<String>,
+    pub(super) culprit: Option<String>,
 }
 
 /// All of them.
@@ -156,7 +156,7 @@ impl Watch {
                     None => process.name.clone(),
                 })
                 .collect(),
-            bottleneck: pipeline::bottleneck(chain, &statuses),
+            culprit: pipeline::culprit(chain, &statuses),
         };
         let groups = self.chains.iter().map(group);
         groups.filter(|group| !group.weirs.is_empty()).collect()

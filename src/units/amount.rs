@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::decimal::{Decimal, Fault};
 use super::size::unit_bytes;
-use super::{Reject, Size, Span};
+use super::{Size, Span, UnitError};
 
 const NOUN: &str = "an amount";
 const EXAMPLES: &[&str] = &["1MiB", "100 (a count)", "100ms"];
@@ -27,20 +27,20 @@ pub enum Amount {
 }
 
 impl FromStr for Amount {
-    type Err = Reject;
+    type Err = UnitError;
 
-    fn from_str(text: &str) -> Result<Self, Reject> {
+    fn from_str(text: &str) -> Result<Self, UnitError> {
         let refuse = |fault: Fault| fault.reject(text, NOUN, EXAMPLES);
         let (number, unit) = Decimal::split(text).map_err(refuse)?;
         if unit.is_empty() {
-            let fraction = || Reject::new("a fraction of a count", EXAMPLES);
+            let fraction = || UnitError::new("a fraction of a count", EXAMPLES);
             return number.whole().map(Self::Count).ok_or_else(fraction);
         }
         if unit_bytes(unit).is_some() {
             return text
                 .parse()
                 .map(Self::Bytes)
-                .map_err(|reject: Reject| reject.instead(EXAMPLES));
+                .map_err(|reject: UnitError| reject.instead(EXAMPLES));
         }
         match text.parse::<Span>() {
             Ok(span) => Ok(Self::Time(span.duration())),

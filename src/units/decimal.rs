@@ -2,7 +2,7 @@
 //!
 //! What follows the number (a unit, a percent sign) is handed back to the caller.
 
-use super::Reject;
+use super::UnitError;
 
 /// An exact decimal number: `digits / 10^scale`. No sign, no exponent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Fault {
         text: &str,
         noun: &str,
         examples: &'static [&'static str],
-    ) -> Reject {
+    ) -> UnitError {
         let text = text.trim();
         let wrong = match self {
             Self::NotANumber if text.is_empty() => "empty".to_owned(),
@@ -40,7 +40,7 @@ impl Fault {
             Self::TooLarge => "too large".to_owned(),
             Self::TooFine => format!("more digits than {noun} can have"),
         };
-        Reject::new(wrong, examples)
+        UnitError::new(wrong, examples)
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use humantime::{DurationError as Error, format_duration, parse_duration};
 
-use super::Reject;
+use super::UnitError;
 
 const EXAMPLES: &[&str] = &["5s", "500ms", "1m 30s"];
 const LONG_EXAMPLES: &[&str] = &["5min", "12h", "30days"];
@@ -52,9 +52,9 @@ impl From<Span> for Duration {
 }
 
 impl TryFrom<Duration> for Span {
-    type Error = Reject;
+    type Error = UnitError;
 
-    fn try_from(duration: Duration) -> Result<Self, Reject> {
+    fn try_from(duration: Duration) -> Result<Self, UnitError> {
         if duration > Self::MAX.0 {
             return Err(too_long());
         }
@@ -63,9 +63,9 @@ impl TryFrom<Duration> for Span {
 }
 
 impl FromStr for Span {
-    type Err = Reject;
+    type Err = UnitError;
 
-    fn from_str(text: &str) -> Result<Self, Reject> {
+    fn from_str(text: &str) -> Result<Self, UnitError> {
         let mut total = Duration::ZERO;
         let mut rest = text.trim();
         loop {
@@ -97,21 +97,21 @@ impl fmt::Display for Span {
 }
 
 /// Turns away a number with its unit that `humantime` takes for something hardly ever meant.
-fn check_item(item: &str) -> Result<(), Reject> {
+fn check_item(item: &str) -> Result<(), UnitError> {
     let end = item.find(char::is_alphabetic).unwrap_or(item.len());
     let (number, unit) = (item[..end].trim_end(), item[end..].trim());
     if number.contains(char::is_whitespace) && !unit.is_empty() {
         let joined: String = number.split_whitespace().collect();
         let wrong = format!("a figure with a space inside (write {joined}{unit})");
-        return Err(Reject::new(wrong, EXAMPLES));
+        return Err(UnitError::new(wrong, EXAMPLES));
     }
     match unit {
         "M" | "month" | "months" => {
             let wrong = format!("in months (minutes are {number}min, months are days)");
-            Err(Reject::new(wrong, LONG_EXAMPLES))
+            Err(UnitError::new(wrong, LONG_EXAMPLES))
         }
         "y" | "yr" | "yrs" | "Y" | "year" | "years" => {
-            Err(Reject::new("in years (write days)", LONG_EXAMPLES))
+            Err(UnitError::new("in years (write days)", LONG_EXAMPLES))
         }
         _ => Ok(()),
     }
@@ -131,20 +131,20 @@ fn end_of_item(text: &str) -> usize {
     text.len()
 }
 
-fn too_long() -> Reject {
-    Reject::new("too long (more than 584 years)", EXAMPLES)
+fn too_long() -> UnitError {
+    UnitError::new("too long (more than 584 years)", EXAMPLES)
 }
 
 /// What to say of a text that `humantime` turned away.
-fn refuse(error: Error, text: &str) -> Reject {
+fn refuse(error: Error, text: &str) -> UnitError {
     let text = text.trim();
     let bare = text.parse::<f64>().is_ok();
     match error {
-        Error::Empty => Reject::new("empty", EXAMPLES),
-        _ if text.starts_with('-') => Reject::new("below zero, so not a duration", EXAMPLES),
-        _ if bare => Reject::new("a number without a unit of time", EXAMPLES),
-        Error::NumberOverflow => Reject::new("too long, or finer than a nanosecond", EXAMPLES),
-        _ => Reject::new("not a duration", EXAMPLES),
+        Error::Empty => UnitError::new("empty", EXAMPLES),
+        _ if text.starts_with('-') => UnitError::new("below zero, so not a duration", EXAMPLES),
+        _ if bare => UnitError::new("a number without a unit of time", EXAMPLES),
+        Error::NumberOverflow => UnitError::new("too long, or finer than a nanosecond", EXAMPLES),
+        _ => UnitError::new("not a duration", EXAMPLES),
     }
 }
 

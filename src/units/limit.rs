@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use super::rate::NOT_A_RATE;
 pub use super::rate::{Rate, Unit};
-use super::{Reject, Timetable};
+use super::{Timetable, UnitError};
 
 const EXAMPLES: &[&str] = &["10MB/s", "100/s (records)", "2MB/s..20MB/s", "off"];
 const RANGES: &[&str] = &["2MB/s..20MB/s", "100/s..500/s (records)"];
@@ -47,9 +47,9 @@ impl Limit {
 }
 
 impl FromStr for Limit {
-    type Err = Reject;
+    type Err = UnitError;
 
-    fn from_str(text: &str) -> Result<Self, Reject> {
+    fn from_str(text: &str) -> Result<Self, UnitError> {
         let text = text.trim();
         if text.eq_ignore_ascii_case("off") {
             Ok(Self::Off)
@@ -59,7 +59,7 @@ impl FromStr for Limit {
         } else if let Some((empty, full)) = text.split_once("..") {
             parse_range(empty.trim(), full.trim())
         } else {
-            text.parse().map(Self::Fixed).map_err(|reject: Reject| {
+            text.parse().map(Self::Fixed).map_err(|reject: UnitError| {
                 let vague = reject.wrong() == NOT_A_RATE || text.is_empty();
                 if vague {
                     reject.instead(EXAMPLES)
@@ -83,27 +83,28 @@ impl fmt::Display for Limit {
 }
 
 /// The two ends of a range, each the text of a rate.
-fn parse_range(empty: &str, full: &str) -> Result<Limit, Reject> {
+fn parse_range(empty: &str, full: &str) -> Result<Limit, UnitError> {
     if empty.is_empty() || full.is_empty() || full.starts_with('.') {
-        return Err(Reject::new("not a range of rates", RANGES));
+        return Err(UnitError::new("not a range of rates", RANGES));
     }
     // `2..20MB/s` would be two bytes per second at its start, which nobody means.
     if is_bare(empty) != is_bare(full) {
         let bare = if is_bare(empty) { empty } else { full };
-        return Err(Reject::new("without the unit of the other end", RANGES).about(bare));
+        return Err(UnitError::new("without the unit of the other end", RANGES).about(bare));
     }
     let parse = |text: &str| {
-        text.parse().map_err(|reject: Reject| match reject.wrong() {
-            NOT_A_RATE => reject.instead(RANGES).about(text),
-            _ => reject.about(text),
-        })
+        text.parse()
+            .map_err(|reject: UnitError| match reject.wrong() {
+                NOT_A_RATE => reject.instead(RANGES).about(text),
+                _ => reject.about(text),
+            })
     };
     let (empty, full): (Rate, Rate) = (parse(empty)?, parse(full)?);
     if empty.unit() != full.unit() {
-        return Err(Reject::new("a range from bytes to records", RANGES));
+        return Err(UnitError::new("a range from bytes to records", RANGES));
     }
     if empty.cmp_speed(&full) == Ordering::Greater {
-        return Err(Reject::new("a range with the faster rate first", RANGES));
+        return Err(UnitError::new("a range with the faster rate first", RANGES));
     }
     Ok(Limit::Range { empty, full })
 }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::decimal::Decimal;
-use super::{Reject, Size};
+use super::{Size, UnitError};
 
 const EXAMPLES: &[&str] = &["75%", "12.5%", "100%"];
 
@@ -50,10 +50,10 @@ impl Percent {
 }
 
 impl FromStr for Percent {
-    type Err = Reject;
+    type Err = UnitError;
 
-    fn from_str(text: &str) -> Result<Self, Reject> {
-        let not = |wrong| Reject::new(wrong, EXAMPLES);
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let not = |wrong| UnitError::new(wrong, EXAMPLES);
         let (number, sign) =
             Decimal::split(text).map_err(|fault| fault.reject(text, "a percentage", EXAMPLES))?;
         if sign != "%" {
@@ -100,15 +100,15 @@ impl Mark {
 }
 
 impl FromStr for Mark {
-    type Err = Reject;
+    type Err = UnitError;
 
-    fn from_str(text: &str) -> Result<Self, Reject> {
+    fn from_str(text: &str) -> Result<Self, UnitError> {
         if text.trim_end().ends_with('%') {
             return text.parse().map(Self::Percent);
         }
         text.parse()
             .map(Self::Bytes)
-            .map_err(|reject: Reject| reject.instead(&["75%", "48MiB", "4096 (bytes)"]))
+            .map_err(|reject: UnitError| reject.instead(&["75%", "48MiB", "4096 (bytes)"]))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The words users type for amounts: parsed once, printed the same way, right by construction.
 //!
 //! Every type here keeps two promises: `parse(print(x)) == x`, and a text that is turned away
-//! is answered by a [`Reject`] that shows a right one. Nothing here reads a clock, a file or the
+//! is answered by a [`UnitError`] that shows a right one. Nothing here reads a clock, a file or the
 //! environment; which option may take which value is for `config` to say.
 
 pub mod amount;
@@ -37,7 +37,7 @@ pub use limit::Limit;
 pub use mark::{Mark, Percent};
 pub use or_off::OrOff;
 pub use rate::{Rate, Unit};
-pub use reject::Reject;
+pub use reject::UnitError;
 pub use share::{Share, Store};
 pub use size::{BufferSize, Size};
 pub use timetable::Timetable;

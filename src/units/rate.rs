@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use super::decimal::{Decimal, Fault};
 use super::size::unit_bytes;
-use super::{Reject, Size, Span};
+use super::{Size, Span, UnitError};
 
 /// How a text that resembles no rate at all is called; `Limit` then shows more than rates.
 pub(super) const NOT_A_RATE: &str = "not a rate";
@@ -87,9 +87,9 @@ impl Rate {
 }
 
 impl FromStr for Rate {
-    type Err = Reject;
+    type Err = UnitError;
 
-    fn from_str(text: &str) -> Result<Self, Reject> {
+    fn from_str(text: &str) -> Result<Self, UnitError> {
         let (amount, per) = match text.split_once('/') {
             Some((amount, per)) => (amount, Some(per)),
             None => (text, None),
@@ -98,21 +98,21 @@ impl FromStr for Rate {
         let (number, unit) = Decimal::split(amount).map_err(refuse)?;
         if let Some(prefix) = bits_or_bytes(unit) {
             let wrong = format!("either bits or bytes ({prefix}B/s or {prefix}bit/s)");
-            return Err(Reject::new(wrong, EXAMPLES));
+            return Err(UnitError::new(wrong, EXAMPLES));
         }
         let scale = Scale::of(unit, per.is_some()).ok_or_else(|| refuse(Fault::NotANumber))?;
         let per = per.map_or(Ok(SECOND), parse_per)?;
 
         let (amount, parts) = number.times(scale.factor);
         if amount == 0 {
-            return Err(Reject::new("zero", INSTEAD_OF_ZERO));
+            return Err(UnitError::new("zero", INSTEAD_OF_ZERO));
         }
         let parts = u128::from(parts) * u128::from(scale.parts);
         let common = gcd(amount, parts);
         let amount = nonzero(amount / common)
-            .ok_or_else(|| Reject::new("too fast", &["10GB/s", "off (for no cap)"]))?;
+            .ok_or_else(|| UnitError::new("too fast", &["10GB/s", "off (for no cap)"]))?;
         let per = nonzero(u128::from(per) * (parts / common))
-            .ok_or_else(|| Reject::new("too slow", &["1/h", "1B/day"]))?;
+            .ok_or_else(|| UnitError::new("too slow", &["1/h", "1B/day"]))?;
         Ok(Self::new(amount, per, scale.unit))
     }
 }
@@ -182,10 +182,10 @@ impl Scale {
 }
 
 /// The nanoseconds that the text after the `/` stands for; a unit alone is one of it.
-fn parse_per(text: &str) -> Result<u64, Reject> {
+fn parse_per(text: &str) -> Result<u64, UnitError> {
     let typed = text.trim();
     if typed.is_empty() {
-        return Err(Reject::new("a rate without its time", TIMES));
+        return Err(UnitError::new("a rate without its time", TIMES));
     }
     let counted = typed.starts_with(|c: char| !c.is_alphabetic());
     let span = if counted {
@@ -193,9 +193,9 @@ fn parse_per(text: &str) -> Result<u64, Reject> {
     } else {
         format!("1{typed}").parse()
     };
-    let span: Span = span.map_err(|reject: Reject| reject.instead(TIMES).about(typed))?;
+    let span: Span = span.map_err(|reject: UnitError| reject.instead(TIMES).about(typed))?;
     if span == Span::ZERO {
-        return Err(Reject::new("no time at all", TIMES).about(typed));
+        return Err(UnitError::new("no time at all", TIMES).about(typed));
     }
     Ok(span.nanos())
 }

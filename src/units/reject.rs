@@ -8,13 +8,13 @@ use std::fmt;
 
 /// The answer to a text that is not what it should be: `not a size: try 64MiB, 64MB or 4096`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reject {
+pub struct UnitError {
     part: Option<String>,
     wrong: Cow<'static, str>,
     examples: &'static [&'static str],
 }
 
-impl Reject {
+impl UnitError {
     /// `wrong` completes the sentence "this is …"; each example is right, and may carry a note
     /// in parentheses after a space: `100/s (records)`. One that a shell would split is quoted.
     pub fn new(wrong: impl Into<Cow<'static, str>>, examples: &'static [&'static str]) -> Self {
@@ -52,7 +52,7 @@ impl Reject {
     }
 }
 
-impl fmt::Display for Reject {
+impl fmt::Display for UnitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(part) = &self.part {
             write!(f, "{part:?} is ")?;
@@ -70,7 +70,7 @@ impl fmt::Display for Reject {
     }
 }
 
-impl std::error::Error for Reject {}
+impl std::error::Error for UnitError {}
 
 #[cfg(test)]
 mod tests {
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn reads_well_with_any_number_of_examples() {
-        let line = |examples| Reject::new("not a size", examples).to_string();
+        let line = |examples| UnitError::new("not a size", examples).to_string();
         assert_eq!(line(&[]), "not a size");
         assert_eq!(line(&["1MB"]), "not a size: try 1MB");
         assert_eq!(line(&["1MB", "2"]), "not a size: try 1MB or 2");
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn names_the_innermost_part_at_fault() {
-        let reject = Reject::new("not a size", &["1MB (bytes)"])
+        let reject = UnitError::new("not a size", &["1MB (bytes)"])
             .about("x")
             .about("x y");
         assert_eq!(reject.to_string(), "\"x\" is not a size: try 1MB (bytes)");

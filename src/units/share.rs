@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::Reject;
+use super::UnitError;
 
 const NAMES: &[&str] = &["nightly", "redis://HOST/nightly"];
 const STORES: &[&str] = &["redis://HOST/NAME", "redis://HOST:6379/NAME"];
@@ -38,19 +38,19 @@ pub struct Store {
 }
 
 impl FromStr for Share {
-    type Err = Reject;
+    type Err = UnitError;
 
-    fn from_str(text: &str) -> Result<Share, Reject> {
+    fn from_str(text: &str) -> Result<Share, UnitError> {
         let Some(rest) = text.strip_prefix(SCHEME) else {
             let wrong = text.contains("://");
             return match wrong {
-                true => Err(Reject::new("not a store", STORES)),
+                true => Err(UnitError::new("not a store", STORES)),
                 false => Ok(Share::Host(name(text)?)),
             };
         };
         let (place, share) = rest
             .split_once('/')
-            .ok_or_else(|| Reject::new("a store without the share's name", STORES))?;
+            .ok_or_else(|| UnitError::new("a store without the share's name", STORES))?;
         let (user, place) = match place.rsplit_once('@') {
             Some((user, place)) => (Some(user), place),
             None => (None, place),
@@ -58,7 +58,7 @@ impl FromStr for Share {
         if user.is_some_and(|user| user.contains(':')) {
             // Everybody on the machine could read it.
             const WHERE: &[&str] = &["$WEIR_SHARE_PASSWORD", "$WEIR_SHARE_PASSWORD_FILE"];
-            return Err(Reject::new("a password on the command line", WHERE));
+            return Err(UnitError::new("a password on the command line", WHERE));
         }
         let (host, port) = host_and_port(place)?;
         Ok(Share::Store(Store {
@@ -70,16 +70,16 @@ impl FromStr for Share {
     }
 }
 
-fn name(text: &str) -> Result<String, Reject> {
+fn name(text: &str) -> Result<String, UnitError> {
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if text.is_empty() {
-        return Err(Reject::new("no name", NAMES));
+        return Err(UnitError::new("no name", NAMES));
     }
     if text.len() > LONGEST {
-        return Err(Reject::new("too long a name", NAMES));
+        return Err(UnitError::new("too long a name", NAMES));
     }
     if !text.chars().all(good) || !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-        return Err(Reject::new(
+        return Err(UnitError::new(
             "not a name of letters, digits, '.', '_' and '-'",
             NAMES,
         ));
@@ -87,12 +87,12 @@ fn name(text: &str) -> Result<String, Reject> {
     Ok(text.to_owned())
 }
 
-fn host_and_port(text: &str) -> Result<(String, u16), Reject> {
+fn host_and_port(text: &str) -> Result<(String, u16), UnitError> {
     // An IPv6 address has colons of its own, and brackets around it.
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let end = rest.split_once(']');
-            let (host, rest) = end.ok_or_else(|| Reject::new("not a host", STORES))?;
+            let (host, rest) = end.ok_or_else(|| UnitError::new("not a host", STORES))?;
             let port = match rest {
                 "" => None,
                 rest => Some(rest.strip_prefix(':').unwrap_or("not a port")),
@@ -105,12 +105,12 @@ fn host_and_port(text: &str) -> Result<(String, u16), Reject> {
         },
     };
     if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return Err(Reject::new("a store without its host", STORES));
+        return Err(UnitError::new("a store without its host", STORES));
     }
     let port = match port.map(str::parse) {
         None => PORT,
         Some(Ok(port)) if port > 0 => port,
-        _ => return Err(Reject::new("a store with a port that is none", STORES)),
+        _ => return Err(UnitError::new("a store with a port that is none", STORES)),
     };
     Ok((host.to_owned(), port))
 }

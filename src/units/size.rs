@@ -9,7 +9,7 @@ use std::str::FromStr;
 use bytesize::{ByteSize, Unit};
 
 use super::decimal::{Decimal, Fault};
-use super::{Percent, Reject};
+use super::{Percent, UnitError};
 
 const NOUN: &str = "a size";
 const EXAMPLES: &[&str] = &["64MiB", "64MB", "4096 (bytes)"];
@@ -55,16 +55,16 @@ impl Size {
 }
 
 impl FromStr for Size {
-    type Err = Reject;
+    type Err = UnitError;
 
-    fn from_str(text: &str) -> Result<Self, Reject> {
+    fn from_str(text: &str) -> Result<Self, UnitError> {
         let (number, unit) =
             Decimal::split(text).map_err(|fault| fault.reject(text, NOUN, EXAMPLES))?;
         if unit.is_empty() {
             return number
                 .whole()
                 .map(Self)
-                .ok_or_else(|| Reject::new("a fraction of a byte", &["1.5MiB", "1500"]));
+                .ok_or_else(|| UnitError::new("a fraction of a byte", &["1.5MiB", "1500"]));
         }
         let factor =
             unit_bytes(unit).ok_or_else(|| Fault::NotANumber.reject(text, NOUN, EXAMPLES))?;
@@ -72,7 +72,7 @@ impl FromStr for Size {
         let bytes = u64::try_from(numerator / u128::from(denominator))
             .map_err(|_| Fault::TooLarge.reject(text, NOUN, EXAMPLES))?;
         if bytes == 0 && numerator > 0 {
-            return Err(Reject::new("less than one byte", &["1B", "0"]));
+            return Err(UnitError::new("less than one byte", &["1B", "0"]));
         }
         Ok(Self(bytes))
     }
@@ -129,9 +129,9 @@ impl BufferSize {
 }
 
 impl FromStr for BufferSize {
-    type Err = Reject;
+    type Err = UnitError;
 
-    fn from_str(text: &str) -> Result<Self, Reject> {
+    fn from_str(text: &str) -> Result<Self, UnitError> {
         let (buffer, nothing) = if text.trim_end().ends_with('%') {
             let percent: Percent = text.parse()?;
             (Self::OfMemory(percent), percent == Percent::ZERO)
@@ -140,7 +140,7 @@ impl FromStr for BufferSize {
             (Self::Bytes(size), size == Size(0))
         };
         if nothing {
-            return Err(Reject::new(
+            return Err(UnitError::new(
                 "no buffer at all",
                 &["64MiB", "10% (of memory)"],
             ));

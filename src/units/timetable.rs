@@ -16,7 +16,7 @@ use jiff::civil::{DateTime, Time, Weekday};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Timestamp, ToSpan, Zoned};
 
-use super::{Rate, Reject, Unit};
+use super::{Rate, Unit, UnitError};
 
 const EXAMPLES: &[&str] = &["'08:00,512KiB/s 18:00,10MB/s 23:00,off'"];
 const WITH_DAYS: &[&str] = &["'Mon..Fri-08:00,1MB/s Sat-00:00,off'"];
@@ -49,7 +49,7 @@ impl Timetable {
     ///
     /// # Errors
     /// When it breaks the grammar.
-    pub fn unless_off(text: &str) -> Result<Option<Self>, Reject> {
+    pub fn unless_off(text: &str) -> Result<Option<Self>, UnitError> {
         let slots = parse_slots(text)?;
         let unit = unit_of(&slots);
         Ok(unit.map(|unit| Self { unit, slots }))
@@ -92,11 +92,11 @@ impl Timetable {
 }
 
 impl FromStr for Timetable {
-    type Err = Reject;
+    type Err = UnitError;
 
-    fn from_str(text: &str) -> Result<Self, Reject> {
+    fn from_str(text: &str) -> Result<Self, UnitError> {
         let table = Self::unless_off(text)?;
-        table.ok_or_else(|| Reject::new("off at all times", EXAMPLES))
+        table.ok_or_else(|| UnitError::new("off at all times", EXAMPLES))
     }
 }
 
@@ -134,28 +134,28 @@ fn entry(when: impl fmt::Display, rate: Option<Rate>) -> String {
 }
 
 /// The entries by minute of the week: at least one.
-fn parse_slots(text: &str) -> Result<BTreeMap<u16, Option<Rate>>, Reject> {
+fn parse_slots(text: &str) -> Result<BTreeMap<u16, Option<Rate>>, UnitError> {
     let mut slots = BTreeMap::new();
     // How closely the entry of each names its day.
     let mut ranks = BTreeMap::new();
     for entry in text.split_whitespace() {
         let Some((when, rate)) = entry.split_once(',') else {
             let wrong = "an entry without a comma and a rate";
-            return Err(Reject::new(wrong, EXAMPLES).about(entry));
+            return Err(UnitError::new(wrong, EXAMPLES).about(entry));
         };
         let (days, time) = parse_when(when)?;
         let rate = parse_rate(rate)?;
         if let (Some(unit), Some(rate)) = (unit_of(&slots), rate)
             && unit != rate.unit()
         {
-            return Err(Reject::new("a mix of bytes and records", EXAMPLES));
+            return Err(UnitError::new("a mix of bytes and records", EXAMPLES));
         }
         for day in days.each() {
             let minute = week_minute(day, time);
             match ranks.get(&minute).map(|rank| days.rank().cmp(rank)) {
                 Some(Ordering::Equal) => {
                     let twice = "given twice (an entry without a weekday is for every day)";
-                    return Err(Reject::new(twice, WITH_DAYS).about(name_of(minute, 0)));
+                    return Err(UnitError::new(twice, WITH_DAYS).about(name_of(minute, 0)));
                 }
                 Some(Ordering::Greater) => {}
                 Some(Ordering::Less) | None => {
@@ -166,7 +166,7 @@ fn parse_slots(text: &str) -> Result<BTreeMap<u16, Option<Rate>>, Reject> {
         }
     }
     if slots.is_empty() {
-        return Err(Reject::new("an empty timetable", EXAMPLES));
+        return Err(UnitError::new("an empty timetable", EXAMPLES));
     }
     Ok(slots)
 }
@@ -206,7 +206,7 @@ impl Days {
 }
 
 /// `08:00`, `Mon-08:00`, `Monday-08:00` or `Mon..Fri-08:00`.
-fn parse_when(text: &str) -> Result<(Days, Time), Reject> {
+fn parse_when(text: &str) -> Result<(Days, Time), UnitError> {
     let (days, time) = match text.split_once('-') {
         Some((days, time)) => (parse_days(days)?, time),
         None => (Days::Every, text),
@@ -214,35 +214,35 @@ fn parse_when(text: &str) -> Result<(Days, Time), Reject> {
     let digits = time.bytes().all(|b| b.is_ascii_digit() || b == b':');
     match Time::strptime("%H:%M", time) {
         Ok(time) if digits => Ok((days, time)),
-        _ => Err(Reject::new("not a time of day", EXAMPLES).about(time)),
+        _ => Err(UnitError::new("not a time of day", EXAMPLES).about(time)),
     }
 }
 
-fn parse_days(text: &str) -> Result<Days, Reject> {
+fn parse_days(text: &str) -> Result<Days, UnitError> {
     match text.split_once("..") {
         Some((first, last)) => Ok(Days::Range(parse_day(first)?, parse_day(last)?)),
         None => parse_day(text).map(Days::One),
     }
 }
 
-fn parse_day(text: &str) -> Result<Weekday, Reject> {
+fn parse_day(text: &str) -> Result<Weekday, UnitError> {
     WEEK.iter()
         .find(|(_, name)| text.eq_ignore_ascii_case(name) || text.eq_ignore_ascii_case(&name[..3]))
         .map(|&(day, _)| day)
-        .ok_or_else(|| Reject::new("not a weekday", WITH_DAYS).about(text))
+        .ok_or_else(|| UnitError::new("not a weekday", WITH_DAYS).about(text))
 }
 
-fn parse_rate(text: &str) -> Result<Option<Rate>, Reject> {
+fn parse_rate(text: &str) -> Result<Option<Rate>, UnitError> {
     if text.eq_ignore_ascii_case("off") {
         return Ok(None);
     }
     if text.contains("..") {
         let wrong = "a range, which a timetable cannot hold";
-        return Err(Reject::new(wrong, EXAMPLES).about(text));
+        return Err(UnitError::new(wrong, EXAMPLES).about(text));
     }
     text.parse()
         .map(Some)
-        .map_err(|reject: Reject| reject.instead(EXAMPLES).about(text))
+        .map_err(|reject: UnitError| reject.instead(EXAMPLES).about(text))
 }
 
 /// The instant at which the clocks of a zone first show `at` or, if they jump over it, the

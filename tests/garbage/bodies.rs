@@ -13,8 +13,8 @@ use pipeweir::config::Config;
 use pipeweir::config::options::Options;
 use pipeweir::config::pipe_size::PipeSize;
 use pipeweir::control::protocol::{Reply, Request, line, request};
-use pipeweir::core::Engine;
-use pipeweir::core::frame::{Cursor, Framing, Tally};
+use pipeweir::engine::Engine;
+use pipeweir::engine::record::{Cursor, Framing, Tally};
 use pipeweir::units::{Amount, BufferSize, Limit, Mark, Percent, Rate, Size, Span, Timetable};
 
 /// Every kind of value: what is understood prints as something that is understood the same, and

@@ -14,15 +14,15 @@ use std::io::{self, IoSliceMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pipeweir::core::action::{Actor, For, Path, Permit, Wait, Write};
-use pipeweir::core::command::Command;
-use pipeweir::core::drive::{Access, Driver, Edge, End, Passage, Turn};
-use pipeweir::core::fan_out::Role;
-use pipeweir::core::gate::Marks;
-use pipeweir::core::log::Segment;
-use pipeweir::core::pace::Bursts;
-use pipeweir::core::watch::{self, Patience, Watch};
-use pipeweir::core::{Engine, Limits, OVERFLOW, Rules};
+use pipeweir::engine::action::{Actor, For, Path, Permit, Wait, Write};
+use pipeweir::engine::directive::Directive;
+use pipeweir::engine::drive::{Access, Driver, Edge, End, Passage, Turn};
+use pipeweir::engine::fan_out::Role;
+use pipeweir::engine::gate::Marks;
+use pipeweir::engine::limiter::Bursts;
+use pipeweir::engine::log::Segment;
+use pipeweir::engine::stall::{self, Timeouts, Watch};
+use pipeweir::engine::{Engine, Limits, OVERFLOW, Rules};
 
 /// What the producer does: each burst of bytes is offered at its time, and waits for room.
 pub type Offers = Vec<(Duration, usize)>;
@@ -32,7 +32,7 @@ pub type Takes = Vec<(Duration, usize)>;
 pub type Stops = Vec<(Duration, Duration)>;
 
 /// What the state machine is told while it runs.
-pub type Commands = Vec<(Duration, Command)>;
+pub type Commands = Vec<(Duration, Directive)>;
 
 /// One run to simulate.
 #[derive(Debug, Clone)]
@@ -107,14 +107,14 @@ pub fn rules(capacity: usize) -> Rules {
             low: capacity - capacity / 8,
             prefill: 0,
         },
-        cut_through: true,
+        may_bypass: true,
         framing: None,
         output: Limits::default(),
         input: Limits::default(),
         burst: Bursts::default(),
         shed: None,
         max_age: None,
-        patience: Patience::default(),
+        patience: Timeouts::default(),
     }
 }
 
@@ -244,7 +244,7 @@ enum Event {
     Offer(usize),
     Take(usize),
     Stop(Duration),
-    Tell(Command),
+    Tell(Directive),
     Halt,
     /// Somebody comes to read this tap.
     Come(usize),
@@ -499,7 +499,7 @@ impl Edge for Side<'_> {
         if self.0.random().is_multiple_of(2) || self.0.is_dead() {
             return 0;
         }
-        self.0.put(permit.cut(bytes))
+        self.0.put(permit.within(bytes))
     }
 
     fn bypass(&mut self, permit: Permit) -> Passage {
@@ -510,9 +510,9 @@ impl Edge for Side<'_> {
         } else if n == 0 {
             return Passage::Stuck;
         } else if world.is_dead() {
-            return Passage::Failed(watch::Side::Sink, io::ErrorKind::BrokenPipe.into());
+            return Passage::Failed(stall::Side::Sink, io::ErrorKind::BrokenPipe.into());
         }
-        let bytes = permit.cut(&world.s.input.0[world.taken..][..n]).to_vec();
+        let bytes = permit.within(&world.s.input.0[world.taken..][..n]).to_vec();
         assert!(!bytes.is_empty(), "a permit to pass nothing");
         world.put(&bytes);
         world.taken += bytes.len();
@@ -751,7 +751,7 @@ impl Sim {
         self.world.now = then + time;
     }
 
-    fn told(&mut self, command: Command) {
+    fn told(&mut self, command: Directive) {
         // What may be read already may come on top, and so may what is being passed.
         self.held = self.used() + 256 * 1024;
         self.core

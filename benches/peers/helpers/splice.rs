@@ -24,7 +24,7 @@ const PIECE: usize = 1 << 20;
 pub fn run(params: &Params) -> io::Result<()> {
     let per_ms = params.get("per_ms", 0);
     let pipe = if per_ms > 0 { PIECE / 4 } else { PIECE };
-    // Refusal is no error: the loop then runs with the pipes as they are.
+    // RefusalError is no error: the loop then runs with the pipes as they are.
     let _ = fcntl_setpipe_size(stdin(), pipe);
     let _ = fcntl_setpipe_size(stdout(), pipe);
     if params.get("probe", 0) > 0 {

@@ -19,7 +19,7 @@ const VIEW: usize = 64 * 1024;
 pub fn run(_: &Params) -> io::Result<()> {
     let (mut duplicate, to) = io::pipe()?;
     for pipe in [stdin(), stdout()] {
-        // Refusal is no error: the loop then runs with the pipes as they are.
+        // RefusalError is no error: the loop then runs with the pipes as they are.
         let _ = fcntl_setpipe_size(pipe, PIPE);
     }
     let _ = fcntl_setpipe_size(&to, PIPE);

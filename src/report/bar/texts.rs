@@ -3,7 +3,7 @@
 use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
 use super::{ORDER, Part, Texts};
-use crate::core::status::State;
+use crate::engine::status::State;
 use crate::report::figures::{self, BYTES_WIDTH, COUNT_WIDTH, RATE_WIDTH, Scale};
 use crate::report::plain;
 use crate::report::snapshot::{Holdup, Snapshot};

@@ -145,11 +145,11 @@ fn promtool_agrees_where_it_is_installed() {
 fn the_file_is_replaced_whole_and_nothing_is_left_beside_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("weir.prom");
-    let keeper = Keeper::new(&file, 7).expect("a keeper");
+    let atomic_file = AtomicFile::new(&file, 7).expect("a atomic_file");
     assert!(!file.exists(), "looking is not writing");
-    keeper.keep("one\n").expect("kept");
+    atomic_file.keep("one\n").expect("kept");
     let first = fs::File::open(&file).expect("the file");
-    keeper.keep("two\n").expect("kept");
+    atomic_file.keep("two\n").expect("kept");
     assert_eq!(fs::read_to_string(&file).expect("text"), "two\n");
     let old = io::read_to_string(first).expect("text");
     assert_eq!(old, "one\n", "who was reading goes on reading the old page");
@@ -164,14 +164,14 @@ fn what_lies_where_the_page_is_written_is_removed_and_never_written_to() {
     fs::write(at("precious"), "precious\n").expect("written");
     let plant = || symlink(at("precious"), at("weir.prom.7.tmp")).expect("a link");
     plant();
-    let keeper = Keeper::new(&at("weir.prom"), 7).expect("a keeper");
+    let atomic_file = AtomicFile::new(&at("weir.prom"), 7).expect("a atomic_file");
     assert_eq!(text("precious"), "precious\n", "by looking");
     plant();
-    keeper.keep("one\n").expect("kept");
+    atomic_file.keep("one\n").expect("kept");
     assert_eq!(text("precious"), "precious\n", "by keeping");
     assert_eq!(text("weir.prom"), "one\n");
     fs::write(at("weir.prom.7.tmp"), "of an earlier weir").expect("written");
-    keeper.keep("two\n").expect("kept");
+    atomic_file.keep("two\n").expect("kept");
     assert_eq!(text("weir.prom"), "two\n");
     assert_eq!(folder.path().read_dir().expect("a folder").count(), 2);
 }
@@ -179,7 +179,7 @@ fn what_lies_where_the_page_is_written_is_removed_and_never_written_to() {
 #[test]
 fn what_must_not_be_replaced_is_turned_away() {
     let folder = tempfile::tempdir().expect("a folder");
-    assert!(Keeper::new(folder.path(), 7).is_err());
-    assert!(Keeper::new(Path::new("/dev/null"), 7).is_err());
-    assert!(Keeper::new(&folder.path().join("none/weir.prom"), 7).is_err());
+    assert!(AtomicFile::new(folder.path(), 7).is_err());
+    assert!(AtomicFile::new(Path::new("/dev/null"), 7).is_err());
+    assert!(AtomicFile::new(&folder.path().join("none/weir.prom"), 7).is_err());
 }

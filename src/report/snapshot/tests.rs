@@ -103,7 +103,12 @@ fn the_holdup_is_whoever_was_waited_for_longest_in_the_interval() {
         now.waits.source = before.waits.source + ms(source);
         now.waits.sink = before.waits.sink + ms(sink);
         now.waits.cap = before.waits.cap + ms(cap);
-        let it = Snapshot::status(&Identity::default(), Some(&before), &now, &Pace::default());
+        let it = Snapshot::status(
+            &Identity::default(),
+            Some(&before),
+            &now,
+            &MovingAverage::default(),
+        );
         assert_eq!(it.holdup, holdup, "{source} {sink} {cap}");
     }
 }
@@ -111,7 +116,12 @@ fn the_holdup_is_whoever_was_waited_for_longest_in_the_interval() {
 #[test]
 fn no_interval_no_rate() {
     let now = sample::status(5, 64, 60);
-    let it = Snapshot::status(&Identity::default(), Some(&now), &now, &Pace::default());
+    let it = Snapshot::status(
+        &Identity::default(),
+        Some(&now),
+        &now,
+        &MovingAverage::default(),
+    );
     assert_eq!((it.input.rate, it.out.rate, it.holdup), (None, None, None));
 }
 
@@ -127,7 +137,7 @@ fn a_summary_speaks_of_the_whole_run() {
 
 #[test]
 fn while_it_drains_only_what_has_come_is_waited_for() {
-    let mut pace = Pace::default();
+    let mut pace = MovingAverage::default();
     pace.on(Duration::from_secs(1), 10 << 20);
     let mut now = sample::status(5, 70, 50);
     let eta = |now: &Status| Snapshot::status(&sample::backup(), None, now, &pace).eta_s;
@@ -138,7 +148,7 @@ fn while_it_drains_only_what_has_come_is_waited_for() {
 
 #[test]
 fn more_than_was_expected_has_no_eta() {
-    let mut pace = Pace::default();
+    let mut pace = MovingAverage::default();
     pace.on(Duration::from_secs(1), 10);
     let now = sample::status(5, 4000, 3990);
     let it = Snapshot::status(&sample::backup(), None, &now, &pace);

@@ -201,7 +201,7 @@ fn members_share_evenly_and_what_one_leaves_the_others_get() {
     drop(two);
     eventually("a sixth for each", || eight.are_even(6));
     // One that asks once and is never heard of again.
-    let mut dead = Keeper::new(&server.store(), None, Unit::Bytes).expect("a member");
+    let mut dead = Member::new(&server.store(), None, Unit::Bytes).expect("a member");
     let mut cap = LeasedCap::new(rules("8MB/s"), Instant::now());
     dead.ask(&cap.question(Instant::now())).expect("an answer");
     eventually("a seventh for each", || eight.are_even(7));

@@ -21,9 +21,9 @@ fn many() -> Vec<Seen> {
 }
 
 fn groups(all: &[Seen]) -> Vec<Group<'_>> {
-    let group = |weirs: Vec<&'_ Seen>, stages: &[&str], bottleneck: Option<&str>| Group {
+    let group = |weirs: Vec<&'_ Seen>, stages: &[&str], culprit: Option<&str>| Group {
         stages: stages.iter().map(|stage| (*stage).to_owned()).collect(),
-        bottleneck: bottleneck.map(Into::into),
+        culprit: culprit.map(Into::into),
         weirs: weirs
             .into_iter()
             .map(|weir| {

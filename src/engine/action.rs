@@ -1,0 +1,371 @@
+//! What passes between the state machine and those who act for it: what to do one way, what came of it the
+//! other.
+//!
+//! What is handed out is an obligation: a value that has to come back by [`Engine::done`](super::Engine::done),
+//! whatever came of it. It cannot be copied, and to lose it is a bug that panics in tests.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::limiter::Allowance;
+use super::log::{Part, ReadBuffer, Segment};
+use super::record::{Cursor, Framing, Tally};
+
+/// Who acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Actor {
+    /// Takes from the producer.
+    Source,
+    /// Gives to the output of this number; 0 is the consumer.
+    Output(usize),
+}
+
+/// What to do next.
+#[derive(Debug)]
+pub enum Action {
+    /// Read, without blocking if that can be; where there is a permit to pass on, write of it at once what
+    /// the output has room for.
+    Read(Read),
+    /// Move bytes straight from the input to the output.
+    Transfer(Transfer),
+    /// Write, without blocking if that can be.
+    Write(Write),
+    /// Give the pipe to the consumer this size.
+    Fit(usize),
+    /// Sleep.
+    Wait(Wait),
+    /// Drop this.
+    Trim(Vec<Arc<Segment>>),
+    /// Nothing more is to be done.
+    End(Reason),
+}
+
+/// Why nothing more is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// It is over.
+    Over,
+    /// There is no memory to read into, and nothing is held whose delivery could make room.
+    Memory,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub enum Done {
+    /// Of a read.
+    Read(Read, ReadOutcome),
+    /// Of a bypass.
+    Transfer(Transfer, Outcome),
+    /// Of a write.
+    Write(Write, Outcome),
+    /// The pipe has this size now, or holds too much for that at present.
+    Fit(Actor, Option<usize>),
+    /// A sleep is over; `ready`: what it was for beside the waker is there.
+    Wait(Actor, bool),
+}
+
+/// What came of a read.
+#[derive(Debug, Clone, Copy)]
+pub enum ReadOutcome {
+    /// These were read, into the one slice of the buffer and into the other, and of the second this was
+    /// passed on already.
+    Moved([Scan; 2], Run),
+    /// Nothing is there yet.
+    Empty,
+    /// This input is at its end.
+    Ended,
+    /// There is no memory to read into.
+    Short,
+    /// It failed.
+    Failed,
+}
+
+/// What came of a write, or of a bypass.
+#[derive(Debug, Clone, Copy)]
+pub enum Outcome {
+    /// These have left.
+    Moved(Run),
+    /// The output has no room.
+    Full,
+    /// The input has nothing (or its end has come), or it failed, or the output did.
+    Nothing,
+    /// The system refuses to do this here, now and for ever.
+    Refused,
+}
+
+/// Something was handed out and has to come back.
+#[derive(Debug)]
+pub struct Obligation(Actor);
+
+impl Obligation {
+    pub(super) fn new(actor: Actor) -> Obligation {
+        Obligation(actor)
+    }
+
+    /// It has come back.
+    pub(super) fn meet(self) -> Actor {
+        let actor = self.0;
+        std::mem::forget(self);
+        actor
+    }
+}
+
+impl Drop for Obligation {
+    fn drop(&mut self) {
+        if cfg!(debug_assertions) && !std::thread::panicking() {
+            panic!("{:?} has lost what it was to give back", self.0);
+        }
+    }
+}
+
+/// A read to be made.
+#[derive(Debug)]
+pub struct Read {
+    /// Where to.
+    pub buffer: ReadBuffer,
+    /// How much of it may be written at once.
+    pub pass: Option<Permit>,
+    /// Where in its record the input stands.
+    pub cursor: Cursor,
+    /// What comes is the newest, and too much.
+    pub(super) discard: bool,
+    pub(super) obligation: Obligation,
+}
+
+impl Read {
+    /// The first `n` bytes of the buffer were read.
+    #[must_use]
+    pub fn scan(&self, n: usize) -> [Scan; 2] {
+        let [first, second] = self.buffer.read(n);
+        let first = Scan::over(self.cursor, first);
+        [first, Scan::over(first.cursor, second)]
+    }
+}
+
+/// Bytes to be moved from the input to the output.
+#[derive(Debug)]
+pub struct Transfer {
+    /// How many.
+    pub permit: Permit,
+    pub(super) obligation: Obligation,
+}
+
+/// A write to be made: a claim on what is next for an output.
+#[derive(Debug)]
+pub struct Write {
+    /// The bytes.
+    pub parts: Vec<Part>,
+    /// How many of them.
+    pub permit: Permit,
+    pub(super) obligation: Obligation,
+}
+
+impl Write {
+    /// As much of the bytes as may be written.
+    pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        let mut permit = Some(self.permit);
+        self.parts.iter().map_while(move |part| {
+            let left = permit?;
+            let bytes = left.within(part.bytes());
+            let is_all = bytes.len() == part.bytes().len();
+            permit = is_all.then(|| left.less(bytes));
+            (!bytes.is_empty()).then_some(bytes)
+        })
+    }
+
+    /// The first `n` bytes were written.
+    #[must_use]
+    pub fn run(&self, n: usize) -> Run {
+        let mut run = Run::at(self.permit.cursor);
+        for part in &self.parts {
+            let bytes = part.bytes();
+            run.add(&bytes[..bytes.len().min(n - run.bytes)]);
+        }
+        run
+    }
+}
+
+/// What the input and the output are like.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Path {
+    /// The system can pass bytes from the one to the other.
+    pub direct: bool,
+    /// The input can be waited for before it is tried.
+    pub waits_first: bool,
+    /// A read may block although it is not meant to, and so may a write.
+    pub input_blocks: bool,
+    /// See there.
+    pub output_blocks: bool,
+}
+
+/// What a sleep is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum For {
+    /// Something to read: not for the waker.
+    Input,
+    /// Room in the output; the source, which lingers for it for a moment only, not for the waker.
+    Room,
+    /// That the gate opens.
+    Gate,
+    /// That what is held has gone.
+    Empty,
+    /// That a cap's time has come.
+    Cap,
+    /// Something to write.
+    Data,
+    /// That nothing holds the output any more.
+    Release,
+    /// That the pipe can be made smaller.
+    Fit,
+}
+
+/// What somebody sleeps for, and until when at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sleep {
+    /// What for.
+    pub what: For,
+    /// Until when.
+    pub until: Option<Instant>,
+}
+
+/// A sleep to be slept: until the waker has left this version behind, the time has come, or what it is for is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wait {
+    /// What for and until when.
+    pub sleep: Sleep,
+    /// The version of the decision to sleep.
+    pub version: u64,
+}
+
+/// How much may leave, and where in its record the output stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Permit {
+    /// What the caps grant.
+    pub grant: Allowance,
+    /// Where the output stands.
+    pub cursor: Cursor,
+}
+
+impl Permit {
+    /// As much of `bytes` as may leave.
+    #[must_use]
+    pub fn within<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        let bytes = &bytes[..bytes.len().min(self.grant.bytes)];
+        &bytes[..self.cursor.reach(bytes, self.grant.records)]
+    }
+
+    /// These were written.
+    #[must_use]
+    pub fn use_up(self, bytes: &[u8]) -> Run {
+        Run::over(self.cursor, bytes)
+    }
+
+    /// What is left of it behind these.
+    fn less(self, bytes: &[u8]) -> Permit {
+        let run = self.use_up(bytes);
+        let grant = Allowance {
+            bytes: self.grant.bytes - run.bytes,
+            records: match self.grant.records {
+                u64::MAX => u64::MAX,
+                n => n.saturating_sub(run.tally.begun),
+            },
+        };
+        let cursor = run.cursor;
+        Permit { grant, cursor }
+    }
+}
+
+/// Bytes that went by: how many, the records in them, and where the stream stands now.
+#[derive(Debug, Clone, Copy)]
+pub struct Run {
+    /// Bytes.
+    pub bytes: usize,
+    /// Records.
+    pub tally: Tally,
+    /// The place after them.
+    pub cursor: Cursor,
+}
+
+impl Run {
+    /// Nothing yet.
+    #[must_use]
+    pub fn at(cursor: Cursor) -> Run {
+        Run {
+            bytes: 0,
+            tally: Tally::default(),
+            cursor,
+        }
+    }
+
+    /// The run of `bytes` from `cursor` on.
+    #[must_use]
+    pub fn over(cursor: Cursor, bytes: &[u8]) -> Run {
+        let mut run = Run::at(cursor);
+        run.add(bytes);
+        run
+    }
+
+    /// Goes on over `bytes`.
+    pub fn add(&mut self, bytes: &[u8]) {
+        let more = self.cursor.pass(bytes);
+        self.bytes += bytes.len();
+        self.tally.begun += more.begun;
+        self.tally.ended += more.ended;
+    }
+}
+
+/// Bytes that came in, and where records end in them: looked at outside the lock.
+#[derive(Debug, Clone, Copy)]
+pub struct Scan {
+    /// Bytes.
+    pub bytes: usize,
+    /// Records that begin in them, and that end in them.
+    pub begun: u64,
+    /// See there.
+    pub ends: u64,
+    /// The lengths up to the end of the first such record, and of the last; 0 where there is none.
+    pub first_end: usize,
+    /// See there.
+    pub last_end: usize,
+    /// The place after them.
+    pub cursor: Cursor,
+}
+
+impl Scan {
+    /// Of `bytes` from `cursor` on.
+    #[must_use]
+    pub fn over(cursor: Cursor, bytes: &[u8]) -> Scan {
+        let mut after = cursor;
+        let tally = after.pass(bytes);
+        let (mut first_end, mut last_end) = (0, 0);
+        if tally.ended > 0 {
+            last_end = bytes.len() - usize::try_from(after.depth()).unwrap_or(0);
+            first_end = match cursor.framing() {
+                Some(Framing::Terminator(end)) => memchr::memchr(end, bytes).map_or(0, |at| at + 1),
+                Some(Framing::Fixed(size)) => (size.get() - cursor.depth()) as usize,
+                None => 0,
+            };
+        }
+        Scan {
+            bytes: bytes.len(),
+            begun: tally.begun,
+            ends: tally.ended,
+            first_end,
+            last_end,
+            cursor: after,
+        }
+    }
+
+    /// Both, one behind the other.
+    #[must_use]
+    pub fn sum([first, second]: [Scan; 2]) -> Run {
+        Run {
+            bytes: first.bytes + second.bytes,
+            tally: Tally {
+                begun: first.begun + second.begun,
+                ended: first.ends + second.ends,
+            },
+            cursor: second.cursor,
+        }
+    }
+}

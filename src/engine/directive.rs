@@ -1,0 +1,33 @@
+//! What a running weir can be told from outside its pipeline.
+
+use super::gate::Marks;
+use super::limiter::{Bursts, Cap};
+use super::shed::Policy;
+use std::time::Duration;
+
+/// One change; in force when [`Engine::command`](super::Engine::command) returns.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Directive {
+    /// Cap on bytes that leave; `None` is no cap.
+    RateOfBytes(Option<Cap>),
+    /// Cap on records that leave.
+    RateOfRecords(Option<Cap>),
+    /// Cap on bytes that are taken.
+    InputRateOfBytes(Option<Cap>),
+    /// Cap on records that are taken.
+    InputRateOfRecords(Option<Cap>),
+    /// What may pass at once after a pause.
+    Burst(Bursts),
+    /// The watermarks, all three.
+    Marks(Marks),
+    /// What to drop when the buffer is full; `None`: block.
+    Shed(Option<Policy>),
+    /// Drop what has waited longer than this.
+    MaxAge(Option<Duration>),
+    /// Deliver nothing until told otherwise.
+    Pause,
+    /// Deliver again.
+    Resume,
+    /// Read nothing more; deliver what is held, and end.
+    Drain,
+}

@@ -1,0 +1,264 @@
+//! How an actor goes about it: one driver, the same under the threads, the simulator and the tests.
+//!
+//! A driver asks what to do, does it, and says what came of it when it asks again. A step of it is one of
+//! these: a call to the state machine, or a call to the edge, which is the world. Whoever drives it may
+//! therefore stop between every pair of calls and let others come first, as the system does with threads.
+
+use std::io::{self, IoSliceMut};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Engine;
+use super::action::{
+    Action, Actor, Done, Outcome, Permit, Read, ReadOutcome, Reason, Run, Transfer, Wait, Write,
+};
+use super::log::Segment;
+use super::stall::Side;
+
+/// The way to the state machine: behind a lock, or not. The clock is looked at behind the lock.
+pub trait Access {
+    /// Tells it something, or asks it something; wakes whom that concerns.
+    fn tell<R>(&self, what: impl FnOnce(&mut Engine, Instant) -> R) -> R;
+}
+
+/// What came of one attempt to pass bytes around the log.
+#[derive(Debug)]
+pub enum Passage {
+    /// These have passed.
+    Passed(Run),
+    /// The input is at its end.
+    End,
+    /// Nothing could be moved: the input is empty or the output is full.
+    Stuck,
+    /// Not to be had between these two.
+    Refused,
+    /// This side has failed. Nothing has passed.
+    Failed(Side, io::Error),
+}
+
+/// The world as an actor sees it. A wait that is not over returns `None` where the world is made up, and
+/// never where it is real. What an actor never does need not be there.
+pub trait Edge {
+    /// Memory to read into.
+    ///
+    /// # Errors
+    /// When there is none.
+    fn segment(&mut self) -> io::Result<Arc<Segment>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Reads what is there; `None`: nothing yet; 0: the end.
+    ///
+    /// # Errors
+    /// When the input fails.
+    fn read(&mut self, _into: &mut [IoSliceMut<'_>]) -> io::Result<Option<usize>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Writes at once what there is room for of so short a piece that waking somebody else for it is not
+    /// worth it; nothing of a longer one, nor where it fails: that will be met again.
+    fn pass_on(&mut self, _bytes: &[u8], _permit: Permit) -> usize {
+        0
+    }
+
+    /// Moves bytes from the input to the output.
+    fn bypass(&mut self, _permit: Permit) -> Passage {
+        Passage::Refused
+    }
+
+    /// Whether a read would return at once.
+    fn is_readable(&mut self) -> bool {
+        true
+    }
+
+    /// Writes what there is room for; `None`: there is none.
+    ///
+    /// # Errors
+    /// When the output fails.
+    fn write(&mut self, _write: &Write) -> io::Result<Option<usize>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Gives the output's pipe this size. False when it holds too much for that.
+    fn fit(&mut self, _size: usize) -> bool {
+        true
+    }
+
+    /// Sleeps. Says whether what the sleep was for, beside the waker, is there.
+    ///
+    /// # Errors
+    /// When what is waited for fails.
+    fn wait(&mut self, wait: Wait) -> Option<io::Result<bool>>;
+}
+
+/// How it ends for an actor.
+#[derive(Debug)]
+pub enum End {
+    /// This input has ended.
+    Input,
+    /// Nothing more is to be done.
+    Over,
+    /// The system has no memory, and nothing is held whose delivery could make room.
+    Memory,
+    /// Reading failed.
+    Read(io::Error),
+    /// Writing failed.
+    Write(io::Error),
+}
+
+/// What a step came to.
+#[derive(Debug)]
+pub enum Turn {
+    /// There is more to do.
+    On,
+    /// What is waited for is not there yet: the same step again, later.
+    Waits,
+    /// It is over, and this is why.
+    Over(End),
+}
+
+/// The next call.
+#[derive(Debug)]
+enum Next {
+    /// To the state machine: this came of the last action. It may be the last call.
+    Ask(Option<Done>, Option<End>),
+    /// To the edge.
+    Act(Action),
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub struct Driver {
+    actor: Actor,
+    next: Next,
+    /// Room was waited for, and there was some, and nothing has passed since.
+    had_room: bool,
+}
+
+impl Driver {
+    /// For this actor.
+    #[must_use]
+    pub fn new(actor: Actor) -> Driver {
+        Driver {
+            actor,
+            next: Next::Ask(None, None),
+            had_room: false,
+        }
+    }
+
+    /// Makes the next call.
+    pub fn step(&mut self, engine: &impl Access, edge: &mut impl Edge) -> Turn {
+        match std::mem::replace(&mut self.next, Next::Ask(None, None)) {
+            Next::Ask(done, end) => {
+                let action = engine.tell(|engine, now| {
+                    if let Some(done) = done {
+                        engine.done(done, now);
+                    }
+                    end.is_none().then(|| engine.poll(self.actor, now))
+                });
+                match (action, end) {
+                    (_, Some(end)) => return Turn::Over(end),
+                    (Some(Action::End(Reason::Memory)), _) => return Turn::Over(End::Memory),
+                    (Some(Action::End(Reason::Over)) | None, _) => return Turn::Over(End::Over),
+                    (Some(action), None) => self.next = Next::Act(action),
+                }
+            }
+            Next::Act(action) => match self.act(action, edge) {
+                Ok((done, end)) => self.next = Next::Ask(done, end),
+                Err(wait) => {
+                    self.next = Next::Act(Action::Wait(wait));
+                    return Turn::Waits;
+                }
+            },
+        }
+        Turn::On
+    }
+
+    /// Does it. `Err`: the wait is not over.
+    fn act(
+        &mut self,
+        action: Action,
+        edge: &mut impl Edge,
+    ) -> Result<(Option<Done>, Option<End>), Wait> {
+        let (done, end) = match action {
+            Action::Read(read) => self.read(read, edge),
+            Action::Transfer(bypass) => self.bypass(bypass, edge),
+            Action::Write(write) => write_out(write, edge),
+            Action::Fit(size) => {
+                let size = edge.fit(size).then_some(size);
+                (Done::Fit(self.actor, size), None)
+            }
+            Action::Wait(wait) => match edge.wait(wait) {
+                None => return Err(wait),
+                Some(ready) => {
+                    self.had_room = ready.as_ref().is_ok_and(|ready| *ready);
+                    let is_ready = self.had_room;
+                    let end = ready.err().map(|e| match self.actor {
+                        Actor::Source if wait.sleep.what == super::For::Input => End::Read(e),
+                        _ => End::Write(e),
+                    });
+                    (Done::Wait(self.actor, is_ready), end)
+                }
+            },
+            Action::Trim(memory) => {
+                drop(memory);
+                return Ok((None, None));
+            }
+            Action::End(_) => return Ok((None, Some(End::Over))),
+        };
+        Ok((Some(done), end))
+    }
+
+    /// Reads into the log, and writes what may be written of it at once.
+    fn read(&mut self, mut read: Read, edge: &mut impl Edge) -> (Done, Option<End>) {
+        self.had_room = false;
+        if read.buffer.wants_segment() {
+            match edge.segment() {
+                Ok(segment) => read.buffer.give(segment),
+                Err(_) => return (Done::Read(read, ReadOutcome::Short), None),
+            }
+        }
+        match edge.read(&mut read.buffer.slices()) {
+            Ok(Some(n @ 1..)) => {
+                let scans = read.scan(n);
+                let passed = match read.pass {
+                    // With a permit there is nothing held, and so no tail before the fresh segment.
+                    Some(permit) => {
+                        let [_, bytes] = read.buffer.read(n);
+                        let passed = edge.pass_on(bytes, permit);
+                        permit.use_up(&bytes[..passed])
+                    }
+                    None => Run::at(read.cursor),
+                };
+                (Done::Read(read, ReadOutcome::Moved(scans, passed)), None)
+            }
+            Ok(Some(0)) => (Done::Read(read, ReadOutcome::Ended), Some(End::Input)),
+            Ok(None) => (Done::Read(read, ReadOutcome::Empty), None),
+            Err(e) => (Done::Read(read, ReadOutcome::Failed), Some(End::Read(e))),
+        }
+    }
+
+    fn bypass(&mut self, bypass: Transfer, edge: &mut impl Edge) -> (Done, Option<End>) {
+        let had_room = std::mem::take(&mut self.had_room);
+        let (outcome, end) = match edge.bypass(bypass.permit) {
+            Passage::Passed(run) => (Outcome::Moved(run), None),
+            // There was room: somebody else may have taken what there was.
+            Passage::Stuck if had_room && !edge.is_readable() => (Outcome::Nothing, None),
+            Passage::Stuck => (Outcome::Full, None),
+            Passage::Refused => (Outcome::Refused, None),
+            Passage::End => (Outcome::Nothing, Some(End::Input)),
+            Passage::Failed(Side::Source, e) => (Outcome::Nothing, Some(End::Read(e))),
+            Passage::Failed(Side::Sink, e) => (Outcome::Nothing, Some(End::Write(e))),
+        };
+        (Done::Transfer(bypass, outcome), end)
+    }
+}
+
+fn write_out(write: Write, edge: &mut impl Edge) -> (Done, Option<End>) {
+    let (outcome, end) = match edge.write(&write) {
+        Ok(Some(n)) => (Outcome::Moved(write.run(n)), None),
+        Ok(None) => (Outcome::Full, None),
+        Err(e) => (Outcome::Nothing, Some(End::Write(e))),
+    };
+    (Done::Write(write, outcome), end)
+}

@@ -1,0 +1,485 @@
+//! The outputs beside the consumer: a tee is owed everything, as the consumer is, and holds the flow up as it
+//! does; a tap is shown what passes, and is never waited for.
+//!
+//! Each is one more queue over the same log, so that bytes are held once, and has books of its own. What one
+//! of them has no room for is dropped for it alone: for a tap whenever it is behind by more than
+//! its share, for a tee where the rule for a full buffer says so.
+//!
+//! Invariants: for each, `read = written + dropped + owed`; what a tap is owed stays within its share, but for the
+//! rest of a record of which a part has left; what each gets is whole records of the input, in order, and begins
+//! with one.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use super::action::{
+    Action, Actor, For, Obligation, Outcome, Permit, Read, Reason, Run, Scan, Write,
+};
+use super::age::Timeline;
+use super::limiter::Allowance;
+use super::log::SEGMENT_MAX;
+use super::output::{Output, PARTS_MOST, Room};
+use super::record::Cursor;
+use super::stats::Total;
+use super::status::Count;
+use super::{CONSUMER, Engine, Plan, SIDES};
+
+/// What an output beside the consumer is owed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Everything.
+    Tee,
+    /// What it can take while it is behind by no more than so many bytes.
+    Tap(u64),
+}
+
+/// How far it has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nobody is there to take anything: what passes meanwhile is dropped for it.
+    Vacant,
+    Open,
+    /// It has all that it is to have, or has failed.
+    Over {
+        failed: bool,
+    },
+}
+
+/// What an output has that the consumer has not, or has elsewhere.
+#[derive(Debug)]
+pub(crate) struct Side {
+    role: Role,
+    stage: Stage,
+    /// The record in progress at the input is being dropped.
+    pub is_skipping: bool,
+    written: Total,
+    dropped: Total,
+    /// The last record has no end: it is complete when all is written.
+    last_is_open: bool,
+    timeline: Timeline,
+}
+
+/// The books of an output beside the consumer, at one instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SideStatus {
+    /// Given to it.
+    pub written: Count,
+    /// Dropped for it alone.
+    pub dropped: Count,
+    /// Bytes that it is owed.
+    pub owed: u64,
+    /// How long the oldest of them have been waiting.
+    pub lag: Duration,
+    /// It has failed.
+    pub failed: bool,
+}
+
+impl Engine {
+    /// One more output, before anything is read. A tap that nobody reads yet is `vacant`. Returns its number.
+    pub fn add_side(&mut self, role: Role, vacant: bool) -> usize {
+        let mut output = Output::new(self.framing);
+        output.side = Some(Side {
+            role,
+            stage: if vacant { Stage::Vacant } else { Stage::Open },
+            is_skipping: false,
+            written: Total::default(),
+            dropped: Total::default(),
+            last_is_open: false,
+            timeline: Timeline::default(),
+        });
+        self.outputs.push(output);
+        self.outputs.len() - 1
+    }
+
+    /// Somebody has come to read this tap: it goes on with the beginning of a record.
+    pub fn on_side_open(&mut self, i: usize, now: Instant) {
+        let inside = self.source.cursor.is_inside();
+        let cursor = Cursor::new(self.framing);
+        let output = &mut self.outputs[i];
+        (output.cursor, output.room) = (cursor, Room::Unknown);
+        if let Some(side) = &mut output.side {
+            (side.stage, side.is_skipping) = (Stage::Open, inside);
+        }
+        self.update(now);
+    }
+
+    /// Whoever read this tap has left: what it is owed is nobody's.
+    pub fn on_side_left(&mut self, i: usize, now: Instant) {
+        self.close_side(i, Stage::Vacant, now);
+    }
+
+    /// This output has had all, or has failed and will get nothing more.
+    pub fn on_side_over(&mut self, i: usize, failed: bool, now: Instant) {
+        self.close_side(i, Stage::Over { failed }, now);
+    }
+
+    fn close_side(&mut self, i: usize, stage: Stage, now: Instant) {
+        if self.halted {
+            // The books are closed.
+            return;
+        }
+        while let Some(run) = self.outputs[i].queue.pop_front(u64::MAX) {
+            self.drop_for_side(i, &run);
+        }
+        if let Some(side) = &mut self.outputs[i].side {
+            side.stage = stage;
+        }
+        self.on_side_shrunk(i, now);
+        self.update(now);
+    }
+
+    /// Whether an output that is there has not had all that it is owed; `taps`: or a tap.
+    #[must_use]
+    pub fn is_side_pending(&self, taps: bool) -> bool {
+        let mut open = self.sides().filter(|(_, output)| output.is_open_side());
+        open.any(|(_, output)| taps || !output.is_tap())
+    }
+
+    /// The books of each, in the order in which they were added.
+    #[must_use]
+    pub fn side_status(&self, now: Instant) -> Vec<SideStatus> {
+        let is_framed = self.framing.is_some();
+        let all = self.outputs[SIDES..].iter();
+        let all = all.filter_map(|output| Some((output, output.side.as_ref()?)));
+        all.map(|(output, side)| SideStatus {
+            written: side.written.counting(is_framed),
+            dropped: side.dropped.counting(is_framed),
+            owed: output.queue.owed(),
+            lag: side
+                .timeline
+                .ages(now)
+                .map_or(Duration::ZERO, |ages| ages.now),
+            failed: side.stage == Stage::Over { failed: true },
+        })
+        .collect()
+    }
+
+    pub(super) fn has_sides(&self) -> bool {
+        self.outputs.len() > SIDES
+    }
+
+    pub(super) fn sides(&self) -> impl Iterator<Item = (usize, &Output)> {
+        self.outputs.iter().enumerate().skip(SIDES)
+    }
+
+    /// Those who hold the flow up: the consumer and the tees.
+    pub(super) fn holders(&self) -> impl Iterator<Item = (usize, &Output)> {
+        let tees = self
+            .sides()
+            .filter(|(_, it)| it.is_open_side() && !it.is_tap());
+        [(CONSUMER, &self.outputs[CONSUMER])]
+            .into_iter()
+            .chain(tees)
+    }
+
+    /// What the one that is furthest behind is owed, in bytes, taps apart.
+    pub(super) fn occupancy(&self) -> usize {
+        let owed = self.holders().map(|(_, output)| output.queue.owed());
+        owed.max().unwrap_or(0) as usize
+    }
+
+    /// Whether nobody is owed anything.
+    pub(super) fn holds_nothing(&self) -> bool {
+        self.outputs.iter().all(|output| output.queue.owed() == 0)
+    }
+
+    /// Whether all of them have enough to do without the last extent, which nobody can read while it is filled
+    /// up, or nothing at all.
+    pub(super) fn sides_can_spare(&self, last: u64) -> bool {
+        let mut runs = self.sides().filter_map(|(_, output)| output.queue.last());
+        runs.all(|run| run.start < last)
+    }
+
+    /// Owes these places, which were just read, to each of them that has room for them.
+    pub(super) fn fan_out(
+        &mut self,
+        read: &Read,
+        scans: [Scan; 2],
+        places: &Range<u64>,
+        now: Instant,
+    ) {
+        if !self.has_sides() {
+            return;
+        }
+        let run = Scan::sum(scans);
+        // While some of them take and others drop, all of it has to be there.
+        self.log.pin(places);
+        for i in SIDES..self.outputs.len() {
+            if let Some(kept) = self.side_part(i, read, run, places) {
+                self.log.pin(&kept);
+                let output = &mut self.outputs[i];
+                output.queue.push(kept.clone());
+                if let Some(side) = &mut output.side {
+                    side.timeline.push(&kept, now);
+                }
+                self.keep_within_share(i, now);
+            }
+        }
+        self.log.unpin(places);
+    }
+
+    /// What of these places this output is to get, if anything; the rest is dropped for it.
+    fn side_part(
+        &mut self,
+        i: usize,
+        read: &Read,
+        run: Run,
+        places: &Range<u64>,
+    ) -> Option<Range<u64>> {
+        let n = places.end - places.start;
+        let is_full = !self.outputs[i].is_tap() && read.discard && self.is_too_much(i, n as usize);
+        let discards = is_full && !self.has_left(i, read.cursor, places.start);
+        let end = self.log.next_boundary(places.start, places.end);
+        let output = &mut self.outputs[i];
+        let is_open = output.is_open_side();
+        let side = output.side.as_mut()?;
+        if !is_open {
+            side.drop_all(n, run.tally.ended);
+            return None;
+        }
+        if discards {
+            side.drop_all(n, run.tally.ended);
+            let was_skipping = std::mem::replace(&mut side.is_skipping, run.cursor.is_inside());
+            let begun = if was_skipping { 0 } else { read.cursor.depth() };
+            if let Some(run) = output.queue.pop_back(begun).filter(|run| !run.is_empty()) {
+                side.dropped.bytes += run.end - run.start;
+                side.timeline.truncate(run.start);
+                self.log.unpin(&run);
+            }
+            return None;
+        }
+        if !side.is_skipping {
+            return Some(places.clone());
+        }
+        let Some(end) = end else {
+            side.drop_all(n, 0);
+            return None;
+        };
+        side.drop_all(end - places.start, 1);
+        side.is_skipping = false;
+        Some(end..places.end)
+    }
+
+    /// A tap that is too far behind loses its oldest.
+    fn keep_within_share(&mut self, i: usize, now: Instant) {
+        let output = &self.outputs[i];
+        let owed = output.queue.owed();
+        if let Some(Role::Tap(share)) = output.side.as_ref().map(|side| side.role)
+            && owed > share
+            && self.drop_oldest(i, owed - share) < owed - share
+        {
+            self.drop_unfinished_of_side(i);
+        }
+        self.on_side_shrunk(i, now);
+    }
+
+    /// Drops the oldest whole records that are together so long, or as many as there are.
+    fn drop_oldest(&mut self, i: usize, need: u64) -> u64 {
+        let skip = self.torn(i);
+        let mut n = 0;
+        while n < need
+            && let Some(run) = self.whole_records(i, skip, need - n)
+        {
+            n += run.end - run.start;
+            self.outputs[i].queue.pop_behind(skip, run.end - run.start);
+            self.drop_for_side(i, &run);
+        }
+        n
+    }
+
+    /// Drops the record that has not ended yet, as far as it has come.
+    fn drop_unfinished_of_side(&mut self, i: usize) {
+        let skip = self.torn(i);
+        if let Some(run) = self.run_behind(i, skip) {
+            self.outputs[i].queue.pop_behind(skip, run.end - run.start);
+            self.drop_for_side(i, &run);
+            if let Some(side) = &mut self.outputs[i].side {
+                side.is_skipping = true;
+            }
+        }
+    }
+
+    /// The buffer is full: the same for a tee.
+    pub(super) fn shed_oldest_of_side(&mut self, i: usize, need: u64, now: Instant) {
+        if self.drop_oldest(i, need) == 0 {
+            self.drop_unfinished_of_side(i);
+        }
+        self.on_side_shrunk(i, now);
+    }
+
+    /// Memory is short: taps go without. Says whether there was anything.
+    pub(super) fn lose_taps(&mut self, now: Instant) -> bool {
+        let mut lost = false;
+        for i in SIDES..self.outputs.len() {
+            if self.outputs[i].is_tap() {
+                let queued = self.outputs[i].queue.queued();
+                self.drop_oldest(i, queued);
+                self.drop_unfinished_of_side(i);
+                lost |= self.outputs[i].queue.queued() < queued;
+                self.on_side_shrunk(i, now);
+            }
+        }
+        lost
+    }
+
+    /// These have come off the queue and are nobody's.
+    fn drop_for_side(&mut self, i: usize, run: &Range<u64>) {
+        let records = self.log.records(run);
+        let is_last = run.end == self.log.end();
+        if let Some(side) = &mut self.outputs[i].side {
+            side.drop_all(run.end - run.start, records);
+            if is_last && std::mem::take(&mut side.last_is_open) {
+                side.dropped.records += 1;
+            }
+        }
+        self.log.unpin(run);
+    }
+
+    /// Less is owed to it than before, maybe.
+    fn on_side_shrunk(&mut self, i: usize, now: Instant) {
+        let end = self.log.end();
+        let output = &mut self.outputs[i];
+        let head = output.queue.claim().or(output.queue.first());
+        let head = head.map_or(end, |run| run.start);
+        if let Some(side) = &mut output.side {
+            side.timeline.forget_before(head);
+        }
+        if self.used() == 0 {
+            self.plan_trim(now);
+        }
+    }
+
+    /// Whether it gets whole records only, since what is behind may have to be dropped.
+    fn is_kept_whole(&self, i: usize) -> bool {
+        let may_shed = self.shedder.policy.is_some() && !self.is_starved();
+        self.framing.is_some() && !self.is_last() && (self.outputs[i].is_tap() || may_shed)
+    }
+
+    /// Bytes at the head that may be given to it now.
+    pub(super) fn side_deliverable(&self, i: usize) -> u64 {
+        let output = &self.outputs[i];
+        let Some(run) = output.queue.first() else {
+            return 0;
+        };
+        let most = match output.side.as_ref().map(|side| side.role) {
+            // What is claimed cannot be dropped.
+            Some(Role::Tap(share)) => (share / 4).clamp(1, SEGMENT_MAX as u64),
+            _ => SEGMENT_MAX as u64,
+        };
+        let end = run.end.min(self.log.readable());
+        let piece = end.saturating_sub(run.start).min(most);
+        if !self.is_kept_whole(i) || piece == 0 {
+            return piece;
+        }
+        let next = || self.log.next_boundary(run.start, end);
+        if output.cursor.is_inside() {
+            return next().map_or(piece, |to| piece.min(to - run.start));
+        }
+        let whole = self.log.last_boundary(run.start, run.start + piece);
+        whole.or_else(next).map_or(0, |to| to - run.start)
+    }
+
+    pub(super) fn plan_side(&self, i: usize) -> Plan {
+        let output = &self.outputs[i];
+        let is_done = self.is_last() && output.queue.owed() == 0;
+        if self.halted || is_done || !output.is_open_side() {
+            return Plan::End(Reason::Over);
+        }
+        match (self.side_deliverable(i), output.room) {
+            (0, _) => Plan::wait(For::Data, None),
+            (_, Room::None(_)) => Plan::wait(For::Room, None),
+            _ => Plan::Write,
+        }
+    }
+
+    pub(super) fn begin_side(&mut self, i: usize) -> Action {
+        let n = self.side_deliverable(i);
+        let output = &mut self.outputs[i];
+        let claim = output.queue.begin_claim(n);
+        output.is_writing = true;
+        output.claim_is_torn = !self.log.is_boundary(claim.end);
+        let grant = Allowance {
+            bytes: usize::MAX,
+            records: u64::MAX,
+        };
+        let cursor = output.cursor;
+        Action::Write(Write {
+            parts: self.log.parts(claim).take(PARTS_MOST).collect(),
+            permit: Permit { grant, cursor },
+            obligation: Obligation::new(Actor::Output(i)),
+        })
+    }
+
+    pub(super) fn end_side(&mut self, i: usize, outcome: Outcome, now: Instant) {
+        let output = &mut self.outputs[i];
+        output.is_writing = false;
+        output.room = match outcome {
+            Outcome::Full => Room::None(None),
+            _ => Room::Unknown,
+        };
+        let run = match outcome {
+            Outcome::Moved(run) => run,
+            _ => Run::at(output.cursor),
+        };
+        let done = output.queue.end_claim(run.bytes as u64);
+        output.cursor = run.cursor;
+        output.taken += run.bytes as u64;
+        if let Some(side) = &mut output.side {
+            side.written.bytes += run.bytes as u64;
+            side.written.records += run.tally.ended;
+            if output.queue.owed() == 0 && std::mem::take(&mut side.last_is_open) {
+                side.written.records += 1;
+            }
+        }
+        self.log.unpin(&done);
+        self.on_side_shrunk(i, now);
+        // The rest of a claim may be more than a tap may keep.
+        self.keep_within_share(i, now);
+    }
+
+    /// It has been waited for; `ready`: it has room.
+    pub(super) fn on_side_ready(&mut self, i: usize, ready: bool) {
+        let output = &mut self.outputs[i];
+        output.sleeper.asleep = None;
+        if ready {
+            output.room = Room::There;
+        }
+    }
+
+    /// Nothing more is read; `inside`: the last record has no end.
+    pub(super) fn count_last_of_sides(&mut self, inside: bool) {
+        for output in self.outputs[SIDES..].iter_mut().filter(|_| inside) {
+            let is_open = output.is_open_side();
+            let Some(side) = &mut output.side else {
+                continue;
+            };
+            if side.is_skipping || !is_open {
+                side.dropped.records += 1;
+            } else if output.queue.owed() == 0 {
+                side.written.records += 1;
+            } else {
+                side.last_is_open = true;
+            }
+        }
+    }
+}
+
+impl Output {
+    fn is_tap(&self) -> bool {
+        let side = self.side.as_ref();
+        side.is_some_and(|side| matches!(side.role, Role::Tap(_)))
+    }
+
+    /// Whether it is beside the consumer, and takes something.
+    fn is_open_side(&self) -> bool {
+        let side = self.side.as_ref();
+        side.is_some_and(|side| side.stage == Stage::Open)
+    }
+}
+
+impl Side {
+    fn drop_all(&mut self, bytes: u64, records: u64) {
+        self.dropped.bytes += bytes;
+        self.dropped.records += records;
+    }
+}

@@ -1,0 +1,166 @@
+//! The queue for `--shed-to`: it is fed by what the consumer's queue forgets, and a file is its endpoint.
+//!
+//! It must never hold the flow up: what is too much for it is lost, counted, and said by whoever asks. The
+//! bytes stay where they are; being owed to this queue is what keeps them there.
+//!
+//! Invariant: only whole records are queued, but for the last one of a stream. A record that is dropped
+//! while it still comes waits beside the queue until it is complete.
+
+use std::ops::Range;
+
+use super::action::{Action, Actor, For, Obligation, Outcome, Permit, Reason, Write};
+use super::limiter::Allowance;
+use super::record::Cursor;
+use super::{Engine, OVERFLOW, Plan};
+
+/// Bytes that may wait for the file before more are refused.
+const MOST: u64 = 8 << 20;
+/// Bytes written at a time, at most, unless a record is longer.
+const PIECE: u64 = 1 << 20;
+
+/// What is not the queue's own.
+#[derive(Debug, Default)]
+pub(crate) struct Overflow {
+    pub is_wanted: bool,
+    /// Nothing more will be dropped.
+    pub is_closing: bool,
+    /// The beginning of a record whose rest is still to come.
+    unfinished: Option<Range<u64>>,
+    /// That record is too much.
+    is_refusing: bool,
+    lost: u64,
+}
+
+impl Overflow {
+    /// Bytes of a record that is not complete yet.
+    pub fn unfinished_bytes(&self) -> u64 {
+        self.unfinished
+            .as_ref()
+            .map_or(0, |run| run.end - run.start)
+    }
+}
+
+impl Engine {
+    /// Asks for what is dropped to be kept for a file.
+    pub fn want_overflow(&mut self) {
+        self.overflow.is_wanted = true;
+    }
+
+    /// Bytes that were lost to the file since the last call.
+    pub fn take_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.overflow.lost)
+    }
+
+    pub(super) fn plan_overflow(&self) -> Plan {
+        let queue = &self.outputs[OVERFLOW].queue;
+        let first = queue.first();
+        if first.is_some_and(|run| run.start < self.log.readable()) {
+            return Plan::Write;
+        }
+        if first.is_none() && self.overflow.is_closing && self.overflow.unfinished.is_none() {
+            return Plan::End(Reason::Over);
+        }
+        Plan::wait(For::Data, None)
+    }
+
+    /// Nothing more will be dropped: a record that has not ended never will.
+    pub fn close_overflow(&mut self, now: std::time::Instant) {
+        self.overflow.is_closing = true;
+        self.overflow_finish();
+        self.update(now);
+    }
+
+    pub(super) fn begin_overflow(&mut self) -> Action {
+        let output = &mut self.outputs[OVERFLOW];
+        let run = output.queue.first().cloned().unwrap_or_default();
+        let all = run.end.min(self.log.readable());
+        let most = all.min(run.start + PIECE);
+        let whole = self.log.last_boundary(run.start, most);
+        let whole = whole.or_else(|| self.log.next_boundary(run.start, all));
+        let end = if self.framing.is_none() {
+            most
+        } else {
+            whole.unwrap_or(all)
+        };
+        let claim = output.queue.begin_claim(end - run.start);
+        let permit = Permit {
+            grant: Allowance {
+                bytes: usize::MAX,
+                records: u64::MAX,
+            },
+            cursor: Cursor::new(None),
+        };
+        Action::Write(Write {
+            parts: self.log.parts(claim).collect(),
+            permit,
+            obligation: Obligation::new(Actor::Output(OVERFLOW)),
+        })
+    }
+
+    /// What the file has taken is done with, and what it has refused is, too.
+    pub(super) fn end_overflow(&mut self, outcome: Outcome) {
+        let queue = &mut self.outputs[OVERFLOW].queue;
+        let all = queue.claimed();
+        let done = queue.end_claim(all);
+        let _ = outcome;
+        self.log.unpin(&done);
+    }
+
+    /// These whole records are dropped, all at once: all of them are kept, or none. Where nothing waits for the
+    /// file it is not too slow, and they may be as many as the buffer held.
+    pub(super) fn overflow_whole(&mut self, run: &Range<u64>) {
+        if !self.overflow.is_wanted || run.is_empty() {
+            return;
+        }
+        let n = run.end - run.start;
+        let queue = &mut self.outputs[OVERFLOW].queue;
+        if queue.owed() > 0 && queue.owed() + n > MOST {
+            self.overflow.lost += n;
+        } else {
+            queue.push(run.clone());
+            self.log.pin(run);
+        }
+    }
+
+    /// This is dropped, too, and goes on with the record in progress.
+    pub(super) fn overflow_part(&mut self, run: &Range<u64>) {
+        if !self.overflow.is_wanted || run.is_empty() {
+            return;
+        }
+        let overflow = &mut self.overflow;
+        let begun = overflow.unfinished.take().unwrap_or(run.start..run.start);
+        let is_next = begun.end == run.start;
+        let length = begun.end - begun.start + run.end - run.start;
+        if overflow.is_refusing || !is_next || length > MOST {
+            overflow.is_refusing = true;
+            overflow.lost += length;
+            self.log.unpin(&begun);
+        } else {
+            overflow.unfinished = Some(begun.start..run.end);
+            self.log.pin(run);
+        }
+    }
+
+    /// The record in progress is complete.
+    pub(super) fn overflow_finish(&mut self) {
+        self.overflow.is_refusing = false;
+        if let Some(run) = self.overflow.unfinished.take() {
+            self.overflow_whole(&run);
+            self.log.unpin(&run);
+        }
+    }
+
+    /// Memory is short: what waits for the file is lost. Says whether there was anything.
+    pub(super) fn lose_overflow(&mut self) -> bool {
+        if !self.overflow.is_wanted {
+            return false;
+        }
+        let queue = &mut self.outputs[OVERFLOW].queue;
+        let lost = queue.queued();
+        while let Some(run) = queue.pop_front(u64::MAX) {
+            self.log.unpin(&run);
+        }
+        self.overflow.lost += lost;
+        lost > 0
+    }
+}

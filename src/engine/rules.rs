@@ -1,0 +1,51 @@
+//! What a run is told at first; checked by whoever makes it.
+
+use std::time::Duration;
+
+use super::gate::Marks;
+use super::limiter::{Bursts, Cap};
+use super::record::Framing;
+use super::shed::Policy;
+use super::stall::Timeouts;
+
+/// Caps on one side, for bytes and for records.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Limits {
+    /// On bytes.
+    pub bytes: Option<Cap>,
+    /// On records.
+    pub records: Option<Cap>,
+}
+
+/// What a run is told; checked by whoever makes one.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// Capacity of the buffer in bytes.
+    pub capacity: usize,
+    /// The watermarks.
+    pub marks: Marks,
+    /// Whether bytes may bypass the log while nothing is held, without being looked at.
+    pub may_bypass: bool,
+    /// What makes a record, if anything does.
+    pub framing: Option<Framing>,
+    /// Caps on what leaves.
+    pub output: Limits,
+    /// Caps on what is taken.
+    pub input: Limits,
+    /// What may pass at once after a pause.
+    pub burst: Bursts,
+    /// What to drop when the buffer is full; `None`: block.
+    pub shed: Option<Policy>,
+    /// Drop what has waited longer than this.
+    pub max_age: Option<Duration>,
+    /// How long each side may stall.
+    pub patience: Timeouts,
+}
+
+impl Rules {
+    /// Whether freshness rules from the start.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.shed.is_some() || self.max_age.is_some()
+    }
+}

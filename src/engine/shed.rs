@@ -1,0 +1,388 @@
+//! What the consumer's queue forgets: the oldest or the newest when the buffer is full, after a delay, and
+//! what is too old.
+//!
+//! Invariant: the output is the input with whole records removed. What is claimed is never dropped;
+//! the rest of a record of which a part has left is not either; and a record of which a part was dropped is
+//! dropped to its end.
+
+use std::fmt;
+use std::ops::Range;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use super::output::Output;
+use super::record::Cursor;
+use super::stats::Total;
+use super::{CONSUMER, Engine};
+use crate::units::UnitError;
+
+/// What to drop when the buffer is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// What has been held longest.
+    Oldest,
+    /// What has just come.
+    Newest,
+}
+
+impl fmt::Display for Which {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Which::Oldest => "oldest",
+            Which::Newest => "newest",
+        })
+    }
+}
+
+impl FromStr for Which {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Which, UnitError> {
+        match text {
+            "oldest" => Ok(Which::Oldest),
+            "newest" => Ok(Which::Newest),
+            _ => Err(UnitError::new(
+                "nothing that can be shed",
+                &["oldest", "newest"],
+            )),
+        }
+    }
+}
+
+/// When the buffer is full, and the producer has been blocked for this long: drop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// What to drop.
+    pub which: Which,
+    /// How long to block first, each time the buffer fills.
+    pub patience: Duration,
+}
+
+/// Bytes for which room is made at a time, at most.
+const ROOM_MOST: usize = 256 * 1024;
+
+/// State of the shedding.
+#[derive(Debug, Default)]
+pub struct Shedder {
+    pub(super) policy: Option<Policy>,
+    pub(super) max_age: Option<Duration>,
+    /// Since when the buffer has been full, but for what was shed.
+    full_since: Option<Instant>,
+    /// The record in progress at the input is being shed: how much of it has been.
+    pub(super) skipped: Option<u64>,
+}
+
+impl Shedder {
+    /// Whether the buffer has been full for longer than the delay lasts.
+    pub(super) fn is_shedding(&self, now: Instant) -> bool {
+        self.full_since.is_some() && self.due(now).is_some_and(|due| due <= now)
+    }
+
+    /// When blocking ends and shedding begins; `None` is never.
+    fn due(&self, now: Instant) -> Option<Instant> {
+        let policy = self.policy?;
+        self.full_since.unwrap_or(now).checked_add(policy.patience)
+    }
+}
+
+impl Engine {
+    /// Whether freshness rules: everything goes through the log, in small claims.
+    pub(super) fn is_fresh(&self) -> bool {
+        let shedder = &self.shedder;
+        shedder.policy.is_some() || shedder.max_age.is_some() || shedder.skipped.is_some()
+    }
+
+    /// Looks after each change whether the buffer is full. One that is only not full because some was shed is
+    /// as good as full: it takes those who take to make the delay begin anew.
+    pub(super) fn look_at_delay(&mut self, now: Instant) {
+        let (low, high) = (self.gate.marks().low, self.gate.marks().high);
+        if self.gate.is_closed() {
+            if self.shedder.full_since.is_none() {
+                self.shedder.full_since = Some(now);
+                self.outputs.iter_mut().for_each(|output| output.taken = 0);
+            }
+        } else if self.shedder.full_since.is_some() {
+            let is_relieved = |(_, output): (usize, &Output)| {
+                let owed = output.queue.owed() as usize;
+                owed == 0 || owed <= low && output.taken >= (high - low) as u64
+            };
+            if self.holders().all(is_relieved) {
+                self.shedder.full_since = None;
+            }
+        }
+    }
+
+    /// When blocking ends and shedding begins. The delay is for outputs that may still make room: one
+    /// that has nothing to take, since a record larger than the buffer is not complete, never will.
+    pub(super) fn shed_due(&self, now: Instant) -> Option<Instant> {
+        let has_nothing = |i: usize| {
+            self.outputs[i].queue.claim().is_none()
+                && match i {
+                    CONSUMER => self.deliverable() == 0,
+                    i => self.side_deliverable(i) == 0,
+                }
+        };
+        if self.shedder.policy.is_some() && self.fullest().all(has_nothing) {
+            return Some(now);
+        }
+        self.shedder.due(now)
+    }
+
+    /// The outputs that shed when the buffer is full: those that are about as far behind as the furthest.
+    fn fullest(&self) -> impl Iterator<Item = usize> {
+        let floor = self.occupancy() as u64;
+        let floor = floor.saturating_sub(self.room_to_make());
+        let holders = self.holders();
+        let behind = holders.filter(move |(_, output)| output.queue.owed() > floor);
+        behind.map(|(i, _)| i)
+    }
+
+    /// Bytes for which room is made at a time.
+    pub(super) fn room_to_make(&self) -> u64 {
+        (self.capacity / 8).clamp(1, ROOM_MOST) as u64
+    }
+
+    /// Whether any of them has something to shed.
+    pub(super) fn can_shed(&self) -> bool {
+        self.fullest().any(|i| self.droppable(i) > 0)
+    }
+
+    /// Whether the record in progress can no longer be dropped as a whole by one of them. One that is not so far
+    /// behind has room for the rest of it.
+    pub(super) fn any_has_left(&self) -> bool {
+        let (place, end) = (self.source.cursor, self.log.end());
+        self.fullest().any(|i| self.has_left(i, place, end))
+    }
+
+    /// Whether a record of which this place in the input, which has this place in the log, is in the middle can no
+    /// longer be dropped as a whole.
+    pub(super) fn has_left(&self, i: usize, place: Cursor, end: u64) -> bool {
+        let output = &self.outputs[i];
+        let is_skipping = match &output.side {
+            Some(side) => side.is_skipping,
+            None => self.shedder.skipped.is_some(),
+        };
+        let queue = &output.queue;
+        let (last, depth) = (queue.last(), place.depth());
+        let held = last.map_or(0, |run| run.end - run.start);
+        let goes_on = last.is_none_or(|run| run.end == end);
+        self.framing.is_some()
+            && !is_skipping
+            && depth > 0
+            && (depth > held || !goes_on || depth > self.reachable(i))
+    }
+
+    /// The bytes at the head of the queue that go on with a record of which a part has left.
+    pub(super) fn torn(&self, i: usize) -> u64 {
+        let output = &self.outputs[i];
+        let Some(run) = output.queue.first().filter(|_| output.is_torn()) else {
+            return 0;
+        };
+        let end = self.log.next_boundary(run.start, run.end);
+        end.unwrap_or(run.end) - run.start
+    }
+
+    /// Bytes that may be dropped from the queue.
+    pub(super) fn droppable(&self, i: usize) -> u64 {
+        self.reachable(i).saturating_sub(self.torn(i))
+    }
+
+    /// The buffer is full and the delay is over: makes room.
+    pub(super) fn shed(&mut self, now: Instant) {
+        let policy = self.shedder.policy;
+        if self.is_starved() && self.lose_overflow() {
+            // There is memory again.
+            self.update(now);
+        } else if policy.is_some_and(|policy| policy.which == Which::Newest) {
+            self.drop_newest(now);
+        } else {
+            self.shed_oldest(now);
+        }
+    }
+
+    /// Drops the oldest records.
+    fn shed_oldest(&mut self, now: Instant) {
+        let need = self.room_to_make();
+        let fullest: Vec<usize> = self.fullest().collect();
+        for i in fullest {
+            match i {
+                CONSUMER => self.shed_oldest_of_consumer(need),
+                i => self.shed_oldest_of_side(i, need, now),
+            }
+        }
+        self.gate.on_shed(self.occupancy());
+        self.on_shrunk(now);
+        self.update(now);
+    }
+
+    fn shed_oldest_of_consumer(&mut self, need: u64) {
+        let skip = self.torn(CONSUMER);
+        let mut n = 0;
+        while n < need
+            && let Some(run) = self.whole_records(CONSUMER, skip, need - n)
+        {
+            n += run.end - run.start;
+            self.forget(skip, run);
+        }
+        if n == 0 {
+            // One record fills the buffer and has not ended yet.
+            self.drop_unfinished(skip);
+        }
+    }
+
+    /// The run that is `skip` bytes behind the head, as far as it can be looked at.
+    pub(super) fn run_behind(&self, i: usize, mut skip: u64) -> Option<Range<u64>> {
+        let readable = self.log.readable();
+        for run in self.outputs[i].queue.runs() {
+            let length = run.end - run.start;
+            if skip < length {
+                let (from, to) = (run.start + skip, run.end.min(readable));
+                return (from < to).then_some(from..to);
+            }
+            skip -= length;
+        }
+        None
+    }
+
+    /// The shortest run of whole records behind the first `skip` bytes that has `need` bytes or more, or as
+    /// many as there are.
+    pub(super) fn whole_records(&self, i: usize, skip: u64, need: u64) -> Option<Range<u64>> {
+        let run = self.run_behind(i, skip)?;
+        let end = if self.framing.is_none() {
+            run.end.min(run.start + need)
+        } else {
+            let up = self.log.next_boundary(run.start + need - 1, run.end);
+            up.or_else(|| self.log.last_boundary(run.start, run.end))?
+        };
+        Some(run.start..end)
+    }
+
+    /// Drops a record behind the first `skip` bytes that has not ended yet, as far as it has come.
+    fn drop_unfinished(&mut self, skip: u64) {
+        if let Some(run) = self.run_behind(CONSUMER, skip) {
+            let n = run.end - run.start;
+            self.outputs[CONSUMER].queue.pop_behind(skip, n);
+            self.stats.shed.bytes += n;
+            if self.is_last() {
+                // It never will.
+                self.overflow_whole(&run);
+                self.on_shed(&run);
+            } else {
+                self.shedder.skipped = Some(n);
+                self.overflow_part(&run);
+            }
+            self.log.unpin(&run);
+        }
+    }
+
+    /// Drops these whole records, which are `skip` bytes behind the head.
+    fn forget(&mut self, skip: u64, run: Range<u64>) -> Total {
+        let n = run.end - run.start;
+        let popped = self.outputs[CONSUMER].queue.pop_behind(skip, n);
+        debug_assert_eq!(popped.as_ref(), Some(&run));
+        let records = if self.framing.is_some() {
+            self.log.records(&run)
+        } else {
+            0
+        };
+        self.stats.shed.bytes += n;
+        self.stats.shed.records += records;
+        self.overflow_whole(&run);
+        self.on_shed(&run);
+        self.log.unpin(&run);
+        Total { bytes: n, records }
+    }
+
+    /// These were dropped, maybe with a last record that has no end.
+    fn on_shed(&mut self, run: &Range<u64>) {
+        if self.is_last() && run.end == self.log.end() {
+            self.stats.on_last_shed();
+        }
+    }
+
+    /// Drops what has waited too long.
+    pub(super) fn expire(&mut self, now: Instant) {
+        let Some(then) = self.shedder.max_age.and_then(|age| now.checked_sub(age)) else {
+            return;
+        };
+        let (skip, old) = (self.torn(CONSUMER), self.timeline.older_than(then));
+        let before = self.stats.shed;
+        while let Some(run) = self
+            .run_behind(CONSUMER, skip)
+            .filter(|run| run.start < old)
+        {
+            let end = run.end.min(old);
+            let end = match self.framing {
+                None => Some(end),
+                _ if self.is_last() && end == self.log.end() => Some(end),
+                Some(_) => self.log.last_boundary(run.start, end),
+            };
+            let Some(end) = end else { break };
+            self.forget(skip, run.start..end);
+        }
+        let shed = self.stats.shed;
+        self.stats.shed_expired += match self.framing {
+            Some(_) => shed.records - before.records,
+            None => shed.bytes - before.bytes,
+        };
+        self.on_shrunk(now);
+        self.update(now);
+    }
+
+    /// When the next record will have waited too long, if nothing happens before.
+    pub(super) fn next_expiry(&self) -> Option<Instant> {
+        let age = self.shedder.max_age?;
+        let run = self.run_behind(CONSUMER, self.torn(CONSUMER))?;
+        let first = match self.framing {
+            None => run.start + 1,
+            _ if self.is_last() => self
+                .log
+                .next_boundary(run.start, run.end)
+                .unwrap_or(run.end),
+            Some(_) => self.log.next_boundary(run.start, run.end)?,
+        };
+        self.timeline.arrival(first - 1)?.checked_add(age)
+    }
+
+    /// For want of memory: drops the newest records, down to the beginning of the extent that the last of them
+    /// ends in. Something is dropped if anything may be.
+    fn drop_newest(&mut self, now: Instant) {
+        let queue = &self.outputs[CONSUMER].queue;
+        let Some(last) = queue.last().cloned() else {
+            return;
+        };
+        let length = last.end - last.start;
+        let behind = queue.queued() - length;
+        let first = last.start + self.torn(CONSUMER).saturating_sub(behind).min(length);
+        // The record that goes on with what is read next goes, too.
+        let goes_on =
+            self.framing.is_some() && self.shedder.skipped.is_none() && last.end == self.log.end();
+        let begun = if goes_on {
+            self.source.cursor.depth()
+        } else {
+            0
+        };
+        let whole = last.end - begun.min(length);
+        let extent = self.log.extent_of(last.end - 1);
+        let start = if self.log.is_boundary(extent) {
+            extent
+        } else {
+            let before = self.log.last_boundary(last.start, extent);
+            before.unwrap_or(last.start)
+        };
+        let start = start.max(first);
+        if start < whole {
+            self.forget(behind + (start - last.start), start..whole);
+        }
+        if begun > 0 {
+            self.drop_unfinished(behind + (start.max(whole) - last.start));
+        }
+        self.on_shrunk(now);
+        self.update(now);
+    }
+
+    /// Whether no buffer like this holds a record of this length.
+    pub(super) fn is_oversized(&self, length: u64) -> bool {
+        length > self.gate.marks().high as u64
+    }
+}

@@ -1,0 +1,404 @@
+//! The side of the source: what it may read or pass around the log, and what came of it.
+
+use std::time::Instant;
+
+use super::action::{
+    Action, Actor, For, Obligation, Outcome, Path, Permit, Read, ReadOutcome, Reason, Run, Scan,
+    Transfer,
+};
+use super::bypass::Bypass;
+use super::limiter::Allowance;
+use super::log::{Entry, ReadBuffer};
+use super::record::{Cursor, Framing};
+use super::shed::Which;
+use super::{CONSUMER, Engine, Plan, ReadPlan, Sleeper, earlier};
+
+/// What is known of the source.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub sleeper: Sleeper,
+    /// Where in its record the input stands.
+    pub cursor: Cursor,
+    /// What it reads into, when it does not.
+    buffer: Option<ReadBuffer>,
+    pub path: Path,
+    /// Bytes are being read or passed.
+    pub is_reading: bool,
+    /// Bytes are on their way to the consumer by this side.
+    pub is_passing: bool,
+    /// As a rule there is nothing to read now: waiting first costs one call, trying first two.
+    waits_first: bool,
+    /// The producer is being waited for.
+    pub is_waiting: bool,
+    /// The output had no room when bytes were to be passed.
+    pub is_full: bool,
+    /// There was no memory to read into.
+    is_short: bool,
+}
+
+impl Source {
+    pub fn new(framing: Option<Framing>) -> Source {
+        Source {
+            sleeper: Sleeper::default(),
+            cursor: Cursor::new(framing),
+            buffer: Some(ReadBuffer::default()),
+            path: Path::default(),
+            is_reading: false,
+            is_passing: false,
+            waits_first: false,
+            is_waiting: false,
+            is_full: false,
+            is_short: false,
+        }
+    }
+}
+
+impl Engine {
+    /// An input begins.
+    pub fn on_input_begin(&mut self, path: Path) {
+        // What several are owed goes through the log, where it is held once.
+        self.bypass = Bypass::new(path.direct && self.may_bypass && !self.has_sides());
+        self.source.path = path;
+        self.source.waits_first = false;
+    }
+
+    /// The source's thread waits for an input to be opened.
+    pub fn on_input_opening(&mut self, now: Instant) {
+        self.source.is_waiting = true;
+        self.watch_waits(now);
+    }
+
+    /// The time that the bypass lingers for room or for a cap begins and ends here.
+    pub(super) fn look_at_bypass(&mut self, now: Instant) {
+        let is_held = self.used() > 0 || self.paused || self.is_filling();
+        let inside = self.outputs[CONSUMER].cursor.is_inside();
+        if self.is_fresh() {
+            self.bypass.on_room(now);
+        } else if !is_held {
+            if self.bypass.is_open(now) && self.output.peek(inside, now).is_err() {
+                self.bypass.on_full(now);
+            }
+        } else if self.gate.marks().prefill == 0 {
+            self.bypass.look(self.used(), now);
+        }
+        self.bypass.age(now);
+    }
+
+    pub(super) fn plan_source(&self, now: Instant) -> Plan {
+        if self.ended || self.halted {
+            return Plan::End(Reason::Over);
+        }
+        if self.is_starved() && self.holds_nothing() {
+            return Plan::End(Reason::Memory);
+        }
+        let permit = match self.input.peek(false, now) {
+            Ok(permit) => self.bytes_for(permit),
+            Err(at) => return Plan::wait(For::Cap, Some(at)),
+        };
+        if self.is_fresh() {
+            return self.plan_fresh_read(permit, now);
+        }
+        let used = self.used();
+        let mut pass = false;
+        if used == 0 && !self.paused && !self.is_filling() {
+            let is_open = self.bypass.is_open(now);
+            match self
+                .output
+                .peek(self.outputs[CONSUMER].cursor.is_inside(), now)
+            {
+                Ok(_) if is_open => return self.plan_bypass(),
+                Ok(_) => pass = !self.has_sides(),
+                Err(at) if is_open => {
+                    let until = earlier(Some(at), self.bypass.until());
+                    return Plan::wait(For::Cap, until);
+                }
+                Err(_) => {}
+            }
+        } else if self.gate.marks().prefill == 0
+            && let Some(until) = self.bypass.rejoins(used, now)
+        {
+            return Plan::wait(For::Empty, Some(until));
+        }
+        match self.room().min(permit) {
+            0 => Plan::wait(For::Gate, None),
+            _ if self.source.waits_first => Plan::wait(For::Input, None),
+            most => Plan::Read(ReadPlan {
+                most,
+                pass,
+                discard: false,
+            }),
+        }
+    }
+
+    /// Whether there is no memory to read into until some is given back.
+    pub(super) fn is_starved(&self) -> bool {
+        self.source.is_short && !self.log.has_free()
+    }
+
+    /// Whether a prefill holds the output; it gives way where there is no memory to reach it.
+    pub(super) fn is_filling(&self) -> bool {
+        self.gate.is_filling() && !self.is_starved()
+    }
+
+    /// Bytes that may be read into the log now.
+    fn room(&self) -> usize {
+        if self.is_starved() {
+            return 0;
+        }
+        self.gate.may_take(self.occupancy())
+    }
+
+    fn plan_bypass(&self) -> Plan {
+        match self.bypass.until().filter(|_| self.source.is_full) {
+            Some(until) => Plan::wait(For::Room, Some(until)),
+            None if self.source.waits_first => Plan::wait(For::Input, None),
+            None => Plan::Transfer,
+        }
+    }
+
+    fn plan_fresh_read(&self, permit: usize, now: Instant) -> Plan {
+        let room = self.room();
+        let mut plan = ReadPlan {
+            most: room.min(permit),
+            pass: false,
+            discard: false,
+        };
+        if room == 0 {
+            let expiry = self.next_expiry();
+            if expiry.is_some_and(|at| at <= now) {
+                return Plan::Expire;
+            }
+            // A delay that outlasts time itself is blocking.
+            let due = self.shed_due(now);
+            let Some(policy) = self
+                .shedder
+                .policy
+                .filter(|_| due.is_some_and(|due| due <= now))
+            else {
+                return Plan::wait(For::Gate, earlier(due, expiry));
+            };
+            match policy.which {
+                Which::Oldest if self.can_shed() => return Plan::Shed,
+                // What comes needs memory, if only to be read.
+                Which::Newest if self.is_starved() && self.droppable(CONSUMER) > 0 => {
+                    return Plan::Shed;
+                }
+                Which::Newest if !self.is_starved() && !self.any_has_left() => {
+                    plan.most = self.log.segment_size().min(permit);
+                    if self.has_sides() {
+                        // Those that are not full take it in all the same.
+                        plan.most = plan.most.min(self.room_to_make() as usize);
+                    }
+                    plan.discard = true;
+                }
+                _ => return Plan::wait(For::Gate, expiry),
+            }
+        }
+        if self.source.waits_first {
+            return Plan::wait(For::Input, None);
+        }
+        Plan::Read(plan)
+    }
+
+    pub(super) fn begin_read(&mut self, plan: ReadPlan, now: Instant) -> Action {
+        let drops = plan.discard || self.shedder.skipped.is_some();
+        let mut buffer = self.source.buffer.take().unwrap_or_default();
+        let extend = (!drops && self.can_spare_last()).then_some(self.source.cursor);
+        self.log.lend(&mut buffer, plan.most, extend);
+        let _ = self.input.may_pass(false, now);
+        self.source.is_reading = true;
+        self.source.is_short = false;
+        self.source.is_waiting |= self.source.path.input_blocks;
+        let pass = if plan.pass { self.permit(now) } else { None };
+        self.source.is_passing = pass.is_some();
+        Action::Read(Read {
+            buffer,
+            pass,
+            cursor: self.source.cursor,
+            discard: plan.discard,
+            obligation: Obligation::new(Actor::Source),
+        })
+    }
+
+    /// Whether the consumer has enough to do without the last extent: while that is filled up nobody can write
+    /// from it.
+    fn can_spare_last(&self) -> bool {
+        let last = self.log.last_extent();
+        let first = self.outputs[CONSUMER].queue.first();
+        let waits_for_end = self.is_fresh() && self.framing.is_some() && !self.is_inside_consumer();
+        let has_enough = first.is_some_and(|run| {
+            let has_end = |to| self.log.next_boundary(run.start, to).is_some();
+            if waits_for_end {
+                // Where no record has ended there is nothing to be written, from whatever extent. Each of
+                // its pieces in a segment of its own would take many times the memory.
+                run.start < last && (has_end(last) || !has_end(self.log.end()))
+            } else {
+                run.start < last
+            }
+        });
+        has_enough && self.sides_can_spare(last)
+    }
+
+    fn is_inside_consumer(&self) -> bool {
+        self.outputs[CONSUMER].cursor.is_inside()
+    }
+
+    /// What may leave for the consumer now.
+    pub(super) fn permit(&mut self, now: Instant) -> Option<Permit> {
+        let cursor = self.outputs[CONSUMER].cursor;
+        let grant = self.output.may_pass(cursor.is_inside(), now).ok()?;
+        Some(Permit { grant, cursor })
+    }
+
+    pub(super) fn end_read(&mut self, mut read: Read, outcome: ReadOutcome, now: Instant) {
+        self.source.is_reading = false;
+        self.source.is_passing = false;
+        match outcome {
+            ReadOutcome::Moved(scans, passed) => {
+                self.take_in(&mut read, scans, passed, now);
+                if passed.bytes > 0 {
+                    self.on_left(passed, now);
+                }
+                // What was short has as a rule emptied the pipe.
+                let all = scans[0].bytes + scans[1].bytes;
+                self.source.waits_first = self.source.path.waits_first && all <= SHORT;
+            }
+            other => {
+                let nothing = Scan::over(read.cursor, &[]);
+                self.log.append(&mut read.buffer, nothing, Entry::default());
+                match other {
+                    ReadOutcome::Empty => self.source.waits_first = true,
+                    ReadOutcome::Short => self.on_memory_short(now),
+                    _ => {}
+                }
+            }
+        }
+        self.source.buffer = Some(read.buffer);
+        read.obligation.meet();
+    }
+
+    /// Takes in what was read, but for what has been passed on already.
+    fn take_in(&mut self, read: &mut Read, scans: [Scan; 2], passed: Run, now: Instant) {
+        let run = Scan::sum(scans);
+        let kept = self.sift(read, scans, passed, now);
+        self.timeline.push(&kept, now);
+        self.source.cursor = run.cursor;
+        self.source.is_waiting = false;
+        self.stats.on_read(run, self.occupancy());
+        self.bypass.on_input(self.stats.source.run(false, now));
+        self.input.on_passed(run.bytes, run.tally.ended, now);
+    }
+
+    /// The system has no memory for another segment: the gate closes early, and what can be done without goes.
+    fn on_memory_short(&mut self, now: Instant) {
+        self.source.is_short = true;
+        if self.lose_overflow() | self.lose_taps(now) {
+            return;
+        }
+        self.gate.on_memory_short(self.occupancy());
+    }
+
+    pub(super) fn begin_bypass(&mut self, now: Instant) -> Action {
+        let permit_in = self
+            .input
+            .may_pass(false, now)
+            .map_or(0, |permit| self.bytes_for(permit));
+        let Some(mut permit) = self.permit(now) else {
+            unreachable!("planned with a permit")
+        };
+        permit.grant.bytes = permit.grant.bytes.min(permit_in);
+        if self.source.path.output_blocks {
+            // It is the system that lingers.
+            self.bypass.on_full(now);
+            self.source.is_full = true;
+        }
+        self.source.is_reading = true;
+        self.source.is_passing = true;
+        let obligation = Obligation::new(Actor::Source);
+        Action::Transfer(Transfer { permit, obligation })
+    }
+
+    pub(super) fn end_bypass(&mut self, transfer: Transfer, outcome: Outcome, now: Instant) {
+        transfer.obligation.meet();
+        self.source.is_reading = false;
+        self.source.is_passing = false;
+        if self.source.path.output_blocks {
+            self.source.is_full = false;
+        }
+        match outcome {
+            Outcome::Moved(run) => {
+                self.source.cursor = run.cursor;
+                self.source.is_full = false;
+                self.source.is_waiting = false;
+                self.source.waits_first = self.source.path.waits_first;
+                self.stats.spliced += run.bytes as u64;
+                self.bypass.on_passed(run.bytes, now);
+                self.stats.on_read(run, self.used());
+                self.bypass.on_input(self.stats.source.run(false, now));
+                self.input.on_passed(run.bytes, run.tally.ended, now);
+                self.on_left(run, now);
+            }
+            Outcome::Full => {
+                self.source.is_full = true;
+                self.source.is_waiting = false;
+                self.bypass.on_full(now);
+            }
+            Outcome::Nothing => {
+                self.source.waits_first = self.source.path.waits_first;
+                self.source.is_full = false;
+            }
+            Outcome::Refused => {
+                self.bypass.on_refused();
+                self.source.is_full = false;
+            }
+        }
+    }
+
+    /// The source has waited for input, or for room; `ready`: it is there.
+    pub(super) fn on_source_ready(&mut self, ready: bool) {
+        match self.source.sleeper.asleep.take().map(|sleep| sleep.what) {
+            Some(For::Input) => self.source.waits_first = false,
+            Some(For::Room) if ready => {
+                self.source.is_full = false;
+            }
+            _ => {}
+        }
+    }
+
+    /// Somebody goes to sleep.
+    pub(super) fn on_sleep(&mut self, actor: Actor, sleep: super::Sleep, now: Instant) {
+        if sleep.what == For::Cap {
+            // What a cap holds up waits for a quantum's worth.
+            let inside = self.outputs[CONSUMER].cursor.is_inside();
+            let _ = self.output.may_pass(inside, now);
+            let _ = self.input.may_pass(false, now);
+        }
+        match actor {
+            Actor::Source => {
+                self.source.is_waiting = sleep.what == For::Input;
+                if sleep.what == For::Input && self.used() == 0 {
+                    // What the consumer might have had no room for is not there any more.
+                    self.source.is_full = false;
+                    self.bypass.on_room(now);
+                }
+            }
+            Actor::Output(i) => self.outputs[i].on_sleep(sleep.what, now),
+        }
+    }
+
+    /// Bytes to read for a permit: a read cannot stop at the end of a record, so a cap on records
+    /// is translated by their average size so far, and what is too much is carried as a debt.
+    fn bytes_for(&self, permit: Allowance) -> usize {
+        const GUESS: u64 = 64;
+        let average = self.stats.read.bytes.checked_div(self.stats.read.records);
+        let bytes = permit
+            .records
+            .saturating_mul(average.unwrap_or(GUESS).max(1));
+        permit
+            .bytes
+            .min(usize::try_from(bytes).unwrap_or(usize::MAX))
+    }
+}
+
+/// Bytes up to which a read has as a rule taken all that there was.
+const SHORT: usize = 4096;

@@ -1,0 +1,106 @@
+//! Has one side stalled for too long: the watchdog.
+//!
+//! Invariant: a side is accused only while weir itself was ready to serve it, which the meter's
+//! stopwatches say; a closed gate, an empty log or a held output accuse nobody.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use super::stats::Stopwatch;
+
+/// One end of the pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The producer.
+    Source,
+    /// The consumer.
+    Sink,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Side::Source => "source",
+            Side::Sink => "sink",
+        })
+    }
+}
+
+/// How long each side may stall; `None` is for ever.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Timeouts {
+    /// Longest silence of the producer.
+    pub source: Option<Duration>,
+    /// Longest refusal of the consumer.
+    pub sink: Option<Duration>,
+}
+
+/// How often a side is looked at while it makes us wait, before it is accused.
+const LOOKS: u32 = 8;
+/// A look that comes later than it should by more than this, and by more than there is between two
+/// looks, tells that it was we who stood still: stopped, or on a machine that was.
+const LATE: Duration = Duration::from_millis(500);
+
+/// The watchdog's word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watch {
+    /// Nothing is to be done before this instant; ask again then. `None`: never.
+    Quiet(Option<Instant>),
+    /// This side has stalled for this long.
+    Stalled(Side, Duration),
+}
+
+/// Looks at both sides' waits from time to time.
+#[derive(Debug)]
+pub struct StallDetector {
+    patience: Timeouts,
+    /// When to look again.
+    due: Option<Instant>,
+}
+
+impl StallDetector {
+    /// One that has not looked yet.
+    #[must_use]
+    pub fn new(patience: Timeouts) -> StallDetector {
+        StallDetector {
+            patience,
+            due: None,
+        }
+    }
+
+    /// When to try once more to give the consumer something: not every kind of stream tells that
+    /// it has room as soon as there is some.
+    #[must_use]
+    pub fn next_try(&self, now: Instant) -> Option<Instant> {
+        now.checked_add(self.patience.sink? / LOOKS)
+    }
+
+    /// Looks at both sides' waits. They begin anew when it was this process that stood still.
+    pub fn look(&mut self, source: &mut Stopwatch, sink: &mut Stopwatch, now: Instant) -> Watch {
+        let late = self
+            .due
+            .take()
+            .map(|due| now.saturating_duration_since(due));
+        for (side, limit, wait) in [
+            (Side::Sink, self.patience.sink, sink),
+            (Side::Source, self.patience.source, source),
+        ] {
+            let Some(limit) = limit else { continue };
+            if wait.since().is_some() && late.is_some_and(|late| late > LATE.max(limit / LOOKS)) {
+                wait.stop(now);
+                wait.start(now);
+            }
+            let since = wait.since().unwrap_or(now);
+            // A limit beyond the end of time is never reached.
+            let Some(end) = since.checked_add(limit) else {
+                continue;
+            };
+            if now >= end && wait.since().is_some() {
+                return Watch::Stalled(side, now - since);
+            }
+            let due = end.min(now + limit / LOOKS);
+            self.due = Some(self.due.map_or(due, |other| other.min(due)));
+        }
+        Watch::Quiet(self.due)
+    }
+}

@@ -1,0 +1,148 @@
+//! What happened: counters and stopwatches, kept so that the books balance.
+//!
+//! Invariant: `read = written + shed + buffered` after every call, where `read` and `written` count what
+//! took either path.
+
+use std::time::{Duration, Instant};
+
+use super::action::Run;
+use super::status::Count;
+
+/// Adds up the time during which something was the case.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Stopwatch {
+    since: Option<Instant>,
+    total: Duration,
+}
+
+impl Stopwatch {
+    /// It is the case from `now` on, unless it was already.
+    pub fn start(&mut self, now: Instant) {
+        self.since.get_or_insert(now);
+    }
+
+    /// It is no longer the case. Returns how long it was, since the last start.
+    pub fn stop(&mut self, now: Instant) -> Duration {
+        let since = self.since.take();
+        let lap = since.map_or(Duration::ZERO, |s| now.saturating_duration_since(s));
+        self.total += lap;
+        lap
+    }
+
+    /// It is the case from `now` on, or not. Returns how long it was, if it no longer is.
+    pub fn run(&mut self, is_so: bool, now: Instant) -> Duration {
+        if is_so {
+            self.start(now);
+            return Duration::ZERO;
+        }
+        self.stop(now)
+    }
+
+    /// Since when it has been the case without a break.
+    #[must_use]
+    pub fn since(&self) -> Option<Instant> {
+        self.since
+    }
+
+    /// Time in total, the running stretch included.
+    #[must_use]
+    pub fn total(&self, now: Instant) -> Duration {
+        let running = self.since.map(|s| now.saturating_duration_since(s));
+        self.total + running.unwrap_or_default()
+    }
+}
+
+/// Bytes and records that have gone by.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Total {
+    /// Bytes.
+    pub bytes: u64,
+    /// Records that were complete.
+    pub records: u64,
+}
+
+impl Total {
+    /// As the status tells it: without framing records are unknown, not none.
+    #[must_use]
+    pub fn counting(self, records: bool) -> Count {
+        Count {
+            bytes: self.bytes,
+            records: records.then_some(self.records),
+        }
+    }
+
+    fn add(&mut self, run: Run) {
+        self.bytes += run.bytes as u64;
+        self.records += run.tally.ended;
+    }
+}
+
+/// The books of one run.
+#[derive(Debug, Default)]
+pub struct Stats {
+    /// Taken from the producer.
+    pub read: Total,
+    /// Given to the consumer.
+    pub written: Total,
+    /// Bytes of `written` that were passed on without being copied.
+    pub spliced: u64,
+    /// Shed, for whatever reason.
+    pub shed: Total,
+    /// Records shed because they were larger than the buffer.
+    pub shed_oversized: u64,
+    /// Records (bytes without framing) shed because they had waited too long.
+    pub shed_expired: u64,
+    /// Highest occupancy of the log so far, in bytes.
+    pub peak: usize,
+    /// Time we waited for the producer while we were willing to read.
+    pub source: Stopwatch,
+    /// The part of that in which there was nothing to deliver meanwhile: only then does the
+    /// producer hold the flow up.
+    pub starved: Stopwatch,
+    /// Time we waited for the consumer while there was data for it.
+    pub sink: Stopwatch,
+    /// Time a cap held what could have gone.
+    pub cap: Stopwatch,
+    /// The last record has no terminator: it is complete when all is written.
+    last_is_open: bool,
+}
+
+impl Stats {
+    /// This came in, and `used` bytes are held now.
+    pub fn on_read(&mut self, read: Run, used: usize) {
+        self.read.add(read);
+        self.peak = self.peak.max(used);
+    }
+
+    /// The input has ended, maybe inside a record.
+    /// `skipped`: its beginning was shed, and so was what came of it.
+    pub fn on_last_record(&mut self, inside: bool, skipped: bool) {
+        self.read.records += u64::from(inside);
+        self.shed.records += u64::from(inside && skipped);
+        self.last_is_open = inside && !skipped;
+        self.close_last();
+    }
+
+    /// This went out to the consumer.
+    pub fn on_written(&mut self, now: Instant, written: Run) {
+        if written.bytes > 0 {
+            self.written.add(written);
+            self.sink.stop(now);
+            self.close_last();
+        }
+    }
+
+    /// The last of what was held has been shed, after the end of input.
+    pub fn on_last_shed(&mut self) {
+        self.shed.records += u64::from(self.last_is_open);
+        self.last_is_open = false;
+    }
+
+    /// Counts the last record, if it has no end, when its last byte is written.
+    fn close_last(&mut self) {
+        if self.last_is_open && self.written.bytes + self.shed.bytes == self.read.bytes {
+            self.last_is_open = false;
+            self.written.records += 1;
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The thread that writes down what was shed, where `--shed-to` asks for it.
+//!
+//! It must never hold the flow up: it takes what there is, in order, and writes it at the file's
+//! own pace; what had to be dropped meanwhile, or could not be written, is counted and said once.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, after, bounded, select};
+
+use super::append::Appended;
+use super::error::PipeError;
+use super::{Event, Shared};
+use crate::engine::OVERFLOW;
+use crate::engine::action::{Actor, Wait, Write};
+use crate::engine::drive::{Driver, Edge, Turn};
+use crate::engine::record::Framing;
+
+/// How long the end of a run waits for the file, at most.
+const LAST_WAIT: Duration = Duration::from_secs(2);
+
+/// The file, before the thread has it.
+#[derive(Debug)]
+pub struct OverflowFile {
+    file: Appended,
+}
+
+/// The thread, as the others see it.
+#[derive(Debug)]
+pub struct OverflowThread {
+    shared: Arc<Shared>,
+    done: Receiver<()>,
+    name: String,
+}
+
+impl OverflowFile {
+    /// Opens the file for appending.
+    ///
+    /// # Errors
+    /// When that cannot be done: before anything is read.
+    pub fn open(path: &Path, framing: Option<Framing>) -> Result<OverflowFile, PipeError> {
+        let file = Appended::open(path, framing)?;
+        Ok(OverflowFile { file })
+    }
+
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When the system refuses one.
+    pub fn start(self, shared: &Arc<Shared>, events: Sender<Event>) -> io::Result<OverflowThread> {
+        shared.tell(|engine, _| engine.want_overflow());
+        let (say, done) = bounded(1);
+        let (engine, name) = (shared.clone(), self.file.name().to_owned());
+        thread::Builder::new()
+            .name("overflow".into())
+            .spawn(move || {
+                self.run(&engine, events);
+                let _ = say.send(());
+            })?;
+        Ok(OverflowThread {
+            shared: shared.clone(),
+            done,
+            name,
+        })
+    }
+
+    fn run(self, shared: &Arc<Shared>, events: Sender<Event>) {
+        let mut driver = Driver::new(Actor::Output(OVERFLOW));
+        let mut edge = World {
+            file: self.file,
+            shared: shared.clone(),
+            events: Some(events),
+        };
+        while !matches!(driver.step(shared, &mut edge), Turn::Over(_)) {}
+        edge.look_for_losses();
+        let World { file, events, .. } = edge;
+        complain(&mut { events }, file.close());
+    }
+}
+
+/// The world as the driver sees it.
+struct World {
+    file: Appended,
+    shared: Arc<Shared>,
+    /// Until something was complained of.
+    events: Option<Sender<Event>>,
+}
+
+impl World {
+    /// Complains if the queue had to lose something for want of room.
+    fn look_for_losses(&mut self) {
+        if self.shared.tell(|engine, _| engine.take_lost()) > 0 {
+            complain(&mut self.events, Err(too_slow(self.file.name())));
+        }
+    }
+}
+
+impl Edge for World {
+    fn write(&mut self, write: &Write) -> io::Result<Option<usize>> {
+        let records = write.slices().collect::<Vec<_>>().concat();
+        complain(&mut self.events, self.file.append(&records));
+        self.look_for_losses();
+        // What the file has refused is lost: it will not be tried again.
+        Ok(Some(records.len()))
+    }
+
+    fn wait(&mut self, Wait { sleep, version }: Wait) -> Option<io::Result<bool>> {
+        self.shared.overflow.wait(version, sleep.until);
+        Some(Ok(false))
+    }
+}
+
+/// Says what went wrong, the first time that something does.
+fn complain(events: &mut Option<Sender<Event>>, failed: Result<(), PipeError>) {
+    if let Err(failure) = failed
+        && let Some(events) = events.take()
+    {
+        let _ = events.send(Event::OverflowFailed(failure));
+    }
+}
+
+impl OverflowThread {
+    /// Waits until all is written, but not for ever, nor when somebody is `impatient` with one of
+    /// these signals: what is not written is a failure.
+    ///
+    /// # Errors
+    /// When the file has taken too long. What it has refused is told by [`Event::OverflowFailed`].
+    pub fn finish(
+        self,
+        impatient: &Receiver<i32>,
+        with: impl Fn(i32) -> bool,
+    ) -> Result<(), PipeError> {
+        self.shared.tell(|engine, now| engine.close_overflow(now));
+        let late = after(LAST_WAIT);
+        loop {
+            select! {
+                recv(self.done) -> _ => return Ok(()),
+                recv(impatient) -> signal => if !signal.is_ok_and(&with) { continue },
+                recv(late) -> _ => {}
+            }
+            return Err(too_slow(&self.name));
+        }
+    }
+}
+
+fn too_slow(name: &str) -> PipeError {
+    PipeError::because("write", name, "too slow: some was discarded")
+}

@@ -1,0 +1,128 @@
+//! A look at what lies in a pipe, which stays there: `tee(2)` into a pipe of our own.
+//!
+//! Bytes that are only to be counted are copied once, into memory that stays in the processor's
+//! cache, and may be on their way to the consumer before that.
+//!
+//! Invariant: what the lookout has ahead is what lies at the head of the input.
+
+use std::io;
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+
+use crate::engine::action::{Permit, Run};
+use crate::engine::record::Cursor;
+
+/// Bytes looked at at once. They should stay in the cache until they have been counted.
+const VIEW: usize = 64 * 1024;
+/// Bytes duplicated at once.
+#[cfg(target_os = "linux")]
+const AHEAD: usize = 256 * 1024;
+
+/// The pipe of our own, and what was read from it.
+#[derive(Debug)]
+pub struct Peek {
+    from: OwnedFd,
+    #[cfg(target_os = "linux")]
+    to: OwnedFd,
+    view: Box<[u8]>,
+    /// What was read from the pipe and has not gone by.
+    in_view: Range<usize>,
+    /// Bytes that lie in the pipe.
+    beyond: usize,
+}
+
+impl Peek {
+    /// A lookout that has seen nothing yet.
+    ///
+    /// # Errors
+    /// When the system has no descriptors left.
+    #[cfg(target_os = "linux")]
+    pub fn new() -> io::Result<Peek> {
+        let (from, to) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        // A smaller one will do.
+        let _ = rustix::pipe::fcntl_setpipe_size(&to, AHEAD);
+        Ok(Peek {
+            from,
+            to,
+            view: vec![0; VIEW].into(),
+            in_view: 0..0,
+            beyond: 0,
+        })
+    }
+
+    /// There is no such thing here.
+    ///
+    /// # Errors
+    /// Always.
+    #[cfg(not(target_os = "linux"))]
+    pub fn new() -> io::Result<Peek> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Bytes at the head of the input that have been duplicated.
+    #[must_use]
+    pub fn ahead(&self) -> usize {
+        self.in_view.len() + self.beyond
+    }
+
+    /// Duplicates what lies in the input, unless something is ahead still. How much is ahead then;
+    /// `None`: nothing is there yet. 0: the end.
+    ///
+    /// # Errors
+    /// As `tee(2)`.
+    #[cfg(target_os = "linux")]
+    pub fn look(&mut self, input: &super::fd::Port) -> rustix::io::Result<Option<usize>> {
+        use rustix::pipe::{SpliceFlags, tee};
+        if self.ahead() == 0 {
+            let tee = || tee(input, &self.to, AHEAD, SpliceFlags::NONBLOCK);
+            match super::fd::again(tee)? {
+                Some(n) => self.beyond = n,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(self.ahead()))
+    }
+
+    /// How much of what is ahead has leave to go.
+    pub fn reach(&mut self, permit: Permit) -> usize {
+        match permit.grant.records {
+            // No need to look before.
+            u64::MAX => permit.grant.bytes.min(self.ahead()),
+            _ => permit.within(self.front()).len(),
+        }
+    }
+
+    /// The first `n` bytes ahead go by.
+    pub fn go_by(&mut self, cursor: Cursor, n: usize) -> Run {
+        let mut run = Run::at(cursor);
+        while run.bytes < n {
+            let front = self.front();
+            let bytes = &front[..front.len().min(n - run.bytes)];
+            run.add(bytes);
+            self.in_view.start += bytes.len();
+        }
+        run
+    }
+
+    /// What was ahead will go another way.
+    pub fn forget(&mut self) {
+        while self.ahead() > 0 {
+            self.in_view = 0..0;
+            self.front();
+        }
+    }
+
+    /// The next bytes ahead: all that are in view, and more only if there are none.
+    fn front(&mut self) -> &[u8] {
+        if self.in_view.is_empty() && self.beyond > 0 {
+            let most = self.beyond.min(VIEW);
+            let read = super::fd::again(|| rustix::io::read(&self.from, &mut self.view[..most]));
+            let Ok(Some(n @ 1..)) = read else {
+                unreachable!("what was duplicated is not there")
+            };
+            self.in_view = 0..n;
+            self.beyond -= n;
+        }
+        &self.view[self.in_view.clone()]
+    }
+}

@@ -1,0 +1,198 @@
+//! The zero-copy path: `splice(2)` between pipes or a pipe and a regular file,
+//! `copy_file_range(2)` between regular files.
+//!
+//! It is never tried with a terminal, a socket or a device on either side: there splice holds the
+//! pipe's lock while it waits, and the neighbour hangs. Every refusal by the system leaves the
+//! input untouched and only says that the copied path has to be taken. An error is told to the caller
+//! with the side that it came from: the system may tell it once.
+//!
+//! Where records are counted or capped the bytes must be looked at, though not on their way: the
+//! [`Peek`] duplicates what lies in the pipe, and reads the duplicate.
+
+use super::fd::Port;
+use super::peek::Peek;
+use crate::engine::action::Permit;
+use crate::engine::drive::Passage;
+
+#[cfg(target_os = "linux")]
+pub use linux::{pass, suits};
+
+#[cfg(not(target_os = "linux"))]
+pub use elsewhere::{pass, suits};
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use super::{Passage, Peek, Permit, Port};
+    use crate::engine::action::Run;
+    use crate::engine::stall::Side;
+    use crate::pipe::fd::again;
+    use rustix::fs::{SeekFrom, copy_file_range, seek};
+    use rustix::io::{Errno, pread};
+    use rustix::pipe::{SpliceFlags, splice};
+
+    /// Bytes asked of one call: more than any pipe holds, little enough for the counters to move
+    /// while a file is copied.
+    const STEP: usize = 1 << 20;
+
+    /// Whether bytes can be passed from `input` to `output` at all; `seen`: with a look at them.
+    #[must_use]
+    pub fn suits(input: &Port, output: &Port, seen: bool) -> bool {
+        (input.is_pipe() || input.is_file() && !seen) && (output.is_pipe() || output.is_file())
+    }
+
+    /// Passes on what is there, fits and has leave, without waiting for a pipe.
+    pub fn pass(
+        input: &Port,
+        output: &Port,
+        permit: Permit,
+        lookout: Option<&mut Peek>,
+    ) -> Passage {
+        let Some(lookout) = lookout else {
+            return match splice_or_copy(input, output, permit.grant.bytes) {
+                // Some files of the system claim to be empty here and are not.
+                Ok(Some(0)) if input.is_file() => Passage::Refused,
+                Ok(Some(0)) => Passage::End,
+                Ok(Some(bytes)) => Passage::Passed(Run {
+                    bytes,
+                    ..Run::at(permit.cursor)
+                }),
+                Ok(None) => Passage::Stuck,
+                Err(e) => verdict(e, input, output),
+            };
+        };
+        match lookout.look(input) {
+            Ok(Some(0)) => return Passage::End,
+            Ok(Some(_)) => {}
+            Ok(None) => return Passage::Stuck,
+            Err(_) => return Passage::Refused,
+        }
+        match splice_or_copy(input, output, lookout.reach(permit)) {
+            Ok(Some(n @ 1..)) => Passage::Passed(lookout.go_by(permit.cursor, n)),
+            // What was there is gone: somebody else reads as well.
+            Ok(Some(_)) => {
+                lookout.forget();
+                Passage::Stuck
+            }
+            Ok(None) => Passage::Stuck,
+            Err(e) => verdict(e, input, output),
+        }
+    }
+
+    /// What an error means.
+    fn verdict(e: Errno, input: &Port, output: &Port) -> Passage {
+        match e {
+            Errno::INVAL | Errno::NOSYS | Errno::XDEV | Errno::OPNOTSUPP | Errno::PERM => {
+                Passage::Refused
+            }
+            // Both are open in the right way: it is a file that is appended to.
+            Errno::BADF => Passage::Refused,
+            // It is told even where there is nothing left to write, which is no failure. Whoever
+            // writes is told again.
+            Errno::PIPE => Passage::Refused,
+            // Copying takes less of it, and smaller numbers.
+            Errno::NOMEM | Errno::OVERFLOW => Passage::Refused,
+            e => Passage::Failed(culprit(e, input, output), e.into()),
+        }
+    }
+
+    /// Which side an error comes from.
+    fn culprit(e: Errno, input: &Port, output: &Port) -> Side {
+        match e {
+            Errno::NOSPC | Errno::DQUOT | Errno::FBIG | Errno::ROFS | Errno::TXTBSY => Side::Sink,
+            // Nothing else can happen to a pipe.
+            _ if input.is_pipe() => Side::Sink,
+            _ if output.is_pipe() => Side::Source,
+            _ if is_readable_here(input) => Side::Sink,
+            _ => Side::Source,
+        }
+    }
+
+    /// Whether a file can be read where it stands, which does not move.
+    fn is_readable_here(file: &Port) -> bool {
+        let mut bytes = [0; 4096];
+        let here = seek(file, SeekFrom::Current(0));
+        here.and_then(|here| pread(file, &mut bytes, here)).is_ok()
+    }
+
+    fn splice_or_copy(
+        input: &Port,
+        output: &Port,
+        most: usize,
+    ) -> rustix::io::Result<Option<usize>> {
+        let most = most.min(STEP);
+        again(|| {
+            if input.is_pipe() || output.is_pipe() {
+                let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
+                splice(input, None, output, None, most, flags)
+            } else {
+                copy_file_range(input, None, output, None, most)
+            }
+        })
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use std::path::Path;
+
+        use super::*;
+
+        #[test]
+        fn an_error_is_the_side_s_that_it_comes_from_and_a_refusal_is_none() {
+            let file = tempfile::NamedTempFile::new().expect("a file");
+            let file = || Port::open(file.path()).expect("a file");
+            // Reading it here gives EIO: nothing is mapped at the start of the address space.
+            let broken = || Port::open(Path::new("/proc/self/mem")).expect("memory");
+            let folder = tempfile::tempdir().expect("a folder");
+            let fifo = folder.path().join("fifo");
+            let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+            let kind = rustix::fs::FileType::Fifo;
+            rustix::fs::mknodat(rustix::fs::CWD, &fifo, kind, mode, 0).expect("a FIFO");
+            let flags = rustix::fs::OFlags::RDWR;
+            let _both_ends = rustix::fs::open(&fifo, flags, mode).expect("a FIFO");
+            let pipe = || Port::open(&fifo).expect("a FIFO");
+            let (refused, source, sink) = (None, Some(Side::Source), Some(Side::Sink));
+            for (e, input, output, wanted) in [
+                (Errno::INVAL, file(), file(), refused),
+                (Errno::NOSYS, file(), pipe(), refused),
+                (Errno::XDEV, file(), file(), refused),
+                (Errno::OPNOTSUPP, pipe(), file(), refused),
+                (Errno::PERM, file(), file(), refused),
+                (Errno::BADF, file(), file(), refused),
+                (Errno::NOMEM, file(), file(), refused),
+                (Errno::NOSPC, file(), file(), sink),
+                (Errno::DQUOT, broken(), file(), sink),
+                (Errno::FBIG, file(), file(), sink),
+                (Errno::PIPE, pipe(), pipe(), refused),
+                (Errno::IO, pipe(), file(), sink),
+                (Errno::IO, file(), pipe(), source),
+                (Errno::IO, file(), file(), sink),
+                (Errno::IO, broken(), file(), source),
+                (Errno::STALE, broken(), file(), source),
+            ] {
+                let got = match verdict(e, &input, &output) {
+                    Passage::Failed(side, told) => {
+                        Some(side).filter(|_| told.raw_os_error() == Some(e.raw_os_error()))
+                    }
+                    _ => None,
+                };
+                assert_eq!(got, wanted, "{e} from {input:?} to {output:?}");
+            }
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod elsewhere {
+    use super::{Passage, Peek, Permit, Port};
+
+    /// There is no zero-copy path here.
+    #[must_use]
+    pub fn suits(_input: &Port, _output: &Port, _seen: bool) -> bool {
+        false
+    }
+
+    /// There is no zero-copy path here.
+    pub fn pass(_: &Port, _: &Port, _: Permit, _: Option<&mut Peek>) -> Passage {
+        Passage::Refused
+    }
+}

@@ -1,0 +1,99 @@
+//! What goes to standard error, on the thread that may be held up by it.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::board::Shared;
+use super::screen::Screen;
+use super::snapshot::Snapshot;
+use super::stop;
+use super::terminal::{self, Size, Use};
+use super::theme::Theme;
+
+/// Something to say.
+#[derive(Debug)]
+pub enum Word {
+    /// Draw the bar, if the terminal is ours; the next one comes after so long.
+    Frame(Box<Snapshot>, Duration),
+    /// Print these lines; there is no line break at their end.
+    Line(String),
+    /// Take the bar away.
+    Clear,
+    /// Take the bar away and print these last lines, in the order of the pipeline.
+    Finish(String),
+}
+
+/// Where the files of this user are that weirs share.
+pub type Directory = fn() -> Option<PathBuf>;
+
+/// Standard error, and the bar on it if there is one.
+#[derive(Debug)]
+pub struct Stderr {
+    bar: Option<(Theme, Directory)>,
+    /// Shared with the thread that clears it before this process is stopped.
+    screen: Option<Arc<Mutex<Screen>>>,
+    ready: bool,
+}
+
+impl Stderr {
+    /// With a bar that looks like this, or without.
+    #[must_use]
+    pub fn new(bar: Option<(Theme, Directory)>) -> Stderr {
+        Stderr {
+            bar,
+            screen: None,
+            ready: false,
+        }
+    }
+
+    /// Says it. Runs on a thread of its own.
+    pub fn say(&mut self, word: Word) {
+        if !std::mem::replace(&mut self.ready, true) {
+            terminal::never_stop();
+        }
+        let (size, now) = (Size::now(), terminal::milliseconds());
+        let mut screen = self
+            .screen()
+            .map(|screen| screen.lock().unwrap_or_else(PoisonError::into_inner));
+        let screen = screen.as_deref_mut();
+        match (word, screen) {
+            (Word::Frame(snapshot, every), Some(screen)) => {
+                let every = u64::try_from(every.as_millis()).unwrap_or(u64::MAX / 4);
+                match terminal::use_of() {
+                    Use::Free => screen.draw(&snapshot, every, size, now),
+                    Use::Background => screen.withdraw(),
+                    Use::Question => screen.make_way(),
+                    Use::Taken => {}
+                }
+            }
+            // In the background nothing is drawn, and what must be said is said as it is.
+            (Word::Clear, Some(screen)) if terminal::is_foreground() => screen.clear(size, now),
+            (Word::Line(text), Some(screen)) if terminal::is_foreground() => {
+                screen.print(&text, size, now);
+            }
+            (Word::Finish(text), Some(screen)) if terminal::is_foreground() => {
+                screen.finish(&text, size, now);
+            }
+            (Word::Line(text) | Word::Finish(text), screen) => {
+                if let Some(screen) = screen {
+                    screen.withdraw();
+                }
+                // Nobody can be told that nobody can be told.
+                let _ = terminal::write_all(rustix::stdio::stderr(), (text + "\n").as_bytes());
+            }
+            (Word::Clear, Some(screen)) => screen.withdraw(),
+            (Word::Frame(..) | Word::Clear, None) => {}
+        }
+    }
+
+    fn screen(&mut self) -> Option<&Mutex<Screen>> {
+        if let Some((theme, directory)) = self.bar.take() {
+            let shared = Shared::new(directory().as_deref(), &terminal::name());
+            let screen = Arc::new(Mutex::new(Screen::new(theme, shared)));
+            stop::clear_before(screen.clone());
+            self.screen = Some(screen);
+        }
+        self.screen.as_deref()
+    }
+}

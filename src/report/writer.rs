@@ -1,0 +1,179 @@
+//! A thread that does what may block, so that nobody else has to.
+//!
+//! Invariants: [`Writer::offer`] never waits, [`Writer::close`] never waits for longer than it was
+//! told. A thread that is stuck is left behind: the end of the process ends it. No thread is made
+//! before there is something for it to do. Where the system refuses one, what matters is done
+//! without it: who has no threads left can only say why by waiting. When the last is done the work
+//! is dropped, and with it what it has open.
+
+use std::thread;
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+/// Messages waiting for a thread that is behind. More are dropped.
+const DEPTH: usize = 16;
+
+/// What the thread does with a message.
+type Work<M> = Box<dyn FnMut(M) + Send>;
+
+/// The way to a thread of its own.
+pub struct Writer<M> {
+    name: &'static str,
+    /// Until a thread has it.
+    work: Option<Work<M>>,
+    /// No thread could be had; none is asked for again.
+    alone: bool,
+    queue: Option<Sender<M>>,
+    ended: Receiver<()>,
+    end: Option<Sender<()>>,
+}
+
+impl<M: Send + 'static> Writer<M> {
+    /// A way to a thread of this name.
+    pub fn new(name: &'static str, work: impl FnMut(M) + Send + 'static) -> Writer<M> {
+        let (end, ended) = bounded(0);
+        Writer {
+            name,
+            work: Some(Box::new(work)),
+            alone: false,
+            queue: None,
+            ended,
+            end: Some(end),
+        }
+    }
+
+    /// Hands a message over if the thread is not too far behind.
+    pub fn offer(&mut self, message: M) {
+        self.start();
+        if let Some(queue) = &self.queue {
+            let _ = queue.try_send(message);
+        }
+    }
+
+    /// Hands a message over if nothing waits before it: for what is worth nothing when it is old.
+    pub fn offer_fresh(&mut self, message: M) {
+        if self.queue.as_ref().is_none_or(Sender::is_empty) {
+            self.offer(message);
+        }
+    }
+
+    /// Hands over a message that matters, waiting for room until the deadline. Without a thread it
+    /// is dealt with here, however long that takes.
+    pub fn insist(&mut self, message: M, deadline: Instant) {
+        self.start();
+        if let Some(queue) = &self.queue {
+            let _ = queue.send_deadline(message, deadline);
+        } else if let Some(work) = &mut self.work {
+            work(message);
+        }
+    }
+
+    /// No more will come; waits until everything is done, or until the deadline.
+    pub fn close(&mut self, deadline: Instant) {
+        self.queue = None;
+        if self.work.take().is_none() {
+            let _ = self.ended.recv_deadline(deadline);
+        }
+    }
+
+    fn start(&mut self) {
+        self.start_in(thread::Builder::new());
+    }
+
+    fn start_in(&mut self, thread: thread::Builder) {
+        if self.alone || self.work.is_none() {
+            return;
+        }
+        let (queue, messages) = bounded(DEPTH);
+        // By a way of its own: with the thread that is refused goes all that it was to have.
+        let (give, take) = bounded::<(Work<M>, Option<Sender<()>>)>(1);
+        let started = thread.name(self.name.into()).spawn(move || {
+            if let Ok((mut work, end)) = take.recv() {
+                messages.iter().for_each(&mut work);
+                drop(work);
+                drop(end);
+            }
+        });
+        if started.is_err() {
+            self.alone = true;
+        } else if let Some(work) = self.work.take() {
+            let _ = give.send((work, self.end.take()));
+            self.queue = Some(queue);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
+    #[test]
+    fn everything_is_done_in_order_before_it_closes() {
+        let (said, heard) = crossbeam_channel::unbounded();
+        let mut writer = Writer::new("test", move |n| said.send(n).unwrap_or_default());
+        for n in 0..100 {
+            writer.insist(n, soon());
+        }
+        writer.close(soon());
+        assert_eq!(
+            heard.try_iter().collect::<Vec<i32>>(),
+            (0..100).collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn a_stuck_thread_holds_nobody_up() {
+        let (_never, release) = bounded::<()>(0);
+        let mut writer = Writer::new("test", move |_: usize| {
+            let _ = release.recv();
+        });
+        // More than fit: the rest is dropped.
+        for n in 0..DEPTH * 4 {
+            writer.offer(n);
+        }
+        let moment = Instant::now() + Duration::from_millis(10);
+        writer.insist(0, moment);
+        writer.close(moment);
+        assert!(Instant::now() >= moment);
+    }
+
+    #[test]
+    fn without_a_thread_what_matters_is_done_all_the_same() {
+        let (said, heard) = crossbeam_channel::unbounded();
+        let mut writer = Writer::new("test", move |n| said.send(n).unwrap_or_default());
+        // No system has room for such a stack.
+        writer.start_in(thread::Builder::new().stack_size(usize::MAX / 2));
+        writer.offer(1);
+        writer.insist(2, soon());
+        writer.close(soon());
+        assert_eq!(heard.try_iter().collect::<Vec<i32>>(), [2]);
+    }
+
+    #[test]
+    fn nothing_to_say_needs_no_thread() {
+        let mut writer = Writer::new("test", |(): ()| {});
+        writer.close(soon());
+        assert!(writer.end.is_some(), "a thread would have it");
+    }
+
+    #[test]
+    fn what_the_work_has_open_is_closed_when_it_closes() {
+        for says in [0usize, 1] {
+            let (open, closed) = bounded::<()>(0);
+            let mut writer = Writer::new("test", move |()| {
+                let _ = &open;
+            });
+            (0..says).for_each(|_| writer.offer(()));
+            writer.close(soon());
+            let end = closed.try_recv();
+            assert_eq!(end, Err(crossbeam_channel::TryRecvError::Disconnected));
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! Everything at once: random rules, neighbours, changes, stops, short memory, dying outputs, halts and
+//! ends, with anything between any two calls. Each scenario is wholly made from its seed; after every step
+//! the simulator checks the books, the pins, the marks, and that nobody sleeps on an old decision.
+//!
+//! ```sh
+//! STORM=100000 cargo test --test engine_storm     # so many, from STORM_SEED on
+//! ```
+
+mod sim;
+
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use pipeweir::engine::directive::Directive;
+use pipeweir::engine::fan_out::Role;
+use pipeweir::engine::gate::Marks;
+use pipeweir::engine::limiter::{Burst, Bursts, Cap};
+use pipeweir::engine::record::Framing;
+use pipeweir::engine::shed::{Policy, Which};
+use pipeweir::engine::stall::Timeouts;
+use pipeweir::engine::{Limits, Rules};
+use pipeweir::units::{Rate, Unit};
+use sim::{Adversity, Outcome, Scenario, SidePlan, Text, rules, run_through};
+
+/// Scenarios in a plain run of the tests.
+const USUAL: u64 = 1500;
+
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, most: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % most
+    }
+
+    fn one_in(&mut self, n: u64) -> bool {
+        self.roll(n) == 0
+    }
+
+    fn some<T>(&mut self, n: u64, what: impl FnOnce(&mut Dice) -> T) -> Option<T> {
+        self.one_in(n).then(|| what(self))
+    }
+
+    fn micros(&mut self, most: u64) -> Duration {
+        Duration::from_micros(self.roll(most))
+    }
+
+    fn policy(&mut self) -> Policy {
+        let which = if self.one_in(2) {
+            Which::Oldest
+        } else {
+            Which::Newest
+        };
+        let patience = if self.one_in(2) {
+            Duration::ZERO
+        } else {
+            self.micros(20_000)
+        };
+        Policy { which, patience }
+    }
+
+    fn cap(&mut self, unit: Unit) -> Cap {
+        let mut rate = || {
+            let second = NonZeroU64::new(1_000_000_000).unwrap_or(NonZeroU64::MIN);
+            let amount = 5_000 << self.roll(12);
+            Rate::new(
+                NonZeroU64::new(amount).unwrap_or(NonZeroU64::MIN),
+                second,
+                unit,
+            )
+        };
+        let (one, two) = (rate(), rate());
+        if self.one_in(3) {
+            Cap::Range(one, two)
+        } else {
+            Cap::Fixed(one)
+        }
+    }
+
+    fn marks(&mut self, capacity: usize) -> Marks {
+        let high = (capacity as u64 * (10 + self.roll(91)) / 100).max(2) as usize;
+        let low = (high - 1) * self.roll(100) as usize / 100;
+        let prefill = if self.one_in(4) {
+            high * self.roll(101) as usize / 100
+        } else {
+            0
+        };
+        Marks { high, low, prefill }
+    }
+
+    /// A tee or a tap, which may be slow, die, or come late.
+    fn side(&mut self) -> SidePlan {
+        let role = if self.one_in(2) {
+            Role::Tee
+        } else {
+            Role::Tap(4096 + self.roll(60_000))
+        };
+        let late = self.some(4, |dice| dice.micros(60_000));
+        let span = |dice: &mut Dice| {
+            let from = dice.micros(120_000);
+            (from, from + dice.micros(60_000))
+        };
+        SidePlan {
+            role,
+            comes: late.filter(|_| role != Role::Tee),
+            stalls: self.some(2, span),
+            dies: self.some(4, span),
+        }
+    }
+
+    fn command(&mut self, capacity: usize, framed: bool) -> Directive {
+        match self.roll(12) {
+            0..=2 => Directive::Shed(self.some(2, Dice::policy)),
+            3 | 4 => Directive::MaxAge(
+                self.some(2, |dice| dice.micros(30_000) + Duration::from_micros(1)),
+            ),
+            5 => Directive::Marks(self.marks(capacity)),
+            6 => Directive::RateOfBytes(self.some(2, |dice| dice.cap(Unit::Bytes))),
+            7 if framed => Directive::RateOfRecords(self.some(2, |dice| dice.cap(Unit::Records))),
+            7 | 8 => Directive::InputRateOfBytes(self.some(3, |dice| dice.cap(Unit::Bytes))),
+            9 => Directive::Burst(Bursts {
+                bytes: Burst::Units(self.roll(5000)),
+                records: Burst::Units(self.roll(50)),
+            }),
+            10 => Directive::Pause,
+            _ => Directive::Resume,
+        }
+    }
+}
+
+/// Lines that are all different; some are longer than a small buffer.
+fn lines(bytes: usize, longest: usize) -> Vec<u8> {
+    let mut text = Vec::new();
+    for k in 0usize.. {
+        let length = if k % 97 == 96 { longest } else { k * 7 % 60 };
+        text.extend_from_slice(format!("{k}{}\n", "x".repeat(length)).as_bytes());
+        if text.len() >= bytes {
+            break;
+        }
+    }
+    text
+}
+
+fn scenario(seed: u64) -> (Scenario, Adversity) {
+    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let largest = if dice.one_in(3) { 200_000 } else { 20_000 };
+    let capacity = 4096 + dice.roll(largest) as usize;
+    let framing = match dice.roll(4) {
+        0 => None,
+        1 => NonZeroU64::new(1 + dice.roll(200)).map(Framing::Fixed),
+        _ => Some(Framing::Terminator(b'\n')),
+    };
+    let framed = framing.is_some();
+    let longest = [50, 50, 6_000, 50_000][dice.roll(4) as usize];
+    let mut input = lines(5_000 + dice.roll(40_000) as usize, longest);
+    input.truncate(input.len() - dice.roll(4) as usize);
+    let limits = |dice: &mut Dice| Limits {
+        bytes: dice.some(4, |dice| dice.cap(Unit::Bytes)),
+        records: dice
+            .some(4, |dice| dice.cap(Unit::Records))
+            .filter(|_| framed),
+    };
+    let rules = Rules {
+        marks: dice.marks(capacity),
+        may_bypass: !dice.one_in(3),
+        framing,
+        output: limits(&mut dice),
+        input: limits(&mut dice),
+        shed: dice.some(2, Dice::policy),
+        max_age: dice.some(3, |dice| dice.micros(30_000) + Duration::from_micros(1)),
+        patience: Timeouts {
+            source: None,
+            sink: Some(Duration::from_secs(60)),
+        },
+        ..rules(capacity)
+    };
+    let offers =
+        (0..1 + dice.roll(12)).map(|_| (dice.micros(60_000), 1 + dice.roll(20_000) as usize));
+    let mut offers: sim::Offers = offers.collect();
+    offers.push((Duration::from_millis(60), input.len()));
+    let mut takes: sim::Takes = (0..dice.roll(30))
+        .map(|_| (dice.micros(90_000), 1 + dice.roll(9000) as usize))
+        .collect();
+    let mut commands: sim::Commands = (0..dice.roll(30))
+        .map(|_| (dice.micros(120_000), dice.command(capacity, framed)))
+        .collect();
+    let late = Duration::from_millis(130);
+    let freed = [
+        Directive::Resume,
+        Directive::RateOfBytes(None),
+        Directive::RateOfRecords(None),
+        Directive::InputRateOfBytes(None),
+        Directive::InputRateOfRecords(None),
+    ];
+    commands.extend(freed.map(|command| (late, command)));
+    commands.extend(dice.some(4, |dice| (dice.micros(120_000), Directive::Drain)));
+    // Some consumers never move again; then what may not be shed stays.
+    if !dice.one_in(8) {
+        takes.push((Duration::from_millis(140), usize::MAX / 2));
+    }
+    let stops = (0..dice.roll(3)).map(|_| (dice.micros(120_000), dice.micros(3_000_000)));
+    let stops = stops.collect();
+    let short = dice.some(4, |dice| {
+        let from = dice.micros(60_000);
+        (from, from + dice.micros(60_000))
+    });
+    let sides = [(); 3].map(|()| dice.some(3, Dice::side));
+    let adversity = Adversity {
+        sides,
+        short,
+        dies: dice.some(12, |dice| dice.micros(130_000)),
+        halts: dice.some(12, |dice| dice.micros(130_000)),
+        slow_file: dice.some(3, |dice| dice.micros(130_000)),
+        stale_clock: true,
+        watched: true,
+    };
+    let pipe = if dice.one_in(3) {
+        20 + dice.roll(400) as usize
+    } else {
+        4096 + dice.roll(60_000) as usize
+    };
+    let scenario = Scenario {
+        rules,
+        direct: !dice.one_in(3),
+        input: Text(input),
+        offers,
+        takes,
+        stops,
+        commands,
+        pipe,
+        seed,
+    };
+    (scenario, adversity)
+}
+
+fn records(framing: Option<Framing>, text: &[u8]) -> Vec<&[u8]> {
+    match framing {
+        None => text.chunks(1).collect(),
+        Some(Framing::Terminator(end)) => text.split_inclusive(|b| *b == end).collect(),
+        Some(Framing::Fixed(n)) => text.chunks(n.get() as usize).collect(),
+    }
+}
+
+/// The output is the input with whole records removed, as far as it goes.
+fn assert_whole(s: &Scenario, outcome: &Outcome) {
+    if s.rules.framing != Some(Framing::Terminator(b'\n')) {
+        return;
+    }
+    assert_part(s, outcome.taken, &outcome.output);
+    for got in &outcome.sides {
+        // Each reader of a tap begins behind where the one before it has left.
+        for reader in got {
+            assert_part(s, outcome.taken, reader);
+        }
+    }
+}
+
+/// This is the input with whole records removed.
+fn assert_part(s: &Scenario, taken: usize, got: &[u8]) {
+    let mut input = records(s.rules.framing, &s.input.0[..taken]).into_iter();
+    let output = records(s.rules.framing, got);
+    let (last, others) = output
+        .split_last()
+        .map_or((&[][..], &[][..]), |(l, o)| (l, o));
+    for record in others {
+        assert!(
+            input.any(|other| other == *record),
+            "torn, twice or out of order"
+        );
+    }
+    let mut left = input;
+    assert!(
+        last.is_empty() || left.any(|other| other.starts_with(last)),
+        "the last is torn"
+    );
+}
+
+fn storm(seed: u64) {
+    let (s, adversity) = scenario(seed);
+    let outcome = run_through(s.clone(), adversity);
+    assert!(!outcome.span, "somebody spins");
+    assert!(!outcome.accused, "somebody is accused for what nobody did");
+    assert_whole(&s, &outcome);
+    let status = outcome.engine.status(std::time::Instant::now());
+    let may_hang = s.takes.last().is_none_or(|take| take.1 < usize::MAX / 2);
+    let is_cut = adversity.dies.is_some() || adversity.halts.is_some();
+    if !outcome.finished {
+        let engine = &outcome.engine;
+        assert!(
+            may_hang || is_cut,
+            "stuck: {adversity:?} {:?} {engine:?}",
+            s.rules
+        );
+        return;
+    }
+    assert_eq!(
+        status.read.bytes,
+        status.written.bytes + status.shed.total.bytes
+    );
+    if let Some(read) = status.read.records {
+        let gone = status.written.records.unwrap_or(0) + status.shed.total.records.unwrap_or(0);
+        assert_eq!(read, gone, "records");
+    }
+    assert_eq!(status.written.bytes, outcome.output.len() as u64);
+    assert_sides(&s, &outcome, adversity);
+    let lost = status.shed.total.bytes - outcome.spilled.len() as u64;
+    assert!(
+        lost == 0 || adversity.short.is_some(),
+        "{lost} bytes are lost to the file"
+    );
+}
+
+/// Each tee and tap has got all, but for what was dropped for it.
+fn assert_sides(s: &Scenario, outcome: &Outcome, adversity: Adversity) {
+    let now = std::time::Instant::now();
+    let read = outcome.engine.status(now).read;
+    let all = outcome.engine.side_status(now);
+    let plans = adversity.sides.into_iter().flatten();
+    for ((side, got), plan) in all.iter().zip(&outcome.sides).zip(plans) {
+        let n: usize = got.iter().map(Vec::len).sum();
+        assert_eq!(side.written.bytes, n as u64, "{plan:?}");
+        if let (Some(all), Some(written)) = (read.records, side.written.records) {
+            let dropped = side.dropped.records.unwrap_or(0);
+            let owed = if side.owed > 0 { all } else { 0 };
+            assert!(
+                (all..=all + owed).contains(&(written + dropped + owed)),
+                "records of {plan:?}"
+            );
+        }
+        let sheds = s.rules.shed.is_some()
+            || s.commands
+                .iter()
+                .any(|it| matches!(it.1, Directive::Shed(_)));
+        let is_ended = adversity.halts.is_some() || adversity.dies.is_some();
+        if plan.role == Role::Tee && plan.dies.is_none() && !sheds && !is_ended {
+            assert_eq!(got.concat(), s.input.0[..outcome.taken], "a tee got less");
+        }
+    }
+}
+
+#[test]
+fn nothing_breaks_whatever_comes_when() {
+    let number = |name: &str, usual: u64| {
+        let given = std::env::var(name).ok().and_then(|text| text.parse().ok());
+        given.unwrap_or(usual)
+    };
+    let first = number("STORM_SEED", 1);
+    for seed in first..first + number("STORM", USUAL) {
+        let broken = std::panic::catch_unwind(|| storm(seed)).is_err();
+        assert!(!broken, "broken at STORM_SEED={seed} STORM=1");
+    }
+}

@@ -1,0 +1,781 @@
+//! What one thread is doing when the other, a command or the clock comes in between.
+
+mod sim;
+
+use std::num::NonZeroU64;
+use std::time::{Duration, Instant};
+
+use pipeweir::engine::action::{
+    Action, Actor, Done, For, Outcome, Path, Read, ReadOutcome, Reason, Run, Sleep, Transfer, Write,
+};
+use pipeweir::engine::directive::Directive;
+use pipeweir::engine::gate::Marks;
+use pipeweir::engine::limiter::Cap;
+use pipeweir::engine::log::Segment;
+use pipeweir::engine::record::Framing;
+use pipeweir::engine::shed::{Policy, Which};
+use pipeweir::engine::stall::{Side, Timeouts, Watch};
+use pipeweir::engine::status::{State, Status};
+use pipeweir::engine::{Engine, Limits, OVERFLOW, Rules};
+use pipeweir::units::{Limit, Rate};
+use sim::rules;
+
+const KIB: usize = 1024;
+const LINES: Option<Framing> = Some(Framing::Terminator(b'\n'));
+const CONSUMER: Actor = Actor::Output(0);
+
+fn rate(text: &str) -> Rate {
+    match text.parse() {
+        Ok(Limit::Fixed(rate)) => rate,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn oldest(patience: Duration) -> Option<Policy> {
+    Some(Policy {
+        which: Which::Oldest,
+        patience,
+    })
+}
+
+/// An engine at a made-up time, and what its two actors are about. Each of their calls is begun and ended
+/// apart, so that anything may come in between.
+struct Bench {
+    engine: Engine,
+    now: Instant,
+    reading: Option<Read>,
+    writing: Option<Write>,
+}
+
+impl Bench {
+    fn new(rules: Rules) -> Bench {
+        let now = Instant::now();
+        Bench {
+            engine: Engine::new(rules, now),
+            now,
+            reading: None,
+            writing: None,
+        }
+    }
+
+    fn pass_time(&mut self, time: Duration) {
+        self.now += time;
+    }
+
+    /// Time passes, and the watchdog, which looks every now and then, says nothing.
+    #[track_caller]
+    fn pass_quietly(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            let watch = self.engine.watch(self.now);
+            assert!(matches!(watch, Watch::Quiet(_)), "{watch:?}");
+            self.pass_time(Duration::from_millis(100));
+        }
+    }
+
+    fn command(&mut self, command: Directive) {
+        self.engine.command(self.now, command);
+        self.check();
+    }
+
+    fn done(&mut self, done: Done) {
+        self.engine.done(done, self.now);
+        self.check();
+    }
+
+    /// What holds after every call.
+    fn check(&self) {
+        if let Err(e) = self.engine.check_sleepers(self.now) {
+            panic!("{e}");
+        }
+        self.engine.check_memory();
+    }
+
+    fn books(&self) -> Status {
+        self.engine.books(self.now)
+    }
+
+    /// The source is told to read; whatever it waits for to read is there.
+    #[track_caller]
+    fn begin_read(&mut self) {
+        if let Some(sleep) = self.try_to_read() {
+            panic!("the source is not to read, but sleeps: {sleep:?}");
+        }
+    }
+
+    /// It is told to read, or why it is to sleep.
+    #[track_caller]
+    fn try_to_read(&mut self) -> Option<Sleep> {
+        loop {
+            match self.engine.poll(Actor::Source, self.now) {
+                Action::Read(mut read) => {
+                    if read.buffer.wants_segment() {
+                        let segment = Segment::map(self.engine.segment_size()).expect("memory");
+                        read.buffer.give(segment);
+                    }
+                    self.reading = Some(read);
+                    return None;
+                }
+                Action::Wait(wait) if wait.sleep.what == For::Input => {
+                    self.done(Done::Wait(Actor::Source, true));
+                }
+                Action::Wait(wait) => return Some(wait.sleep),
+                action => panic!("{action:?}"),
+            }
+        }
+    }
+
+    /// Bytes that may be read.
+    fn room(&self) -> usize {
+        self.reading.as_ref().map_or(0, |read| read.buffer.room())
+    }
+
+    /// It has read these.
+    fn end_read(&mut self, bytes: &[u8]) {
+        let mut read = self.reading.take().expect("a read under way");
+        let mut left = bytes;
+        for slice in &mut read.buffer.slices() {
+            let (now, later) = left.split_at(left.len().min(slice.len()));
+            slice[..now.len()].copy_from_slice(now);
+            left = later;
+        }
+        assert!(left.is_empty(), "more than may be read");
+        let outcome = ReadOutcome::Moved(read.scan(bytes.len()), Run::at(read.cursor));
+        self.done(Done::Read(read, outcome));
+    }
+
+    /// It has read nothing, and this is why.
+    fn end_read_in_vain(&mut self, why: ReadOutcome) {
+        let read = self.reading.take().expect("a read under way");
+        self.done(Done::Read(read, why));
+    }
+
+    #[track_caller]
+    fn read(&mut self, bytes: &[u8]) {
+        self.begin_read();
+        self.end_read(bytes);
+    }
+
+    /// The source finds nothing to read, and goes to sleep for it.
+    #[track_caller]
+    fn wait_for_input(&mut self) {
+        self.begin_read();
+        self.end_read_in_vain(ReadOutcome::Empty);
+        let action = self.engine.poll(Actor::Source, self.now);
+        assert!(
+            matches!(&action, Action::Wait(wait) if wait.sleep.what == For::Input),
+            "{action:?}"
+        );
+    }
+
+    /// The consumer's actor is told to write; where it waits for room there is some.
+    #[track_caller]
+    fn begin_write(&mut self) {
+        if let Some(sleep) = self.try_to_write() {
+            panic!("nothing to write: {sleep:?}");
+        }
+    }
+
+    /// It is told to write, or why it is to sleep, though there is room.
+    #[track_caller]
+    fn try_to_write(&mut self) -> Option<Sleep> {
+        loop {
+            match self.engine.poll(CONSUMER, self.now) {
+                Action::Write(write) => {
+                    self.writing = Some(write);
+                    return None;
+                }
+                Action::Wait(wait) if wait.sleep.what == For::Room => {
+                    self.done(Done::Wait(CONSUMER, true));
+                }
+                Action::Wait(wait) => return Some(wait.sleep),
+                Action::Trim(memory) => drop(memory),
+                action => panic!("{action:?}"),
+            }
+        }
+    }
+
+    /// It has written so many of the bytes.
+    fn end_write(&mut self, n: usize) {
+        let write = self.writing.take().expect("a write under way");
+        let outcome = Outcome::Moved(write.run(n));
+        self.done(Done::Write(write, outcome));
+    }
+
+    /// The consumer had no room for any.
+    fn end_write_full(&mut self) {
+        let write = self.writing.take().expect("a write under way");
+        self.done(Done::Write(write, Outcome::Full));
+    }
+
+    /// It has written all that it might; this.
+    fn end_write_whole(&mut self) -> Vec<u8> {
+        let slices = self.writing.iter().flat_map(Write::slices);
+        let bytes = slices.collect::<Vec<_>>().concat();
+        self.end_write(bytes.len());
+        bytes
+    }
+
+    #[track_caller]
+    fn write(&mut self) -> Vec<u8> {
+        self.begin_write();
+        self.end_write_whole()
+    }
+
+    #[track_caller]
+    fn write_all(&mut self) {
+        while self.books().buffer.used > 0 {
+            self.write();
+        }
+    }
+
+    /// Nothing may be written, though there is room.
+    fn is_asleep(&mut self) -> bool {
+        let is_asleep = self.try_to_write().is_some();
+        self.check();
+        is_asleep
+    }
+
+    /// The file for what is shed takes all that waits for it.
+    fn take_overflow(&mut self) -> Vec<u8> {
+        let mut taken = Vec::new();
+        loop {
+            match self.engine.poll(Actor::Output(OVERFLOW), self.now) {
+                Action::Write(write) => {
+                    let bytes: Vec<u8> = write.slices().collect::<Vec<_>>().concat();
+                    let outcome = Outcome::Moved(write.run(bytes.len()));
+                    self.done(Done::Write(write, outcome));
+                    taken.extend(bytes);
+                }
+                Action::Wait(_) => return taken,
+                action => panic!("{action:?}"),
+            }
+        }
+    }
+
+    fn is_source_woken(&mut self) -> bool {
+        self.engine.take_wakes().source.is_some()
+    }
+
+    fn is_sink_woken(&mut self) -> bool {
+        self.engine.take_wakes().outputs[0].is_some()
+    }
+}
+
+impl Drop for Bench {
+    /// What is under way when a test has seen what it wanted to see is given back.
+    fn drop(&mut self) {
+        if let Some(read) = self.reading.take() {
+            self.engine
+                .done(Done::Read(read, ReadOutcome::Failed), self.now);
+        }
+        if let Some(write) = self.writing.take() {
+            self.engine
+                .done(Done::Write(write, Outcome::Nothing), self.now);
+        }
+    }
+}
+
+#[test]
+fn an_age_that_is_set_during_a_read_sheds_what_is_queued_and_no_more() {
+    let mut b = Bench::new(rules(KIB * KIB));
+    for _ in 0..3 {
+        b.read(&vec![b'x'; 200_000]);
+    }
+    b.pass_time(seconds(5));
+    b.begin_read();
+    b.command(Directive::MaxAge(Some(seconds(1))));
+    assert!(b.is_asleep());
+    let held = b.books().buffer.used;
+    assert!((1..600_000).contains(&held), "{held} are being added to");
+    b.end_read(b"new");
+    assert_eq!(b.books().read.bytes, 600_003);
+}
+
+#[test]
+fn a_prefill_that_memory_cuts_short_lets_the_sink_go() {
+    let mut r = rules(KIB * KIB);
+    r.marks.prefill = 900_000;
+    let mut b = Bench::new(r);
+    assert!(b.is_asleep());
+    b.read(&[b'x'; 100]);
+    b.engine.take_wakes();
+    b.begin_read();
+    b.end_read_in_vain(ReadOutcome::Short);
+    assert!(b.is_sink_woken(), "both sleep for ever");
+    let sleep = b.try_to_read().expect("there is no memory to read into");
+    assert_eq!(sleep.what, For::Gate);
+    assert_eq!(b.write().len(), 100);
+    assert!(b.is_source_woken(), "it would sleep for ever");
+    b.read(b"into the memory that is there again");
+}
+
+#[test]
+fn where_memory_is_short_patience_ends_too() {
+    let mut b = Bench::new(Rules {
+        shed: oldest(seconds(1)),
+        ..rules(KIB * KIB)
+    });
+    b.read(&[b'x'; 1000]);
+    b.begin_read();
+    b.end_read_in_vain(ReadOutcome::Short);
+    let due = b.now + seconds(1);
+    let sleep = b.try_to_read().expect("there is no memory to read into");
+    assert_eq!((sleep.what, sleep.until), (For::Gate, Some(due)));
+    b.pass_time(seconds(2));
+    b.read(b"new");
+    assert!(b.books().shed.total.bytes > 0);
+}
+
+#[test]
+fn a_pause_accuses_no_consumer() {
+    let mut b = Bench::new(Rules {
+        patience: Timeouts {
+            source: None,
+            sink: Some(seconds(2)),
+        },
+        ..rules(KIB * KIB)
+    });
+    b.read(&[b'x'; 1000]);
+    b.begin_write();
+    b.command(Directive::Pause);
+    b.end_write_full();
+    assert!(b.is_asleep());
+    b.pass_quietly(seconds(10));
+    b.command(Directive::Resume);
+    assert!(b.is_sink_woken());
+    b.begin_write();
+    b.end_write_full();
+    b.pass_quietly(seconds(2));
+    let watch = b.engine.watch(b.now);
+    assert!(matches!(watch, Watch::Stalled(Side::Sink, _)), "{watch:?}");
+}
+
+#[test]
+fn a_drain_accuses_no_producer() {
+    for asleep in [false, true] {
+        let mut b = Bench::new(Rules {
+            patience: Timeouts {
+                source: Some(seconds(2)),
+                sink: None,
+            },
+            ..rules(KIB * KIB)
+        });
+        b.read(&[b'x'; 1000]);
+        if asleep {
+            b.wait_for_input();
+            b.command(Directive::Drain);
+        } else {
+            b.begin_read();
+            b.command(Directive::Drain);
+            b.end_read_in_vain(ReadOutcome::Empty);
+        }
+        b.pass_quietly(seconds(10));
+        let action = b.engine.poll(Actor::Source, b.now);
+        assert!(matches!(&action, Action::End(Reason::Over)), "{action:?}");
+    }
+}
+
+#[test]
+fn time_that_weir_itself_stood_still_accuses_nobody() {
+    let mut b = Bench::new(Rules {
+        patience: Timeouts {
+            source: Some(seconds(4)),
+            sink: None,
+        },
+        ..rules(KIB * KIB)
+    });
+    b.wait_for_input();
+    let quiet = |b: &mut Bench| match b.engine.watch(b.now) {
+        Watch::Quiet(Some(due)) => due,
+        watch => panic!("{watch:?}"),
+    };
+    b.now = quiet(&mut b);
+    b.now = quiet(&mut b);
+    // Stopped, for much longer than that.
+    b.pass_time(seconds(60));
+    let again = b.now;
+    while b.now < again + Duration::from_millis(3900) {
+        b.now = quiet(&mut b);
+    }
+    assert_eq!(
+        b.engine.watch(b.now),
+        Watch::Stalled(Side::Source, seconds(4))
+    );
+}
+
+#[test]
+fn a_sleeper_for_the_slow_end_of_a_range_is_woken_when_the_buffer_fills() {
+    let range = Cap::Range(rate("1B/min"), rate("1MB/s"));
+    let mut b = Bench::new(Rules {
+        marks: Marks {
+            high: 100_000,
+            low: 1000,
+            prefill: 0,
+        },
+        output: Limits {
+            bytes: Some(range),
+            records: None,
+        },
+        ..rules(100_000)
+    });
+    b.read(&[b'x'; 100]);
+    assert_eq!(b.write().len(), 1);
+    assert!(b.is_asleep());
+    b.engine.take_wakes();
+    b.pass_time(seconds(1));
+    for _ in 0..9 {
+        b.read(&[b'x'; 10_000]);
+    }
+    assert!(b.is_sink_woken(), "it would sleep for a minute");
+    b.pass_time(seconds(1));
+    assert!(b.write().len() > 1000);
+}
+
+#[test]
+fn a_cap_is_not_to_blame_for_a_silent_producer() {
+    let mut b = Bench::new(Rules {
+        input: Limits {
+            bytes: Some(Cap::Fixed(rate("1kB/s"))),
+            records: None,
+        },
+        ..rules(100_000)
+    });
+    b.read(b"x");
+    while b.try_to_read().is_none() {
+        b.end_read(b"x");
+    }
+    assert_eq!(b.books().state, State::Capped);
+    b.pass_time(seconds(1));
+    b.wait_for_input();
+    b.write_all();
+    b.pass_time(seconds(10));
+    let books = b.books();
+    assert_eq!((books.state, books.waits.cap), (State::Starved, seconds(1)));
+}
+
+#[test]
+fn what_comes_during_a_pause_grows_too_old_as_well() {
+    let mut b = Bench::new(Rules {
+        max_age: Some(seconds(1)),
+        ..rules(100_000)
+    });
+    b.command(Directive::Pause);
+    assert_eq!(b.try_to_write().map(|sleep| sleep.until), Some(None));
+    b.engine.take_wakes();
+    b.read(&[b'x'; 100]);
+    assert!(b.is_sink_woken(), "nobody knows when that will be");
+    let due = b.now + seconds(1);
+    assert_eq!(b.try_to_write().map(|sleep| sleep.until), Some(Some(due)));
+    b.now = due;
+    assert!(b.is_asleep());
+    assert_eq!(b.books().shed.expired, 100);
+}
+
+#[test]
+fn a_blocked_producer_gets_the_room_of_what_is_too_old_whatever_the_sink_waits_for() {
+    for claimed in [true, false] {
+        let mut b = Bench::new(Rules {
+            max_age: Some(seconds(1)),
+            framing: LINES,
+            ..rules(8 * KIB)
+        });
+        b.read(b"first\n");
+        if claimed {
+            b.begin_write();
+        } else {
+            let action = b.engine.poll(CONSUMER, b.now);
+            assert!(
+                matches!(&action, Action::Wait(wait) if wait.sleep.what == For::Room),
+                "{action:?}"
+            );
+        }
+        let first = b.now;
+        b.pass_time(Duration::from_millis(100));
+        // The consumer takes nothing from now on.
+        for _ in 0..4 {
+            b.read(&[&[b'x'; 2000][..], b"\n"].concat());
+        }
+        b.read(&[b'x'; 182]);
+        let sleep = b.try_to_read().expect("it is full");
+        // What is claimed cannot grow old.
+        let due = if claimed { b.now } else { first } + seconds(1);
+        assert_eq!((sleep.what, sleep.until), (For::Gate, Some(due)));
+        b.now += seconds(1);
+        b.begin_read();
+        assert_eq!(b.books().shed.expired, if claimed { 4 } else { 5 });
+    }
+}
+
+#[test]
+fn nothing_moves_after_a_halt_and_what_is_under_way_is_counted() {
+    let mut b = Bench::new(rules(KIB * KIB));
+    b.read(&[b'x'; 1000]);
+    b.begin_read();
+    b.begin_write();
+    let asked = b.engine.halt(b.now);
+    assert!(asked.is_some(), "two calls are under way");
+    b.end_read(b"more");
+    assert_eq!(b.engine.take_wakes().quiet, None, "one is still");
+    b.end_write(300);
+    assert_eq!(b.engine.take_wakes().quiet, asked);
+    let books = b.books();
+    assert_eq!((books.read.bytes, books.written.bytes), (1004, 300));
+    for actor in [CONSUMER, Actor::Source] {
+        let action = b.engine.poll(actor, b.now);
+        assert!(matches!(&action, Action::End(Reason::Over)), "{action:?}");
+    }
+}
+
+#[test]
+fn who_asks_whether_something_moves_is_not_given_the_answer_to_an_earlier_question() {
+    let mut b = Bench::new(rules(KIB * KIB));
+    assert_eq!(b.engine.want_quiet(), None, "nothing moves");
+    b.read(&[b'x'; 1000]);
+    b.begin_write();
+    b.end_write(300);
+    assert_eq!(b.engine.take_wakes().quiet, None, "nobody waits");
+    b.begin_write();
+    let first = b.engine.want_quiet();
+    let second = b.engine.want_quiet();
+    assert!(first < second, "{first:?} {second:?}");
+    b.end_write(300);
+    assert_eq!(b.engine.take_wakes().quiet, second);
+}
+
+#[test]
+fn a_long_record_that_comes_in_small_pieces_takes_no_more_segments_than_it_fills() {
+    const PIECE: usize = 5000;
+    let mut b = Bench::new(Rules {
+        framing: Some(Framing::Terminator(b'\n')),
+        max_age: Some(seconds(1000)),
+        ..rules(64 * KIB * KIB)
+    });
+    let (mut segments, mut bytes) = (0, 0);
+    while bytes < 4 * KIB * KIB {
+        b.begin_read();
+        let read = b.reading.as_mut().expect("a read under way");
+        segments += usize::from(read.buffer.slices()[0].is_empty());
+        b.end_read(&[b'x'; PIECE]);
+        bytes += PIECE;
+    }
+    let most = bytes / b.engine.segment_size() + 2;
+    assert!(segments <= most, "{segments} instead of {most}");
+}
+
+#[test]
+fn what_is_on_its_way_around_the_log_at_a_halt_is_counted_and_nothing_follows() {
+    let mut b = Bench::new(rules(KIB * KIB));
+    b.engine.on_input_begin(Path {
+        direct: true,
+        ..Path::default()
+    });
+    let bypass: Transfer = match b.engine.poll(Actor::Source, b.now) {
+        Action::Transfer(bypass) => bypass,
+        action => panic!("{action:?}"),
+    };
+    let asked = b.engine.halt(b.now);
+    assert!(asked.is_some(), "one call is under way");
+    let run = bypass.permit.use_up(&[b'x'; 300]);
+    b.done(Done::Transfer(bypass, Outcome::Moved(run)));
+    assert_eq!(b.engine.take_wakes().quiet, asked);
+    let books = b.books();
+    assert_eq!((books.read.bytes, books.written.bytes), (300, 300));
+    let action = b.engine.poll(Actor::Source, b.now);
+    assert!(matches!(&action, Action::End(Reason::Over)), "{action:?}");
+}
+
+#[test]
+fn a_long_record_without_an_end_is_searched_once() {
+    let mut b = Bench::new(Rules {
+        framing: LINES,
+        shed: oldest(Duration::ZERO),
+        ..rules(64 * KIB * KIB)
+    });
+    let piece = [b'x'; 4 * KIB];
+    let begun = Instant::now();
+    let (mut first, pieces) = (Duration::ZERO, 8 * KIB);
+    for k in 0..pieces {
+        b.read(&piece);
+        assert!(b.is_asleep());
+        if k == pieces / 8 {
+            first = begun.elapsed();
+        }
+    }
+    // Eight times as many take eight times as long, not sixty-four times.
+    let all = begun.elapsed();
+    assert!(all < first * 32 + seconds(5), "{first:?}, {all:?}");
+    b.read(b"\n");
+    let mut left = 32 * KIB * KIB + 1;
+    while left > 0 {
+        left -= b.write().len();
+    }
+}
+
+#[test]
+fn what_is_shed_at_once_is_kept_for_the_file_as_a_whole_or_not_at_all() {
+    let mut b = Bench::new(Rules {
+        framing: LINES,
+        max_age: Some(seconds(1)),
+        ..rules(64 * KIB * KIB)
+    });
+    b.engine.want_overflow();
+    // Lines that no segment holds a whole number of.
+    let line = [&[b'x'; 998][..], b"\n"].concat();
+    let lines = line.repeat(200);
+    let shed = |b: &mut Bench| {
+        for _ in 0..60 {
+            b.read(&lines);
+        }
+        b.pass_time(seconds(2));
+        assert!(b.is_asleep());
+    };
+    let all = 60 * lines.len();
+    // More than may wait for a slow file, but nothing is waiting for it.
+    shed(&mut b);
+    assert!(b.take_overflow() == lines.repeat(60));
+    assert_eq!(b.engine.take_lost(), 0);
+    // Now the file is slow.
+    shed(&mut b);
+    shed(&mut b);
+    let kept = b.take_overflow();
+    assert_eq!((kept.len(), b.engine.take_lost()), (all, all as u64));
+    assert!(kept.split_inclusive(|b| *b == b'\n').all(|got| got == line));
+}
+
+#[test]
+fn patience_is_lost_once_while_the_consumer_takes_nothing() {
+    for capacity in [64 * KIB, 8 * KIB * KIB] {
+        let mut b = Bench::new(Rules {
+            framing: LINES,
+            shed: oldest(seconds(1)),
+            ..rules(capacity)
+        });
+        let line = [&[b'x'; 999][..], b"\n"].concat();
+        let fill = |b: &mut Bench, most: usize| {
+            let mut read = 0;
+            while read < most && b.try_to_read().is_none() {
+                let room = b.room().min(line.len());
+                b.end_read(&line[line.len() - room..]);
+                read += room;
+            }
+            read
+        };
+        assert_eq!(fill(&mut b, 3 * capacity), capacity);
+        b.pass_time(seconds(1));
+        // Ten times over, without another wait.
+        assert!(fill(&mut b, 10 * capacity) >= 10 * capacity);
+        assert_eq!(b.books().state, State::Shedding);
+        // When the consumer has taken all of it, the next filling is waited for again.
+        b.write_all();
+        let held = b.books().shed.total.bytes;
+        assert_eq!(fill(&mut b, 3 * capacity), capacity);
+        assert_eq!(b.books().shed.total.bytes, held);
+    }
+}
+
+#[test]
+fn oversized_is_what_no_buffer_like_this_can_hold() {
+    for (size, wanted) in [(8192, 0), (8193, 20), (5000, 0), (30_000, 20)] {
+        for which in [Which::Oldest, Which::Newest] {
+            let mut b = Bench::new(Rules {
+                framing: LINES,
+                shed: Some(Policy {
+                    which,
+                    patience: Duration::ZERO,
+                }),
+                ..rules(8192)
+            });
+            let record = [vec![b'x'; size - 1], b"\n".to_vec()].concat();
+            for mut left in [&record[..]; 20] {
+                while !left.is_empty() {
+                    b.begin_read();
+                    let n = b.room().min(left.len());
+                    b.end_read(&left[..n]);
+                    left = &left[n..];
+                }
+            }
+            b.engine.on_input_end(b.now);
+            let shed = b.books().shed;
+            assert_eq!(shed.oversized, wanted, "{which:?} of {size} bytes");
+        }
+    }
+}
+
+#[test]
+fn a_pause_keeps_nothing_from_being_shed() {
+    let mut b = Bench::new(Rules {
+        framing: LINES,
+        ..rules(8 * KIB)
+    });
+    let line = [&[b'x'; 1023][..], b"\n"].concat();
+    b.read(&line);
+    b.begin_write();
+    b.command(Directive::Pause);
+    b.command(Directive::Shed(oldest(Duration::ZERO)));
+    b.end_write_full();
+    assert!(b.is_asleep());
+    for _ in 0..20 {
+        b.read(&line);
+    }
+    assert_eq!(b.books().shed.total.records, Some(13));
+}
+
+#[test]
+fn records_stay_whole_when_the_newest_have_gone_for_want_of_memory() {
+    // So much more that the oldest must go, from one extent after the other.
+    for more in (52_000..90_000).step_by(2000) {
+        newest_gone(more);
+    }
+}
+
+fn newest_gone(more: usize) {
+    let size = 700;
+    let input: Vec<u8> = (0..250u8).flat_map(|k| [k; 700]).collect();
+    let mut left = &input[..];
+    let mut b = Bench::new(Rules {
+        framing: NonZeroU64::new(size as u64).map(Framing::Fixed),
+        shed: Some(Policy {
+            which: Which::Newest,
+            patience: Duration::ZERO,
+        }),
+        ..rules(64 * KIB)
+    });
+    let mut output = Vec::new();
+    let mut read = |b: &mut Bench, n: usize| {
+        b.begin_read();
+        let (bytes, rest) = left.split_at(n.min(b.room()));
+        b.end_read(bytes);
+        left = rest;
+    };
+    for _ in 0..6 {
+        read(&mut b, 10_000);
+    }
+    read(&mut b, 64 * KIB - 60_000);
+    b.begin_read();
+    b.end_read_in_vain(ReadOutcome::Short);
+    b.begin_read();
+    assert!(b.books().shed.total.bytes > 0, "memory is not short");
+    b.end_read_in_vain(ReadOutcome::Empty);
+    while b.books().buffer.used > 25_000 {
+        output.extend(b.write());
+    }
+    // The rest of a record that is being shed, and nothing more.
+    read(&mut b, size - 64 * KIB % size);
+    b.command(Directive::Shed(oldest(Duration::ZERO)));
+    for _ in 0..more / 2000 {
+        read(&mut b, 2000);
+    }
+    assert!(b.books().shed.total.bytes > 10_000, "nothing was shed");
+    while b.try_to_write().is_none() {
+        output.extend(b.end_write_whole());
+    }
+    let torn = output
+        .chunks_exact(size)
+        .find(|record| *record != [record[0]; 700]);
+    assert!(torn.is_none(), "with {more} more");
+}
