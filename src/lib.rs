@@ -1,15 +1,20 @@
-//! The house of `weir`: a binary whose parts are a library, so that tests, benches and fuzzers can
-//! reach them. The library is not a stable interface; the command line is.
+//! The house of `weir`: a binary, whose one function is here so that tests and fuzzers reach its parts.
+//! There is no interface but the command line.
 //!
-//! Imports run one way: `run -> {config, pipe, share, top, control, report} -> core -> units`; the rooms
-//! in the middle know of each other what CONTRIBUTING.md says.
+//! Imports go down only, without a circle between rooms or between the files of a room; a test holds that:
+//! `entry -> run -> {config, top} -> control -> {report, share} -> pipe -> engine -> units`.
 
-pub mod config;
-pub mod control;
-pub mod engine;
-pub mod pipe;
-pub mod report;
-pub mod run;
+pub(crate) mod config;
+pub(crate) mod control;
+pub(crate) mod engine;
+mod entry;
+#[cfg(any(test, fuzzing))]
+pub mod garbage;
+pub(crate) mod pipe;
+pub(crate) mod report;
+pub(crate) mod run;
 pub(crate) mod share;
-pub mod top;
-pub mod units;
+pub(crate) mod top;
+pub(crate) mod units;
+
+pub use entry::main;

@@ -52,7 +52,7 @@ const OTHERS: Others = Others {
 
 /// How a run ended.
 #[derive(Debug)]
-pub enum End {
+pub(crate) enum End {
     /// All input was delivered.
     Delivered,
     /// Somebody asked for no more to be read, and what was held was delivered.
@@ -95,7 +95,7 @@ impl End {
 
     /// The line to print for it, if any.
     #[must_use]
-    pub fn complaint(&self) -> Option<String> {
+    pub(crate) fn complaint(&self) -> Option<String> {
         match self {
             End::Delivered | End::Drained | End::Signal(_) | End::Unkept => None,
             End::Failed(failure) | End::BrokenPipe(failure) => Some(failure.to_string()),
@@ -123,7 +123,7 @@ impl End {
 ///
 /// # Errors
 /// When an end of the pipeline cannot be used or a thread cannot be had: nothing was read then.
-pub fn run(config: &Config) -> Result<End, PipeError> {
+pub(crate) fn run(config: &Config) -> Result<End, PipeError> {
     // Before there is anything by which others can tell that weir runs, and signal it.
     let listener = signals::listen().map_err(system)?;
     let inputs = open::inputs(config);
@@ -277,7 +277,7 @@ fn undelivered(status: &Status) -> Count {
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn print(text: impl FnOnce() -> io::Result<()>) -> Result<End, PipeError> {
+pub(crate) fn print(text: impl FnOnce() -> io::Result<()>) -> Result<End, PipeError> {
     // Rust's own handle takes a closed output for one that swallows everything.
     let output = Port::standard_output()?;
     match text().and_then(|()| io::stdout().flush()) {

@@ -29,7 +29,7 @@ fn pass(args: &[&str], input: &[u8]) -> (Vec<u8>, Ended) {
 }
 
 /// What comes out of weir under a cap, measured.
-struct Stats {
+struct Meter {
     output: PipeReader,
     /// Units per second.
     cap: f64,
@@ -39,9 +39,9 @@ struct Stats {
     case: String,
 }
 
-impl Stats {
-    fn new(output: PipeReader, cap: f64, burst: f64, case: &str) -> Stats {
-        Stats {
+impl Meter {
+    fn new(output: PipeReader, cap: f64, burst: f64, case: &str) -> Meter {
+        Meter {
             output,
             cap,
             // 5 ms' worth, or one.
@@ -215,7 +215,7 @@ fn no_more_than_the_cap_and_a_step_has_come_at_any_time() {
         let (output, stdout) = pipe().expect("make a pipe");
         let _weir = start(weir(args), stdin, stdout);
         feed(producer, data(1_000_000, 1));
-        Stats::new(output, cap, burst, &format!("{args:?}")).take(much, since);
+        Meter::new(output, cap, burst, &format!("{args:?}")).take(much, since);
     }
 }
 
@@ -234,7 +234,7 @@ fn no_more_records_than_the_cap_and_one_have_come_at_any_time() {
         let (output, stdout) = pipe().expect("make a pipe");
         let _weir = start(weir(args), stdin, stdout);
         feed(producer, b"some words to a line\n".repeat(10_000));
-        let mut meter = Stats::new(output, 100.0, 0.0, &format!("{args:?}"));
+        let mut meter = Meter::new(output, 100.0, 0.0, &format!("{args:?}"));
         meter.count = |bytes| bytes.iter().filter(|b| **b == b'\n').count();
         meter.take(40, since);
     }
@@ -246,7 +246,7 @@ fn an_idle_time_saves_up_no_credit() {
         let (stdin, mut producer) = pipe().expect("make a pipe");
         let (output, stdout) = pipe().expect("make a pipe");
         let _weir = start(weir(args), stdin, stdout);
-        let mut meter = Stats::new(output, 200e3, 0.0, &format!("{args:?}"));
+        let mut meter = Meter::new(output, 200e3, 0.0, &format!("{args:?}"));
         for _ in 0..3 {
             let since = Instant::now();
             producer.write_all(&data(30_000, 2)).expect("write");
@@ -265,7 +265,7 @@ fn a_time_of_being_stopped_saves_up_no_credit() {
         let (output, stdout) = pipe().expect("make a pipe");
         let weir = start(weir(args), stdin, stdout);
         feed(producer, data(1_000_000, 3));
-        let mut meter = Stats::new(output, 200e3, 0.0, &format!("{args:?}"));
+        let mut meter = Meter::new(output, 200e3, 0.0, &format!("{args:?}"));
         meter.take(10_000, began);
         weir.signal(Signal::STOP);
         let stat = format!("/proc/{}/stat", weir.pid().as_raw_nonzero());
@@ -292,7 +292,7 @@ fn a_consumer_that_stalls_gets_no_more_than_the_cap_afterwards() {
     sleep(Duration::from_millis(200));
     let since = Instant::now();
     // What was in the pipe had passed before.
-    let mut meter = Stats::new(output, 1e6, 65_536.0, "after a stall");
+    let mut meter = Meter::new(output, 1e6, 65_536.0, "after a stall");
     meter.take(400_000, since);
 }
 

@@ -45,10 +45,7 @@ fn a_consumer_that_takes_nothing_runs_out_of_time() {
             line.send(180_000);
             line.ends_untouched();
             let (held, behind) = (line.held(), line.behind());
-            let undelivered = format!(
-                "; {} undelivered",
-                pipeweir::report::figures::bytes(held as u64)
-            );
+            let undelivered = format!("; {:.0}KiB undelivered", held as f64 / 1024.0);
             let says = ["timeout", "the sink has taken nothing for 4", &undelivered];
             line.finish(behind).assert_complains(124, &says);
         }

@@ -10,14 +10,14 @@ use crate::peers::{self, Peer};
 use crate::spec::{Contender, Middle, Spec};
 
 /// Bytes in a KiB, a MiB and a GiB.
-pub const KIB: u64 = 1 << 10;
+pub(crate) const KIB: u64 = 1 << 10;
 /// See [`KIB`].
-pub const MIB: u64 = 1 << 20;
+pub(crate) const MIB: u64 = 1 << 20;
 /// See [`KIB`].
-pub const GIB: u64 = 1 << 30;
+pub(crate) const GIB: u64 = 1 << 30;
 
 /// The workplace.
-pub struct Lab {
+pub(crate) struct Lab {
     /// As given on the command line.
     pub options: Options,
     /// The tools that are installed.
@@ -27,7 +27,7 @@ pub struct Lab {
 
 impl Lab {
     /// Looks for the tools.
-    pub fn new(options: Options) -> io::Result<Self> {
+    pub(crate) fn new(options: Options) -> io::Result<Self> {
         let helper = std::env::current_exe()?;
         Ok(Self {
             options,
@@ -37,32 +37,32 @@ impl Lab {
     }
 
     /// `full` in a real run, `quick` with `--quick`.
-    pub fn either<T>(&self, full: T, quick: T) -> T {
+    pub(crate) fn either<T>(&self, full: T, quick: T) -> T {
         if self.options.quick { quick } else { full }
     }
 
     /// How long one run may take that moves `bytes`, at the slowest rate worth waiting for.
-    pub fn limit(&self, bytes: u64) -> Duration {
+    pub(crate) fn limit(&self, bytes: u64) -> Duration {
         Duration::from_secs(20) + Duration::from_secs(bytes / (50 * MIB))
     }
 
     /// Is a tool installed?
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.peers.iter().any(|peer| peer.name == name)
     }
 
     /// One of the trivial programs, `words` its name and parameters.
-    pub fn helper(&self, words: &str) -> Spec {
+    pub(crate) fn helper(&self, words: &str) -> Spec {
         Spec::new(&self.helper, words)
     }
 
     /// A trivial program in the middle.
-    pub fn own(&self, label: &str, words: &str) -> Contender {
+    pub(crate) fn own(&self, label: &str, words: &str) -> Contender {
         Contender::other(label, Middle::Via(self.helper(words)))
     }
 
     /// weir with options; its label is what the user would type.
-    pub fn weir(&self, words: &str) -> Contender {
+    pub(crate) fn weir(&self, words: &str) -> Contender {
         let label = format!("weir {words}").trim().to_owned();
         let middle = Middle::Via(Spec::new(&self.options.weir, words));
         Contender {
@@ -73,7 +73,7 @@ impl Lab {
     }
 
     /// Another tool with its options, `command` as the user would type it.
-    pub fn peer(&self, command: &str) -> Contender {
+    pub(crate) fn peer(&self, command: &str) -> Contender {
         let (name, words) = command.split_once(' ').unwrap_or((command, ""));
         let middle = if self.has(name) {
             Middle::Via(Spec::new(name, words))
@@ -84,7 +84,7 @@ impl Lab {
     }
 
     /// The two-thread ring in C, compiled now.
-    pub fn ring(&self) -> Contender {
+    pub(crate) fn ring(&self) -> Contender {
         let middle = match self.compile_ring() {
             Ok(path) => Middle::Via(Spec::new(path, "")),
             Err(why) => Middle::Missing(why),

@@ -7,7 +7,7 @@ use clap::Parser;
 /// Measure weir beside its peers.
 #[derive(Parser)]
 #[command(name = "peers")]
-pub struct Options {
+pub(crate) struct Options {
     /// Run only the sections whose name contains one of these
     #[arg(value_name = "FILTER")]
     pub filters: Vec<String>,
@@ -30,7 +30,7 @@ pub struct Options {
 
 impl Options {
     /// How often every contender runs.
-    pub fn runs(&self) -> u64 {
+    pub(crate) fn runs(&self) -> u64 {
         self.runs.unwrap_or(if self.quick { 3 } else { 5 })
     }
 }

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 /// One tool that was found.
-pub struct Peer {
+pub(crate) struct Peer {
     /// The name it is called by.
     pub name: &'static str,
     /// What it says about its version.
@@ -23,7 +23,7 @@ const KNOWN: &[(&str, &str)] = &[
 ];
 
 /// Asks every known tool.
-pub fn find() -> Vec<Peer> {
+pub(crate) fn find() -> Vec<Peer> {
     KNOWN
         .iter()
         .filter_map(|&(name, flag)| ask(name, flag))
@@ -31,7 +31,7 @@ pub fn find() -> Vec<Peer> {
 }
 
 /// The names of those that were looked for.
-pub fn names() -> impl Iterator<Item = &'static str> {
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     KNOWN.iter().map(|&(name, _)| name)
 }
 

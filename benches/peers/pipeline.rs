@@ -21,7 +21,7 @@ use crate::spec::{Skip, Spec};
 
 /// How a process ended and what it used.
 #[derive(Clone, Copy)]
-pub struct Done {
+pub(crate) struct Done {
     /// User and system time, of all its threads.
     pub cpu: Duration,
     /// Its exit status.
@@ -36,7 +36,7 @@ struct Stage {
 }
 
 /// A pipeline that runs.
-pub struct Pipeline {
+pub(crate) struct Pipeline {
     stages: Vec<Stage>,
     output: BufReader<PipeReader>,
     started: Instant,
@@ -45,7 +45,7 @@ pub struct Pipeline {
 }
 
 /// A pipeline that has ended.
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// From the start of the first process to the end of the last.
     pub wall: Duration,
     /// What the last process printed.
@@ -60,7 +60,7 @@ pub struct Outcome {
 
 impl Pipeline {
     /// Starts `specs`, each reading what the one before writes.
-    pub fn start(specs: &[Spec], limit: Duration) -> Result<Self, Skip> {
+    pub(crate) fn start(specs: &[Spec], limit: Duration) -> Result<Self, Skip> {
         let (mut input, _) = io::pipe()?;
         let started = Instant::now();
         let mut stages: Vec<Stage> = Vec::new();
@@ -91,35 +91,35 @@ impl Pipeline {
     }
 
     /// The process at `place`, counted from 0.
-    pub fn pid(&self, place: usize) -> u32 {
+    pub(crate) fn pid(&self, place: usize) -> u32 {
         self.stages[place].child.id()
     }
 
     /// Sends a signal to the process at `place`.
-    pub fn signal(&self, place: usize, signal: Signal) -> Result<(), Skip> {
+    pub(crate) fn signal(&self, place: usize, signal: Signal) -> Result<(), Skip> {
         let sent = pidfd_send_signal(&self.stages[place].handle, signal);
         sent.map_err(|error| Skip::Failed(format!("signal: {error}")))
     }
 
     /// Waits for the end of the process at `place`.
-    pub fn wait(&mut self, place: usize) -> io::Result<Done> {
+    pub(crate) fn wait(&mut self, place: usize) -> io::Result<Done> {
         self.stages[place].wait()
     }
 
     /// Waits for one line from the last process.
-    pub fn line(&mut self) -> io::Result<String> {
+    pub(crate) fn line(&mut self) -> io::Result<String> {
         let mut line = String::new();
         self.output.read_line(&mut line)?;
         Ok(line)
     }
 
     /// Waits for all to end by themselves.
-    pub fn finish(self) -> Result<Outcome, Skip> {
+    pub(crate) fn finish(self) -> Result<Outcome, Skip> {
         self.collect(false)
     }
 
     /// Waits for the last to end and ends the others then.
-    pub fn cut(self) -> Result<Outcome, Skip> {
+    pub(crate) fn cut(self) -> Result<Outcome, Skip> {
         self.collect(true)
     }
 
@@ -230,7 +230,7 @@ fn watch(handles: Vec<Arc<OwnedFd>>, limit: Duration, expired: Arc<AtomicBool>) 
 impl Outcome {
     /// Judges the process at `place`: it must have ended well, and in time. `cut` allows it to have been ended
     /// by a signal, as happens when the consumer leaves first.
-    pub fn check(&self, place: usize, is_weir: bool, cut: bool) -> Result<(), Skip> {
+    pub(crate) fn check(&self, place: usize, is_weir: bool, cut: bool) -> Result<(), Skip> {
         let status = self.done[place].status;
         let said = self.stderr[place].lines().next().unwrap_or_default();
         match (status.code(), status.signal()) {
@@ -247,12 +247,12 @@ impl Outcome {
     }
 
     /// The figure that the process at `place` reported as `key=value` on standard error.
-    pub fn reported(&self, place: usize, key: &str) -> Option<f64> {
+    pub(crate) fn reported(&self, place: usize, key: &str) -> Option<f64> {
         field(&self.stderr[place], key)
     }
 
     /// The same from the output of the last process.
-    pub fn printed(&self, key: &str) -> Option<f64> {
+    pub(crate) fn printed(&self, key: &str) -> Option<f64> {
         field(&self.output, key)
     }
 }

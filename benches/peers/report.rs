@@ -11,7 +11,7 @@ use crate::stats::{figure, median, spread};
 use crate::table::{Check, Row, Side, Table};
 
 /// Which machine, which tools, how many runs.
-pub fn print_head(lab: &Lab) {
+pub(crate) fn print_head(lab: &Lab) {
     let system = rustix::system::uname();
     println!("# weir beside its peers\n");
     println!(
@@ -47,7 +47,7 @@ fn processors() -> usize {
 }
 
 /// One comparison.
-pub fn print_table(table: &Table) {
+pub(crate) fn print_table(table: &Table) {
     println!("\n## {}\n", table.title);
     if !table.how.is_empty() {
         println!("{}\n", table.how);
@@ -121,7 +121,7 @@ fn precise(value: f64) -> String {
 }
 
 /// How many goals were met, of all tables.
-pub fn print_verdict(tables: &[(&str, Table)]) {
+pub(crate) fn print_verdict(tables: &[(&str, Table)]) {
     let mut count = [0; 3];
     for check in tables.iter().flat_map(|(_, table)| &table.checks) {
         let place = match check.met() {
@@ -138,7 +138,7 @@ pub fn print_verdict(tables: &[(&str, Table)]) {
 }
 
 /// Everything measured, run by run.
-pub fn write_json(path: &Path, lab: &Lab, tables: &[(&str, Table)]) -> io::Result<()> {
+pub(crate) fn write_json(path: &Path, lab: &Lab, tables: &[(&str, Table)]) -> io::Result<()> {
     let system = rustix::system::uname();
     let versions: Value = lab
         .peers

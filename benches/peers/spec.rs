@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// One program of a pipeline.
 #[derive(Clone)]
-pub struct Spec {
+pub(crate) struct Spec {
     /// A path, or a name to be found in `PATH`.
     pub program: PathBuf,
     /// Its arguments.
@@ -13,7 +13,7 @@ pub struct Spec {
 
 impl Spec {
     /// `words` are arguments separated by blanks: none of ours holds a blank.
-    pub fn new(program: impl AsRef<Path>, words: &str) -> Self {
+    pub(crate) fn new(program: impl AsRef<Path>, words: &str) -> Self {
         Self {
             program: program.as_ref().to_owned(),
             args: words.split_whitespace().map(str::to_owned).collect(),
@@ -23,7 +23,7 @@ impl Spec {
 
 /// Why there is no figure.
 #[derive(Clone, Debug)]
-pub enum Skip {
+pub(crate) enum Skip {
     /// weir does not know the option yet.
     NotBuilt,
     /// The tool is not there, or cannot do this.
@@ -50,7 +50,7 @@ impl From<std::io::Error> for Skip {
 
 /// How a contender sits between producer and consumer.
 #[derive(Clone)]
-pub enum Middle {
+pub(crate) enum Middle {
     /// Not at all: the bare pipe.
     Bare,
     /// As this program.
@@ -61,7 +61,7 @@ pub enum Middle {
 
 /// One row of a comparison.
 #[derive(Clone)]
-pub struct Contender {
+pub(crate) struct Contender {
     /// Its name in the table.
     pub label: String,
     /// Where it stands.
@@ -72,12 +72,12 @@ pub struct Contender {
 
 impl Contender {
     /// The bare pipe.
-    pub fn bare() -> Self {
+    pub(crate) fn bare() -> Self {
         Self::other("bare pipe", Middle::Bare)
     }
 
     /// Anything but weir.
-    pub fn other(label: impl Into<String>, middle: Middle) -> Self {
+    pub(crate) fn other(label: impl Into<String>, middle: Middle) -> Self {
         Self {
             label: label.into(),
             middle,
@@ -86,7 +86,7 @@ impl Contender {
     }
 
     /// The programs of a pipeline with this contender in the middle.
-    pub fn between(&self, producer: Spec, consumer: Spec) -> Result<Vec<Spec>, Skip> {
+    pub(crate) fn between(&self, producer: Spec, consumer: Spec) -> Result<Vec<Spec>, Skip> {
         match &self.middle {
             Middle::Bare => Ok(vec![producer, consumer]),
             Middle::Via(spec) => Ok(vec![producer, spec.clone(), consumer]),

@@ -1,7 +1,7 @@
 //! Order statistics, how a figure is printed, and the peak rate of an arrival log.
 
 /// The middle of `values` (mean of the middle two); NaN when there are none.
-pub fn median(values: &[f64]) -> f64 {
+pub(crate) fn median(values: &[f64]) -> f64 {
     let sorted = sorted(values);
     match sorted.len() {
         0 => f64::NAN,
@@ -11,7 +11,7 @@ pub fn median(values: &[f64]) -> f64 {
 }
 
 /// The value that `percent` of `values` do not exceed (nearest rank); NaN when there are none.
-pub fn percentile(values: &[f64], percent: f64) -> f64 {
+pub(crate) fn percentile(values: &[f64], percent: f64) -> f64 {
     let sorted = sorted(values);
     let rank = (percent / 100.0 * sorted.len() as f64).ceil() as usize;
     sorted
@@ -21,7 +21,7 @@ pub fn percentile(values: &[f64], percent: f64) -> f64 {
 }
 
 /// Smallest and largest of `values`.
-pub fn spread(values: &[f64]) -> (f64, f64) {
+pub(crate) fn spread(values: &[f64]) -> (f64, f64) {
     let sorted = sorted(values);
     let end = |value: Option<&f64>| value.copied().unwrap_or(f64::NAN);
     (end(sorted.first()), end(sorted.last()))
@@ -34,7 +34,7 @@ fn sorted(values: &[f64]) -> Vec<f64> {
 }
 
 /// About three significant digits; a dash for what was not measured.
-pub fn figure(value: f64) -> String {
+pub(crate) fn figure(value: f64) -> String {
     match value.abs() {
         v if v.is_nan() => "-".to_owned(),
         v if v >= 100.0 || v == 0.0 => format!("{value:.0}"),
@@ -46,7 +46,7 @@ pub fn figure(value: f64) -> String {
 
 /// One read of the metering consumer.
 #[derive(Clone, Copy, Debug)]
-pub struct Arrival {
+pub(crate) struct Arrival {
     /// CLOCK_MONOTONIC, nanoseconds.
     pub at: u64,
     /// How much came.
@@ -56,7 +56,7 @@ pub struct Arrival {
 }
 
 /// Reads the log that `__meter` prints.
-pub fn arrivals(log: &str) -> Vec<Arrival> {
+pub(crate) fn arrivals(log: &str) -> Vec<Arrival> {
     let line = |line: &str| {
         let mut fields = line.split(' ').map(|field| field.parse::<u64>().ok());
         let mut next = || fields.next().flatten();
@@ -70,7 +70,7 @@ pub fn arrivals(log: &str) -> Vec<Arrival> {
 }
 
 /// The most that came within any window of `window_ns`, in bytes.
-pub fn peak(log: &[Arrival], window_ns: u64) -> u64 {
+pub(crate) fn peak(log: &[Arrival], window_ns: u64) -> u64 {
     let (mut first, mut sum, mut most) = (0, 0, 0);
     for last in log {
         sum += last.bytes;
@@ -85,7 +85,7 @@ pub fn peak(log: &[Arrival], window_ns: u64) -> u64 {
 
 /// Bytes per second while data was flowing: pauses longer than `pause_ns` are cut out, and what
 /// came at the first instant of each piece is left out, since nobody knows since when it was due.
-pub fn average(log: &[Arrival], pause_ns: u64) -> f64 {
+pub(crate) fn average(log: &[Arrival], pause_ns: u64) -> f64 {
     let (mut bytes, mut time) = (0, 0);
     for pair in log.windows(2) {
         let gap = pair[1].at - pair[0].at;

@@ -5,10 +5,10 @@ use crate::spec::{Contender, Skip};
 use crate::stats::median;
 
 /// The figures of one run of one contender, one per column; NaN where there is none.
-pub type Figures = Vec<f64>;
+pub(crate) type Figures = Vec<f64>;
 
 /// One contender's figures.
-pub struct Row {
+pub(crate) struct Row {
     /// Name of the contender.
     pub label: String,
     /// Per run, in order; or why there are none.
@@ -16,7 +16,7 @@ pub struct Row {
 }
 
 /// One comparison.
-pub struct Table {
+pub(crate) struct Table {
     /// What is compared.
     pub title: String,
     /// How it was measured.
@@ -33,7 +33,7 @@ pub struct Table {
 
 /// Which side of the goal is good.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Side {
+pub(crate) enum Side {
     /// The figure must not be lower.
     AtLeast,
     /// The figure must not be higher.
@@ -41,7 +41,7 @@ pub enum Side {
 }
 
 /// One goal and how it stands.
-pub struct Check {
+pub(crate) struct Check {
     /// What was asked for.
     pub what: String,
     /// What was measured; NaN if nothing.
@@ -54,7 +54,7 @@ pub struct Check {
 
 impl Check {
     /// Is the goal reached? `None` without a figure.
-    pub fn met(&self) -> Option<bool> {
+    pub(crate) fn met(&self) -> Option<bool> {
         match self.side {
             _ if self.got.is_nan() => None,
             Side::AtLeast => Some(self.got >= self.goal),
@@ -66,7 +66,7 @@ impl Check {
 impl Table {
     /// Lets `contenders` run in turn, `runs` times each, and keeps what `measure` says. One that cannot run
     /// is asked once.
-    pub fn measure(
+    pub(crate) fn measure(
         title: impl Into<String>,
         columns: &[&'static str],
         contenders: &[Contender],
@@ -101,13 +101,13 @@ impl Table {
     }
 
     /// Says how it was measured.
-    pub fn how(mut self, how: impl Into<String>) -> Self {
+    pub(crate) fn how(mut self, how: impl Into<String>) -> Self {
         self.how = how.into();
         self
     }
 
     /// All figures of one row in one column; empty if there are none.
-    pub fn series(&self, label: &str, column: usize) -> Vec<f64> {
+    pub(crate) fn series(&self, label: &str, column: usize) -> Vec<f64> {
         let row = self.rows.iter().find(|row| row.label == label);
         let runs = row.and_then(|row| row.runs.as_ref().ok());
         runs.map_or_else(Vec::new, |runs| {
@@ -116,19 +116,25 @@ impl Table {
     }
 
     /// The median of one row in one column.
-    pub fn median(&self, label: &str, column: usize) -> f64 {
+    pub(crate) fn median(&self, label: &str, column: usize) -> f64 {
         median(&self.series(label, column))
     }
 
     /// `label` over `other`: the median of the ratios of runs that stood side by side.
-    pub fn ratio(&self, label: &str, other: &str, column: usize) -> f64 {
+    pub(crate) fn ratio(&self, label: &str, other: &str, column: usize) -> f64 {
         let (ours, theirs) = (self.series(label, column), self.series(other, column));
         let ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(a, b)| a / b).collect();
         median(&ratios)
     }
 
     /// The ratio to the best of `others` that was measured: the one for which it is least (`AtLeast`) or most.
-    pub fn ratio_to_best(&self, label: &str, others: &[&str], column: usize, side: Side) -> f64 {
+    pub(crate) fn ratio_to_best(
+        &self,
+        label: &str,
+        others: &[&str],
+        column: usize,
+        side: Side,
+    ) -> f64 {
         let ratios = others.iter().map(|other| self.ratio(label, other, column));
         ratios
             .filter(|ratio| !ratio.is_nan())
@@ -139,7 +145,7 @@ impl Table {
     }
 
     /// Enters a goal that the figure must not stay under.
-    pub fn at_least(&mut self, what: impl Into<String>, got: f64, goal: f64) {
+    pub(crate) fn at_least(&mut self, what: impl Into<String>, got: f64, goal: f64) {
         self.checks.push(Check {
             what: what.into(),
             got,
@@ -149,7 +155,7 @@ impl Table {
     }
 
     /// Enters a goal that the figure must not go over.
-    pub fn at_most(&mut self, what: impl Into<String>, got: f64, goal: f64) {
+    pub(crate) fn at_most(&mut self, what: impl Into<String>, got: f64, goal: f64) {
         self.checks.push(Check {
             what: what.into(),
             got,
@@ -161,7 +167,7 @@ impl Table {
 
 /// One run through `gen | X | sink`: wall seconds and the CPU seconds of the one in the middle
 /// (NaN for a bare pipe). Every byte must arrive.
-pub fn pass(
+pub(crate) fn pass(
     lab: &Lab,
     contender: &Contender,
     bytes: u64,

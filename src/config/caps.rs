@@ -11,7 +11,7 @@ use crate::units::{Amount, Limit, Rate, Size, Timetable, Unit};
 
 /// What rules one cap.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Ruler {
+pub(crate) enum Ruler {
     /// There is none.
     #[default]
     Nothing,
@@ -33,7 +33,7 @@ impl Ruler {
 
 /// What rules the caps of one side.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SideCaps {
+pub(crate) struct SideCaps {
     /// On bytes.
     pub bytes: Ruler,
     /// On records.
@@ -43,7 +43,7 @@ pub struct SideCaps {
 impl SideCaps {
     /// For the start of the engine.
     #[must_use]
-    pub fn limits(&self) -> Limits {
+    pub(crate) fn limits(&self) -> Limits {
         Limits {
             bytes: self.bytes.cap(),
             records: self.records.cap(),
@@ -113,7 +113,7 @@ fn ruler(limit: &Limit, side: Side) -> Ruler {
 
 /// What tells the engine of this cap.
 #[must_use]
-pub fn command(side: Side, unit: Unit, cap: Option<Cap>) -> Directive {
+pub(crate) fn command(side: Side, unit: Unit, cap: Option<Cap>) -> Directive {
     match (side, unit) {
         (Side::Sink, Unit::Records) => Directive::RateOfRecords(cap),
         (Side::Sink, Unit::Bytes) => Directive::RateOfBytes(cap),

@@ -19,7 +19,7 @@ impl Options {
     ///
     /// # Errors
     /// With the text to print and the status to end with: also for `--help` and `--version`.
-    pub fn from_command_line() -> Result<Options, CommandLineError> {
+    pub(crate) fn from_command_line() -> Result<Options, CommandLineError> {
         let words: Vec<_> = std::env::args_os().collect();
         Options::from_words(&words)
     }
@@ -74,7 +74,7 @@ fn beside<'a>(argument: &str, words: &'a [String]) -> Option<&'a str> {
 
 /// A command line that ends weir before it has begun.
 #[derive(Debug)]
-pub struct CommandLineError {
+pub(crate) struct CommandLineError {
     error: clap::Error,
     /// What is better said of it than the parser does.
     better: Option<String>,
@@ -110,7 +110,7 @@ impl CommandLineError {
 
     /// Whether it is no fault, but a text that was asked for: `--help` or `--version`.
     #[must_use]
-    pub fn is_answer(&self) -> bool {
+    pub(crate) fn is_answer(&self) -> bool {
         !self.error.use_stderr()
     }
 
@@ -118,7 +118,7 @@ impl CommandLineError {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn print(&self) -> io::Result<()> {
+    pub(crate) fn print(&self) -> io::Result<()> {
         self.error.print()
     }
 }
@@ -154,7 +154,7 @@ impl fmt::Display for CommandLineError {
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn generate(what: Generate, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn generate(what: Generate, out: &mut dyn Write) -> io::Result<()> {
     use clap_complete::Shell;
     let shell = match what {
         Generate::Man => return manual::write(Options::command(), out),

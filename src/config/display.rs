@@ -21,7 +21,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// What of the world the display depends on.
 #[derive(Debug, Clone, Copy)]
-pub struct World {
+pub(super) struct World {
     /// Standard error is a terminal.
     pub terminal: bool,
     /// It cannot move its cursor.
@@ -32,7 +32,7 @@ pub struct World {
 
 impl World {
     /// The world as it is.
-    pub fn look() -> World {
+    pub(super) fn look() -> World {
         let variable = |name: &str| env::var_os(name).map(|v| v.to_string_lossy().into_owned());
         World {
             terminal: terminal::is_terminal(),
@@ -43,7 +43,7 @@ impl World {
 }
 
 /// What is to be reported.
-pub fn plan(
+pub(super) fn plan(
     options: &Options,
     interval: Option<Duration>,
     world: &World,

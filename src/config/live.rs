@@ -18,7 +18,7 @@ use crate::units::{Limit, Timetable};
 
 /// The live options, checked.
 #[derive(Debug, Clone)]
-pub struct LiveConfig {
+pub(crate) struct LiveConfig {
     /// As they were typed.
     pub(super) options: LiveOptions,
     /// Capacity of the buffer in bytes: what they are checked against, and stays as it is.
@@ -72,7 +72,7 @@ impl LiveConfig {
     }
 
     /// Caps that follow the clock on the wall.
-    pub fn timetables(&self) -> impl Iterator<Item = (Side, &Timetable)> {
+    pub(crate) fn timetables(&self) -> impl Iterator<Item = (Side, &Timetable)> {
         let sides = [(Side::Sink, &self.output), (Side::Source, &self.input)];
         sides.into_iter().flat_map(|(side, caps)| {
             let rulers = caps.each().into_iter();

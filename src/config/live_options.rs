@@ -16,7 +16,7 @@ use crate::units::{Amount, Limit, Mark, OrOff, Span};
 /// running weir.
 #[derive(Debug, Clone, Default, PartialEq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct LiveOptions {
+pub(crate) struct LiveOptions {
     /// Cap on what leaves for the consumer: 10MB/s, 100/s, 2MB/s..20MB/s, or a timetable
     #[arg(short, long, value_name = "LIMIT", help_heading = "Rate")]
     #[arg(allow_hyphen_values = true)] // to say what is wrong with them
@@ -141,7 +141,7 @@ fn which() -> impl TypedValueParser<Value = OrOff<Which>> {
 /// What the flow can be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Flow {
+pub(crate) enum Flow {
     /// Deliver nothing until told otherwise.
     Pause,
     /// Deliver again.
@@ -199,7 +199,7 @@ impl FromArgMatches for Flow {
 
 impl LiveOptions {
     /// Their definitions.
-    pub fn definitions() -> Command {
+    pub(crate) fn definitions() -> Command {
         LiveOptions::augment_args(Command::new("live"))
     }
 

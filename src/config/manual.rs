@@ -17,7 +17,7 @@ const SECTIONS: &str = include_str!("manual.roff");
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn write(command: Command, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(command: Command, out: &mut dyn Write) -> io::Result<()> {
     let source = format!("weir {}", command.get_version().unwrap_or_default());
     let page = Man::new(command)
         .date(DATE)

@@ -3,22 +3,22 @@
 
 mod caps;
 mod check;
-pub mod command_line;
+pub(crate) mod command_line;
 mod completions;
 mod display;
-pub mod live;
-pub mod live_options;
+pub(crate) mod live;
+pub(crate) mod live_options;
 mod manual;
-pub mod options;
-pub mod patch;
-pub mod pipe_size;
+pub(crate) mod options;
+pub(crate) mod patch;
+pub(crate) mod pipe_size;
 mod version;
 mod words_of_others;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use caps::command as cap_command;
+pub(crate) use caps::command as cap_command;
 use live::LiveConfig;
 use live_options::LiveOptions;
 use options::Options;
@@ -33,7 +33,7 @@ use crate::units::Share;
 
 /// Everything that data mode needs to know.
 #[derive(Debug)]
-pub struct Config {
+pub(crate) struct Config {
     /// Files to read one after the other; `-` is standard input, and none is too.
     pub files: Vec<PathBuf>,
     /// What the engine is told.
@@ -64,14 +64,14 @@ pub struct Config {
 /// Options that cannot be together: one line, what is wrong and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct ConfigError(String);
+pub(crate) struct ConfigError(String);
 
 impl Config {
     /// Resolves the options.
     ///
     /// # Errors
     /// When they contradict each other or this machine.
-    pub fn resolve(options: Options) -> Result<Config, ConfigError> {
+    pub(crate) fn resolve(options: Options) -> Result<Config, ConfigError> {
         let capacity = check::capacity(options.buffer)?;
         let framing = check::framing(&options)?;
         let both = check::timeout("--timeout", options.timeout)?;
@@ -115,7 +115,7 @@ impl Config {
 
 /// How texts look on the terminal.
 #[must_use]
-pub fn theme() -> Theme {
+pub(crate) fn theme() -> Theme {
     display::World::look().theme
 }
 
@@ -123,7 +123,7 @@ pub fn theme() -> Theme {
 ///
 /// # Errors
 /// When that is nothing, or could be right for no weir.
-pub fn asked(options: Options) -> Result<LiveOptions, ConfigError> {
+pub(crate) fn asked(options: Options) -> Result<LiveOptions, ConfigError> {
     check::interval(options.live.interval)?;
     if options.live == LiveOptions::default() {
         let what = "--remote: there is nothing to change; try --rate 10MB/s, --pause or --resume";
@@ -133,4 +133,4 @@ pub fn asked(options: Options) -> Result<LiveOptions, ConfigError> {
 }
 
 #[cfg(test)]
-pub mod tests;
+pub(crate) mod tests;

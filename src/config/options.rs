@@ -51,7 +51,7 @@ A MARK is a SIZE or a percentage of the buffer. A DURATION is 500ms, 2s, 1m 30s.
 #[derive(Debug, Parser)]
 #[command(name = "weir", about = ABOUT, long_about = LONG_ABOUT, after_long_help = EXAMPLES)]
 #[command(version, long_version = version::LONG.as_str(), max_term_width = 100)]
-pub struct Options {
+pub(crate) struct Options {
     /// Files to read one after the other; - or none is standard input
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath, value_parser = file())]
     pub files: Vec<PathBuf>,
@@ -334,7 +334,7 @@ pub struct Options {
 
 /// How `--display` reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Display {
+pub(crate) enum Display {
     /// As suits where it goes
     Auto,
     /// A line that changes
@@ -349,7 +349,7 @@ pub enum Display {
 
 /// How `--summary` reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Summary {
+pub(crate) enum Summary {
     /// As suits where it goes
     Auto,
     /// A line or two for a person
@@ -370,7 +370,7 @@ fn file() -> impl TypedValueParser<Value = PathBuf> {
 
 /// An expected total.
 #[derive(Debug, Clone, PartialEq)]
-pub enum ExpectedSize {
+pub(crate) enum ExpectedSize {
     /// This much.
     Amount(Amount),
     /// As much as this file, or all files in this directory.
@@ -388,7 +388,7 @@ fn size(text: &str) -> Result<ExpectedSize, UnitError> {
 
 /// What `--generate` can make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Generate {
+pub(crate) enum Generate {
     /// The man page, in roff
     Man,
     /// Completions for bash

@@ -16,7 +16,7 @@ use crate::units::{Limit, Timetable};
 
 /// Only what differs.
 #[derive(Debug, Default, PartialEq)]
-pub struct Patch {
+pub(crate) struct Patch {
     /// What the engine is to be told, in this order; what timetables say goes before it.
     pub commands: Vec<Directive>,
     /// All the timetables that there are now, if they are not those that there were.
@@ -30,7 +30,7 @@ impl LiveConfig {
     ///
     /// # Errors
     /// When the options would contradict each other then.
-    pub fn patched(&self, asked: &LiveOptions) -> Result<(LiveConfig, Patch), ConfigError> {
+    pub(crate) fn patched(&self, asked: &LiveOptions) -> Result<(LiveConfig, Patch), ConfigError> {
         let ours = &self.options;
         let rate = replaced("--rate", ours.rate.clone(), &asked.rate)?;
         let input_rate = replaced("--input-rate", ours.input_rate.clone(), &asked.input_rate)?;

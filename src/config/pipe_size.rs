@@ -6,11 +6,11 @@ use crate::pipe::fd::Wanted;
 use crate::units::{Size, UnitError};
 
 /// The kernel pipes that serve best: larger ones are no faster and hide more data.
-pub const PIPE_SIZE: usize = 256 * 1024;
+pub(crate) const PIPE_SIZE: usize = 256 * 1024;
 
 /// The kernel pipe size to ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PipeSize {
+pub(crate) enum PipeSize {
     /// At least [`PIPE_SIZE`].
     Auto,
     /// As it is.
@@ -22,7 +22,7 @@ pub enum PipeSize {
 impl PipeSize {
     /// The size to ask for, if any.
     #[must_use]
-    pub fn wanted(self) -> Option<Wanted> {
+    pub(crate) fn wanted(self) -> Option<Wanted> {
         match self {
             PipeSize::Auto => Some(Wanted::AtLeast(PIPE_SIZE)),
             PipeSize::Bytes(n) => Some(Wanted::Just(n)),

@@ -8,7 +8,7 @@ use super::*;
 use crate::engine::gate::Marks;
 
 /// What this line comes to; values have no blanks in them.
-pub fn resolve(line: &str) -> Result<Config, ConfigError> {
+pub(crate) fn resolve(line: &str) -> Result<Config, ConfigError> {
     let words = ["weir"].into_iter().chain(line.split_whitespace());
     Config::resolve(Options::try_parse_from(words).expect("a command line"))
 }

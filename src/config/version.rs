@@ -15,7 +15,7 @@ const ENVIRONMENT: &str = if cfg!(target_env = "musl") {
 };
 
 /// The version, the commit if it is known, and what it was built for, a line each.
-pub static LONG: LazyLock<String> = LazyLock::new(|| {
+pub(super) static LONG: LazyLock<String> = LazyLock::new(|| {
     let commit = COMMIT.map_or(String::new(), |commit| format!("commit {commit}\n"));
     let version = env!("CARGO_PKG_VERSION");
     format!("{version}\n{commit}target {ARCH}-{OS}{ENVIRONMENT}")

@@ -19,11 +19,11 @@ use crate::report::snapshot::Snapshot;
 use crate::report::{json, process, table, terminal};
 
 /// How long a weir may take to answer.
-pub const PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why it came to nothing: one line each.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientError {
+pub(crate) enum ClientError {
     /// There is no such weir, or not only one, or it does not answer.
     #[error("{0}")]
     Failed(String),
@@ -39,7 +39,7 @@ pub enum ClientError {
 ///
 /// # Errors
 /// When nothing was changed.
-pub fn remote(target: &str, change: LiveOptions) -> Result<(), ClientError> {
+pub(crate) fn remote(target: &str, change: LiveOptions) -> Result<(), ClientError> {
     let mut peer = find(target)?;
     match peer.converse(Ask::Change(Box::new(change)))? {
         Answer::Done => Ok(()),
@@ -51,7 +51,7 @@ pub fn remote(target: &str, change: LiveOptions) -> Result<(), ClientError> {
 /// The status of the weir of this PID or name, or of all, as text to print; and what to complain
 /// of after that: there is no such weir, or one does not answer.
 #[must_use]
-pub fn query(target: Option<&str>) -> (String, Option<ClientError>) {
+pub(crate) fn query(target: Option<&str>) -> (String, Option<ClientError>) {
     let (statuses, trouble) = match target {
         Some(target) => match find(target).and_then(|mut peer| peer.status()) {
             Ok(status) => (vec![status], None),
@@ -78,7 +78,7 @@ pub fn query(target: Option<&str>) -> (String, Option<ClientError>) {
 
 /// What many have answered.
 #[derive(Debug, Default)]
-pub struct Statuses {
+pub(crate) struct Statuses {
     /// In the order of those who were asked.
     pub statuses: Vec<Snapshot>,
     /// The processes that did not answer in time, or not to the point.
@@ -86,7 +86,7 @@ pub struct Statuses {
 }
 
 /// Asks all of them for their statuses. Those that have ended are no longer among them after.
-pub fn statuses(peers: &mut Vec<Peer>, patience: Duration) -> Statuses {
+pub(crate) fn statuses(peers: &mut Vec<Peer>, patience: Duration) -> Statuses {
     let mut all = Statuses::default();
     for answer in ask_all(peers, &Ask::Status, patience) {
         match answer {
@@ -145,7 +145,7 @@ fn find(target: &str) -> Result<Peer, ClientError> {
 
 /// The status of the weir of this PID, if it says it at once.
 #[must_use]
-pub fn glance(pid: u32) -> Option<Snapshot> {
+pub(crate) fn glance(pid: u32) -> Option<Snapshot> {
     const AT_ONCE: Duration = Duration::from_millis(100);
     let mut peers = all_where(|other| other == pid);
     statuses(&mut peers, AT_ONCE).statuses.pop()
@@ -153,12 +153,12 @@ pub fn glance(pid: u32) -> Option<Snapshot> {
 
 /// Everybody who listens.
 #[must_use]
-pub fn all() -> Vec<Peer> {
+pub(crate) fn all() -> Vec<Peer> {
     all_where(|_| true)
 }
 
 /// Those who listen and whose PID is wanted.
-pub fn all_where(wanted: impl Fn(u32) -> bool) -> Vec<Peer> {
+pub(crate) fn all_where(wanted: impl Fn(u32) -> bool) -> Vec<Peer> {
     let mut peers = Vec::new();
     for (pid, path) in directory::sockets() {
         if wanted(pid) {
@@ -203,7 +203,7 @@ fn ask_all(
 
 /// A weir that says nothing.
 #[derive(Debug, Clone, Copy)]
-pub enum NoAnswerError {
+pub(crate) enum NoAnswerError {
     /// It is alive, but it may be stopped.
     Timeout(u32),
     /// It is gone.
@@ -226,7 +226,7 @@ impl From<NoAnswerError> for ClientError {
 
 /// A weir that we are connected to.
 #[derive(Debug)]
-pub struct Peer {
+pub(crate) struct Peer {
     /// Its process.
     pub pid: u32,
     socket: OwnedFd,

@@ -31,7 +31,7 @@ fn candidates() -> Vec<PathBuf> {
 
 /// The directory for a new socket, made if need be.
 #[must_use]
-pub fn for_new() -> Option<PathBuf> {
+pub(crate) fn for_new() -> Option<PathBuf> {
     candidates().into_iter().find(|path| {
         // That it exists already is the usual case; whatever else is wrong shows when it is checked.
         let _ = fs::DirBuilder::new().mode(0o700).create(path);
@@ -55,13 +55,13 @@ fn can_be_entered(path: &Path) -> bool {
 
 /// The socket of this process in that directory.
 #[must_use]
-pub fn socket(directory: &Path, pid: u32) -> PathBuf {
+pub(crate) fn socket(directory: &Path, pid: u32) -> PathBuf {
     directory.join(format!("{pid}{SUFFIX}"))
 }
 
 /// All sockets in safe directories: the processes that they are named after, in ascending order.
 #[must_use]
-pub fn sockets() -> Vec<(u32, PathBuf)> {
+pub(crate) fn sockets() -> Vec<(u32, PathBuf)> {
     let mut all: Vec<_> = candidates()
         .iter()
         .filter(|path| is_safe(path))
@@ -84,7 +84,7 @@ fn pid_of(name: &OsStr) -> Option<u32> {
 }
 
 /// Removes the sockets that dead processes have left in a safe directory.
-pub fn clean(directory: &Path) {
+pub(crate) fn clean(directory: &Path) {
     for (pid, path) in listing(directory) {
         if is_dead(pid) && wire::connect(&path).is_err_and(|e| e == Errno::CONNREFUSED) {
             let _ = fs::remove_file(path);
@@ -93,7 +93,7 @@ pub fn clean(directory: &Path) {
 }
 
 /// Removes a socket at which nobody listens, if its process is dead: one that lives may be about to.
-pub fn remove_if_dead(pid: u32, path: &Path) {
+pub(crate) fn remove_if_dead(pid: u32, path: &Path) {
     if is_dead(pid) {
         let _ = fs::remove_file(path);
     }

@@ -1,9 +1,9 @@
 //! What reaches a running weir from outside its pipeline, and how it gets there.
 
-pub mod client;
-pub mod directory;
-pub mod protocol;
-pub mod server;
+pub(crate) mod client;
+pub(crate) mod directory;
+pub(crate) mod protocol;
+pub(crate) mod server;
 mod sessions;
-pub mod signals;
+pub(crate) mod signals;
 mod wire;

@@ -19,14 +19,14 @@ use crate::config::live_options::LiveOptions;
 use crate::report::snapshot::Snapshot;
 
 /// The protocol's version.
-pub const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 /// The longest line either way, its end included, in bytes.
-pub const LINE_MAX: usize = 16 * 1024;
+pub(crate) const LINE_MAX: usize = 16 * 1024;
 
 /// A request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Request {
+pub(crate) struct Request {
     /// The protocol's version.
     pub v: u32,
     /// What is wanted.
@@ -36,7 +36,7 @@ pub struct Request {
 /// What a client may want.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Ask {
+pub(crate) enum Ask {
     /// The label that the user gave it, if any.
     Name,
     /// The status object. Its rates are those since the connection's last one; in a connection's
@@ -48,7 +48,7 @@ pub enum Ask {
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Reply {
+pub(crate) struct Reply {
     /// The protocol's version.
     pub v: u32,
     /// What is answered.
@@ -58,7 +58,7 @@ pub struct Reply {
 /// What a weir may answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Answer {
+pub(crate) enum Answer {
     /// It is in force.
     Done,
     /// The label.
@@ -75,7 +75,7 @@ pub enum Answer {
 ///
 /// # Errors
 /// The answer to a line that is none.
-pub fn request(line: &[u8]) -> Result<Ask, Answer> {
+pub(crate) fn request(line: &[u8]) -> Result<Ask, Answer> {
     #[derive(Deserialize)]
     struct Versioned {
         v: u32,
@@ -92,7 +92,7 @@ pub fn request(line: &[u8]) -> Result<Ask, Answer> {
 
 /// One line with its end.
 #[must_use]
-pub fn line(message: &impl Serialize) -> Vec<u8> {
+pub(crate) fn line(message: &impl Serialize) -> Vec<u8> {
     // Plain numbers, words and texts: nothing that JSON has no form for.
     let mut line = serde_json::to_vec(message).unwrap_or_default();
     line.push(b'\n');

@@ -34,7 +34,7 @@ const STACK: usize = 256 * 1024;
 
 /// A question on its way to the main thread.
 #[derive(Debug)]
-pub struct Question {
+pub(crate) struct Question {
     /// What is wanted.
     pub ask: Ask,
     /// The status since which rates are to be told.
@@ -48,12 +48,12 @@ impl Question {
     /// Whether the client may have given up on it: this process was stopped meanwhile. What the
     /// client takes for undone must stay so.
     #[must_use]
-    pub fn is_stale(&self, now: Instant) -> bool {
+    pub(crate) fn is_stale(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.put) > STALE
     }
 
     /// Answers it; `seen` is the status that was told, if one was.
-    pub fn answer(self, answer: Answer, seen: Option<Status>) {
+    pub(crate) fn answer(self, answer: Answer, seen: Option<Status>) {
         // The thread that asked waits for nothing else.
         let _ = self.reply.send((answer, seen));
     }
@@ -63,11 +63,11 @@ type Said = (Answer, Option<Status>);
 
 /// The way in which other threads ask the main thread.
 #[derive(Debug, Clone)]
-pub struct Requests(Sender<Question>);
+pub(crate) struct Requests(Sender<Question>);
 
 impl Requests {
     /// Asks, and waits for the answer. `None`: the weir is ending.
-    pub fn ask(&self, ask: Ask, since: Option<Status>) -> Option<Said> {
+    pub(crate) fn ask(&self, ask: Ask, since: Option<Status>) -> Option<Said> {
         let (reply, said) = bounded(1);
         let put = Instant::now();
         let question = Question {
@@ -92,11 +92,11 @@ enum Door {
 
 /// The door, and the lock that is held while somebody is served.
 #[derive(Debug, Default)]
-pub struct Listener(Mutex<Door>);
+pub(crate) struct Listener(Mutex<Door>);
 
 impl Listener {
     /// Holds the door as it is. `None` once it is shut.
-    pub fn hold(&self) -> Option<impl Sized + '_> {
+    pub(crate) fn hold(&self) -> Option<impl Sized + '_> {
         Some(self.lock()).filter(|door| !matches!(**door, Door::Shut))
     }
 
@@ -107,7 +107,7 @@ impl Listener {
 
 /// The main thread's end of it.
 #[derive(Debug)]
-pub struct Control {
+pub(crate) struct Control {
     /// What comes in. Each is to be answered at once.
     pub questions: Receiver<Question>,
     /// Keeps `questions` from ending when there is no thread, so that nobody need look.
@@ -120,7 +120,7 @@ pub struct Control {
 impl Control {
     /// Lets clients in after a moment, if `wanted`.
     #[must_use]
-    pub fn new(wanted: bool, now: Instant) -> Control {
+    pub(crate) fn new(wanted: bool, now: Instant) -> Control {
         let (sender, questions) = unbounded();
         Control {
             questions,
@@ -132,12 +132,12 @@ impl Control {
 
     /// When to call [`Control::poll`]; `None`: never again.
     #[must_use]
-    pub fn due(&self) -> Option<Instant> {
+    pub(crate) fn due(&self) -> Option<Instant> {
         self.due
     }
 
     /// Lets clients in when it is time. All that can go wrong leaves a weir that nobody can control.
-    pub fn poll(&mut self, now: Instant) {
+    pub(crate) fn poll(&mut self, now: Instant) {
         if self.due.is_none_or(|due| now < due) {
             return;
         }
@@ -151,7 +151,7 @@ impl Control {
     }
 
     /// Lets nobody in any more, and removes the socket. Answers already given are sent first.
-    pub fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         // Whoever waits for an answer gets none, and so lets go of the door.
         self.questions = never();
         if let Door::Open(path) = mem::replace(&mut *self.listening.lock(), Door::Shut) {

@@ -38,7 +38,7 @@ struct Session {
 
 /// Everybody who is here.
 #[derive(Debug)]
-pub struct Sessions {
+pub(super) struct Sessions {
     listener: OwnedFd,
     /// Who has been silent for longest is first.
     all: Vec<Session>,
@@ -54,7 +54,7 @@ struct Over;
 impl Sessions {
     /// Nobody is here yet.
     #[must_use]
-    pub fn new(listener: OwnedFd) -> Sessions {
+    pub(super) fn new(listener: OwnedFd) -> Sessions {
         Sessions {
             listener,
             all: Vec::new(),
@@ -64,7 +64,7 @@ impl Sessions {
     }
 
     /// Serves until the door is shut.
-    pub fn serve(mut self, requests: &Requests, listening: &Listener) {
+    pub(super) fn serve(mut self, requests: &Requests, listening: &Listener) {
         loop {
             let (knock, heard) = self.wait();
             let now = Instant::now();

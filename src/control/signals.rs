@@ -12,7 +12,7 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, unbounded};
 use nix::sys::signal::{SigSet, Signal};
-pub use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM, SIGUSR1};
+pub(crate) use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM, SIGUSR1};
 use signal_hook::low_level::emulate_default_handler;
 
 use crate::pipe::inherited;
@@ -25,7 +25,7 @@ use crate::pipe::inherited;
     target_os = "openbsd",
     target_os = "dragonfly"
 )))]
-pub const REPORT: &[i32] = &[SIGUSR1];
+pub(crate) const REPORT: &[i32] = &[SIGUSR1];
 /// Signals that ask for a report; some systems have one that a key of the terminal sends.
 #[cfg(any(
     target_vendor = "apple",
@@ -38,13 +38,13 @@ pub const REPORT: &[i32] = &[SIGUSR1, signal_hook::consts::SIGINFO];
 
 /// Whether the signal ends weir, unlike those that ask for a report.
 #[must_use]
-pub fn is_end(signal: i32) -> bool {
+pub(crate) fn is_end(signal: i32) -> bool {
     !REPORT.contains(&signal)
 }
 
 /// Signals that are listened for, though nobody is there yet to heed them.
 #[derive(Debug)]
-pub struct Listener {
+pub(crate) struct Listener {
     signals: Receiver<i32>,
     is_heeded: Arc<AtomicBool>,
 }
@@ -53,7 +53,7 @@ impl Listener {
     /// From here on signals come through the receiver, by their numbers, those that asked for a
     /// report before included.
     #[must_use]
-    pub fn heed(self) -> Receiver<i32> {
+    pub(crate) fn heed(self) -> Receiver<i32> {
         self.is_heeded.store(true, SeqCst);
         self.signals
     }
@@ -65,7 +65,7 @@ impl Listener {
 ///
 /// # Errors
 /// When the system refuses a thread.
-pub fn listen() -> io::Result<Listener> {
+pub(crate) fn listen() -> io::Result<Listener> {
     let blocked = SigSet::thread_get_mask()?;
     let heeded = |n: &i32| {
         let signal = Signal::try_from(*n).ok()?;
@@ -95,7 +95,7 @@ pub fn listen() -> io::Result<Listener> {
 }
 
 /// Ends this process by a signal, as its parent should see it.
-pub fn die_by(signal: i32) -> ! {
+pub(crate) fn die_by(signal: i32) -> ! {
     let _ = emulate_default_handler(signal);
     // Not reached for a signal whose default is to end the process.
     std::process::exit(128 + signal)

@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// When the system has none.
-pub fn socket() -> Result<OwnedFd> {
+pub(super) fn socket() -> Result<OwnedFd> {
     rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)
 }
 
@@ -23,7 +23,7 @@ pub fn socket() -> Result<OwnedFd> {
 ///
 /// # Errors
 /// `AGAIN` when there is none; when the system has no descriptors left.
-pub fn accept(listener: impl AsFd) -> Result<OwnedFd> {
+pub(super) fn accept(listener: impl AsFd) -> Result<OwnedFd> {
     let socket = rustix::net::accept(listener)?;
     rustix::io::ioctl_fionbio(&socket, true)?;
     Ok(socket)
@@ -33,7 +33,7 @@ pub fn accept(listener: impl AsFd) -> Result<OwnedFd> {
 ///
 /// # Errors
 /// When the other side is gone. No signal comes of that: the runtime ignores SIGPIPE.
-pub fn tell(socket: impl AsFd, line: &[u8]) -> Result<bool> {
+pub(super) fn tell(socket: impl AsFd, line: &[u8]) -> Result<bool> {
     match send(socket, line, SendFlags::DONTWAIT) {
         Ok(n) => Ok(n == line.len()),
         Err(Errno::AGAIN) => Ok(false),
@@ -45,7 +45,7 @@ pub fn tell(socket: impl AsFd, line: &[u8]) -> Result<bool> {
 ///
 /// # Errors
 /// `CONNREFUSED` when nobody listens there, `PERM` when somebody else does.
-pub fn connect(path: &Path) -> Result<OwnedFd> {
+pub(super) fn connect(path: &Path) -> Result<OwnedFd> {
     let socket = socket()?;
     // It is this timeout that ends a wait for the other side to accept.
     set_socket_timeout(&socket, Timeout::Send, Some(PATIENCE))?;
@@ -60,7 +60,7 @@ pub fn connect(path: &Path) -> Result<OwnedFd> {
 /// Whether the process at the other end is this user's, by the kernel's word. Where the kernel does
 /// not tell, the directory alone keeps others out.
 #[cfg(target_os = "linux")]
-pub fn is_ours(socket: impl AsFd) -> bool {
+pub(super) fn is_ours(socket: impl AsFd) -> bool {
     let peer = rustix::net::sockopt::socket_peercred(socket);
     peer.is_ok_and(|peer| peer.uid == rustix::process::geteuid())
 }

@@ -13,7 +13,7 @@ use super::record::{Cursor, Framing, Tally};
 
 /// Who acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Actor {
+pub(crate) enum Actor {
     /// Takes from the producer.
     Source,
     /// Gives to the output of this number; 0 is the consumer.
@@ -22,7 +22,7 @@ pub enum Actor {
 
 /// What to do next.
 #[derive(Debug)]
-pub enum Action {
+pub(crate) enum Action {
     /// Read, without blocking if that can be; where there is a permit to pass on, write of it at once what
     /// the output has room for.
     Read(Read),
@@ -42,7 +42,7 @@ pub enum Action {
 
 /// Why nothing more is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
+pub(crate) enum Reason {
     /// It is over.
     Over,
     /// There is no memory to read into, and nothing is held whose delivery could make room.
@@ -51,7 +51,7 @@ pub enum Reason {
 
 /// What came of it.
 #[derive(Debug)]
-pub enum Done {
+pub(crate) enum Done {
     /// Of a read.
     Read(Read, ReadOutcome),
     /// Of a bypass.
@@ -59,14 +59,14 @@ pub enum Done {
     /// Of a write.
     Write(Write, Outcome),
     /// The pipe has this size now, or holds too much for that at present.
-    Fit(Actor, Option<usize>),
+    Fit(Option<usize>),
     /// A sleep is over; `ready`: what it was for beside the waker is there.
     Wait(Actor, bool),
 }
 
 /// What came of a read.
 #[derive(Debug, Clone, Copy)]
-pub enum ReadOutcome {
+pub(crate) enum ReadOutcome {
     /// These were read, into the one slice of the buffer and into the other, and of the second this was
     /// passed on already.
     Moved([Scan; 2], Run),
@@ -82,7 +82,7 @@ pub enum ReadOutcome {
 
 /// What came of a write, or of a bypass.
 #[derive(Debug, Clone, Copy)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// These have left.
     Moved(Run),
     /// The output has no room.
@@ -95,7 +95,7 @@ pub enum Outcome {
 
 /// Something was handed out and has to come back.
 #[derive(Debug)]
-pub struct Obligation(Actor);
+pub(crate) struct Obligation(Actor);
 
 impl Obligation {
     pub(super) fn new(actor: Actor) -> Obligation {
@@ -120,7 +120,7 @@ impl Drop for Obligation {
 
 /// A read to be made.
 #[derive(Debug)]
-pub struct Read {
+pub(crate) struct Read {
     /// Where to.
     pub buffer: ReadBuffer,
     /// How much of it may be written at once.
@@ -135,7 +135,7 @@ pub struct Read {
 impl Read {
     /// The first `n` bytes of the buffer were read.
     #[must_use]
-    pub fn scan(&self, n: usize) -> [Scan; 2] {
+    pub(crate) fn scan(&self, n: usize) -> [Scan; 2] {
         let [first, second] = self.buffer.read(n);
         let first = Scan::over(self.cursor, first);
         [first, Scan::over(first.cursor, second)]
@@ -144,7 +144,7 @@ impl Read {
 
 /// Bytes to be moved from the input to the output.
 #[derive(Debug)]
-pub struct Transfer {
+pub(crate) struct Transfer {
     /// How many.
     pub permit: Permit,
     pub(super) obligation: Obligation,
@@ -152,7 +152,7 @@ pub struct Transfer {
 
 /// A write to be made: a claim on what is next for an output.
 #[derive(Debug)]
-pub struct Write {
+pub(crate) struct Write {
     /// The bytes.
     pub parts: Vec<Part>,
     /// How many of them.
@@ -162,7 +162,7 @@ pub struct Write {
 
 impl Write {
     /// As much of the bytes as may be written.
-    pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn slices(&self) -> impl Iterator<Item = &[u8]> {
         let mut permit = Some(self.permit);
         self.parts.iter().map_while(move |part| {
             let left = permit?;
@@ -175,7 +175,7 @@ impl Write {
 
     /// The first `n` bytes were written.
     #[must_use]
-    pub fn run(&self, n: usize) -> Run {
+    pub(crate) fn run(&self, n: usize) -> Run {
         let mut run = Run::at(self.permit.cursor);
         for part in &self.parts {
             let bytes = part.bytes();
@@ -187,7 +187,7 @@ impl Write {
 
 /// What the input and the output are like.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Path {
+pub(crate) struct Path {
     /// The system can pass bytes from the one to the other.
     pub direct: bool,
     /// The input can be waited for before it is tried.
@@ -200,7 +200,7 @@ pub struct Path {
 
 /// What a sleep is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum For {
+pub(crate) enum For {
     /// Something to read: not for the waker.
     Input,
     /// Room in the output; the source, which lingers for it for a moment only, not for the waker.
@@ -221,7 +221,7 @@ pub enum For {
 
 /// What somebody sleeps for, and until when at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sleep {
+pub(crate) struct Sleep {
     /// What for.
     pub what: For,
     /// Until when.
@@ -230,7 +230,7 @@ pub struct Sleep {
 
 /// A sleep to be slept: until the waker has left this version behind, the time has come, or what it is for is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wait {
+pub(crate) struct Wait {
     /// What for and until when.
     pub sleep: Sleep,
     /// The version of the decision to sleep.
@@ -239,7 +239,7 @@ pub struct Wait {
 
 /// How much may leave, and where in its record the output stands.
 #[derive(Debug, Clone, Copy)]
-pub struct Permit {
+pub(crate) struct Permit {
     /// What the caps grant.
     pub grant: Allowance,
     /// Where the output stands.
@@ -249,14 +249,14 @@ pub struct Permit {
 impl Permit {
     /// As much of `bytes` as may leave.
     #[must_use]
-    pub fn within<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+    pub(crate) fn within<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         let bytes = &bytes[..bytes.len().min(self.grant.bytes)];
         &bytes[..self.cursor.reach(bytes, self.grant.records)]
     }
 
     /// These were written.
     #[must_use]
-    pub fn use_up(self, bytes: &[u8]) -> Run {
+    pub(crate) fn use_up(self, bytes: &[u8]) -> Run {
         Run::over(self.cursor, bytes)
     }
 
@@ -277,7 +277,7 @@ impl Permit {
 
 /// Bytes that went by: how many, the records in them, and where the stream stands now.
 #[derive(Debug, Clone, Copy)]
-pub struct Run {
+pub(crate) struct Run {
     /// Bytes.
     pub bytes: usize,
     /// Records.
@@ -289,7 +289,7 @@ pub struct Run {
 impl Run {
     /// Nothing yet.
     #[must_use]
-    pub fn at(cursor: Cursor) -> Run {
+    pub(crate) fn at(cursor: Cursor) -> Run {
         Run {
             bytes: 0,
             tally: Tally::default(),
@@ -299,14 +299,14 @@ impl Run {
 
     /// The run of `bytes` from `cursor` on.
     #[must_use]
-    pub fn over(cursor: Cursor, bytes: &[u8]) -> Run {
+    pub(crate) fn over(cursor: Cursor, bytes: &[u8]) -> Run {
         let mut run = Run::at(cursor);
         run.add(bytes);
         run
     }
 
     /// Goes on over `bytes`.
-    pub fn add(&mut self, bytes: &[u8]) {
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
         let more = self.cursor.pass(bytes);
         self.bytes += bytes.len();
         self.tally.begun += more.begun;
@@ -316,7 +316,7 @@ impl Run {
 
 /// Bytes that came in, and where records end in them: looked at outside the lock.
 #[derive(Debug, Clone, Copy)]
-pub struct Scan {
+pub(crate) struct Scan {
     /// Bytes.
     pub bytes: usize,
     /// Records that begin in them, and that end in them.
@@ -334,7 +334,7 @@ pub struct Scan {
 impl Scan {
     /// Of `bytes` from `cursor` on.
     #[must_use]
-    pub fn over(cursor: Cursor, bytes: &[u8]) -> Scan {
+    pub(crate) fn over(cursor: Cursor, bytes: &[u8]) -> Scan {
         let mut after = cursor;
         let tally = after.pass(bytes);
         let (mut first_end, mut last_end) = (0, 0);
@@ -358,7 +358,7 @@ impl Scan {
 
     /// Both, one behind the other.
     #[must_use]
-    pub fn sum([first, second]: [Scan; 2]) -> Run {
+    pub(crate) fn sum([first, second]: [Scan; 2]) -> Run {
         Run {
             bytes: first.bytes + second.bytes,
             tally: Tally {

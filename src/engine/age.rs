@@ -29,7 +29,7 @@ struct Mark {
 
 /// The ages of what is queued and of what has left the queue for the consumer.
 #[derive(Debug)]
-pub struct Timeline {
+pub(crate) struct Timeline {
     marks: VecDeque<Mark>,
     grain: Duration,
     delivered: Option<Histogram<u64>>,
@@ -49,7 +49,7 @@ impl Default for Timeline {
 
 impl Timeline {
     /// These places are filled now.
-    pub fn push(&mut self, range: &Range<u64>, now: Instant) {
+    pub(crate) fn push(&mut self, range: &Range<u64>, now: Instant) {
         match self.marks.back_mut() {
             _ if range.is_empty() => {}
             Some(mark) if now.saturating_duration_since(mark.first) < self.grain => {
@@ -68,7 +68,7 @@ impl Timeline {
     }
 
     /// These have left for the consumer.
-    pub fn deliver(&mut self, range: &Range<u64>, now: Instant) {
+    pub(crate) fn deliver(&mut self, range: &Range<u64>, now: Instant) {
         if range.is_empty() {
             return;
         }
@@ -94,7 +94,7 @@ impl Timeline {
     }
 
     /// Nothing before this place is queued any more.
-    pub fn forget_before(&mut self, place: u64) {
+    pub(crate) fn forget_before(&mut self, place: u64) {
         while self.marks.front().is_some_and(|mark| mark.end <= place) {
             self.marks.pop_front();
         }
@@ -104,7 +104,7 @@ impl Timeline {
     }
 
     /// Nothing from this place on is.
-    pub fn truncate(&mut self, place: u64) {
+    pub(crate) fn truncate(&mut self, place: u64) {
         while let Some(mark) = self.marks.pop_back() {
             let before = self.marks.back().map_or(0, |mark| mark.end);
             if before < place {
@@ -117,21 +117,21 @@ impl Timeline {
 
     /// Up to which place everything arrived at or before `then`.
     #[must_use]
-    pub fn older_than(&self, then: Instant) -> u64 {
+    pub(crate) fn older_than(&self, then: Instant) -> u64 {
         let old = self.marks.partition_point(|mark| mark.last <= then);
         old.checked_sub(1).map_or(0, |i| self.marks[i].end)
     }
 
     /// When the byte at this place arrived, at the latest.
     #[must_use]
-    pub fn arrival(&self, place: u64) -> Option<Instant> {
+    pub(crate) fn arrival(&self, place: u64) -> Option<Instant> {
         let at = self.marks.partition_point(|mark| mark.end <= place);
         self.marks.get(at).map(|mark| mark.last)
     }
 
     /// The ages, once anything has waited.
     #[must_use]
-    pub fn ages(&self, now: Instant) -> Option<Ages> {
+    pub(crate) fn ages(&self, now: Instant) -> Option<Ages> {
         let oldest = self
             .marks
             .front()

@@ -23,7 +23,7 @@
 use std::time::{Duration, Instant};
 
 /// How long the producer may be held up before the log takes over, credit apart.
-pub const LINGER: Duration = Duration::from_millis(4);
+pub(crate) const LINGER: Duration = Duration::from_millis(4);
 /// How long it may be right after a lingering in vain.
 const LINGER_LEAST: Duration = Duration::from_micros(250);
 /// The share of time, as a divisor, by which patience grows back.
@@ -48,7 +48,7 @@ const BUSY: u32 = 2;
 
 /// State of the zero-copy path.
 #[derive(Debug)]
-pub struct Bypass {
+pub(crate) struct Bypass {
     usable: bool,
     open: bool,
     /// Time that the producer was held up and has not given back by being silent.
@@ -113,7 +113,7 @@ fn copying(bytes: usize) -> Duration {
 impl Bypass {
     /// A path that is open if it is `usable` at all.
     #[must_use]
-    pub fn new(usable: bool) -> Bypass {
+    pub(crate) fn new(usable: bool) -> Bypass {
         Bypass {
             usable,
             open: true,
@@ -127,17 +127,17 @@ impl Bypass {
 
     /// Whether bytes may bypass the log now, given that nothing is held.
     #[must_use]
-    pub fn is_open(&self, now: Instant) -> bool {
+    pub(crate) fn is_open(&self, now: Instant) -> bool {
         self.usable && self.open && self.until().is_none_or(|until| now < until)
     }
 
     /// The system refused: never again.
-    pub fn on_refused(&mut self) {
+    pub(crate) fn on_refused(&mut self) {
         self.usable = false;
     }
 
     /// `n` bytes have passed around the log: there was room.
-    pub fn on_passed(&mut self, n: usize, now: Instant) {
+    pub(crate) fn on_passed(&mut self, n: usize, now: Instant) {
         self.on_room(now);
         let saved = copying(n);
         let earned = self.credit + saved.saturating_sub(self.held);
@@ -146,7 +146,7 @@ impl Bypass {
     }
 
     /// Bytes came from the producer, after it had kept us waiting for `waited`.
-    pub fn on_input(&mut self, waited: Duration) {
+    pub(crate) fn on_input(&mut self, waited: Duration) {
         self.held = self.held.saturating_sub(waited);
         if let Some(trial) = &mut self.trial {
             trial.silent += waited;
@@ -154,33 +154,33 @@ impl Bypass {
     }
 
     /// `n` bytes went out of the log.
-    pub fn on_written(&mut self, n: usize) {
+    pub(crate) fn on_written(&mut self, n: usize) {
         if let Some(trial) = &mut self.trial {
             trial.written += n;
         }
     }
 
     /// The producer is no longer held up.
-    pub fn on_room(&mut self, now: Instant) {
+    pub(crate) fn on_room(&mut self, now: Instant) {
         if let Some(since) = self.since.take() {
             self.held += now.saturating_duration_since(since);
         }
     }
 
     /// The output has no room for what is waiting: the producer is held up.
-    pub fn on_full(&mut self, now: Instant) {
+    pub(crate) fn on_full(&mut self, now: Instant) {
         self.since.get_or_insert(now);
     }
 
     /// While the producer is held up: until when to linger before the log takes over.
     #[must_use]
-    pub fn until(&self) -> Option<Instant> {
+    pub(crate) fn until(&self) -> Option<Instant> {
         let since = self.since?;
         Some(since + (self.limit(since) + self.credit).saturating_sub(self.held))
     }
 
     /// Lingering that has lasted too long is over: the log takes over.
-    pub fn age(&mut self, now: Instant) {
+    pub(crate) fn age(&mut self, now: Instant) {
         if self.until().is_some_and(|until| now >= until) {
             self.on_room(now);
             self.credit = Duration::ZERO;
@@ -192,7 +192,7 @@ impl Bypass {
 
     /// The source looks whether to add to the `used` bytes that are held, or to wait for them to go so that
     /// bytes can bypass the log again; the answer is [`Bypass::rejoins`]'s.
-    pub fn look(&mut self, used: usize, now: Instant) {
+    pub(crate) fn look(&mut self, used: usize, now: Instant) {
         let is_vain = self.usable && used > 0 && {
             let trial = self.trial.as_mut();
             trial.is_some_and(|trial| trial.is_in_vain(used, now).is_some())
@@ -209,7 +209,7 @@ impl Bypass {
 
     /// Until when the source should wait for the `used` bytes that are held to go.
     #[must_use]
-    pub fn rejoins(&self, used: usize, now: Instant) -> Option<Instant> {
+    pub(crate) fn rejoins(&self, used: usize, now: Instant) -> Option<Instant> {
         if !self.usable || used == 0 {
             return None;
         }
@@ -219,7 +219,7 @@ impl Bypass {
     }
 
     /// The log has run empty: the path opens again.
-    pub fn on_empty(&mut self, now: Instant) {
+    pub(crate) fn on_empty(&mut self, now: Instant) {
         self.on_room(now);
         self.open = true;
         if self.trial.take().is_some_and(|trial| trial.until.is_some()) {

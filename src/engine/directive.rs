@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// One change; in force when [`Engine::command`](super::Engine::command) returns.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Directive {
+pub(crate) enum Directive {
     /// Cap on bytes that leave; `None` is no cap.
     RateOfBytes(Option<Cap>),
     /// Cap on records that leave.

@@ -16,14 +16,14 @@ use super::log::Segment;
 use super::stall::Side;
 
 /// The way to the state machine: behind a lock, or not. The clock is looked at behind the lock.
-pub trait Access {
+pub(crate) trait Access {
     /// Tells it something, or asks it something; wakes whom that concerns.
     fn tell<R>(&self, what: impl FnOnce(&mut Engine, Instant) -> R) -> R;
 }
 
 /// What came of one attempt to pass bytes around the log.
 #[derive(Debug)]
-pub enum Passage {
+pub(crate) enum Passage {
     /// These have passed.
     Passed(Run),
     /// The input is at its end.
@@ -38,7 +38,7 @@ pub enum Passage {
 
 /// The world as an actor sees it. A wait that is not over returns `None` where the world is made up, and
 /// never where it is real. What an actor never does need not be there.
-pub trait Edge {
+pub(crate) trait Edge {
     /// Memory to read into.
     ///
     /// # Errors
@@ -93,7 +93,7 @@ pub trait Edge {
 
 /// How it ends for an actor.
 #[derive(Debug)]
-pub enum End {
+pub(crate) enum End {
     /// This input has ended.
     Input,
     /// Nothing more is to be done.
@@ -108,7 +108,7 @@ pub enum End {
 
 /// What a step came to.
 #[derive(Debug)]
-pub enum Turn {
+pub(crate) enum Turn {
     /// There is more to do.
     On,
     /// What is waited for is not there yet: the same step again, later.
@@ -128,7 +128,7 @@ enum Next {
 
 /// See the module's text.
 #[derive(Debug)]
-pub struct Driver {
+pub(crate) struct Driver {
     actor: Actor,
     next: Next,
     /// Room was waited for, and there was some, and nothing has passed since.
@@ -138,7 +138,7 @@ pub struct Driver {
 impl Driver {
     /// For this actor.
     #[must_use]
-    pub fn new(actor: Actor) -> Driver {
+    pub(crate) fn new(actor: Actor) -> Driver {
         Driver {
             actor,
             next: Next::Ask(None, None),
@@ -147,7 +147,7 @@ impl Driver {
     }
 
     /// Makes the next call.
-    pub fn step(&mut self, engine: &impl Access, edge: &mut impl Edge) -> Turn {
+    pub(crate) fn step(&mut self, engine: &impl Access, edge: &mut impl Edge) -> Turn {
         match std::mem::replace(&mut self.next, Next::Ask(None, None)) {
             Next::Ask(done, end) => {
                 let action = engine.tell(|engine, now| {
@@ -186,7 +186,7 @@ impl Driver {
             Action::Write(write) => write_out(write, edge),
             Action::Fit(size) => {
                 let size = edge.fit(size).then_some(size);
-                (Done::Fit(self.actor, size), None)
+                (Done::Fit(size), None)
             }
             Action::Wait(wait) => match edge.wait(wait) {
                 None => return Err(wait),

@@ -26,7 +26,7 @@ use super::{CONSUMER, Engine, Plan, SIDES};
 
 /// What an output beside the consumer is owed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub(crate) enum Role {
     /// Everything.
     Tee,
     /// What it can take while it is behind by no more than so many bytes.
@@ -61,7 +61,7 @@ pub(crate) struct Side {
 
 /// The books of an output beside the consumer, at one instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SideStatus {
+pub(crate) struct SideStatus {
     /// Given to it.
     pub written: Count,
     /// Dropped for it alone.
@@ -76,7 +76,7 @@ pub struct SideStatus {
 
 impl Engine {
     /// One more output, before anything is read. A tap that nobody reads yet is `vacant`. Returns its number.
-    pub fn add_side(&mut self, role: Role, vacant: bool) -> usize {
+    pub(crate) fn add_side(&mut self, role: Role, vacant: bool) -> usize {
         let mut output = Output::new(self.framing);
         output.side = Some(Side {
             role,
@@ -92,7 +92,7 @@ impl Engine {
     }
 
     /// Somebody has come to read this tap: it goes on with the beginning of a record.
-    pub fn on_side_open(&mut self, i: usize, now: Instant) {
+    pub(crate) fn on_side_open(&mut self, i: usize, now: Instant) {
         let inside = self.source.cursor.is_inside();
         let cursor = Cursor::new(self.framing);
         let output = &mut self.outputs[i];
@@ -104,12 +104,12 @@ impl Engine {
     }
 
     /// Whoever read this tap has left: what it is owed is nobody's.
-    pub fn on_side_left(&mut self, i: usize, now: Instant) {
+    pub(crate) fn on_side_left(&mut self, i: usize, now: Instant) {
         self.close_side(i, Stage::Vacant, now);
     }
 
     /// This output has had all, or has failed and will get nothing more.
-    pub fn on_side_over(&mut self, i: usize, failed: bool, now: Instant) {
+    pub(crate) fn on_side_over(&mut self, i: usize, failed: bool, now: Instant) {
         self.close_side(i, Stage::Over { failed }, now);
     }
 
@@ -130,14 +130,14 @@ impl Engine {
 
     /// Whether an output that is there has not had all that it is owed; `taps`: or a tap.
     #[must_use]
-    pub fn is_side_pending(&self, taps: bool) -> bool {
+    pub(crate) fn is_side_pending(&self, taps: bool) -> bool {
         let mut open = self.sides().filter(|(_, output)| output.is_open_side());
         open.any(|(_, output)| taps || !output.is_tap())
     }
 
     /// The books of each, in the order in which they were added.
     #[must_use]
-    pub fn side_status(&self, now: Instant) -> Vec<SideStatus> {
+    pub(crate) fn side_status(&self, now: Instant) -> Vec<SideStatus> {
         let is_framed = self.framing.is_some();
         let all = self.outputs[SIDES..].iter();
         let all = all.filter_map(|output| Some((output, output.side.as_ref()?)));

@@ -6,7 +6,7 @@
 
 /// The marks, in bytes of occupancy: `low < high`, `prefill <= high`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Marks {
+pub(crate) struct Marks {
     /// Occupancy at which reading stops.
     pub high: usize,
     /// Occupancy at which reading starts again.
@@ -17,7 +17,7 @@ pub struct Marks {
 
 /// The gate before the log and the one behind it.
 #[derive(Debug)]
-pub struct Gate {
+pub(crate) struct Gate {
     marks: Marks,
     /// Reading has stopped; it starts again at this occupancy.
     reopens_at: Option<usize>,
@@ -28,7 +28,7 @@ pub struct Gate {
 impl Gate {
     /// A gate that is open to the source, and to the sink unless there is a prefill.
     #[must_use]
-    pub fn new(marks: Marks) -> Gate {
+    pub(crate) fn new(marks: Marks) -> Gate {
         Gate {
             marks,
             reopens_at: None,
@@ -38,13 +38,13 @@ impl Gate {
 
     /// The marks in force.
     #[must_use]
-    pub fn marks(&self) -> Marks {
+    pub(crate) fn marks(&self) -> Marks {
         self.marks
     }
 
     /// Moves the marks under a running weir that holds `used` bytes. A closed gate stays closed down to the
     /// new low mark; an output that was let go stays let go until the next time.
-    pub fn set(&mut self, marks: Marks, used: usize) {
+    pub(crate) fn set(&mut self, marks: Marks, used: usize) {
         self.marks = marks;
         self.reopens_at = self.reopens_at.map(|_| marks.low);
         self.filling = self.filling && used < marks.prefill;
@@ -53,7 +53,7 @@ impl Gate {
     /// Tells the gate after each change what the consumer is owed, and the occupancy, which is what the output
     /// that is furthest behind is owed. `more` says whether more input may still come: without any, a
     /// prefill holds nothing back.
-    pub fn on_occupancy(&mut self, used: usize, occupancy: usize, more: bool) {
+    pub(crate) fn on_occupancy(&mut self, used: usize, occupancy: usize, more: bool) {
         if occupancy >= self.marks.high {
             self.reopens_at = Some(self.marks.low);
         } else if self.reopens_at.is_some_and(|at| occupancy <= at) {
@@ -68,7 +68,7 @@ impl Gate {
     }
 
     /// Something was shed to make room: reading goes on at once.
-    pub fn on_shed(&mut self, used: usize) {
+    pub(crate) fn on_shed(&mut self, used: usize) {
         if used < self.marks.high {
             self.reopens_at = None;
         }
@@ -76,14 +76,14 @@ impl Gate {
 
     /// Closes the gate before the high mark is reached, for want of memory, until occupancy has
     /// halved (or fallen to the low mark).
-    pub fn on_memory_short(&mut self, used: usize) {
+    pub(crate) fn on_memory_short(&mut self, used: usize) {
         self.reopens_at = Some(self.marks.low.min(used / 2));
         self.filling = false;
     }
 
     /// Bytes that may be read now; 0 while the gate is closed.
     #[must_use]
-    pub fn may_take(&self, used: usize) -> usize {
+    pub(crate) fn may_take(&self, used: usize) -> usize {
         match self.reopens_at {
             Some(_) => 0,
             None => self.marks.high.saturating_sub(used),
@@ -92,13 +92,13 @@ impl Gate {
 
     /// Whether the high mark has stopped the source.
     #[must_use]
-    pub fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.reopens_at.is_some()
     }
 
     /// Whether a prefill holds the output.
     #[must_use]
-    pub fn is_filling(&self) -> bool {
+    pub(crate) fn is_filling(&self) -> bool {
         self.filling
     }
 }

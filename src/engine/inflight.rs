@@ -21,7 +21,7 @@ const PAGE: usize = 4096;
 
 /// The window, in bytes.
 #[derive(Debug)]
-pub struct InFlightWindow {
+pub(crate) struct InFlightWindow {
     bytes: usize,
     /// Since when we wait for room.
     asked: Option<Instant>,
@@ -42,23 +42,23 @@ impl Default for InFlightWindow {
 impl InFlightWindow {
     /// Bytes that may be given at a time; one record may be longer.
     #[must_use]
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// The pipe that fits the window, in bytes.
     #[must_use]
-    pub fn pipe(&self) -> usize {
+    pub(crate) fn pipe(&self) -> usize {
         self.bytes.next_power_of_two().max(PAGE)
     }
 
     /// We begin to wait for room, unless we did already.
-    pub fn on_wait(&mut self, now: Instant) {
+    pub(crate) fn on_wait(&mut self, now: Instant) {
         self.asked.get_or_insert(now);
     }
 
     /// There is room.
-    pub fn on_room(&mut self, now: Instant) {
+    pub(crate) fn on_room(&mut self, now: Instant) {
         let Some(asked) = self.asked.take() else {
             return;
         };
@@ -72,7 +72,7 @@ impl InFlightWindow {
     }
 
     /// `n` bytes are given; `more` says whether others wait behind them.
-    pub fn on_given(&mut self, n: usize, more: bool) {
+    pub(crate) fn on_given(&mut self, n: usize, more: bool) {
         self.filled = more && n * 2 >= self.bytes;
     }
 }

@@ -20,10 +20,10 @@ use super::gate::Marks;
 use crate::units::Rate;
 
 /// What may pass at once, as time's worth of the cap.
-pub const STEP: Duration = Duration::from_millis(5);
+pub(crate) const STEP: Duration = Duration::from_millis(5);
 /// How much credit is collected, as time's worth of the cap, before it is spent on a flow that
 /// the cap holds up.
-pub const QUANTUM: Duration = Duration::from_millis(1);
+pub(crate) const QUANTUM: Duration = Duration::from_millis(1);
 /// How late a single byte or record may be, at rates so low that it is more than a step's worth,
 /// for the next one to be in time again.
 const LATE: Duration = Duration::from_millis(2);
@@ -32,7 +32,7 @@ const FOR_EVER: u128 = 1 << 62;
 
 /// What may pass at once after a pause, beyond a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Burst {
+pub(crate) enum Burst {
     /// This many bytes or records.
     Units(u64),
     /// What the cap lets pass in this time.
@@ -41,7 +41,7 @@ pub enum Burst {
 
 /// The bursts of the caps on bytes and on records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bursts {
+pub(crate) struct Bursts {
     /// For caps on bytes.
     pub bytes: Burst,
     /// For caps on records.
@@ -60,7 +60,7 @@ impl Default for Bursts {
 
 /// One cap on bytes or on records.
 #[derive(Debug, Clone)]
-pub struct TokenBucket {
+pub(crate) struct TokenBucket {
     /// Units per period.
     amount: i128,
     /// The period in nanoseconds.
@@ -81,7 +81,7 @@ pub struct TokenBucket {
 impl TokenBucket {
     /// A pacer that has earned nothing yet but what is due at once.
     #[must_use]
-    pub fn new(rate: Rate, burst: Burst, now: Instant) -> TokenBucket {
+    pub(crate) fn new(rate: Rate, burst: Burst, now: Instant) -> TokenBucket {
         let mut pacer = TokenBucket {
             amount: i128::from(rate.amount().get()),
             period: i128::from(rate.per_nanos().get()),
@@ -98,7 +98,7 @@ impl TokenBucket {
 
     /// Changes the cap at once, with no memory of the old one: credit earned under it is kept only
     /// as far as the new one would allow, and no more than one unit of debt is.
-    pub fn set(&mut self, rate: Rate, burst: Burst, now: Instant) {
+    pub(crate) fn set(&mut self, rate: Rate, burst: Burst, now: Instant) {
         if self.follow(rate, burst, now) {
             self.credit = self.credit.max(-self.period);
             self.stale = true;
@@ -106,7 +106,7 @@ impl TokenBucket {
     }
 
     /// Moves a cap that follows the occupancy: it goes on, debts included. Says whether it moved.
-    pub fn follow(&mut self, rate: Rate, burst: Burst, now: Instant) -> bool {
+    pub(crate) fn follow(&mut self, rate: Rate, burst: Burst, now: Instant) -> bool {
         self.accrue(now);
         let (amount, period) = (
             i128::from(rate.amount().get()),
@@ -132,7 +132,7 @@ impl TokenBucket {
     ///
     /// # Errors
     /// The instant at which some may pass, unless things change before.
-    pub fn may_pass(&mut self, now: Instant) -> Result<u64, Instant> {
+    pub(crate) fn may_pass(&mut self, now: Instant) -> Result<u64, Instant> {
         self.accrue(now);
         let quantum = self.quantum();
         if self.credit < self.period {
@@ -152,13 +152,13 @@ impl TokenBucket {
     ///
     /// # Errors
     /// As there.
-    pub fn peek(&self, now: Instant) -> Result<u64, Instant> {
+    pub(crate) fn peek(&self, now: Instant) -> Result<u64, Instant> {
         let mut then = self.clone();
         then.may_pass(now)
     }
 
     /// `units` have passed by now.
-    pub fn on_passed(&mut self, units: u64, now: Instant) {
+    pub(crate) fn on_passed(&mut self, units: u64, now: Instant) {
         // Credit first: what was earned while the units were under way must not come on top of
         // the ceiling after they are paid for.
         self.accrue(now);
@@ -175,7 +175,7 @@ impl TokenBucket {
 
     /// The cap in units per second.
     #[must_use]
-    pub fn per_second(&self) -> f64 {
+    pub(crate) fn per_second(&self) -> f64 {
         self.amount as f64 * 1e9 / self.period as f64
     }
 
@@ -219,7 +219,7 @@ impl TokenBucket {
 }
 
 /// A cap that others outside share: who of them may pass when is decided there.
-pub trait SharedCap: fmt::Debug + Send {
+pub(crate) trait SharedCap: fmt::Debug + Send {
     /// Changes it for all.
     fn set(&mut self, rate: Rate, burst: Burst, now: Instant);
     /// Finds out what may pass, for [`peek`](SharedCap::peek) to say; nothing but this, and what has
@@ -238,7 +238,7 @@ pub trait SharedCap: fmt::Debug + Send {
 
 /// A cap that stays, or one that moves with the occupancy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cap {
+pub(crate) enum Cap {
     /// Always this.
     Fixed(Rate),
     /// Linear between the first at the low mark and the second at the high mark.
@@ -284,7 +284,7 @@ impl Cap {
 
 /// A cap that may or may not be there, and its pacer.
 #[derive(Debug, Default)]
-pub struct Limiter {
+pub(crate) struct Limiter {
     cap: Option<Cap>,
     pacer: Option<TokenBucket>,
     /// In the place of a pacer, where the cap is shared.
@@ -297,19 +297,24 @@ pub struct Limiter {
 
 impl Limiter {
     /// No cap, or this one from `now` on.
-    pub fn set(&mut self, cap: Option<Cap>) {
+    pub(crate) fn set(&mut self, cap: Option<Cap>) {
         self.cap = cap;
         self.changed = true;
     }
 
     /// From now on the cap is shared.
-    pub fn share(&mut self, with: Box<dyn SharedCap>) {
+    pub(crate) fn share(&mut self, with: Box<dyn SharedCap>) {
         self.shared = Some(with);
         self.pacer = None;
     }
 
     /// Follows the occupancy, and changes of the cap.
-    pub fn tune(&mut self, (used, low, high): (usize, usize, usize), burst: Burst, now: Instant) {
+    pub(crate) fn tune(
+        &mut self,
+        (used, low, high): (usize, usize, usize),
+        burst: Burst,
+        now: Instant,
+    ) {
         let Some(rate) = self.cap.map(|cap| cap.at(used, low, high)) else {
             self.pacer = None;
             return;
@@ -337,7 +342,7 @@ impl Limiter {
     ///
     /// # Errors
     /// The instant at which some may pass.
-    pub fn may_pass(&mut self, now: Instant) -> Result<u64, Instant> {
+    pub(crate) fn may_pass(&mut self, now: Instant) -> Result<u64, Instant> {
         if let Some(shared) = self.shared.as_mut().filter(|_| self.cap.is_some()) {
             // What the decision was made by is still so: it is prepared where caps are tuned.
             return shared.peek(now);
@@ -351,7 +356,7 @@ impl Limiter {
     ///
     /// # Errors
     /// As there.
-    pub fn peek(&self, now: Instant) -> Result<u64, Instant> {
+    pub(crate) fn peek(&self, now: Instant) -> Result<u64, Instant> {
         if let Some(shared) = self.shared.as_ref().filter(|_| self.cap.is_some()) {
             return shared.peek(now);
         }
@@ -359,7 +364,7 @@ impl Limiter {
     }
 
     /// `units` have passed.
-    pub fn on_passed(&mut self, units: u64, now: Instant) {
+    pub(crate) fn on_passed(&mut self, units: u64, now: Instant) {
         if let Some(shared) = self.shared.as_mut().filter(|_| self.cap.is_some()) {
             shared.on_passed(units, now);
         } else if let Some(pacer) = &mut self.pacer {
@@ -374,7 +379,7 @@ impl Limiter {
 
     /// The cap in force, per second.
     #[must_use]
-    pub fn per_second(&self) -> Option<f64> {
+    pub(crate) fn per_second(&self) -> Option<f64> {
         let shared = self.shared.as_ref().filter(|_| self.cap.is_some());
         shared
             .map(|shared| shared.rate().per_second())
@@ -384,7 +389,7 @@ impl Limiter {
 
 /// The caps on one side of the log: the tighter one rules.
 #[derive(Debug, Default)]
-pub struct Limiters {
+pub(crate) struct Limiters {
     /// On bytes.
     pub bytes: Limiter,
     /// On records.
@@ -393,7 +398,7 @@ pub struct Limiters {
 
 /// Bytes, and beginnings of records, that may pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Allowance {
+pub(crate) struct Allowance {
     /// Bytes.
     pub bytes: usize,
     /// Records begun.
@@ -423,7 +428,7 @@ impl Allowance {
 
 impl Limiters {
     /// Follows the occupancy `used`, between the marks, and changes of the caps.
-    pub fn tune(&mut self, used: usize, marks: Marks, burst: Bursts, now: Instant) {
+    pub(crate) fn tune(&mut self, used: usize, marks: Marks, burst: Bursts, now: Instant) {
         let place = (used, marks.low, marks.high);
         self.bytes.tune(place, burst.bytes, now);
         self.records.tune(place, burst.records, now);
@@ -438,7 +443,7 @@ impl Limiters {
     ///
     /// # Errors
     /// The instant at which something may.
-    pub fn may_pass(&mut self, inside: bool, now: Instant) -> Result<Allowance, Instant> {
+    pub(crate) fn may_pass(&mut self, inside: bool, now: Instant) -> Result<Allowance, Instant> {
         let (bytes, records) = (self.bytes.may_pass(now), self.records.may_pass(now));
         Allowance::of_both(bytes, records, inside)
     }
@@ -447,12 +452,12 @@ impl Limiters {
     ///
     /// # Errors
     /// As there.
-    pub fn peek(&self, inside: bool, now: Instant) -> Result<Allowance, Instant> {
+    pub(crate) fn peek(&self, inside: bool, now: Instant) -> Result<Allowance, Instant> {
         Allowance::of_both(self.bytes.peek(now), self.records.peek(now), inside)
     }
 
     /// This has passed.
-    pub fn on_passed(&mut self, bytes: usize, records: u64, now: Instant) {
+    pub(crate) fn on_passed(&mut self, bytes: usize, records: u64, now: Instant) {
         self.bytes.on_passed(bytes as u64, now);
         self.records.on_passed(records, now);
     }

@@ -12,7 +12,7 @@
 //!
 //! Invariants: places never go back; every byte that is pinned is there; an extent knows where its records
 //! end, so that a search looks at the bytes of one extent at most; segments in existence hold at most
-//! [`SPARE_SEGMENTS`] segments' worth more than was ever pinned at once, holes apart. When to read or to
+//! four segments' worth more than was ever pinned at once, holes apart. When to read or to
 //! write is the gate's business, not the log's.
 
 use std::collections::VecDeque;
@@ -27,12 +27,9 @@ use super::record::{Cursor, Framing};
 
 /// Bytes in a segment of a large buffer. 256 KiB is where the cost per byte of a copy through a
 /// pipe stops falling.
-pub const SEGMENT_MAX: usize = 256 * 1024;
+pub(crate) const SEGMENT_MAX: usize = 256 * 1024;
 /// Bytes in a segment of the smallest buffer: a page.
-pub const SEGMENT_MIN: usize = 4096;
-/// Segments that may be partly filled at one time: two being read into, one being written, and
-/// the oldest one.
-pub const SPARE_SEGMENTS: usize = 4;
+pub(crate) const SEGMENT_MIN: usize = 4096;
 /// Reads of at most this many bytes are moved next to their predecessors, so that a producer of
 /// single bytes does not fill the buffer with segments of one byte.
 const COALESCE: usize = 4096;
@@ -45,14 +42,14 @@ const KEEP: usize = 1024 * 1024;
 /// 128 KiB pieces take 0.069 s of processor time per GB here and 0.10 there, which has to clear what it
 /// reuses; pieces of 64 bytes 6.4 and 6.8 s; 8 MiB of these take 10.6 MB of memory here and 18.5 there.
 #[derive(Debug)]
-pub struct Segment(MmapMut);
+pub(crate) struct Segment(MmapMut);
 
 impl Segment {
     /// Maps a new segment; its pages are committed when they are first written to.
     ///
     /// # Errors
     /// When the system has no address space or memory left for it.
-    pub fn map(size: usize) -> io::Result<Arc<Segment>> {
+    pub(crate) fn map(size: usize) -> io::Result<Arc<Segment>> {
         Ok(Arc::new(Segment(MmapMut::map_anon(size)?)))
     }
 
@@ -68,7 +65,7 @@ fn writable(segment: &mut Arc<Segment>, from: usize) -> &mut [u8] {
 
 /// What the source reads into: the rest of the last extent, if that may be extended, and a fresh segment.
 #[derive(Debug, Default)]
-pub struct ReadBuffer {
+pub(crate) struct ReadBuffer {
     /// The last extent's segment, and how much of it is filled.
     tail: Option<(Arc<Segment>, usize)>,
     fresh: Option<Arc<Segment>>,
@@ -77,24 +74,24 @@ pub struct ReadBuffer {
 
 impl ReadBuffer {
     /// Bytes that may be read.
-    #[must_use]
-    pub fn room(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn room(&self) -> usize {
         self.room
     }
 
     /// Whether a segment must be [given](ReadBuffer::give) before there is room for all that may be read.
     #[must_use]
-    pub fn wants_segment(&self) -> bool {
+    pub(crate) fn wants_segment(&self) -> bool {
         self.fresh.is_none() && self.room > self.tail.as_ref().map_or(0, |(s, end)| s.len() - end)
     }
 
     /// Hands over a segment mapped outside the lock.
-    pub fn give(&mut self, segment: Arc<Segment>) {
+    pub(crate) fn give(&mut self, segment: Arc<Segment>) {
         self.fresh = Some(segment);
     }
 
     /// Where to read to: at most `room` bytes, in the order they will be delivered.
-    pub fn slices(&mut self) -> [IoSliceMut<'_>; 2] {
+    pub(crate) fn slices(&mut self) -> [IoSliceMut<'_>; 2] {
         let first = self
             .tail
             .as_mut()
@@ -110,7 +107,7 @@ impl ReadBuffer {
 
     /// What was read there: the first `n` bytes of the slices.
     #[must_use]
-    pub fn read(&self, n: usize) -> [&[u8]; 2] {
+    pub(crate) fn read(&self, n: usize) -> [&[u8]; 2] {
         let first = self.tail.as_ref().map_or(&[][..], |(s, end)| &s.0[*end..]);
         let first = &first[..first.len().min(n)];
         let second = self.fresh.as_ref().map_or(&[][..], |s| &s.0[..]);
@@ -120,7 +117,7 @@ impl ReadBuffer {
 
 /// What of the second slice of a buffer joins the log.
 #[derive(Debug, Clone, Default)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// Which of its bytes.
     pub range: Range<usize>,
     /// How far into a record the first of them is, and how far what comes behind the last of them.
@@ -135,7 +132,7 @@ pub struct Entry {
 
 /// A run of bytes in one segment, held for as long as it is read.
 #[derive(Debug, Clone)]
-pub struct Part {
+pub(crate) struct Part {
     segment: Arc<Segment>,
     range: Range<usize>,
 }
@@ -143,7 +140,7 @@ pub struct Part {
 impl Part {
     /// The bytes.
     #[must_use]
-    pub fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.segment.0[self.range.clone()]
     }
 }
@@ -212,7 +209,7 @@ impl Extent {
 
 /// The log itself. See the module's text.
 #[derive(Debug)]
-pub struct Log {
+pub(crate) struct Log {
     framing: Option<Framing>,
     segment: usize,
     extents: VecDeque<Extent>,
@@ -226,7 +223,7 @@ pub struct Log {
 impl Log {
     /// A log for a buffer of `capacity` bytes; nothing is mapped yet.
     #[must_use]
-    pub fn new(capacity: usize, framing: Option<Framing>) -> Log {
+    pub(crate) fn new(capacity: usize, framing: Option<Framing>) -> Log {
         let quarter = (capacity / 4).max(1);
         Log {
             framing,
@@ -240,25 +237,25 @@ impl Log {
 
     /// Bytes in one segment.
     #[must_use]
-    pub fn segment_size(&self) -> usize {
+    pub(crate) fn segment_size(&self) -> usize {
         self.segment
     }
 
     /// The place of the next byte.
     #[must_use]
-    pub fn end(&self) -> u64 {
+    pub(crate) fn end(&self) -> u64 {
         self.end
     }
 
     /// Where the last extent begins.
     #[must_use]
-    pub fn last_extent(&self) -> u64 {
+    pub(crate) fn last_extent(&self) -> u64 {
         self.extents.back().map_or(self.end, |extent| extent.at)
     }
 
     /// Where the extent begins that holds this place.
     #[must_use]
-    pub fn extent_of(&self, place: u64) -> u64 {
+    pub(crate) fn extent_of(&self, place: u64) -> u64 {
         let extent = self.extents.get(self.index(place));
         extent.map_or(self.end, |extent| extent.at)
     }
@@ -266,7 +263,7 @@ impl Log {
     /// Equips `buffer` for a read of at most `room` bytes (and at most two segments); each call is followed
     /// by one of [`Log::append`]. `extend`: the last extent may be filled up with what comes from there on,
     /// and cannot be read meanwhile.
-    pub fn lend(&mut self, buffer: &mut ReadBuffer, room: usize, extend: Option<Cursor>) {
+    pub(crate) fn lend(&mut self, buffer: &mut ReadBuffer, room: usize, extend: Option<Cursor>) {
         // Behind the beginning of a record whose rest was dropped nothing else may follow in one extent.
         if extend.is_some_and(|from| from.depth() == self.depth)
             && let Some(last) = self.extents.back_mut()
@@ -288,7 +285,12 @@ impl Log {
     ///
     /// # Panics
     /// When more was read than was lent, or bytes are missing out of the middle.
-    pub fn append(&mut self, buffer: &mut ReadBuffer, first: Scan, entry: Entry) -> Range<u64> {
+    pub(crate) fn append(
+        &mut self,
+        buffer: &mut ReadBuffer,
+        first: Scan,
+        entry: Entry,
+    ) -> Range<u64> {
         assert!(
             first.bytes + entry.range.end <= buffer.room,
             "more was read than was lent"
@@ -357,7 +359,7 @@ impl Log {
     }
 
     /// Takes the last bytes from `to` on back out, which nobody is owed.
-    pub fn truncate(&mut self, to: u64) {
+    pub(crate) fn truncate(&mut self, to: u64) {
         while let Some(last) = self.extents.back_mut()
             && last.end() > to
         {
@@ -375,14 +377,14 @@ impl Log {
     }
 
     /// These places are owed to one more.
-    pub fn pin(&mut self, range: &Range<u64>) {
+    pub(crate) fn pin(&mut self, range: &Range<u64>) {
         for extent in self.over(range) {
             extent.pinned += extent.overlap(range).len();
         }
     }
 
     /// These places are owed to one less.
-    pub fn unpin(&mut self, range: &Range<u64>) {
+    pub(crate) fn unpin(&mut self, range: &Range<u64>) {
         let mut i = self.index(range.start);
         while let Some(extent) = self.extents.get_mut(i)
             && extent.at < range.end
@@ -420,7 +422,7 @@ impl Log {
 
     /// The bytes at these places, piece by piece; those that the source is filling up are left out, and
     /// whatever comes behind them.
-    pub fn parts(&self, range: Range<u64>) -> impl Iterator<Item = Part> {
+    pub(crate) fn parts(&self, range: Range<u64>) -> impl Iterator<Item = Part> {
         let i = self.index(range.start);
         self.extents.range(i..).map_while(move |extent| {
             let part = extent.overlap(&range);
@@ -432,14 +434,14 @@ impl Log {
 
     /// Up to which place the bytes can be looked at: the source may be filling up the last extent.
     #[must_use]
-    pub fn readable(&self) -> u64 {
+    pub(crate) fn readable(&self) -> u64 {
         let lent = self.extents.back().filter(|extent| !extent.is_here());
         lent.map_or(self.end, |extent| extent.at)
     }
 
     /// Records that end at these places.
     #[must_use]
-    pub fn records(&self, range: &Range<u64>) -> u64 {
+    pub(crate) fn records(&self, range: &Range<u64>) -> u64 {
         let i = self.index(range.start);
         let over = self
             .extents
@@ -466,7 +468,7 @@ impl Log {
 
     /// Whether the byte before this place, which must be there, ends a record.
     #[must_use]
-    pub fn is_boundary(&self, at: u64) -> bool {
+    pub(crate) fn is_boundary(&self, at: u64) -> bool {
         let extent = self.extents.get(self.index(at.saturating_sub(1)));
         match (self.framing, extent) {
             (None, _) => true,
@@ -483,7 +485,7 @@ impl Log {
 
     /// The first end of a record behind `from`, at `to` at the latest.
     #[must_use]
-    pub fn next_boundary(&self, from: u64, to: u64) -> Option<u64> {
+    pub(crate) fn next_boundary(&self, from: u64, to: u64) -> Option<u64> {
         let i = self.index(from);
         for extent in self.extents.range(i..).take_while(|extent| extent.at < to) {
             let skip = from.saturating_sub(extent.at) as usize;
@@ -513,7 +515,7 @@ impl Log {
 
     /// The last end of a record behind `from`, at `to` at the latest.
     #[must_use]
-    pub fn last_boundary(&self, from: u64, to: u64) -> Option<u64> {
+    pub(crate) fn last_boundary(&self, from: u64, to: u64) -> Option<u64> {
         let behind = self.extents.partition_point(|extent| extent.at < to);
         let over = self.extents.range(self.index(from).min(behind)..behind);
         over.rev()
@@ -543,25 +545,25 @@ impl Log {
     }
 
     /// Bytes that are pinned, once for each pin.
-    #[must_use]
-    pub fn pinned(&self) -> u64 {
+    #[cfg(test)]
+    pub(crate) fn pinned(&self) -> u64 {
         self.extents.iter().map(|extent| extent.pinned as u64).sum()
     }
 
     /// Whether a segment is free.
     #[must_use]
-    pub fn has_free(&self) -> bool {
+    pub(crate) fn has_free(&self) -> bool {
         !self.free.is_empty()
     }
 
     /// Whether the free list holds more than is worth keeping.
     #[must_use]
-    pub fn is_bloated(&self) -> bool {
+    pub(crate) fn is_bloated(&self) -> bool {
         self.free.len() * self.segment > KEEP
     }
 
     /// Takes what is not worth keeping off the free list, for the caller to drop outside the lock.
-    pub fn trim(&mut self) -> Vec<Arc<Segment>> {
+    pub(crate) fn trim(&mut self) -> Vec<Arc<Segment>> {
         let keep = (KEEP / self.segment).min(self.free.len());
         self.free.split_off(keep)
     }

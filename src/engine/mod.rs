@@ -10,27 +10,27 @@
 //! Invariant: for every output, `read = written + dropped + owed`, and what it is owed stays within the marks
 //! unless they are moved.
 
-pub mod action;
-pub mod age;
-pub mod bypass;
-pub mod directive;
-pub mod drive;
-pub mod fan_out;
-pub mod gate;
-pub mod inflight;
-pub mod limiter;
-pub mod log;
+pub(crate) mod action;
+pub(crate) mod age;
+pub(crate) mod bypass;
+pub(crate) mod directive;
+pub(crate) mod drive;
+pub(crate) mod fan_out;
+pub(crate) mod gate;
+pub(crate) mod inflight;
+pub(crate) mod limiter;
+pub(crate) mod log;
 mod output;
 mod overflow;
-pub mod queue;
-pub mod record;
-pub mod rules;
-pub mod shed;
+pub(crate) mod queue;
+pub(crate) mod record;
+pub(crate) mod rules;
+pub(crate) mod shed;
 mod sift;
 mod source;
-pub mod stall;
-pub mod stats;
-pub mod status;
+pub(crate) mod stall;
+pub(crate) mod stats;
+pub(crate) mod status;
 
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,7 @@ use log::Log;
 use output::Output;
 use overflow::Overflow;
 use record::Framing;
-pub use rules::{Limits, Rules};
+pub(crate) use rules::{Limits, Rules};
 use shed::Shedder;
 use source::Source;
 use stall::{StallDetector, Watch};
@@ -53,18 +53,18 @@ use stats::Stats;
 use crate::units::Unit;
 
 /// How long memory that a flood has left behind is kept for the next flood.
-pub const TRIM_AFTER: Duration = Duration::from_secs(1);
+pub(crate) const TRIM_AFTER: Duration = Duration::from_secs(1);
 
 /// The consumer.
 const CONSUMER: usize = 0;
 /// The file for what is shed, if there is one.
-pub const OVERFLOW: usize = 1;
+pub(crate) const OVERFLOW: usize = 1;
 /// The first of the tees and taps.
 const SIDES: usize = 2;
 
 /// Whose sleep is over.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Wakes {
+pub(crate) struct Wakes {
     /// The source's, with the new version of its decision.
     pub source: Option<u64>,
     /// The consumer's, and that of the file for what is shed.
@@ -152,7 +152,7 @@ fn is_kept(sleep: Sleep, plan: Plan) -> bool {
 
 /// Bounded buffer, gates, pacers and books. See the module's text.
 #[derive(Debug)]
-pub struct Engine {
+pub(crate) struct Engine {
     log: Log,
     source: Source,
     outputs: Vec<Output>,
@@ -190,7 +190,7 @@ pub struct Engine {
 impl Engine {
     /// An empty one.
     #[must_use]
-    pub fn new(rules: Rules, now: Instant) -> Engine {
+    pub(crate) fn new(rules: Rules, now: Instant) -> Engine {
         let mut engine = Engine {
             log: Log::new(rules.capacity, rules.framing),
             source: Source::new(rules.framing),
@@ -233,7 +233,7 @@ impl Engine {
 
     /// Bytes in a segment of the log.
     #[must_use]
-    pub fn segment_size(&self) -> usize {
+    pub(crate) fn segment_size(&self) -> usize {
         self.log.segment_size()
     }
 
@@ -244,7 +244,7 @@ impl Engine {
 
     /// Whether nothing is owed to those who are owed everything, and nothing more will come.
     #[must_use]
-    pub fn is_finished(&self) -> bool {
+    pub(crate) fn is_finished(&self) -> bool {
         self.ended && self.occupancy() == 0 && !self.source.is_reading
     }
 
@@ -259,7 +259,7 @@ impl Engine {
     }
 
     /// An actor asks what to do.
-    pub fn poll(&mut self, actor: Actor, now: Instant) -> Action {
+    pub(crate) fn poll(&mut self, actor: Actor, now: Instant) -> Action {
         self.sleeper(actor).asleep = None;
         if actor == Actor::Source {
             self.look_at_bypass(now);
@@ -301,7 +301,7 @@ impl Engine {
     }
 
     /// What came of what an actor was told to do.
-    pub fn done(&mut self, done: Done, now: Instant) {
+    pub(crate) fn done(&mut self, done: Done, now: Instant) {
         match done {
             Done::Read(read, outcome) => self.end_read(read, outcome, now),
             Done::Transfer(transfer, outcome) => self.end_bypass(transfer, outcome, now),
@@ -314,7 +314,7 @@ impl Engine {
                     _ => self.end_overflow(outcome),
                 }
             }
-            Done::Fit(_, size) => self.on_fit(size, now),
+            Done::Fit(size) => self.on_fit(size, now),
             Done::Wait(Actor::Source, ready) => self.on_source_ready(ready),
             Done::Wait(Actor::Output(CONSUMER), ready) => self.on_output_ready(ready, now),
             Done::Wait(Actor::Output(i @ SIDES..), ready) => self.on_side_ready(i, ready),
@@ -324,7 +324,7 @@ impl Engine {
     }
 
     /// A cap on the output is shared with others.
-    pub fn share(&mut self, unit: Unit, with: Box<dyn SharedCap>, now: Instant) {
+    pub(crate) fn share(&mut self, unit: Unit, with: Box<dyn SharedCap>, now: Instant) {
         match unit {
             Unit::Bytes => self.output.bytes.share(with),
             Unit::Records => self.output.records.share(with),
@@ -333,7 +333,7 @@ impl Engine {
     }
 
     /// Changes how a running engine works; in force when this returns, but for what is on its way already.
-    pub fn command(&mut self, now: Instant, command: Directive) {
+    pub(crate) fn command(&mut self, now: Instant, command: Directive) {
         match command {
             Directive::RateOfBytes(cap) => self.output.bytes.set(cap),
             Directive::RateOfRecords(cap) => self.output.records.set(cap),
@@ -359,7 +359,7 @@ impl Engine {
 
     /// Nothing is read or written from now on, whatever is held. As [`Engine::want_quiet`]: some while a
     /// call to the system is under way whose bytes are still to be counted.
-    pub fn halt(&mut self, now: Instant) -> Option<u64> {
+    pub(crate) fn halt(&mut self, now: Instant) -> Option<u64> {
         self.halted = true;
         self.overflow.is_closing = true;
         self.update(now);
@@ -369,7 +369,7 @@ impl Engine {
     /// `None` where nothing is on its way to the consumer by a decision that is no longer in force; else
     /// the number with which [`Wakes::quiet`] says when. An answer to an earlier question is none to this
     /// one, for something may have set out between them.
-    pub fn want_quiet(&mut self) -> Option<u64> {
+    pub(crate) fn want_quiet(&mut self) -> Option<u64> {
         self.quiet_asked += 1;
         self.quiet_wanted = !self.is_quiet();
         self.quiet_wanted.then_some(self.quiet_asked)
@@ -382,18 +382,18 @@ impl Engine {
     }
 
     /// Asks the watchdog.
-    pub fn watch(&mut self, now: Instant) -> Watch {
+    pub(crate) fn watch(&mut self, now: Instant) -> Watch {
         let (source, sink) = (&mut self.stats.source, &mut self.stats.sink);
         self.watchdog.look(source, sink, now)
     }
 
     /// Whom to wake for what has changed since the last call.
-    pub fn take_wakes(&mut self) -> Wakes {
+    pub(crate) fn take_wakes(&mut self) -> Wakes {
         std::mem::take(&mut self.wakes)
     }
 
     /// No more input: what is held is still delivered.
-    pub fn on_input_end(&mut self, now: Instant) {
+    pub(crate) fn on_input_end(&mut self, now: Instant) {
         if !self.halted {
             self.ended = true;
             self.source.is_waiting = false;
@@ -461,7 +461,8 @@ impl Engine {
     ///
     /// # Errors
     /// The sleeper's, and what it should be.
-    pub fn check_sleepers(&self, now: Instant) -> Result<(), String> {
+    #[cfg(test)]
+    pub(crate) fn check_sleepers(&self, now: Instant) -> Result<(), String> {
         let outputs = self.outputs.iter().enumerate();
         let outputs = outputs.map(|(i, output)| (Actor::Output(i), &output.sleeper));
         for (actor, sleeper) in outputs.chain([(Actor::Source, &self.source.sleeper)]) {
@@ -485,7 +486,8 @@ impl Engine {
     ///
     /// # Panics
     /// When it is not.
-    pub fn check_memory(&self) {
+    #[cfg(test)]
+    pub(crate) fn check_memory(&self) {
         let owed: u64 = self.outputs.iter().map(|output| output.queue.owed()).sum();
         let pinned = self.log.pinned();
         assert_eq!(
@@ -537,3 +539,6 @@ fn is_wakeable(actor: Actor, sleep: Sleep) -> bool {
 fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     a.into_iter().chain(b).min()
 }
+
+#[cfg(test)]
+mod tests;

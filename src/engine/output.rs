@@ -79,7 +79,7 @@ impl Pipe {
 }
 
 impl Output {
-    pub fn new(framing: Option<Framing>) -> Output {
+    pub(super) fn new(framing: Option<Framing>) -> Output {
         Output {
             sleeper: Sleeper::default(),
             queue: Queue::default(),
@@ -97,12 +97,12 @@ impl Output {
     }
 
     /// Whether it makes us wait.
-    pub fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         matches!(self.room, Room::None(_)) || self.is_writing && self.blocks || self.is_cramped
     }
 
     /// Its thread goes to sleep.
-    pub fn on_sleep(&mut self, what: For, now: Instant) {
+    pub(super) fn on_sleep(&mut self, what: For, now: Instant) {
         // A consumer that leaves what it has in its pipe keeps us waiting, whatever we wait for.
         self.is_cramped = what == For::Fit;
         if what == For::Room {
@@ -119,7 +119,7 @@ impl Output {
     }
 
     /// Whether what is next goes on with a record of which a part has left, or may have.
-    pub fn is_torn(&self) -> bool {
+    pub(super) fn is_torn(&self) -> bool {
         match self.queue.claim() {
             Some(_) => self.claim_is_torn,
             None => self.cursor.is_inside(),
@@ -130,7 +130,7 @@ impl Output {
 impl Engine {
     /// What the consumer's end is like: `blocks`: a write may although it is not meant to; `pipe`: the size
     /// that its pipe is to have when freshness does not rule, if that is ours to choose, and whether it has.
-    pub fn on_output_begin(&mut self, blocks: bool, pipe: Option<(usize, bool)>) {
+    pub(crate) fn on_output_begin(&mut self, blocks: bool, pipe: Option<(usize, bool)>) {
         let output = &mut self.outputs[CONSUMER];
         output.blocks = blocks;
         output.pipe.usual = pipe.map(|(size, _)| size);
@@ -321,7 +321,7 @@ impl Engine {
     }
 
     /// The consumer has taken something, though not enough to make room.
-    pub fn on_sink_moved(&mut self, now: Instant) {
+    pub(crate) fn on_sink_moved(&mut self, now: Instant) {
         if self.stats.sink.since().is_some() {
             self.stats.sink.run(false, now);
             self.stats.sink.run(true, now);

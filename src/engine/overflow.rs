@@ -33,7 +33,8 @@ pub(crate) struct Overflow {
 
 impl Overflow {
     /// Bytes of a record that is not complete yet.
-    pub fn unfinished_bytes(&self) -> u64 {
+    #[cfg(test)]
+    pub(super) fn unfinished_bytes(&self) -> u64 {
         self.unfinished
             .as_ref()
             .map_or(0, |run| run.end - run.start)
@@ -42,12 +43,12 @@ impl Overflow {
 
 impl Engine {
     /// Asks for what is dropped to be kept for a file.
-    pub fn want_overflow(&mut self) {
+    pub(crate) fn want_overflow(&mut self) {
         self.overflow.is_wanted = true;
     }
 
     /// Bytes that were lost to the file since the last call.
-    pub fn take_lost(&mut self) -> u64 {
+    pub(crate) fn take_lost(&mut self) -> u64 {
         std::mem::take(&mut self.overflow.lost)
     }
 
@@ -64,7 +65,7 @@ impl Engine {
     }
 
     /// Nothing more will be dropped: a record that has not ended never will.
-    pub fn close_overflow(&mut self, now: std::time::Instant) {
+    pub(crate) fn close_overflow(&mut self, now: std::time::Instant) {
         self.overflow.is_closing = true;
         self.overflow_finish();
         self.update(now);

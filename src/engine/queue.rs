@@ -12,7 +12,7 @@ use std::ops::Range;
 
 /// The queue of one output. Pinning in the log is its owner's business.
 #[derive(Debug, Default)]
-pub struct Queue {
+pub(crate) struct Queue {
     runs: VecDeque<Range<u64>>,
     /// Bytes in the runs.
     queued: u64,
@@ -26,47 +26,47 @@ fn length(run: &Range<u64>) -> u64 {
 impl Queue {
     /// Bytes owed, those that are claimed included.
     #[must_use]
-    pub fn owed(&self) -> u64 {
+    pub(crate) fn owed(&self) -> u64 {
         self.queued + self.claimed()
     }
 
     /// Bytes that nobody has claimed.
     #[must_use]
-    pub fn queued(&self) -> u64 {
+    pub(crate) fn queued(&self) -> u64 {
         self.queued
     }
 
     /// Bytes that are claimed.
     #[must_use]
-    pub fn claimed(&self) -> u64 {
+    pub(crate) fn claimed(&self) -> u64 {
         self.claim.as_ref().map_or(0, length)
     }
 
     /// What is claimed.
     #[must_use]
-    pub fn claim(&self) -> Option<&Range<u64>> {
+    pub(crate) fn claim(&self) -> Option<&Range<u64>> {
         self.claim.as_ref()
     }
 
     /// The places that are next.
     #[must_use]
-    pub fn first(&self) -> Option<&Range<u64>> {
+    pub(crate) fn first(&self) -> Option<&Range<u64>> {
         self.runs.front()
     }
 
     /// The places that are last.
     #[must_use]
-    pub fn last(&self) -> Option<&Range<u64>> {
+    pub(crate) fn last(&self) -> Option<&Range<u64>> {
         self.runs.back()
     }
 
     /// All runs that nobody has claimed.
-    pub fn runs(&self) -> impl DoubleEndedIterator<Item = &Range<u64>> {
+    pub(crate) fn runs(&self) -> impl DoubleEndedIterator<Item = &Range<u64>> {
         self.runs.iter()
     }
 
     /// These are owed, too.
-    pub fn push(&mut self, run: Range<u64>) {
+    pub(crate) fn push(&mut self, run: Range<u64>) {
         if run.is_empty() {
             return;
         }
@@ -81,7 +81,7 @@ impl Queue {
     ///
     /// # Panics
     /// When something is claimed already, or there is nothing.
-    pub fn begin_claim(&mut self, n: u64) -> Range<u64> {
+    pub(crate) fn begin_claim(&mut self, n: u64) -> Range<u64> {
         assert!(self.claim.is_none(), "claimed twice");
         let run = self
             .pop_front(n)
@@ -95,7 +95,7 @@ impl Queue {
     ///
     /// # Panics
     /// When nothing is claimed, or less.
-    pub fn end_claim(&mut self, n: u64) -> Range<u64> {
+    pub(crate) fn end_claim(&mut self, n: u64) -> Range<u64> {
         let claim = self
             .claim
             .take()
@@ -113,7 +113,7 @@ impl Queue {
     }
 
     /// Takes the first `n` places off the queue, or as many as lie in one run.
-    pub fn pop_front(&mut self, n: u64) -> Option<Range<u64>> {
+    pub(crate) fn pop_front(&mut self, n: u64) -> Option<Range<u64>> {
         let first = self.runs.front_mut()?;
         let n = n.min(length(first));
         let run = first.start..first.start + n;
@@ -127,7 +127,7 @@ impl Queue {
 
     /// Takes `n` places off the queue that come `skip` places behind its head, or as many of them as lie in
     /// one run.
-    pub fn pop_behind(&mut self, skip: u64, n: u64) -> Option<Range<u64>> {
+    pub(crate) fn pop_behind(&mut self, skip: u64, n: u64) -> Option<Range<u64>> {
         if skip == 0 {
             return self.pop_front(n);
         }
@@ -152,7 +152,7 @@ impl Queue {
     }
 
     /// Takes the last `n` places off the queue, or as many as lie in its last run.
-    pub fn pop_back(&mut self, n: u64) -> Option<Range<u64>> {
+    pub(crate) fn pop_back(&mut self, n: u64) -> Option<Range<u64>> {
         let last = self.runs.back_mut()?;
         let n = n.min(length(last));
         let run = last.end - n..last.end;

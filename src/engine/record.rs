@@ -11,7 +11,7 @@ use std::num::NonZeroU64;
 
 /// What makes a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Framing {
+pub(crate) enum Framing {
     /// Ends with this byte.
     Terminator(u8),
     /// Is this many bytes long.
@@ -20,7 +20,7 @@ pub enum Framing {
 
 /// A place in a stream of records.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Cursor {
+pub(crate) struct Cursor {
     framing: Option<Framing>,
     /// Bytes of the record in progress that have gone by.
     into: u64,
@@ -28,7 +28,7 @@ pub struct Cursor {
 
 /// What a run of bytes amounts to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Records that begin in it.
     pub begun: u64,
     /// Records that end in it.
@@ -38,13 +38,13 @@ pub struct Tally {
 impl Cursor {
     /// The start of a stream; without framing it counts nothing.
     #[must_use]
-    pub fn new(framing: Option<Framing>) -> Cursor {
+    pub(crate) fn new(framing: Option<Framing>) -> Cursor {
         Cursor { framing, into: 0 }
     }
 
     /// So far into a record.
     #[must_use]
-    pub fn at(framing: Option<Framing>, depth: u64) -> Cursor {
+    pub(crate) fn at(framing: Option<Framing>, depth: u64) -> Cursor {
         let into = match framing {
             Some(Framing::Fixed(size)) => depth % size,
             _ => depth,
@@ -54,30 +54,24 @@ impl Cursor {
 
     /// What makes a record.
     #[must_use]
-    pub fn framing(&self) -> Option<Framing> {
+    pub(crate) fn framing(&self) -> Option<Framing> {
         self.framing
-    }
-
-    /// Whether there are records to be counted.
-    #[must_use]
-    pub fn is_framed(&self) -> bool {
-        self.framing.is_some()
     }
 
     /// Whether part of a record has gone by and the rest has not.
     #[must_use]
-    pub fn is_inside(&self) -> bool {
+    pub(crate) fn is_inside(&self) -> bool {
         self.into > 0
     }
 
     /// Bytes of the record in progress that have gone by.
     #[must_use]
-    pub fn depth(&self) -> u64 {
+    pub(crate) fn depth(&self) -> u64 {
         self.into
     }
 
     /// Goes over `bytes` and counts.
-    pub fn pass(&mut self, bytes: &[u8]) -> Tally {
+    pub(crate) fn pass(&mut self, bytes: &[u8]) -> Tally {
         let Some(framing) = self.framing.filter(|_| !bytes.is_empty()) else {
             return Tally::default();
         };
@@ -103,7 +97,7 @@ impl Cursor {
     /// The length of the longest run at the start of `bytes` that finishes the record in progress
     /// and begins at most `more` others.
     #[must_use]
-    pub fn reach(&self, bytes: &[u8], more: u64) -> usize {
+    pub(crate) fn reach(&self, bytes: &[u8], more: u64) -> usize {
         let ends = more.saturating_add(u64::from(self.is_inside()));
         match self.framing {
             None => bytes.len(),

@@ -10,7 +10,7 @@ use super::stall::Timeouts;
 
 /// Caps on one side, for bytes and for records.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// On bytes.
     pub bytes: Option<Cap>,
     /// On records.
@@ -19,7 +19,7 @@ pub struct Limits {
 
 /// What a run is told; checked by whoever makes one.
 #[derive(Debug, Clone, Copy)]
-pub struct Rules {
+pub(crate) struct Rules {
     /// Capacity of the buffer in bytes.
     pub capacity: usize,
     /// The watermarks.
@@ -45,7 +45,7 @@ pub struct Rules {
 impl Rules {
     /// Whether freshness rules from the start.
     #[must_use]
-    pub fn is_fresh(&self) -> bool {
+    pub(crate) fn is_fresh(&self) -> bool {
         self.shed.is_some() || self.max_age.is_some()
     }
 }

@@ -18,7 +18,7 @@ use crate::units::UnitError;
 
 /// What to drop when the buffer is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
+pub(crate) enum Which {
     /// What has been held longest.
     Oldest,
     /// What has just come.
@@ -51,7 +51,7 @@ impl FromStr for Which {
 
 /// When the buffer is full, and the producer has been blocked for this long: drop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Policy {
+pub(crate) struct Policy {
     /// What to drop.
     pub which: Which,
     /// How long to block first, each time the buffer fills.
@@ -63,7 +63,7 @@ const ROOM_MOST: usize = 256 * 1024;
 
 /// State of the shedding.
 #[derive(Debug, Default)]
-pub struct Shedder {
+pub(crate) struct Shedder {
     pub(super) policy: Option<Policy>,
     pub(super) max_age: Option<Duration>,
     /// Since when the buffer has been full, but for what was shed.

@@ -37,7 +37,7 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    pub fn new(framing: Option<Framing>) -> Source {
+    pub(super) fn new(framing: Option<Framing>) -> Source {
         Source {
             sleeper: Sleeper::default(),
             cursor: Cursor::new(framing),
@@ -55,7 +55,7 @@ impl Source {
 
 impl Engine {
     /// An input begins.
-    pub fn on_input_begin(&mut self, path: Path) {
+    pub(crate) fn on_input_begin(&mut self, path: Path) {
         // What several are owed goes through the log, where it is held once.
         self.bypass = Bypass::new(path.direct && self.may_bypass && !self.has_sides());
         self.source.path = path;
@@ -63,7 +63,7 @@ impl Engine {
     }
 
     /// The source's thread waits for an input to be opened.
-    pub fn on_input_opening(&mut self, now: Instant) {
+    pub(crate) fn on_input_opening(&mut self, now: Instant) {
         self.source.is_waiting = true;
         self.watch_waits(now);
     }

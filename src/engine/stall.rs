@@ -10,7 +10,7 @@ use super::stats::Stopwatch;
 
 /// One end of the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub(crate) enum Side {
     /// The producer.
     Source,
     /// The consumer.
@@ -28,7 +28,7 @@ impl fmt::Display for Side {
 
 /// How long each side may stall; `None` is for ever.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Timeouts {
+pub(crate) struct Timeouts {
     /// Longest silence of the producer.
     pub source: Option<Duration>,
     /// Longest refusal of the consumer.
@@ -43,7 +43,7 @@ const LATE: Duration = Duration::from_millis(500);
 
 /// The watchdog's word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Watch {
+pub(crate) enum Watch {
     /// Nothing is to be done before this instant; ask again then. `None`: never.
     Quiet(Option<Instant>),
     /// This side has stalled for this long.
@@ -52,7 +52,7 @@ pub enum Watch {
 
 /// Looks at both sides' waits from time to time.
 #[derive(Debug)]
-pub struct StallDetector {
+pub(crate) struct StallDetector {
     patience: Timeouts,
     /// When to look again.
     due: Option<Instant>,
@@ -61,7 +61,7 @@ pub struct StallDetector {
 impl StallDetector {
     /// One that has not looked yet.
     #[must_use]
-    pub fn new(patience: Timeouts) -> StallDetector {
+    pub(crate) fn new(patience: Timeouts) -> StallDetector {
         StallDetector {
             patience,
             due: None,
@@ -71,12 +71,17 @@ impl StallDetector {
     /// When to try once more to give the consumer something: not every kind of stream tells that
     /// it has room as soon as there is some.
     #[must_use]
-    pub fn next_try(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn next_try(&self, now: Instant) -> Option<Instant> {
         now.checked_add(self.patience.sink? / LOOKS)
     }
 
     /// Looks at both sides' waits. They begin anew when it was this process that stood still.
-    pub fn look(&mut self, source: &mut Stopwatch, sink: &mut Stopwatch, now: Instant) -> Watch {
+    pub(crate) fn look(
+        &mut self,
+        source: &mut Stopwatch,
+        sink: &mut Stopwatch,
+        now: Instant,
+    ) -> Watch {
         let late = self
             .due
             .take()

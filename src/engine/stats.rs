@@ -10,19 +10,19 @@ use super::status::Count;
 
 /// Adds up the time during which something was the case.
 #[derive(Debug, Default, Clone, Copy)]
-pub struct Stopwatch {
+pub(crate) struct Stopwatch {
     since: Option<Instant>,
     total: Duration,
 }
 
 impl Stopwatch {
     /// It is the case from `now` on, unless it was already.
-    pub fn start(&mut self, now: Instant) {
+    pub(crate) fn start(&mut self, now: Instant) {
         self.since.get_or_insert(now);
     }
 
     /// It is no longer the case. Returns how long it was, since the last start.
-    pub fn stop(&mut self, now: Instant) -> Duration {
+    pub(crate) fn stop(&mut self, now: Instant) -> Duration {
         let since = self.since.take();
         let lap = since.map_or(Duration::ZERO, |s| now.saturating_duration_since(s));
         self.total += lap;
@@ -30,7 +30,7 @@ impl Stopwatch {
     }
 
     /// It is the case from `now` on, or not. Returns how long it was, if it no longer is.
-    pub fn run(&mut self, is_so: bool, now: Instant) -> Duration {
+    pub(crate) fn run(&mut self, is_so: bool, now: Instant) -> Duration {
         if is_so {
             self.start(now);
             return Duration::ZERO;
@@ -40,13 +40,13 @@ impl Stopwatch {
 
     /// Since when it has been the case without a break.
     #[must_use]
-    pub fn since(&self) -> Option<Instant> {
+    pub(crate) fn since(&self) -> Option<Instant> {
         self.since
     }
 
     /// Time in total, the running stretch included.
     #[must_use]
-    pub fn total(&self, now: Instant) -> Duration {
+    pub(crate) fn total(&self, now: Instant) -> Duration {
         let running = self.since.map(|s| now.saturating_duration_since(s));
         self.total + running.unwrap_or_default()
     }
@@ -54,7 +54,7 @@ impl Stopwatch {
 
 /// Bytes and records that have gone by.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Total {
+pub(crate) struct Total {
     /// Bytes.
     pub bytes: u64,
     /// Records that were complete.
@@ -64,7 +64,7 @@ pub struct Total {
 impl Total {
     /// As the status tells it: without framing records are unknown, not none.
     #[must_use]
-    pub fn counting(self, records: bool) -> Count {
+    pub(crate) fn counting(self, records: bool) -> Count {
         Count {
             bytes: self.bytes,
             records: records.then_some(self.records),
@@ -79,7 +79,7 @@ impl Total {
 
 /// The books of one run.
 #[derive(Debug, Default)]
-pub struct Stats {
+pub(crate) struct Stats {
     /// Taken from the producer.
     pub read: Total,
     /// Given to the consumer.
@@ -109,14 +109,14 @@ pub struct Stats {
 
 impl Stats {
     /// This came in, and `used` bytes are held now.
-    pub fn on_read(&mut self, read: Run, used: usize) {
+    pub(crate) fn on_read(&mut self, read: Run, used: usize) {
         self.read.add(read);
         self.peak = self.peak.max(used);
     }
 
     /// The input has ended, maybe inside a record.
     /// `skipped`: its beginning was shed, and so was what came of it.
-    pub fn on_last_record(&mut self, inside: bool, skipped: bool) {
+    pub(crate) fn on_last_record(&mut self, inside: bool, skipped: bool) {
         self.read.records += u64::from(inside);
         self.shed.records += u64::from(inside && skipped);
         self.last_is_open = inside && !skipped;
@@ -124,7 +124,7 @@ impl Stats {
     }
 
     /// This went out to the consumer.
-    pub fn on_written(&mut self, now: Instant, written: Run) {
+    pub(crate) fn on_written(&mut self, now: Instant, written: Run) {
         if written.bytes > 0 {
             self.written.add(written);
             self.sink.stop(now);
@@ -133,7 +133,7 @@ impl Stats {
     }
 
     /// The last of what was held has been shed, after the end of input.
-    pub fn on_last_shed(&mut self) {
+    pub(crate) fn on_last_shed(&mut self) {
         self.shed.records += u64::from(self.last_is_open);
         self.last_is_open = false;
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 /// An amount of data.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Count {
+pub(crate) struct Count {
     /// Bytes.
     pub bytes: u64,
     /// Records; `None` without a framing option.
@@ -21,7 +21,7 @@ pub struct Count {
 
 /// What went over the top.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Shed {
+pub(crate) struct Shed {
     /// All that was shed, for whatever reason.
     pub total: Count,
     /// Records in `total` that were larger than the buffer.
@@ -32,7 +32,7 @@ pub struct Shed {
 
 /// The log, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Buffer {
+pub(crate) struct Buffer {
     /// What fits.
     pub capacity: usize,
     /// What is held.
@@ -47,7 +47,7 @@ pub struct Buffer {
 
 /// Time spent waiting since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Waits {
+pub(crate) struct Waits {
     /// For the producer, while we were willing to read and had nothing to deliver.
     pub source: Duration,
     /// For the consumer, while there was data that nothing else held.
@@ -58,7 +58,7 @@ pub struct Waits {
 
 /// Caps in force on the output, per second; `None` is no cap.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Caps {
+pub(crate) struct Caps {
     /// Bytes per second.
     pub bytes: Option<f64>,
     /// Records per second.
@@ -67,7 +67,7 @@ pub struct Caps {
 
 /// How long data has been waiting in the buffer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Ages {
+pub(crate) struct Ages {
     /// The oldest byte held now.
     pub now: Duration,
     /// Median of what was delivered.
@@ -80,7 +80,7 @@ pub struct Ages {
 
 /// With whom a cap is shared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Share {
+pub(crate) struct Share {
     /// How many share it, this one included.
     pub members: u64,
     /// The others cannot be heard of: only a part of the cap passes.
@@ -90,7 +90,7 @@ pub struct Share {
 /// What is going on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub(crate) enum State {
     /// A prefill holds the output.
     Filling,
     /// Data flows.
@@ -113,7 +113,7 @@ pub enum State {
 
 /// The whole of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Status {
+pub(crate) struct Status {
     /// Time since the start.
     pub elapsed: Duration,
     /// What is going on.
@@ -141,7 +141,7 @@ pub struct Status {
 impl Engine {
     /// The books, and the ages of the data.
     #[must_use]
-    pub fn status(&self, now: Instant) -> Status {
+    pub(crate) fn status(&self, now: Instant) -> Status {
         Status {
             ages: self.timeline.ages(now),
             ..self.books(now)
@@ -150,7 +150,7 @@ impl Engine {
 
     /// The books alone, which cost next to nothing.
     #[must_use]
-    pub fn books(&self, now: Instant) -> Status {
+    pub(crate) fn books(&self, now: Instant) -> Status {
         let marks = self.gate.marks();
         Status {
             elapsed: now.saturating_duration_since(self.started),

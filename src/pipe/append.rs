@@ -15,7 +15,7 @@ use crate::engine::record::{Cursor, Framing};
 
 /// The file.
 #[derive(Debug)]
-pub struct Appended {
+pub(crate) struct Appended {
     file: File,
     name: String,
     framing: Option<Framing>,
@@ -35,7 +35,7 @@ impl Appended {
     ///
     /// # Errors
     /// When that cannot be done.
-    pub fn open(path: &Path, framing: Option<Framing>) -> Result<Appended, PipeError> {
+    pub(crate) fn open(path: &Path, framing: Option<Framing>) -> Result<Appended, PipeError> {
         let name = path.display().to_string();
         let open = OpenOptions::new().append(true).create(true).open(path);
         let file = open.map_err(|e| PipeError::new("open", &name, e))?;
@@ -49,7 +49,7 @@ impl Appended {
 
     /// Its name for messages.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
@@ -57,7 +57,7 @@ impl Appended {
     ///
     /// # Errors
     /// When not all of them could be written.
-    pub fn append(&mut self, records: &[u8]) -> Result<(), PipeError> {
+    pub(crate) fn append(&mut self, records: &[u8]) -> Result<(), PipeError> {
         if records.is_empty() && self.torn.is_none() {
             return Ok(());
         }
@@ -70,7 +70,7 @@ impl Appended {
     ///
     /// # Errors
     /// What writing or close(2) tells.
-    pub fn close(mut self) -> Result<(), PipeError> {
+    pub(crate) fn close(mut self) -> Result<(), PipeError> {
         let mended = self.append(&[]);
         let closed = nix::unistd::close(self.file);
         mended.and(closed.map_err(|e| PipeError::new("close", &self.name, e)))

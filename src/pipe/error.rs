@@ -8,7 +8,7 @@ use crate::units::printable;
 /// A failed operation on a named file or stream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what}: {name}: {reason}{}", others.iter().map(|f| format!("\nweir: {f}")).collect::<String>())]
-pub struct PipeError {
+pub(crate) struct PipeError {
     what: &'static str,
     name: String,
     reason: String,
@@ -18,7 +18,7 @@ pub struct PipeError {
 impl PipeError {
     /// `what` was tried on `name`, and `error` came of it.
     #[must_use]
-    pub fn new(what: &'static str, name: &str, error: impl Into<io::Error>) -> PipeError {
+    pub(crate) fn new(what: &'static str, name: &str, error: impl Into<io::Error>) -> PipeError {
         let text = error.into().to_string();
         // The system's number for the error says nothing that its words do not.
         let reason = text.split(" (os error ").next().unwrap_or_default();
@@ -27,7 +27,7 @@ impl PipeError {
 
     /// `what` was tried on `name`, and cannot be for this reason.
     #[must_use]
-    pub fn because(what: &'static str, name: &str, reason: &str) -> PipeError {
+    pub(crate) fn because(what: &'static str, name: &str, reason: &str) -> PipeError {
         PipeError {
             what,
             name: printable(name),
@@ -38,7 +38,7 @@ impl PipeError {
 
     /// This, and these after it: each is a line of its own.
     #[must_use]
-    pub fn and(mut self, others: Vec<PipeError>) -> PipeError {
+    pub(crate) fn and(mut self, others: Vec<PipeError>) -> PipeError {
         self.others.extend(others);
         self
     }

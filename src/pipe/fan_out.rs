@@ -20,7 +20,7 @@ use crate::engine::fan_out::Role;
 
 /// An output that can be written to, or will be able to.
 #[derive(Debug)]
-pub struct Branch {
+pub(crate) struct Branch {
     path: PathBuf,
     pub(super) role: Role,
     /// `None`: nobody reads it yet.
@@ -30,7 +30,7 @@ pub struct Branch {
 
 /// The threads, as the others see them.
 #[derive(Debug)]
-pub struct Branches {
+pub(crate) struct Branches {
     /// One of them has come to its end.
     pub over: Receiver<()>,
 }
@@ -40,7 +40,7 @@ impl Branch {
     ///
     /// # Errors
     /// When it cannot be written to.
-    pub fn open(path: &Path, role: Role, append: bool) -> Result<Branch, PipeError> {
+    pub(crate) fn open(path: &Path, role: Role, append: bool) -> Result<Branch, PipeError> {
         let mut branch = Branch {
             path: path.to_owned(),
             role,

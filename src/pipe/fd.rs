@@ -37,7 +37,7 @@ enum Nonblocking {
 
 /// A size for a kernel pipe, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
+pub(crate) enum Wanted {
     /// No smaller than this.
     AtLeast(usize),
     /// This.
@@ -64,7 +64,7 @@ impl AsFd for Handle {
 /// One end of the pipeline: a descriptor, its name for messages, and what it is. A clone is the
 /// same descriptor once more.
 #[derive(Debug, Clone)]
-pub struct Port {
+pub(crate) struct Port {
     fd: Handle,
     name: String,
     kind: FileType,
@@ -93,7 +93,7 @@ impl Port {
 
     /// A descriptor of a test's.
     #[cfg(test)]
-    pub fn of(fd: OwnedFd) -> Port {
+    pub(crate) fn of(fd: OwnedFd) -> Port {
         Port::new(Handle::Opened(Arc::new(fd)), "a test's".into()).expect("a descriptor")
     }
 
@@ -101,7 +101,7 @@ impl Port {
     ///
     /// # Errors
     /// When it was closed at start or is not open for reading.
-    pub fn standard_input() -> Result<Port, PipeError> {
+    pub(crate) fn standard_input() -> Result<Port, PipeError> {
         let name = "standard input";
         Port::standard(
             rustix::stdio::stdin(),
@@ -115,7 +115,7 @@ impl Port {
     ///
     /// # Errors
     /// When it was closed at start or is not open for writing.
-    pub fn standard_output() -> Result<Port, PipeError> {
+    pub(crate) fn standard_output() -> Result<Port, PipeError> {
         let name = "standard output";
         Port::standard(
             rustix::stdio::stdout(),
@@ -148,7 +148,7 @@ impl Port {
     ///
     /// # Errors
     /// When it cannot be opened, or is a directory.
-    pub fn open(path: &Path) -> Result<Port, PipeError> {
+    pub(crate) fn open(path: &Path) -> Result<Port, PipeError> {
         let name = path.display().to_string();
         let file = File::open(path).map_err(|e| PipeError::new("open", &name, e))?;
         let port = Port::new(Handle::Opened(Arc::new(file.into())), name)?;
@@ -163,7 +163,7 @@ impl Port {
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub fn create(path: &Path, append: bool) -> Result<Port, PipeError> {
+    pub(crate) fn create(path: &Path, append: bool) -> Result<Port, PipeError> {
         let name = path.display().to_string();
         let mut how = File::options();
         how.create(true);
@@ -179,7 +179,7 @@ impl Port {
 
     /// Its name for messages.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
@@ -190,7 +190,7 @@ impl Port {
     ///
     /// # Errors
     /// What close(2) tells.
-    pub fn close(&self) -> Result<(), PipeError> {
+    pub(crate) fn close(&self) -> Result<(), PipeError> {
         // Each close of a duplicate asks, and this way nobody else can be given its number.
         let closed = match (fcntl_dupfd_cloexec(&self.fd, 3), &self.fd) {
             (Ok(duplicate), _) => nix::unistd::close(duplicate),
@@ -202,7 +202,7 @@ impl Port {
 
     /// Whether closing can tell anything. Pipes, sockets and terminals have nothing to tell.
     #[must_use]
-    pub fn tells_at_close(&self) -> bool {
+    pub(crate) fn tells_at_close(&self) -> bool {
         !self.can_hang_up() && self.manner == Nonblocking::Plain
     }
 
@@ -210,13 +210,13 @@ impl Port {
     /// on terminals and FIFOs, whose readiness vouches for less than a whole write, or for one
     /// that somebody else gets in first.
     #[must_use]
-    pub fn may_block(&self) -> bool {
+    pub(crate) fn may_block(&self) -> bool {
         !matches!(self.manner, Nonblocking::NoWait | Nonblocking::Own)
     }
 
     /// Asks the kernel for a pipe of another size. Its refusal is accepted, as is a stream that is
     /// no pipe.
-    pub fn ask_pipe_size(&self, wanted: Wanted) {
+    pub(crate) fn ask_pipe_size(&self, wanted: Wanted) {
         #[cfg(target_os = "linux")]
         if self.is_pipe() {
             let now = rustix::pipe::fcntl_getpipe_size(&self.fd).unwrap_or(0);
@@ -231,7 +231,7 @@ impl Port {
 
     /// Bytes that lie in a pipe unread; `None` where that cannot be told.
     #[must_use]
-    pub fn unread(&self) -> Option<u64> {
+    pub(crate) fn unread(&self) -> Option<u64> {
         rustix::io::ioctl_fionread(&self.fd)
             .ok()
             .filter(|_| self.is_pipe())
@@ -239,7 +239,7 @@ impl Port {
 
     /// Gives a pipe this size. False when it holds too much for that at present; a refusal for
     /// any other reason is accepted, as is a stream that is no pipe.
-    pub fn fit_pipe(&self, size: usize) -> bool {
+    pub(crate) fn fit_pipe(&self, size: usize) -> bool {
         #[cfg(target_os = "linux")]
         if self.is_pipe() {
             use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size};
@@ -252,19 +252,19 @@ impl Port {
 
     /// Whether it is a pipe or a FIFO.
     #[must_use]
-    pub fn is_pipe(&self) -> bool {
+    pub(crate) fn is_pipe(&self) -> bool {
         self.kind == FileType::Fifo
     }
 
     /// Whether it is a regular file.
     #[must_use]
-    pub fn is_file(&self) -> bool {
+    pub(crate) fn is_file(&self) -> bool {
         self.kind == FileType::RegularFile
     }
 
     /// Whether its other end is a process that can go away, and whose going can be seen.
     #[must_use]
-    pub fn can_hang_up(&self) -> bool {
+    pub(crate) fn can_hang_up(&self) -> bool {
         matches!(self.kind, FileType::Fifo | FileType::Socket)
     }
 
@@ -272,7 +272,10 @@ impl Port {
     ///
     /// # Errors
     /// As `readv(2)`; interruptions and "try again" are not errors.
-    pub fn read_now(&mut self, into: &mut [IoSliceMut<'_>]) -> rustix::io::Result<Option<usize>> {
+    pub(crate) fn read_now(
+        &mut self,
+        into: &mut [IoSliceMut<'_>],
+    ) -> rustix::io::Result<Option<usize>> {
         if self.manner == Nonblocking::NoWait {
             match again(|| no_wait::readv(&self.fd, into)) {
                 Err(e) if is_unsupported(e) => self.do_without_no_wait(OFlags::RDONLY),
@@ -318,7 +321,7 @@ impl Port {
     ///
     /// # Errors
     /// As `writev(2)`; interruptions and "try again" are not errors.
-    pub fn write_now(&mut self, from: &[&[u8]]) -> rustix::io::Result<Option<usize>> {
+    pub(crate) fn write_now(&mut self, from: &[&[u8]]) -> rustix::io::Result<Option<usize>> {
         let mut slices: Vec<_> = from.iter().map(|bytes| IoSlice::new(bytes)).collect();
         if self.manner == Nonblocking::NoWait {
             match again(|| no_wait::writev(&self.fd, &slices)) {
@@ -342,7 +345,7 @@ impl Port {
     ///
     /// # Errors
     /// As `poll(2)`.
-    pub fn is_readable(&self) -> rustix::io::Result<bool> {
+    pub(crate) fn is_readable(&self) -> rustix::io::Result<bool> {
         self.wait(PollFlags::IN, Some(Instant::now()))
     }
 
@@ -350,7 +353,7 @@ impl Port {
     ///
     /// # Errors
     /// As `poll(2)`.
-    pub fn wait_readable(&self, until: Option<Instant>) -> rustix::io::Result<bool> {
+    pub(crate) fn wait_readable(&self, until: Option<Instant>) -> rustix::io::Result<bool> {
         self.wait(PollFlags::IN, until)
     }
 
@@ -358,7 +361,7 @@ impl Port {
     ///
     /// # Errors
     /// As `poll(2)`.
-    pub fn wait_writable(&self, until: Option<Instant>) -> rustix::io::Result<bool> {
+    pub(crate) fn wait_writable(&self, until: Option<Instant>) -> rustix::io::Result<bool> {
         self.wait(PollFlags::OUT, until)
     }
 
@@ -367,7 +370,7 @@ impl Port {
     ///
     /// # Errors
     /// As `poll(2)`.
-    pub fn wait_writable_or(
+    pub(crate) fn wait_writable_or(
         &self,
         other: &impl AsFd,
         until: Option<Instant>,
@@ -380,7 +383,7 @@ impl Port {
     ///
     /// # Errors
     /// As `poll(2)`.
-    pub fn wait_hang_up_or(&self, other: &impl AsFd) -> rustix::io::Result<bool> {
+    pub(crate) fn wait_hang_up_or(&self, other: &impl AsFd) -> rustix::io::Result<bool> {
         self.wait_or(PollFlags::empty(), other, None)
     }
 
@@ -402,7 +405,7 @@ impl Port {
     ///
     /// # Errors
     /// As `poll(2)`.
-    pub fn wait_hang_up(&self) -> rustix::io::Result<()> {
+    pub(crate) fn wait_hang_up(&self) -> rustix::io::Result<()> {
         self.wait(PollFlags::empty(), None).map(drop)
     }
 
@@ -431,7 +434,7 @@ impl AsFd for Port {
 }
 
 /// Repeats an interrupted call; `None` where it would block.
-pub fn again(
+pub(crate) fn again(
     mut call: impl FnMut() -> rustix::io::Result<usize>,
 ) -> rustix::io::Result<Option<usize>> {
     loop {
@@ -462,11 +465,11 @@ mod no_wait {
     /// "Go on from where the descriptor stands", for calls that take an offset.
     const HERE: u64 = u64::MAX;
 
-    pub fn readv(fd: impl AsFd, into: &mut [IoSliceMut<'_>]) -> Result<usize> {
+    pub(super) fn readv(fd: impl AsFd, into: &mut [IoSliceMut<'_>]) -> Result<usize> {
         preadv2(fd, into, HERE, ReadWriteFlags::NOWAIT)
     }
 
-    pub fn writev(fd: impl AsFd, from: &[IoSlice<'_>]) -> Result<usize> {
+    pub(super) fn writev(fd: impl AsFd, from: &[IoSlice<'_>]) -> Result<usize> {
         pwritev2(fd, from, HERE, ReadWriteFlags::NOWAIT)
     }
 }

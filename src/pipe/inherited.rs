@@ -18,20 +18,20 @@ const SIGNALS: std::ops::RangeInclusive<i32> = 1..=31;
 
 /// Whether standard input was closed at start.
 #[must_use]
-pub fn stdin_was_closed() -> bool {
+pub(crate) fn stdin_was_closed() -> bool {
     STDIN_CLOSED.load(Relaxed)
 }
 
 /// Whether standard output was closed at start.
 #[must_use]
-pub fn stdout_was_closed() -> bool {
+pub(crate) fn stdout_was_closed() -> bool {
     STDOUT_CLOSED.load(Relaxed)
 }
 
 /// Whether this signal was ignored at start: `nohup`, background jobs of scripts and systemd ignore
 /// some, and mean the programs that they start.
 #[must_use]
-pub fn was_ignored(signal: i32) -> bool {
+pub(crate) fn was_ignored(signal: i32) -> bool {
     SIGNALS.contains(&signal) && IGNORED.load(Relaxed) & (1 << (signal - 1)) != 0
 }
 

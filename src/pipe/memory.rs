@@ -22,7 +22,7 @@ const GROUP_RESERVE: u64 = 16;
 
 /// A source of segments that watches what is left.
 #[derive(Debug)]
-pub struct BufferPool {
+pub(crate) struct BufferPool {
     size: usize,
     unseen: usize,
 }
@@ -30,7 +30,7 @@ pub struct BufferPool {
 impl BufferPool {
     /// A supply of segments of `size` bytes.
     #[must_use]
-    pub fn new(size: usize) -> BufferPool {
+    pub(crate) fn new(size: usize) -> BufferPool {
         BufferPool { size, unseen: 0 }
     }
 
@@ -38,7 +38,7 @@ impl BufferPool {
     ///
     /// # Errors
     /// When the system is out of memory, or soon would be.
-    pub fn segment(&mut self) -> io::Result<Arc<Segment>> {
+    pub(crate) fn segment(&mut self) -> io::Result<Arc<Segment>> {
         self.unseen += self.size;
         if self.unseen >= LOOK_EVERY {
             if spare().is_some_and(|spare| spare < LOOK_EVERY as u64) {
@@ -65,7 +65,7 @@ fn spare() -> Option<u64> {
 
 /// Bytes of memory that are ours to use: those of the machine, or of a control group that has less.
 #[must_use]
-pub fn ours() -> Option<u64> {
+pub(crate) fn ours() -> Option<u64> {
     let limits = groups().into_iter().map(|group| group.limit);
     limits.chain(physical()).min()
 }
@@ -77,7 +77,7 @@ fn groups() -> Vec<cgroup::Group> {
 
 /// Bytes of memory in this machine, as far as it says.
 #[must_use]
-pub fn physical() -> Option<u64> {
+pub(crate) fn physical() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     field(&text, "MemTotal:").map(|kib| kib * 1024)
 }

@@ -3,17 +3,17 @@
 //! The lock around the engine is held for arithmetic only, never across a system call. Each thread
 //! sleeps on its own waker, by which whoever changed the engine wakes it when the engine says so.
 
-pub mod append;
-pub mod error;
-pub mod fan_out;
-pub mod fd;
-pub mod inherited;
-pub mod memory;
-pub mod overflow;
-pub mod peek;
+pub(crate) mod append;
+pub(crate) mod error;
+pub(crate) mod fan_out;
+pub(crate) mod fd;
+pub(crate) mod inherited;
+pub(crate) mod memory;
+pub(crate) mod overflow;
+pub(crate) mod peek;
 mod sink;
 mod source;
-pub mod splice;
+pub(crate) mod splice;
 mod waker;
 
 use std::io;
@@ -37,7 +37,7 @@ use waker::Waker;
 
 /// What the threads have to say to whoever started them.
 #[derive(Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// The source thread can read no more; what is held is still being delivered.
     SourceFailed(PipeError),
     /// Everything that was read has been written.
@@ -56,7 +56,7 @@ pub enum Event {
 
 /// The engine, with its lock and the wakers of those who sleep until it has changed.
 #[derive(Debug)]
-pub struct Shared {
+pub(crate) struct Shared {
     engine: Mutex<Engine>,
     source: Waker,
     sink: Waker,
@@ -96,7 +96,7 @@ impl Shared {
     }
 
     /// Tells the engine something, or asks it something, and wakes whom that concerns.
-    pub fn tell<R>(&self, what: impl FnOnce(&mut Engine, Instant) -> R) -> R {
+    pub(crate) fn tell<R>(&self, what: impl FnOnce(&mut Engine, Instant) -> R) -> R {
         let (said, wakes) = {
             // A thread that panics ends the process, so a poisoned lock is never met for long.
             let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
@@ -131,13 +131,13 @@ impl Shared {
 
     /// Nothing moves any more when this returns, so that what the books say is final. Who is
     /// stuck in a call to the system is not waited for longer than this.
-    pub fn halt(&self, patience: Duration) {
+    pub(crate) fn halt(&self, patience: Duration) {
         self.until_quiet(patience, Engine::halt);
     }
 
     /// What a change forbids is not on its way any more when this returns. Who is stuck in a call to
     /// the system is not waited for longer than this.
-    pub fn settle(&self, patience: Duration) {
+    pub(crate) fn settle(&self, patience: Duration) {
         self.until_quiet(patience, |engine, _| engine.want_quiet());
     }
 
@@ -162,7 +162,7 @@ impl Access for Arc<Shared> {
 
 /// Where the bytes come from.
 #[derive(Debug)]
-pub enum Input {
+pub(crate) enum Input {
     /// Standard input, looked at before the start.
     Ready(Port),
     /// A file, opened when its turn comes.
@@ -171,7 +171,7 @@ pub enum Input {
 
 /// What runs.
 #[derive(Debug)]
-pub struct Started {
+pub(crate) struct Started {
     /// The engine.
     pub shared: Arc<Shared>,
     /// What its threads have to say.
@@ -186,7 +186,7 @@ pub struct Started {
 ///
 /// # Errors
 /// When the system refuses a thread.
-pub fn start(
+pub(crate) fn start(
     rules: Rules,
     caps: Vec<(Unit, Box<dyn SharedCap>)>,
     inputs: Vec<Input>,

@@ -24,13 +24,13 @@ const LAST_WAIT: Duration = Duration::from_secs(2);
 
 /// The file, before the thread has it.
 #[derive(Debug)]
-pub struct OverflowFile {
+pub(crate) struct OverflowFile {
     file: Appended,
 }
 
 /// The thread, as the others see it.
 #[derive(Debug)]
-pub struct OverflowThread {
+pub(crate) struct OverflowThread {
     shared: Arc<Shared>,
     done: Receiver<()>,
     name: String,
@@ -41,7 +41,7 @@ impl OverflowFile {
     ///
     /// # Errors
     /// When that cannot be done: before anything is read.
-    pub fn open(path: &Path, framing: Option<Framing>) -> Result<OverflowFile, PipeError> {
+    pub(crate) fn open(path: &Path, framing: Option<Framing>) -> Result<OverflowFile, PipeError> {
         let file = Appended::open(path, framing)?;
         Ok(OverflowFile { file })
     }
@@ -50,7 +50,11 @@ impl OverflowFile {
     ///
     /// # Errors
     /// When the system refuses one.
-    pub fn start(self, shared: &Arc<Shared>, events: Sender<Event>) -> io::Result<OverflowThread> {
+    pub(crate) fn start(
+        self,
+        shared: &Arc<Shared>,
+        events: Sender<Event>,
+    ) -> io::Result<OverflowThread> {
         shared.tell(|engine, _| engine.want_overflow());
         let (say, done) = bounded(1);
         let (engine, name) = (shared.clone(), self.file.name().to_owned());
@@ -128,7 +132,7 @@ impl OverflowThread {
     ///
     /// # Errors
     /// When the file has taken too long. What it has refused is told by [`Event::OverflowFailed`].
-    pub fn finish(
+    pub(crate) fn finish(
         self,
         impatient: &Receiver<i32>,
         with: impl Fn(i32) -> bool,

@@ -20,7 +20,7 @@ const AHEAD: usize = 256 * 1024;
 
 /// The pipe of our own, and what was read from it.
 #[derive(Debug)]
-pub struct Peek {
+pub(crate) struct Peek {
     from: OwnedFd,
     #[cfg(target_os = "linux")]
     to: OwnedFd,
@@ -37,7 +37,7 @@ impl Peek {
     /// # Errors
     /// When the system has no descriptors left.
     #[cfg(target_os = "linux")]
-    pub fn new() -> io::Result<Peek> {
+    pub(crate) fn new() -> io::Result<Peek> {
         let (from, to) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
         // A smaller one will do.
         let _ = rustix::pipe::fcntl_setpipe_size(&to, AHEAD);
@@ -61,7 +61,7 @@ impl Peek {
 
     /// Bytes at the head of the input that have been duplicated.
     #[must_use]
-    pub fn ahead(&self) -> usize {
+    pub(crate) fn ahead(&self) -> usize {
         self.in_view.len() + self.beyond
     }
 
@@ -71,7 +71,7 @@ impl Peek {
     /// # Errors
     /// As `tee(2)`.
     #[cfg(target_os = "linux")]
-    pub fn look(&mut self, input: &super::fd::Port) -> rustix::io::Result<Option<usize>> {
+    pub(crate) fn look(&mut self, input: &super::fd::Port) -> rustix::io::Result<Option<usize>> {
         use rustix::pipe::{SpliceFlags, tee};
         if self.ahead() == 0 {
             let tee = || tee(input, &self.to, AHEAD, SpliceFlags::NONBLOCK);
@@ -84,7 +84,7 @@ impl Peek {
     }
 
     /// How much of what is ahead has leave to go.
-    pub fn reach(&mut self, permit: Permit) -> usize {
+    pub(crate) fn reach(&mut self, permit: Permit) -> usize {
         match permit.grant.records {
             // No need to look before.
             u64::MAX => permit.grant.bytes.min(self.ahead()),
@@ -93,7 +93,7 @@ impl Peek {
     }
 
     /// The first `n` bytes ahead go by.
-    pub fn go_by(&mut self, cursor: Cursor, n: usize) -> Run {
+    pub(crate) fn go_by(&mut self, cursor: Cursor, n: usize) -> Run {
         let mut run = Run::at(cursor);
         while run.bytes < n {
             let front = self.front();
@@ -105,7 +105,7 @@ impl Peek {
     }
 
     /// What was ahead will go another way.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         while self.ahead() > 0 {
             self.in_view = 0..0;
             self.front();

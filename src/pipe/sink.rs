@@ -12,14 +12,14 @@ use crate::engine::action::{Actor, For, Wait, Write};
 use crate::engine::drive::{Driver, Edge, End, Turn};
 
 /// The thread's own things.
-pub struct Sink {
+pub(super) struct Sink {
     shared: Arc<Shared>,
     output: Port,
     events: Sender<Event>,
 }
 
 impl Sink {
-    pub fn new(shared: Arc<Shared>, output: Port, events: Sender<Event>) -> Sink {
+    pub(super) fn new(shared: Arc<Shared>, output: Port, events: Sender<Event>) -> Sink {
         Sink {
             shared,
             output,
@@ -28,7 +28,7 @@ impl Sink {
     }
 
     /// Writes until everything is delivered or nothing more can be.
-    pub fn run(mut self) {
+    pub(super) fn run(mut self) {
         let mut driver = Driver::new(Actor::Output(0));
         let shared = self.shared.clone();
         let end = loop {

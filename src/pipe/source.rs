@@ -21,7 +21,7 @@ use crate::engine::record::Framing;
 const INLINE: usize = 16 * 1024;
 
 /// The thread's own things.
-pub struct Source {
+pub(super) struct Source {
     shared: Arc<Shared>,
     inputs: Vec<Input>,
     output: Port,
@@ -44,7 +44,7 @@ struct Edge<'a> {
 }
 
 impl Source {
-    pub fn new(
+    pub(super) fn new(
         shared: Arc<Shared>,
         inputs: Vec<Input>,
         output: Port,
@@ -66,7 +66,7 @@ impl Source {
     }
 
     /// Carries one input after the other; the first failure is the end of all of them.
-    pub fn run(mut self) {
+    pub(super) fn run(mut self) {
         for input in std::mem::take(&mut self.inputs) {
             match self.carry(input) {
                 Ok(true) => {}

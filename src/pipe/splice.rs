@@ -15,7 +15,7 @@ use crate::engine::action::Permit;
 use crate::engine::drive::Passage;
 
 #[cfg(target_os = "linux")]
-pub use linux::{pass, suits};
+pub(crate) use linux::{pass, suits};
 
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{pass, suits};
@@ -36,12 +36,12 @@ mod linux {
 
     /// Whether bytes can be passed from `input` to `output` at all; `seen`: with a look at them.
     #[must_use]
-    pub fn suits(input: &Port, output: &Port, seen: bool) -> bool {
+    pub(crate) fn suits(input: &Port, output: &Port, seen: bool) -> bool {
         (input.is_pipe() || input.is_file() && !seen) && (output.is_pipe() || output.is_file())
     }
 
     /// Passes on what is there, fits and has leave, without waiting for a pipe.
-    pub fn pass(
+    pub(crate) fn pass(
         input: &Port,
         output: &Port,
         permit: Permit,

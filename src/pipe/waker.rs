@@ -16,7 +16,7 @@ use super::fd::Port;
 
 /// One thread's waker.
 #[derive(Debug, Default)]
-pub struct Waker {
+pub(super) struct Waker {
     state: Mutex<State>,
     changed: Condvar,
     /// For a sleeper that waits for a stream as well.
@@ -35,7 +35,7 @@ impl Waker {
     ///
     /// # Errors
     /// When the system has no descriptors left.
-    pub fn beside_stream() -> io::Result<Waker> {
+    pub(super) fn beside_stream() -> io::Result<Waker> {
         Ok(Waker {
             pipe: Some(io::pipe()?),
             ..Waker::default()
@@ -47,7 +47,7 @@ impl Waker {
     }
 
     /// Moves the version, and wakes whoever sleeps on an older one.
-    pub fn wake(&self, version: u64) {
+    pub(super) fn wake(&self, version: u64) {
         let mut state = self.state();
         state.version = state.version.max(version);
         if let Some((_, writer)) = &self.pipe
@@ -60,7 +60,7 @@ impl Waker {
     }
 
     /// Sleeps until the version has moved on from this one, or until the instant has come.
-    pub fn wait(&self, version: u64, until: Option<Instant>) {
+    pub(super) fn wait(&self, version: u64, until: Option<Instant>) {
         let mut state = self.state();
         while state.version == version {
             state = match until.map(|at| at.saturating_duration_since(Instant::now())) {
@@ -81,7 +81,7 @@ impl Waker {
     ///
     /// # Errors
     /// As `poll(2)`.
-    pub fn wait_writable(
+    pub(super) fn wait_writable(
         &self,
         version: u64,
         output: &Port,
@@ -97,7 +97,7 @@ impl Waker {
     ///
     /// # Errors
     /// As `poll(2)`.
-    pub fn wait_hang_up(&self, version: u64, output: &Port) -> rustix::io::Result<bool> {
+    pub(super) fn wait_hang_up(&self, version: u64, output: &Port) -> rustix::io::Result<bool> {
         let Some((reader, _)) = &self.pipe else {
             self.wait(version, None);
             return Ok(false);

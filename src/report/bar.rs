@@ -120,7 +120,7 @@ const WANTED_WITHOUT_END: [(Part, usize); 23] = [
 /// The line for this snapshot, `width` columns of it; `names` is the room that its name is given
 /// where several lines stand below each other.
 #[must_use]
-pub fn frame(s: &Snapshot, names: usize, width: usize, theme: Theme) -> String {
+pub(crate) fn frame(s: &Snapshot, names: usize, width: usize, theme: Theme) -> String {
     let texts = texts::all(s, names, theme);
     let has_total = s.size.is_some() && s.percent.is_some();
     let stretches = if has_total {

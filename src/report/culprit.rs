@@ -27,7 +27,7 @@ const STALE: Duration = Duration::from_secs(5);
 const RARELY: Duration = Duration::from_secs(40);
 
 /// How another weir is, by its process; not for long if it does not say.
-pub type Ask = fn(u32) -> Option<Snapshot>;
+pub(crate) type Ask = fn(u32) -> Option<Snapshot>;
 
 /// One end of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 /// The widest text of [`bytes`].
-pub const BYTES_WIDTH: usize = 7;
+pub(crate) const BYTES_WIDTH: usize = 7;
 /// The widest text of [`count`].
-pub const COUNT_WIDTH: usize = 5;
+pub(crate) const COUNT_WIDTH: usize = 5;
 /// The widest text of [`rate`] and [`rate_of_records`].
-pub const RATE_WIDTH: usize = 9;
+pub(crate) const RATE_WIDTH: usize = 9;
 /// What stands for a figure that nobody knows.
-pub const UNKNOWN: &str = "-";
+pub(crate) const UNKNOWN: &str = "-";
 
 const BINARY: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 const DECIMAL: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
@@ -18,7 +18,7 @@ const COUNTS: [&str; 7] = ["", "k", "M", "G", "T", "P", "E"];
 
 /// The units of a weir's amounts: those in which its figures were typed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Scale {
+pub(crate) enum Scale {
     /// Powers of 1024: `KiB`.
     #[default]
     Binary,
@@ -29,7 +29,7 @@ pub enum Scale {
 impl Scale {
     /// The units in which this is a rounder figure; `None` where it is a round one in neither.
     #[must_use]
-    pub fn of(amount: f64) -> Option<Scale> {
+    pub(crate) fn of(amount: f64) -> Option<Scale> {
         (0..=3).find_map(|digits| {
             let fits = |scale: &Scale| scale.exact(amount, digits).is_some();
             [Scale::Decimal, Scale::Binary].into_iter().find(fits)
@@ -45,21 +45,21 @@ impl Scale {
 
     /// An amount of bytes: `987B`, `9.87MiB`.
     #[must_use]
-    pub fn bytes(self, bytes: u64) -> String {
+    pub(crate) fn bytes(self, bytes: u64) -> String {
         let (step, units) = self.units();
         scaled(bytes as f64, step, units)
     }
 
     /// Bytes per second: `9.87MiB/s`.
     #[must_use]
-    pub fn rate(self, per_second: Option<f64>) -> String {
+    pub(crate) fn rate(self, per_second: Option<f64>) -> String {
         let (step, units) = self.units();
         per_second.map_or_else(unknown, |r| scaled(r, step, units) + "/s")
     }
 
     /// A figure that somebody has typed, as he may have typed it: `50MB`, `1.5MiB`.
     #[must_use]
-    pub fn typed(self, amount: f64) -> String {
+    pub(crate) fn typed(self, amount: f64) -> String {
         let exact = (0..=3).find_map(|digits| self.exact(amount, digits));
         let (step, units) = self.units();
         exact.unwrap_or_else(|| scaled(amount, step, units))
@@ -79,7 +79,7 @@ impl Scale {
 
     /// Two rates in the unit of the greater one, always in as many columns: `60.0 → 51.6MiB/s`.
     #[must_use]
-    pub fn pair(self, from: Option<f64>, arrow: &str, to: Option<f64>) -> String {
+    pub(crate) fn pair(self, from: Option<f64>, arrow: &str, to: Option<f64>) -> String {
         let (step, units) = self.units();
         pair(from, arrow, to, step, units)
     }
@@ -87,19 +87,19 @@ impl Scale {
 
 /// An amount of bytes, in binary units: `987B`, `9.87MiB`.
 #[must_use]
-pub fn bytes(bytes: u64) -> String {
+pub(crate) fn bytes(bytes: u64) -> String {
     Scale::Binary.bytes(bytes)
 }
 
 /// A number of records: `987`, `9.87M`.
 #[must_use]
-pub fn count(records: u64) -> String {
+pub(crate) fn count(records: u64) -> String {
     scaled(records as f64, 1000.0, &COUNTS)
 }
 
 /// A number of records that somebody has typed: `1k`, `1.5M`.
 #[must_use]
-pub fn typed_count(records: f64) -> String {
+pub(crate) fn typed_count(records: f64) -> String {
     let exact = Scale::of(records).map(|_| Scale::Decimal.typed(records));
     match exact {
         Some(text) if !text.contains("iB") => text.replace('B', ""),
@@ -109,19 +109,19 @@ pub fn typed_count(records: f64) -> String {
 
 /// Bytes per second: `9.87MiB/s`.
 #[must_use]
-pub fn rate(per_second: Option<f64>) -> String {
+pub(crate) fn rate(per_second: Option<f64>) -> String {
     Scale::Binary.rate(per_second)
 }
 
 /// Records per second: `9.87k/s`.
 #[must_use]
-pub fn rate_of_records(per_second: Option<f64>) -> String {
+pub(crate) fn rate_of_records(per_second: Option<f64>) -> String {
     per_second.map_or_else(unknown, |r| scaled(r, 1000.0, &COUNTS) + "/s")
 }
 
 /// Two rates of records, as [`Scale::pair`] has those of bytes.
 #[must_use]
-pub fn pair_of_records(from: Option<f64>, arrow: &str, to: Option<f64>) -> String {
+pub(crate) fn pair_of_records(from: Option<f64>, arrow: &str, to: Option<f64>) -> String {
     pair(from, arrow, to, 1000.0, &COUNTS)
 }
 
@@ -143,7 +143,7 @@ fn pair(from: Option<f64>, arrow: &str, to: Option<f64>, step: f64, units: &[&st
 
 /// A time as a clock shows it: `0:07`, `12:07`, `3:12:07`, `2d03:12`.
 #[must_use]
-pub fn clock(seconds: f64) -> String {
+pub(crate) fn clock(seconds: f64) -> String {
     let all = seconds.max(0.0) as u64;
     let (days, hours, minutes, rest) = (all / 86_400, all / 3600 % 24, all / 60 % 60, all % 60);
     match (days, hours) {
@@ -155,7 +155,7 @@ pub fn clock(seconds: f64) -> String {
 
 /// A time in words, as fine as a person wants it: `12.3s`, `2m 10s`.
 #[must_use]
-pub fn time(seconds: f64) -> String {
+pub(crate) fn time(seconds: f64) -> String {
     let seconds = seconds.max(0.0);
     if seconds < 10.0 {
         return format!("{seconds:.2}s");
@@ -168,7 +168,7 @@ pub fn time(seconds: f64) -> String {
 
 /// A part of a whole, in whole percent, rounded; but all of it only if it is all of it.
 #[must_use]
-pub fn percent(part: u64, whole: u64) -> u64 {
+pub(crate) fn percent(part: u64, whole: u64) -> u64 {
     let whole = u128::from(whole.max(1));
     let rounded = (u128::from(part) * 200 + whole) / (2 * whole);
     match u64::try_from(rounded).unwrap_or(u64::MAX) {

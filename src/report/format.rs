@@ -48,7 +48,7 @@ const FIELDS: [Field; 25] = [
 
 /// A template, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Format {
+pub(crate) struct Format {
     pieces: Vec<Piece>,
 }
 
@@ -62,7 +62,7 @@ enum Piece {
 impl Format {
     /// The report of this. One line, whatever a name may hold.
     #[must_use]
-    pub fn line(&self, s: &Snapshot) -> String {
+    pub(crate) fn line(&self, s: &Snapshot) -> String {
         let piece = |piece: &Piece| match piece {
             Piece::Text(text) => text.clone(),
             Piece::Field(nth) => (FIELDS[*nth].1)(s).unwrap_or_else(|| UNKNOWN.to_owned()),

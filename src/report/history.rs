@@ -7,7 +7,7 @@ use crate::engine::status::Status;
 
 /// Earlier statuses, as far back as they are wanted.
 #[derive(Debug)]
-pub struct History {
+pub(crate) struct History {
     /// Intervals are at least this long, once so much time has passed.
     window: Duration,
     seen: VecDeque<Status>,
@@ -16,7 +16,7 @@ pub struct History {
 impl History {
     /// Intervals reach back to the last status, or further if that is not `window` ago.
     #[must_use]
-    pub fn new(window: Duration) -> History {
+    pub(crate) fn new(window: Duration) -> History {
         History {
             window,
             seen: VecDeque::new(),
@@ -25,7 +25,7 @@ impl History {
 
     /// Where the interval begins that ends after so much time since the start; `None` at the start
     /// itself.
-    pub fn before(&mut self, elapsed: Duration) -> Option<&Status> {
+    pub(crate) fn before(&mut self, elapsed: Duration) -> Option<&Status> {
         let far = |status: &Status| status.elapsed + self.window <= elapsed;
         while self.seen.get(1).is_some_and(far) {
             self.seen.pop_front();
@@ -35,7 +35,7 @@ impl History {
     }
 
     /// This has been reported.
-    pub fn add(&mut self, status: Status) {
+    pub(crate) fn add(&mut self, status: Status) {
         self.seen.push_back(status);
     }
 }

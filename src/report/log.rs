@@ -12,7 +12,7 @@ use crate::pipe::error::PipeError;
 
 /// The open file. It is closed when this is dropped, and what closing tells is heard.
 #[derive(Debug)]
-pub struct Log {
+pub(super) struct Log {
     file: Option<File>,
     name: String,
     /// Until something has gone wrong.
@@ -24,7 +24,7 @@ impl Log {
     ///
     /// # Errors
     /// When that cannot be done.
-    pub fn open(path: &Path, trouble: Sender<String>) -> Result<Log, PipeError> {
+    pub(super) fn open(path: &Path, trouble: Sender<String>) -> Result<Log, PipeError> {
         let name = path.display().to_string();
         let open = OpenOptions::new().append(true).create(true).open(path);
         let file = open.map_err(|e| PipeError::new("open", &name, e))?;
@@ -36,7 +36,7 @@ impl Log {
     }
 
     /// Appends a line, however long that takes.
-    pub fn write(&mut self, line: String) {
+    pub(super) fn write(&mut self, line: String) {
         if let Some(file) = &self.file {
             let written = terminal::write_all(file, (line + "\n").as_bytes());
             self.complain("write", written);

@@ -8,36 +8,36 @@
 //! [`Reporter::finish`], for how long it may take.
 
 mod advice;
-pub mod bar;
+pub(crate) mod bar;
 mod board;
 mod chart;
-pub mod clock;
+pub(crate) mod clock;
 mod course;
-pub mod culprit;
+pub(crate) mod culprit;
 mod extremes;
-pub mod figures;
-pub mod format;
-pub mod history;
-pub mod json;
+pub(crate) mod figures;
+pub(crate) mod format;
+pub(crate) mod history;
+pub(crate) mod json;
 mod log;
-pub mod moving_average;
-pub mod pipeline;
-pub mod plain;
-pub mod plan;
+pub(crate) mod moving_average;
+pub(crate) mod pipeline;
+pub(crate) mod plain;
+pub(crate) mod plan;
 pub(crate) mod process;
-pub mod prometheus;
+pub(crate) mod prometheus;
 #[cfg(test)]
 pub(crate) mod sample;
 mod screen;
-pub mod snapshot;
-pub mod stderr;
+pub(crate) mod snapshot;
+pub(crate) mod stderr;
 mod stop;
-pub mod summary;
-pub mod table;
-pub mod terminal;
-pub mod theme;
-pub mod trail;
-pub mod writer;
+pub(crate) mod summary;
+pub(crate) mod table;
+pub(crate) mod terminal;
+pub(crate) mod theme;
+pub(crate) mod trail;
+pub(crate) mod writer;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -49,16 +49,16 @@ use crate::engine::status::{Count, Status};
 use crate::pipe::error::PipeError;
 use advice::Trace;
 use course::Course;
-pub use culprit::Ask;
+pub(crate) use culprit::Ask;
 use culprit::Culprits;
 use extremes::Extremes;
 use format::Format;
 use history::History;
 use log::Log;
 use moving_average::MovingAverage;
-pub use plan::{Closing, Plan, Show};
+pub(crate) use plan::{Closing, Plan, Show};
 use prometheus::AtomicFile;
-pub use snapshot::{Ending, Expected, Records};
+pub(crate) use snapshot::{Ending, Expected, Records};
 use snapshot::{Identity, Output, OutputKind, Snapshot};
 use stderr::{Directory, Stderr, Word};
 use trail::Trail;
@@ -107,15 +107,15 @@ impl Ticker {
 
 /// The ways to the other weirs of this user.
 #[derive(Debug, Clone, Copy)]
-pub struct Others {
+pub(crate) struct Others {
     /// Where they share what is on a terminal.
     pub directory: Directory,
     /// How one of them is.
     pub ask: Ask,
 }
 
-/// Tells the world how it goes. Owned by the thread that asks the core.
-pub struct Reporter {
+/// Tells the world how it goes. Owned by the thread that asks the engine.
+pub(crate) struct Reporter {
     who: Identity,
     show: Show,
     closing: Closing,
@@ -148,7 +148,7 @@ impl Reporter {
     ///
     /// # Errors
     /// When they cannot.
-    pub fn new(plan: &Plan, others: Others, now: Instant) -> Result<Reporter, PipeError> {
+    pub(crate) fn new(plan: &Plan, others: Others, now: Instant) -> Result<Reporter, PipeError> {
         let (trouble, troubles) = unbounded();
         let who = Identity {
             name: plan.name.clone(),
@@ -199,13 +199,13 @@ impl Reporter {
 
     /// When to call [`tick`](Reporter::tick); never, if there is nothing to show.
     #[must_use]
-    pub fn next_tick(&self) -> Option<Instant> {
+    pub(crate) fn next_tick(&self) -> Option<Instant> {
         let beats = [&self.live, &self.kept, &self.looks];
         beats.into_iter().flatten().map(|ticker| ticker.next).min()
     }
 
     /// Changes the time between reports of every kind.
-    pub fn set_interval(&mut self, every: Duration, now: Instant) {
+    pub(crate) fn set_interval(&mut self, every: Duration, now: Instant) {
         for ticker in [&mut self.live, &mut self.kept].into_iter().flatten() {
             *ticker = Ticker::new(every, now);
         }
@@ -213,25 +213,25 @@ impl Reporter {
 
     /// The label that the user gave.
     #[must_use]
-    pub fn name(&self) -> Option<&str> {
+    pub(crate) fn name(&self) -> Option<&str> {
         self.who.name.as_deref()
     }
 
     /// The status object for somebody who asks, with the interval `since` that status.
-    pub fn snapshot_since(&mut self, since: Option<&Status>, status: &Status) -> Snapshot {
+    pub(crate) fn snapshot_since(&mut self, since: Option<&Status>, status: &Status) -> Snapshot {
         self.follow(status);
         let snapshot = Snapshot::status(&self.who, since, status, &self.pace);
         self.complete(snapshot, Instant::now(), NAMING)
     }
 
     /// What tees and taps have come to, for the next report.
-    pub fn note_outputs(&mut self, status: Vec<SideStatus>) {
+    pub(crate) fn note_outputs(&mut self, status: Vec<SideStatus>) {
         let named = self.outputs.0.iter().zip(&status);
         self.outputs.1 = named.map(|(name, it)| Output::of(name, it)).collect();
     }
 
     /// Reports what it is time for.
-    pub fn tick(&mut self, now: Instant, status: &Status) {
+    pub(crate) fn tick(&mut self, now: Instant, status: &Status) {
         let live = self.live.as_mut().is_some_and(|ticker| ticker.falls(now));
         let every = self
             .live
@@ -269,7 +269,7 @@ impl Reporter {
 
     /// Somebody has asked: one plain line, whatever else is shown. Its interval reaches back to the
     /// last live report, or to the last time that somebody asked.
-    pub fn on_demand(&mut self, status: &Status) {
+    pub(crate) fn on_demand(&mut self, status: &Status) {
         self.follow(status);
         let snapshot = self.snapshot(status);
         let snapshot = self.complete(snapshot, Instant::now(), NAMING);
@@ -281,7 +281,7 @@ impl Reporter {
     }
 
     /// Something went wrong that does not end the run.
-    pub fn complain(&mut self, what: &str) {
+    pub(crate) fn complain(&mut self, what: &str) {
         let line = self.who.signed(&what);
         if let Some(log) = &mut self.log {
             log.offer(line.clone());
@@ -291,7 +291,7 @@ impl Reporter {
 
     /// The last report, and the complaint to end with, if any. Waits for both to be out, but not
     /// for long.
-    pub fn finish(
+    pub(crate) fn finish(
         &mut self,
         status: &Status,
         end: Ending,
@@ -345,7 +345,7 @@ impl Reporter {
 
     /// It did not even begin, for this reason, which the log is told; standard error is the
     /// caller's.
-    pub fn give_up(&mut self, why: &dyn std::fmt::Display) {
+    pub(crate) fn give_up(&mut self, why: &dyn std::fmt::Display) {
         let deadline = Instant::now() + LAST_WORDS;
         if let Some(log) = &mut self.log {
             log.insist(self.who.signed(&why), deadline);
@@ -445,11 +445,11 @@ fn open_page(
     trouble: &Sender<String>,
 ) -> Result<Writer<String>, PipeError> {
     let name = path.display().to_string();
-    let atomic_file = AtomicFile::new(path, pid).map_err(|e| PipeError::new("write", &name, e))?;
+    let file = AtomicFile::new(path, pid).map_err(|e| PipeError::new("write", &name, e))?;
     let trouble = trouble.clone();
     Ok(Writer::new(
         what,
-        once(trouble, name, move |page: String| atomic_file.keep(&page)),
+        once(trouble, name, move |page: String| file.keep(&page)),
     ))
 }
 

@@ -10,7 +10,7 @@ const MEMORY: Duration = Duration::from_secs(15);
 
 /// A rate per second, smoothed.
 #[derive(Debug, Default, Clone, Copy)]
-pub struct MovingAverage {
+pub(crate) struct MovingAverage {
     seen: Duration,
     done: u64,
     weighed: f64,
@@ -19,7 +19,7 @@ pub struct MovingAverage {
 
 impl MovingAverage {
     /// So much was done in so much time since the start.
-    pub fn on(&mut self, elapsed: Duration, done: u64) {
+    pub(crate) fn on(&mut self, elapsed: Duration, done: u64) {
         let span = elapsed.saturating_sub(self.seen).as_secs_f64();
         if span <= 0.0 {
             return;
@@ -33,7 +33,7 @@ impl MovingAverage {
 
     /// Units per second; `None` before anything was done.
     #[must_use]
-    pub fn per_second(&self) -> Option<f64> {
+    pub(crate) fn per_second(&self) -> Option<f64> {
         (self.weighed > 0.0).then(|| self.weighed / self.weight)
     }
 }

@@ -14,7 +14,7 @@ const STAGES: usize = 64;
 
 /// A process, and the pipes that are its standard input and output.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Process {
+pub(crate) struct Process {
     /// Its ID.
     pub pid: u32,
     /// What it runs.
@@ -27,7 +27,7 @@ pub struct Process {
 
 /// All processes that we may look at and that read or write a pipe.
 #[must_use]
-pub fn processes() -> Vec<Process> {
+pub(crate) fn processes() -> Vec<Process> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let look = |path: &Path, pid| {
         let process = Process {
@@ -64,7 +64,7 @@ pub(crate) fn name_of(pid: u32) -> Option<String> {
 /// The pipelines that these weirs are in, each from its head to its tail as far as it can be
 /// followed; a weir that nothing is known of is one alone.
 #[must_use]
-pub fn chains(all: &[Process], weirs: &[u32]) -> Vec<Vec<Process>> {
+pub(crate) fn chains(all: &[Process], weirs: &[u32]) -> Vec<Vec<Process>> {
     let mut chains: Vec<Vec<Process>> = Vec::new();
     for pid in weirs {
         if chains.iter().flatten().any(|process| process.pid == *pid) {
@@ -115,7 +115,7 @@ pub(crate) fn neighbour(
 /// between two weirs, or before or behind all of them; a weir is one where its cap or a pause
 /// holds the flow.
 #[must_use]
-pub fn culprit(chain: &[Process], statuses: &[Snapshot]) -> Option<String> {
+pub(crate) fn culprit(chain: &[Process], statuses: &[Snapshot]) -> Option<String> {
     let status = |process: &Process| statuses.iter().find(|s| s.pid == process.pid);
     let weirs: Vec<(usize, &Snapshot)> = chain
         .iter()
@@ -152,7 +152,7 @@ fn stages(between: &[Process], unknown: &str) -> String {
 
 /// What a weir is called: by its name, or else by its PID.
 #[must_use]
-pub fn label(s: &Snapshot) -> String {
+pub(crate) fn label(s: &Snapshot) -> String {
     s.name.clone().unwrap_or_else(|| s.pid.to_string())
 }
 

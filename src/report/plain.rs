@@ -8,7 +8,7 @@ use super::snapshot::{Holdup, Snapshot};
 
 /// One line, no line break.
 #[must_use]
-pub fn line(s: &Snapshot) -> String {
+pub(crate) fn line(s: &Snapshot) -> String {
     let scale = s.scale();
     let words = [
         ("name", s.name.as_deref().map_or(UNKNOWN.into(), quoted)),
@@ -44,12 +44,12 @@ pub fn line(s: &Snapshot) -> String {
 }
 
 /// Occupancy in percent.
-pub fn full(s: &Snapshot) -> String {
+pub(crate) fn full(s: &Snapshot) -> String {
     format!("{}%", figures::percent(s.buffer.used, s.buffer.capacity))
 }
 
 /// The caps in force, or `-`.
-pub fn cap(s: &Snapshot, scale: Scale) -> String {
+pub(crate) fn cap(s: &Snapshot, scale: Scale) -> String {
     let bytes = s.cap.bytes_per_s.map(|cap| scale.typed(cap) + "/s");
     let records = s.cap.records_per_s.map(figures::typed_count);
     let records = records.map(|cap| cap + "/s");
@@ -60,12 +60,12 @@ pub fn cap(s: &Snapshot, scale: Scale) -> String {
 }
 
 /// The state's word, as the schema has it.
-pub fn state(s: &Snapshot) -> String {
+pub(crate) fn state(s: &Snapshot) -> String {
     word(&s.state)
 }
 
 /// The schema's word for this.
-pub fn word(of: &impl serde::Serialize) -> String {
+pub(crate) fn word(of: &impl serde::Serialize) -> String {
     let word = serde_json::to_value(of).unwrap_or_default();
     word.as_str().unwrap_or(UNKNOWN).to_owned()
 }

@@ -9,7 +9,7 @@ use super::theme::Theme;
 
 /// The live report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Show {
+pub(crate) enum Show {
     /// A line that changes, on the terminal.
     Bar(Theme),
     /// A line of words each time.
@@ -22,7 +22,7 @@ pub enum Show {
 
 /// The report at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Closing {
+pub(crate) enum Closing {
     /// A line or two for a person.
     Text,
     /// An object.
@@ -33,7 +33,7 @@ pub enum Closing {
 
 /// All of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The label in every report.
     pub name: Option<String>,
     /// The files of the command line; none is standard input.

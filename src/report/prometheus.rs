@@ -15,7 +15,7 @@ use super::snapshot::{Output, Snapshot};
 
 /// The text of the file.
 #[must_use]
-pub fn text(s: &Snapshot) -> String {
+pub(crate) fn text(s: &Snapshot) -> String {
     let mut page = Page::new(s);
     flow(&mut page, s);
     lost(&mut page, s);
@@ -257,7 +257,7 @@ fn escape(text: &str) -> String {
 
 /// A file that always holds the latest page.
 #[derive(Debug)]
-pub struct AtomicFile {
+pub(crate) struct AtomicFile {
     file: PathBuf,
     beside: PathBuf,
 }
@@ -267,7 +267,7 @@ impl AtomicFile {
     ///
     /// # Errors
     /// When nothing can be written beside it, or when it is something that must not be replaced.
-    pub fn new(file: &Path, pid: u32) -> io::Result<AtomicFile> {
+    pub(crate) fn new(file: &Path, pid: u32) -> io::Result<AtomicFile> {
         // A link stays a link: what it points to is replaced.
         let file = match file.canonicalize() {
             Ok(target) => target,
@@ -291,7 +291,7 @@ impl AtomicFile {
     ///
     /// # Errors
     /// When it cannot be written; what was there stays.
-    pub fn keep(&self, text: &str) -> io::Result<()> {
+    pub(crate) fn keep(&self, text: &str) -> io::Result<()> {
         // Only closing may tell that the page has not arrived; the old one is better than half.
         let written = self.fresh().and_then(|mut file| {
             file.write_all(text.as_bytes())?;

@@ -9,7 +9,7 @@ use crate::engine::status::{Ages, Buffer, Caps, Count, Shed, State, Status, Wait
 const MIB: u64 = 1 << 20;
 
 /// A weir that has just begun.
-pub fn origin() -> Status {
+pub(crate) fn origin() -> Status {
     Status {
         elapsed: Duration::ZERO,
         state: State::Flowing,
@@ -32,7 +32,7 @@ pub fn origin() -> Status {
 }
 
 /// A weir that has run for a while, at a moment, with these bytes held.
-pub fn status(seconds: u64, in_mib: u64, out_mib: u64) -> Status {
+pub(crate) fn status(seconds: u64, in_mib: u64, out_mib: u64) -> Status {
     let held = in_mib - out_mib;
     let mut it = origin();
     it.elapsed = Duration::from_secs(seconds);
@@ -44,7 +44,7 @@ pub fn status(seconds: u64, in_mib: u64, out_mib: u64) -> Status {
 }
 
 /// Someone with a name and an expectation.
-pub fn backup() -> Identity {
+pub(crate) fn backup() -> Identity {
     Identity {
         name: Some("backup".into()),
         pid: 4711,
@@ -54,7 +54,7 @@ pub fn backup() -> Identity {
 }
 
 /// Nothing has happened yet.
-pub fn fresh() -> Snapshot {
+pub(crate) fn fresh() -> Snapshot {
     let who = Identity {
         pid: 1,
         ..Identity::default()
@@ -63,7 +63,7 @@ pub fn fresh() -> Snapshot {
 }
 
 /// A weir nearly full, held up by its consumer.
-pub fn busy() -> Snapshot {
+pub(crate) fn busy() -> Snapshot {
     let before = status(82, 1220, 1162);
     let mut now = status(83, 1232, 1172);
     now.state = State::Blocked;
@@ -88,7 +88,7 @@ fn blamed(mut it: Snapshot, culprit: &str) -> Snapshot {
 }
 
 /// A busy weir that is full.
-pub fn full() -> Snapshot {
+pub(crate) fn full() -> Snapshot {
     let mut it = busy();
     it.buffer.used = it.buffer.capacity;
     it.buffer.peak = it.buffer.capacity;
@@ -96,7 +96,7 @@ pub fn full() -> Snapshot {
 }
 
 /// A weir with room to spare, held up by a cap of its own.
-pub fn capped() -> Snapshot {
+pub(crate) fn capped() -> Snapshot {
     let before = status(9, 100, 90);
     let mut now = status(10, 110, 92);
     now.state = State::Capped;
@@ -107,7 +107,7 @@ pub fn capped() -> Snapshot {
 }
 
 /// A weir that counts records and sheds them.
-pub fn shedding() -> Snapshot {
+pub(crate) fn shedding() -> Snapshot {
     let before = status(4, 64, 1);
     let mut now = status(5, 71, 2);
     now.state = State::Shedding;
@@ -138,7 +138,7 @@ pub fn shedding() -> Snapshot {
 }
 
 /// The end of a run.
-pub fn summary(end: Ending, undelivered: u64) -> Snapshot {
+pub(crate) fn summary(end: Ending, undelivered: u64) -> Snapshot {
     let mut now = status(83, 1232, 1172);
     now.state = State::Done;
     now.waits.sink = Duration::from_millis(49_800);

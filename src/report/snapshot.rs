@@ -20,7 +20,7 @@ const NOTABLE: f64 = 0.1;
 
 /// What does not change while a weir runs.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// The label the user gave.
     pub name: Option<String>,
     /// The process.
@@ -36,7 +36,7 @@ pub struct Identity {
 impl Identity {
     /// What this weir says of itself, in a line.
     #[must_use]
-    pub fn signed(&self, what: &dyn std::fmt::Display) -> String {
+    pub(crate) fn signed(&self, what: &dyn std::fmt::Display) -> String {
         match &self.name {
             Some(name) => format!("weir {name}: {what}"),
             None => format!("weir: {what}"),
@@ -46,7 +46,7 @@ impl Identity {
 
 /// What records are called, in the plural.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Records {
+pub(crate) enum Records {
     /// Records.
     #[default]
     Records,
@@ -56,7 +56,7 @@ pub enum Records {
 
 /// How much will come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expected {
+pub(crate) enum Expected {
     /// This many bytes.
     Bytes(u64),
     /// This many records.
@@ -66,14 +66,14 @@ pub enum Expected {
 impl Expected {
     /// The number, whatever it counts.
     #[must_use]
-    pub fn amount(self) -> u64 {
+    pub(crate) fn amount(self) -> u64 {
         let (Expected::Bytes(n) | Expected::Records(n)) = self;
         n
     }
 
     /// What has come of it.
     #[must_use]
-    pub fn read(self, status: &Status) -> u64 {
+    pub(crate) fn read(self, status: &Status) -> u64 {
         match self {
             Expected::Bytes(_) => status.read.bytes,
             Expected::Records(_) => status.read.records.unwrap_or(0),
@@ -82,7 +82,7 @@ impl Expected {
 
     /// What has left the weir towards it: delivered or shed.
     #[must_use]
-    pub fn done(self, status: &Status) -> u64 {
+    pub(crate) fn done(self, status: &Status) -> u64 {
         let (out, shed) = (status.written, status.shed.total);
         match self {
             Expected::Bytes(_) => out.bytes + shed.bytes,
@@ -94,7 +94,7 @@ impl Expected {
 /// What a report is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Event {
+pub(crate) enum Event {
     /// A moment of a run.
     Status,
     /// A run.
@@ -104,7 +104,7 @@ pub enum Event {
 /// What keeps the flow from going faster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Holdup {
+pub(crate) enum Holdup {
     /// The producer.
     Source,
     /// The consumer.
@@ -116,7 +116,7 @@ pub enum Holdup {
 impl Holdup {
     /// Its word.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Holdup::Source => "source",
             Holdup::Sink => "sink",
@@ -128,7 +128,7 @@ impl Holdup {
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Ending {
+pub(crate) enum Ending {
     /// All input was read and delivered, or shed as asked.
     Eof,
     /// It was told to read no more, and delivered what it held.
@@ -146,7 +146,7 @@ pub enum Ending {
 /// The ring, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct Buffer {
+pub(crate) struct Buffer {
     pub capacity: u64,
     pub used: u64,
     pub peak: u64,
@@ -168,7 +168,7 @@ impl From<status::Buffer> for Buffer {
 
 /// One direction of the flow.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Flow {
+pub(crate) struct Flow {
     /// Bytes since the start.
     pub bytes: u64,
     /// Records since the start.
@@ -183,7 +183,7 @@ pub struct Flow {
 /// Whether another buffer would have served better.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "buffer", rename_all = "lowercase")]
-pub enum Advice {
+pub(crate) enum Advice {
     /// A larger one of this size would have saved so much time, in seconds.
     #[allow(missing_docs)]
     Larger { size: u64, saved_s: f64 },
@@ -198,7 +198,7 @@ pub enum Advice {
 /// The slowest and the fastest second of a run, and all of it, in bytes per second.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct Span {
+pub(crate) struct Span {
     pub min: Option<f64>,
     pub mean: Option<f64>,
     pub max: Option<f64>,
@@ -207,7 +207,7 @@ pub struct Span {
 /// The rates of a run on either side.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct Rates {
+pub(crate) struct Rates {
     #[serde(rename = "in")]
     pub input: Span,
     pub out: Span,
@@ -216,7 +216,7 @@ pub struct Rates {
 /// What went over the top.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct Shed {
+pub(crate) struct Shed {
     pub bytes: u64,
     pub records: Option<u64>,
     pub oversized: u64,
@@ -237,7 +237,7 @@ impl From<status::Shed> for Shed {
 /// What was read and will not be delivered; known at the end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct Undelivered {
+pub(crate) struct Undelivered {
     pub bytes: Option<u64>,
     pub records: Option<u64>,
 }
@@ -245,7 +245,7 @@ pub struct Undelivered {
 /// The caps in force.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct Cap {
+pub(crate) struct Cap {
     pub bytes_per_s: Option<f64>,
     pub records_per_s: Option<f64>,
 }
@@ -253,7 +253,7 @@ pub struct Cap {
 /// With whom the caps are shared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct Share {
+pub(crate) struct Share {
     pub name: String,
     pub members: u64,
     pub cut_off: bool,
@@ -262,7 +262,7 @@ pub struct Share {
 /// Time spent waiting for each, in seconds (in [`Snapshot::shares`]: as parts of the interval).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct Waits {
+pub(crate) struct Waits {
     pub source: f64,
     pub sink: f64,
     pub cap: f64,
@@ -271,7 +271,7 @@ pub struct Waits {
 impl Waits {
     /// The longest wait, and who it was for.
     #[must_use]
-    pub fn longest(&self) -> (Holdup, f64) {
+    pub(crate) fn longest(&self) -> (Holdup, f64) {
         let waits = [
             (Holdup::Sink, self.sink),
             (Holdup::Cap, self.cap),
@@ -287,7 +287,7 @@ impl Waits {
 /// Ages of the data in the buffer, in seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct Ages {
+pub(crate) struct Ages {
     pub now: Option<f64>,
     pub p50: Option<f64>,
     pub p99: Option<f64>,
@@ -297,7 +297,7 @@ pub struct Ages {
 /// Bytes by the way they took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct Path {
+pub(crate) struct Path {
     pub spliced: u64,
     pub copied: u64,
 }
@@ -305,7 +305,7 @@ pub struct Path {
 /// What an output beside the consumer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum OutputKind {
+pub(crate) enum OutputKind {
     /// It holds the flow up.
     Tee,
     /// It does not.
@@ -315,7 +315,7 @@ pub enum OutputKind {
 impl OutputKind {
     /// Its word.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             OutputKind::Tee => "tee",
             OutputKind::Tap => "tap",
@@ -326,7 +326,7 @@ impl OutputKind {
 /// Bytes, and records where there are any.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct Amount {
+pub(crate) struct Amount {
     pub bytes: u64,
     pub records: Option<u64>,
 }
@@ -344,7 +344,7 @@ impl From<Count> for Amount {
 /// for how many seconds the oldest of that has been waiting.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct Output {
+pub(crate) struct Output {
     pub path: String,
     pub kind: OutputKind,
     pub used: u64,
@@ -357,7 +357,7 @@ pub struct Output {
 impl Output {
     /// The output of this kind and name.
     #[must_use]
-    pub fn of((kind, path): &(OutputKind, String), it: &SideStatus) -> Output {
+    pub(crate) fn of((kind, path): &(OutputKind, String), it: &SideStatus) -> Output {
         Output {
             path: path.clone(),
             kind: *kind,
@@ -373,7 +373,7 @@ impl Output {
 /// The whole of it. Field names and their order are the contract's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
-pub struct Snapshot {
+pub(crate) struct Snapshot {
     pub v: u32,
     pub name: Option<String>,
     pub pid: u32,
@@ -438,7 +438,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// A moment: `now`, and the interval since `before` (since the start if there is none).
     #[must_use]
-    pub fn status(
+    pub(crate) fn status(
         who: &Identity,
         before: Option<&Status>,
         now: &Status,
@@ -460,7 +460,12 @@ impl Snapshot {
 
     /// A run: rates are averages and the holdup is that of the whole of it.
     #[must_use]
-    pub fn summary(who: &Identity, now: &Status, end: Ending, undelivered: Count) -> Snapshot {
+    pub(crate) fn summary(
+        who: &Identity,
+        now: &Status,
+        end: Ending,
+        undelivered: Count,
+    ) -> Snapshot {
         let mut it = Snapshot::bare(who, now);
         it.measure(None, now);
         it.event = Event::Summary;
@@ -474,7 +479,7 @@ impl Snapshot {
 
     /// The units to show its amounts in: those of its figures that somebody may have typed.
     #[must_use]
-    pub fn scale(&self) -> Scale {
+    pub(crate) fn scale(&self) -> Scale {
         let cap = self.cap.bytes_per_s.and_then(Scale::of);
         cap.or_else(|| Scale::of(self.buffer.capacity as f64))
             .unwrap_or_default()
@@ -482,7 +487,7 @@ impl Snapshot {
 
     /// What so many records are called.
     #[must_use]
-    pub fn records_word(&self) -> &'static str {
+    pub(crate) fn records_word(&self) -> &'static str {
         match self.records {
             Records::Records => "records",
             Records::Lines => "lines",

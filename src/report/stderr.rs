@@ -13,7 +13,7 @@ use super::theme::Theme;
 
 /// Something to say.
 #[derive(Debug)]
-pub enum Word {
+pub(crate) enum Word {
     /// Draw the bar, if the terminal is ours; the next one comes after so long.
     Frame(Box<Snapshot>, Duration),
     /// Print these lines; there is no line break at their end.
@@ -25,11 +25,11 @@ pub enum Word {
 }
 
 /// Where the files of this user are that weirs share.
-pub type Directory = fn() -> Option<PathBuf>;
+pub(crate) type Directory = fn() -> Option<PathBuf>;
 
 /// Standard error, and the bar on it if there is one.
 #[derive(Debug)]
-pub struct Stderr {
+pub(crate) struct Stderr {
     bar: Option<(Theme, Directory)>,
     /// Shared with the thread that clears it before this process is stopped.
     screen: Option<Arc<Mutex<Screen>>>,
@@ -39,7 +39,7 @@ pub struct Stderr {
 impl Stderr {
     /// With a bar that looks like this, or without.
     #[must_use]
-    pub fn new(bar: Option<(Theme, Directory)>) -> Stderr {
+    pub(crate) fn new(bar: Option<(Theme, Directory)>) -> Stderr {
         Stderr {
             bar,
             screen: None,
@@ -48,7 +48,7 @@ impl Stderr {
     }
 
     /// Says it. Runs on a thread of its own.
-    pub fn say(&mut self, word: Word) {
+    pub(crate) fn say(&mut self, word: Word) {
         if !std::mem::replace(&mut self.ready, true) {
             terminal::never_stop();
         }

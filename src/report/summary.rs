@@ -6,7 +6,7 @@ use super::snapshot::{self, Advice, Ending, Holdup, Output, Snapshot};
 
 /// One line, or two when there is something to explain. No line break at the end.
 #[must_use]
-pub fn text(s: &Snapshot) -> String {
+pub(crate) fn text(s: &Snapshot) -> String {
     let scale = s.scale();
     let who = match &s.name {
         Some(name) => format!("weir {name}"),

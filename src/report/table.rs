@@ -20,7 +20,7 @@ const WORDS: [&str; 3] = ["NAME", "STATE", "HOLDUP"];
 
 /// The table, a line break after each line; nothing if there is nothing to tell.
 #[must_use]
-pub fn text(snapshots: &[Snapshot], columns: u16) -> String {
+pub(crate) fn text(snapshots: &[Snapshot], columns: u16) -> String {
     if snapshots.is_empty() {
         return String::new();
     }

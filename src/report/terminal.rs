@@ -23,7 +23,7 @@ const USUAL_ROWS: u16 = 24;
 
 /// The size of the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Size {
+pub(crate) struct Size {
     /// Lines.
     pub rows: u16,
     /// Columns.
@@ -33,13 +33,13 @@ pub struct Size {
 impl Size {
     /// As it is now.
     #[must_use]
-    pub fn now() -> Size {
+    pub(crate) fn now() -> Size {
         Size::of(stderr())
     }
 
     /// That of this terminal.
     #[must_use]
-    pub fn of(terminal: impl AsFd) -> Size {
+    pub(crate) fn of(terminal: impl AsFd) -> Size {
         let size = tcgetwinsize(terminal).map_or((0, 0), |size| (size.ws_row, size.ws_col));
         let known = |n: u16, usual| if n == 0 { usual } else { n };
         Size {
@@ -51,33 +51,33 @@ impl Size {
     /// The columns that a line may have. The last one stays free: some terminals wrap as soon as it
     /// is used.
     #[must_use]
-    pub fn width(self) -> usize {
+    pub(crate) fn width(self) -> usize {
         usize::from(self.columns).saturating_sub(1)
     }
 }
 
 /// Whether standard error is a terminal.
 #[must_use]
-pub fn is_terminal() -> bool {
+pub(crate) fn is_terminal() -> bool {
     isatty(stderr())
 }
 
 /// Columns of a terminal.
 #[must_use]
-pub fn columns_of(terminal: impl AsFd) -> u16 {
+pub(crate) fn columns_of(terminal: impl AsFd) -> u16 {
     Size::of(terminal).columns
 }
 
 /// Whether the terminal is ours: false in the background. A terminal that does not control us
 /// knows no background.
 #[must_use]
-pub fn is_foreground() -> bool {
+pub(crate) fn is_foreground() -> bool {
     tcgetpgrp(stderr()).map_or(true, |group| group == getpgrp())
 }
 
 /// What a terminal is used for, at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Use {
+pub(crate) enum Use {
     /// Something may be drawn.
     Free,
     /// Another job is in the foreground.
@@ -91,7 +91,7 @@ pub enum Use {
 
 /// What the terminal is used for now.
 #[must_use]
-pub fn use_of() -> Use {
+pub(crate) fn use_of() -> Use {
     static SHARED: OnceLock<bool> = OnceLock::new();
     if !is_foreground() {
         return Use::Background;
@@ -115,7 +115,7 @@ fn is_shared_with_output() -> bool {
 
 /// What all processes call this terminal.
 #[must_use]
-pub fn name() -> String {
+pub(crate) fn name() -> String {
     let (of, number) = device(stderr()).unwrap_or_default();
     format!("{of:x}-{number:x}")
 }
@@ -134,7 +134,7 @@ fn device(terminal: impl AsFd) -> Option<(Dev, Dev)> {
 
 /// Milliseconds of a clock that all processes of this machine share.
 #[must_use]
-pub fn milliseconds() -> u64 {
+pub(crate) fn milliseconds() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     let (seconds, rest) = (now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs());
     seconds * 1000 + rest / 1_000_000
@@ -142,7 +142,7 @@ pub fn milliseconds() -> u64 {
 
 /// Lets this thread write to the terminal from the background too: it is not stopped for it, even
 /// after `stty tostop`.
-pub fn never_stop() {
+pub(crate) fn never_stop() {
     use nix::sys::signal::{SigSet, Signal};
     // Refused only for signals that cannot be blocked.
     let _ = SigSet::from(Signal::SIGTTOU).thread_block();
@@ -153,7 +153,7 @@ pub fn never_stop() {
 ///
 /// # Errors
 /// When nobody can read it any more.
-pub fn write_all(to: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_all(to: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match write(&to, bytes) {
             Ok(n) => bytes = &bytes[n..],

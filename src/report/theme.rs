@@ -4,7 +4,7 @@ use console::Style;
 
 /// What a piece of text stands for; the theme decides what that looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ink {
+pub(crate) enum Ink {
     /// Occupancy while all is well: a buffer that is full before a slow consumer does its work.
     Calm,
     /// What is held by a cap.
@@ -23,7 +23,7 @@ pub enum Ink {
 
 /// Glyphs and colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Theme {
+pub(crate) struct Theme {
     /// Block and line-drawing glyphs, else ASCII.
     pub unicode: bool,
     /// Colours and weights, else plain text.
@@ -33,7 +33,7 @@ pub struct Theme {
 impl Theme {
     /// What the environment asks for; `variable` looks one up.
     #[must_use]
-    pub fn of(variable: impl Fn(&str) -> Option<String>) -> Theme {
+    pub(crate) fn of(variable: impl Fn(&str) -> Option<String>) -> Theme {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
         let locale = locale.unwrap_or_default().to_ascii_lowercase();
@@ -45,13 +45,13 @@ impl Theme {
 
     /// Paints a text.
     #[must_use]
-    pub fn paint(self, ink: Ink, text: &str) -> String {
+    pub(crate) fn paint(self, ink: Ink, text: &str) -> String {
         self.style(ink).apply_to(text).to_string()
     }
 
     /// Paints a line drawn across an area of this ink.
     #[must_use]
-    pub fn paint_over(self, ink: Ink, text: &str) -> String {
+    pub(crate) fn paint_over(self, ink: Ink, text: &str) -> String {
         let style = Style::new().black().force_styling(self.colour);
         let style = match ink {
             Ink::Calm => style.on_green(),
@@ -76,14 +76,14 @@ impl Theme {
 
     /// The glyphs of the occupancy bar.
     #[must_use]
-    pub fn glyphs(self) -> &'static Glyphs {
+    pub(crate) fn glyphs(self) -> &'static Glyphs {
         if self.unicode { &UNICODE } else { &ASCII }
     }
 }
 
 /// What a bar and a line are made of. Every glyph is one column wide.
 #[derive(Debug)]
-pub struct Glyphs {
+pub(crate) struct Glyphs {
     /// Edges.
     pub left: &'static str,
     /// The right edge, where the high mark is not at it.

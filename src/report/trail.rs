@@ -13,7 +13,7 @@ const CELLS: usize = 120;
 
 /// Occupancy, the newest last, in thousandths of the buffer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Trail {
+pub(crate) struct Trail {
     cells: VecDeque<u16>,
     /// The number of the newest cell since the start.
     newest: u64,
@@ -21,7 +21,7 @@ pub struct Trail {
 
 impl Trail {
     /// So much was held at this time since the start.
-    pub fn on(&mut self, elapsed: Duration, used: u64, capacity: u64) {
+    pub(crate) fn on(&mut self, elapsed: Duration, used: u64, capacity: u64) {
         let exact = u128::from(used) * 1000 / u128::from(capacity.max(1));
         let level = u16::try_from(exact)
             .unwrap_or(u16::MAX)
@@ -48,7 +48,7 @@ impl Trail {
     /// thousandths. Their borders stand still while time goes by, so that a drawing of it moves
     /// and does not flicker.
     #[must_use]
-    pub fn levels(&self, columns: usize) -> Vec<u16> {
+    pub(crate) fn levels(&self, columns: usize) -> Vec<u16> {
         if columns == 0 || self.cells.is_empty() {
             return Vec::new();
         }

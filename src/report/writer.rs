@@ -18,7 +18,7 @@ const DEPTH: usize = 16;
 type Work<M> = Box<dyn FnMut(M) + Send>;
 
 /// The way to a thread of its own.
-pub struct Writer<M> {
+pub(crate) struct Writer<M> {
     name: &'static str,
     /// Until a thread has it.
     work: Option<Work<M>>,
@@ -31,7 +31,7 @@ pub struct Writer<M> {
 
 impl<M: Send + 'static> Writer<M> {
     /// A way to a thread of this name.
-    pub fn new(name: &'static str, work: impl FnMut(M) + Send + 'static) -> Writer<M> {
+    pub(crate) fn new(name: &'static str, work: impl FnMut(M) + Send + 'static) -> Writer<M> {
         let (end, ended) = bounded(0);
         Writer {
             name,
@@ -44,7 +44,7 @@ impl<M: Send + 'static> Writer<M> {
     }
 
     /// Hands a message over if the thread is not too far behind.
-    pub fn offer(&mut self, message: M) {
+    pub(crate) fn offer(&mut self, message: M) {
         self.start();
         if let Some(queue) = &self.queue {
             let _ = queue.try_send(message);
@@ -52,7 +52,7 @@ impl<M: Send + 'static> Writer<M> {
     }
 
     /// Hands a message over if nothing waits before it: for what is worth nothing when it is old.
-    pub fn offer_fresh(&mut self, message: M) {
+    pub(crate) fn offer_fresh(&mut self, message: M) {
         if self.queue.as_ref().is_none_or(Sender::is_empty) {
             self.offer(message);
         }
@@ -60,7 +60,7 @@ impl<M: Send + 'static> Writer<M> {
 
     /// Hands over a message that matters, waiting for room until the deadline. Without a thread it
     /// is dealt with here, however long that takes.
-    pub fn insist(&mut self, message: M, deadline: Instant) {
+    pub(crate) fn insist(&mut self, message: M, deadline: Instant) {
         self.start();
         if let Some(queue) = &self.queue {
             let _ = queue.send_deadline(message, deadline);
@@ -70,7 +70,7 @@ impl<M: Send + 'static> Writer<M> {
     }
 
     /// No more will come; waits until everything is done, or until the deadline.
-    pub fn close(&mut self, deadline: Instant) {
+    pub(crate) fn close(&mut self, deadline: Instant) {
         self.queue = None;
         if self.work.take().is_none() {
             let _ = self.ended.recv_deadline(deadline);

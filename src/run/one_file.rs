@@ -24,7 +24,7 @@ const LINKS: usize = 40;
 
 /// Why a run must not begin.
 #[derive(Debug)]
-pub struct Clash {
+pub(super) struct Clash {
     /// What to say.
     pub failure: PipeError,
     /// The log is one of the two: it must not be told.
@@ -70,7 +70,7 @@ enum Place {
 type Id = (u64, u64);
 
 /// The first two uses of one file that must not be, if any.
-pub fn clash(config: &Config, inputs: &[PathBuf]) -> Option<Clash> {
+pub(super) fn clash(config: &Config, inputs: &[PathBuf]) -> Option<Clash> {
     if let Some(failure) = feeds_itself(inputs) {
         return Some(Clash {
             failure,

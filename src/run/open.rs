@@ -9,7 +9,7 @@ use crate::pipe::error::PipeError;
 use crate::pipe::fd::Port;
 
 /// What is read, in order: standard input where nothing is named.
-pub fn inputs(config: &Config) -> Vec<PathBuf> {
+pub(super) fn inputs(config: &Config) -> Vec<PathBuf> {
     if config.files.is_empty() {
         vec!["-".into()]
     } else {
@@ -21,7 +21,7 @@ pub fn inputs(config: &Config) -> Vec<PathBuf> {
 ///
 /// # Errors
 /// When one of them cannot be used.
-pub fn open(config: &Config, files: &[PathBuf]) -> Result<(Vec<Input>, Port), PipeError> {
+pub(super) fn open(config: &Config, files: &[PathBuf]) -> Result<(Vec<Input>, Port), PipeError> {
     let output = Port::standard_output()?;
     refuse_missing(files)?;
     let inputs = files

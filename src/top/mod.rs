@@ -40,7 +40,7 @@ const EVERY: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// When there is no terminal to show them on.
-pub fn top(theme: Theme) -> Result<Option<i32>, ClientError> {
+pub(crate) fn top(theme: Theme) -> Result<Option<i32>, ClientError> {
     let system = |e: io::Error| ClientError::Failed(format!("start: terminal: {e}"));
     if !isatty(stdin()) || !isatty(stdout()) {
         let what = "--top needs a terminal; weir --query prints the same once";

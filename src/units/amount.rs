@@ -16,7 +16,7 @@ const EXAMPLES: &[&str] = &["1MiB", "100 (a count)", "100ms"];
 
 /// How much data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Amount {
+pub(crate) enum Amount {
     /// This many bytes: a number with a size unit.
     Bytes(Size),
     /// This many records where those are counted, else bytes: a number with no unit.

@@ -1,14 +1,14 @@
 //! LIMIT: what `--rate` and `--input-rate` take: no cap, a rate, a range, or a timetable.
 //!
 //! The parts of one limit all count in the same unit. That records need a framing option, and
-//! what a range means at which side, is for `config` and the core.
+//! what a range means at which side, is for `config` and the engine.
 
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
 use super::rate::NOT_A_RATE;
-pub use super::rate::{Rate, Unit};
+pub(crate) use super::rate::{Rate, Unit};
 use super::{Timetable, UnitError};
 
 const EXAMPLES: &[&str] = &["10MB/s", "100/s (records)", "2MB/s..20MB/s", "off"];
@@ -16,7 +16,7 @@ const RANGES: &[&str] = &["2MB/s..20MB/s", "100/s..500/s (records)"];
 
 /// A cap on the flow.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Limit {
+pub(crate) enum Limit {
     /// No cap; a timetable whose entries are all `off` is this.
     Off,
     /// Always the same cap.
@@ -36,7 +36,7 @@ pub enum Limit {
 
 impl Limit {
     /// What it counts; `None` for `off`.
-    pub fn unit(&self) -> Option<Unit> {
+    pub(crate) fn unit(&self) -> Option<Unit> {
         match self {
             Self::Off => None,
             Self::Fixed(rate) => Some(rate.unit()),

@@ -20,30 +20,14 @@ const PLACES: u64 = ONE_PERCENT as u64;
 
 /// A part of a whole, from 0% to 100%, exact in millionths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Percent(u32);
+pub(crate) struct Percent(pub(super) u32);
 
 impl Percent {
     /// Nothing.
-    pub const ZERO: Self = Self(0);
-    /// All of it.
-    pub const FULL: Self = Self(WHOLE);
-
-    /// So many millionths of the whole (10 000 are 1%); `None` above 1 000 000.
-    pub const fn from_millionths(millionths: u32) -> Option<Self> {
-        if millionths <= WHOLE {
-            Some(Self(millionths))
-        } else {
-            None
-        }
-    }
-
-    /// Millionths of the whole.
-    pub const fn millionths(self) -> u32 {
-        self.0
-    }
+    pub(crate) const ZERO: Self = Self(0);
 
     /// This part of `whole`, rounded down.
-    pub fn of(self, whole: u64) -> u64 {
+    pub(crate) fn of(self, whole: u64) -> u64 {
         // Never more than `whole`, so it fits.
         (u128::from(whole) * u128::from(self.0) / u128::from(WHOLE)) as u64
     }
@@ -81,7 +65,7 @@ impl fmt::Display for Percent {
 
 /// A place in the buffer. A bare number is bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mark {
+pub(crate) enum Mark {
     /// This many bytes held.
     Bytes(Size),
     /// This part of the capacity held.
@@ -91,7 +75,7 @@ pub enum Mark {
 impl Mark {
     /// The bytes held when occupancy is at the mark, for a buffer of `buffer` bytes. A mark in
     /// bytes is given as it is, even beyond the buffer.
-    pub fn of(&self, buffer: u64) -> u64 {
+    pub(crate) fn of(&self, buffer: u64) -> u64 {
         match self {
             Self::Bytes(size) => size.bytes(),
             Self::Percent(percent) => percent.of(buffer),

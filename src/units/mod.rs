@@ -4,22 +4,22 @@
 //! is answered by a [`UnitError`] that shows a right one. Nothing here reads a clock, a file or the
 //! environment; which option may take which value is for `config` to say.
 
-pub mod amount;
+pub(crate) mod amount;
 mod decimal;
-pub mod duration;
-pub mod limit;
-pub mod mark;
-pub mod or_off;
-pub mod rate;
-pub mod reject;
-pub mod share;
-pub mod size;
+pub(crate) mod duration;
+pub(crate) mod limit;
+pub(crate) mod mark;
+pub(crate) mod or_off;
+pub(crate) mod rate;
+pub(crate) mod reject;
+pub(crate) mod share;
+pub(crate) mod size;
 mod text;
-pub mod timetable;
+pub(crate) mod timetable;
 
 /// The same text, fit to be part of one line on a terminal.
 #[must_use]
-pub fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() {
@@ -31,13 +31,13 @@ pub fn printable(text: &str) -> String {
     line
 }
 
-pub use amount::Amount;
-pub use duration::Span;
-pub use limit::Limit;
-pub use mark::{Mark, Percent};
-pub use or_off::OrOff;
-pub use rate::{Rate, Unit};
-pub use reject::UnitError;
-pub use share::{Share, Store};
-pub use size::{BufferSize, Size};
-pub use timetable::Timetable;
+pub(crate) use amount::Amount;
+pub(crate) use duration::Span;
+pub(crate) use limit::Limit;
+pub(crate) use mark::{Mark, Percent};
+pub(crate) use or_off::OrOff;
+pub(crate) use rate::{Rate, Unit};
+pub(crate) use reject::UnitError;
+pub(crate) use share::{Share, Store};
+pub(crate) use size::{BufferSize, Size};
+pub(crate) use timetable::Timetable;

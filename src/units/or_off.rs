@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// A value, or `off`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OrOff<T>(pub Option<T>);
+pub(crate) struct OrOff<T>(pub Option<T>);
 
 impl<T: FromStr> FromStr for OrOff<T> {
     type Err = T::Err;

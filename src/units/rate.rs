@@ -33,7 +33,7 @@ const PRINTED: [(u64, &str); 5] = [
 
 /// What a rate counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Unit {
+pub(crate) enum Unit {
     /// Bytes.
     Bytes,
     /// Records, as a framing option defines them.
@@ -43,7 +43,7 @@ pub enum Unit {
 /// `amount` bytes or records in `per_nanos` nanoseconds: an exact ratio, not reduced.
 /// Two ways of writing the same speed are not equal; [`Rate::cmp_speed`] compares speeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Rate {
+pub(crate) struct Rate {
     amount: NonZeroU64,
     per: NonZeroU64,
     unit: Unit,
@@ -51,7 +51,7 @@ pub struct Rate {
 
 impl Rate {
     /// So much in so many nanoseconds.
-    pub const fn new(amount: NonZeroU64, per_nanos: NonZeroU64, unit: Unit) -> Self {
+    pub(crate) const fn new(amount: NonZeroU64, per_nanos: NonZeroU64, unit: Unit) -> Self {
         Self {
             amount,
             per: per_nanos,
@@ -60,27 +60,27 @@ impl Rate {
     }
 
     /// Bytes or records in each [`per_nanos`](Self::per_nanos).
-    pub const fn amount(&self) -> NonZeroU64 {
+    pub(crate) const fn amount(&self) -> NonZeroU64 {
         self.amount
     }
 
     /// Nanoseconds in which the amount may pass.
-    pub const fn per_nanos(&self) -> NonZeroU64 {
+    pub(crate) const fn per_nanos(&self) -> NonZeroU64 {
         self.per
     }
 
     /// What the amount counts.
-    pub const fn unit(&self) -> Unit {
+    pub(crate) const fn unit(&self) -> Unit {
         self.unit
     }
 
     /// Bytes or records per second, for display; not exact.
-    pub fn per_second(&self) -> f64 {
+    pub(crate) fn per_second(&self) -> f64 {
         self.amount.get() as f64 * SECOND as f64 / self.per.get() as f64
     }
 
     /// Which of two rates is the faster, exactly. Units are not looked at.
-    pub fn cmp_speed(&self, other: &Self) -> Ordering {
+    pub(crate) fn cmp_speed(&self, other: &Self) -> Ordering {
         let cross = |a: &Self, b: &Self| u128::from(a.amount.get()) * u128::from(b.per.get());
         cross(self, other).cmp(&cross(other, self))
     }

@@ -17,7 +17,7 @@ const LONGEST: usize = 64;
 
 /// With whom a cap is shared.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Share {
+pub(crate) enum Share {
     /// With this user's weirs on this host that give the same name.
     Host(String),
     /// With all that give the same name at the same store.
@@ -26,7 +26,7 @@ pub enum Share {
 
 /// A share in a Redis or Valkey server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Store {
+pub(crate) struct Store {
     /// As whom to log in, if not as the default user.
     pub user: Option<String>,
     /// A name or an address.

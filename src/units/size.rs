@@ -33,21 +33,21 @@ const PRINTED: [(&str, u64); 13] = [
 
 /// A number of bytes. Prints as the shortest exact text: `64MiB`, `1.5MB`, `1500B`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Size(u64);
+pub(crate) struct Size(u64);
 
 impl Size {
     /// This many bytes.
-    pub const fn new(bytes: u64) -> Self {
+    pub(crate) const fn new(bytes: u64) -> Self {
         Self(bytes)
     }
 
     /// The number of bytes.
-    pub const fn bytes(self) -> u64 {
+    pub(crate) const fn bytes(self) -> u64 {
         self.0
     }
 
     /// For people to read: binary units, one decimal, rounded (`12.3MiB`); not exact.
-    pub fn human(self) -> String {
+    pub(crate) fn human(self) -> String {
         let mut text = ByteSize(self.0).display().iec().to_string();
         text.retain(|c| c != ' ');
         text
@@ -111,7 +111,7 @@ fn exact_in(bytes: u64, factor: u64) -> Option<String> {
 
 /// What `--buffer` takes: never nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BufferSize {
+pub(crate) enum BufferSize {
     /// This many bytes.
     Bytes(Size),
     /// This part of the physical memory.
@@ -120,7 +120,7 @@ pub enum BufferSize {
 
 impl BufferSize {
     /// The capacity where there are so many bytes of memory; at least one byte.
-    pub fn resolve(self, memory_bytes: u64) -> Size {
+    pub(crate) fn resolve(self, memory_bytes: u64) -> Size {
         match self {
             Self::Bytes(size) => size,
             Self::OfMemory(percent) => Size(percent.of(memory_bytes).max(1)),

@@ -35,7 +35,7 @@ const WEEK: [(Weekday, &str); 7] = [
 
 /// Caps by the time of the week: at least one, no two entries at the same time, one unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Timetable {
+pub(crate) struct Timetable {
     /// What its rates count.
     unit: Unit,
     /// By minute of the week from Monday 00:00 local time; `None` is `off`. An entry for every
@@ -49,20 +49,20 @@ impl Timetable {
     ///
     /// # Errors
     /// When it breaks the grammar.
-    pub fn unless_off(text: &str) -> Result<Option<Self>, UnitError> {
+    pub(crate) fn unless_off(text: &str) -> Result<Option<Self>, UnitError> {
         let slots = parse_slots(text)?;
         let unit = unit_of(&slots);
         Ok(unit.map(|unit| Self { unit, slots }))
     }
 
     /// What its rates count.
-    pub fn unit(&self) -> Unit {
+    pub(crate) fn unit(&self) -> Unit {
         self.unit
     }
 
     /// The cap in force at `now` in the time zone of `now`, and the instant at which the next
     /// entry takes force (be it with the same cap).
-    pub fn at(&self, now: &Zoned) -> (Option<Rate>, Zoned) {
+    pub(crate) fn at(&self, now: &Zoned) -> (Option<Rate>, Zoned) {
         let zone = now.time_zone();
         let mut rate = self.slots.values().next_back().copied().flatten();
         // A week and a day each way: local days are not in step with instants at a change.

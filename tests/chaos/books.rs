@@ -41,7 +41,7 @@ struct Books<'a> {
 }
 
 /// Checks all of it.
-pub fn check(plan: &Plan, outcome: &Outcome) -> Checked {
+pub(crate) fn check(plan: &Plan, outcome: &Outcome) -> Checked {
     let summary = reports(plan, &outcome.log)?;
     let bytes = |what: &str| summary[what]["bytes"].as_u64().unwrap_or(u64::MAX) as usize;
     let books = Books {

@@ -5,7 +5,7 @@ use crate::stream::Framing;
 
 /// A command line, and what of it the checks must know.
 #[derive(Debug, Default)]
-pub struct Options {
+pub(crate) struct Options {
     pub list: Vec<String>,
     /// Something may be shed, now or after a change.
     pub sheds: bool,
@@ -24,7 +24,7 @@ impl Options {
 }
 
 /// Options to start with; `total` bytes will come.
-pub fn draw(dice: &mut Dice, framing: Framing, total: usize) -> Options {
+pub(crate) fn draw(dice: &mut Dice, framing: Framing, total: usize) -> Options {
     let mut options = Options::default();
     let o = &mut options;
     let buffers = ["4KiB", "9999", "64KiB", "300001", "1MiB", "8MiB"];
@@ -135,7 +135,12 @@ fn shedding(dice: &mut Dice, o: &mut Options) {
 }
 
 /// Something to change while it runs, which may turn out to be refused.
-pub fn change(dice: &mut Dice, o: &mut Options, framing: Framing, total: usize) -> Vec<String> {
+pub(crate) fn change(
+    dice: &mut Dice,
+    o: &mut Options,
+    framing: Framing,
+    total: usize,
+) -> Vec<String> {
     let mut told = Options::default();
     match dice.between(0, 12) {
         0 | 1 => told.list.push("--pause".into()),

@@ -10,7 +10,7 @@ use crate::stream::{self, Framing};
 
 /// How the producer behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Producer {
+pub(crate) enum Producer {
     Bursty,
     BytewiseThenRest,
     Huge,
@@ -24,7 +24,7 @@ pub enum Producer {
 
 /// How the consumer behaves, until the pipeline is told to come to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Consumer {
+pub(crate) enum Consumer {
     Eager,
     Slow,
     Lumpy,
@@ -36,7 +36,7 @@ pub enum Consumer {
 
 /// What stands right beside weir.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Link {
+pub(crate) enum Link {
     Pipe,
     Socket,
     /// A `cat`, which can be killed.
@@ -45,7 +45,7 @@ pub enum Link {
 
 /// What is done to a pipeline while it runs.
 #[derive(Debug, Clone)]
-pub enum Action {
+pub(crate) enum Action {
     Wait(Duration),
     Freeze(Duration),
     Signal(&'static str),
@@ -56,7 +56,7 @@ pub enum Action {
 
 /// One pipeline.
 #[derive(Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     pub seed: u64,
     pub options: Vec<String>,
     pub framing: Framing,
@@ -74,7 +74,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    pub fn draw(seed: u64) -> Plan {
+    pub(crate) fn draw(seed: u64) -> Plan {
         let dice = &mut Dice::new(seed);
         let framing = match dice.between(0, 9) {
             0..=3 => Framing::None,
@@ -122,7 +122,7 @@ impl Plan {
     }
 
     /// One line for a person, without the data.
-    pub fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         format!(
             "CHAOS_SEED={} {:?} by {:?} ({} bytes) | weir {} | {:?} by {:?}; {:?}",
             self.seed,
@@ -137,23 +137,23 @@ impl Plan {
     }
 
     /// Whether one of these is sent to weir.
-    pub fn sends(&self, signals: &[&str]) -> usize {
+    pub(crate) fn sends(&self, signals: &[&str]) -> usize {
         let hit = |a: &&Action| matches!(a, Action::Signal(name) if signals.contains(name));
         self.actions.iter().filter(hit).count()
     }
 
     /// Whether weir is told to drain.
-    pub fn drains(&self) -> bool {
+    pub(crate) fn drains(&self) -> bool {
         let hit = |a: &Action| matches!(a, Action::Remote(o) if o.iter().any(|o| o == "--drain"));
         self.actions.iter().any(hit)
     }
 
-    pub fn kills_before(&self) -> bool {
+    pub(crate) fn kills_before(&self) -> bool {
         self.actions.iter().any(|a| matches!(a, Action::KillBefore)) && self.before == Link::Cat
     }
 
     /// Whether the consumer may be gone before it has everything.
-    pub fn loses_consumer(&self) -> bool {
+    pub(crate) fn loses_consumer(&self) -> bool {
         let killed = self.actions.iter().any(|a| matches!(a, Action::KillBehind));
         matches!(self.consumer, Consumer::Leaves(_)) || killed && self.behind == Link::Cat
     }

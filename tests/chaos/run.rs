@@ -15,7 +15,7 @@ use crate::sides::{self, Hurry};
 
 /// What came of a pipeline.
 #[derive(Debug)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     pub status: ExitStatus,
     pub stderr: String,
     pub log: String,
@@ -45,7 +45,7 @@ impl Drop for Pipeline<'_> {
 }
 
 /// Runs it. `Err` says what hangs.
-pub fn run(plan: &Plan) -> Result<Outcome, String> {
+pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
     let dir = TempDir::new().expect("make a directory");
     let dir = dir.path();
     let hurry = Hurry::default();

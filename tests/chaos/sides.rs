@@ -15,10 +15,10 @@ use crate::plan::{Consumer, Link, Producer};
 
 /// Tells both sides to come to the end without any more dawdling.
 #[derive(Debug, Clone, Default)]
-pub struct Hurry(Arc<AtomicBool>);
+pub(crate) struct Hurry(Arc<AtomicBool>);
 
 impl Hurry {
-    pub fn up(&self) {
+    pub(crate) fn up(&self) {
         self.0.store(true, Relaxed);
     }
 
@@ -43,14 +43,14 @@ impl Hurry {
 }
 
 /// Weir's end of a link, the test's end, and what stands between.
-pub struct Linked {
+pub(crate) struct Linked {
     pub weirs: Stdio,
     pub ours: OwnedFd,
     pub cat: Option<Child>,
 }
 
 /// The link from the producer to weir, or with `out` from weir to the consumer.
-pub fn link(how: Link, out: bool) -> Linked {
+pub(crate) fn link(how: Link, out: bool) -> Linked {
     let wire = || -> (OwnedFd, OwnedFd) {
         let (reading, writing) = pipe().expect("make a pipe");
         (reading.into(), writing.into())
@@ -96,7 +96,7 @@ fn silent(command: &mut Command) -> Command {
 }
 
 /// Starts the producer. It tells how much it got rid of.
-pub fn produce(
+pub(crate) fn produce(
     how: Producer,
     to: OwnedFd,
     bytes: Vec<u8>,
@@ -177,7 +177,7 @@ impl Sender {
 }
 
 /// Starts the consumer. It tells what it has got.
-pub fn consume(how: Consumer, from: OwnedFd, seed: u64, hurry: Hurry) -> Beside<Vec<u8>> {
+pub(crate) fn consume(how: Consumer, from: OwnedFd, seed: u64, hurry: Hurry) -> Beside<Vec<u8>> {
     beside(move || {
         let mut from = std::fs::File::from(from);
         let mut got = Vec::new();

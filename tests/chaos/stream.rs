@@ -4,7 +4,7 @@ use crate::dice::Dice;
 
 /// What makes a record, as `--lines`, `--null`, `--record-size` or nothing says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Framing {
+pub(crate) enum Framing {
     None,
     Lines,
     Null,
@@ -16,7 +16,7 @@ const NUMBER: usize = 8;
 
 impl Framing {
     /// Whether every record can be told from every other.
-    pub fn is_numbered(self) -> bool {
+    pub(crate) fn is_numbered(self) -> bool {
         match self {
             Framing::None => false,
             Framing::Lines | Framing::Null => true,
@@ -25,7 +25,7 @@ impl Framing {
     }
 
     /// The records in these bytes; the last one may have no end.
-    pub fn split(self, bytes: &[u8]) -> Vec<&[u8]> {
+    pub(crate) fn split(self, bytes: &[u8]) -> Vec<&[u8]> {
         match self {
             Framing::None => bytes.chunks(1).collect(),
             Framing::Lines => bytes.split_inclusive(|b| *b == b'\n').collect(),
@@ -36,7 +36,7 @@ impl Framing {
 }
 
 /// About `total` bytes of numbered records, each at most about `longest`.
-pub fn make(dice: &mut Dice, framing: Framing, total: usize, longest: usize) -> Vec<u8> {
+pub(crate) fn make(dice: &mut Dice, framing: Framing, total: usize, longest: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(total + longest + NUMBER + 1);
     let mut number = 0u64;
     while bytes.len() < total {

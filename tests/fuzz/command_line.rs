@@ -1,7 +1,3 @@
 #![no_main]
 
-#[path = "../garbage/bodies.rs"]
-#[allow(dead_code)]
-mod bodies;
-
-libfuzzer_sys::fuzz_target!(|text: &str| bodies::command_line(text));
+libfuzzer_sys::fuzz_target!(|text: &str| pipeweir::garbage::command_line(text));

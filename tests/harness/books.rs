@@ -6,12 +6,12 @@ use super::Ended;
 
 /// The summary of a run.
 #[derive(Debug)]
-pub struct Books(Value);
+pub(crate) struct Books(Value);
 
 impl Books {
     /// The last object among what it said.
     #[track_caller]
-    pub fn of(ended: &Ended) -> Books {
+    pub(crate) fn of(ended: &Ended) -> Books {
         let mut said = ended.stderr.lines();
         let last = said.rfind(|l| l.starts_with('{')).unwrap_or_default();
         let json = serde_json::from_str(last);
@@ -20,14 +20,14 @@ impl Books {
 
     /// A value, such as `end`.
     #[track_caller]
-    pub fn value(&self, pointer: &str) -> &Value {
+    pub(crate) fn value(&self, pointer: &str) -> &Value {
         let value = self.0.pointer(&format!("/{pointer}"));
         value.unwrap_or_else(|| panic!("no {pointer} in {}", self.0))
     }
 
     /// A number, such as `in/bytes`.
     #[track_caller]
-    pub fn n(&self, pointer: &str) -> usize {
+    pub(crate) fn n(&self, pointer: &str) -> usize {
         let n = self.value(pointer).as_u64();
         n.unwrap_or_else(|| panic!("{pointer} is no number in {}", self.0)) as usize
     }
@@ -35,14 +35,14 @@ impl Books {
     /// What came in, what was delivered, shed and left, in bytes or in records: the numbers that
     /// the test has counted itself.
     #[track_caller]
-    pub fn assert_are(&self, unit: &str, wanted: [usize; 4], case: &str) {
+    pub(crate) fn assert_are(&self, unit: &str, wanted: [usize; 4], case: &str) {
         let got = ["in", "out", "shed", "undelivered"].map(|at| self.n(&format!("{at}/{unit}")));
         assert_eq!(got, wanted, "{case}: {unit} in, out, shed, undelivered");
     }
 
     /// What came in is what went out, was shed, and is left.
     #[track_caller]
-    pub fn assert_balance(&self, case: &str) {
+    pub(crate) fn assert_balance(&self, case: &str) {
         for unit in ["bytes", "records"] {
             let all = ["out", "shed", "undelivered"].map(|at| self.n(&format!("{at}/{unit}")));
             let sum: usize = all.iter().sum();
@@ -52,20 +52,20 @@ impl Books {
 }
 
 /// The line of this number; lengths vary, from 9 bytes on.
-pub fn line(i: usize) -> Vec<u8> {
+pub(crate) fn line(i: usize) -> Vec<u8> {
     let tail = [b'a' + (i % 26) as u8].repeat(i % 61);
     [format!("{i:07} ").as_bytes(), &tail, b"\n"].concat()
 }
 
 /// These lines, one after the other.
-pub fn lines(numbers: impl IntoIterator<Item = usize>) -> Vec<u8> {
+pub(crate) fn lines(numbers: impl IntoIterator<Item = usize>) -> Vec<u8> {
     numbers.into_iter().flat_map(line).collect()
 }
 
 /// The numbers of these lines, each of which must be whole, as `line` makes it, and come later
 /// than those before it.
 #[track_caller]
-pub fn numbers(text: &[u8], line: impl Fn(usize) -> Vec<u8>, case: &str) -> Vec<usize> {
+pub(crate) fn numbers(text: &[u8], line: impl Fn(usize) -> Vec<u8>, case: &str) -> Vec<usize> {
     let mut numbers: Vec<usize> = Vec::new();
     for got in text.split_inclusive(|b| *b == b'\n') {
         let head = String::from_utf8_lossy(&got[..got.len().min(7)]);
@@ -85,7 +85,7 @@ pub fn numbers(text: &[u8], line: impl Fn(usize) -> Vec<u8>, case: &str) -> Vec<
 
 /// What is in either, in order; fails for what is in both.
 #[track_caller]
-pub fn joined(one: &[usize], other: &[usize], case: &str) -> Vec<usize> {
+pub(crate) fn joined(one: &[usize], other: &[usize], case: &str) -> Vec<usize> {
     let mut all = [one, other].concat();
     all.sort_unstable();
     let twice = all.windows(2).find(|pair| pair[0] == pair[1]);

@@ -12,7 +12,7 @@ use rustix::io::ioctl_fionread;
 use super::{DEADLINE, Ended, Running, collect, data, start, weir};
 
 /// A pipeline `test | weir | test` and the books that the test keeps of it.
-pub struct Line {
+pub(crate) struct Line {
     pub weir: Running,
     input: Option<PipeWriter>,
     output: PipeReader,
@@ -30,12 +30,12 @@ fn script() -> &'static [u8] {
 
 impl Line {
     /// `test | weir ARGS | test`.
-    pub fn new(args: &[&str]) -> Line {
+    pub(crate) fn new(args: &[&str]) -> Line {
         Line::with(weir(args))
     }
 
     /// The same around another command.
-    pub fn with(command: Command) -> Line {
+    pub(crate) fn with(command: Command) -> Line {
         let (stdin, input) = pipe().expect("make a pipe");
         let (output, stdout) = pipe().expect("make a pipe");
         // Of our own end only: weir's has flags of its own.
@@ -57,7 +57,7 @@ impl Line {
 
     /// Sends exactly this many bytes.
     #[track_caller]
-    pub fn send(&mut self, n: usize) {
+    pub(crate) fn send(&mut self, n: usize) {
         let end = self.sent + n;
         while self.sent < end {
             wait(self.input(), PollFlags::OUT);
@@ -77,7 +77,7 @@ impl Line {
 
     /// Sends until no more is taken and nothing moves.
     #[track_caller]
-    pub fn stuff(&mut self) {
+    pub(crate) fn stuff(&mut self) {
         loop {
             while self.send_some(self.script.len()) {}
             assert!(self.sent < self.script.len(), "the script is too short");
@@ -91,7 +91,7 @@ impl Line {
 
     /// Takes exactly this many bytes and checks each of them.
     #[track_caller]
-    pub fn take(&mut self, n: usize) {
+    pub(crate) fn take(&mut self, n: usize) {
         let mut bytes = vec![0; n];
         let mut got = 0;
         while got < n {
@@ -107,60 +107,60 @@ impl Line {
     }
 
     /// Starts the script again, once everything that was sent has been taken.
-    pub fn rewind(&mut self) {
+    pub(crate) fn rewind(&mut self) {
         assert_eq!(self.sent, self.taken, "something is still on its way");
         (self.sent, self.taken) = (0, 0);
     }
 
     /// Bytes that wait in the pipe before weir.
-    pub fn before(&mut self) -> usize {
+    pub(crate) fn before(&mut self) -> usize {
         ioctl_fionread(self.input()).expect("FIONREAD") as usize
     }
 
     /// Bytes that wait in the pipe behind weir.
-    pub fn behind(&self) -> usize {
+    pub(crate) fn behind(&self) -> usize {
         ioctl_fionread(&self.output).expect("FIONREAD") as usize
     }
 
     /// Bytes that weir holds, by the test's books. Only for a weir that has settled.
-    pub fn held(&mut self) -> usize {
+    pub(crate) fn held(&mut self) -> usize {
         self.sent - self.taken - self.before() - self.behind()
     }
 
     /// Ends the input.
-    pub fn close_input(&mut self) {
+    pub(crate) fn close_input(&mut self) {
         self.input = None;
     }
 
     /// What has been sent so far.
-    pub fn script(&self) -> &'static [u8] {
+    pub(crate) fn script(&self) -> &'static [u8] {
         &self.script[..self.sent]
     }
 
     /// Bytes sent so far.
-    pub fn sent(&self) -> usize {
+    pub(crate) fn sent(&self) -> usize {
         self.sent
     }
 
     /// Our end of the pipe before weir.
-    pub fn input_pipe(&mut self) -> &PipeWriter {
+    pub(crate) fn input_pipe(&mut self) -> &PipeWriter {
         self.input()
     }
 
     /// Our end of the pipe behind weir.
-    pub fn output_pipe(&self) -> &PipeReader {
+    pub(crate) fn output_pipe(&self) -> &PipeReader {
         &self.output
     }
 
     /// Waits for weir to end although nobody takes anything from it.
     #[track_caller]
-    pub fn ends_untouched(&mut self) {
+    pub(crate) fn ends_untouched(&mut self) {
         super::eventually("weir ends", || !self.weir.is_alive());
     }
 
     /// The consumer goes away; waits for weir to end.
     #[track_caller]
-    pub fn leave(self) -> Ended {
+    pub(crate) fn leave(self) -> Ended {
         drop(self.output);
         self.weir.end()
     }
@@ -168,7 +168,7 @@ impl Line {
     /// Takes whatever still comes, and checks that it is the first `wanted` bytes of what was
     /// sent; waits for weir to end.
     #[track_caller]
-    pub fn finish(self, wanted: usize) -> Ended {
+    pub(crate) fn finish(self, wanted: usize) -> Ended {
         let rest = collect(self.output).done();
         let wanted = &self.script[self.taken..wanted];
         super::assert_same(&rest, wanted, "what weir still passed on");
@@ -178,7 +178,7 @@ impl Line {
 
 /// Waits until the descriptor is ready, or its other end has gone.
 #[track_caller]
-pub fn wait(fd: &impl std::os::fd::AsFd, what: PollFlags) {
+pub(crate) fn wait(fd: &impl std::os::fd::AsFd, what: PollFlags) {
     let until = Instant::now() + DEADLINE;
     loop {
         let left = until.saturating_duration_since(Instant::now());

@@ -8,11 +8,11 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-pub mod books;
-pub mod line;
-pub mod remote;
-pub mod sides;
-pub mod stalled;
+pub(crate) mod books;
+pub(crate) mod line;
+pub(crate) mod remote;
+pub(crate) mod sides;
+pub(crate) mod stalled;
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
@@ -27,20 +27,20 @@ use rustix::process::{Pid, Signal, kill_process};
 use wait_timeout::ChildExt;
 
 /// How long anything may take before a test fails for it.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// The binary under test.
-pub const WEIR: &str = env!("CARGO_BIN_EXE_weir");
+pub(crate) const WEIR: &str = env!("CARGO_BIN_EXE_weir");
 
 /// `weir` with these arguments.
-pub fn weir(args: &[&str]) -> Command {
+pub(crate) fn weir(args: &[&str]) -> Command {
     let mut command = Command::new(WEIR);
     command.args(args);
     command
 }
 
 /// `weir` started by a shell that has first run `before`, and with `redirections`.
-pub fn weir_in_shell(before: &str, args: &[&str], redirections: &str) -> Command {
+pub(crate) fn weir_in_shell(before: &str, args: &[&str], redirections: &str) -> Command {
     let mut command = program("sh");
     let script = format!("{before}\nexec \"$0\" \"$@\" {redirections}");
     command.args(["-c", &script, WEIR]).args(args);
@@ -48,7 +48,7 @@ pub fn weir_in_shell(before: &str, args: &[&str], redirections: &str) -> Command
 }
 
 /// A program that the tests need.
-pub fn program(name: &str) -> Command {
+pub(crate) fn program(name: &str) -> Command {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).any(|dir| dir.join(name).exists());
     assert!(found, "this test needs the program `{name}`: install it");
@@ -57,7 +57,7 @@ pub fn program(name: &str) -> Command {
 
 /// Bytes without a pattern that a lost or repeated block could hide in; `seed` tells apart what
 /// different producers send.
-pub fn data(len: usize, seed: u64) -> Vec<u8> {
+pub(crate) fn data(len: usize, seed: u64) -> Vec<u8> {
     let mut x = seed.wrapping_mul(2).wrapping_add(0x9E37_79B9_7F4A_7C15);
     let mut bytes = Vec::with_capacity(len + 8);
     while bytes.len() < len {
@@ -73,7 +73,7 @@ pub fn data(len: usize, seed: u64) -> Vec<u8> {
 
 /// Fails with the first difference, not with megabytes of digits.
 #[track_caller]
-pub fn assert_same(got: &[u8], wanted: &[u8], case: &str) {
+pub(crate) fn assert_same(got: &[u8], wanted: &[u8], case: &str) {
     if got == wanted {
         return;
     }
@@ -88,7 +88,7 @@ pub fn assert_same(got: &[u8], wanted: &[u8], case: &str) {
 
 /// Looks until it is so; fails at the deadline.
 #[track_caller]
-pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let until = Instant::now() + DEADLINE;
     while !is_so() {
         assert!(Instant::now() < until, "never came to be: {what}");
@@ -97,10 +97,10 @@ pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// Work beside the test.
-pub struct Beside<T>(Receiver<T>);
+pub(crate) struct Beside<T>(Receiver<T>);
 
 /// Starts work beside the test.
-pub fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Beside<T> {
+pub(crate) fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Beside<T> {
     let (sender, receiver) = channel();
     thread::spawn(move || sender.send(work()));
     Beside(receiver)
@@ -109,19 +109,19 @@ pub fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> B
 impl<T> Beside<T> {
     /// What came of it.
     #[track_caller]
-    pub fn done(self) -> T {
+    pub(crate) fn done(self) -> T {
         let done = self.0.recv_timeout(DEADLINE);
         done.expect("work beside the test did not finish in time, or failed")
     }
 }
 
 /// Writes everything, then closes. A reader that leaves early is the test's business.
-pub fn feed(mut to: impl Write + Send + 'static, bytes: Vec<u8>) -> Beside<io::Result<()>> {
+pub(crate) fn feed(mut to: impl Write + Send + 'static, bytes: Vec<u8>) -> Beside<io::Result<()>> {
     beside(move || to.write_all(&bytes))
 }
 
 /// Reads to the end. The end of a terminal is an error, which is taken for one.
-pub fn collect(mut from: impl Read + Send + 'static) -> Beside<Vec<u8>> {
+pub(crate) fn collect(mut from: impl Read + Send + 'static) -> Beside<Vec<u8>> {
     beside(move || {
         let mut bytes = Vec::new();
         match from.read_to_end(&mut bytes) {
@@ -134,11 +134,11 @@ pub fn collect(mut from: impl Read + Send + 'static) -> Beside<Vec<u8>> {
 }
 
 /// Kills a process that is still there when any test should long be over.
-pub struct Leash(#[expect(dead_code, reason = "its end is what counts")] Sender<()>);
+pub(crate) struct Leash(#[expect(dead_code, reason = "its end is what counts")] Sender<()>);
 
 impl Leash {
     /// Holds this process until it is dropped.
-    pub fn on(child: &Child) -> Leash {
+    pub(crate) fn on(child: &Child) -> Leash {
         let (held, let_go) = channel();
         let pid = Pid::from_child(child);
         thread::spawn(move || {
@@ -151,14 +151,18 @@ impl Leash {
 }
 
 /// A process that does not outlive its test.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
     leash: Leash,
     stderr: File,
 }
 
 /// Starts a command between these two.
-pub fn start(mut command: Command, stdin: impl Into<Stdio>, stdout: impl Into<Stdio>) -> Running {
+pub(crate) fn start(
+    mut command: Command,
+    stdin: impl Into<Stdio>,
+    stdout: impl Into<Stdio>,
+) -> Running {
     let stderr = tempfile::tempfile().expect("make a file for standard error");
     let copy = stderr.try_clone().expect("duplicate a descriptor");
     let child = command.stdin(stdin).stdout(stdout).stderr(copy).spawn();
@@ -172,17 +176,17 @@ pub fn start(mut command: Command, stdin: impl Into<Stdio>, stdout: impl Into<St
 
 impl Running {
     /// Its process ID.
-    pub fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
 
     /// Sends it a signal.
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).expect("send a signal");
     }
 
     /// A field of its `/proc/PID/status`, in KiB where that is the unit.
-    pub fn field(&self, name: &str) -> u64 {
+    pub(crate) fn field(&self, name: &str) -> u64 {
         field(
             Path::new(&format!("/proc/{}/status", self.child.id())),
             name,
@@ -190,7 +194,7 @@ impl Running {
     }
 
     /// Time that it has spent on a processor, in the system's ticks.
-    pub fn ticks(&self) -> u64 {
+    pub(crate) fn ticks(&self) -> u64 {
         let text = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
         let text = text.expect("read a process's state");
         // utime and stime: fields 14 and 15, the second one ending in a parenthesis.
@@ -204,18 +208,18 @@ impl Running {
 
     /// Waits until nothing moves any more: see [`settle`].
     #[track_caller]
-    pub fn settle(&self) -> Vec<u64> {
+    pub(crate) fn settle(&self) -> Vec<u64> {
         settle(self.child.id())
     }
 
     /// Whether it still runs.
-    pub fn is_alive(&mut self) -> bool {
+    pub(crate) fn is_alive(&mut self) -> bool {
         self.child.try_wait().expect("wait for weir").is_none()
     }
 
     /// Waits until it ends.
     #[track_caller]
-    pub fn end(mut self) -> Ended {
+    pub(crate) fn end(mut self) -> Ended {
         let status = self.child.wait_timeout(DEADLINE).expect("wait for weir");
         let mut stderr = String::new();
         self.stderr.rewind().expect("rewind");
@@ -250,7 +254,7 @@ fn asleep(pid: u32) -> Option<Vec<u64>> {
 /// Waits until nothing moves any more in a process: every thread sleeps, and none has woken up
 /// between several looks that are further apart than any wait that weir makes on its own account.
 #[track_caller]
-pub fn settle(pid: u32) -> Vec<u64> {
+pub(crate) fn settle(pid: u32) -> Vec<u64> {
     let (mut last, mut looks) = (None, 0);
     eventually("weir settles", || {
         thread::sleep(Duration::from_millis(9));
@@ -267,7 +271,7 @@ pub fn settle(pid: u32) -> Vec<u64> {
 }
 
 /// A number in a file of `Name: number` lines.
-pub fn field(path: &Path, name: &str) -> u64 {
+pub(crate) fn field(path: &Path, name: &str) -> u64 {
     let text = fs::read_to_string(path).unwrap_or_default();
     let line = text
         .lines()
@@ -278,7 +282,7 @@ pub fn field(path: &Path, name: &str) -> u64 {
 
 /// How a process ended.
 #[derive(Debug)]
-pub struct Ended {
+pub(crate) struct Ended {
     pub status: ExitStatus,
     pub stderr: String,
 }
@@ -286,7 +290,7 @@ pub struct Ended {
 impl Ended {
     /// Status 0 and not a word.
     #[track_caller]
-    pub fn assert_success(&self, case: &str) {
+    pub(crate) fn assert_success(&self, case: &str) {
         assert!(
             self.status.success() && self.stderr.is_empty(),
             "{case}: {self:?}"
@@ -295,7 +299,7 @@ impl Ended {
 
     /// Died by this signal, and not a word.
     #[track_caller]
-    pub fn assert_died_by(&self, signal: Signal, case: &str) {
+    pub(crate) fn assert_died_by(&self, signal: Signal, case: &str) {
         let by = self.status.signal();
         assert!(
             by == Some(signal.as_raw()) && self.stderr.is_empty(),
@@ -305,7 +309,7 @@ impl Ended {
 
     /// This status, and one line that says all of these.
     #[track_caller]
-    pub fn assert_complains(&self, status: i32, says: &[&str]) {
+    pub(crate) fn assert_complains(&self, status: i32, says: &[&str]) {
         assert_eq!(self.status.code(), Some(status), "{self:?}");
         let line = self.stderr.strip_prefix("weir: ");
         let line = line.and_then(|l| l.strip_suffix('\n')).unwrap_or_default();

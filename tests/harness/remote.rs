@@ -12,45 +12,45 @@ use tempfile::TempDir;
 use super::{DEADLINE, Leash, WEIR, eventually};
 
 /// A directory for sockets that other tests do not share.
-pub struct Home(TempDir);
+pub(crate) struct Home(TempDir);
 
 impl Home {
     /// An empty one, with a runtime directory and a temporary directory in it.
-    pub fn new() -> Home {
+    pub(crate) fn new() -> Home {
         let home = Home(tempfile::tempdir().expect("a directory"));
         fs::create_dir(home.runtime()).expect("a runtime directory");
         fs::create_dir(home.temporary()).expect("a temporary directory");
         home
     }
 
-    pub fn runtime(&self) -> PathBuf {
+    pub(crate) fn runtime(&self) -> PathBuf {
         self.0.path().join("run")
     }
 
-    pub fn temporary(&self) -> PathBuf {
+    pub(crate) fn temporary(&self) -> PathBuf {
         self.0.path().join("tmp")
     }
 
     /// Where sockets are to be.
-    pub fn sockets(&self) -> PathBuf {
+    pub(crate) fn sockets(&self) -> PathBuf {
         self.runtime().join("weir")
     }
 
     /// Where they are to be if the first place is not safe.
-    pub fn refuge(&self) -> PathBuf {
+    pub(crate) fn refuge(&self) -> PathBuf {
         let uid = rustix::process::geteuid().as_raw();
         self.temporary().join(format!("weir-{uid}"))
     }
 
     /// What is in the places for sockets.
-    pub fn listing(&self) -> Vec<PathBuf> {
+    pub(crate) fn listing(&self) -> Vec<PathBuf> {
         let places = [self.sockets(), self.refuge()];
         let entries = places.iter().flat_map(fs::read_dir).flatten().flatten();
         entries.map(|entry| entry.path()).collect()
     }
 
     /// `weir` with these arguments.
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(WEIR);
         command.args(args);
         command.env("XDG_RUNTIME_DIR", self.runtime());
@@ -59,7 +59,7 @@ impl Home {
     }
 
     /// Runs it to its end.
-    pub fn run(&self, args: &[&str]) -> Output {
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
         let command = self.command(args);
         let done = assert_cmd::Command::from_std(command)
             .timeout(DEADLINE)
@@ -68,7 +68,7 @@ impl Home {
     }
 
     /// Starts one and waits until it listens.
-    pub fn start(&self, args: &[&str]) -> Weir {
+    pub(crate) fn start(&self, args: &[&str]) -> Weir {
         let weir = self.start_deaf(args);
         let name = format!("{}.sock", weir.pid());
         eventually("the weir listens", || {
@@ -80,7 +80,7 @@ impl Home {
     }
 
     /// Starts one.
-    pub fn start_deaf(&self, args: &[&str]) -> Weir {
+    pub(crate) fn start_deaf(&self, args: &[&str]) -> Weir {
         let mut command = self.command(args);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.stderr(Stdio::piped()).spawn().expect("started");
@@ -94,7 +94,7 @@ impl Home {
 
     /// Tells the weir something that it must do.
     #[track_caller]
-    pub fn tell(&self, target: &str, options: &[&str]) {
+    pub(crate) fn tell(&self, target: &str, options: &[&str]) {
         let output = self.run(&[&["--remote", target], options].concat());
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{options:?}: {said}");
@@ -103,7 +103,7 @@ impl Home {
 
     /// The status object of one.
     #[track_caller]
-    pub fn status(&self, weir: &Weir) -> Value {
+    pub(crate) fn status(&self, weir: &Weir) -> Value {
         let output = self.run(&["--query", &weir.pid()]);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{said}");
@@ -111,14 +111,14 @@ impl Home {
     }
 
     /// A connection to one.
-    pub fn connect(&self, weir: &Weir) -> Line {
+    pub(crate) fn connect(&self, weir: &Weir) -> Line {
         let path = self.sockets().join(format!("{}.sock", weir.pid()));
         Line::new(UnixStream::connect(path).expect("somebody listens"))
     }
 }
 
 /// A process that does not outlive its test, and its ends.
-pub struct Weir {
+pub(crate) struct Weir {
     pub child: Child,
     leash: Leash,
     pub stdin: Option<ChildStdin>,
@@ -126,18 +126,18 @@ pub struct Weir {
 }
 
 impl Weir {
-    pub fn pid(&self) -> String {
+    pub(crate) fn pid(&self) -> String {
         self.child.id().to_string()
     }
 
-    pub fn signal(&self, signal: rustix::process::Signal) {
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).expect("it is there");
     }
 
     /// Stops all its threads, as Ctrl-Z does.
     #[cfg(target_os = "linux")]
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.signal(rustix::process::Signal::STOP);
         let is_stopped = |task: PathBuf| {
             let stat = fs::read_to_string(task.join("stat")).expect("a state");
@@ -153,13 +153,13 @@ impl Weir {
     }
 
     /// Gives it this, however long it takes to take it.
-    pub fn give(&mut self, bytes: &[u8]) {
+    pub(crate) fn give(&mut self, bytes: &[u8]) {
         let stdin = self.stdin.as_mut().expect("it has not been closed");
         stdin.write_all(bytes).expect("it reads");
     }
 
     /// Takes so many bytes from it.
-    pub fn take(&mut self, n: usize) -> Vec<u8> {
+    pub(crate) fn take(&mut self, n: usize) -> Vec<u8> {
         let mut bytes = vec![0; n];
         let stdout = self.stdout.as_mut().expect("it has not been closed");
         stdout.read_exact(&mut bytes).expect("it writes");
@@ -167,7 +167,7 @@ impl Weir {
     }
 
     /// How it ended.
-    pub fn end(&mut self) -> std::process::ExitStatus {
+    pub(crate) fn end(&mut self) -> std::process::ExitStatus {
         let mut status = None;
         eventually("it ends", || {
             status = self.child.try_wait().expect("it is ours");
@@ -185,13 +185,13 @@ impl Drop for Weir {
 }
 
 /// The bare socket.
-pub struct Line {
+pub(crate) struct Line {
     pub socket: UnixStream,
     answers: BufReader<UnixStream>,
 }
 
 impl Line {
-    pub fn new(socket: UnixStream) -> Line {
+    pub(crate) fn new(socket: UnixStream) -> Line {
         let patience = Some(DEADLINE);
         socket.set_read_timeout(patience).expect("set");
         socket.set_write_timeout(patience).expect("set");
@@ -203,13 +203,13 @@ impl Line {
     }
 
     /// Says this line.
-    pub fn say(&mut self, line: &str) {
+    pub(crate) fn say(&mut self, line: &str) {
         let line = format!("{line}\n");
         self.socket.write_all(line.as_bytes()).expect("said");
     }
 
     /// The next answer; none at the end of the connection.
-    pub fn hear(&mut self) -> Option<Value> {
+    pub(crate) fn hear(&mut self) -> Option<Value> {
         let mut line = String::new();
         match self.answers.read_line(&mut line) {
             Ok(0) => None,
@@ -220,7 +220,7 @@ impl Line {
     }
 
     /// Asks, and hears what there is to it.
-    pub fn ask(&mut self, line: &str) -> Value {
+    pub(crate) fn ask(&mut self, line: &str) -> Value {
         self.say(line);
         let mut reply = self.hear().expect("an answer");
         assert_eq!(reply["v"], 1);

@@ -17,7 +17,7 @@ use super::{Beside, beside, collect, feed};
 
 /// What weir reads from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Before {
+pub(crate) enum Before {
     Pipe,
     Fifo,
     RegularFile,
@@ -29,7 +29,7 @@ pub enum Before {
 
 /// What weir writes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Behind {
+pub(crate) enum Behind {
     Pipe,
     Fifo,
     RegularFile,
@@ -41,7 +41,7 @@ pub enum Behind {
 }
 
 /// All of them.
-pub const BEHIND: [Behind; 8] = [
+pub(crate) const BEHIND: [Behind; 8] = [
     Behind::Pipe,
     Behind::Fifo,
     Behind::RegularFile,
@@ -54,7 +54,7 @@ pub const BEHIND: [Behind; 8] = [
 
 impl Before {
     /// Weir's end, with these bytes coming through it.
-    pub fn open(self, bytes: &[u8]) -> Stdio {
+    pub(crate) fn open(self, bytes: &[u8]) -> Stdio {
         let bytes = bytes.to_vec();
         match self {
             Before::Pipe => {
@@ -89,7 +89,7 @@ impl Before {
     }
 
     /// What this side can carry, made of `bytes`: a terminal takes lines of text.
-    pub fn suit(self, bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn suit(self, bytes: &[u8]) -> Vec<u8> {
         match self {
             Before::Terminal => text(&bytes[..bytes.len().min(24_000)]),
             Before::DevNull => Vec::new(),
@@ -121,7 +121,7 @@ fn typed(mut lines: Vec<u8>) -> Stdio {
 }
 
 /// Both ends of a new terminal: ours, and the one for a program.
-pub fn terminal() -> (File, File) {
+pub(crate) fn terminal() -> (File, File) {
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let ours = openpt(flags).expect("make a terminal");
     grantpt(&ours).expect("grant a terminal");
@@ -133,20 +133,20 @@ pub fn terminal() -> (File, File) {
 }
 
 /// Makes a terminal pass bytes on as they are.
-pub fn make_raw(terminal: &File) {
+pub(crate) fn make_raw(terminal: &File) {
     let mut settings = tcgetattr(terminal).expect("read a terminal's settings");
     settings.make_raw();
     tcsetattr(terminal, OptionalActions::Now, &settings).expect("set up a terminal");
 }
 
 /// Makes a FIFO at this place.
-pub fn make_fifo(path: &Path) {
+pub(crate) fn make_fifo(path: &Path) {
     let mode = Mode::RUSR | Mode::WUSR;
     rustix::fs::mknodat(rustix::fs::CWD, path, FileType::Fifo, mode, 0).expect("make a FIFO");
 }
 
 /// The reading and the writing end of a FIFO.
-pub fn fifo() -> (File, File) {
+pub(crate) fn fifo() -> (File, File) {
     let dir = TempDir::new().expect("make a directory");
     let path = dir.path().join("fifo");
     make_fifo(&path);
@@ -159,14 +159,14 @@ pub fn fifo() -> (File, File) {
 }
 
 /// Both ends of a connection on the loopback interface.
-pub fn tcp() -> (TcpStream, TcpStream) {
+pub(crate) fn tcp() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("listen");
     let ours = TcpStream::connect(listener.local_addr().expect("address")).expect("connect");
     (listener.accept().expect("accept").0, ours)
 }
 
 /// What comes out behind weir.
-pub enum Catch {
+pub(crate) enum Catch {
     Read(Beside<Vec<u8>>),
     /// A file, and what was in it before.
     File(File, &'static [u8]),
@@ -175,7 +175,7 @@ pub enum Catch {
 
 impl Behind {
     /// Weir's end, and what will be caught behind it.
-    pub fn open(self) -> (Stdio, Catch) {
+    pub(crate) fn open(self) -> (Stdio, Catch) {
         match self {
             Behind::Pipe => {
                 let (ours, theirs): (PipeReader, _) = pipe().expect("make a pipe");
@@ -220,7 +220,7 @@ fn file(append: bool) -> (Stdio, Catch) {
 
 impl Catch {
     /// All of it, once weir has ended; `None` where it cannot be known.
-    pub fn all(self) -> Option<Vec<u8>> {
+    pub(crate) fn all(self) -> Option<Vec<u8>> {
         match self {
             Catch::Read(bytes) => Some(bytes.done()),
             Catch::File(mut file, lead) => {

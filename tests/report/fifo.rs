@@ -6,13 +6,13 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-pub struct Fifo {
+pub(crate) struct Fifo {
     pub path: PathBuf,
     _folder: TempDir,
 }
 
 impl Fifo {
-    pub fn new() -> Fifo {
+    pub(crate) fn new() -> Fifo {
         let folder = TempDir::new().expect("a folder");
         let path = folder.path().join("source");
         let made = Command::new("mkfifo").arg(&path).status().expect("mkfifo");
@@ -24,14 +24,14 @@ impl Fifo {
     }
 
     /// Waits for somebody to read.
-    pub fn open(&self) -> File {
+    pub(crate) fn open(&self) -> File {
         File::options()
             .write(true)
             .open(&self.path)
             .expect("a writer")
     }
 
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.path.to_str().expect("a path")
     }
 }

@@ -13,7 +13,7 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 /// No event that a test waits for takes so long, however busy the machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub struct Pty {
+pub(crate) struct Pty {
     master: Box<dyn MasterPty + Send>,
     keyboard: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
@@ -32,7 +32,7 @@ fn size(rows: u16, cols: u16) -> PtySize {
 
 impl Pty {
     /// Runs a script of the shell in a terminal of its own. `$WEIR` is the program.
-    pub fn run(script: &str, rows: u16, cols: u16, environment: &[(&str, &str)]) -> Pty {
+    pub(crate) fn run(script: &str, rows: u16, cols: u16, environment: &[(&str, &str)]) -> Pty {
         let pair = native_pty_system()
             .openpty(size(rows, cols))
             .expect("a terminal");
@@ -68,7 +68,7 @@ impl Pty {
     }
 
     /// The rows of the screen, without blanks at their ends.
-    pub fn rows(&self) -> Vec<String> {
+    pub(crate) fn rows(&self) -> Vec<String> {
         let parser = look(&self.screen);
         let columns = parser.screen().size().1;
         let rows = parser.screen().rows(0, columns);
@@ -76,12 +76,12 @@ impl Pty {
     }
 
     /// Looks at the screen itself.
-    pub fn with_screen<R>(&self, see: impl FnOnce(&vt100::Screen) -> R) -> R {
+    pub(crate) fn with_screen<R>(&self, see: impl FnOnce(&vt100::Screen) -> R) -> R {
         see(look(&self.screen).screen())
     }
 
     /// Waits until the screen is as wanted, and returns its rows.
-    pub fn wait(&self, what: &str, wanted: impl Fn(&[String]) -> bool) -> Vec<String> {
+    pub(crate) fn wait(&self, what: &str, wanted: impl Fn(&[String]) -> bool) -> Vec<String> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let rows = self.rows();
@@ -96,23 +96,23 @@ impl Pty {
     }
 
     /// Waits for a row that holds all of these texts.
-    pub fn wait_for(&self, texts: &[&str]) -> Vec<String> {
+    pub(crate) fn wait_for(&self, texts: &[&str]) -> Vec<String> {
         let holds = |row: &String| texts.iter().all(|text| row.contains(text));
         self.wait(&texts.join(", "), |rows| rows.iter().any(holds))
     }
 
-    pub fn resize(&self, rows: u16, cols: u16) {
+    pub(crate) fn resize(&self, rows: u16, cols: u16) {
         look(&self.screen).screen_mut().set_size(rows, cols);
         self.master.resize(size(rows, cols)).expect("a new size");
     }
 
-    pub fn type_in(&mut self, text: &str) {
+    pub(crate) fn type_in(&mut self, text: &str) {
         self.keyboard.write_all(text.as_bytes()).expect("typed");
         self.keyboard.flush().expect("typed");
     }
 
     /// Waits for the shell to end.
-    pub fn end(mut self) -> u32 {
+    pub(crate) fn end(mut self) -> u32 {
         self.child.wait().expect("an end").exit_code()
     }
 }

@@ -14,7 +14,7 @@ const BLOCK: usize = 128 << 10;
 /// `wait_ms`. With `line`, the block is made of lines of that length. Having written
 /// `idle_after` bytes it is silent until `idle_until_ms` after its start. With `hold` it keeps
 /// the pipe open when done.
-pub fn produce(params: &Params) -> io::Result<()> {
+pub(super) fn produce(params: &Params) -> io::Result<()> {
     let start = now_ns();
     let block = prepared_block(params);
     let mut left = params.get("bytes", u64::MAX);
@@ -54,7 +54,7 @@ fn prepared_block(params: &Params) -> Vec<u8> {
 ///
 /// Reads and discards. Prints a line when `mark` bytes have come, and at the end the number of
 /// bytes that came in all.
-pub fn discard(params: &Params) -> io::Result<()> {
+pub(super) fn discard(params: &Params) -> io::Result<()> {
     let mut buffer = vec![0; params.size("block", BLOCK)];
     let mark = params.get("mark", u64::MAX);
     let mut total = 0;
@@ -76,7 +76,7 @@ pub fn discard(params: &Params) -> io::Result<()> {
 /// Reads for `for_ms` (to the end by default) and then prints one line per read:
 /// `nanoseconds bytes held`. `held` is 1 for what lay in the pipe already when a stop that was
 /// asked for ended: the kernel kept it, nobody sent it in that instant.
-pub fn meter(params: &Params) -> io::Result<()> {
+pub(super) fn meter(params: &Params) -> io::Result<()> {
     let start = now_ns();
     let end = start.saturating_add(params.get("for_ms", u64::MAX / 2_000_000) * 1_000_000);
     let mut stop_at =

@@ -34,7 +34,7 @@ fn get_digits(from: &[u8]) -> Option<u64> {
 }
 
 /// `__lines count= len= block= rate=`: writes `count` lines, whole lines of up to `block` bytes at a time.
-pub fn produce(params: &Params) -> io::Result<()> {
+pub(super) fn produce(params: &Params) -> io::Result<()> {
     let start = now_ns();
     let len = params.size("len", 100).max(SHORTEST);
     let per_block = (params.size("block", 128 << 10) / len).max(1);
@@ -121,7 +121,7 @@ impl Book {
 /// Reads at most `block` bytes at a time, at `rate` bytes per second, to the end or for `for_ms`,
 /// and prints how many lines were whole, torn and out of order, the number of the last, and
 /// percentiles of their age on arrival in microseconds.
-pub fn judge(params: &Params) -> io::Result<()> {
+pub(super) fn judge(params: &Params) -> io::Result<()> {
     let len = params.size("len", 100).max(SHORTEST);
     let end = now_ns().saturating_add(params.get("for_ms", u64::MAX / 2_000_000) * 1_000_000);
     let mut buffer = vec![0; params.size("block", 128 << 10)];
@@ -151,7 +151,7 @@ pub fn judge(params: &Params) -> io::Result<()> {
 ///
 /// What the well-known Perl one-liner does: make standard output non-blocking, write what comes,
 /// and ignore that it did not fit. Block by block, or line by line with `lines`.
-pub fn leak(params: &Params) -> io::Result<()> {
+pub(super) fn leak(params: &Params) -> io::Result<()> {
     fcntl_setfl(stdout(), fcntl_getfl(stdout())? | OFlags::NONBLOCK)?;
     if params.get("lines", 0) > 0 {
         let mut input = BufReader::with_capacity(64 << 10, io::stdin());

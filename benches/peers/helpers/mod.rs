@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use rustix::process::{Signal, set_parent_process_death_signal};
 
 /// Integer parameters of one helper, by name.
-pub struct Params(HashMap<String, u64>);
+pub(crate) struct Params(HashMap<String, u64>);
 
 impl Params {
     fn parse(words: &[String]) -> Self {
@@ -43,7 +43,7 @@ impl Params {
 }
 
 /// Runs the helper that `words` name and returns its exit status; `None` for an ordinary call.
-pub fn dispatch(words: &[String]) -> Option<ExitCode> {
+pub(crate) fn dispatch(words: &[String]) -> Option<ExitCode> {
     let run: fn(&Params) -> std::io::Result<()> = match words.first()?.as_str() {
         "__gen" => flow::produce,
         "__sink" => flow::discard,

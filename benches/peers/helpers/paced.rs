@@ -11,7 +11,7 @@ const SLACK_NS: u64 = 2_000_000;
 
 /// When the next piece may move. Phases are those of the shared clock, so that two processes
 /// keep their distance from one another without talking.
-pub struct Turns {
+pub(super) struct Turns {
     rate: u64,
     period: u64,
     on: u64,
@@ -21,7 +21,7 @@ pub struct Turns {
 
 impl Turns {
     /// From `rate` (bytes per second while on, 0 for no limit) and `on_ms`, `period_ms`, `shift_ms`.
-    pub fn new(params: &Params) -> Self {
+    pub(super) fn new(params: &Params) -> Self {
         let ms = |key, default| params.get(key, default) * 1_000_000;
         Self {
             rate: params.get("rate", 0),
@@ -33,7 +33,7 @@ impl Turns {
     }
 
     /// Sleeps until the next piece is due.
-    pub fn wait(&mut self) {
+    pub(super) fn wait(&mut self) {
         if self.rate == 0 {
             return;
         }
@@ -48,7 +48,7 @@ impl Turns {
     }
 
     /// Notes that `bytes` have moved.
-    pub fn charge(&mut self, bytes: usize) {
+    pub(super) fn charge(&mut self, bytes: usize) {
         if let Some(time) = (bytes as u64 * 1_000_000_000).checked_div(self.rate) {
             self.next += time;
         }
@@ -56,7 +56,7 @@ impl Turns {
 }
 
 /// `__tide bytes= block= rate= on_ms= period_ms= shift_ms=`: the producer.
-pub fn produce(params: &Params) -> io::Result<()> {
+pub(super) fn produce(params: &Params) -> io::Result<()> {
     let start = now_ns();
     let block = vec![b'x'; params.size("block", 64 << 10)];
     let mut left = params.size("bytes", usize::MAX);
@@ -73,7 +73,7 @@ pub fn produce(params: &Params) -> io::Result<()> {
 }
 
 /// `__mill block= rate= on_ms= period_ms= shift_ms=`: the consumer. Prints how much came.
-pub fn consume(params: &Params) -> io::Result<()> {
+pub(super) fn consume(params: &Params) -> io::Result<()> {
     let mut buffer = vec![0; params.size("block", 64 << 10)];
     let mut turns = Turns::new(params);
     let mut total = 0;

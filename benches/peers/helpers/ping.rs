@@ -10,7 +10,7 @@ use super::raw::{now_ns, read_some, sleep_until, write_all};
 const MESSAGE: usize = 64;
 
 /// `__pingsend count= every_us=`
-pub fn send(params: &Params) -> io::Result<()> {
+pub(super) fn send(params: &Params) -> io::Result<()> {
     let start = now_ns();
     let every = params.get("every_us", 2000) * 1000;
     for turn in 1..=params.get("count", 1500) {
@@ -21,7 +21,7 @@ pub fn send(params: &Params) -> io::Result<()> {
 }
 
 /// `__pingrecv`: prints the age of every message on arrival, in nanoseconds.
-pub fn receive(_: &Params) -> io::Result<()> {
+pub(super) fn receive(_: &Params) -> io::Result<()> {
     let mut buffer = vec![0; 64 << 10];
     let mut filled = 0;
     let mut ages = String::new();

@@ -8,13 +8,13 @@ use rustix::stdio::{stdin, stdout};
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 /// CLOCK_MONOTONIC in nanoseconds: comparable between the processes of one pipeline.
-pub fn now_ns() -> u64 {
+pub(super) fn now_ns() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
 }
 
 /// Sleeps until `when` on the same clock; returns at once if that has passed.
-pub fn sleep_until(when: u64) {
+pub(super) fn sleep_until(when: u64) {
     let target = Timespec {
         tv_sec: i64::try_from(when / 1_000_000_000).unwrap_or(i64::MAX),
         tv_nsec: (when % 1_000_000_000).cast_signed(),
@@ -25,19 +25,19 @@ pub fn sleep_until(when: u64) {
 }
 
 /// Sleeps for `ms` milliseconds.
-pub fn sleep_ms(ms: u64) {
+pub(super) fn sleep_ms(ms: u64) {
     std::thread::sleep(Duration::from_millis(ms));
 }
 
 /// Stays alive, doing nothing, until killed: keeps the pipes open and silent.
-pub fn hold() -> ! {
+pub(super) fn hold() -> ! {
     loop {
         sleep_ms(60_000);
     }
 }
 
 /// One `read` from standard input; 0 at its end.
-pub fn read_some(buffer: &mut [u8]) -> io::Result<usize> {
+pub(super) fn read_some(buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         match rustix::io::read(stdin(), &mut *buffer) {
             Err(Errno::INTR) => {}
@@ -47,7 +47,7 @@ pub fn read_some(buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 /// Writes all of `bytes` to standard output, with as few calls as the pipe allows.
-pub fn write_all(mut bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_all(mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match rustix::io::write(stdout(), bytes) {
             Ok(n) => bytes = &bytes[n..],
@@ -59,6 +59,6 @@ pub fn write_all(mut bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Tells the benchmark, on standard error, how long the work since `start` took.
-pub fn report_time(start: u64) {
+pub(super) fn report_time(start: u64) {
     eprintln!("ns={}", now_ns() - start);
 }

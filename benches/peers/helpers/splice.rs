@@ -21,10 +21,10 @@ const PIECE: usize = 1 << 20;
 ///
 /// With `probe` it never blocks inside `splice`, and says at the end, on standard error, how
 /// often it moved data, how often the input was empty, and how often the output was full.
-pub fn run(params: &Params) -> io::Result<()> {
+pub(super) fn run(params: &Params) -> io::Result<()> {
     let per_ms = params.get("per_ms", 0);
     let pipe = if per_ms > 0 { PIECE / 4 } else { PIECE };
-    // RefusalError is no error: the loop then runs with the pipes as they are.
+    // Refusal is no error: the loop then runs with the pipes as they are.
     let _ = fcntl_setpipe_size(stdin(), pipe);
     let _ = fcntl_setpipe_size(stdout(), pipe);
     if params.get("probe", 0) > 0 {

@@ -16,10 +16,10 @@ const PIPE: usize = 256 * 1024;
 const VIEW: usize = 64 * 1024;
 
 /// `__tee`: says on standard error how many lines went by.
-pub fn run(_: &Params) -> io::Result<()> {
+pub(super) fn run(_: &Params) -> io::Result<()> {
     let (mut duplicate, to) = io::pipe()?;
     for pipe in [stdin(), stdout()] {
-        // RefusalError is no error: the loop then runs with the pipes as they are.
+        // Refusal is no error: the loop then runs with the pipes as they are.
         let _ = fcntl_setpipe_size(pipe, PIPE);
     }
     let _ = fcntl_setpipe_size(&to, PIPE);

@@ -7,7 +7,7 @@ const RING: &str = "two-thread ring in C";
 const TEE: &str = "bare loop of tee, splice, read and count";
 
 /// The ring beside a ring in C, and lines beside lines.
-pub fn tables(lab: &Lab) -> Vec<Table> {
+pub(super) fn tables(lab: &Lab) -> Vec<Table> {
     vec![ring(lab), lines(lab)]
 }
 

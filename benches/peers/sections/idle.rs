@@ -13,7 +13,7 @@ use crate::table::{Figures, Table};
 const WATCHED: Duration = Duration::from_secs(5);
 
 /// System calls while the producer is silent.
-pub fn tables(lab: &Lab) -> Vec<Table> {
+pub(super) fn tables(lab: &Lab) -> Vec<Table> {
     let contenders = [
         lab.weir("-q"),
         lab.weir("-q -r 10MiB/s"),

@@ -12,7 +12,7 @@ use crate::table::{Figures, Table};
 const WARM_UP: usize = 20;
 
 /// 64 bytes every 2 ms, one way.
-pub fn tables(lab: &Lab) -> Vec<Table> {
+pub(super) fn tables(lab: &Lab) -> Vec<Table> {
     let count = lab.either(1500, 500);
     let contenders = [
         lab.peer("cat"),

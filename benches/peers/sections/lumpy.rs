@@ -39,7 +39,7 @@ const TIDES: &[Tide] = &[
 ];
 
 /// Total time beside that of the slower side alone.
-pub fn tables(lab: &Lab) -> Vec<Table> {
+pub(super) fn tables(lab: &Lab) -> Vec<Table> {
     TIDES.iter().map(|tide| table(lab, tide)).collect()
 }
 

@@ -11,7 +11,7 @@ use crate::table::{Figures, Table};
 const WEIR: &str = "weir --buffer 1GiB";
 
 /// Peak resident memory after a little, and after a lot.
-pub fn tables(lab: &Lab) -> Vec<Table> {
+pub(super) fn tables(lab: &Lab) -> Vec<Table> {
     let lot = lab.either(4 * GIB, GIB / 2);
     let contenders = [
         lab.weir("--buffer 1GiB"),

@@ -18,7 +18,7 @@ use crate::lab::Lab;
 use crate::table::Table;
 
 /// Measures and returns its tables.
-pub type Section = fn(&Lab) -> Vec<Table>;
+pub(crate) type Section = fn(&Lab) -> Vec<Table>;
 
 const ALL: &[(&str, Section)] = &[
     ("throughput", throughput::tables),
@@ -35,7 +35,7 @@ const ALL: &[(&str, Section)] = &[
 ];
 
 /// The sections whose name contains one of `filters`; all of them without any.
-pub fn chosen(filters: &[String]) -> io::Result<Vec<(&'static str, Section)>> {
+pub(crate) fn chosen(filters: &[String]) -> io::Result<Vec<(&'static str, Section)>> {
     let wanted =
         |name: &str| filters.is_empty() || filters.iter().any(|f| name.contains(f.as_str()));
     let chosen: Vec<_> = ALL

@@ -65,7 +65,7 @@ const SCENES: &[Scene] = &[
 ];
 
 /// 10 MiB/s in every scene.
-pub fn tables(lab: &Lab) -> Vec<Table> {
+pub(super) fn tables(lab: &Lab) -> Vec<Table> {
     SCENES.iter().map(|scene| table(lab, scene)).collect()
 }
 

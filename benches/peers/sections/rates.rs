@@ -11,7 +11,7 @@ use crate::table::{Figures, Table, pass};
 const LINE: u64 = 20;
 
 /// 100 B/s, a million lines a second, 1 GiB/s.
-pub fn tables(lab: &Lab) -> Vec<Table> {
+pub(super) fn tables(lab: &Lab) -> Vec<Table> {
     vec![low(lab), lines(lab), high(lab)]
 }
 

@@ -15,7 +15,7 @@ const SHED: &str = "weir -l --shed oldest";
 const FREE: &str = "cat >/dev/null";
 
 /// A consumer that sleeps, one that crawls, one that is fast; and the age of what it gets.
-pub fn tables(lab: &Lab) -> Vec<Table> {
+pub(super) fn tables(lab: &Lab) -> Vec<Table> {
     let asleep = "the consumer reads nothing until the producer is done";
     let slow = "the consumer takes 10 MiB/s";
     vec![

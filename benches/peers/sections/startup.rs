@@ -8,7 +8,7 @@ use crate::spec::{Contender, Middle, Skip};
 use crate::table::{Figures, Table};
 
 /// Empty input, the whole process.
-pub fn tables(lab: &Lab) -> Vec<Table> {
+pub(super) fn tables(lab: &Lab) -> Vec<Table> {
     let runs = lab.either(50, 15);
     let contenders = [
         lab.peer("cat"),

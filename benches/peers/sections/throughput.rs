@@ -15,7 +15,7 @@ const PEERS: &[&str] = &[
 ];
 
 /// Default options beside everybody, and beside the limit.
-pub fn tables(lab: &Lab) -> Vec<Table> {
+pub(super) fn tables(lab: &Lab) -> Vec<Table> {
     let bytes = lab.either(4 * GIB, GIB / 2);
     let size = bytes as f64 / GIB as f64;
     let mut contenders = vec![Contender::bare()];

@@ -5,7 +5,7 @@ use crate::stats::figure;
 use crate::table::{Table, pass};
 
 /// A producer of 100-byte writes.
-pub fn tables(lab: &Lab) -> Vec<Table> {
+pub(super) fn tables(lab: &Lab) -> Vec<Table> {
     let bytes = lab.either(512, 64) * MIB;
     let size = bytes as f64 / MIB as f64;
     let contenders = [

@@ -5,7 +5,7 @@ use crate::report::theme::{Ink, Theme};
 
 /// The bar, `width` columns of it with its edges. A high mark at the very end is the right edge.
 #[must_use]
-pub fn draw(buffer: &Buffer, width: usize, ink: Ink, theme: Theme) -> String {
+pub(super) fn draw(buffer: &Buffer, width: usize, ink: Ink, theme: Theme) -> String {
     let Some(cells) = width.checked_sub(2).filter(|cells| *cells > 0) else {
         return " ".repeat(width);
     };

@@ -145,7 +145,7 @@ fn promtool_agrees_where_it_is_installed() {
 fn the_file_is_replaced_whole_and_nothing_is_left_beside_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("weir.prom");
-    let atomic_file = AtomicFile::new(&file, 7).expect("a atomic_file");
+    let atomic_file = AtomicFile::new(&file, 7).expect("a file");
     assert!(!file.exists(), "looking is not writing");
     atomic_file.keep("one\n").expect("kept");
     let first = fs::File::open(&file).expect("the file");
@@ -164,7 +164,7 @@ fn what_lies_where_the_page_is_written_is_removed_and_never_written_to() {
     fs::write(at("precious"), "precious\n").expect("written");
     let plant = || symlink(at("precious"), at("weir.prom.7.tmp")).expect("a link");
     plant();
-    let atomic_file = AtomicFile::new(&at("weir.prom"), 7).expect("a atomic_file");
+    let atomic_file = AtomicFile::new(&at("weir.prom"), 7).expect("a file");
     assert_eq!(text("precious"), "precious\n", "by looking");
     plant();
     atomic_file.keep("one\n").expect("kept");

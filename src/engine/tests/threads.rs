@@ -1,24 +1,22 @@
 //! What one thread is doing when the other, a command or the clock comes in between.
 
-mod sim;
-
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
-use pipeweir::engine::action::{
+use super::sim::rules;
+use crate::engine::action::{
     Action, Actor, Done, For, Outcome, Path, Read, ReadOutcome, Reason, Run, Sleep, Transfer, Write,
 };
-use pipeweir::engine::directive::Directive;
-use pipeweir::engine::gate::Marks;
-use pipeweir::engine::limiter::Cap;
-use pipeweir::engine::log::Segment;
-use pipeweir::engine::record::Framing;
-use pipeweir::engine::shed::{Policy, Which};
-use pipeweir::engine::stall::{Side, Timeouts, Watch};
-use pipeweir::engine::status::{State, Status};
-use pipeweir::engine::{Engine, Limits, OVERFLOW, Rules};
-use pipeweir::units::{Limit, Rate};
-use sim::rules;
+use crate::engine::directive::Directive;
+use crate::engine::gate::Marks;
+use crate::engine::limiter::Cap;
+use crate::engine::log::Segment;
+use crate::engine::record::Framing;
+use crate::engine::shed::{Policy, Which};
+use crate::engine::stall::{Side, Timeouts, Watch};
+use crate::engine::status::{State, Status};
+use crate::engine::{Engine, Limits, OVERFLOW, Rules};
+use crate::units::{Limit, Rate};
 
 const KIB: usize = 1024;
 const LINES: Option<Framing> = Some(Framing::Terminator(b'\n'));

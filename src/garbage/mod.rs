@@ -6,16 +6,16 @@ use std::num::NonZeroU64;
 use std::str::FromStr;
 use std::time::Instant;
 
+use crate::config::Config;
+use crate::config::options::Options;
+use crate::config::pipe_size::PipeSize;
+use crate::control::protocol::{Reply, Request, line, request};
+use crate::engine::Engine;
+use crate::engine::record::{Cursor, Framing, Tally};
+use crate::units::{Amount, BufferSize, Limit, Mark, Percent, Rate, Size, Span, Timetable};
 use clap::Parser;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use pipeweir::config::Config;
-use pipeweir::config::options::Options;
-use pipeweir::config::pipe_size::PipeSize;
-use pipeweir::control::protocol::{Reply, Request, line, request};
-use pipeweir::engine::Engine;
-use pipeweir::engine::record::{Cursor, Framing, Tally};
-use pipeweir::units::{Amount, BufferSize, Limit, Mark, Percent, Rate, Size, Span, Timetable};
 
 /// Every kind of value: what is understood prints as something that is understood the same, and
 /// what is not is told in one line.
@@ -107,3 +107,6 @@ pub fn records(bytes: &[u8]) {
     }
     assert_eq!((sum, cut.depth()), (all, whole.depth()));
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,37 +6,35 @@
 //! one call of one driver, so anything may come between any two calls. After every step it checks what
 //! must always hold; at the end it returns what the consumer got and when.
 
-#![allow(dead_code, reason = "each test file uses its own part")]
-
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pipeweir::engine::action::{Actor, For, Path, Permit, Wait, Write};
-use pipeweir::engine::directive::Directive;
-use pipeweir::engine::drive::{Access, Driver, Edge, End, Passage, Turn};
-use pipeweir::engine::fan_out::Role;
-use pipeweir::engine::gate::Marks;
-use pipeweir::engine::limiter::Bursts;
-use pipeweir::engine::log::Segment;
-use pipeweir::engine::stall::{self, Timeouts, Watch};
-use pipeweir::engine::{Engine, Limits, OVERFLOW, Rules};
+use crate::engine::action::{Actor, For, Path, Permit, Wait, Write};
+use crate::engine::directive::Directive;
+use crate::engine::drive::{Access, Driver, Edge, End, Passage, Turn};
+use crate::engine::fan_out::Role;
+use crate::engine::gate::Marks;
+use crate::engine::limiter::Bursts;
+use crate::engine::log::Segment;
+use crate::engine::stall::{self, Timeouts, Watch};
+use crate::engine::{Engine, Limits, OVERFLOW, Rules};
 
 /// What the producer does: each burst of bytes is offered at its time, and waits for room.
-pub type Offers = Vec<(Duration, usize)>;
+pub(super) type Offers = Vec<(Duration, usize)>;
 /// What the consumer does: from each time on it takes up to so many bytes.
-pub type Takes = Vec<(Duration, usize)>;
+pub(super) type Takes = Vec<(Duration, usize)>;
 /// What happens to the process: at each time everything stands still for so long.
-pub type Stops = Vec<(Duration, Duration)>;
+pub(super) type Stops = Vec<(Duration, Duration)>;
 
 /// What the state machine is told while it runs.
-pub type Commands = Vec<(Duration, Directive)>;
+pub(super) type Commands = Vec<(Duration, Directive)>;
 
 /// One run to simulate.
 #[derive(Debug, Clone)]
-pub struct Scenario {
+pub(super) struct Scenario {
     pub rules: Rules,
     /// Whether the system has a zero-copy path for these neighbours.
     pub direct: bool,
@@ -53,7 +51,7 @@ pub struct Scenario {
 
 /// Bytes that are not printed when a property fails.
 #[derive(Clone, PartialEq)]
-pub struct Text(pub Vec<u8>);
+pub(super) struct Text(pub Vec<u8>);
 
 impl std::fmt::Debug for Text {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -63,7 +61,7 @@ impl std::fmt::Debug for Text {
 
 /// What came of it.
 #[derive(Debug)]
-pub struct Outcome {
+pub(super) struct Outcome {
     /// What reached the pipe to the consumer, and when each piece did.
     pub passed: Vec<(Duration, usize)>,
     /// The bytes that did.
@@ -99,7 +97,7 @@ enum Doing {
 }
 
 /// Blocking, all of the capacity in use, nothing capped.
-pub fn rules(capacity: usize) -> Rules {
+pub(super) fn rules(capacity: usize) -> Rules {
     Rules {
         capacity,
         marks: Marks {
@@ -119,12 +117,12 @@ pub fn rules(capacity: usize) -> Rules {
 }
 
 /// Takes everything, in time.
-pub fn glutton() -> Takes {
+pub(super) fn glutton() -> Takes {
     vec![(Duration::ZERO, usize::MAX / 2)]
 }
 
 /// A producer and a consumer that are always ready.
-pub fn plain(rules: Rules, input: Vec<u8>) -> Scenario {
+pub(super) fn plain(rules: Rules, input: Vec<u8>) -> Scenario {
     Scenario {
         rules,
         direct: false,
@@ -140,7 +138,7 @@ pub fn plain(rules: Rules, input: Vec<u8>) -> Scenario {
 
 /// A tee or a tap.
 #[derive(Debug, Clone, Copy)]
-pub struct SidePlan {
+pub(super) struct SidePlan {
     pub role: Role,
     /// When somebody comes to read it, if not from the start.
     pub comes: Option<Duration>,
@@ -150,21 +148,9 @@ pub struct SidePlan {
     pub dies: Option<(Duration, Duration)>,
 }
 
-impl SidePlan {
-    /// One that takes everything.
-    pub fn of(role: Role) -> SidePlan {
-        SidePlan {
-            role,
-            comes: None,
-            stalls: None,
-            dies: None,
-        }
-    }
-}
-
 /// What else may happen.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Adversity {
+pub(super) struct Adversity {
     /// Who gets the stream beside the consumer.
     pub sides: [Option<SidePlan>; 3],
     /// Between these times the system has no memory.
@@ -264,12 +250,12 @@ const SPINNING: usize = 10_000;
 const IN_VAIN: Duration = Duration::from_secs(50);
 
 /// Runs a scenario to its end, or until nothing can happen any more.
-pub fn run(s: Scenario) -> Outcome {
+pub(super) fn run(s: Scenario) -> Outcome {
     run_through(s, Adversity::default())
 }
 
 /// The same in a harder world.
-pub fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
+pub(super) fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
     let start = Instant::now();
     let mut events: Vec<_> = s
         .offers
@@ -834,7 +820,7 @@ impl Sim {
 }
 
 /// The most that passed in any window of this length.
-pub fn peak(passed: &[(Duration, u64)], window: Duration) -> u64 {
+pub(super) fn peak(passed: &[(Duration, u64)], window: Duration) -> u64 {
     let (mut first, mut sum, mut most) = (0, 0, 0);
     for (i, (at, n)) in passed.iter().enumerate() {
         sum += n;

@@ -6,21 +6,19 @@
 //! STORM=100000 cargo test --test engine_storm     # so many, from STORM_SEED on
 //! ```
 
-mod sim;
-
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use pipeweir::engine::directive::Directive;
-use pipeweir::engine::fan_out::Role;
-use pipeweir::engine::gate::Marks;
-use pipeweir::engine::limiter::{Burst, Bursts, Cap};
-use pipeweir::engine::record::Framing;
-use pipeweir::engine::shed::{Policy, Which};
-use pipeweir::engine::stall::Timeouts;
-use pipeweir::engine::{Limits, Rules};
-use pipeweir::units::{Rate, Unit};
-use sim::{Adversity, Outcome, Scenario, SidePlan, Text, rules, run_through};
+use super::sim::{self, Adversity, Outcome, Scenario, SidePlan, Text, rules, run_through};
+use crate::engine::directive::Directive;
+use crate::engine::fan_out::Role;
+use crate::engine::gate::Marks;
+use crate::engine::limiter::{Burst, Bursts, Cap};
+use crate::engine::record::Framing;
+use crate::engine::shed::{Policy, Which};
+use crate::engine::stall::Timeouts;
+use crate::engine::{Limits, Rules};
+use crate::units::{Rate, Unit};
 
 /// Scenarios in a plain run of the tests.
 const USUAL: u64 = 1500;

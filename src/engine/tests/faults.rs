@@ -1,16 +1,14 @@
 //! Faults of the first state machine, which the one driver met when anything could come between any
 //! two of its calls: at the seeds named here, and at many others. Each scenario is wholly made from its seed.
 
-mod sim;
-
 use std::time::Duration;
 
-use pipeweir::engine::Rules;
-use pipeweir::engine::directive::Directive;
-use pipeweir::engine::gate::Marks;
-use pipeweir::engine::shed::{Policy, Which};
-use pipeweir::engine::stall::Timeouts;
-use sim::{Adversity, Outcome, Scenario, plain, rules, run_through};
+use super::sim::{Adversity, Outcome, Scenario, plain, rules, run_through};
+use crate::engine::Rules;
+use crate::engine::directive::Directive;
+use crate::engine::gate::Marks;
+use crate::engine::shed::{Policy, Which};
+use crate::engine::stall::Timeouts;
 
 const KIB: usize = 1024;
 

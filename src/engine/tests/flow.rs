@@ -1,18 +1,16 @@
 //! The state machine under arbitrary neighbours: order, wholeness, marks, books and caps, by
 //! properties and with a made-up clock.
 
-mod sim;
-
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use pipeweir::engine::gate::Marks;
-use pipeweir::engine::limiter::{Burst, Bursts, Cap, QUANTUM, STEP};
-use pipeweir::engine::record::Framing;
-use pipeweir::engine::{Limits, Rules};
-use pipeweir::units::{Limit, Rate, Unit};
+use super::sim::{self, Scenario, Text, plain, rules, run};
+use crate::engine::gate::Marks;
+use crate::engine::limiter::{Burst, Bursts, Cap, QUANTUM, STEP};
+use crate::engine::record::Framing;
+use crate::engine::{Limits, Rules};
+use crate::units::{Limit, Rate, Unit};
 use proptest::prelude::*;
-use sim::{Scenario, Text, plain, rules, run};
 
 fn rate(text: &str) -> Rate {
     match text.parse() {
@@ -84,7 +82,7 @@ prop_compose! {
 
 /// What passed, in units of the cap: bytes, or records begun.
 fn units(outcome: &sim::Outcome, framing: Option<Framing>) -> Vec<(Duration, u64)> {
-    let mut cursor = pipeweir::engine::record::Cursor::new(framing);
+    let mut cursor = crate::engine::record::Cursor::new(framing);
     let mut at = 0;
     let pieces = outcome.passed.iter().map(|&(time, n)| {
         let tally = cursor.pass(&outcome.output[at..at + n]);

@@ -1,11 +1,9 @@
 //! The bypass: used while the consumer keeps up, left when it does not, and found again.
 
-mod sim;
-
 use std::time::{Duration, Instant};
 
-use pipeweir::engine::record::Framing;
-use sim::{Outcome, Scenario, plain, rules, run};
+use super::sim::{Outcome, Scenario, plain, rules, run};
+use crate::engine::record::Framing;
 
 const MIB: usize = 1 << 20;
 

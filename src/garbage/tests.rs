@@ -1,9 +1,6 @@
 //! Whatever is typed or sent: it is understood or turned away, and never the end of weir.
 
-#[path = "garbage/bodies.rs"]
-mod bodies;
-
-use pipeweir::control::protocol::request;
+use crate::control::protocol::request;
 use proptest::prelude::*;
 
 /// Text of the pieces that the parsers look for, so that chance gets past the first of them.
@@ -80,34 +77,34 @@ fn nearly_words() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn any_text_is_a_value_or_turned_away(text in "\\PC*") {
-        bodies::values(&text);
+        super::values(&text);
     }
 
     #[test]
     fn so_is_text_that_is_nearly_right(text in nearly()) {
-        bodies::values(&text);
+        super::values(&text);
     }
 
     #[test]
     fn any_words_make_a_weir_or_are_turned_away(text in nearly_words()) {
-        bodies::command_line(&text);
+        super::command_line(&text);
     }
 
     #[test]
     fn any_bytes_are_a_message_or_turned_away(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        bodies::message(&bytes);
+        super::message(&bytes);
     }
 
     #[test]
     fn so_is_a_broken_request(
         text in nearly_request(), at in any::<prop::sample::Index>(), byte in any::<u8>(),
     ) {
-        bodies::message(text.as_bytes());
+        super::message(text.as_bytes());
         let mut bytes = text.into_bytes();
         let at = at.index(bytes.len());
         bytes[at] = byte;
-        bodies::message(&bytes);
-        bodies::message(&bytes[..at]);
+        super::message(&bytes);
+        super::message(&bytes[..at]);
     }
 
     #[test]
@@ -119,6 +116,6 @@ proptest! {
     fn records_are_counted_the_same_in_any_pieces(bytes in prop::collection::vec(
         prop_oneof![any::<u8>(), Just(b'\n'), 0u8..9], 0..600,
     )) {
-        bodies::records(&bytes);
+        super::records(&bytes);
     }
 }

@@ -1,18 +1,16 @@
 //! The state machine while its options are changed under it, a thousand times in a second: no byte
 //! is lost, and every cap holds from the moment it is set.
 
-mod sim;
-
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
-use pipeweir::engine::directive::Directive;
-use pipeweir::engine::gate::Marks;
-use pipeweir::engine::limiter::{Burst, Bursts, Cap, STEP, TokenBucket};
-use pipeweir::engine::{Limits, Rules};
-use pipeweir::units::{Rate, Unit};
+use super::sim::{self, Scenario, run};
+use crate::engine::directive::Directive;
+use crate::engine::gate::Marks;
+use crate::engine::limiter::{Burst, Bursts, Cap, STEP, TokenBucket};
+use crate::engine::{Limits, Rules};
+use crate::units::{Rate, Unit};
 use proptest::prelude::*;
-use sim::{Scenario, run};
 
 const CAPACITY: usize = 64 * 1024;
 

@@ -1,20 +1,18 @@
 //! Shedding, by properties and with a made-up clock: whole records, in order, none torn, none
 //! twice, the books balanced, the freshest delivered.
 
-mod sim;
-
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
-use pipeweir::engine::directive::Directive;
-use pipeweir::engine::gate::Marks;
-use pipeweir::engine::limiter::Cap;
-use pipeweir::engine::record::Framing;
-use pipeweir::engine::shed::{Policy, Which};
-use pipeweir::engine::{Limits, Rules};
-use pipeweir::units::{Rate, Unit};
+use super::sim::{self, Outcome, Scenario, Text, run};
+use crate::engine::directive::Directive;
+use crate::engine::gate::Marks;
+use crate::engine::limiter::Cap;
+use crate::engine::record::Framing;
+use crate::engine::shed::{Policy, Which};
+use crate::engine::{Limits, Rules};
+use crate::units::{Rate, Unit};
 use proptest::prelude::*;
-use sim::{Outcome, Scenario, Text, run};
 
 const LINES: Option<Framing> = Some(Framing::Terminator(b'\n'));
 
@@ -89,7 +87,7 @@ fn in_order(framing: Option<Framing>, input: &[u8], spilled: &[u8]) -> Vec<u8> {
     spilled.concat()
 }
 
-fn status(outcome: &Outcome) -> pipeweir::engine::status::Status {
+fn status(outcome: &Outcome) -> crate::engine::status::Status {
     outcome.engine.status(Instant::now())
 }
 

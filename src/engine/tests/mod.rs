@@ -1,0 +1,10 @@
+//! The state machine under the simulator: real drivers between a scripted producer and scripted consumers.
+
+mod bypass;
+mod changes;
+mod faults;
+mod flow;
+mod shed;
+mod sim;
+mod storm;
+mod threads;

@@ -1,0 +1,92 @@
+//! Options to a config, a config to a run, a run to an exit status; nothing else.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::config::command_line::generate;
+use crate::config::options::Options;
+use crate::config::{self, Config};
+use crate::control::client::{self, ClientError};
+use crate::control::signals;
+use crate::pipe::error::PipeError;
+use crate::run::{End, print, run};
+use crate::top;
+
+const FAILURE: u8 = 1;
+const USAGE: u8 = 2;
+const STALLED: u8 = 124;
+
+/// What the binary does.
+pub fn main() -> ExitCode {
+    let mut options = match Options::from_command_line() {
+        Ok(options) => options,
+        Err(error) if error.is_answer() => return conclude(print(|| error.print())),
+        Err(error) => return complain(&error, USAGE),
+    };
+    if let Some(what) = options.generate {
+        return conclude(print(|| generate(what, &mut io::stdout())));
+    }
+    if let Some(target) = options.remote.take() {
+        return match config::asked(options) {
+            Ok(asked) => report(client::remote(&target, asked)),
+            Err(error) => complain(&format_args!("{error} (see weir -h)"), USAGE),
+        };
+    }
+    if let Some(target) = &options.query {
+        let (text, trouble) = client::query(target.as_deref());
+        return match (print(|| io::stdout().write_all(text.as_bytes())), trouble) {
+            (Ok(End::Delivered), Some(trouble)) => report(Err(trouble)),
+            (printed, _) => conclude(printed),
+        };
+    }
+    if options.top {
+        return match top::top(config::theme()) {
+            Ok(Some(signal)) => signals::die_by(signal),
+            shown => report(shown.map(drop)),
+        };
+    }
+    match Config::resolve(options) {
+        Ok(config) => conclude_of(config.report.name.as_deref(), run(&config)),
+        Err(error) => complain(&format_args!("{error} (see weir -h)"), USAGE),
+    }
+}
+
+/// The exit status for it, and the line on standard error.
+fn conclude(end: Result<End, PipeError>) -> ExitCode {
+    conclude_of(None, end)
+}
+
+/// The same for a weir of this name.
+fn conclude_of(name: Option<&str>, end: Result<End, PipeError>) -> ExitCode {
+    let end = match (end, name) {
+        (Ok(end), _) => end,
+        (Err(failure), None) => return complain(&failure, FAILURE),
+        (Err(failure), Some(name)) => {
+            let _ = writeln!(io::stderr(), "weir {name}: {failure}");
+            return FAILURE.into();
+        }
+    };
+    match end {
+        End::Delivered => ExitCode::SUCCESS,
+        End::Drained => signals::die_by(signals::SIGTERM),
+        End::Signal(signal) => signals::die_by(signal),
+        End::Stalled(..) => STALLED.into(),
+        End::BrokenPipe(_) | End::Failed(_) | End::Unkept => FAILURE.into(),
+    }
+}
+
+/// The exit status for what a client has done, and the line on standard error.
+fn report(done: Result<(), ClientError>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(trouble @ ClientError::Refused(_)) => complain(&trouble, USAGE),
+        Err(trouble) => complain(&trouble, FAILURE),
+    }
+}
+
+/// Says what went wrong in one line; a closed standard error is no reason to fall over.
+fn complain(what: &dyn Display, status: u8) -> ExitCode {
+    let _ = writeln!(io::stderr(), "weir: {what}");
+    status.into()
+}
