@@ -1,7 +1,7 @@
 //! The caps: what may be given together, what a change puts in whose place, and what each comes
 //! to. There are four, on bytes and on records at either side, and each stands alone.
 
-use super::ConfigError;
+use super::error::ConfigError;
 use crate::engine::Limits;
 use crate::engine::directive::Directive;
 use crate::engine::limiter::{Burst, Bursts, Cap};

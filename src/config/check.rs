@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::ConfigError;
+use super::error::ConfigError;
 use super::live_options::LiveOptions;
 use super::options::{Display, Options, Summary};
-use crate::engine::fan_out::Role;
 use crate::engine::gate::Marks;
+use crate::engine::policy::{Policy, Which};
 use crate::engine::record::Framing;
-use crate::engine::shed::{Policy, Which};
+use crate::engine::side::Role;
 use crate::pipe::memory;
 use crate::units::{BufferSize, Limit, Mark, OrOff, Share, Size, Span};
 

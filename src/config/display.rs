@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use rustix::fs::{Dev, FileType, SeekFrom, fstat, major, minor, seek, stat};
 
+use super::check;
+use super::error::ConfigError;
 use super::options::{Display, ExpectedSize, Options, Summary};
-use super::{ConfigError, check};
 use crate::report::snapshot::OutputKind;
 use crate::report::theme::Theme;
 use crate::report::{Closing, Expected, Plan, Records, Show, terminal};

@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use super::ConfigError;
 use super::caps::{Ruler, SideCaps, bursts};
 use super::check;
+use super::error::ConfigError;
 use super::live_options::LiveOptions;
 use crate::engine::gate::Marks;
 use crate::engine::limiter::Bursts;
+use crate::engine::policy::Policy;
 use crate::engine::record::Framing;
-use crate::engine::shed::Policy;
 use crate::engine::stall::Side;
 use crate::units::{Limit, Timetable};
 

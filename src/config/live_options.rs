@@ -9,7 +9,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgMatches, Args, Command, FromArgMatches, Id};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::shed::Which;
+use crate::engine::policy::Which;
 use crate::units::{Amount, Limit, Mark, OrOff, Span};
 
 /// What was typed; what is absent has its default on a command line, and stays as it is in a

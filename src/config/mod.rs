@@ -6,6 +6,7 @@ mod check;
 pub(crate) mod command_line;
 mod completions;
 mod display;
+mod error;
 pub(crate) mod live;
 pub(crate) mod live_options;
 mod manual;
@@ -19,13 +20,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub(crate) use caps::command as cap_command;
+pub(crate) use error::ConfigError;
 use live::LiveConfig;
 use live_options::LiveOptions;
 use options::Options;
 use pipe_size::PipeSize;
 
 use crate::engine::Rules;
-use crate::engine::fan_out::Role;
+use crate::engine::side::Role;
 use crate::engine::stall::Timeouts;
 use crate::report::Plan;
 use crate::report::theme::Theme;
@@ -60,11 +62,6 @@ pub(crate) struct Config {
     /// For how long what is held is delivered after SIGTERM and SIGHUP.
     pub grace: Duration,
 }
-
-/// Options that cannot be together: one line, what is wrong and what would be right.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct ConfigError(String);
 
 impl Config {
     /// Resolves the options.

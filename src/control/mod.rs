@@ -2,7 +2,9 @@
 
 pub(crate) mod client;
 pub(crate) mod directory;
+mod listener;
 pub(crate) mod protocol;
+pub(crate) mod requests;
 pub(crate) mod server;
 mod sessions;
 pub(crate) mod signals;

@@ -9,101 +9,26 @@ use std::fs;
 use std::mem;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, never, unbounded};
+use crossbeam_channel::{Receiver, never, unbounded};
 use rustix::io::Errno;
 use rustix::net::{SocketAddrUnix, bind, listen};
 
-use super::protocol::{Answer, Ask};
+use super::listener::{Door, Listener};
+use super::requests::{Question, Requests};
 use super::sessions::Sessions;
 use super::{directory, wire};
-use crate::engine::status::Status;
 
 /// A weir that lasts no longer than this is nothing to control, and is spared the cost.
 const MOMENT: Duration = Duration::from_millis(10);
 /// Clients that the system lets wait for us.
 const BACKLOG: i32 = 128;
-/// How old a question may be; clients wait for longer.
-const STALE: Duration = Duration::from_secs(1);
 /// A thread that only ever handles short lines needs little.
 const STACK: usize = 256 * 1024;
-
-/// A question on its way to the main thread.
-#[derive(Debug)]
-pub(crate) struct Question {
-    /// What is wanted.
-    pub ask: Ask,
-    /// The status since which rates are to be told.
-    pub since: Option<Status>,
-    /// When it was put.
-    put: Instant,
-    reply: Sender<Said>,
-}
-
-impl Question {
-    /// Whether the client may have given up on it: this process was stopped meanwhile. What the
-    /// client takes for undone must stay so.
-    #[must_use]
-    pub(crate) fn is_stale(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.put) > STALE
-    }
-
-    /// Answers it; `seen` is the status that was told, if one was.
-    pub(crate) fn answer(self, answer: Answer, seen: Option<Status>) {
-        // The thread that asked waits for nothing else.
-        let _ = self.reply.send((answer, seen));
-    }
-}
-
-type Said = (Answer, Option<Status>);
-
-/// The way in which other threads ask the main thread.
-#[derive(Debug, Clone)]
-pub(crate) struct Requests(Sender<Question>);
-
-impl Requests {
-    /// Asks, and waits for the answer. `None`: the weir is ending.
-    pub(crate) fn ask(&self, ask: Ask, since: Option<Status>) -> Option<Said> {
-        let (reply, said) = bounded(1);
-        let put = Instant::now();
-        let question = Question {
-            ask,
-            since,
-            put,
-            reply,
-        };
-        self.0.send(question).ok()?;
-        said.recv().ok()
-    }
-}
-
-/// Whether one can come in.
-#[derive(Debug, Default)]
-enum Door {
-    #[default]
-    NotYet,
-    Open(PathBuf),
-    Shut,
-}
-
-/// The door, and the lock that is held while somebody is served.
-#[derive(Debug, Default)]
-pub(crate) struct Listener(Mutex<Door>);
-
-impl Listener {
-    /// Holds the door as it is. `None` once it is shut.
-    pub(crate) fn hold(&self) -> Option<impl Sized + '_> {
-        Some(self.lock()).filter(|door| !matches!(**door, Door::Shut))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Door> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// The main thread's end of it.
 #[derive(Debug)]

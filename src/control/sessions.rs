@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read};
 
+use super::listener::Listener;
 use super::protocol::{self, Answer, Ask, LINE_MAX, Reply};
-use super::server::{Listener, Requests};
+use super::requests::Requests;
 use super::wire;
 use crate::engine::status::Status;
 

@@ -34,7 +34,7 @@ pub(crate) const REPORT: &[i32] = &[SIGUSR1];
     target_os = "openbsd",
     target_os = "dragonfly"
 ))]
-pub const REPORT: &[i32] = &[SIGUSR1, signal_hook::consts::SIGINFO];
+pub(crate) const REPORT: &[i32] = &[SIGUSR1, signal_hook::consts::SIGINFO];
 
 /// Whether the signal ends weir, unlike those that ask for a report.
 #[must_use]

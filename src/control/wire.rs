@@ -68,6 +68,6 @@ pub(super) fn is_ours(socket: impl AsFd) -> bool {
 /// Whether the process at the other end is this user's, by the kernel's word. Where the kernel does
 /// not tell, the directory alone keeps others out.
 #[cfg(not(target_os = "linux"))]
-pub fn is_ours(_socket: impl AsFd) -> bool {
+pub(crate) fn is_ours(_socket: impl AsFd) -> bool {
     true
 }

@@ -2,7 +2,7 @@
 
 use super::gate::Marks;
 use super::limiter::{Bursts, Cap};
-use super::shed::Policy;
+use super::policy::Policy;
 use std::time::Duration;
 
 /// One change; in force when [`Engine::command`](super::Engine::command) returns.

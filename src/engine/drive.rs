@@ -8,12 +8,13 @@ use std::io::{self, IoSliceMut};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Engine;
 use super::action::{
-    Action, Actor, Done, Outcome, Permit, Read, ReadOutcome, Reason, Run, Transfer, Wait, Write,
+    Action, Actor, Done, Outcome, Permit, Read, ReadOutcome, Reason, Transfer, Wait, Write,
 };
-use super::log::Segment;
+use super::scan::Run;
+use super::segment::Segment;
 use super::stall::Side;
+use super::state::Engine;
 
 /// The way to the state machine: behind a lock, or not. The clock is looked at behind the lock.
 pub(crate) trait Access {
@@ -22,6 +23,10 @@ pub(crate) trait Access {
 }
 
 /// What came of one attempt to pass bytes around the log.
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "splice(2) is Linux's")
+)]
 #[derive(Debug)]
 pub(crate) enum Passage {
     /// These have passed.

@@ -13,66 +13,18 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::action::{
-    Action, Actor, For, Obligation, Outcome, Permit, Read, Reason, Run, Scan, Write,
+    Action, Actor, CONSUMER, For, Obligation, Outcome, Permit, Read, Reason, SIDES, Write,
 };
 use super::age::Timeline;
 use super::limiter::Allowance;
-use super::log::SEGMENT_MAX;
 use super::output::{Output, PARTS_MOST, Room};
+use super::plan::Plan;
 use super::record::Cursor;
+use super::scan::{Run, Scan};
+use super::segment::SEGMENT_MAX;
+use super::side::{Role, Side, SideStatus, Stage};
+use super::state::Engine;
 use super::stats::Total;
-use super::status::Count;
-use super::{CONSUMER, Engine, Plan, SIDES};
-
-/// What an output beside the consumer is owed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// Everything.
-    Tee,
-    /// What it can take while it is behind by no more than so many bytes.
-    Tap(u64),
-}
-
-/// How far it has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// Nobody is there to take anything: what passes meanwhile is dropped for it.
-    Vacant,
-    Open,
-    /// It has all that it is to have, or has failed.
-    Over {
-        failed: bool,
-    },
-}
-
-/// What an output has that the consumer has not, or has elsewhere.
-#[derive(Debug)]
-pub(crate) struct Side {
-    role: Role,
-    stage: Stage,
-    /// The record in progress at the input is being dropped.
-    pub is_skipping: bool,
-    written: Total,
-    dropped: Total,
-    /// The last record has no end: it is complete when all is written.
-    last_is_open: bool,
-    timeline: Timeline,
-}
-
-/// The books of an output beside the consumer, at one instant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SideStatus {
-    /// Given to it.
-    pub written: Count,
-    /// Dropped for it alone.
-    pub dropped: Count,
-    /// Bytes that it is owed.
-    pub owed: u64,
-    /// How long the oldest of them have been waiting.
-    pub lag: Duration,
-    /// It has failed.
-    pub failed: bool,
-}
 
 impl Engine {
     /// One more output, before anything is read. A tap that nobody reads yet is `vacant`. Returns its number.
@@ -461,25 +413,5 @@ impl Engine {
                 side.last_is_open = true;
             }
         }
-    }
-}
-
-impl Output {
-    fn is_tap(&self) -> bool {
-        let side = self.side.as_ref();
-        side.is_some_and(|side| matches!(side.role, Role::Tap(_)))
-    }
-
-    /// Whether it is beside the consumer, and takes something.
-    fn is_open_side(&self) -> bool {
-        let side = self.side.as_ref();
-        side.is_some_and(|side| side.stage == Stage::Open)
-    }
-}
-
-impl Side {
-    fn drop_all(&mut self, bytes: u64, records: u64) {
-        self.dropped.bytes += bytes;
-        self.dropped.records += records;
     }
 }

@@ -16,104 +16,19 @@
 //! write is the gate's business, not the log's.
 
 use std::collections::VecDeque;
-use std::io::{self, IoSliceMut};
 use std::ops::Range;
 use std::sync::Arc;
 
-use memmap2::MmapMut;
-
-use super::action::Scan;
+use super::extent::Extent;
 use super::record::{Cursor, Framing};
+use super::scan::Scan;
+use super::segment::{Part, ReadBuffer, SEGMENT_MAX, SEGMENT_MIN, Segment};
 
-/// Bytes in a segment of a large buffer. 256 KiB is where the cost per byte of a copy through a
-/// pipe stops falling.
-pub(crate) const SEGMENT_MAX: usize = 256 * 1024;
-/// Bytes in a segment of the smallest buffer: a page.
-pub(crate) const SEGMENT_MIN: usize = 4096;
 /// Reads of at most this many bytes are moved next to their predecessors, so that a producer of
 /// single bytes does not fill the buffer with segments of one byte.
 const COALESCE: usize = 4096;
 /// Bytes of free segments that are kept for the next flood when the log has run empty.
 const KEEP: usize = 1024 * 1024;
-
-/// A piece of memory: filled by one, read by many, never both at a time.
-///
-/// Measured against `BytesMut::split().freeze()` with `try_reclaim`, /dev/zero to /dev/null, medians of three:
-/// 128 KiB pieces take 0.069 s of processor time per GB here and 0.10 there, which has to clear what it
-/// reuses; pieces of 64 bytes 6.4 and 6.8 s; 8 MiB of these take 10.6 MB of memory here and 18.5 there.
-#[derive(Debug)]
-pub(crate) struct Segment(MmapMut);
-
-impl Segment {
-    /// Maps a new segment; its pages are committed when they are first written to.
-    ///
-    /// # Errors
-    /// When the system has no address space or memory left for it.
-    pub(crate) fn map(size: usize) -> io::Result<Arc<Segment>> {
-        Ok(Arc::new(Segment(MmapMut::map_anon(size)?)))
-    }
-
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-}
-
-/// The rest of a segment for writing to; nothing of one that somebody reads.
-fn writable(segment: &mut Arc<Segment>, from: usize) -> &mut [u8] {
-    Arc::get_mut(segment).map_or(&mut [], |s| &mut s.0[from..])
-}
-
-/// What the source reads into: the rest of the last extent, if that may be extended, and a fresh segment.
-#[derive(Debug, Default)]
-pub(crate) struct ReadBuffer {
-    /// The last extent's segment, and how much of it is filled.
-    tail: Option<(Arc<Segment>, usize)>,
-    fresh: Option<Arc<Segment>>,
-    room: usize,
-}
-
-impl ReadBuffer {
-    /// Bytes that may be read.
-    #[cfg(test)]
-    pub(crate) fn room(&self) -> usize {
-        self.room
-    }
-
-    /// Whether a segment must be [given](ReadBuffer::give) before there is room for all that may be read.
-    #[must_use]
-    pub(crate) fn wants_segment(&self) -> bool {
-        self.fresh.is_none() && self.room > self.tail.as_ref().map_or(0, |(s, end)| s.len() - end)
-    }
-
-    /// Hands over a segment mapped outside the lock.
-    pub(crate) fn give(&mut self, segment: Arc<Segment>) {
-        self.fresh = Some(segment);
-    }
-
-    /// Where to read to: at most `room` bytes, in the order they will be delivered.
-    pub(crate) fn slices(&mut self) -> [IoSliceMut<'_>; 2] {
-        let first = self
-            .tail
-            .as_mut()
-            .map_or(&mut [][..], |(s, end)| writable(s, *end));
-        let n = first.len().min(self.room);
-        let second = self.fresh.as_mut().map_or(&mut [][..], |s| writable(s, 0));
-        let m = second.len().min(self.room - n);
-        [
-            IoSliceMut::new(&mut first[..n]),
-            IoSliceMut::new(&mut second[..m]),
-        ]
-    }
-
-    /// What was read there: the first `n` bytes of the slices.
-    #[must_use]
-    pub(crate) fn read(&self, n: usize) -> [&[u8]; 2] {
-        let first = self.tail.as_ref().map_or(&[][..], |(s, end)| &s.0[*end..]);
-        let first = &first[..first.len().min(n)];
-        let second = self.fresh.as_ref().map_or(&[][..], |s| &s.0[..]);
-        [first, &second[..n - first.len()]]
-    }
-}
 
 /// What of the second slice of a buffer joins the log.
 #[derive(Debug, Clone, Default)]
@@ -128,83 +43,6 @@ pub(crate) struct Entry {
     pub ends: u64,
     /// Their length up to the end of the last such record.
     pub last_end: usize,
-}
-
-/// A run of bytes in one segment, held for as long as it is read.
-#[derive(Debug, Clone)]
-pub(crate) struct Part {
-    segment: Arc<Segment>,
-    range: Range<usize>,
-}
-
-impl Part {
-    /// The bytes.
-    #[must_use]
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.segment.0[self.range.clone()]
-    }
-}
-
-#[derive(Debug)]
-struct Extent {
-    /// `None` while the source fills it up.
-    segment: Option<Arc<Segment>>,
-    /// The place of its first byte.
-    at: u64,
-    /// Where in the segment that is.
-    start: usize,
-    length: usize,
-    /// How far into a record its first byte is.
-    depth: u64,
-    /// Records that end in it, and the length up to the end of the last of them.
-    ends: u64,
-    last_end: usize,
-    /// Bytes in it that are pinned, once for each pin.
-    pinned: usize,
-}
-
-impl Extent {
-    fn end(&self) -> u64 {
-        self.at + self.length as u64
-    }
-
-    fn bytes(&self) -> &[u8] {
-        let segment = self.segment.as_ref();
-        segment.map_or(&[], |s| &s.0[self.start..self.start + self.length])
-    }
-
-    /// The part of it that lies in `range`, from its own start on.
-    fn overlap(&self, range: &Range<u64>) -> Range<usize> {
-        let from = range.start.clamp(self.at, self.end()) - self.at;
-        let to = range.end.clamp(self.at, self.end()) - self.at;
-        from as usize..(to as usize).max(from as usize)
-    }
-
-    fn spare(&self) -> usize {
-        let segment = self.segment.as_ref();
-        segment.map_or(0, |s| s.len() - self.start - self.length)
-    }
-
-    /// Whether its bytes can be looked at.
-    fn is_here(&self) -> bool {
-        self.segment.is_some()
-    }
-
-    /// Whether its segment may be written to.
-    fn is_ours(&self) -> bool {
-        self.segment
-            .as_ref()
-            .is_some_and(|s| Arc::strong_count(s) == 1)
-    }
-
-    /// It has grown by `n` bytes, in which `ends` records end, the last of them after `last`.
-    fn grow(&mut self, n: usize, ends: u64, last: usize) {
-        if ends > 0 {
-            self.last_end = self.length + last;
-            self.ends += ends;
-        }
-        self.length += n;
-    }
 }
 
 /// The log itself. See the module's text.

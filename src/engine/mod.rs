@@ -12,236 +12,52 @@
 
 pub(crate) mod action;
 pub(crate) mod age;
+mod books;
+pub(crate) mod bucket;
 pub(crate) mod bypass;
+mod consumer;
 pub(crate) mod directive;
 pub(crate) mod drive;
-pub(crate) mod fan_out;
+mod extent;
+mod fan_out;
 pub(crate) mod gate;
 pub(crate) mod inflight;
 pub(crate) mod limiter;
 pub(crate) mod log;
 mod output;
 mod overflow;
+mod plan;
+pub(crate) mod policy;
 pub(crate) mod queue;
 pub(crate) mod record;
-pub(crate) mod rules;
-pub(crate) mod shed;
+mod rules;
+pub(crate) mod scan;
+pub(crate) mod segment;
+mod shed;
+pub(crate) mod side;
 mod sift;
 mod source;
 pub(crate) mod stall;
+mod state;
 pub(crate) mod stats;
 pub(crate) mod status;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use action::{Action, Actor, Done, For, Reason, Sleep, Wait};
-use age::Timeline;
-use bypass::Bypass;
+pub(crate) use action::OVERFLOW;
+use action::{Action, Actor, CONSUMER, Done, For, SIDES, Wait};
 use directive::Directive;
-use gate::Gate;
-use limiter::{Bursts, Limiters, QUANTUM, SharedCap};
-use log::Log;
-use output::Output;
-use overflow::Overflow;
-use record::Framing;
+use limiter::SharedCap;
+#[cfg(test)]
+use plan::tolerance;
+use plan::{Plan, Sleeper, is_kept, is_wakeable};
 pub(crate) use rules::{Limits, Rules};
-use shed::Shedder;
-use source::Source;
-use stall::{StallDetector, Watch};
-use stats::Stats;
+use stall::Watch;
+pub(crate) use state::{Engine, Wakes};
 
 use crate::units::Unit;
 
-/// How long memory that a flood has left behind is kept for the next flood.
-pub(crate) const TRIM_AFTER: Duration = Duration::from_secs(1);
-
-/// The consumer.
-const CONSUMER: usize = 0;
-/// The file for what is shed, if there is one.
-pub(crate) const OVERFLOW: usize = 1;
-/// The first of the tees and taps.
-const SIDES: usize = 2;
-
-/// Whose sleep is over.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Wakes {
-    /// The source's, with the new version of its decision.
-    pub source: Option<u64>,
-    /// The consumer's, and that of the file for what is shed.
-    pub outputs: [Option<u64>; 2],
-    /// Those of tees and taps, with their numbers.
-    pub sides: Vec<(usize, u64)>,
-    /// That of whoever waits until nothing moves any more: what was asked for up to this number has come.
-    pub quiet: Option<u64>,
-}
-
-/// What an actor is to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Plan {
-    /// Read so many bytes at most.
-    Read(ReadPlan),
-    /// Pass around the log.
-    Transfer,
-    /// Write.
-    Write,
-    /// Give the consumer's pipe this size.
-    Fit(usize),
-    /// Give memory back.
-    Trim,
-    /// Drop what is too old, or the oldest, first; then plan again.
-    Expire,
-    /// See there.
-    Shed,
-    /// Sleep.
-    Wait(Sleep),
-    /// It is over.
-    End(Reason),
-}
-
-/// A read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ReadPlan {
-    most: usize,
-    /// What was read may be written at once.
-    pass: bool,
-    /// What is read is too much.
-    discard: bool,
-}
-
-impl Plan {
-    fn wait(what: For, until: Option<Instant>) -> Plan {
-        Plan::Wait(Sleep { what, until })
-    }
-}
-
-/// An actor's decisions: which version is in force, and whether it sleeps on it.
-#[derive(Debug, Default)]
-pub(crate) struct Sleeper {
-    version: u64,
-    asleep: Option<Sleep>,
-}
-
-impl Sleeper {
-    fn is_for(&self, what: For) -> bool {
-        self.asleep.is_some_and(|sleep| sleep.what == what)
-    }
-}
-
-/// How much later than it should a sleep may end: a cap that moves with the occupancy is not worth waking
-/// somebody for every byte.
-fn tolerance(sleep: Sleep) -> Duration {
-    if sleep.what == For::Cap {
-        QUANTUM
-    } else {
-        Duration::ZERO
-    }
-}
-
-/// Whether who sleeps so need not be woken for this plan: it is the same, or to sleep longer.
-fn is_kept(sleep: Sleep, plan: Plan) -> bool {
-    let Plan::Wait(other) = plan else {
-        return false;
-    };
-    let in_time = match (sleep.until, other.until) {
-        (_, None) => true,
-        (None, Some(_)) => false,
-        (Some(sleeps), Some(at)) => sleeps <= at + tolerance(sleep),
-    };
-    other.what == sleep.what && in_time
-}
-
-/// Bounded buffer, gates, pacers and books. See the module's text.
-#[derive(Debug)]
-pub(crate) struct Engine {
-    log: Log,
-    source: Source,
-    outputs: Vec<Output>,
-    overflow: Overflow,
-    gate: Gate,
-    /// Whether the bypass is wanted.
-    may_bypass: bool,
-    bypass: Bypass,
-    stats: Stats,
-    watchdog: StallDetector,
-    input: Limiters,
-    output: Limiters,
-    burst: Bursts,
-    capacity: usize,
-    framing: Option<Framing>,
-    shedder: Shedder,
-    timeline: Timeline,
-    /// Somebody holds the output.
-    paused: bool,
-    /// Nothing more will be read: end of input, or told to drain.
-    ended: bool,
-    /// No read is under way after the end: a last record without terminator has been counted.
-    last_counted: bool,
-    /// Nothing is to move any more.
-    halted: bool,
-    /// Somebody waits until nothing is on its way to the consumer: how often that was asked for, and whether
-    /// it still is.
-    quiet_asked: u64,
-    quiet_wanted: bool,
-    wakes: Wakes,
-    trim_at: Option<Instant>,
-    started: Instant,
-}
-
 impl Engine {
-    /// An empty one.
-    #[must_use]
-    pub(crate) fn new(rules: Rules, now: Instant) -> Engine {
-        let mut engine = Engine {
-            log: Log::new(rules.capacity, rules.framing),
-            source: Source::new(rules.framing),
-            outputs: vec![Output::new(rules.framing), Output::new(rules.framing)],
-            overflow: Overflow::default(),
-            gate: Gate::new(rules.marks),
-            may_bypass: rules.may_bypass,
-            bypass: Bypass::new(false),
-            stats: Stats::default(),
-            watchdog: StallDetector::new(rules.patience),
-            input: Limiters::default(),
-            output: Limiters::default(),
-            burst: rules.burst,
-            capacity: rules.capacity,
-            framing: rules.framing,
-            shedder: Shedder::default(),
-            timeline: Timeline::default(),
-            paused: false,
-            ended: false,
-            last_counted: false,
-            halted: false,
-            quiet_asked: 0,
-            quiet_wanted: false,
-            wakes: Wakes::default(),
-            trim_at: None,
-            started: now,
-        };
-        for command in [
-            Directive::RateOfBytes(rules.output.bytes),
-            Directive::RateOfRecords(rules.output.records),
-            Directive::InputRateOfBytes(rules.input.bytes),
-            Directive::InputRateOfRecords(rules.input.records),
-            Directive::Shed(rules.shed),
-            Directive::MaxAge(rules.max_age),
-        ] {
-            engine.command(now, command);
-        }
-        engine
-    }
-
-    /// Bytes in a segment of the log.
-    #[must_use]
-    pub(crate) fn segment_size(&self) -> usize {
-        self.log.segment_size()
-    }
-
-    /// What the consumer is owed, in bytes.
-    fn used(&self) -> usize {
-        self.outputs[CONSUMER].queue.owed() as usize
-    }
-
     /// Whether nothing is owed to those who are owed everything, and nothing more will come.
     #[must_use]
     pub(crate) fn is_finished(&self) -> bool {
@@ -401,7 +217,7 @@ impl Engine {
         }
     }
 
-    fn sleeper(&mut self, actor: Actor) -> &mut Sleeper {
+    pub(super) fn sleeper(&mut self, actor: Actor) -> &mut Sleeper {
         match actor {
             Actor::Source => &mut self.source.sleeper,
             Actor::Output(i) => &mut self.outputs[i].sleeper,
@@ -409,14 +225,14 @@ impl Engine {
     }
 
     /// Lets the caps follow the occupancy.
-    fn tune(&mut self, now: Instant) {
+    pub(super) fn tune(&mut self, now: Instant) {
         let (used, marks) = (self.occupancy(), self.gate.marks());
         self.input.tune(used, marks, self.burst, now);
         self.output.tune(used, marks, self.burst, now);
     }
 
     /// Draws the conclusions of a change: moves the gate, and wakes the sleepers whose decision it changes.
-    fn update(&mut self, now: Instant) {
+    pub(super) fn update(&mut self, now: Instant) {
         self.count_last();
         if !self.log.is_bloated() {
             self.trim_at = None;
@@ -498,7 +314,7 @@ impl Engine {
     }
 
     /// Runs the stopwatches of those who hold the flow up, and stops the others.
-    fn watch_waits(&mut self, now: Instant) {
+    pub(super) fn watch_waits(&mut self, now: Instant) {
         let output = &self.outputs[CONSUMER];
         let capped = [&self.source.sleeper, &output.sleeper];
         let capped = capped.iter().any(|sleeper| sleeper.is_for(For::Cap));
@@ -524,20 +340,6 @@ impl Engine {
             self.count_last_of_sides(inside);
         }
     }
-}
-
-/// Whether a sleep can be ended by the waker. Who waits for input does so whatever else is to be done, a tee or a
-/// tap for room, too, and who lingers does so for a moment.
-fn is_wakeable(actor: Actor, sleep: Sleep) -> bool {
-    !matches!(
-        (actor, sleep.what),
-        (Actor::Source, For::Input | For::Room) | (Actor::Output(SIDES..), For::Room)
-    )
-}
-
-/// The earlier one of those that there are.
-fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
-    a.into_iter().chain(b).min()
 }
 
 #[cfg(test)]

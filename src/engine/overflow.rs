@@ -8,38 +8,16 @@
 
 use std::ops::Range;
 
-use super::action::{Action, Actor, For, Obligation, Outcome, Permit, Reason, Write};
+use super::action::{Action, Actor, For, OVERFLOW, Obligation, Outcome, Permit, Reason, Write};
 use super::limiter::Allowance;
+use super::plan::Plan;
 use super::record::Cursor;
-use super::{Engine, OVERFLOW, Plan};
+use super::state::Engine;
 
 /// Bytes that may wait for the file before more are refused.
 const MOST: u64 = 8 << 20;
 /// Bytes written at a time, at most, unless a record is longer.
 const PIECE: u64 = 1 << 20;
-
-/// What is not the queue's own.
-#[derive(Debug, Default)]
-pub(crate) struct Overflow {
-    pub is_wanted: bool,
-    /// Nothing more will be dropped.
-    pub is_closing: bool,
-    /// The beginning of a record whose rest is still to come.
-    unfinished: Option<Range<u64>>,
-    /// That record is too much.
-    is_refusing: bool,
-    lost: u64,
-}
-
-impl Overflow {
-    /// Bytes of a record that is not complete yet.
-    #[cfg(test)]
-    pub(super) fn unfinished_bytes(&self) -> u64 {
-        self.unfinished
-            .as_ref()
-            .map_or(0, |run| run.end - run.start)
-    }
-}
 
 impl Engine {
     /// Asks for what is dropped to be kept for a file.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::gate::Marks;
 use super::limiter::{Bursts, Cap};
+use super::policy::Policy;
 use super::record::Framing;
-use super::shed::Policy;
 use super::stall::Timeouts;
 
 /// Caps on one side, for bytes and for records.

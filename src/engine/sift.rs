@@ -4,9 +4,10 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use super::action::{Read, Run, Scan};
+use super::action::{CONSUMER, Read};
 use super::log::Entry;
-use super::{CONSUMER, Engine};
+use super::scan::{Run, Scan};
+use super::state::Engine;
 
 /// A piece of the second slice of a buffer.
 #[derive(Debug, Clone, Default)]

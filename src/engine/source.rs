@@ -1,57 +1,18 @@
-//! The side of the source: what it may read or pass around the log, and what came of it.
+//! The source's turn: what it may read or pass around the log, and what came of it.
 
 use std::time::Instant;
 
 use super::action::{
-    Action, Actor, For, Obligation, Outcome, Path, Permit, Read, ReadOutcome, Reason, Run, Scan,
-    Transfer,
+    Action, Actor, CONSUMER, For, Obligation, Outcome, Path, Permit, Read, ReadOutcome, Reason,
+    Sleep, Transfer,
 };
 use super::bypass::Bypass;
 use super::limiter::Allowance;
-use super::log::{Entry, ReadBuffer};
-use super::record::{Cursor, Framing};
-use super::shed::Which;
-use super::{CONSUMER, Engine, Plan, ReadPlan, Sleeper, earlier};
-
-/// What is known of the source.
-#[derive(Debug)]
-pub(crate) struct Source {
-    pub sleeper: Sleeper,
-    /// Where in its record the input stands.
-    pub cursor: Cursor,
-    /// What it reads into, when it does not.
-    buffer: Option<ReadBuffer>,
-    pub path: Path,
-    /// Bytes are being read or passed.
-    pub is_reading: bool,
-    /// Bytes are on their way to the consumer by this side.
-    pub is_passing: bool,
-    /// As a rule there is nothing to read now: waiting first costs one call, trying first two.
-    waits_first: bool,
-    /// The producer is being waited for.
-    pub is_waiting: bool,
-    /// The output had no room when bytes were to be passed.
-    pub is_full: bool,
-    /// There was no memory to read into.
-    is_short: bool,
-}
-
-impl Source {
-    pub(super) fn new(framing: Option<Framing>) -> Source {
-        Source {
-            sleeper: Sleeper::default(),
-            cursor: Cursor::new(framing),
-            buffer: Some(ReadBuffer::default()),
-            path: Path::default(),
-            is_reading: false,
-            is_passing: false,
-            waits_first: false,
-            is_waiting: false,
-            is_full: false,
-            is_short: false,
-        }
-    }
-}
+use super::log::Entry;
+use super::plan::{Plan, ReadPlan, earlier};
+use super::policy::Which;
+use super::scan::{Run, Scan};
+use super::state::Engine;
 
 impl Engine {
     /// An input begins.
@@ -366,7 +327,7 @@ impl Engine {
     }
 
     /// Somebody goes to sleep.
-    pub(super) fn on_sleep(&mut self, actor: Actor, sleep: super::Sleep, now: Instant) {
+    pub(super) fn on_sleep(&mut self, actor: Actor, sleep: Sleep, now: Instant) {
         if sleep.what == For::Cap {
             // What a cap holds up waits for a quantum's worth.
             let inside = self.outputs[CONSUMER].cursor.is_inside();

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::action::Run;
+use super::scan::Run;
 use super::status::Count;
 
 /// Adds up the time during which something was the case.

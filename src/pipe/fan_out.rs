@@ -13,10 +13,10 @@ use rustix::fs::{Access, access};
 
 use super::error::PipeError;
 use super::fd::Port;
-use super::{Event, Shared};
+use super::shared::{Event, Shared};
 use crate::engine::action::{Actor, For, Wait, Write};
 use crate::engine::drive::{Driver, Edge, End, Turn};
-use crate::engine::fan_out::Role;
+use crate::engine::side::Role;
 
 /// An output that can be written to, or will be able to.
 #[derive(Debug)]

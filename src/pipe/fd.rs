@@ -258,6 +258,10 @@ impl Port {
 
     /// Whether it is a regular file.
     #[must_use]
+    #[cfg_attr(
+        not(target_os = "linux"),
+        allow(dead_code, reason = "splice(2) is Linux's")
+    )]
     pub(crate) fn is_file(&self) -> bool {
         self.kind == FileType::RegularFile
     }
@@ -482,11 +486,11 @@ mod no_wait {
 
     use rustix::io::{Errno, Result};
 
-    pub fn readv(_: impl AsFd, _: &mut [IoSliceMut<'_>]) -> Result<usize> {
+    pub(crate) fn readv(_: impl AsFd, _: &mut [IoSliceMut<'_>]) -> Result<usize> {
         Err(Errno::OPNOTSUPP)
     }
 
-    pub fn writev(_: impl AsFd, _: &[IoSlice<'_>]) -> Result<usize> {
+    pub(crate) fn writev(_: impl AsFd, _: &[IoSlice<'_>]) -> Result<usize> {
         Err(Errno::OPNOTSUPP)
     }
 }

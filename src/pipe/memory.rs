@@ -11,7 +11,7 @@ use std::io;
 
 use std::sync::Arc;
 
-use crate::engine::log::Segment;
+use crate::engine::segment::Segment;
 
 /// Bytes mapped between two looks at the system's memory.
 const LOOK_EVERY: usize = 16 << 20;

@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender, after, bounded, select};
 
 use super::append::Appended;
 use super::error::PipeError;
-use super::{Event, Shared};
+use super::shared::{Event, Shared};
 use crate::engine::OVERFLOW;
 use crate::engine::action::{Actor, Wait, Write};
 use crate::engine::drive::{Driver, Edge, Turn};

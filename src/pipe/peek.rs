@@ -9,8 +9,9 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 
-use crate::engine::action::{Permit, Run};
+use crate::engine::action::Permit;
 use crate::engine::record::Cursor;
+use crate::engine::scan::Run;
 
 /// Bytes looked at at once. They should stay in the cache until they have been counted.
 const VIEW: usize = 64 * 1024;
@@ -55,7 +56,7 @@ impl Peek {
     /// # Errors
     /// Always.
     #[cfg(not(target_os = "linux"))]
-    pub fn new() -> io::Result<Peek> {
+    pub(crate) fn new() -> io::Result<Peek> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
@@ -84,6 +85,10 @@ impl Peek {
     }
 
     /// How much of what is ahead has leave to go.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        allow(dead_code, reason = "splice(2) is Linux's")
+    )]
     pub(crate) fn reach(&mut self, permit: Permit) -> usize {
         match permit.grant.records {
             // No need to look before.
@@ -93,6 +98,10 @@ impl Peek {
     }
 
     /// The first `n` bytes ahead go by.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        allow(dead_code, reason = "splice(2) is Linux's")
+    )]
     pub(crate) fn go_by(&mut self, cursor: Cursor, n: usize) -> Run {
         let mut run = Run::at(cursor);
         while run.bytes < n {

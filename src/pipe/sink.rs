@@ -7,7 +7,7 @@ use crossbeam_channel::Sender;
 
 use super::error::PipeError;
 use super::fd::Port;
-use super::{Event, Shared};
+use super::shared::{Event, Shared};
 use crate::engine::action::{Actor, For, Wait, Write};
 use crate::engine::drive::{Driver, Edge, End, Turn};
 

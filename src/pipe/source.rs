@@ -1,6 +1,7 @@
 //! The source thread: the world in which the source's driver reads, passes on and waits.
 
 use std::io::{self, IoSliceMut};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
@@ -9,12 +10,21 @@ use super::error::PipeError;
 use super::fd::{Port, Wanted};
 use super::memory::BufferPool;
 use super::peek::Peek;
+use super::shared::{Event, Shared};
 use super::splice;
-use super::{Event, Input, Shared};
 use crate::engine::action::{Actor, For, Path, Permit, Wait};
 use crate::engine::drive::{Driver, End, Passage, Turn};
-use crate::engine::log::Segment;
 use crate::engine::record::Framing;
+use crate::engine::segment::Segment;
+
+/// Where the bytes come from.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// Standard input, looked at before the start.
+    Ready(Port),
+    /// A file, opened when its turn comes.
+    File(PathBuf),
+}
 
 /// Bytes up to which what was read is written by this thread too, if it can be at once: waking the
 /// sink thread would take longer. Larger pieces are worth two threads.

@@ -18,12 +18,12 @@ use crate::engine::drive::Passage;
 pub(crate) use linux::{pass, suits};
 
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{pass, suits};
+pub(crate) use elsewhere::{pass, suits};
 
 #[cfg(target_os = "linux")]
 mod linux {
     use super::{Passage, Peek, Permit, Port};
-    use crate::engine::action::Run;
+    use crate::engine::scan::Run;
     use crate::engine::stall::Side;
     use crate::pipe::fd::again;
     use rustix::fs::{SeekFrom, copy_file_range, seek};
@@ -187,12 +187,12 @@ mod elsewhere {
 
     /// There is no zero-copy path here.
     #[must_use]
-    pub fn suits(_input: &Port, _output: &Port, _seen: bool) -> bool {
+    pub(crate) fn suits(_input: &Port, _output: &Port, _seen: bool) -> bool {
         false
     }
 
     /// There is no zero-copy path here.
-    pub fn pass(_: &Port, _: &Port, _: Permit, _: Option<&mut Peek>) -> Passage {
+    pub(crate) fn pass(_: &Port, _: &Port, _: Permit, _: Option<&mut Peek>) -> Passage {
         Passage::Refused
     }
 }

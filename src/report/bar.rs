@@ -7,57 +7,22 @@
 
 mod gauge;
 mod meter;
+mod parts;
 mod texts;
 
 pub(crate) use meter::spark;
+pub(crate) use parts::ink;
+use parts::{ORDER, Part, Texts};
 
 use console::{measure_text_width, pad_str, truncate_str};
 
 use super::snapshot::Snapshot;
-use super::theme::{Ink, Theme};
-use crate::engine::status::State;
-use crate::report::snapshot::Holdup;
+use super::theme::Theme;
 
 /// The least columns of the drawing that stretches, before and after all else has its room.
 const BAR_LEAST: usize = 6;
 const BAR_FAIR: usize = 12;
 const BAR_WIDE: usize = 24;
-
-/// The parts of a frame from left to right.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Name,
-    Progress,
-    Percent,
-    Left,
-    Total,
-    Elapsed,
-    Rates,
-    Cap,
-    Gauge,
-    Spark,
-    Full,
-    Held,
-    Shed,
-    Culprit,
-}
-
-const ORDER: [Part; 14] = [
-    Part::Name,
-    Part::Progress,
-    Part::Percent,
-    Part::Left,
-    Part::Total,
-    Part::Elapsed,
-    Part::Rates,
-    Part::Cap,
-    Part::Gauge,
-    Part::Spark,
-    Part::Full,
-    Part::Held,
-    Part::Shed,
-    Part::Culprit,
-];
 
 /// What gets room first where a total is known: a part and how long a form of it. For drawings the
 /// form is their width.
@@ -160,17 +125,6 @@ pub(crate) fn frame(s: &Snapshot, names: usize, width: usize, theme: Theme) -> S
     pad_str(&line, width, console::Alignment::Left, None).into_owned()
 }
 
-/// Calm while all is well, amber for a cap, loud only for loss.
-pub(crate) fn ink(s: &Snapshot) -> Ink {
-    match (s.state, s.holdup) {
-        (State::Shedding, _) => Ink::Loss,
-        (State::Capped, _) | (_, Some(Holdup::Cap)) => Ink::Cap,
-        _ => Ink::Calm,
-    }
-}
-
-/// Every form of every part, the short ones first; none where there is nothing to say.
-type Texts = [Vec<String>; ORDER.len()];
 /// The form that each part has in a frame, from 1, or the columns of a drawing; 0 is none.
 type Chosen = [usize; ORDER.len()];
 

@@ -44,7 +44,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use crate::engine::fan_out::SideStatus;
+use crate::engine::side::SideStatus;
 use crate::engine::status::{Count, Status};
 use crate::pipe::error::PipeError;
 use advice::Trace;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::figures::Scale;
 use super::moving_average::MovingAverage;
 use super::trail::Trail;
-use crate::engine::fan_out::SideStatus;
+use crate::engine::side::SideStatus;
 use crate::engine::status::{self, Count, State, Status};
 
 /// The schema's version.

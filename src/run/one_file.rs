@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use rustix::stdio::{stderr, stdin, stdout};
 
 use crate::config::Config;
-use crate::engine::fan_out;
+use crate::engine::side;
 use crate::pipe::error::PipeError;
 
 /// Links that are followed to a file that is not there yet, as the system does.
@@ -137,8 +137,8 @@ fn roles(config: &Config, inputs: &[PathBuf]) -> Vec<Role> {
     ];
     let branches = config.outputs.iter().map(|(path, role)| {
         let what = match role {
-            fan_out::Role::Tee => "--tee",
-            fan_out::Role::Tap(_) => "--tap",
+            side::Role::Tee => "--tee",
+            side::Role::Tap(_) => "--tap",
         };
         named(what, path, Does::Write)
     });

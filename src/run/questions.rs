@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use jiff::Zoned;
 
-use super::Run;
+use super::supervise::Run;
 use crate::config::ConfigError;
 use crate::config::live_options::{Flow, LiveOptions};
 use crate::control::protocol::{Answer, Ask};
-use crate::control::server::Question;
+use crate::control::requests::Question;
 use crate::engine::status::State;
 
 /// How long a write that began before a change may go on before the change is said to be in force. Only a call

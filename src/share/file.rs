@@ -270,7 +270,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
-    use super::super::Rules;
+    use super::super::rules::Rules;
     use super::super::table::members;
     use super::super::turn::HostCap;
     use super::*;

@@ -10,7 +10,7 @@
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
-use super::Rules;
+use super::rules::Rules;
 use crate::engine::limiter::{Burst, TokenBucket};
 use crate::units::{Rate, Unit};
 

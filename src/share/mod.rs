@@ -11,6 +11,7 @@
 mod file;
 #[cfg(feature = "redis")]
 mod lease;
+mod rules;
 #[cfg(feature = "redis")]
 mod store;
 #[cfg(any(target_os = "linux", target_os = "macos"))]
@@ -23,21 +24,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::engine::limiter::{Burst, Bursts, SharedCap};
+use crate::engine::limiter::{Bursts, SharedCap};
 use crate::engine::status;
 use crate::pipe::error::PipeError;
 use crate::units::{Rate, Share, Store, Unit};
+use rules::Rules;
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 use {file::Mapped, table::Leave};
-
-/// What all members go by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Rules {
-    /// The total.
-    pub(crate) rate: Rate,
-    /// What all together may pass at once after a pause.
-    pub(crate) burst: Burst,
-}
 
 /// A cap that is shared, for the engine, and what it counts.
 pub(crate) type Cap = (Unit, Box<dyn SharedCap>);

@@ -16,8 +16,8 @@ use redis::{
     ScriptInvocation,
 };
 
-use super::Rules;
 use super::lease::{Answer, INTERVAL, LeasedCap, Question, burst_to_text, rules_from_text};
+use super::rules::Rules;
 use crate::engine::limiter::{Burst, SharedCap};
 use crate::units::{Rate, Share, Store, Unit};
 

@@ -13,7 +13,7 @@ use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use super::Rules;
+use super::rules::Rules;
 use crate::engine::limiter::Burst;
 use crate::units::{Rate, Unit};
 

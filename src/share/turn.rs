@@ -18,9 +18,10 @@ use std::time::{Duration, Instant};
 
 use std::sync::atomic::Ordering::SeqCst;
 
-use super::Rules;
+use super::rules::Rules;
 use super::table::{Current, Member, Words};
-use crate::engine::limiter::{Burst, QUANTUM, STEP, SharedCap};
+use crate::engine::bucket::STEP;
+use crate::engine::limiter::{Burst, QUANTUM, SharedCap};
 use crate::units::Rate;
 
 /// The nanoseconds of a tick: with eight of them the word reaches for 18 years since the machine

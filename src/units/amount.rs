@@ -8,8 +8,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::decimal::{Decimal, Fault};
+use super::duration::Span;
+use super::error::UnitError;
+use super::size::Size;
 use super::size::unit_bytes;
-use super::{Size, Span, UnitError};
 
 const NOUN: &str = "an amount";
 const EXAMPLES: &[&str] = &["1MiB", "100 (a count)", "100ms"];

@@ -2,7 +2,7 @@
 //!
 //! What follows the number (a unit, a percent sign) is handed back to the caller.
 
-use super::UnitError;
+use super::error::UnitError;
 
 /// An exact decimal number: `digits / 10^scale`. No sign, no exponent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use humantime::{DurationError as Error, format_duration, parse_duration};
 
-use super::UnitError;
+use super::error::UnitError;
 
 const EXAMPLES: &[&str] = &["5s", "500ms", "1m 30s"];
 const LONG_EXAMPLES: &[&str] = &["5min", "12h", "30days"];
@@ -20,26 +20,26 @@ const DAY: u64 = 86_400;
 
 /// A length of time, zero included, in whole nanoseconds up to `u64::MAX` of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Span(Duration);
+pub(crate) struct Span(Duration);
 
 impl Span {
     /// No time at all.
-    pub const ZERO: Self = Self(Duration::ZERO);
+    pub(crate) const ZERO: Self = Self(Duration::ZERO);
     /// The longest there is: about 584 years.
-    pub const MAX: Self = Self::from_nanos(u64::MAX);
+    pub(crate) const MAX: Self = Self::from_nanos(u64::MAX);
 
     /// So many nanoseconds.
-    pub const fn from_nanos(nanos: u64) -> Self {
+    pub(crate) const fn from_nanos(nanos: u64) -> Self {
         Self(Duration::from_nanos(nanos))
     }
 
     /// As a duration of the standard library.
-    pub const fn duration(self) -> Duration {
+    pub(crate) const fn duration(self) -> Duration {
         self.0
     }
 
     /// In nanoseconds.
-    pub const fn nanos(self) -> u64 {
+    pub(crate) const fn nanos(self) -> u64 {
         // Not above `u64::MAX` by construction.
         self.0.as_nanos() as u64
     }

@@ -7,9 +7,10 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
+use super::error::UnitError;
 use super::rate::NOT_A_RATE;
 pub(crate) use super::rate::{Rate, Unit};
-use super::{Timetable, UnitError};
+use super::timetable::Timetable;
 
 const EXAMPLES: &[&str] = &["10MB/s", "100/s (records)", "2MB/s..20MB/s", "off"];
 const RANGES: &[&str] = &["2MB/s..20MB/s", "100/s..500/s (records)"];

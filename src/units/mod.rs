@@ -7,37 +7,26 @@
 pub(crate) mod amount;
 mod decimal;
 pub(crate) mod duration;
+pub(crate) mod error;
 pub(crate) mod limit;
 pub(crate) mod mark;
 pub(crate) mod or_off;
+pub(crate) mod percent;
+mod printable;
 pub(crate) mod rate;
-pub(crate) mod reject;
 pub(crate) mod share;
 pub(crate) mod size;
 mod text;
 pub(crate) mod timetable;
 
-/// The same text, fit to be part of one line on a terminal.
-#[must_use]
-pub(crate) fn printable(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() {
-            line.extend(c.escape_default());
-        } else {
-            line.push(c);
-        }
-    }
-    line
-}
-
 pub(crate) use amount::Amount;
 pub(crate) use duration::Span;
+pub(crate) use error::UnitError;
 pub(crate) use limit::Limit;
-pub(crate) use mark::{Mark, Percent};
+pub(crate) use mark::Mark;
 pub(crate) use or_off::OrOff;
+pub(crate) use printable::printable;
 pub(crate) use rate::{Rate, Unit};
-pub(crate) use reject::UnitError;
 pub(crate) use share::{Share, Store};
 pub(crate) use size::{BufferSize, Size};
 pub(crate) use timetable::Timetable;

@@ -9,8 +9,10 @@ use std::num::NonZeroU64;
 use std::str::FromStr;
 
 use super::decimal::{Decimal, Fault};
+use super::duration::Span;
+use super::error::UnitError;
+use super::size::Size;
 use super::size::unit_bytes;
-use super::{Size, Span, UnitError};
 
 /// How a text that resembles no rate at all is called; `Limit` then shows more than rates.
 pub(super) const NOT_A_RATE: &str = "not a rate";

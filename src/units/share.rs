@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::UnitError;
+use super::error::UnitError;
 
 const NAMES: &[&str] = &["nightly", "redis://HOST/nightly"];
 const STORES: &[&str] = &["redis://HOST/NAME", "redis://HOST:6379/NAME"];

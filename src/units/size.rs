@@ -9,7 +9,8 @@ use std::str::FromStr;
 use bytesize::{ByteSize, Unit};
 
 use super::decimal::{Decimal, Fault};
-use super::{Percent, UnitError};
+use super::error::UnitError;
+use super::percent::Percent;
 
 const NOUN: &str = "a size";
 const EXAMPLES: &[&str] = &["64MiB", "64MB", "4096 (bytes)"];

@@ -5,7 +5,11 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::{Amount, Limit, Mark, OrOff, Span};
+use super::amount::Amount;
+use super::duration::Span;
+use super::limit::Limit;
+use super::mark::Mark;
+use super::or_off::OrOff;
 
 fn parsed<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
     let text = String::deserialize(from)?;

@@ -16,7 +16,8 @@ use jiff::civil::{DateTime, Time, Weekday};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Timestamp, ToSpan, Zoned};
 
-use super::{Rate, Unit, UnitError};
+use super::error::UnitError;
+use super::rate::{Rate, Unit};
 
 const EXAMPLES: &[&str] = &["'08:00,512KiB/s 18:00,10MB/s 23:00,off'"];
 const WITH_DAYS: &[&str] = &["'Mon..Fri-08:00,1MB/s Sat-00:00,off'"];

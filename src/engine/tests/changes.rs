@@ -5,9 +5,10 @@ use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use super::sim::{self, Scenario, run};
+use crate::engine::bucket::STEP;
 use crate::engine::directive::Directive;
 use crate::engine::gate::Marks;
-use crate::engine::limiter::{Burst, Bursts, Cap, STEP, TokenBucket};
+use crate::engine::limiter::{Burst, Bursts, Cap, TokenBucket};
 use crate::engine::{Limits, Rules};
 use crate::units::{Rate, Unit};
 use proptest::prelude::*;

@@ -7,7 +7,7 @@ use super::sim::{Adversity, Outcome, Scenario, plain, rules, run_through};
 use crate::engine::Rules;
 use crate::engine::directive::Directive;
 use crate::engine::gate::Marks;
-use crate::engine::shed::{Policy, Which};
+use crate::engine::policy::{Policy, Which};
 use crate::engine::stall::Timeouts;
 
 const KIB: usize = 1024;

@@ -5,8 +5,9 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::sim::{self, Scenario, Text, plain, rules, run};
+use crate::engine::bucket::STEP;
 use crate::engine::gate::Marks;
-use crate::engine::limiter::{Burst, Bursts, Cap, QUANTUM, STEP};
+use crate::engine::limiter::{Burst, Bursts, Cap, QUANTUM};
 use crate::engine::record::Framing;
 use crate::engine::{Limits, Rules};
 use crate::units::{Limit, Rate, Unit};

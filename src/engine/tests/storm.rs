@@ -3,7 +3,7 @@
 //! the simulator checks the books, the pins, the marks, and that nobody sleeps on an old decision.
 //!
 //! ```sh
-//! STORM=100000 cargo test --test engine_storm     # so many, from STORM_SEED on
+//! STORM=100000 cargo test --lib storm     # so many, from STORM_SEED on
 //! ```
 
 use std::num::NonZeroU64;
@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use super::sim::{self, Adversity, Outcome, Scenario, SidePlan, Text, rules, run_through};
 use crate::engine::directive::Directive;
-use crate::engine::fan_out::Role;
 use crate::engine::gate::Marks;
 use crate::engine::limiter::{Burst, Bursts, Cap};
+use crate::engine::policy::{Policy, Which};
 use crate::engine::record::Framing;
-use crate::engine::shed::{Policy, Which};
+use crate::engine::side::Role;
 use crate::engine::stall::Timeouts;
 use crate::engine::{Limits, Rules};
 use crate::units::{Rate, Unit};

@@ -5,14 +5,15 @@ use std::time::{Duration, Instant};
 
 use super::sim::rules;
 use crate::engine::action::{
-    Action, Actor, Done, For, Outcome, Path, Read, ReadOutcome, Reason, Run, Sleep, Transfer, Write,
+    Action, Actor, Done, For, Outcome, Path, Read, ReadOutcome, Reason, Sleep, Transfer, Write,
 };
 use crate::engine::directive::Directive;
 use crate::engine::gate::Marks;
 use crate::engine::limiter::Cap;
-use crate::engine::log::Segment;
+use crate::engine::policy::{Policy, Which};
 use crate::engine::record::Framing;
-use crate::engine::shed::{Policy, Which};
+use crate::engine::scan::Run;
+use crate::engine::segment::Segment;
 use crate::engine::stall::{Side, Timeouts, Watch};
 use crate::engine::status::{State, Status};
 use crate::engine::{Engine, Limits, OVERFLOW, Rules};

@@ -2,7 +2,7 @@
 
 use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
-use super::{ORDER, Part, Texts};
+use super::parts::{self, ORDER, Part, Texts};
 use crate::engine::status::State;
 use crate::report::figures::{self, BYTES_WIDTH, COUNT_WIDTH, RATE_WIDTH, Scale};
 use crate::report::plain;
@@ -108,7 +108,7 @@ fn cap(s: &Snapshot, scale: Scale, theme: Theme) -> Vec<String> {
 
 fn full(s: &Snapshot, theme: Theme) -> Vec<String> {
     let full = format!("{:>4}", plain::full(s));
-    let ink = super::ink(s);
+    let ink = parts::ink(s);
     vec![theme.paint(ink, &full), theme.paint(ink, &full) + " full"]
 }
 

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::units::percent::WHOLE;
 use crate::units::size::tests::any_size;
 
 #[test]

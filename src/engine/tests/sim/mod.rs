@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 use crate::engine::action::{Actor, For, Path, Permit, Wait, Write};
 use crate::engine::directive::Directive;
 use crate::engine::drive::{Access, Driver, Edge, End, Passage, Turn};
-use crate::engine::fan_out::Role;
 use crate::engine::gate::Marks;
 use crate::engine::limiter::Bursts;
-use crate::engine::log::Segment;
+use crate::engine::segment::Segment;
+use crate::engine::side::Role;
 use crate::engine::stall::{self, Timeouts, Watch};
 use crate::engine::{Engine, Limits, OVERFLOW, Rules};
 

@@ -8,7 +8,7 @@ use std::fmt;
 
 /// The answer to a text that is not what it should be: `not a size: try 64MiB, 64MB or 4096`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnitError {
+pub(crate) struct UnitError {
     part: Option<String>,
     wrong: Cow<'static, str>,
     examples: &'static [&'static str],
@@ -17,7 +17,10 @@ pub struct UnitError {
 impl UnitError {
     /// `wrong` completes the sentence "this is …"; each example is right, and may carry a note
     /// in parentheses after a space: `100/s (records)`. One that a shell would split is quoted.
-    pub fn new(wrong: impl Into<Cow<'static, str>>, examples: &'static [&'static str]) -> Self {
+    pub(crate) fn new(
+        wrong: impl Into<Cow<'static, str>>,
+        examples: &'static [&'static str],
+    ) -> Self {
         Self {
             part: None,
             wrong: wrong.into(),
@@ -27,24 +30,25 @@ impl UnitError {
 
     /// Names the part of a longer value that is at fault.
     #[must_use]
-    pub fn about(mut self, part: impl Into<String>) -> Self {
+    pub(crate) fn about(mut self, part: impl Into<String>) -> Self {
         self.part.get_or_insert(part.into());
         self
     }
 
     /// Shows these examples in place of its own: the same fault, in a place that takes more.
     #[must_use]
-    pub fn instead(self, examples: &'static [&'static str]) -> Self {
+    pub(crate) fn instead(self, examples: &'static [&'static str]) -> Self {
         Self { examples, ..self }
     }
 
     /// What is wrong, without the part at fault and the examples.
-    pub fn wrong(&self) -> &str {
+    pub(crate) fn wrong(&self) -> &str {
         &self.wrong
     }
 
     /// The right texts it shows, without their notes and quotes.
-    pub fn examples(&self) -> impl Iterator<Item = &'static str> {
+    #[cfg(test)]
+    pub(crate) fn examples(&self) -> impl Iterator<Item = &'static str> {
         self.examples.iter().map(|example| {
             let text = example.split(" (").next().unwrap_or(example);
             text.trim_matches('\'')

@@ -1,0 +1,267 @@
+//! The consumer's turn: what may be written, and what came of it.
+
+use std::time::{Duration, Instant};
+
+use super::action::{Action, Actor, CONSUMER, For, Obligation, Outcome, Reason, Write};
+use super::output::{PARTS_MOST, Room};
+use super::plan::{Plan, earlier};
+use super::scan::Run;
+use super::segment::SEGMENT_MAX;
+use super::state::Engine;
+
+/// How long memory that a flood has left behind is kept for the next flood.
+pub(crate) const TRIM_AFTER: Duration = Duration::from_secs(1);
+/// Bytes claimed at a time where freshness rules, at most: what is claimed is not shed.
+const CLAIM_MOST: u64 = 64 * 1024;
+/// How soon to try again when a pipe cannot be made smaller because it holds too much.
+const AGAIN: Duration = Duration::from_millis(1);
+/// The same for a consumer that does not move: what lies in its pipe keeps it busy for a while.
+const AGAIN_MOST: Duration = Duration::from_millis(64);
+
+impl Engine {
+    /// What the consumer's end is like: `blocks`: a write may although it is not meant to; `pipe`: the size
+    /// that its pipe is to have when freshness does not rule, if that is ours to choose, and whether it has.
+    pub(crate) fn on_output_begin(&mut self, blocks: bool, pipe: Option<(usize, bool)>) {
+        let output = &mut self.outputs[CONSUMER];
+        output.blocks = blocks;
+        output.pipe.usual = pipe.map(|(size, _)| size);
+        output.pipe.size = pipe.filter(|(_, has)| *has).map(|(size, _)| size);
+    }
+
+    /// Bytes that are owed to this output and can be looked at.
+    pub(super) fn reachable(&self, i: usize) -> u64 {
+        let queue = &self.outputs[i].queue;
+        let readable = self.log.readable();
+        let lent = queue.runs().rev().take_while(|run| run.end > readable);
+        queue.queued()
+            - lent
+                .map(|run| run.end - run.start.max(readable))
+                .sum::<u64>()
+    }
+
+    pub(super) fn plan_consumer(&self, now: Instant) -> Plan {
+        if self.halted || self.is_finished() {
+            return Plan::End(Reason::Over);
+        }
+        let expiry = self.next_expiry();
+        if expiry.is_some_and(|at| at <= now) {
+            return Plan::Expire;
+        }
+        if self.paused || self.is_filling() {
+            return Plan::wait(For::Release, expiry);
+        }
+        if self.trim_at.is_some_and(|at| now >= at) {
+            return Plan::Trim;
+        }
+        let output = &self.outputs[CONSUMER];
+        if !self.is_fresh()
+            && let Some(usual) = output.pipe.usual
+            && let Some(plan) = output.pipe.plan(usual, now)
+        {
+            // It was made small while freshness ruled.
+            return plan;
+        }
+        if self.reachable(CONSUMER) == 0 {
+            return Plan::wait(For::Data, earlier(self.trim_at, expiry));
+        }
+        if let Err(at) = self.output.peek(output.cursor.is_inside(), now) {
+            return Plan::wait(For::Cap, earlier(expiry, Some(at)));
+        }
+        if self.is_fresh() {
+            return self.plan_fresh_write(expiry, now);
+        }
+        match output.room {
+            Room::None(again) if again.is_none_or(|at| now < at) => {
+                Plan::wait(For::Room, earlier(expiry, again))
+            }
+            _ => Plan::Write,
+        }
+    }
+
+    /// Where freshness rules nothing is claimed before there is room for it.
+    fn plan_fresh_write(&self, expiry: Option<Instant>, now: Instant) -> Plan {
+        let output = &self.outputs[CONSUMER];
+        if self.deliverable() == 0 {
+            return Plan::wait(For::Data, earlier(self.trim_at, expiry));
+        }
+        // The rest of a record that is half gone can only go as well.
+        let is_torn = output.cursor.is_inside();
+        if !is_torn && let Some(plan) = output.pipe.plan(output.window.pipe(), now) {
+            return plan;
+        }
+        match output.room {
+            Room::There => Plan::Write,
+            Room::Unknown if is_torn => Plan::Write,
+            Room::None(Some(again)) if now >= again => Plan::Write,
+            Room::None(again) => Plan::wait(For::Room, earlier(expiry, again)),
+            Room::Unknown => Plan::wait(For::Room, expiry),
+        }
+    }
+
+    pub(super) fn begin_write(&mut self, now: Instant) -> Action {
+        let Some(permit) = self.permit(now) else {
+            unreachable!("planned with a permit")
+        };
+        let n = if self.is_fresh() {
+            self.fresh_claim(permit.grant.bytes as u64)
+        } else {
+            self.reachable(CONSUMER).min(SEGMENT_MAX as u64)
+        };
+        let output = &mut self.outputs[CONSUMER];
+        let claim = output.queue.begin_claim(n);
+        let parts: Vec<_> = self.log.parts(claim.clone()).take(PARTS_MOST).collect();
+        output.is_writing = true;
+        output.is_cramped = false;
+        output.claim_is_torn = !self.log.is_boundary(claim.end);
+        output.window.on_given(
+            (claim.end - claim.start) as usize,
+            output.queue.queued() > 0,
+        );
+        let obligation = Obligation::new(Actor::Output(CONSUMER));
+        Action::Write(Write {
+            parts,
+            permit,
+            obligation,
+        })
+    }
+
+    pub(super) fn end_write(&mut self, outcome: Outcome, now: Instant) {
+        let again = self.watchdog.next_try(now);
+        let output = &mut self.outputs[CONSUMER];
+        output.is_writing = false;
+        let run = match outcome {
+            Outcome::Moved(run) => run,
+            _ => Run::at(output.cursor),
+        };
+        let was_inside = output.cursor.is_inside();
+        let range = output.queue.end_claim(run.bytes as u64);
+        output.room = match outcome {
+            Outcome::Full => Room::None(again),
+            _ => Room::Unknown,
+        };
+        if run.bytes == 0 {
+            return;
+        }
+        // A record is as old as it was when it began to leave: its rest can only follow.
+        let begun = if was_inside {
+            self.log
+                .next_boundary(range.start, range.end)
+                .unwrap_or(range.end)
+        } else {
+            range.start
+        };
+        self.timeline.deliver(&(begun..range.end), now);
+        self.log.unpin(&range);
+        self.source.is_full = false;
+        self.bypass.on_written(run.bytes);
+        self.on_left(run, now);
+        self.on_shrunk(now);
+    }
+
+    /// These have left for the consumer.
+    pub(super) fn on_left(&mut self, run: Run, now: Instant) {
+        let output = &mut self.outputs[CONSUMER];
+        output.cursor = run.cursor;
+        self.stats.on_written(now, run);
+        self.output.on_passed(run.bytes, run.tally.begun, now);
+        self.outputs[CONSUMER].taken += run.bytes as u64;
+    }
+
+    /// Less is owed to the consumer than before.
+    pub(super) fn on_shrunk(&mut self, now: Instant) {
+        let queue = &self.outputs[CONSUMER].queue;
+        let head = queue
+            .claim()
+            .or(queue.first())
+            .map_or(self.log.end(), |run| run.start);
+        self.timeline.forget_before(head);
+        if queue.owed() == 0 {
+            self.bypass.on_empty(now);
+            self.plan_trim(now);
+        }
+    }
+
+    /// The consumer is owed nothing: memory that a flood has left behind is given back after a while.
+    pub(super) fn plan_trim(&mut self, now: Instant) {
+        let trim_at = self.trim_at.unwrap_or(now + TRIM_AFTER);
+        self.trim_at = self.log.is_bloated().then_some(trim_at);
+    }
+
+    /// The consumer has been waited for; `ready`: it has room.
+    pub(super) fn on_output_ready(&mut self, ready: bool, now: Instant) {
+        let output = &mut self.outputs[CONSUMER];
+        output.sleeper.asleep = None;
+        if ready {
+            output.window.on_room(now);
+            output.room = Room::There;
+        }
+    }
+
+    /// The pipe has this size now, or holds too much for another one.
+    pub(super) fn on_fit(&mut self, size: Option<usize>, now: Instant) {
+        let pipe = &mut self.outputs[CONSUMER].pipe;
+        match size {
+            Some(size) => (pipe.size, pipe.again) = (Some(size), None),
+            None => {
+                let before = pipe
+                    .again
+                    .map_or(AGAIN, |(_, time)| (time * 2).min(AGAIN_MOST));
+                pipe.again = Some((now + before, before));
+            }
+        }
+    }
+
+    /// The consumer has taken something, though not enough to make room.
+    pub(crate) fn on_sink_moved(&mut self, now: Instant) {
+        if self.stats.sink.since().is_some() {
+            self.stats.sink.run(false, now);
+            self.stats.sink.run(true, now);
+        }
+    }
+
+    /// Bytes to claim where freshness rules: whole records, as few as keep the consumer busy.
+    fn fresh_claim(&self, most: u64) -> u64 {
+        let output = &self.outputs[CONSUMER];
+        let window = (output.window.bytes() as u64)
+            .min(most)
+            .clamp(1, CLAIM_MOST);
+        let window = window.min((self.capacity as u64 / 4).max(1));
+        let Some(run) = output.queue.first().filter(|_| self.framing.is_some()) else {
+            return window.min(self.reachable(CONSUMER));
+        };
+        let end = run.end.min(self.log.readable());
+        let whole = self
+            .log
+            .last_boundary(run.start, end.min(run.start + window));
+        let whole = whole.or_else(|| self.log.next_boundary(run.start, end));
+        match whole {
+            Some(to) => (to - run.start).min(CLAIM_MOST.max(window)),
+            None => self.deliverable(),
+        }
+    }
+
+    /// Bytes at the head that may be given to the consumer where freshness rules: none of a record that is
+    /// not complete, unless it never will be or blocks everything.
+    pub(super) fn deliverable(&self) -> u64 {
+        let output = &self.outputs[CONSUMER];
+        let Some(run) = output.queue.first() else {
+            return 0;
+        };
+        let end = run.end.min(self.log.readable());
+        let piece = end.saturating_sub(run.start).min(CLAIM_MOST);
+        // The rest of it cannot come.
+        let is_blocked =
+            self.gate.is_closed() && self.shedder.policy.is_none() || self.is_starved();
+        if output.cursor.is_inside() || self.framing.is_none() || self.is_last() || is_blocked {
+            return piece;
+        }
+        self.log
+            .next_boundary(run.start, end)
+            .map_or(0, |to| to - run.start)
+    }
+
+    /// Whether what is held is all that will ever be.
+    pub(super) fn is_last(&self) -> bool {
+        self.ended && !self.source.is_reading
+    }
+}

@@ -1,0 +1,72 @@
+//! A stretch of the log that lies in one segment.
+//!
+//! Invariant: it knows how many records end in it, where the last of them does, and how far into a record it
+//! begins; so where a record ends is found by looking at the bytes of one extent at most.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::segment::Segment;
+
+/// See the module's text.
+#[derive(Debug)]
+pub(super) struct Extent {
+    /// `None` while the source fills it up.
+    pub(super) segment: Option<Arc<Segment>>,
+    /// The place of its first byte.
+    pub(super) at: u64,
+    /// Where in the segment that is.
+    pub(super) start: usize,
+    pub(super) length: usize,
+    /// How far into a record its first byte is.
+    pub(super) depth: u64,
+    /// Records that end in it, and the length up to the end of the last of them.
+    pub(super) ends: u64,
+    pub(super) last_end: usize,
+    /// Bytes in it that are pinned, once for each pin.
+    pub(super) pinned: usize,
+}
+
+impl Extent {
+    pub(super) fn end(&self) -> u64 {
+        self.at + self.length as u64
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        let segment = self.segment.as_ref();
+        segment.map_or(&[], |s| &s.0[self.start..self.start + self.length])
+    }
+
+    /// The part of it that lies in `range`, from its own start on.
+    pub(super) fn overlap(&self, range: &Range<u64>) -> Range<usize> {
+        let from = range.start.clamp(self.at, self.end()) - self.at;
+        let to = range.end.clamp(self.at, self.end()) - self.at;
+        from as usize..(to as usize).max(from as usize)
+    }
+
+    pub(super) fn spare(&self) -> usize {
+        let segment = self.segment.as_ref();
+        segment.map_or(0, |s| s.len() - self.start - self.length)
+    }
+
+    /// Whether its bytes can be looked at.
+    pub(super) fn is_here(&self) -> bool {
+        self.segment.is_some()
+    }
+
+    /// Whether its segment may be written to.
+    pub(super) fn is_ours(&self) -> bool {
+        self.segment
+            .as_ref()
+            .is_some_and(|s| Arc::strong_count(s) == 1)
+    }
+
+    /// It has grown by `n` bytes, in which `ends` records end, the last of them after `last`.
+    pub(super) fn grow(&mut self, n: usize, ends: u64, last: usize) {
+        if ends > 0 {
+            self.last_end = self.length + last;
+            self.ends += ends;
+        }
+        self.length += n;
+    }
+}

@@ -1,0 +1,190 @@
+//! All that the state machine remembers. What is made of it is said by the files of the actors' turns, and by
+//! the rules that each keep a part of it.
+
+use std::ops::Range;
+use std::time::Instant;
+
+use super::action::{CONSUMER, Path};
+use super::age::Timeline;
+use super::bypass::Bypass;
+use super::directive::Directive;
+use super::gate::Gate;
+use super::limiter::{Bursts, Limiters};
+use super::log::Log;
+use super::output::Output;
+use super::plan::Sleeper;
+use super::policy::Shedder;
+use super::record::{Cursor, Framing};
+use super::rules::Rules;
+use super::segment::ReadBuffer;
+use super::stall::StallDetector;
+use super::stats::Stats;
+
+/// Whose sleep is over.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Wakes {
+    /// The source's, with the new version of its decision.
+    pub source: Option<u64>,
+    /// The consumer's, and that of the file for what is shed.
+    pub outputs: [Option<u64>; 2],
+    /// Those of tees and taps, with their numbers.
+    pub sides: Vec<(usize, u64)>,
+    /// That of whoever waits until nothing moves any more: what was asked for up to this number has come.
+    pub quiet: Option<u64>,
+}
+
+/// What is known of the source.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub sleeper: Sleeper,
+    /// Where in its record the input stands.
+    pub cursor: Cursor,
+    /// What it reads into, when it does not.
+    pub(super) buffer: Option<ReadBuffer>,
+    pub path: Path,
+    /// Bytes are being read or passed.
+    pub is_reading: bool,
+    /// Bytes are on their way to the consumer by this side.
+    pub is_passing: bool,
+    /// As a rule there is nothing to read now: waiting first costs one call, trying first two.
+    pub(super) waits_first: bool,
+    /// The producer is being waited for.
+    pub is_waiting: bool,
+    /// The output had no room when bytes were to be passed.
+    pub is_full: bool,
+    /// There was no memory to read into.
+    pub(super) is_short: bool,
+}
+
+impl Source {
+    pub(super) fn new(framing: Option<Framing>) -> Source {
+        Source {
+            sleeper: Sleeper::default(),
+            cursor: Cursor::new(framing),
+            buffer: Some(ReadBuffer::default()),
+            path: Path::default(),
+            is_reading: false,
+            is_passing: false,
+            waits_first: false,
+            is_waiting: false,
+            is_full: false,
+            is_short: false,
+        }
+    }
+}
+
+/// What is not the queue's own.
+#[derive(Debug, Default)]
+pub(crate) struct Overflow {
+    pub is_wanted: bool,
+    /// Nothing more will be dropped.
+    pub is_closing: bool,
+    /// The beginning of a record whose rest is still to come.
+    pub(super) unfinished: Option<Range<u64>>,
+    /// That record is too much.
+    pub(super) is_refusing: bool,
+    pub(super) lost: u64,
+}
+
+impl Overflow {
+    /// Bytes of a record that is not complete yet.
+    #[cfg(test)]
+    pub(super) fn unfinished_bytes(&self) -> u64 {
+        self.unfinished
+            .as_ref()
+            .map_or(0, |run| run.end - run.start)
+    }
+}
+
+/// Bounded buffer, gates, pacers and books. See the module's text.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(super) log: Log,
+    pub(super) source: Source,
+    pub(super) outputs: Vec<Output>,
+    pub(super) overflow: Overflow,
+    pub(super) gate: Gate,
+    /// Whether the bypass is wanted.
+    pub(super) may_bypass: bool,
+    pub(super) bypass: Bypass,
+    pub(super) stats: Stats,
+    pub(super) watchdog: StallDetector,
+    pub(super) input: Limiters,
+    pub(super) output: Limiters,
+    pub(super) burst: Bursts,
+    pub(super) capacity: usize,
+    pub(super) framing: Option<Framing>,
+    pub(super) shedder: Shedder,
+    pub(super) timeline: Timeline,
+    /// Somebody holds the output.
+    pub(super) paused: bool,
+    /// Nothing more will be read: end of input, or told to drain.
+    pub(super) ended: bool,
+    /// No read is under way after the end: a last record without terminator has been counted.
+    pub(super) last_counted: bool,
+    /// Nothing is to move any more.
+    pub(super) halted: bool,
+    /// Somebody waits until nothing is on its way to the consumer: how often that was asked for, and whether
+    /// it still is.
+    pub(super) quiet_asked: u64,
+    pub(super) quiet_wanted: bool,
+    pub(super) wakes: Wakes,
+    pub(super) trim_at: Option<Instant>,
+    pub(super) started: Instant,
+}
+
+impl Engine {
+    /// An empty one.
+    #[must_use]
+    pub(crate) fn new(rules: Rules, now: Instant) -> Engine {
+        let mut engine = Engine {
+            log: Log::new(rules.capacity, rules.framing),
+            source: Source::new(rules.framing),
+            outputs: vec![Output::new(rules.framing), Output::new(rules.framing)],
+            overflow: Overflow::default(),
+            gate: Gate::new(rules.marks),
+            may_bypass: rules.may_bypass,
+            bypass: Bypass::new(false),
+            stats: Stats::default(),
+            watchdog: StallDetector::new(rules.patience),
+            input: Limiters::default(),
+            output: Limiters::default(),
+            burst: rules.burst,
+            capacity: rules.capacity,
+            framing: rules.framing,
+            shedder: Shedder::default(),
+            timeline: Timeline::default(),
+            paused: false,
+            ended: false,
+            last_counted: false,
+            halted: false,
+            quiet_asked: 0,
+            quiet_wanted: false,
+            wakes: Wakes::default(),
+            trim_at: None,
+            started: now,
+        };
+        for command in [
+            Directive::RateOfBytes(rules.output.bytes),
+            Directive::RateOfRecords(rules.output.records),
+            Directive::InputRateOfBytes(rules.input.bytes),
+            Directive::InputRateOfRecords(rules.input.records),
+            Directive::Shed(rules.shed),
+            Directive::MaxAge(rules.max_age),
+        ] {
+            engine.command(now, command);
+        }
+        engine
+    }
+
+    /// Bytes in a segment of the log.
+    #[must_use]
+    pub(crate) fn segment_size(&self) -> usize {
+        self.log.segment_size()
+    }
+
+    /// What the consumer is owed, in bytes.
+    pub(super) fn used(&self) -> usize {
+        self.outputs[CONSUMER].queue.owed() as usize
+    }
+}

@@ -1,0 +1,138 @@
+//! The engine behind its lock, and the wakers of its threads. The lock is held for arithmetic only.
+
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::error::PipeError;
+use super::waker::Waker;
+use crate::engine::drive::Access;
+use crate::engine::limiter::SharedCap;
+use crate::engine::side::Role;
+use crate::engine::{Engine, Rules};
+use crate::units::Unit;
+
+/// What the threads have to say to whoever started them.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// The source thread can read no more; what is held is still being delivered.
+    SourceFailed(PipeError),
+    /// Everything that was read has been written.
+    Delivered,
+    /// Writing failed.
+    SinkFailed(PipeError),
+    /// A tee or a tap has failed. Said once for each.
+    OutputFailed(PipeError),
+    /// Something that was shed could not be written down. Said once.
+    OverflowFailed(PipeError),
+    /// The process that reads our output has gone away: what is held can reach nobody.
+    ConsumerLeft,
+    /// The system has refused to write for that reason.
+    ConsumerGone,
+}
+
+/// The engine, with its lock and the wakers of those who sleep until it has changed.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(super) engine: Mutex<Engine>,
+    pub(super) source: Waker,
+    pub(super) sink: Waker,
+    pub(super) overflow: Waker,
+    /// Those of tees and taps, by their numbers.
+    pub(super) sides: Vec<(usize, Waker)>,
+    pub(super) quiet: (Mutex<u64>, Condvar),
+}
+
+impl Shared {
+    pub(super) fn new(
+        rules: Rules,
+        sides: impl IntoIterator<Item = (Role, bool)>,
+        caps: Vec<(Unit, Box<dyn SharedCap>)>,
+    ) -> io::Result<Shared> {
+        let now = Instant::now();
+        let mut engine = Engine::new(rules, now);
+        for (unit, cap) in caps {
+            engine.share(unit, cap, now);
+        }
+        let mut wakers = Vec::new();
+        for (role, is_vacant) in sides {
+            let waker = match role {
+                Role::Tee => Waker::default(),
+                Role::Tap(_) => Waker::beside_stream()?,
+            };
+            wakers.push((engine.add_side(role, is_vacant), waker));
+        }
+        Ok(Shared {
+            sides: wakers,
+            engine: Mutex::new(engine),
+            source: Waker::default(),
+            sink: Waker::beside_stream()?,
+            overflow: Waker::default(),
+            quiet: Default::default(),
+        })
+    }
+
+    /// Tells the engine something, or asks it something, and wakes whom that concerns.
+    pub(crate) fn tell<R>(&self, what: impl FnOnce(&mut Engine, Instant) -> R) -> R {
+        let (said, wakes) = {
+            // A thread that panics ends the process, so a poisoned lock is never met for long.
+            let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+            // Behind the lock: nobody tells a time that somebody else has left behind.
+            let now = Instant::now();
+            (what(&mut engine, now), engine.take_wakes())
+        };
+        if let Some(version) = wakes.source {
+            self.source.wake(version);
+        }
+        for (waker, version) in [&self.sink, &self.overflow].into_iter().zip(wakes.outputs) {
+            if let Some(version) = version {
+                waker.wake(version);
+            }
+        }
+        for (i, version) in wakes.sides {
+            self.side(i).wake(version);
+        }
+        if let Some(number) = wakes.quiet {
+            let mut quiet = self.quiet.0.lock().unwrap_or_else(PoisonError::into_inner);
+            *quiet = number.max(*quiet);
+            self.quiet.1.notify_all();
+        }
+        said
+    }
+
+    /// The waker of the tee or tap of this number.
+    pub(super) fn side(&self, i: usize) -> &Waker {
+        let found = self.sides.iter().find(|(number, _)| *number == i);
+        found.map_or(&self.overflow, |(_, waker)| waker)
+    }
+
+    /// Nothing moves any more when this returns, so that what the books say is final. Who is
+    /// stuck in a call to the system is not waited for longer than this.
+    pub(crate) fn halt(&self, patience: Duration) {
+        self.until_quiet(patience, Engine::halt);
+    }
+
+    /// What a change forbids is not on its way any more when this returns. Who is stuck in a call to
+    /// the system is not waited for longer than this.
+    pub(crate) fn settle(&self, patience: Duration) {
+        self.until_quiet(patience, |engine, _| engine.want_quiet());
+    }
+
+    fn until_quiet(
+        &self,
+        patience: Duration,
+        what: impl FnOnce(&mut Engine, Instant) -> Option<u64>,
+    ) {
+        if let Some(number) = self.tell(what) {
+            let (quiet, changed) = (&self.quiet.0, &self.quiet.1);
+            let quiet = quiet.lock().unwrap_or_else(PoisonError::into_inner);
+            let _ = changed.wait_timeout_while(quiet, patience, |quiet| *quiet < number);
+        }
+    }
+}
+
+impl Access for Arc<Shared> {
+    fn tell<R>(&self, what: impl FnOnce(&mut Engine, Instant) -> R) -> R {
+        Shared::tell(self, what)
+    }
+}

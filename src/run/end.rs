@@ -1,0 +1,95 @@
+//! How a run ended: its word in reports, and the line that is said of it.
+
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use crate::control::signals::SIGPIPE;
+use crate::engine::stall::Side;
+use crate::engine::status::{Count, Status};
+use crate::pipe::error::PipeError;
+use crate::pipe::fd::Port;
+use crate::pipe::inherited;
+use crate::report::{Ending, figures};
+use crate::units::Span;
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// All input was delivered.
+    Delivered,
+    /// Somebody asked for no more to be read, and what was held was delivered.
+    Drained,
+    /// This signal ended it; SIGPIPE: the consumer went away.
+    Signal(i32),
+    /// A side stalled for too long.
+    Stalled(Side, Duration, u64),
+    /// The consumer went away, and whoever started weir ignores SIGPIPE.
+    BrokenPipe(PipeError),
+    /// A stream failed.
+    Failed(PipeError),
+    /// All was delivered to the consumer, but not all that was shed could be kept, or another output has failed, as
+    /// was said.
+    Unkept,
+}
+
+impl End {
+    /// The consumer went away: as `cat` ends then, by the signal, or by saying so where that is
+    /// ignored.
+    pub(super) fn consumer_gone(output: &Port) -> End {
+        if inherited::was_ignored(SIGPIPE) {
+            End::BrokenPipe(PipeError::new("write", output.name(), Errno::PIPE))
+        } else {
+            End::Signal(SIGPIPE)
+        }
+    }
+
+    /// Its word in reports.
+    pub(super) fn ending(&self) -> Ending {
+        match self {
+            End::Delivered => Ending::Eof,
+            End::Drained => Ending::Drained,
+            End::Signal(SIGPIPE) | End::BrokenPipe(_) => Ending::ConsumerGone,
+            End::Signal(_) => Ending::Signal,
+            End::Stalled(..) => Ending::Timeout,
+            End::Failed(_) | End::Unkept => Ending::Error,
+        }
+    }
+
+    /// The line to print for it, if any.
+    #[must_use]
+    pub(crate) fn complaint(&self) -> Option<String> {
+        match self {
+            End::Delivered | End::Drained | End::Signal(_) | End::Unkept => None,
+            End::Failed(failure) | End::BrokenPipe(failure) => Some(failure.to_string()),
+            End::Stalled(side, time, undelivered) => {
+                let what = match side {
+                    Side::Source => "the source has sent nothing",
+                    Side::Sink => "the sink has taken nothing",
+                };
+                // Whole milliseconds say enough of a wait.
+                let time =
+                    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+                let time =
+                    Span::try_from(time).map_or_else(|_| format!("{time:?}"), |s| s.to_string());
+                let left = match undelivered {
+                    0 => "nothing".to_owned(),
+                    bytes => figures::bytes(*bytes),
+                };
+                Some(format!("timeout: {what} for {time}; {left} undelivered"))
+            }
+        }
+    }
+}
+
+/// What was read and has neither been delivered nor shed.
+pub(super) fn undelivered(status: &Status) -> Count {
+    let (read, written, shed) = (status.read, status.written, status.shed.total);
+    let left = |read: u64, gone: u64| read.saturating_sub(gone);
+    Count {
+        bytes: left(read.bytes, written.bytes + shed.bytes),
+        records: read
+            .records
+            .map(|n| left(n, written.records.unwrap_or(0) + shed.records.unwrap_or(0))),
+    }
+}

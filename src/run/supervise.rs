@@ -1,0 +1,294 @@
+//! The main thread while a run goes on: it listens to everybody, and decides how the run ends.
+
+use std::mem;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, after, at, bounded, never, select};
+use jiff::Zoned;
+
+use super::end::{End, undelivered};
+use super::timetable::Schedules;
+use crate::config::live::LiveConfig;
+use crate::control::server::Control;
+use crate::control::signals::{self, SIGINT};
+use crate::engine::directive::Directive;
+use crate::engine::stall::Watch;
+use crate::engine::status::Status;
+use crate::pipe::error::PipeError;
+use crate::pipe::fan_out::Branches;
+use crate::pipe::fd::Port;
+use crate::pipe::{Event, Shared};
+use crate::report::Reporter;
+use crate::share::Membership;
+
+/// How soon after the consumer has left the input must end for that to be a success, if no write
+/// is refused meanwhile.
+const GRACE: Duration = Duration::from_millis(50);
+/// How long the end of a run waits for taps that are behind, at most.
+const LAST_WAIT: Duration = Duration::from_secs(2);
+
+/// Everybody whom the main thread listens to, and what it has heard.
+pub(super) struct Run {
+    pub(super) shared: Arc<Shared>,
+    pub(super) events: Receiver<Event>,
+    pub(super) signals: Receiver<i32>,
+    /// What those with whom a cap is shared have to say.
+    pub(super) noticed: Receiver<String>,
+    pub(super) membership: Membership,
+    pub(super) schedules: Schedules,
+    pub(super) reporter: Reporter,
+    /// The output, to look how much of it lies unread.
+    pub(super) output: Port,
+    pub(super) unread: Option<u64>,
+    /// The source thread could not read on: what is held is still delivered.
+    pub(super) failure: Option<PipeError>,
+    /// It was said that something could not be written down.
+    pub(super) overflow_failed: bool,
+    /// It was said that a tee or a tap has failed.
+    pub(super) output_failed: bool,
+    pub(super) branches: Branches,
+    /// Somebody has asked for no more to be read.
+    pub(super) drained: bool,
+    /// This signal ends the run when all is delivered.
+    pub(super) signal: Option<i32>,
+    /// For how long what is held is delivered after such a signal, and until when that is.
+    pub(super) signal_grace: Duration,
+    pub(super) deliver_until: Option<Instant>,
+    /// The consumer has left: until then the end of input makes that a success.
+    pub(super) grace: Option<Instant>,
+    pub(super) control: Control,
+    /// What can be changed, as it is in force.
+    pub(super) live: LiveConfig,
+}
+
+impl Run {
+    /// Listens until something ends the run.
+    pub(super) fn supervise(&mut self) -> End {
+        loop {
+            // What has happened already counts before what is only late.
+            while let Ok(event) = self.events.try_recv() {
+                if let Some(end) = self.on_event(Some(event)) {
+                    return end;
+                }
+            }
+            for command in self.schedules.poll(Instant::now(), Zoned::now) {
+                self.shared.tell(|core, now| core.command(now, command));
+            }
+            let watch = match self.watch() {
+                Watch::Quiet(due) => due,
+                Watch::Stalled(side, time) => {
+                    return End::Stalled(side, time, undelivered(&self.status()).bytes);
+                }
+            };
+            if self.grace.is_some_and(|until| until <= Instant::now()) {
+                return self.gone();
+            }
+            if let Some(signal) = self.signal
+                && self
+                    .deliver_until
+                    .is_some_and(|until| until <= Instant::now())
+            {
+                return End::Signal(signal);
+            }
+            let due = [
+                watch,
+                self.schedules.due(),
+                self.reporter.next_tick(),
+                self.control.due(),
+                self.grace,
+                self.deliver_until,
+            ];
+            let alarm = due.into_iter().flatten().min().map_or_else(never, at);
+            let decided = select! {
+                recv(self.events) -> event => self.on_event(event.ok()),
+                recv(self.signals) -> signal => self.on_signal(signal.unwrap_or(SIGINT)),
+                recv(self.control.questions) -> question => {
+                    question.into_iter().for_each(|question| self.on_question(question));
+                    None
+                }
+                recv(self.noticed) -> what => {
+                    match what {
+                        Ok(what) => self.reporter.complain(&what),
+                        // Nobody has anything to say any more.
+                        Err(_) => self.noticed = never(),
+                    }
+                    None
+                }
+                recv(alarm) -> _ => {
+                    self.control.poll(Instant::now());
+                    self.report();
+                    None
+                }
+            };
+            if let Some(end) = decided {
+                return end;
+            }
+        }
+    }
+
+    pub(super) fn status(&mut self) -> Status {
+        let told = self
+            .shared
+            .tell(|core, now| (core.status(now), core.side_status(now)));
+        self.reporter.note_outputs(told.1);
+        let mut status = told.0;
+        status.share = self.membership.status(Instant::now());
+        status
+    }
+
+    /// Asks the watchdog. A pipe says that it has room only when a whole page of it has been read;
+    /// how much lies unread in it tells of a consumer that takes less.
+    fn watch(&mut self) -> Watch {
+        let watch = self.shared.tell(|core, now| core.watch(now));
+        if watch != Watch::Quiet(None) {
+            let unread = self.output.unread();
+            if mem::replace(&mut self.unread, unread) != unread {
+                self.shared.tell(|core, now| core.on_sink_moved(now));
+                return self.shared.tell(|core, now| core.watch(now));
+            }
+        }
+        watch
+    }
+
+    fn report(&mut self) {
+        let now = Instant::now();
+        if self.reporter.next_tick().is_some_and(|due| due <= now) {
+            let status = self.status();
+            self.reporter.tick(now, &status);
+        }
+    }
+
+    fn on_event(&mut self, event: Option<Event>) -> Option<End> {
+        match event {
+            Some(Event::SourceFailed(failure)) => self.failure = Some(failure),
+            Some(Event::OverflowFailed(failure)) => self.on_overflow_failed(&failure),
+            Some(Event::OutputFailed(failure)) => {
+                self.output_failed = true;
+                self.reporter.complain(&failure.to_string());
+            }
+            Some(Event::SinkFailed(failure)) => return Some(End::Failed(failure)),
+            // One that leaves after the last byte is no different from one that stays. Nor is one
+            // that has all it wants when the producer is just about to end: tar is such a pair.
+            Some(Event::ConsumerLeft) => self.grace = Some(Instant::now() + GRACE),
+            Some(Event::ConsumerGone) => return Some(self.gone()),
+            Some(Event::Delivered) | None => {
+                return Some(self.delivered());
+            }
+        }
+        None
+    }
+
+    fn on_overflow_failed(&mut self, failure: &PipeError) {
+        if !mem::replace(&mut self.overflow_failed, true) {
+            self.reporter.complain(&failure.to_string());
+        }
+    }
+
+    /// The last of what was shed is written, or never will be. What there is to say of it may have
+    /// come too late for the loop to hear.
+    pub(super) fn on_overflow_end(&mut self, finished: Result<(), PipeError>) {
+        self.hear_last();
+        if let Err(failure) = finished {
+            self.on_overflow_failed(&failure);
+        }
+    }
+
+    /// Hears of failures that came too late for the loop.
+    pub(super) fn hear_last(&mut self) {
+        let events: Vec<Event> = self.events.try_iter().collect();
+        for event in events {
+            if matches!(event, Event::OverflowFailed(_) | Event::OutputFailed(_)) {
+                self.on_event(Some(event));
+            }
+        }
+    }
+
+    /// Waits until tees have all that they are owed and are closed, and for a moment for taps. The signal that
+    /// has ended that, if one has.
+    fn finish_branches(&mut self) -> Option<End> {
+        let moment = after(LAST_WAIT);
+        let late = self.deliver_until.map_or_else(never, at);
+        let mut taps = true;
+        loop {
+            if !self.shared.tell(|core, _| core.is_side_pending(taps)) {
+                return None;
+            }
+            select! {
+                recv(self.branches.over) -> _ => {}
+                recv(moment) -> _ => taps = false,
+                recv(late) -> _ => return self.signal.map(End::Signal),
+                recv(self.signals) -> signal => match signal.unwrap_or(SIGINT) {
+                    end if signals::is_end(end) => return Some(End::Signal(end)),
+                    report => drop(self.on_signal(report)),
+                }
+            }
+        }
+    }
+
+    /// There is nobody to deliver to; an earlier failure is the reason that counts.
+    fn gone(&mut self) -> End {
+        let failure = self.failure.take();
+        failure.map_or_else(|| End::consumer_gone(&self.output), End::Failed)
+    }
+
+    /// Everything has been written. Whether it has arrived some outputs tell only at their end.
+    fn delivered(&mut self) -> End {
+        let cut = self.finish_branches();
+        let closed = cut.or_else(|| self.close_output());
+        let end = match self.signal {
+            Some(signal) => End::Signal(signal),
+            None if self.drained => End::Drained,
+            None => End::Delivered,
+        };
+        match (self.failure.take(), closed) {
+            (Some(failure), _) => End::Failed(failure),
+            (None, Some(end)) => end,
+            (None, None) => end,
+        }
+    }
+
+    /// Closes the output, which may take as long as a disk does, or a server that does not answer:
+    /// a signal ends weir meanwhile, too. The end that comes of it, if it is not to be as it was.
+    fn close_output(&mut self) -> Option<End> {
+        if !self.output.tells_at_close() {
+            return None;
+        }
+        let (say, said) = bounded(1);
+        let output = self.output.clone();
+        let closing = move || say.send(output.close()).unwrap_or_default();
+        let thread = thread::Builder::new().name("close".into()).spawn(closing);
+        if thread.is_err() {
+            return self.output.close().err().map(End::Failed);
+        }
+        let late = self.deliver_until.map_or_else(never, at);
+        loop {
+            select! {
+                recv(late) -> _ => return self.signal.map(End::Signal),
+                recv(said) -> closed => return closed.ok()?.err().map(End::Failed),
+                recv(self.signals) -> signal => match signal.unwrap_or(SIGINT) {
+                    end if signals::is_end(end) => return Some(End::Signal(end)),
+                    report => drop(self.on_signal(report)),
+                }
+            }
+        }
+    }
+
+    fn on_signal(&mut self, signal: i32) -> Option<End> {
+        if !signals::is_end(signal) {
+            let status = self.status();
+            self.reporter.on_demand(&status);
+            return None;
+        }
+        if signal == SIGINT || self.signal.is_some() {
+            return Some(End::Signal(signal));
+        }
+        self.signal = Some(signal);
+        // One that is beyond the end of time never comes.
+        self.deliver_until = Instant::now().checked_add(self.signal_grace);
+        self.shared
+            .tell(|core, now| core.command(now, Directive::Drain));
+        None
+    }
+}
