@@ -4,6 +4,7 @@
 //! What is handed out is an obligation: a value that has to come back by [`Engine::done`](super::Engine::done),
 //! whatever came of it. It cannot be copied, and to lose it is a bug that panics in tests.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -75,9 +76,8 @@ pub(crate) enum Done {
 /// What came of a read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ReadOutcome {
-    /// These were read, into the one slice of the buffer and into the other, and of the second this was
-    /// passed on already.
-    Moved([Scan; 2], Run),
+    /// What the read says has been read, and passed on.
+    Moved,
     /// Nothing is there yet.
     Empty,
     /// This input is at its end.
@@ -126,9 +126,30 @@ impl Drop for Obligation {
     }
 }
 
-/// A read to be made.
+/// A read to be made. It is large, so that it stays where it is while it goes from hand to hand.
 #[derive(Debug)]
 pub(crate) struct Read {
+    pub(super) state: Box<ReadState>,
+    pub(super) obligation: Obligation,
+}
+
+impl Deref for Read {
+    type Target = ReadState;
+
+    fn deref(&self) -> &ReadState {
+        &self.state
+    }
+}
+
+impl DerefMut for Read {
+    fn deref_mut(&mut self) -> &mut ReadState {
+        &mut self.state
+    }
+}
+
+/// What there is to a read.
+#[derive(Debug, Default)]
+pub(crate) struct ReadState {
     /// Where to.
     pub buffer: ReadBuffer,
     /// How much of it may be written at once.
@@ -137,16 +158,19 @@ pub(crate) struct Read {
     pub cursor: Cursor,
     /// What comes is the newest, and too much.
     pub(super) discard: bool,
-    pub(super) obligation: Obligation,
+    /// What was read, into the one slice of the buffer and into the other, and what of the second was passed on
+    /// already.
+    pub(super) scans: [Scan; 2],
+    pub(super) passed: Run,
 }
 
-impl Read {
-    /// The first `n` bytes of the buffer were read.
-    #[must_use]
-    pub(crate) fn scan(&self, n: usize) -> [Scan; 2] {
+impl ReadState {
+    /// The first `n` bytes of the buffer were read, and nothing is passed on yet.
+    pub(crate) fn scan(&mut self, n: usize) {
         let [first, second] = self.buffer.read(n);
         let first = Scan::over(self.cursor, first);
-        [first, Scan::over(first.cursor, second)]
+        self.scans = [first, Scan::over(first.cursor, second)];
+        self.passed = Run::at(self.cursor);
     }
 }
 

@@ -31,6 +31,9 @@ impl Engine {
     /// Bytes that are owed to this output and can be looked at.
     pub(super) fn reachable(&self, i: usize) -> u64 {
         let queue = &self.outputs[i].queue;
+        if queue.queued() == 0 {
+            return 0;
+        }
         let readable = self.log.readable();
         let lent = queue.runs().rev().take_while(|run| run.end > readable);
         queue.queued()
@@ -109,7 +112,8 @@ impl Engine {
         };
         let output = &mut self.outputs[CONSUMER];
         let claim = output.queue.begin_claim(n);
-        let parts: Vec<_> = self.log.parts(claim.clone()).take(PARTS_MOST).collect();
+        let mut parts = std::mem::take(&mut output.parts);
+        parts.extend(self.log.parts(claim.clone()).take(PARTS_MOST));
         output.is_writing = true;
         output.is_cramped = false;
         output.claim_is_torn = !self.log.is_boundary(claim.end);

@@ -155,11 +155,15 @@ impl Driver {
     pub(crate) fn step(&mut self, engine: &impl Access, edge: &mut impl Edge) -> Turn {
         match std::mem::replace(&mut self.next, Next::Ask(None, None)) {
             Next::Ask(done, end) => {
-                let action = engine.tell(|engine, now| {
-                    if let Some(done) = done {
-                        engine.done(done, now);
+                let action = engine.tell(|engine, now| match (done, &end) {
+                    (Some(done), None) => Some(engine.turn(done, self.actor, now)),
+                    (None, None) => Some(engine.poll(self.actor, now)),
+                    (done, Some(_)) => {
+                        if let Some(done) = done {
+                            engine.done(done, now);
+                        }
+                        None
                     }
-                    end.is_none().then(|| engine.poll(self.actor, now))
                 });
                 match (action, end) {
                     (_, Some(end)) => return Turn::Over(end),
@@ -225,17 +229,14 @@ impl Driver {
         }
         match edge.read(&mut read.buffer.slices()) {
             Ok(Some(n @ 1..)) => {
-                let scans = read.scan(n);
-                let passed = match read.pass {
-                    // With a permit there is nothing held, and so no tail before the fresh segment.
-                    Some(permit) => {
-                        let [_, bytes] = read.buffer.read(n);
-                        let passed = edge.pass_on(bytes, permit);
-                        permit.use_up(&bytes[..passed])
-                    }
-                    None => Run::at(read.cursor),
-                };
-                (Done::Read(read, ReadOutcome::Moved(scans, passed)), None)
+                read.scan(n);
+                // With a permit there is nothing held, and so no tail before the fresh segment.
+                if let Some(permit) = read.pass {
+                    let [_, bytes] = read.buffer.read(n);
+                    let passed = edge.pass_on(bytes, permit);
+                    read.passed = permit.use_up(&bytes[..passed]);
+                }
+                (Done::Read(read, ReadOutcome::Moved), None)
             }
             Ok(Some(0)) => (Done::Read(read, ReadOutcome::Ended), Some(End::Input)),
             Ok(None) => (Done::Read(read, ReadOutcome::Empty), None),

@@ -126,6 +126,9 @@ impl Engine {
 
     /// What the one that is furthest behind is owed, in bytes, taps apart.
     pub(super) fn occupancy(&self) -> usize {
+        if !self.has_sides() {
+            return self.used();
+        }
         let owed = self.holders().map(|(_, output)| output.queue.owed());
         owed.max().unwrap_or(0) as usize
     }
@@ -350,13 +353,12 @@ impl Engine {
         let claim = output.queue.begin_claim(n);
         output.is_writing = true;
         output.claim_is_torn = !self.log.is_boundary(claim.end);
-        let grant = Allowance {
-            bytes: usize::MAX,
-            records: u64::MAX,
-        };
+        let grant = Allowance::ALL;
         let cursor = output.cursor;
+        let mut parts = std::mem::take(&mut output.parts);
+        parts.extend(self.log.parts(claim).take(PARTS_MOST));
         Action::Write(Write {
-            parts: self.log.parts(claim).take(PARTS_MOST).collect(),
+            parts,
             permit: Permit { grant, cursor },
             obligation: Obligation::new(Actor::Output(i)),
         })

@@ -163,6 +163,11 @@ impl Limiter {
         }
     }
 
+    /// Whether there is no cap, and none to be forgotten.
+    fn is_idle(&self) -> bool {
+        self.cap.is_none() && self.pacer.is_none()
+    }
+
     /// Whether the cap follows the occupancy.
     fn moves(&self) -> bool {
         matches!(self.cap, Some(Cap::Range(..)))
@@ -197,6 +202,12 @@ pub(crate) struct Allowance {
 }
 
 impl Allowance {
+    /// Whatever there is.
+    pub(super) const ALL: Allowance = Allowance {
+        bytes: usize::MAX,
+        records: u64::MAX,
+    };
+
     fn of_both(
         bytes: Result<u64, Instant>,
         records: Result<u64, Instant>,
@@ -218,6 +229,11 @@ impl Allowance {
 }
 
 impl Limiters {
+    /// Whether there are no caps, so that nothing need be asked or told.
+    pub(super) fn is_idle(&self) -> bool {
+        self.bytes.is_idle() && self.records.is_idle()
+    }
+
     /// Follows the occupancy `used`, between the marks, and changes of the caps.
     pub(crate) fn tune(&mut self, used: usize, marks: Marks, burst: Bursts, now: Instant) {
         let place = (used, marks.low, marks.high);
@@ -235,6 +251,9 @@ impl Limiters {
     /// # Errors
     /// The instant at which something may.
     pub(crate) fn may_pass(&mut self, inside: bool, now: Instant) -> Result<Allowance, Instant> {
+        if self.is_idle() {
+            return Ok(Allowance::ALL);
+        }
         let (bytes, records) = (self.bytes.may_pass(now), self.records.may_pass(now));
         Allowance::of_both(bytes, records, inside)
     }
@@ -244,13 +263,18 @@ impl Limiters {
     /// # Errors
     /// As there.
     pub(crate) fn peek(&self, inside: bool, now: Instant) -> Result<Allowance, Instant> {
+        if self.is_idle() {
+            return Ok(Allowance::ALL);
+        }
         Allowance::of_both(self.bytes.peek(now), self.records.peek(now), inside)
     }
 
     /// This has passed.
     pub(crate) fn on_passed(&mut self, bytes: usize, records: u64, now: Instant) {
-        self.bytes.on_passed(bytes as u64, now);
-        self.records.on_passed(records, now);
+        if !self.is_idle() {
+            self.bytes.on_passed(bytes as u64, now);
+            self.records.on_passed(records, now);
+        }
     }
 }
 

@@ -76,20 +76,33 @@ impl Engine {
 
     /// An actor asks what to do.
     pub(crate) fn poll(&mut self, actor: Actor, now: Instant) -> Action {
+        let action = self.next(actor, now);
+        self.watch_waits(now);
+        action
+    }
+
+    /// The one after the other: what came of what it was told to do last, and what to do next.
+    pub(crate) fn turn(&mut self, done: Done, actor: Actor, now: Instant) -> Action {
+        self.take(done, now);
+        self.conclude(now);
+        let action = self.next(actor, now);
+        self.announce(Some(actor), now);
+        action
+    }
+
+    fn next(&mut self, actor: Actor, now: Instant) -> Action {
         self.sleeper(actor).asleep = None;
         if actor == Actor::Source {
             self.look_at_bypass(now);
         }
         self.tune(now);
-        let action = loop {
+        loop {
             match self.plan(actor, now) {
                 Plan::Expire => self.expire(now),
                 Plan::Shed => self.shed(now),
-                plan => break self.act(actor, plan, now),
+                plan => return self.act(actor, plan, now),
             }
-        };
-        self.watch_waits(now);
-        action
+        }
     }
 
     fn act(&mut self, actor: Actor, plan: Plan, now: Instant) -> Action {
@@ -118,13 +131,22 @@ impl Engine {
 
     /// What came of what an actor was told to do.
     pub(crate) fn done(&mut self, done: Done, now: Instant) {
+        self.take(done, now);
+        self.update(now);
+    }
+
+    fn take(&mut self, done: Done, now: Instant) {
         match done {
             Done::Read(read, outcome) => self.end_read(read, outcome, now),
             Done::Transfer(transfer, outcome) => self.end_bypass(transfer, outcome, now),
-            Done::Write(write, outcome) => {
+            Done::Write(mut write, outcome) => {
+                let actor = write.obligation.meet();
                 // A segment that nobody is owed is free only if nobody reads it any more.
-                drop(write.parts);
-                match write.obligation.meet() {
+                write.parts.clear();
+                if let Actor::Output(i) = actor {
+                    self.outputs[i].parts = write.parts;
+                }
+                match actor {
                     Actor::Output(CONSUMER) => self.end_write(outcome, now),
                     Actor::Output(i @ SIDES..) => self.end_side(i, outcome, now),
                     _ => self.end_overflow(outcome),
@@ -136,7 +158,6 @@ impl Engine {
             Done::Wait(Actor::Output(i @ SIDES..), ready) => self.on_side_ready(i, ready),
             Done::Wait(..) => {}
         }
-        self.update(now);
     }
 
     /// A cap on the output is shared with others.
@@ -203,8 +224,14 @@ impl Engine {
         self.watchdog.look(source, sink, now)
     }
 
+    /// Whether there is anybody to be woken.
+    pub(crate) fn has_wakes(&self) -> bool {
+        self.has_wakes
+    }
+
     /// Whom to wake for what has changed since the last call.
     pub(crate) fn take_wakes(&mut self) -> Wakes {
+        self.has_wakes = false;
         std::mem::take(&mut self.wakes)
     }
 
@@ -226,6 +253,9 @@ impl Engine {
 
     /// Lets the caps follow the occupancy.
     pub(super) fn tune(&mut self, now: Instant) {
+        if self.input.is_idle() && self.output.is_idle() {
+            return;
+        }
         let (used, marks) = (self.occupancy(), self.gate.marks());
         self.input.tune(used, marks, self.burst, now);
         self.output.tune(used, marks, self.burst, now);
@@ -233,6 +263,12 @@ impl Engine {
 
     /// Draws the conclusions of a change: moves the gate, and wakes the sleepers whose decision it changes.
     pub(super) fn update(&mut self, now: Instant) {
+        self.conclude(now);
+        self.announce(None, now);
+    }
+
+    /// What a change means for the gate and the caps.
+    fn conclude(&mut self, now: Instant) {
         self.count_last();
         if !self.log.is_bloated() {
             self.trim_at = None;
@@ -243,14 +279,23 @@ impl Engine {
         if self.input.moves() || self.output.moves() {
             self.tune(now);
         }
-        self.wake(Actor::Source, now);
+    }
+
+    /// What it means for those who sleep, but for the one who has just been told what to do.
+    fn announce(&mut self, told: Option<Actor>, now: Instant) {
+        if told != Some(Actor::Source) {
+            self.wake(Actor::Source, now);
+        }
         for i in 0..self.outputs.len() {
-            self.wake(Actor::Output(i), now);
+            if told != Some(Actor::Output(i)) {
+                self.wake(Actor::Output(i), now);
+            }
         }
         self.watch_waits(now);
         if self.quiet_wanted && self.is_quiet() {
             self.quiet_wanted = false;
             self.wakes.quiet = Some(self.quiet_asked);
+            self.has_wakes = true;
         }
     }
 
@@ -266,6 +311,7 @@ impl Engine {
         sleeper.asleep = None;
         sleeper.version += 1;
         let version = Some(sleeper.version);
+        self.has_wakes = true;
         match actor {
             Actor::Source => self.wakes.source = version,
             Actor::Output(i @ SIDES..) => self.wakes.sides.extend(version.map(|v| (i, v))),

@@ -7,6 +7,7 @@ use super::inflight::InFlightWindow;
 use super::plan::{Plan, Sleeper};
 use super::queue::Queue;
 use super::record::{Cursor, Framing};
+use super::segment::Part;
 use super::side::{Role, Side, Stage};
 
 /// Pieces written at a time, at most.
@@ -30,6 +31,8 @@ pub(crate) struct Output {
     pub queue: Queue,
     /// Where in its record the output stands.
     pub cursor: Cursor,
+    /// Room for the parts of a write, for the next one.
+    pub parts: Vec<Part>,
     /// What is claimed ends inside a record.
     pub claim_is_torn: bool,
     pub is_writing: bool,
@@ -77,6 +80,7 @@ impl Output {
             sleeper: Sleeper::default(),
             queue: Queue::default(),
             cursor: Cursor::new(framing),
+            parts: Vec::new(),
             claim_is_torn: false,
             is_writing: false,
             blocks: false,

@@ -63,10 +63,7 @@ impl Engine {
         };
         let claim = output.queue.begin_claim(end - run.start);
         let permit = Permit {
-            grant: Allowance {
-                bytes: usize::MAX,
-                records: u64::MAX,
-            },
+            grant: Allowance::ALL,
             cursor: Cursor::new(None),
         };
         Action::Write(Write {

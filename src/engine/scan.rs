@@ -3,7 +3,7 @@
 use super::record::{Cursor, Framing, Tally};
 
 /// Bytes that went by: how many, the records in them, and where the stream stands now.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Run {
     /// Bytes.
     pub bytes: usize,
@@ -42,7 +42,7 @@ impl Run {
 }
 
 /// Bytes that came in, and where records end in them: looked at outside the lock.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Scan {
     /// Bytes.
     pub bytes: usize,

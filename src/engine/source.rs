@@ -163,22 +163,18 @@ impl Engine {
 
     pub(super) fn begin_read(&mut self, plan: ReadPlan, now: Instant) -> Action {
         let drops = plan.discard || self.shedder.skipped.is_some();
-        let mut buffer = self.source.buffer.take().unwrap_or_default();
+        let mut state = self.source.read.take().unwrap_or_default();
         let extend = (!drops && self.can_spare_last()).then_some(self.source.cursor);
-        self.log.lend(&mut buffer, plan.most, extend);
+        self.log.lend(&mut state.buffer, plan.most, extend);
         let _ = self.input.may_pass(false, now);
         self.source.is_reading = true;
         self.source.is_short = false;
         self.source.is_waiting |= self.source.path.input_blocks;
         let pass = if plan.pass { self.permit(now) } else { None };
         self.source.is_passing = pass.is_some();
-        Action::Read(Read {
-            buffer,
-            pass,
-            cursor: self.source.cursor,
-            discard: plan.discard,
-            obligation: Obligation::new(Actor::Source),
-        })
+        (state.pass, state.cursor, state.discard) = (pass, self.source.cursor, plan.discard);
+        let obligation = Obligation::new(Actor::Source);
+        Action::Read(Read { state, obligation })
     }
 
     /// Whether the consumer has enough to do without the last extent: while that is filled up nobody can write
@@ -215,7 +211,8 @@ impl Engine {
         self.source.is_reading = false;
         self.source.is_passing = false;
         match outcome {
-            ReadOutcome::Moved(scans, passed) => {
+            ReadOutcome::Moved => {
+                let (scans, passed) = (read.scans, read.passed);
                 self.take_in(&mut read, scans, passed, now);
                 if passed.bytes > 0 {
                     self.on_left(passed, now);
@@ -234,8 +231,9 @@ impl Engine {
                 }
             }
         }
-        self.source.buffer = Some(read.buffer);
-        read.obligation.meet();
+        let Read { state, obligation } = read;
+        self.source.read = Some(state);
+        obligation.meet();
     }
 
     /// Takes in what was read, but for what has been passed on already.

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use super::action::{CONSUMER, Path};
+use super::action::{CONSUMER, Path, ReadState};
 use super::age::Timeline;
 use super::bypass::Bypass;
 use super::directive::Directive;
@@ -16,7 +16,6 @@ use super::plan::Sleeper;
 use super::policy::Shedder;
 use super::record::{Cursor, Framing};
 use super::rules::Rules;
-use super::segment::ReadBuffer;
 use super::stall::StallDetector;
 use super::stats::Stats;
 
@@ -40,7 +39,7 @@ pub(crate) struct Source {
     /// Where in its record the input stands.
     pub cursor: Cursor,
     /// What it reads into, when it does not.
-    pub(super) buffer: Option<ReadBuffer>,
+    pub(super) read: Option<Box<ReadState>>,
     pub path: Path,
     /// Bytes are being read or passed.
     pub is_reading: bool,
@@ -61,7 +60,7 @@ impl Source {
         Source {
             sleeper: Sleeper::default(),
             cursor: Cursor::new(framing),
-            buffer: Some(ReadBuffer::default()),
+            read: Some(Box::default()),
             path: Path::default(),
             is_reading: false,
             is_passing: false,
@@ -129,6 +128,7 @@ pub(crate) struct Engine {
     pub(super) quiet_asked: u64,
     pub(super) quiet_wanted: bool,
     pub(super) wakes: Wakes,
+    pub(super) has_wakes: bool,
     pub(super) trim_at: Option<Instant>,
     pub(super) started: Instant,
 }
@@ -161,6 +161,7 @@ impl Engine {
             quiet_asked: 0,
             quiet_wanted: false,
             wakes: Wakes::default(),
+            has_wakes: false,
             trim_at: None,
             started: now,
         };

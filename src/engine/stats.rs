@@ -31,11 +31,15 @@ impl Stopwatch {
 
     /// It is the case from `now` on, or not. Returns how long it was, if it no longer is.
     pub(crate) fn run(&mut self, is_so: bool, now: Instant) -> Duration {
-        if is_so {
-            self.start(now);
-            return Duration::ZERO;
+        match is_so {
+            // As a rule nothing has changed.
+            _ if is_so == self.since.is_some() => Duration::ZERO,
+            true => {
+                self.start(now);
+                Duration::ZERO
+            }
+            false => self.stop(now),
         }
-        self.stop(now)
     }
 
     /// Since when it has been the case without a break.

@@ -79,7 +79,11 @@ impl Shared {
             let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
             // Behind the lock: nobody tells a time that somebody else has left behind.
             let now = Instant::now();
-            (what(&mut engine, now), engine.take_wakes())
+            let said = what(&mut engine, now);
+            if !engine.has_wakes() {
+                return said;
+            }
+            (said, engine.take_wakes())
         };
         if let Some(version) = wakes.source {
             self.source.wake(version);

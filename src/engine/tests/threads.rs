@@ -12,7 +12,6 @@ use crate::engine::gate::Marks;
 use crate::engine::limiter::Cap;
 use crate::engine::policy::{Policy, Which};
 use crate::engine::record::Framing;
-use crate::engine::scan::Run;
 use crate::engine::segment::Segment;
 use crate::engine::stall::{Side, Timeouts, Watch};
 use crate::engine::status::{State, Status};
@@ -143,8 +142,8 @@ impl Bench {
             left = later;
         }
         assert!(left.is_empty(), "more than may be read");
-        let outcome = ReadOutcome::Moved(read.scan(bytes.len()), Run::at(read.cursor));
-        self.done(Done::Read(read, outcome));
+        read.scan(bytes.len());
+        self.done(Done::Read(read, ReadOutcome::Moved));
     }
 
     /// It has read nothing, and this is why.
