@@ -10,11 +10,13 @@ use crate::config::{self, Config};
 use crate::control::client::{self, ClientError};
 use crate::control::signals;
 use crate::pipe::error::PipeError;
-use crate::run::{End, print, run};
+use crate::run::{End, StartError, print, run};
 use crate::top;
 
 const FAILURE: u8 = 1;
 const USAGE: u8 = 2;
+/// A failure of weir's own, where the status is a program's that it runs.
+const FAILURE_BESIDE: u8 = 125;
 const STALLED: u8 = 124;
 
 /// What the binary does.
@@ -47,24 +49,28 @@ pub fn main() -> ExitCode {
         };
     }
     match Config::resolve(options) {
-        Ok(config) => conclude_of(config.report.name.as_deref(), run(&config)),
+        Ok(config) => {
+            let failure = config.command.as_ref().map_or(FAILURE, |_| FAILURE_BESIDE);
+            let name = config.report.name.as_deref();
+            conclude_of(name, run(&config), failure)
+        }
         Err(error) => complain(&format_args!("{error} (see weir -h)"), USAGE),
     }
 }
 
 /// The exit status for it, and the line on standard error.
 fn conclude(end: Result<End, PipeError>) -> ExitCode {
-    conclude_of(None, end)
+    conclude_of(None, end.map_err(Into::into), FAILURE)
 }
 
-/// The same for a weir of this name.
-fn conclude_of(name: Option<&str>, end: Result<End, PipeError>) -> ExitCode {
-    let end = match (end, name) {
-        (Ok(end), _) => end,
-        (Err(failure), None) => return complain(&failure, FAILURE),
-        (Err(failure), Some(name)) => {
-            let _ = writeln!(io::stderr(), "weir {name}: {failure}");
-            return FAILURE.into();
+/// The same for a weir of this name, and this status for what fails.
+fn conclude_of(name: Option<&str>, end: Result<End, StartError>, failed: u8) -> ExitCode {
+    let end = match end {
+        Ok(end) => end,
+        Err(error) => {
+            let who = name.map_or("weir".to_owned(), |name| format!("weir {name}"));
+            let _ = writeln!(io::stderr(), "{who}: {}", error.failure);
+            return error.status.unwrap_or(failed).into();
         }
     };
     match end {
@@ -72,7 +78,8 @@ fn conclude_of(name: Option<&str>, end: Result<End, PipeError>) -> ExitCode {
         End::Drained => signals::die_by(signals::SIGTERM),
         End::Signal(signal) => signals::die_by(signal),
         End::Stalled(..) => STALLED.into(),
-        End::BrokenPipe(_) | End::Failed(_) | End::Unkept => FAILURE.into(),
+        End::Command(exit, _) => exit.status().into(),
+        End::BrokenPipe(_) | End::Failed(_) | End::Unkept => failed.into(),
     }
 }
 

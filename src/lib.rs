@@ -2,8 +2,9 @@
 //! There is no interface but the command line.
 //!
 //! Imports go down only, without a circle between rooms or between the files of a room; a test holds that:
-//! `entry -> run -> {config, top} -> control -> {report, share} -> pipe -> engine -> units`.
+//! `entry -> run -> {config, top} -> control -> {report, share, command} -> pipe -> engine -> units`.
 
+pub(crate) mod command;
 pub(crate) mod config;
 pub(crate) mod control;
 pub(crate) mod engine;

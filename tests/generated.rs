@@ -11,13 +11,14 @@ use std::process::{Command, Stdio};
 use harness::{collect, start, weir};
 
 /// The sections of the man page, in the order that man-pages(7) asks for as far as it goes.
-const SECTIONS: [&str; 15] = [
+const SECTIONS: [&str; 16] = [
     "NAME",
     "SYNOPSIS",
     "DESCRIPTION",
     "OPTIONS",
     "UNITS",
     "REPORTS",
+    "THE CONSUMER AS A COMMAND",
     "SHARED CAPS",
     "SIGNALS",
     "EXIT STATUS",

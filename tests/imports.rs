@@ -11,7 +11,7 @@ const ROOMS: &[&[&str]] = &[
     &["units"],
     &["engine"],
     &["pipe"],
-    &["report", "share"],
+    &["report", "share", "command"],
     &["config"],
     &["control"],
     &["top"],

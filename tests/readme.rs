@@ -40,7 +40,7 @@ const STAND_INS: [(&str, &str); 3] = [
     ),
 ];
 
-const CASES: [Case; 16] = [
+const CASES: [Case; 17] = [
     Case {
         recipe: "backup",
         before: "",
@@ -70,6 +70,12 @@ const CASES: [Case; 16] = [
         recipe: "copies",
         before: "mkdir usb",
         after: "cmp usb/photos.tar photos.tar; tar df photos.tar",
+    },
+    Case {
+        recipe: "command",
+        before: "",
+        after: "tar df photos.tar
+            tar c photos | weir -- ssh nas 'cat > /dev/null; exit 9' && exit 1; [ $? = 9 ]",
     },
     Case {
         recipe: "look",

@@ -51,8 +51,11 @@ fn a_percentage_of_memory_is_a_buffer() {
 }
 
 #[test]
-fn what_follows_two_dashes_is_a_file() {
+fn what_follows_two_dashes_is_a_command_and_a_file_with_a_dash_is_named_with_its_folder() {
     let line = Line::new(&["--", "--buffer"]);
     line.finish(0)
-        .assert_complains(1, &["open: --buffer: No such file or directory"]);
+        .assert_complains(127, &["run: --buffer: No such file or directory"]);
+    let line = Line::new(&["./--buffer"]);
+    line.finish(0)
+        .assert_complains(1, &["open: ./--buffer: No such file or directory"]);
 }

@@ -1,6 +1,7 @@
 //! The rules between options, and between an option and this machine: each refusal is one line
 //! that says what is wrong and what would be right.
 
+use std::ffi::OsString;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use clap::ValueEnum;
 use super::error::ConfigError;
 use super::live_options::LiveOptions;
 use super::options::{Display, Options, Summary};
+use crate::command::line::CommandLine;
 use crate::engine::gate::Marks;
 use crate::engine::policy::{Policy, Which};
 use crate::engine::record::Framing;
@@ -225,6 +227,20 @@ pub(super) fn shed_to(
         return Err(ConfigError(what.into()));
     }
     Ok(file)
+}
+
+/// The program to run, if there is one.
+pub(super) fn command(words: &[OsString]) -> Result<Option<CommandLine>, ConfigError> {
+    match words.split_first() {
+        Some((program, _)) if program.is_empty() => Err(ConfigError(
+            "--: the name of the program is empty; is a variable not set?".into(),
+        )),
+        Some((program, arguments)) => Ok(Some(CommandLine {
+            program: program.clone(),
+            arguments: arguments.to_vec(),
+        })),
+        None => Ok(None),
+    }
 }
 
 /// Who gets the stream beside the consumer.

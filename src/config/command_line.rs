@@ -52,6 +52,7 @@ fn fixed(command: &Command, matches: &ArgMatches) -> Option<String> {
     })?;
     Some(match fixed.get_long() {
         Some(long) => format!("--{long}"),
+        None if fixed.get_id() == "command" => "COMMAND".to_owned(),
         None => "FILE".to_owned(),
     })
 }

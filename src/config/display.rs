@@ -54,6 +54,7 @@ pub(super) fn plan(
     Ok(Plan {
         name: name(options.name.as_ref())?,
         inputs: options.files.clone(),
+        command: check::command(&options.command)?.map(|it| it.name()),
         share: options.share.as_ref().map(ToString::to_string),
         records: if options.lines {
             Records::Lines

@@ -26,6 +26,7 @@ use live_options::LiveOptions;
 use options::Options;
 use pipe_size::PipeSize;
 
+use crate::command::line::CommandLine;
 use crate::engine::Rules;
 use crate::engine::side::Role;
 use crate::engine::stall::Timeouts;
@@ -38,6 +39,8 @@ use crate::units::Share;
 pub(crate) struct Config {
     /// Files to read one after the other; `-` is standard input, and none is too.
     pub files: Vec<PathBuf>,
+    /// The program to run as the consumer, where that is not standard output.
+    pub command: Option<CommandLine>,
     /// What the engine is told.
     pub rules: Rules,
     /// What can be changed later.
@@ -64,6 +67,12 @@ pub(crate) struct Config {
 }
 
 impl Config {
+    /// Whether freshness rules from the start, and the pipe to the consumer is therefore the engine's business.
+    #[must_use]
+    pub(crate) fn is_kept_small(&self) -> bool {
+        self.fit_pipe && self.rules.is_fresh()
+    }
+
     /// Resolves the options.
     ///
     /// # Errors
@@ -84,6 +93,7 @@ impl Config {
         let report = display::plan(&options, live.interval, &display::World::look())?;
         Ok(Config {
             outputs: check::outputs(&options)?,
+            command: check::command(&options.command)?,
             append: options.append,
             shed_to: check::shed_to(options.shed_to, may_shed)?,
             fit_pipe: options.pipe_size == PipeSize::Auto,

@@ -1,6 +1,7 @@
 //! Each option once: its name, its value, its help and its place. The man page and the completions
 //! are made from here too. Those that can be changed while a weir runs are in [`LiveOptions`].
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -24,6 +25,8 @@ Examples:
       Slow in working hours.
   tail -f access.log | weir -l --shed oldest --shed-to overflow.log | ./ship-logs
       The log is never held up by the shipping; what does not fit is kept aside.
+  zfs send tank@a | weir -b 1GiB -- ssh host zfs receive tank/a
+      Run the consumer, and end with its exit status.
   weir --remote backup --rate 2MB/s
       Slow down the running weir that was started with --name backup.
   weir -b 10% --timeout 5m < dump.sql | psql
@@ -31,7 +34,8 @@ Examples:
 
 Exit status:
   0 all input delivered, 1 I/O error, 2 usage error, 124 a timeout ran out,
-  128+N ended by signal N; 141 (SIGPIPE) when the consumer went away.
+  128+N ended by signal N; 141 (SIGPIPE) when the consumer went away. With a COMMAND
+  its own, 126 or 127 when it cannot be run, and 125 for weir's own failures.
 
 The manual says more: man weir, or weir --generate man | man -l -";
 
@@ -55,6 +59,14 @@ pub(crate) struct Options {
     /// Files to read one after the other; - or none is standard input
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath, value_parser = file())]
     pub files: Vec<PathBuf>,
+
+    /// Run this program as the consumer
+    #[arg(last = true, value_name = "COMMAND", num_args = 0.., allow_hyphen_values = true)]
+    #[arg(
+        long_help = "Run this program, with these arguments, as the consumer: it gets the stream as its \
+        standard input, and weir ends with its exit status"
+    )]
+    pub command: Vec<OsString>,
 
     /// Capacity of the buffer: a SIZE, or a percentage of memory
     #[arg(

@@ -1,7 +1,8 @@
 //! Signals become messages, and a process that is ended by one dies by it.
 //!
 //! They are blocked in every thread but one, which waits for them: there is no handler, no call of
-//! another thread is ever interrupted, and it takes no descriptor. A signal that was ignored or
+//! another thread is ever interrupted, and it takes no descriptor, unless it has to tell who has sent
+//! them. A signal that was ignored or
 //! blocked when weir was started stays so, so that `nohup` and background jobs of scripts work as
 //! they do with any filter.
 
@@ -12,10 +13,12 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, unbounded};
 use nix::sys::signal::{SigSet, Signal};
-pub(crate) use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM, SIGUSR1};
+use signal_hook::consts::SIGCHLD;
+pub(crate) use signal_hook::consts::{SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGQUIT, SIGTERM, SIGUSR1};
 use signal_hook::low_level::emulate_default_handler;
 
 use crate::pipe::inherited;
+use crate::report::terminal::{is_foreground, is_terminal};
 
 /// Signals that ask for a report.
 #[cfg(not(any(
@@ -36,6 +39,15 @@ pub(crate) const REPORT: &[i32] = &[SIGUSR1];
 ))]
 pub(crate) const REPORT: &[i32] = &[SIGUSR1, signal_hook::consts::SIGINFO];
 
+/// A signal that has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Received {
+    /// Its number.
+    pub number: i32,
+    /// The terminal has sent it, to all in the foreground alike.
+    pub is_from_terminal: bool,
+}
+
 /// Whether the signal ends weir, unlike those that ask for a report.
 #[must_use]
 pub(crate) fn is_end(signal: i32) -> bool {
@@ -45,15 +57,17 @@ pub(crate) fn is_end(signal: i32) -> bool {
 /// Signals that are listened for, though nobody is there yet to heed them.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    signals: Receiver<i32>,
+    signals: Receiver<Received>,
     is_heeded: Arc<AtomicBool>,
+    /// What was blocked when weir was started.
+    pub before: SigSet,
 }
 
 impl Listener {
     /// From here on signals come through the receiver, by their numbers, those that asked for a
     /// report before included.
     #[must_use]
-    pub(crate) fn heed(self) -> Receiver<i32> {
+    pub(crate) fn heed(self) -> Receiver<Received> {
         self.is_heeded.store(true, SeqCst);
         self.signals
     }
@@ -61,37 +75,110 @@ impl Listener {
 
 /// Starts listening for the signals that end weir or ask it for a report; to be called before any
 /// other thread is made. Until somebody heeds them, one that ends weir ends it at once, as if
-/// nobody listened: opening a FIFO may take for ever.
+/// nobody listened: opening a FIFO may take for ever. `has_command`: a program is run, which is told by
+/// the terminal what weir is told, and SIGQUIT is for it, too.
 ///
 /// # Errors
-/// When the system refuses a thread.
-pub(crate) fn listen() -> io::Result<Listener> {
+/// When the system refuses a thread or a descriptor.
+pub(crate) fn listen(has_command: bool) -> io::Result<Listener> {
     let blocked = SigSet::thread_get_mask()?;
     let heeded = |n: &i32| {
         let signal = Signal::try_from(*n).ok()?;
         (!inherited::was_ignored(*n) && !blocked.contains(signal)).then_some(signal)
     };
     let ends = [SIGHUP, SIGINT, SIGTERM];
-    let heeded: SigSet = ends.iter().chain(REPORT).filter_map(heeded).collect();
+    let quit = has_command.then_some(&SIGQUIT);
+    let all = ends.iter().chain(quit).chain(REPORT);
+    let heeded: SigSet = all.filter_map(heeded).collect();
     heeded.thread_block()?;
+    let mut source = Source::new(heeded, has_command)?;
     let (sender, signals) = unbounded();
     let is_heeded = Arc::new(AtomicBool::new(false));
     let is_begun = is_heeded.clone();
     thread::Builder::new()
         .name("signals".into())
         .spawn(move || {
-            // It fails only for a signal that the system does not know.
-            while let Ok(signal) = heeded.wait() {
-                let signal = signal as i32;
-                if is_end(signal) && !is_begun.load(SeqCst) {
-                    die_by(signal);
+            while let Some(signal) = source.next() {
+                if is_end(signal.number) && !is_begun.load(SeqCst) {
+                    die_by(signal.number);
                 }
                 if sender.send(signal).is_err() {
                     break;
                 }
             }
         })?;
-    Ok(Listener { signals, is_heeded })
+    Ok(Listener {
+        signals,
+        is_heeded,
+        before: blocked,
+    })
+}
+
+/// Makes sure that it can be told how a program ends, whatever whoever started weir has chosen.
+///
+/// # Errors
+/// When the system refuses a handler.
+pub(crate) fn want_ends_of_children() -> io::Result<()> {
+    if inherited::was_ignored(SIGCHLD) {
+        signal_hook::flag::register(SIGCHLD, Arc::default())?;
+    }
+    Ok(())
+}
+
+/// Where signals come from.
+struct Source {
+    heeded: SigSet,
+    /// What tells who has sent them, where that is wanted.
+    #[cfg(target_os = "linux")]
+    told: Option<nix::sys::signalfd::SignalFd>,
+    has_command: bool,
+}
+
+impl Source {
+    #[cfg(target_os = "linux")]
+    fn new(heeded: SigSet, has_command: bool) -> io::Result<Source> {
+        use nix::sys::signalfd::{SfdFlags, SignalFd};
+        let open = || SignalFd::with_flags(&heeded, SfdFlags::SFD_CLOEXEC);
+        Ok(Source {
+            told: has_command.then(open).transpose()?,
+            heeded,
+            has_command,
+        })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn new(heeded: SigSet, has_command: bool) -> io::Result<Source> {
+        Ok(Source {
+            heeded,
+            has_command,
+        })
+    }
+
+    /// Waits for the next one.
+    fn next(&mut self) -> Option<Received> {
+        #[cfg(target_os = "linux")]
+        if let Some(told) = &self.told {
+            return loop {
+                match told.read_signal() {
+                    Ok(Some(it)) => {
+                        break Some(Received {
+                            number: i32::try_from(it.ssi_signo).unwrap_or(0),
+                            // Only processes give themselves away by a number that is not positive.
+                            is_from_terminal: it.ssi_code > 0,
+                        });
+                    }
+                    Ok(None) | Err(nix::errno::Errno::EINTR) => {}
+                    Err(_) => break None,
+                }
+            };
+        }
+        // It fails only for a signal that the system does not know.
+        let number = self.heeded.wait().ok()? as i32;
+        Some(Received {
+            number,
+            is_from_terminal: self.has_command && is_terminal() && is_foreground(),
+        })
+    }
 }
 
 /// Ends this process by a signal, as its parent should see it.

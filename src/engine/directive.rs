@@ -28,6 +28,8 @@ pub(crate) enum Directive {
     Pause,
     /// Deliver again.
     Resume,
+    /// Read nothing until told otherwise, or read again.
+    HoldInput(bool),
     /// Read nothing more; deliver what is held, and end.
     Drain,
 }

@@ -184,6 +184,7 @@ impl Engine {
             Directive::MaxAge(age) => self.shedder.max_age = age,
             Directive::Pause => self.paused = true,
             Directive::Resume => self.paused = false,
+            Directive::HoldInput(held) => self.input_held = held,
             Directive::Drain => {
                 // What nobody may deliver would keep it from ending.
                 self.paused = false;

@@ -52,6 +52,9 @@ impl Engine {
         if self.is_starved() && self.holds_nothing() {
             return Plan::End(Reason::Memory);
         }
+        if self.input_held {
+            return Plan::wait(For::Gate, None);
+        }
         let permit = match self.input.peek(false, now) {
             Ok(permit) => self.bytes_for(permit),
             Err(at) => return Plan::wait(For::Cap, Some(at)),

@@ -117,6 +117,8 @@ pub(crate) struct Engine {
     pub(super) timeline: Timeline,
     /// Somebody holds the output.
     pub(super) paused: bool,
+    /// Somebody holds the input.
+    pub(super) input_held: bool,
     /// Nothing more will be read: end of input, or told to drain.
     pub(super) ended: bool,
     /// No read is under way after the end: a last record without terminator has been counted.
@@ -155,6 +157,7 @@ impl Engine {
             shedder: Shedder::default(),
             timeline: Timeline::default(),
             paused: false,
+            input_held: false,
             ended: false,
             last_counted: false,
             halted: false,

@@ -19,10 +19,16 @@ impl PipeError {
     /// `what` was tried on `name`, and `error` came of it.
     #[must_use]
     pub(crate) fn new(what: &'static str, name: &str, error: impl Into<io::Error>) -> PipeError {
+        PipeError::because(what, name, &PipeError::reason(error))
+    }
+
+    /// The system's words for an error.
+    #[must_use]
+    pub(crate) fn reason(error: impl Into<io::Error>) -> String {
         let text = error.into().to_string();
-        // The system's number for the error says nothing that its words do not.
-        let reason = text.split(" (os error ").next().unwrap_or_default();
-        PipeError::because(what, name, reason)
+        // Its number for the error says nothing that its words do not.
+        let reason = text.split(" (os error ").next();
+        reason.unwrap_or_default().to_owned()
     }
 
     /// `what` was tried on `name`, and cannot be for this reason.

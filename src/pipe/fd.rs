@@ -177,6 +177,14 @@ impl Port {
         Port::new(Handle::Opened(Arc::new(file.into())), name)
     }
 
+    /// Our end of a pipe to a program of this name.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub(crate) fn to_command(pipe: OwnedFd, program: &str) -> Result<Port, PipeError> {
+        Port::new(Handle::Opened(Arc::new(pipe)), program.to_owned())
+    }
+
     /// Its name for messages.
     #[must_use]
     pub(crate) fn name(&self) -> &str {

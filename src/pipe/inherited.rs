@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 static STDIN_CLOSED: AtomicBool = AtomicBool::new(false);
 static STDOUT_CLOSED: AtomicBool = AtomicBool::new(false);
+static STDERR_CLOSED: AtomicBool = AtomicBool::new(false);
 /// Bit n-1 for signal n.
 static IGNORED: AtomicU64 = AtomicU64::new(0);
 
@@ -28,6 +29,12 @@ pub(crate) fn stdout_was_closed() -> bool {
     STDOUT_CLOSED.load(Relaxed)
 }
 
+/// Whether standard error was closed at start.
+#[must_use]
+pub(crate) fn stderr_was_closed() -> bool {
+    STDERR_CLOSED.load(Relaxed)
+}
+
 /// Whether this signal was ignored at start: `nohup`, background jobs of scripts and systemd ignore
 /// some, and mean the programs that they start.
 #[must_use]
@@ -39,6 +46,7 @@ extern "C" fn look() {
     use rustix::{io::fcntl_getfd, stdio};
     STDIN_CLOSED.store(fcntl_getfd(stdio::stdin()).is_err(), Relaxed);
     STDOUT_CLOSED.store(fcntl_getfd(stdio::stdout()).is_err(), Relaxed);
+    STDERR_CLOSED.store(fcntl_getfd(stdio::stderr()).is_err(), Relaxed);
     let ignored = SIGNALS.filter(|signal| is_ignored(*signal));
     let set = ignored.fold(0, |set, signal| set | 1 << (signal - 1));
     IGNORED.store(set, Relaxed);

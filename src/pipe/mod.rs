@@ -9,6 +9,7 @@ pub(crate) mod fan_out;
 pub(crate) mod fd;
 pub(crate) mod inherited;
 pub(crate) mod memory;
+pub(crate) mod outlet;
 pub(crate) mod overflow;
 pub(crate) mod peek;
 mod shared;
@@ -28,6 +29,7 @@ use crate::engine::limiter::SharedCap;
 use crate::units::Unit;
 use fan_out::{Branch, Branches};
 use fd::{Port, Wanted};
+use outlet::Outlet;
 use overflow::{OverflowFile, OverflowThread};
 pub(crate) use shared::{Event, Shared};
 pub(crate) use source::Input;
@@ -53,7 +55,7 @@ pub(crate) fn start(
     rules: Rules,
     caps: Vec<(Unit, Box<dyn SharedCap>)>,
     inputs: Vec<Input>,
-    output: Port,
+    outlet: &Outlet,
     pipe_size: Option<Wanted>,
     overflow: Option<OverflowFile>,
     branches: Vec<Branch>,
@@ -63,9 +65,8 @@ pub(crate) fn start(
         .map(|branch| (branch.role, branch.is_vacant()));
     let shared = Arc::new(Shared::new(rules, sides, caps)?);
     let (events, listener) = unbounded();
-    let beside = output.clone();
-    if output.can_hang_up() {
-        let (port, events) = (output.clone(), events.clone());
+    if let Some(port) = outlet.watched() {
+        let events = events.clone();
         thread::Builder::new()
             .name("watcher".into())
             .spawn(move || watch_consumer(&port, &events))?;
@@ -76,19 +77,21 @@ pub(crate) fn start(
     let numbers = shared.sides.iter().map(|(i, _)| *i);
     let branches = numbers.zip(branches).collect();
     let branches = fan_out::start(branches, &shared, &events)?;
-    let pipe = match pipe_size {
-        Some(Wanted::AtLeast(size)) if output.is_pipe() => Some((size, !rules.is_fresh())),
-        _ => None,
-    };
-    shared.tell(|engine, _| engine.on_output_begin(output.may_block(), pipe));
-    let sink = sink::Sink::new(shared.clone(), output, events.clone());
+    if let Some(output) = outlet.port() {
+        let pipe = match pipe_size {
+            Some(Wanted::AtLeast(size)) if output.is_pipe() => Some((size, !rules.is_fresh())),
+            _ => None,
+        };
+        shared.tell(|engine, _| engine.on_output_begin(output.may_block(), pipe));
+    }
+    let sink = sink::Sink::new(shared.clone(), outlet, events.clone());
     thread::Builder::new()
         .name("sink".into())
         .spawn(move || sink.run())?;
     let source = source::Source::new(
         shared.clone(),
         inputs,
-        beside,
+        outlet,
         events,
         rules.framing,
         pipe_size,

@@ -132,10 +132,10 @@ impl OverflowThread {
     ///
     /// # Errors
     /// When the file has taken too long. What it has refused is told by [`Event::OverflowFailed`].
-    pub(crate) fn finish(
+    pub(crate) fn finish<T>(
         self,
-        impatient: &Receiver<i32>,
-        with: impl Fn(i32) -> bool,
+        impatient: &Receiver<T>,
+        with: impl Fn(T) -> bool,
     ) -> Result<(), PipeError> {
         self.shared.tell(|engine, now| engine.close_overflow(now));
         let late = after(LAST_WAIT);

@@ -9,6 +9,7 @@ use crossbeam_channel::Sender;
 use super::error::PipeError;
 use super::fd::{Port, Wanted};
 use super::memory::BufferPool;
+use super::outlet::{Grip, Outlet};
 use super::peek::Peek;
 use super::shared::{Event, Shared};
 use super::splice;
@@ -34,7 +35,7 @@ const INLINE: usize = 16 * 1024;
 pub(super) struct Source {
     shared: Arc<Shared>,
     inputs: Vec<Input>,
-    output: Port,
+    output: Grip,
     events: Sender<Event>,
     supply: BufferPool,
     /// For records on the bypass.
@@ -48,7 +49,7 @@ pub(super) struct Source {
 struct Edge<'a> {
     shared: &'a Shared,
     input: Port,
-    output: &'a mut Port,
+    output: &'a mut Grip,
     supply: &'a mut BufferPool,
     lookout: Option<&'a mut Peek>,
 }
@@ -57,7 +58,7 @@ impl Source {
     pub(super) fn new(
         shared: Arc<Shared>,
         inputs: Vec<Input>,
-        output: Port,
+        output: &Outlet,
         events: Sender<Event>,
         framing: Option<Framing>,
         pipe_size: Option<Wanted>,
@@ -66,7 +67,7 @@ impl Source {
         Source {
             shared,
             inputs,
-            output,
+            output: output.grip(),
             events,
             supply: BufferPool::new(size),
             lookout: None,
@@ -95,6 +96,7 @@ impl Source {
         let input = match input {
             Input::Ready(port) => port,
             Input::File(path) => {
+                self.output.let_go();
                 // A FIFO opens when somebody opens its other end.
                 self.shared.tell(|engine, now| engine.on_input_opening(now));
                 let port = Port::open(&path)?;
@@ -103,12 +105,15 @@ impl Source {
             }
         };
         let framed = self.is_framed;
+        let output = self.output.port();
+        let suits = |output: &Port| splice::suits(&input, output, framed);
+        let (suits, output_blocks) =
+            output.map_or((false, false), |it| (suits(it), it.may_block()));
         let path = Path {
-            direct: splice::suits(&input, &self.output, framed)
-                && (!framed || self.look_out().is_ok()),
+            direct: suits && (!framed || self.look_out().is_ok()),
             waits_first: input.is_pipe(),
             input_blocks: input.may_block(),
-            output_blocks: self.output.may_block(),
+            output_blocks,
         };
         self.shared.tell(|engine, _| engine.on_input_begin(path));
         let mut edge = Edge {
@@ -133,7 +138,8 @@ impl Source {
             }
             End::Read(e) => Err(PipeError::new("read", edge.input.name(), e)),
             End::Write(e) => {
-                let failure = PipeError::new("write", edge.output.name(), e);
+                let name = edge.output.port().map_or("", |port| port.name());
+                let failure = PipeError::new("write", name, e);
                 let _ = self.events.send(Event::SinkFailed(failure));
                 Ok(false)
             }
@@ -163,20 +169,19 @@ impl crate::engine::drive::Edge for Edge<'_> {
     }
 
     fn pass_on(&mut self, bytes: &[u8], permit: Permit) -> usize {
-        if bytes.len() > INLINE || self.output.may_block() {
+        let output = self.output.port().filter(|output| !output.may_block());
+        let Some(output) = output.filter(|_| bytes.len() <= INLINE) else {
             return 0;
-        }
-        let wrote = self.output.write_now(&[permit.within(bytes)]);
+        };
+        let wrote = output.write_now(&[permit.within(bytes)]);
         wrote.ok().flatten().unwrap_or(0)
     }
 
     fn bypass(&mut self, permit: Permit) -> Passage {
-        splice::pass(
-            &self.input,
-            self.output,
-            permit,
-            self.lookout.as_deref_mut(),
-        )
+        match self.output.port() {
+            Some(output) => splice::pass(&self.input, output, permit, self.lookout.as_deref_mut()),
+            None => Passage::Refused,
+        }
     }
 
     fn is_readable(&mut self) -> bool {
@@ -184,10 +189,15 @@ impl crate::engine::drive::Edge for Edge<'_> {
     }
 
     fn wait(&mut self, Wait { sleep, version }: Wait) -> Option<io::Result<bool>> {
+        if sleep.what == For::Room
+            && let Some(output) = self.output.port()
+        {
+            return Some(output.wait_writable(sleep.until).map_err(Into::into));
+        }
+        self.output.let_go();
         let ready = match sleep.what {
             For::Input if self.lookout.as_ref().is_some_and(|l| l.ahead() > 0) => Ok(true),
             For::Input => self.input.wait_readable(None),
-            For::Room => self.output.wait_writable(sleep.until),
             _ => {
                 self.shared.source.wait(version, sleep.until);
                 Ok(false)

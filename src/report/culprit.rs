@@ -45,12 +45,14 @@ pub(crate) struct Culprits {
     asked: [Option<Instant>; 2],
     /// The file that is read, where that is not standard input.
     file: Option<String>,
+    /// The program that weir runs as its consumer.
+    command: Option<String>,
 }
 
 impl Culprits {
-    /// Nobody is known yet. `inputs` are the files of the command line.
+    /// Nobody is known yet. `inputs` are the files of the command line, and `command` is what weir runs.
     /// `ask` asks another weir how it is.
-    pub(crate) fn new(inputs: &[impl AsRef<Path>], ask: Ask) -> Culprits {
+    pub(crate) fn new(inputs: &[impl AsRef<Path>], command: Option<String>, ask: Ask) -> Culprits {
         let names: Arc<Mutex<[Option<String>; 2]>> = Arc::default();
         let (found, mut finders) = (names.clone(), [0, 1].map(|ours| Finder::new(ours, ask)));
         Culprits {
@@ -65,6 +67,7 @@ impl Culprits {
             }),
             asked: [None, None],
             file: named(inputs),
+            command,
         }
     }
 
@@ -80,6 +83,7 @@ impl Culprits {
             Holdup::Cap => return Some(CAP.to_owned()),
             Holdup::Source if self.file.is_some() => return self.file.clone(),
             Holdup::Source => End::Input,
+            Holdup::Sink if self.command.is_some() => return self.command.clone(),
             Holdup::Sink => End::Output,
         };
         if let Some(look) = self.ask(end, now)
@@ -303,7 +307,7 @@ mod tests {
 
     fn culprits(files: &[&str]) -> Culprits {
         let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
-        Culprits::new(&files, |_| None)
+        Culprits::new(&files, Some("gzip".into()), |_| None)
     }
 
     #[test]
@@ -314,6 +318,7 @@ mod tests {
             (&["a", "b"], Holdup::Source, Some("a file")),
             (&["a\tb"], Holdup::Source, Some("a?b")),
             (&[], Holdup::Cap, Some(CAP)),
+            (&[], Holdup::Sink, Some("gzip")),
         ] {
             let found = culprits(files).name(Some(holdup), now, Duration::ZERO);
             assert_eq!(found.as_deref(), name, "{files:?}");

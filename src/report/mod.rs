@@ -182,7 +182,7 @@ impl Reporter {
             troubles,
             live,
             looks: only_closing.then(|| Ticker::new(FIRST_LOOK, now)),
-            culprits: Culprits::new(&plan.inputs, others.ask),
+            culprits: Culprits::new(&plan.inputs, plan.command.clone(), others.ask),
             history: History::new(match plan.show {
                 Show::Bar(_) => BAR_WINDOW,
                 _ => Duration::ZERO,

@@ -38,6 +38,8 @@ pub(crate) struct Plan {
     pub name: Option<String>,
     /// The files of the command line; none is standard input.
     pub inputs: Vec<PathBuf>,
+    /// The program that is run as the consumer.
+    pub command: Option<String>,
     /// The name under which its cap is shared.
     pub share: Option<String>,
     /// What records are called.

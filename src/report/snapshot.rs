@@ -135,6 +135,8 @@ pub(crate) enum Ending {
     Drained,
     /// The consumer went away.
     ConsumerGone,
+    /// The program that weir ran as its consumer has failed.
+    CommandFailed,
     /// A signal ended it.
     Signal,
     /// A side stalled for too long.

@@ -130,6 +130,7 @@ fn ending(s: &Snapshot) -> Option<String> {
             "drained: what was held was delivered, the rest of the input was not read"
         }
         Ending::ConsumerGone => "the consumer went away",
+        Ending::CommandFailed => "the consumer has failed",
         Ending::Signal => "ended by a signal",
         Ending::Timeout => "a timeout ran out",
         Ending::Error => "ended by an error",

@@ -10,6 +10,7 @@ const ALONE: Others = Others {
 fn plan() -> Plan {
     Plan {
         share: None,
+        command: None,
         name: None,
         inputs: Vec::new(),
         records: Records::Records,

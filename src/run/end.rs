@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
+use crate::command::child::Exit;
 use crate::control::signals::SIGPIPE;
 use crate::engine::stall::Side;
 use crate::engine::status::{Count, Status};
@@ -28,6 +29,8 @@ pub(crate) enum End {
     BrokenPipe(PipeError),
     /// A stream failed.
     Failed(PipeError),
+    /// The program that was run as the consumer has ended, as reports say: this is its status.
+    Command(Exit, Ending),
     /// All was delivered to the consumer, but not all that was shed could be kept, or another output has failed, as
     /// was said.
     Unkept,
@@ -36,11 +39,21 @@ pub(crate) enum End {
 impl End {
     /// The consumer went away: as `cat` ends then, by the signal, or by saying so where that is
     /// ignored.
-    pub(super) fn consumer_gone(output: &Port) -> End {
+    pub(super) fn consumer_gone(output: Option<&Port>) -> End {
         if inherited::was_ignored(SIGPIPE) {
-            End::BrokenPipe(PipeError::new("write", output.name(), Errno::PIPE))
+            let name = output.map_or("standard output", Port::name);
+            End::BrokenPipe(PipeError::new("write", name, Errno::PIPE))
         } else {
             End::Signal(SIGPIPE)
+        }
+    }
+
+    /// Whether nothing was amiss, as far as the consumer goes.
+    pub(super) fn is_good(&self) -> bool {
+        match self {
+            End::Delivered | End::Drained => true,
+            End::Command(exit, _) => exit.is_success(),
+            _ => false,
         }
     }
 
@@ -53,6 +66,7 @@ impl End {
             End::Signal(_) => Ending::Signal,
             End::Stalled(..) => Ending::Timeout,
             End::Failed(_) | End::Unkept => Ending::Error,
+            End::Command(_, ending) => *ending,
         }
     }
 
@@ -60,7 +74,7 @@ impl End {
     #[must_use]
     pub(crate) fn complaint(&self) -> Option<String> {
         match self {
-            End::Delivered | End::Drained | End::Signal(_) | End::Unkept => None,
+            End::Delivered | End::Drained | End::Signal(_) | End::Unkept | End::Command(..) => None,
             End::Failed(failure) | End::BrokenPipe(failure) => Some(failure.to_string()),
             End::Stalled(side, time, undelivered) => {
                 let what = match side {

@@ -1,6 +1,9 @@
 //! One run in data mode, from the options to its end.
 
+mod beside;
+mod consumer;
 mod end;
+mod error;
 mod one_file;
 mod open;
 mod questions;
@@ -11,25 +14,28 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, never, unbounded};
 use jiff::Zoned;
-use rustix::io::Errno;
 
 use crate::config::Config;
 use crate::control::server::Control;
-use crate::control::signals::{self, Listener};
+use crate::control::signals::{self, Listener, Received};
 use crate::control::{client, directory};
 use crate::engine::Rules;
 use crate::engine::directive::Directive;
 use crate::pipe::error::PipeError;
 use crate::pipe::fan_out::Branch;
 use crate::pipe::fd::Port;
+use crate::pipe::outlet::Outlet;
 use crate::pipe::overflow::OverflowFile;
 use crate::pipe::{self, Started};
 use crate::report::{Others, Reporter};
 use crate::share::{self, Membership};
+use consumer::Consumer;
 pub(crate) use end::End;
 use end::undelivered;
+pub(crate) use error::StartError;
+use error::system;
 use supervise::Run;
 use timetable::Schedules;
 
@@ -45,15 +51,15 @@ const OTHERS: Others = Others {
 /// Runs until the end.
 ///
 /// # Errors
-/// When an end of the pipeline cannot be used or a thread cannot be had: nothing was read then.
-pub(crate) fn run(config: &Config) -> Result<End, PipeError> {
+/// When an end of the pipeline cannot be used, a program not be run or a thread not be had: nothing was read then.
+pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     // Before there is anything by which others can tell that weir runs, and signal it.
-    let listener = signals::listen().map_err(system)?;
+    let listener = signals::listen(config.command.is_some()).map_err(system)?;
     let inputs = open::inputs(config);
     let clash = one_file::clash(config, &inputs);
     let clash = match clash {
-        Some(clash) if clash.is_of_log => return Err(clash.failure),
-        clash => clash.map_or(Ok(()), |clash| Err(clash.failure)),
+        Some(clash) if clash.is_of_log => return Err(clash.failure.into()),
+        clash => clash.map_or(Ok(()), |clash| Err(clash.failure.into())),
     };
     let mut reporter = Reporter::new(&config.report, OTHERS, Instant::now())?;
     let timetables = config.live.timetables();
@@ -62,23 +68,25 @@ pub(crate) fn run(config: &Config) -> Result<End, PipeError> {
     let rules = in_force(config.rules, schedules.poll(Instant::now(), Zoned::now));
     let (notices, noticed) = unbounded();
     let started = clash.and_then(|()| start(config, &inputs, rules, listener, notices));
-    let started = started.inspect_err(|failure| reporter.give_up(failure))?;
-    let (started, signals, output, membership) = started;
+    let running = started.inspect_err(|error| reporter.give_up(&error.failure))?;
     let Started {
         shared,
         events,
         overflow_thread,
         branches,
-    } = started;
+    } = running.started;
+    let consumer = running.consumer;
     let mut run = Run {
         schedules,
         shared,
         events,
-        signals,
+        signals: running.signals,
         noticed,
-        membership,
+        membership: running.membership,
         reporter,
-        output,
+        outlet: running.outlet,
+        exits: consumer.as_ref().map_or_else(never, |it| it.exits.clone()),
+        consumer,
         unread: None,
         failure: None,
         overflow_failed: false,
@@ -97,12 +105,14 @@ pub(crate) fn run(config: &Config) -> Result<End, PipeError> {
     run.shared.halt(HALT);
     run.hear_last();
     let status = run.status();
+    run.put_down_consumer(&end);
     run.membership.leave();
     if let Some(overflow_thread) = overflow_thread {
-        run.on_overflow_end(overflow_thread.finish(&run.signals, signals::is_end));
+        let is_end = |signal: Received| signals::is_end(signal.number);
+        run.on_overflow_end(overflow_thread.finish(&run.signals, is_end));
     }
     let is_short = run.overflow_failed || run.output_failed;
-    if is_short && matches!(end, End::Delivered | End::Drained) {
+    if is_short && end.is_good() {
         end = End::Unkept;
     }
     let complaint = end.complaint();
@@ -126,8 +136,15 @@ fn in_force(mut rules: Rules, commands: impl IntoIterator<Item = Directive>) -> 
     rules
 }
 
-/// The threads; the signals; the output once more; and with whom the caps are shared.
-type Running = (Started, Receiver<i32>, Port, Membership);
+/// What runs, and those who are to be listened to.
+struct Running {
+    started: Started,
+    signals: Receiver<Received>,
+    outlet: Outlet,
+    consumer: Option<Consumer>,
+    /// With whom the caps are shared.
+    membership: Membership,
+}
 
 /// Joins those with whom the caps on the output are shared.
 fn share(
@@ -143,14 +160,14 @@ fn share(
     share::join(share, rates, config.live.burst, directory.as_deref(), say)
 }
 
-/// Opens everything and starts the threads.
+/// Opens everything, and starts the consumer, where it is a program, and the threads.
 fn start(
     config: &Config,
     inputs: &[PathBuf],
     rules: Rules,
     listener: Listener,
     notices: Sender<String>,
-) -> Result<Running, PipeError> {
+) -> Result<Running, StartError> {
     let (inputs, output) = open::open(config, inputs)?;
     let overflow = config.shed_to.as_deref();
     let overflow = overflow.map(|path| OverflowFile::open(path, rules.framing));
@@ -160,28 +177,32 @@ fn start(
     let branches = branches.collect::<Result<Vec<_>, _>>()?;
     let (caps, membership) = share(config, notices)?;
     // All is open: what happens to a signal from here on is decided here.
+    let mask = listener.before;
     let signals = listener.heed();
+    let (outlet, mut consumer) = match (output, &config.command) {
+        (None, Some(line)) => {
+            let (outlet, consumer) = consumer::start(line, config, &mask)?;
+            (outlet, Some(consumer))
+        }
+        (Some(output), _) => (Outlet::lasting(output), None),
+        (None, None) => unreachable!("standard output is opened where no program is run"),
+    };
     let size = config.pipe_size.wanted();
-    let started = pipe::start(
-        rules,
-        caps,
-        inputs,
-        output.clone(),
-        size,
-        overflow,
-        branches,
-    );
-    Ok((started.map_err(system)?, signals, output, membership))
-}
-
-/// The system refuses what weir needs for itself.
-fn system(e: io::Error) -> PipeError {
-    if e.raw_os_error() == Some(Errno::MFILE.raw_os_error()) {
-        let why = "Too many open files: weir takes up to 8 beside those that it is told to open; \
-                   try ulimit -n 32";
-        return PipeError::because("start", "descriptors", why);
-    }
-    PipeError::new("start", "threads", e)
+    let started = pipe::start(rules, caps, inputs, &outlet, size, overflow, branches);
+    let started = started.map_err(|e| {
+        outlet.close();
+        if let Some(consumer) = &mut consumer {
+            consumer.put_down(signals::SIGTERM, &signals, signals::is_end);
+        }
+        system(e)
+    });
+    Ok(Running {
+        started: started?,
+        signals,
+        outlet,
+        consumer,
+        membership,
+    })
 }
 
 /// Prints a text of weir's own to standard output, with the same ends as a run.
@@ -193,10 +214,12 @@ pub(crate) fn print(text: impl FnOnce() -> io::Result<()>) -> Result<End, PipeEr
     let output = Port::standard_output()?;
     match text().and_then(|()| io::stdout().flush()) {
         Ok(()) => output.close().map(|()| End::Delivered),
-        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => match End::consumer_gone(&output) {
-            End::BrokenPipe(failure) => Err(failure),
-            end => Ok(end),
-        },
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {
+            match End::consumer_gone(Some(&output)) {
+                End::BrokenPipe(failure) => Err(failure),
+                end => Ok(end),
+            }
+        }
         Err(e) => Err(PipeError::new("write", output.name(), e)),
     }
 }

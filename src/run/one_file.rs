@@ -71,7 +71,10 @@ type Id = (u64, u64);
 
 /// The first two uses of one file that must not be, if any.
 pub(super) fn clash(config: &Config, inputs: &[PathBuf]) -> Option<Clash> {
-    if let Some(failure) = feeds_itself(inputs) {
+    // What a program makes of it does not come back.
+    if config.command.is_none()
+        && let Some(failure) = feeds_itself(inputs)
+    {
         return Some(Clash {
             failure,
             is_of_log: false,
@@ -126,9 +129,17 @@ fn roles(config: &Config, inputs: &[PathBuf]) -> Vec<Role> {
     let option = |what, path: &Option<PathBuf>, does| named(what, path.as_deref()?, does);
     let at_end = fcntl_getfl(stderr()).is_ok_and(|flags| flags.contains(OFlags::APPEND));
     let logs = Does::Tell { at_end: true };
+    // What a program writes there is its own business, and is not mixed with what weir says any worse than
+    // it would be by a shell.
+    let to_output = match config.command {
+        Some(_) => Does::Tell {
+            at_end: fcntl_getfl(stdout()).is_ok_and(|flags| flags.contains(OFlags::APPEND)),
+        },
+        None => Does::Deliver,
+    };
     let report = &config.report;
     let others = [
-        given("standard output", stdout(), Does::Deliver),
+        given("standard output", stdout(), to_output),
         given("standard error", stderr(), Does::Tell { at_end }),
         option("--log", &report.log, logs),
         option("--shed-to", &config.shed_to, Does::Write),

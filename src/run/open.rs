@@ -17,12 +17,17 @@ pub(super) fn inputs(config: &Config) -> Vec<PathBuf> {
     }
 }
 
-/// Opens both ends, and gives their pipes the size that was asked for.
+/// Opens both ends, and gives their pipes the size that was asked for. The output is there where no program is run
+/// as the consumer.
 ///
 /// # Errors
 /// When one of them cannot be used.
-pub(super) fn open(config: &Config, files: &[PathBuf]) -> Result<(Vec<Input>, Port), PipeError> {
-    let output = Port::standard_output()?;
+pub(super) fn open(
+    config: &Config,
+    files: &[PathBuf],
+) -> Result<(Vec<Input>, Option<Port>), PipeError> {
+    let output = config.command.is_none().then(Port::standard_output);
+    let output = output.transpose()?;
     refuse_missing(files)?;
     let inputs = files
         .iter()
@@ -33,9 +38,7 @@ pub(super) fn open(config: &Config, files: &[PathBuf]) -> Result<(Vec<Input>, Po
         Input::File(_) => None,
     });
     // Where freshness rules the pipe to the consumer is the sink thread's business.
-    let rules = &config.rules;
-    let is_fresh = config.fit_pipe && (rules.shed.is_some() || rules.max_age.is_some());
-    let output_too = (!is_fresh).then_some(&output);
+    let output_too = output.iter().filter(|_| !config.is_kept_small());
     if let Some(size) = config.pipe_size.wanted() {
         standard_input
             .chain(output_too)

@@ -8,17 +8,19 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, after, at, bounded, never, select};
 use jiff::Zoned;
 
+use super::consumer::Consumer;
 use super::end::{End, undelivered};
 use super::timetable::Schedules;
+use crate::command::child::Exit;
 use crate::config::live::LiveConfig;
 use crate::control::server::Control;
-use crate::control::signals::{self, SIGINT};
+use crate::control::signals::{self, Received, SIGINT};
 use crate::engine::directive::Directive;
 use crate::engine::stall::Watch;
 use crate::engine::status::Status;
 use crate::pipe::error::PipeError;
 use crate::pipe::fan_out::Branches;
-use crate::pipe::fd::Port;
+use crate::pipe::outlet::Outlet;
 use crate::pipe::{Event, Shared};
 use crate::report::Reporter;
 use crate::share::Membership;
@@ -33,14 +35,17 @@ const LAST_WAIT: Duration = Duration::from_secs(2);
 pub(super) struct Run {
     pub(super) shared: Arc<Shared>,
     pub(super) events: Receiver<Event>,
-    pub(super) signals: Receiver<i32>,
+    pub(super) signals: Receiver<Received>,
     /// What those with whom a cap is shared have to say.
     pub(super) noticed: Receiver<String>,
     pub(super) membership: Membership,
     pub(super) schedules: Schedules,
     pub(super) reporter: Reporter,
     /// The output, to look how much of it lies unread.
-    pub(super) output: Port,
+    pub(super) outlet: Outlet,
+    /// The program that is the consumer, where there is one, and how it ends.
+    pub(super) consumer: Option<Consumer>,
+    pub(super) exits: Receiver<Exit>,
     pub(super) unread: Option<u64>,
     /// The source thread could not read on: what is held is still delivered.
     pub(super) failure: Option<PipeError>,
@@ -92,8 +97,10 @@ impl Run {
             {
                 return End::Signal(signal);
             }
+            self.look_whether_it_goes_on();
             let due = [
                 watch,
+                self.consumer.as_ref().and_then(|it| it.goes_on),
                 self.schedules.due(),
                 self.reporter.next_tick(),
                 self.control.due(),
@@ -103,7 +110,8 @@ impl Run {
             let alarm = due.into_iter().flatten().min().map_or_else(never, at);
             let decided = select! {
                 recv(self.events) -> event => self.on_event(event.ok()),
-                recv(self.signals) -> signal => self.on_signal(signal.unwrap_or(SIGINT)),
+                recv(self.exits) -> exit => self.on_exits(exit.ok()),
+                recv(self.signals) -> signal => self.on_signal(signal.ok()),
                 recv(self.control.questions) -> question => {
                     question.into_iter().for_each(|question| self.on_question(question));
                     None
@@ -143,7 +151,7 @@ impl Run {
     fn watch(&mut self) -> Watch {
         let watch = self.shared.tell(|core, now| core.watch(now));
         if watch != Watch::Quiet(None) {
-            let unread = self.output.unread();
+            let unread = self.outlet.port().and_then(|port| port.unread());
             if mem::replace(&mut self.unread, unread) != unread {
                 self.shared.tell(|core, now| core.on_sink_moved(now));
                 return self.shared.tell(|core, now| core.watch(now));
@@ -172,12 +180,21 @@ impl Run {
             // One that leaves after the last byte is no different from one that stays. Nor is one
             // that has all it wants when the producer is just about to end: tar is such a pair.
             Some(Event::ConsumerLeft) => self.grace = Some(Instant::now() + GRACE),
+            Some(Event::ConsumerGone) if self.consumer.is_some() => self.stop_feeding(),
             Some(Event::ConsumerGone) => return Some(self.gone()),
+            Some(Event::Delivered) if self.consumer.is_some() => return self.feed_end(),
+            // Nobody has anything to say any more.
+            None if self.consumer.is_some() => self.events = never(),
             Some(Event::Delivered) | None => {
                 return Some(self.delivered());
             }
         }
         None
+    }
+
+    fn on_exits(&mut self, exit: Option<Exit>) -> Option<End> {
+        self.exits = never();
+        self.on_exit(exit?)
     }
 
     fn on_overflow_failed(&mut self, failure: &PipeError) {
@@ -207,7 +224,7 @@ impl Run {
 
     /// Waits until tees have all that they are owed and are closed, and for a moment for taps. The signal that
     /// has ended that, if one has.
-    fn finish_branches(&mut self) -> Option<End> {
+    pub(super) fn finish_branches(&mut self) -> Option<End> {
         let moment = after(LAST_WAIT);
         let late = self.deliver_until.map_or_else(never, at);
         let mut taps = true;
@@ -219,9 +236,10 @@ impl Run {
                 recv(self.branches.over) -> _ => {}
                 recv(moment) -> _ => taps = false,
                 recv(late) -> _ => return self.signal.map(End::Signal),
-                recv(self.signals) -> signal => match signal.unwrap_or(SIGINT) {
-                    end if signals::is_end(end) => return Some(End::Signal(end)),
-                    report => drop(self.on_signal(report)),
+                recv(self.signals) -> signal => {
+                    if let Some(end) = self.on_late_signal(signal.ok()) {
+                        return Some(end);
+                    }
                 }
             }
         }
@@ -230,7 +248,10 @@ impl Run {
     /// There is nobody to deliver to; an earlier failure is the reason that counts.
     fn gone(&mut self) -> End {
         let failure = self.failure.take();
-        failure.map_or_else(|| End::consumer_gone(&self.output), End::Failed)
+        failure.map_or_else(
+            || End::consumer_gone(self.outlet.port().as_ref()),
+            End::Failed,
+        )
     }
 
     /// Everything has been written. Whether it has arrived some outputs tell only at their end.
@@ -252,36 +273,57 @@ impl Run {
     /// Closes the output, which may take as long as a disk does, or a server that does not answer:
     /// a signal ends weir meanwhile, too. The end that comes of it, if it is not to be as it was.
     fn close_output(&mut self) -> Option<End> {
-        if !self.output.tells_at_close() {
+        let output = self.outlet.port()?;
+        if !output.tells_at_close() {
             return None;
         }
         let (say, said) = bounded(1);
-        let output = self.output.clone();
-        let closing = move || say.send(output.close()).unwrap_or_default();
+        let port = output.clone();
+        let closing = move || say.send(port.close()).unwrap_or_default();
         let thread = thread::Builder::new().name("close".into()).spawn(closing);
         if thread.is_err() {
-            return self.output.close().err().map(End::Failed);
+            return output.close().err().map(End::Failed);
         }
         let late = self.deliver_until.map_or_else(never, at);
         loop {
             select! {
                 recv(late) -> _ => return self.signal.map(End::Signal),
                 recv(said) -> closed => return closed.ok()?.err().map(End::Failed),
-                recv(self.signals) -> signal => match signal.unwrap_or(SIGINT) {
-                    end if signals::is_end(end) => return Some(End::Signal(end)),
-                    report => drop(self.on_signal(report)),
+                recv(self.signals) -> signal => {
+                    if let Some(end) = self.on_late_signal(signal.ok()) {
+                        return Some(end);
+                    }
                 }
             }
         }
     }
 
-    fn on_signal(&mut self, signal: i32) -> Option<End> {
-        if !signals::is_end(signal) {
-            let status = self.status();
-            self.reporter.on_demand(&status);
-            return None;
+    fn on_signal(&mut self, signal: Option<Received>) -> Option<End> {
+        match signal {
+            Some(signal) if !signals::is_end(signal.number) => {
+                let status = self.status();
+                self.reporter.on_demand(&status);
+                None
+            }
+            Some(signal) if self.consumer.is_some() => self.on_signal_beside(signal),
+            Some(signal) if signal.number != SIGINT => self.on_termination(signal.number),
+            signal => Some(End::Signal(signal.map_or(SIGINT, |signal| signal.number))),
         }
-        if signal == SIGINT || self.signal.is_some() {
+    }
+
+    /// A signal that comes when all has been delivered.
+    fn on_late_signal(&mut self, signal: Option<Received>) -> Option<End> {
+        match signal {
+            Some(end) if self.consumer.is_none() && signals::is_end(end.number) => {
+                Some(End::Signal(end.number))
+            }
+            signal => self.on_signal(signal),
+        }
+    }
+
+    /// What is held is still delivered, for a while; a second one ends at once.
+    pub(super) fn on_termination(&mut self, signal: i32) -> Option<End> {
+        if self.signal.is_some() {
             return Some(End::Signal(signal));
         }
         self.signal = Some(signal);

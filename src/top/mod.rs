@@ -50,7 +50,7 @@ pub(crate) fn top(theme: Theme) -> Result<Option<i32>, ClientError> {
         return plainly();
     }
     let mut top = Top {
-        signals: signals::listen().map_err(system)?.heed(),
+        signals: signals::listen(false).map_err(system)?.heed(),
         screen: Some(Screen::enter().map_err(system)?),
         terminal: terminal_signals().map_err(system)?,
         pressed: pressed().map_err(system)?,
@@ -71,7 +71,7 @@ fn plainly() -> Result<Option<i32>, ClientError> {
 
 /// Everybody who is listened to, and what is shown.
 struct Top {
-    signals: Receiver<i32>,
+    signals: Receiver<signals::Received>,
     /// None while this process is about to be stopped.
     screen: Option<Screen>,
     terminal: Receiver<i32>,
@@ -98,8 +98,8 @@ impl Top {
                     // Any other signal of those that are listened for asks for nothing that is
                     // not shown.
                     recv(self.signals) -> signal => match signal {
-                        Ok(signal) if !signals::is_end(signal) => None,
-                        signal => Some(signal.ok()),
+                        Ok(signal) if !signals::is_end(signal.number) => None,
+                        signal => Some(signal.ok().map(|signal| signal.number)),
                     },
                     recv(self.terminal) -> signal => {
                         if signal == Ok(SIGTSTP) {

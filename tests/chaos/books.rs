@@ -25,6 +25,8 @@ const HUP: i32 = 1;
 const INT: i32 = 2;
 const PIPE: i32 = 13;
 const TERM: i32 = 15;
+/// What a shell says of a death by SIGPIPE.
+const GONE: i32 = 128 + PIPE;
 /// The status when a watchdog runs out.
 const TIMEOUT: i32 = 124;
 
@@ -123,8 +125,13 @@ impl Books<'_> {
         let caused = match (status.code(), status.signal()) {
             (Some(0), _) => self.left == 0 && self.end == "eof",
             (Some(TIMEOUT), _) => plan.stalls && self.end == "timeout",
+            // The program that weir runs dies of it, and weir says so as a shell does.
+            (Some(GONE), _) => {
+                plan.has_command() && plan.loses_consumer() && self.end == "command-failed"
+            }
             (_, Some(PIPE)) => plan.loses_consumer() && self.end == "consumer-gone",
             (_, Some(INT)) => plan.sends(&["INT"]) > 0 && self.end == "signal",
+            (_, Some(TERM)) if self.end == "drained" => plan.drains(),
             (_, Some(TERM)) => plan.sends(&["TERM"]) > 0 && self.end == "signal",
             (_, Some(HUP)) => plan.sends(&["HUP"]) > 0 && self.end == "signal",
             _ => false,
@@ -135,7 +142,8 @@ impl Books<'_> {
         }
         // Nothing else ends the reading before the producer does.
         let early = plan.drains() || plan.sends(&["TERM", "HUP", "INT"]) > 0;
-        let early = early || status.signal() == Some(PIPE) || status.code() == Some(TIMEOUT);
+        let early = early || status.signal() == Some(PIPE);
+        let early = early || matches!(status.code(), Some(TIMEOUT | GONE));
         if !early && !plan.kills_before() {
             ensure!(
                 self.read == plan.input.len() && self.outcome.sent == self.read,
@@ -186,6 +194,8 @@ impl Books<'_> {
         let got = self.outcome.got.len();
         let right = match (self.arrives(), self.is_graceful()) {
             (true, true) => got == self.written,
+            // What the program that weir ran had in hand, or had not read, is lost with it.
+            (true, false) if self.plan.has_command() => got <= self.plan.input.len(),
             (true, false) => got >= self.written,
             (false, _) => got <= self.plan.input.len(),
         };

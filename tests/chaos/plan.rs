@@ -41,6 +41,8 @@ pub(crate) enum Link {
     Socket,
     /// A `cat`, which can be killed.
     Cat,
+    /// A `cat` that weir runs.
+    Command,
 }
 
 /// What is done to a pipeline while it runs.
@@ -148,6 +150,11 @@ impl Plan {
         self.actions.iter().any(hit)
     }
 
+    /// Whether weir runs its consumer.
+    pub(crate) fn has_command(&self) -> bool {
+        self.behind == Link::Command
+    }
+
     pub(crate) fn kills_before(&self) -> bool {
         self.actions.iter().any(|a| matches!(a, Action::KillBefore)) && self.before == Link::Cat
     }
@@ -174,6 +181,11 @@ fn consumer(dice: &mut Dice, total: usize) -> Consumer {
 fn links(dice: &mut Dice, producer: Producer, consumer: Consumer) -> (Link, Link) {
     let all = [Link::Pipe, Link::Pipe, Link::Pipe, Link::Socket, Link::Cat];
     let (before, behind) = (dice.pick(&all), dice.pick(&all));
+    let behind = if dice.percent(20) {
+        Link::Command
+    } else {
+        behind
+    };
     let before = match producer {
         // Which is not read.
         Producer::Files(_) => Link::Pipe,

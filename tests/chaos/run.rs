@@ -106,6 +106,9 @@ fn start(plan: &Plan, dir: &Path, stdin: Stdio, stdout: Stdio) -> Child {
             weir.arg(file);
         }
     }
+    if plan.has_command() {
+        weir.args(["--", "cat"]);
+    }
     weir.env("XDG_RUNTIME_DIR", dir);
     let stderr = fs::File::create(dir.join("stderr")).expect("make a file");
     weir.stdin(stdin).stdout(stdout).stderr(stderr);
@@ -121,13 +124,14 @@ impl Pipeline<'_> {
     fn await_signals(&mut self) {
         let until = Instant::now() + DEADLINE;
         while self.is_alive() && Instant::now() < until {
-            let status = fs::read_to_string(format!("/proc/{}/status", self.weir.id()));
-            let caught = status.unwrap_or_default();
-            let caught = caught.lines().find_map(|l| l.strip_prefix("SigCgt:"));
-            let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-            // HUP, INT, USR1 and TERM.
-            let all = 1 | 1 << 1 | 1 << 9 | 1 << 14;
-            if caught.is_some_and(|mask| mask & all == all) {
+            let threads = fs::read_dir(format!("/proc/{}/task", self.weir.id()));
+            let mut threads = threads.into_iter().flatten().flatten();
+            // It is begun when that is settled.
+            let is_source = |thread: fs::DirEntry| {
+                let name = fs::read_to_string(thread.path().join("comm"));
+                name.is_ok_and(|name| name == "source\n")
+            };
+            if threads.any(is_source) {
                 return;
             }
             thread::sleep(Duration::from_millis(1));

@@ -71,7 +71,7 @@ pub(crate) fn link(how: Link, out: bool) -> Linked {
         };
     }
     let (weirs, far) = turn(wire());
-    if how == Link::Pipe {
+    if matches!(how, Link::Pipe | Link::Command) {
         return Linked {
             weirs: weirs.into(),
             ours: far,

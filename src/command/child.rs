@@ -1,0 +1,104 @@
+//! A program that runs, and how it ends.
+//!
+//! Invariant: it is signalled only while it has not been waited for: until then its number is its own.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use crossbeam_channel::{Receiver, bounded};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use rustix::io::Errno;
+use rustix::process::{self, WaitId, WaitIdOptions, WaitOptions};
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// By itself, with this status.
+    Status(u8),
+    /// By this signal.
+    Signal(i32),
+}
+
+impl Exit {
+    /// As a shell tells it.
+    #[must_use]
+    pub(crate) fn status(self) -> u8 {
+        match self {
+            Exit::Status(status) => status,
+            Exit::Signal(n) => u8::try_from(128 + n).unwrap_or(u8::MAX),
+        }
+    }
+
+    /// Whether it has done what it was to do.
+    #[must_use]
+    pub(crate) fn is_success(self) -> bool {
+        self == Exit::Status(0)
+    }
+}
+
+/// A program that was started.
+#[derive(Debug, Clone)]
+pub(crate) struct Child {
+    pid: Pid,
+    was_waited_for: Arc<Mutex<bool>>,
+}
+
+impl Child {
+    /// This process, which is ours.
+    pub(super) fn new(pid: Pid) -> Child {
+        Child {
+            pid,
+            was_waited_for: Arc::default(),
+        }
+    }
+
+    /// Sends it a signal, if it is still there.
+    pub(crate) fn signal(&self, signal: i32) {
+        let gone = self.was_waited_for.lock();
+        if !*gone.unwrap_or_else(PoisonError::into_inner)
+            && let Ok(signal) = Signal::try_from(signal)
+        {
+            // One that runs under another user's name cannot be signalled.
+            let _ = kill(self.pid, signal);
+        }
+    }
+
+    /// Waits until it ends. To be called once.
+    #[must_use]
+    pub(crate) fn wait(&self) -> Exit {
+        let pid = process::Pid::from_raw(self.pid.as_raw());
+        let Some(pid) = pid else {
+            unreachable!("every process has a number")
+        };
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        while let Err(Errno::INTR) = process::waitid(WaitId::Pid(pid), look) {}
+        let mut gone = self
+            .was_waited_for
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *gone = true;
+        match process::waitpid(Some(pid), WaitOptions::empty()) {
+            Ok(Some((_, status))) => match (status.exit_status(), status.terminating_signal()) {
+                (Some(status), _) => Exit::Status(u8::try_from(status).unwrap_or(u8::MAX)),
+                (None, signal) => Exit::Signal(signal.unwrap_or(0)),
+            },
+            // Only what is waited for elsewhere could not be waited for here.
+            _ => Exit::Status(u8::MAX),
+        }
+    }
+
+    /// Waits beside everything else.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub(crate) fn watch(&self) -> io::Result<Receiver<Exit>> {
+        let (say, said) = bounded(1);
+        let child = self.clone();
+        thread::Builder::new()
+            .name("command".into())
+            .spawn(move || say.send(child.wait()).unwrap_or_default())?;
+        Ok(said)
+    }
+}

@@ -1,0 +1,155 @@
+//! Starts a program as a shell would: `PATH` is searched, a script without a first line that names its interpreter
+//! is given to `/bin/sh`, and signals, group and terminal are what weir itself was started with.
+
+use std::env;
+use std::ffi::{CString, OsStr, OsString};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawnp};
+use nix::sys::signal::{SigSet, Signal};
+
+use super::child::Child;
+use super::line::CommandLine;
+use crate::pipe::error::PipeError;
+use crate::pipe::inherited;
+
+/// The exit status for a program that is not there, as of `env`, `timeout` and every shell.
+const NOT_FOUND: u8 = 127;
+/// The same for one that cannot be run.
+const NOT_RUN: u8 = 126;
+/// What runs a script that does not say what runs it.
+const SHELL: &str = "/bin/sh";
+
+/// A program could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("{failure}")]
+pub(crate) struct SpawnError {
+    /// The line to say.
+    pub failure: PipeError,
+    /// The exit status for it.
+    pub status: u8,
+}
+
+/// Starts it with this standard input, with the signals blocked that `mask` says, and with these variables beside
+/// those of weir itself.
+///
+/// # Errors
+/// When it cannot be run; the program has not begun then.
+pub(crate) fn spawn(
+    line: &CommandLine,
+    input: BorrowedFd<'_>,
+    mask: &SigSet,
+    variables: &[(&str, String)],
+) -> Result<Child, SpawnError> {
+    let words = [&line.program].into_iter().chain(&line.arguments);
+    let mut words: Vec<OsString> = words.cloned().collect();
+    let environment = environment(variables);
+    let started = match start(&words, input, mask, &environment) {
+        Err(Errno::ENOEXEC) => {
+            let script = found(&line.program).unwrap_or_else(|| (&line.program).into());
+            words[0] = script.into();
+            words.insert(0, SHELL.into());
+            start(&words, input, mask, &environment)
+        }
+        other => other,
+    };
+    let pid = started.map_err(|e| refused(line, e))?;
+    Ok(Child::new(pid))
+}
+
+fn start(
+    words: &[OsString],
+    input: BorrowedFd<'_>,
+    mask: &SigSet,
+    environment: &[CString],
+) -> nix::Result<nix::unistd::Pid> {
+    let words: Vec<CString> = words.iter().map(text).collect::<nix::Result<_>>()?;
+    let mut files = PosixSpawnFileActions::init()?;
+    files.add_dup2(input.as_raw_fd(), 0)?;
+    // What was closed when weir was started is only a stand-in now.
+    for (fd, was_closed) in [
+        (1, inherited::stdout_was_closed()),
+        (2, inherited::stderr_was_closed()),
+    ] {
+        if was_closed {
+            files.add_close(fd)?;
+        }
+    }
+    let mut attributes = PosixSpawnAttr::init()?;
+    let mut flags = PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK;
+    attributes.set_sigmask(mask)?;
+    // Rust's runtime ignores it in every program, and programs inherit that.
+    if !inherited::was_ignored(Signal::SIGPIPE as i32) {
+        flags |= PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF;
+        attributes.set_sigdefault(&SigSet::from(Signal::SIGPIPE))?;
+    }
+    attributes.set_flags(flags)?;
+    posix_spawnp(&words[0], &files, &attributes, &words, environment)
+}
+
+fn text(word: impl AsRef<OsStr>) -> nix::Result<CString> {
+    // No command line can hold such a byte.
+    CString::new(word.as_ref().as_bytes()).map_err(|_| Errno::EINVAL)
+}
+
+/// The variables of weir itself, but for those of these names, and these.
+fn environment(variables: &[(&str, String)]) -> Vec<CString> {
+    let is_ours = |name: &OsStr| variables.iter().any(|(ours, _)| name == *ours);
+    let theirs = env::vars_os().filter(|(name, _)| !is_ours(name));
+    let ours = variables.iter();
+    let ours = ours.map(|(name, value)| (name.into(), value.into()));
+    let pairs = theirs.chain(ours).map(|(name, value): (OsString, _)| {
+        let mut pair = name.into_vec();
+        pair.push(b'=');
+        pair.extend(value.into_vec());
+        pair
+    });
+    pairs.filter_map(|pair| CString::new(pair).ok()).collect()
+}
+
+/// The first file of this name that `PATH` leads to and that can be run.
+fn found(program: &OsStr) -> Option<PathBuf> {
+    use rustix::fs::{Access, access};
+    if program.as_bytes().contains(&b'/') {
+        return Some(program.into());
+    }
+    let path = env::var_os("PATH")?;
+    let mut files = env::split_paths(&path).map(|folder| folder.join(program));
+    files.find(|file| access(file, Access::EXEC_OK).is_ok() && file.is_file())
+}
+
+/// What to say of a program that the system refuses to run.
+fn refused(line: &CommandLine, e: Errno) -> SpawnError {
+    let name = line.program.to_string_lossy();
+    let path = Path::new(&line.program);
+    let status = if e == Errno::ENOENT {
+        NOT_FOUND
+    } else {
+        NOT_RUN
+    };
+    let failure = match path.metadata() {
+        Ok(it) if it.is_dir() => PipeError::because("run", &name, "Is a directory"),
+        // A file whose name begins with a dash was read, where it is named as a program now.
+        Ok(it) if it.is_file() && can_be_read(path) => {
+            let reason = PipeError::reason(io::Error::from(e));
+            let inside = if path.is_absolute() || path.starts_with(".") {
+                ""
+            } else {
+                "./"
+            };
+            let way = format!("{reason}; to read that file: weir {inside}{name}");
+            PipeError::because("run", &name, &way)
+        }
+        _ => PipeError::new("run", &name, io::Error::from(e)),
+    };
+    SpawnError { failure, status }
+}
+
+fn can_be_read(path: &Path) -> bool {
+    use rustix::fs::{Access, access};
+    access(path, Access::READ_OK).is_ok() && access(path, Access::EXEC_OK).is_err()
+}
