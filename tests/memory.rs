@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use harness::books::Books;
 use harness::line::Line;
+use harness::sides::make_fifo;
 use harness::{Running, beside, collect, eventually, field, start, weir, weir_in_shell};
 
 const KIB: usize = 1024;
@@ -130,6 +131,31 @@ fn a_full_buffer_takes_no_more_memory_than_its_size_however_small_the_reads() {
             }
             assert_slim(&weir, 18 * 1024, &format!("{way}, {piece}"));
         }
+    }
+}
+
+#[test]
+fn a_tap_that_stalls_takes_no_more_memory_than_its_share_however_small_the_reads() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let look = folder.path().join("look");
+    make_fifo(&look);
+    // One that opens it and never reads.
+    let idle = fs::File::options().read(true).write(true).open(&look);
+    let _idle = idle.expect("a FIFO");
+    let tap = look.to_str().expect("a name in UTF-8");
+    for way in [&["-b", "1MiB"][..], &["-b", "1MiB", "-l"]] {
+        let mut line = Line::new(&[way, &["--tap", tap, "--tap-buffer", "16MiB"]].concat());
+        for (piece, bytes) in [(250_000, 20 * MIB), (4097, 20 * MIB)] {
+            for n in 1..=bytes / piece {
+                line.send(piece);
+                line.take(piece);
+                if n % (8 * MIB / piece) == 0 {
+                    line.rewind();
+                }
+            }
+            line.rewind();
+        }
+        assert_slim(&line.weir, 24 * 1024, &format!("{way:?}"));
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::limiter::Allowance;
+use super::pack::Pack;
 use super::record::Cursor;
 use super::scan::{Run, Scan};
 use super::segment::{Part, ReadBuffer, Segment};
@@ -154,6 +155,8 @@ pub(crate) struct ReadState {
     pub buffer: ReadBuffer,
     /// How much of it may be written at once.
     pub pass: Option<Permit>,
+    /// What is to be moved together in the log, on the way.
+    pub(super) pack: Option<Pack>,
     /// Where in its record the input stands.
     pub cursor: Cursor,
     /// What comes is the newest, and too much.

@@ -44,11 +44,11 @@ pub(crate) enum Passage {
 /// The world as an actor sees it. A wait that is not over returns `None` where the world is made up, and
 /// never where it is real. What an actor never does need not be there.
 pub(crate) trait Edge {
-    /// Memory to read into.
+    /// So many bytes of memory for the log.
     ///
     /// # Errors
     /// When there is none.
-    fn segment(&mut self) -> io::Result<Arc<Segment>> {
+    fn segment(&mut self, _size: usize) -> io::Result<Arc<Segment>> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
@@ -222,10 +222,18 @@ impl Driver {
     fn read(&mut self, mut read: Read, edge: &mut impl Edge) -> (Done, Option<End>) {
         self.had_room = false;
         if read.buffer.wants_segment() {
-            match edge.segment() {
+            match edge.segment(read.buffer.size) {
                 Ok(segment) => read.buffer.give(segment),
                 Err(_) => return (Done::Read(read, ReadOutcome::Short), None),
             }
+        }
+        if let Some(pack) = &mut read.pack {
+            if pack.wants_memory()
+                && let Ok(memory) = edge.segment(pack.size)
+            {
+                pack.give(memory);
+            }
+            pack.copy();
         }
         match edge.read(&mut read.buffer.slices()) {
             Ok(Some(n @ 1..)) => {

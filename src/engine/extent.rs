@@ -54,6 +54,12 @@ impl Extent {
         self.segment.is_some()
     }
 
+    /// Whether it lies in the same piece of memory as another one.
+    pub(super) fn shares_with(&self, other: &Extent) -> bool {
+        let both = self.segment.as_ref().zip(other.segment.as_ref());
+        both.is_some_and(|(a, b)| Arc::ptr_eq(a, b))
+    }
+
     /// Whether its segment may be written to.
     pub(super) fn is_ours(&self) -> bool {
         self.segment

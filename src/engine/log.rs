@@ -49,9 +49,13 @@ pub(crate) struct Entry {
 #[derive(Debug)]
 pub(crate) struct Log {
     framing: Option<Framing>,
-    segment: usize,
-    extents: VecDeque<Extent>,
+    pub(super) segment: usize,
+    pub(super) extents: VecDeque<Extent>,
     free: Vec<Arc<Segment>>,
+    /// Free pieces of memory of another size, for what is packed.
+    pub(super) packs: Vec<Arc<Segment>>,
+    /// Up to which place nothing can be packed any better.
+    pub(super) packed_to: u64,
     /// The place of the next byte.
     end: u64,
     /// How far into a record that is.
@@ -68,6 +72,8 @@ impl Log {
             segment: (1 << quarter.ilog2()).clamp(SEGMENT_MIN, SEGMENT_MAX),
             extents: VecDeque::new(),
             free: Vec::new(),
+            packs: Vec::new(),
+            packed_to: 0,
             end: 0,
             depth: 0,
         }
@@ -116,6 +122,7 @@ impl Log {
             buffer.fresh = self.free.pop();
         }
         buffer.room = room.min(self.segment);
+        buffer.size = self.segment;
     }
 
     /// Takes in what was read: all of the first slice of the buffer, and of the second what `entry` says.
@@ -238,13 +245,24 @@ impl Log {
 
     /// Nobody is owed any of this extent: its segment is free.
     fn release(&mut self, i: usize) {
-        let segment = self.extents.remove(i).and_then(|extent| extent.segment);
-        self.free
-            .extend(segment.filter(|s| Arc::strong_count(s) == 1));
+        if let Some(segment) = self.extents.remove(i).and_then(|extent| extent.segment) {
+            self.recycle(segment);
+        }
+    }
+
+    /// A piece of memory that is free, unless somebody still reads it or an extent lies in it.
+    pub(super) fn recycle(&mut self, segment: Arc<Segment>) {
+        if Arc::strong_count(&segment) > 1 {
+            return;
+        }
+        match segment.len() == self.segment {
+            true => self.free.push(segment),
+            false => self.packs.push(segment),
+        }
     }
 
     /// The extent that holds this place, or the next one.
-    fn index(&self, at: u64) -> usize {
+    pub(super) fn index(&self, at: u64) -> usize {
         match self.extents.front() {
             Some(first) if first.end() > at => 0,
             _ => self.extents.partition_point(|extent| extent.end() <= at),
@@ -397,13 +415,29 @@ impl Log {
     /// Whether the free list holds more than is worth keeping.
     #[must_use]
     pub(crate) fn is_bloated(&self) -> bool {
-        self.free.len() * self.segment > KEEP
+        self.free.len() * self.segment > KEEP || !self.packs.is_empty()
     }
 
     /// Takes what is not worth keeping off the free list, for the caller to drop outside the lock.
     pub(crate) fn trim(&mut self) -> Vec<Arc<Segment>> {
         let keep = (KEEP / self.segment).min(self.free.len());
-        self.free.split_off(keep)
+        let mut rest = self.free.split_off(keep);
+        rest.append(&mut self.packs);
+        rest
+    }
+
+    /// Bytes of memory in which something lies, and how many bytes that is.
+    #[cfg(test)]
+    pub(crate) fn footprint(&self) -> (usize, usize) {
+        let extents = self.extents.iter();
+        let mut pieces: Vec<_> = extents.filter_map(|e| e.segment.as_ref()).collect();
+        pieces.sort_by_key(|segment| Arc::as_ptr(segment));
+        pieces.dedup_by_key(|segment| Arc::as_ptr(segment));
+        let memory = pieces.iter().map(|segment| segment.len()).sum();
+        (
+            memory,
+            self.extents.iter().map(|extent| extent.length).sum(),
+        )
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) mod limiter;
 pub(crate) mod log;
 mod output;
 mod overflow;
+mod pack;
 mod plan;
 pub(crate) mod policy;
 pub(crate) mod queue;
@@ -345,7 +346,8 @@ impl Engine {
         Ok(())
     }
 
-    /// What is pinned in the log is what is owed.
+    /// What is pinned in the log is what is owed, and takes no more than twice its memory, but for what has not
+    /// been moved together yet.
     ///
     /// # Panics
     /// When it is not.
@@ -357,6 +359,11 @@ impl Engine {
             owed + self.overflow.unfinished_bytes(),
             pinned,
             "pinned bytes"
+        );
+        let (memory, bytes) = self.log.footprint();
+        assert!(
+            !self.has_sides() || memory <= 2 * bytes + 32 * self.log.segment_size(),
+            "{bytes} bytes lie in {memory}"
         );
     }
 

@@ -34,6 +34,11 @@ impl Segment {
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
+
+    /// Copies these bytes of another one to here.
+    pub(super) fn copy(&mut self, to: usize, from: &Segment, range: Range<usize>) {
+        self.0[to..to + range.len()].copy_from_slice(&from.0[range]);
+    }
 }
 
 /// The rest of a segment for writing to; nothing of one that somebody reads.
@@ -48,6 +53,8 @@ pub(crate) struct ReadBuffer {
     pub(super) tail: Option<(Arc<Segment>, usize)>,
     pub(super) fresh: Option<Arc<Segment>>,
     pub(super) room: usize,
+    /// Bytes in a segment.
+    pub size: usize,
 }
 
 impl ReadBuffer {

@@ -9,6 +9,7 @@ use super::action::{
 use super::bypass::Bypass;
 use super::limiter::Allowance;
 use super::log::Entry;
+use super::pack::LOOSE;
 use super::plan::{Plan, ReadPlan, earlier};
 use super::policy::Which;
 use super::scan::{Run, Scan};
@@ -167,7 +168,9 @@ impl Engine {
     pub(super) fn begin_read(&mut self, plan: ReadPlan, now: Instant) -> Action {
         let drops = plan.discard || self.shedder.skipped.is_some();
         let mut state = self.source.read.take().unwrap_or_default();
-        let extend = (!drops && self.can_spare_last()).then_some(self.source.cursor);
+        // What is passed on at once is looked for in the fresh segment.
+        let may_extend = !drops && !plan.pass && self.can_spare_last();
+        let extend = may_extend.then_some(self.source.cursor);
         self.log.lend(&mut state.buffer, plan.most, extend);
         let _ = self.input.may_pass(false, now);
         self.source.is_reading = true;
@@ -176,6 +179,9 @@ impl Engine {
         let pass = if plan.pass { self.permit(now) } else { None };
         self.source.is_passing = pass.is_some();
         (state.pass, state.cursor, state.discard) = (pass, self.source.cursor, plan.discard);
+        if self.has_sides() {
+            state.pack = self.log.begin_pack(LOOSE);
+        }
         let obligation = Obligation::new(Actor::Source);
         Action::Read(Read { state, obligation })
     }
@@ -185,6 +191,10 @@ impl Engine {
     fn can_spare_last(&self) -> bool {
         let last = self.log.last_extent();
         let first = self.outputs[CONSUMER].queue.first();
+        if first.is_none() && self.has_sides() {
+            // What is left is there for others.
+            return self.sides_can_spare(last);
+        }
         let waits_for_end = self.is_fresh() && self.framing.is_some() && !self.is_inside_consumer();
         let has_enough = first.is_some_and(|run| {
             let has_end = |to| self.log.next_boundary(run.start, to).is_some();
@@ -213,6 +223,9 @@ impl Engine {
     pub(super) fn end_read(&mut self, mut read: Read, outcome: ReadOutcome, now: Instant) {
         self.source.is_reading = false;
         self.source.is_passing = false;
+        if let Some(pack) = read.pack.take() {
+            self.log.end_pack(pack);
+        }
         match outcome {
             ReadOutcome::Moved => {
                 let (scans, passed) = (read.scans, read.passed);

@@ -182,7 +182,7 @@ impl Engine {
     }
 
     /// Bytes in a segment of the log.
-    #[must_use]
+    #[cfg(test)]
     pub(crate) fn segment_size(&self) -> usize {
         self.log.segment_size()
     }

@@ -21,32 +21,25 @@ const RESERVE: u64 = 64 << 20;
 const GROUP_RESERVE: u64 = 16;
 
 /// A source of segments that watches what is left.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct BufferPool {
-    size: usize,
     unseen: usize,
 }
 
 impl BufferPool {
-    /// A supply of segments of `size` bytes.
-    #[must_use]
-    pub(crate) fn new(size: usize) -> BufferPool {
-        BufferPool { size, unseen: 0 }
-    }
-
-    /// Maps another segment.
+    /// Maps another segment, of so many bytes.
     ///
     /// # Errors
     /// When the system is out of memory, or soon would be.
-    pub(crate) fn segment(&mut self) -> io::Result<Arc<Segment>> {
-        self.unseen += self.size;
+    pub(crate) fn segment(&mut self, size: usize) -> io::Result<Arc<Segment>> {
+        self.unseen += size;
         if self.unseen >= LOOK_EVERY {
             if spare().is_some_and(|spare| spare < LOOK_EVERY as u64) {
                 return Err(io::ErrorKind::OutOfMemory.into());
             }
             self.unseen = 0;
         }
-        Segment::map(self.size)
+        Segment::map(size)
     }
 }
 

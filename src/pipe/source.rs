@@ -63,13 +63,12 @@ impl Source {
         framing: Option<Framing>,
         pipe_size: Option<Wanted>,
     ) -> Source {
-        let size = shared.tell(|engine, _| engine.segment_size());
         Source {
             shared,
             inputs,
             output: output.grip(),
             events,
-            supply: BufferPool::new(size),
+            supply: BufferPool::default(),
             lookout: None,
             is_framed: framing.is_some(),
             pipe_size,
@@ -156,8 +155,8 @@ impl Source {
 }
 
 impl crate::engine::drive::Edge for Edge<'_> {
-    fn segment(&mut self) -> io::Result<Arc<Segment>> {
-        self.supply.segment()
+    fn segment(&mut self, size: usize) -> io::Result<Arc<Segment>> {
+        self.supply.segment(size)
     }
 
     fn read(&mut self, into: &mut [IoSliceMut<'_>]) -> io::Result<Option<usize>> {

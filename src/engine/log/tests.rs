@@ -6,6 +6,7 @@ use std::num::NonZeroU64;
 use proptest::prelude::*;
 
 use super::*;
+use crate::engine::pack::Pack;
 
 /// One byte that came in, as the vector keeps it.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +49,11 @@ enum Step {
     },
     LetGo,
     Trim,
+    /// What lies scattered is begun to be moved together, or has been; it may never be copied.
+    BeginPack,
+    EndPack {
+        copied: bool,
+    },
 }
 
 /// From and to, in 256ths.
@@ -77,6 +83,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0usize..2, most()).prop_map(|(queue, most)| Step::Hold { queue, most }),
         1 => Just(Step::LetGo),
         1 => Just(Step::Trim),
+        2 => Just(Step::BeginPack),
+        2 => any::<bool>().prop_map(|copied| Step::EndPack { copied }),
     ]
 }
 
@@ -92,6 +100,7 @@ struct Both {
     /// What comes next, made up.
     next: u64,
     held: Vec<(Vec<u8>, Vec<Part>)>,
+    pack: Option<Pack>,
 }
 
 impl Both {
@@ -105,6 +114,7 @@ impl Both {
             input: Cursor::new(framing),
             next: 1,
             held: Vec::new(),
+            pack: None,
         }
     }
 
@@ -125,8 +135,23 @@ impl Both {
             (Step::Hold { queue, most }, _) => self.hold(queue, most),
             (Step::LetGo, _) => self.let_go(),
             (Step::Trim, _) => drop(self.log.trim()),
+            (Step::BeginPack, _) if self.pack.is_none() => self.pack = self.log.begin_pack(2),
+            (Step::EndPack { copied }, _) => self.end_pack(copied),
             _ => {}
         }
+    }
+
+    fn end_pack(&mut self, copied: bool) {
+        let Some(mut pack) = self.pack.take() else {
+            return;
+        };
+        if pack.wants_memory() {
+            pack.give(Segment::map(pack.size).expect("memory"));
+        }
+        if copied {
+            pack.copy();
+        }
+        self.log.end_pack(pack);
     }
 
     fn begin(&mut self, room: usize, extend: bool) {

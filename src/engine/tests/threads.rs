@@ -112,7 +112,7 @@ impl Bench {
             match self.engine.poll(Actor::Source, self.now) {
                 Action::Read(mut read) => {
                     if read.buffer.wants_segment() {
-                        let segment = Segment::map(self.engine.segment_size()).expect("memory");
+                        let segment = Segment::map(read.buffer.size).expect("memory");
                         read.buffer.give(segment);
                     }
                     self.reading = Some(read);

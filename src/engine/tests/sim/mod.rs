@@ -458,14 +458,13 @@ impl World {
 }
 
 impl Edge for Side<'_> {
-    fn segment(&mut self) -> io::Result<Arc<Segment>> {
+    fn segment(&mut self, size: usize) -> io::Result<Arc<Segment>> {
         let now = self.0.now - self.0.start;
         let short = self.0.adversity.short;
         if short.is_some_and(|(from, to)| (from..to).contains(&now)) {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
-        // Nothing that a test does needs more in one piece.
-        Segment::map(256 * 1024)
+        Segment::map(size)
     }
 
     fn read(&mut self, into: &mut [IoSliceMut<'_>]) -> io::Result<Option<usize>> {

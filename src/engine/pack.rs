@@ -1,0 +1,119 @@
+//! Moves what lies scattered in the log together, so that memory is what is owed, and not many times that.
+//!
+//! A read fills a segment of its own when the last one may not be filled up: somebody is about to write from
+//! it. While all keep up such a segment is free again in a moment. Where one output is behind it stays, filled
+//! with as little as a page, for as long as that output is owed it. So pieces that lie in many segments are copied
+//! into one, behind the lock, by the source's thread, whose reads are what such segments come from.
+//!
+//! Invariants: of the extents that hold a piece of memory each, two neighbours out of the last [`LOOSE`] apart,
+//! any two neighbouring pieces are together larger than what is packed into one; no byte is copied more than a
+//! few times; nobody who reads an old piece notices.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::log::Log;
+use super::segment::Segment;
+
+/// Segments that may be filled with little before their contents are moved together.
+pub(super) const LOOSE: usize = 16;
+/// Segments' worth that is packed into one piece: what is lost at its end is at most a segment.
+const PACKED: usize = 4;
+
+/// Extents to be moved together.
+#[derive(Debug)]
+pub(crate) struct Pack {
+    /// Where each of them lies, and its place in the log.
+    from: Vec<(u64, Arc<Segment>, Range<usize>)>,
+    into: Option<Arc<Segment>>,
+    /// They lie there, too.
+    is_copied: bool,
+    /// Bytes of memory that they go to.
+    pub size: usize,
+}
+
+impl Pack {
+    /// Whether memory must be [given](Pack::give) first.
+    #[must_use]
+    pub(crate) fn wants_memory(&self) -> bool {
+        self.into.is_none()
+    }
+
+    /// Hands over memory that was mapped outside the lock.
+    pub(crate) fn give(&mut self, memory: Arc<Segment>) {
+        self.into = Some(memory);
+    }
+
+    /// Copies; to be done outside the lock.
+    pub(crate) fn copy(&mut self) {
+        let Some(into) = self.into.as_mut().and_then(Arc::get_mut) else {
+            return;
+        };
+        let mut end = 0;
+        for (_, segment, range) in &self.from {
+            into.copy(end, segment, range.clone());
+            end += range.len();
+        }
+        self.is_copied = true;
+    }
+}
+
+impl Log {
+    /// What is to be moved together now, if that is worth it; given back by [`Log::end_pack`].
+    /// `loose`: as many extents may be left alone, [`LOOSE`] but for tests.
+    pub(super) fn begin_pack(&mut self, loose: usize) -> Option<Pack> {
+        if self.extents.len() < loose {
+            return None;
+        }
+        // The last extent may still be filled up.
+        let end = self.extents.len() - 1;
+        let begin = self.index(self.packed_to);
+        let (mut first, mut bytes, mut pieces) = (begin, 0, 0);
+        for i in begin..end {
+            let extent = &self.extents[i];
+            if bytes + extent.length > PACKED * self.segment {
+                self.packed_to = extent.at;
+                if pieces > 1 {
+                    return self.pack(first..i);
+                }
+                (first, bytes, pieces) = (i, 0, 0);
+            }
+            let shares = i > first && self.extents[i - 1].shares_with(extent);
+            bytes += extent.length;
+            pieces += usize::from(!shares);
+        }
+        (pieces >= loose).then(|| self.pack(first..end)).flatten()
+    }
+
+    fn pack(&mut self, which: Range<usize>) -> Option<Pack> {
+        let from = self.extents.range(which).map(|extent| {
+            let range = extent.start..extent.start + extent.length;
+            Some((extent.at, extent.segment.clone()?, range))
+        });
+        Some(Pack {
+            from: from.collect::<Option<_>>()?,
+            into: self.packs.pop(),
+            is_copied: false,
+            size: PACKED * self.segment,
+        })
+    }
+
+    /// Where it has been copied the log looks there from now on.
+    pub(super) fn end_pack(&mut self, pack: Pack) {
+        let copied = pack.into.as_ref().filter(|_| pack.is_copied);
+        let mut end = 0;
+        for (at, segment, range) in pack.from {
+            let i = self.index(at);
+            if let (Some(into), Some(extent)) = (copied, self.extents.get_mut(i))
+                && extent.at == at
+                && extent.length == range.len()
+            {
+                extent.segment = Some(into.clone());
+                extent.start = end;
+            }
+            end += range.len();
+            self.recycle(segment);
+        }
+        pack.into.into_iter().for_each(|into| self.recycle(into));
+    }
+}
