@@ -10,6 +10,7 @@ use rustix::fs::{Dev, FileType, SeekFrom, fstat, major, minor, seek, stat};
 use super::check;
 use super::error::ConfigError;
 use super::options::{Display, ExpectedSize, Options, Summary};
+use crate::engine::StopAt;
 use crate::report::snapshot::OutputKind;
 use crate::report::theme::Theme;
 use crate::report::{Closing, Expected, Plan, Records, Show, terminal};
@@ -63,8 +64,19 @@ pub(super) fn plan(
         },
         expected: match &options.size {
             Some(ExpectedSize::Of(path)) => Some(Expected::Bytes(tree(path)?)),
-            Some(ExpectedSize::Amount(size)) => Some(expected(*size, is_framed(options))?),
-            None => known(&options.files).map(Expected::Bytes),
+            Some(ExpectedSize::Amount(size)) => {
+                Some(expected("--size", *size, is_framed(options))?)
+            }
+            None => {
+                let known = known(&options.files).map(Expected::Bytes);
+                match options
+                    .stop_at
+                    .map(|size| expected("--stop-at", size, is_framed(options)))
+                {
+                    None => known,
+                    Some(stop) => Some(earlier(stop?, known)),
+                }
+            }
         },
         show,
         interval: interval.unwrap_or(match show {
@@ -163,15 +175,35 @@ fn tree(path: &Path) -> Result<u64, ConfigError> {
     Ok(sum)
 }
 
-fn expected(size: Amount, framed: bool) -> Result<Expected, ConfigError> {
+/// The first of two ends, as far as they can be compared.
+fn earlier(stop: Expected, end: Option<Expected>) -> Expected {
+    match (stop, end) {
+        (Expected::Bytes(stop), Some(Expected::Bytes(end))) => Expected::Bytes(stop.min(end)),
+        _ => stop,
+    }
+}
+
+/// An amount that counts records where there are any, and else bytes.
+pub(super) fn expected(option: &str, size: Amount, framed: bool) -> Result<Expected, ConfigError> {
     match size {
         Amount::Bytes(size) => Ok(Expected::Bytes(size.bytes())),
         Amount::Count(n) if framed => Ok(Expected::Records(n)),
         Amount::Count(n) => Ok(Expected::Bytes(n)),
         Amount::Time(_) => Err(ConfigError(format!(
-            "--size {size} is a time, not a size; try 4GiB"
+            "{option} {size} is a time, not a size; try 4GiB"
         ))),
     }
+}
+
+/// Where reading ends before the input does.
+pub(super) fn stop_at(options: &Options) -> Result<Option<StopAt>, ConfigError> {
+    let stop = options
+        .stop_at
+        .map(|size| expected("--stop-at", size, is_framed(options)));
+    Ok(stop.transpose()?.map(|stop| match stop {
+        Expected::Bytes(n) => StopAt::Bytes(n),
+        Expected::Records(n) => StopAt::Records(n),
+    }))
 }
 
 /// What there is to read, if all input is regular files and block devices.

@@ -91,6 +91,7 @@ impl Config {
         let is_shared = options.share.is_some();
         let live = LiveConfig::check(options.live.clone(), capacity, framing, is_shared)?;
         let report = display::plan(&options, live.interval, &display::World::look())?;
+        let stop_at = display::stop_at(&options)?;
         Ok(Config {
             outputs: check::outputs(&options)?,
             command: check::command(&options.command)?,
@@ -108,6 +109,7 @@ impl Config {
                 input: live.input.limits(),
                 shed: live.shed,
                 max_age: live.max_age,
+                stop_at,
                 burst: live.burst,
                 patience,
             },

@@ -199,6 +199,19 @@ pub(crate) struct Options {
     #[arg(value_parser = size)]
     pub size: Option<ExpectedSize>,
 
+    /// End after this much of the input
+    #[arg(
+        long,
+        value_name = "SIZE",
+        help_heading = "Display",
+        allow_hyphen_values = true
+    )]
+    #[arg(
+        long_help = "End after this much of the input, as at its end: bytes, or a bare count of records with a \
+        framing option. Not one byte more is read from a pipe, so that what follows is for whoever reads it next"
+    )]
+    pub stop_at: Option<Amount>,
+
     /// Report at the end
     #[arg(
         long,

@@ -52,7 +52,7 @@ use limiter::SharedCap;
 #[cfg(test)]
 use plan::tolerance;
 use plan::{Plan, Sleeper, is_kept, is_wakeable};
-pub(crate) use rules::{Limits, Rules};
+pub(crate) use rules::{Limits, Rules, StopAt};
 use stall::Watch;
 pub(crate) use state::{Engine, Wakes};
 

@@ -17,6 +17,31 @@ pub(crate) struct Limits {
     pub records: Option<Cap>,
 }
 
+/// How much a run reads at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StopAt {
+    /// Bytes.
+    Bytes(u64),
+    /// Records that end.
+    Records(u64),
+}
+
+impl StopAt {
+    /// Bytes that may be read whatever they are: a record is a byte at least.
+    pub(super) fn bytes(self) -> usize {
+        let (StopAt::Bytes(n) | StopAt::Records(n)) = self;
+        usize::try_from(n).unwrap_or(usize::MAX)
+    }
+
+    /// What is left of it after so many bytes, in which so many records end.
+    pub(super) fn less(self, bytes: usize, ends: u64) -> StopAt {
+        match self {
+            StopAt::Bytes(n) => StopAt::Bytes(n.saturating_sub(bytes as u64)),
+            StopAt::Records(n) => StopAt::Records(n.saturating_sub(ends)),
+        }
+    }
+}
+
 /// What a run is told; checked by whoever makes one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
@@ -38,6 +63,8 @@ pub(crate) struct Rules {
     pub shed: Option<Policy>,
     /// Drop what has waited longer than this.
     pub max_age: Option<Duration>,
+    /// Where reading ends, if not at the end of the input.
+    pub stop_at: Option<StopAt>,
     /// How long each side may stall.
     pub patience: Timeouts,
 }

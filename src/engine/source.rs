@@ -12,6 +12,7 @@ use super::log::Entry;
 use super::pack::LOOSE;
 use super::plan::{Plan, ReadPlan, earlier};
 use super::policy::Which;
+use super::rules::StopAt;
 use super::scan::{Run, Scan};
 use super::state::Engine;
 
@@ -57,7 +58,7 @@ impl Engine {
             return Plan::wait(For::Gate, None);
         }
         let permit = match self.input.peek(false, now) {
-            Ok(permit) => self.bytes_for(permit),
+            Ok(permit) => self.bytes_for(permit).min(self.left()),
             Err(at) => return Plan::wait(For::Cap, Some(at)),
         };
         if self.is_fresh() {
@@ -93,6 +94,21 @@ impl Engine {
                 discard: false,
             }),
         }
+    }
+
+    /// Bytes that may be read before the run has all that it is to read.
+    fn left(&self) -> usize {
+        self.source.left.map_or(usize::MAX, StopAt::bytes)
+    }
+
+    /// This was read: with the last of what is to be read the input has ended.
+    fn on_taken(&mut self, run: Run) {
+        let left = self
+            .source
+            .left
+            .map(|left| left.less(run.bytes, run.tally.ended));
+        self.ended |= left.is_some_and(|left| left.bytes() == 0);
+        self.source.left = left;
     }
 
     /// Whether there is no memory to read into until some is given back.
@@ -262,6 +278,7 @@ impl Engine {
         self.stats.on_read(run, self.occupancy());
         self.bypass.on_input(self.stats.source.run(false, now));
         self.input.on_passed(run.bytes, run.tally.ended, now);
+        self.on_taken(run);
     }
 
     /// The system has no memory for another segment: the gate closes early, and what can be done without goes.
@@ -282,6 +299,15 @@ impl Engine {
             unreachable!("planned with a permit")
         };
         permit.grant.bytes = permit.grant.bytes.min(permit_in);
+        match self.source.left {
+            Some(StopAt::Bytes(_)) => permit.grant.bytes = permit.grant.bytes.min(self.left()),
+            // The record in progress was begun before.
+            Some(StopAt::Records(ends)) => {
+                let begins = ends - u64::from(permit.cursor.is_inside());
+                permit.grant.records = permit.grant.records.min(begins);
+            }
+            None => {}
+        }
         if self.source.path.output_blocks {
             // It is the system that lingers.
             self.bypass.on_full(now);
@@ -312,6 +338,7 @@ impl Engine {
                 self.bypass.on_input(self.stats.source.run(false, now));
                 self.input.on_passed(run.bytes, run.tally.ended, now);
                 self.on_left(run, now);
+                self.on_taken(run);
             }
             Outcome::Full => {
                 self.source.is_full = true;

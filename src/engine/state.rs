@@ -15,7 +15,7 @@ use super::output::Output;
 use super::plan::Sleeper;
 use super::policy::Shedder;
 use super::record::{Cursor, Framing};
-use super::rules::Rules;
+use super::rules::{Rules, StopAt};
 use super::stall::StallDetector;
 use super::stats::Stats;
 
@@ -41,6 +41,8 @@ pub(crate) struct Source {
     /// What it reads into, when it does not.
     pub(super) read: Option<Box<ReadState>>,
     pub path: Path,
+    /// What is still to be read before the input is taken to have ended.
+    pub left: Option<StopAt>,
     /// Bytes are being read or passed.
     pub is_reading: bool,
     /// Bytes are on their way to the consumer by this side.
@@ -56,12 +58,13 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    pub(super) fn new(framing: Option<Framing>) -> Source {
+    pub(super) fn new(framing: Option<Framing>, left: Option<StopAt>) -> Source {
         Source {
             sleeper: Sleeper::default(),
             cursor: Cursor::new(framing),
             read: Some(Box::default()),
             path: Path::default(),
+            left,
             is_reading: false,
             is_passing: false,
             waits_first: false,
@@ -141,7 +144,7 @@ impl Engine {
     pub(crate) fn new(rules: Rules, now: Instant) -> Engine {
         let mut engine = Engine {
             log: Log::new(rules.capacity, rules.framing),
-            source: Source::new(rules.framing),
+            source: Source::new(rules.framing, rules.stop_at),
             outputs: vec![Output::new(rules.framing), Output::new(rules.framing)],
             overflow: Overflow::default(),
             gate: Gate::new(rules.marks),
@@ -158,7 +161,7 @@ impl Engine {
             timeline: Timeline::default(),
             paused: false,
             input_held: false,
-            ended: false,
+            ended: rules.stop_at.is_some_and(|left| left.bytes() == 0),
             last_counted: false,
             halted: false,
             quiet_asked: 0,

@@ -17,7 +17,7 @@ use crate::engine::policy::{Policy, Which};
 use crate::engine::record::Framing;
 use crate::engine::side::Role;
 use crate::engine::stall::Timeouts;
-use crate::engine::{Limits, Rules};
+use crate::engine::{Limits, Rules, StopAt};
 use crate::units::{Rate, Unit};
 
 /// Scenarios in a plain run of the tests.
@@ -219,8 +219,12 @@ fn scenario(seed: u64) -> (Scenario, Adversity) {
     } else {
         4096 + dice.roll(60_000) as usize
     };
+    let stop_at = dice.some(4, |dice| match dice.one_in(2) {
+        true if framed => StopAt::Records(dice.roll(900)),
+        _ => StopAt::Bytes(dice.roll(50_000)),
+    });
     let scenario = Scenario {
-        rules,
+        rules: Rules { stop_at, ..rules },
         direct: !dice.one_in(3),
         input: Text(input),
         offers,
@@ -279,6 +283,7 @@ fn storm(seed: u64) {
     let (s, adversity) = scenario(seed);
     let outcome = run_through(s.clone(), adversity);
     assert!(!outcome.span, "somebody spins");
+    assert_stops(&s, &outcome, adversity);
     assert!(!outcome.accused, "somebody is accused for what nobody did");
     assert_whole(&s, &outcome);
     let status = outcome.engine.status(std::time::Instant::now());
@@ -307,6 +312,28 @@ fn storm(seed: u64) {
     assert!(
         lost == 0 || adversity.short.is_some(),
         "{lost} bytes are lost to the file"
+    );
+}
+
+/// Nothing is read beyond the end that was set, and all before it is where nothing else ends the run.
+fn assert_stops(s: &Scenario, outcome: &Outcome, adversity: Adversity) {
+    let all = &s.input.0;
+    let end = match s.rules.stop_at {
+        None => return,
+        Some(StopAt::Bytes(n)) => all.len().min(n as usize),
+        Some(StopAt::Records(n)) => {
+            let records = records(s.rules.framing, all);
+            records.iter().take(n as usize).map(|it| it.len()).sum()
+        }
+    };
+    assert!(outcome.taken <= end, "{} bytes beyond", outcome.taken - end);
+    let is_cut = adversity.dies.or(adversity.halts).is_some() || adversity.short.is_some();
+    let may_end = is_cut || s.commands.iter().any(|it| matches!(it.1, Directive::Drain));
+    assert!(
+        !outcome.finished || may_end || outcome.taken == end,
+        "stopped at {} of {end}: {:?}",
+        outcome.taken,
+        s.rules
     );
 }
 

@@ -112,6 +112,7 @@ pub(super) fn rules(capacity: usize) -> Rules {
         burst: Bursts::default(),
         shed: None,
         max_age: None,
+        stop_at: None,
         patience: Timeouts::default(),
     }
 }
