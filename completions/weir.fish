@@ -29,6 +29,7 @@ json\t'A JSON object each time'
 off\t'Nothing'"
 complete -c weir -s N -l name -d 'Label of this weir in every report, and its name for --remote' -r
 complete -c weir -s s -l size -d 'Expected total, for percentage and ETA' -r
+complete -c weir -l stop-at -d 'End after this much of the input' -r
 complete -c weir -l summary -d 'Report at the end' -r -f -a "auto\t'As suits where it goes'
 text\t'A line or two for a person'
 json\t'A JSON object'
