@@ -38,6 +38,7 @@ complete -c weir -s o -l log -d 'Append reports and summary to FILE instead of s
 complete -c weir -l format -d 'Text of a bar or plain line, with fields: \'{name} {in.rate} {used%} {eta}\'' -r
 complete -c weir -l chart -d 'Draw the course of the run into FILE, an SVG, at the end and on SIGUSR1' -r -F
 complete -c weir -l metrics -d 'Keep FILE holding the status for Prometheus' -r -F
+complete -c weir -l on -d 'Run COMMAND when it happens: full=, 90%=, shed=, stall=, done=' -r
 complete -c weir -l remote -x -a '(__weir_running)' -d 'Change the running weir of this PID or name by the options given beside it' -r
 complete -c weir -l query -x -a '(__weir_running)' -d 'Print the status of the weir of this PID or name, or of all that you run' -r
 complete -c weir -l timeout -d 'Give up when either side stalls for this long' -r

@@ -7,6 +7,7 @@ pub(crate) mod command_line;
 mod completions;
 mod display;
 mod error;
+pub(crate) mod hook;
 pub(crate) mod live;
 pub(crate) mod live_options;
 mod manual;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 pub(crate) use caps::command as cap_command;
 pub(crate) use error::ConfigError;
+use hook::Hook;
 use live::LiveConfig;
 use live_options::LiveOptions;
 use options::Options;
@@ -60,6 +62,8 @@ pub(crate) struct Config {
     pub pipe_size: PipeSize,
     /// What is reported, and where.
     pub report: Plan,
+    /// What is run when something happens.
+    pub hooks: Vec<Hook>,
     /// Whether anybody can change or ask anything.
     pub control: bool,
     /// For how long what is held is delivered after SIGTERM and SIGHUP.
@@ -98,6 +102,7 @@ impl Config {
             append: options.append,
             shed_to: check::shed_to(options.shed_to, may_shed)?,
             fit_pipe: options.pipe_size == PipeSize::Auto,
+            hooks: options.on,
             files: options.files,
             share: options.share,
             rules: Rules {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, ValueEnum};
 
+use super::hook::Hook;
 use super::live_options::{LiveOptions, REMOTE_HELP};
 use super::pipe_size::PipeSize;
 use super::version;
@@ -274,6 +275,18 @@ pub(crate) struct Options {
         it and renamed, as the textfile collector of node_exporter wants it"
     )]
     pub metrics: Option<PathBuf>,
+
+    /// Run COMMAND when it happens: full=, 90%=, shed=, stall=, done=
+    #[arg(long, value_name = "EVENT=COMMAND", help_heading = "Display")]
+    #[arg(
+        long_help = "Run COMMAND by a shell when it happens; may be given several times. EVENT is full (the \
+        high mark is reached), N% (occupancy rises past N per cent), shed (shedding begins), stall (a timeout runs \
+        out) or done (the run is over). One at a time, never holding the flow up; each again only when it has been \
+        over. WEIR_EVENT, WEIR_NAME, WEIR_PID, WEIR_USED, WEIR_CAPACITY, WEIR_ELAPSED, WEIR_IN_BYTES, \
+        WEIR_OUT_BYTES, WEIR_SHED_BYTES, the same in _RECORDS, and in the end WEIR_END tell how things stand. What it prints goes to \
+        standard error"
+    )]
+    pub on: Vec<Hook>,
 
     /// Report nothing but errors
     #[arg(short, long, help_heading = "Display")]

@@ -18,6 +18,7 @@ pub(crate) mod bypass;
 mod consumer;
 pub(crate) mod directive;
 pub(crate) mod drive;
+pub(crate) mod event;
 mod extent;
 mod fan_out;
 pub(crate) mod gate;
@@ -48,6 +49,7 @@ use std::time::Instant;
 pub(crate) use action::OVERFLOW;
 use action::{Action, Actor, CONSUMER, Done, For, SIDES, Wait};
 use directive::Directive;
+use event::{Event, Events, Place};
 use limiter::SharedCap;
 #[cfg(test)]
 use plan::tolerance;
@@ -280,6 +282,29 @@ impl Engine {
         self.look_at_delay(now);
         if self.input.moves() || self.output.moves() {
             self.tune(now);
+        }
+        if self.events.is_some() {
+            self.look_for_events(now);
+        }
+    }
+
+    /// Listens to these from now on.
+    pub(crate) fn listen(&mut self, events: impl IntoIterator<Item = Event>) {
+        self.events = Some(Box::new(Events::new(events)));
+    }
+
+    fn look_for_events(&mut self, now: Instant) {
+        let place = Place {
+            used: self.occupancy(),
+            high: self.gate.marks().high,
+            capacity: self.capacity,
+            sheds: self.shedder.is_shedding(now),
+        };
+        if let Some(events) = &mut self.events
+            && events.look(place)
+        {
+            self.wakes.events.append(&mut events.happened);
+            self.has_wakes = true;
         }
     }
 

@@ -8,6 +8,7 @@ use super::action::{CONSUMER, Path, ReadState};
 use super::age::Timeline;
 use super::bypass::Bypass;
 use super::directive::Directive;
+use super::event::{Event, Events};
 use super::gate::Gate;
 use super::limiter::{Bursts, Limiters};
 use super::log::Log;
@@ -30,6 +31,8 @@ pub(crate) struct Wakes {
     pub sides: Vec<(usize, u64)>,
     /// That of whoever waits until nothing moves any more: what was asked for up to this number has come.
     pub quiet: Option<u64>,
+    /// What has happened that somebody listens to.
+    pub events: Vec<Event>,
 }
 
 /// What is known of the source.
@@ -134,6 +137,8 @@ pub(crate) struct Engine {
     pub(super) quiet_wanted: bool,
     pub(super) wakes: Wakes,
     pub(super) has_wakes: bool,
+    /// What somebody listens to, if anybody does.
+    pub(super) events: Option<Box<Events>>,
     pub(super) trim_at: Option<Instant>,
     pub(super) started: Instant,
 }
@@ -168,6 +173,7 @@ impl Engine {
             quiet_wanted: false,
             wakes: Wakes::default(),
             has_wakes: false,
+            events: None,
             trim_at: None,
             started: now,
         };

@@ -25,6 +25,7 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::engine::Rules;
+use crate::engine::event;
 use crate::engine::limiter::SharedCap;
 use crate::units::Unit;
 use fan_out::{Branch, Branches};
@@ -41,6 +42,8 @@ pub(crate) struct Started {
     pub shared: Arc<Shared>,
     /// What its threads have to say.
     pub events: Receiver<Event>,
+    /// What happens to the flow, of what is listened to.
+    pub happenings: Receiver<event::Event>,
     /// Who writes down what is shed.
     pub overflow_thread: Option<OverflowThread>,
     /// The tees and taps.
@@ -63,7 +66,8 @@ pub(crate) fn start(
     let sides = branches
         .iter()
         .map(|branch| (branch.role, branch.is_vacant()));
-    let shared = Arc::new(Shared::new(rules, sides, caps)?);
+    let (happened, happenings) = unbounded();
+    let shared = Arc::new(Shared::new(rules, sides, caps, happened)?);
     let (events, listener) = unbounded();
     if let Some(port) = outlet.watched() {
         let events = events.clone();
@@ -102,6 +106,7 @@ pub(crate) fn start(
     Ok(Started {
         shared,
         events: listener,
+        happenings,
         overflow_thread,
         branches,
     })

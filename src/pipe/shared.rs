@@ -4,9 +4,12 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::Sender;
+
 use super::error::PipeError;
 use super::waker::Waker;
 use crate::engine::drive::Access;
+use crate::engine::event;
 use crate::engine::limiter::SharedCap;
 use crate::engine::side::Role;
 use crate::engine::{Engine, Rules};
@@ -41,6 +44,8 @@ pub(crate) struct Shared {
     /// Those of tees and taps, by their numbers.
     pub(super) sides: Vec<(usize, Waker)>,
     pub(super) quiet: (Mutex<u64>, Condvar),
+    /// Where what has happened to the flow is told.
+    happened: Sender<event::Event>,
 }
 
 impl Shared {
@@ -48,6 +53,7 @@ impl Shared {
         rules: Rules,
         sides: impl IntoIterator<Item = (Role, bool)>,
         caps: Vec<(Unit, Box<dyn SharedCap>)>,
+        happened: Sender<event::Event>,
     ) -> io::Result<Shared> {
         let now = Instant::now();
         let mut engine = Engine::new(rules, now);
@@ -69,6 +75,7 @@ impl Shared {
             sink: Waker::beside_stream()?,
             overflow: Waker::default(),
             quiet: Default::default(),
+            happened,
         })
     }
 
@@ -95,6 +102,10 @@ impl Shared {
         }
         for (i, version) in wakes.sides {
             self.side(i).wake(version);
+        }
+        for event in wakes.events {
+            // Who does not listen any more need not be told.
+            let _ = self.happened.send(event);
         }
         if let Some(number) = wakes.quiet {
             let mut quiet = self.quiet.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -145,7 +145,17 @@ pub(crate) enum Ending {
     Error,
 }
 
-/// The ring, in bytes.
+impl Ending {
+    /// Its word in the status object.
+    pub(crate) fn word(self) -> String {
+        serde_json::to_value(self).map_or_else(
+            |_| String::new(),
+            |it| it.as_str().unwrap_or_default().to_owned(),
+        )
+    }
+}
+
+/// The log, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub(crate) struct Buffer {

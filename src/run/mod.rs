@@ -4,6 +4,7 @@ mod beside;
 mod consumer;
 mod end;
 mod error;
+mod hooks;
 mod one_file;
 mod open;
 mod questions;
@@ -18,6 +19,7 @@ use crossbeam_channel::{Receiver, Sender, never, unbounded};
 use jiff::Zoned;
 
 use crate::config::Config;
+use crate::config::hook::Occasion;
 use crate::control::server::Control;
 use crate::control::signals::{self, Listener, Received};
 use crate::control::{client, directory};
@@ -36,6 +38,7 @@ pub(crate) use end::End;
 use end::undelivered;
 pub(crate) use error::StartError;
 use error::system;
+use hooks::Hooks;
 use supervise::Run;
 use timetable::Schedules;
 
@@ -72,14 +75,21 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     let Started {
         shared,
         events,
+        happenings,
         overflow_thread,
         branches,
     } = running.started;
+    let hooks = Hooks::new(&config.hooks, config.report.name.as_deref());
+    if !config.hooks.is_empty() {
+        shared.tell(|engine, _| engine.listen(hooks.events()));
+    }
     let consumer = running.consumer;
     let mut run = Run {
         schedules,
         shared,
         events,
+        happenings,
+        hooks,
         signals: running.signals,
         noticed,
         membership: running.membership,
@@ -115,6 +125,11 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     if is_short && end.is_good() {
         end = End::Unkept;
     }
+    let word = end.ending().word();
+    if let End::Stalled(..) = end {
+        run.hooks.run(Occasion::Stall, &status, Some(&word));
+    }
+    run.hooks.run(Occasion::Done, &status, Some(&word));
     let complaint = end.complaint();
     let left = undelivered(&status);
     run.reporter

@@ -10,12 +10,15 @@ use jiff::Zoned;
 
 use super::consumer::Consumer;
 use super::end::{End, undelivered};
+use super::hooks::Hooks;
 use super::timetable::Schedules;
 use crate::command::child::Exit;
+use crate::config::hook::Occasion;
 use crate::config::live::LiveConfig;
 use crate::control::server::Control;
 use crate::control::signals::{self, Received, SIGINT};
 use crate::engine::directive::Directive;
+use crate::engine::event;
 use crate::engine::stall::Watch;
 use crate::engine::status::Status;
 use crate::pipe::error::PipeError;
@@ -35,6 +38,9 @@ const LAST_WAIT: Duration = Duration::from_secs(2);
 pub(super) struct Run {
     pub(super) shared: Arc<Shared>,
     pub(super) events: Receiver<Event>,
+    /// What happens to the flow, and what is run then.
+    pub(super) happenings: Receiver<event::Event>,
+    pub(super) hooks: Hooks,
     pub(super) signals: Receiver<Received>,
     /// What those with whom a cap is shared have to say.
     pub(super) noticed: Receiver<String>,
@@ -110,6 +116,13 @@ impl Run {
             let alarm = due.into_iter().flatten().min().map_or_else(never, at);
             let decided = select! {
                 recv(self.events) -> event => self.on_event(event.ok()),
+                recv(self.happenings) -> event => {
+                    if let Ok(event) = event {
+                        let status = self.status();
+                        self.hooks.run(Occasion::Flow(event), &status, None);
+                    }
+                    None
+                }
                 recv(self.exits) -> exit => self.on_exits(exit.ok()),
                 recv(self.signals) -> signal => self.on_signal(signal.ok()),
                 recv(self.control.questions) -> question => {
