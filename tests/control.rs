@@ -330,9 +330,9 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
             "--low 60% must be below --high 50%",
         ),
         (
-            &["--remote", "one", "--high", "50%", "--rate", "5/s"],
+            &["--remote", "one", "--high", "50%", "--patience", "5s"],
             2,
-            "--rate 5/s counts records",
+            "--patience: nothing would be shed",
         ),
         (
             &["--remote", "one", "--high", "50%", "-i", "0s"],

@@ -203,7 +203,6 @@ fn the_keys_do_what_one_could_type_and_say_so() {
         ("p", "--resume: done", "capped"),
         ("r2kB/s\r", "--rate 2kB/s: done", "2kB/s"),
         ("rfast\r", "--rate fast: ", "2kB/s"),
-        ("r5/s\r", "--rate 5/s: --rate 5/s counts records", "2kB/s"),
         ("dn", "q quits", "2kB/s"),
         ("\r", "buffer.capacity", "67108864"),
         ("\x1b", "q quits", "2kB/s"),

@@ -7,7 +7,7 @@ use crate::engine::directive::Directive;
 use crate::engine::limiter::{Burst, Bursts, Cap};
 use crate::engine::record::Framing;
 use crate::engine::stall::Side;
-use crate::units::{Amount, Limit, Rate, Size, Timetable, Unit};
+use crate::units::{Amount, Limit, Rate, Size, Timetable, TypedLimit, Unit};
 
 /// What rules one cap.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,25 +74,24 @@ impl SideCaps {
     pub(super) fn of(
         option: &str,
         side: Side,
-        given: &[Limit],
+        given: &[TypedLimit],
         framing: Option<Framing>,
     ) -> Result<SideCaps, ConfigError> {
+        let framed = framing.is_some();
         let mut caps = SideCaps::default();
         for (nth, limit) in given.iter().enumerate() {
-            let unit = limit.unit();
-            if unit == Some(Unit::Records) && framing.is_none() {
-                return Err(ConfigError(format!(
-                    "{option} {limit} counts records: say what a record is with -l, -0 or --record-size, or give bytes, such as 10MB/s"
-                )));
-            }
-            if given[..nth].iter().any(|earlier| earlier.unit() == unit) {
+            let unit = limit.unit(framed);
+            if given[..nth]
+                .iter()
+                .any(|earlier| earlier.unit(framed) == unit)
+            {
                 return Err(ConfigError(format!(
                     "{option} {limit}: there is one already; one cap in bytes and one in records can be given, such as {option} 10MB/s {option} 100/s"
                 )));
             }
             match unit {
-                Some(Unit::Records) => caps.records = ruler(limit, side),
-                Some(Unit::Bytes) => caps.bytes = ruler(limit, side),
+                Some(Unit::Records) => caps.records = ruler(limit.limit(framed), side),
+                Some(Unit::Bytes) => caps.bytes = ruler(limit.limit(framed), side),
                 None => {}
             }
         }
@@ -126,22 +125,27 @@ pub(crate) fn command(side: Side, unit: Unit, cap: Option<Cap>) -> Directive {
 /// the same unit, and `off` that of all.
 pub(super) fn replaced(
     option: &str,
-    mut caps: Vec<Limit>,
-    asked: &[Limit],
-) -> Result<Vec<Limit>, ConfigError> {
+    mut caps: Vec<TypedLimit>,
+    asked: &[TypedLimit],
+    framed: bool,
+) -> Result<Vec<TypedLimit>, ConfigError> {
     for (nth, limit) in asked.iter().enumerate() {
-        let unit = limit.unit();
-        if asked[..nth].iter().any(|earlier| earlier.unit() == unit) {
+        let unit = limit.unit(framed);
+        if asked[..nth]
+            .iter()
+            .any(|earlier| earlier.unit(framed) == unit)
+        {
             return Err(ConfigError(format!(
                 "{option} {limit}: there is one already; one cap in bytes and one in records can be given"
             )));
         }
     }
     // First those that take away, whatever the order: `--rate 10/s --rate off` is no contradiction.
-    let (off, some): (Vec<_>, Vec<_>) = asked.iter().partition(|limit| limit.unit().is_none());
+    let (off, some): (Vec<_>, Vec<_>) = asked.iter().partition(|limit| limit.is_off());
     for limit in off.into_iter().chain(some) {
         caps.retain(|cap| {
-            limit.unit().is_some() && cap.unit().is_some() && cap.unit() != limit.unit()
+            let (unit, theirs) = (limit.unit(framed), cap.unit(framed));
+            unit.is_some() && theirs.is_some() && theirs != unit
         });
         caps.push(limit.clone());
     }

@@ -17,7 +17,7 @@ use crate::engine::policy::{Policy, Which};
 use crate::engine::record::Framing;
 use crate::engine::side::Role;
 use crate::pipe::memory;
-use crate::units::{BufferSize, Limit, Mark, OrOff, Share, Size, Span};
+use crate::units::{BufferSize, Limit, Mark, OrOff, Share, Size, Span, TypedLimit};
 
 /// The smallest buffer: a page.
 const BUFFER_MIN: u64 = 4096;
@@ -73,22 +73,22 @@ pub(super) fn framing(options: &Options) -> Result<Option<Framing>, ConfigError>
 /// What is shared is a cap.
 pub(super) fn share(share: Option<&Share>, live: &LiveOptions) -> Result<(), ConfigError> {
     match share {
-        Some(share) if live.rate.iter().all(|limit| *limit == Limit::Off) => Err(ConfigError(
-            format!("--share {share}: there is no cap to share; add one, such as --rate 10MB/s"),
-        )),
+        Some(share) if live.rate.iter().all(TypedLimit::is_off) => Err(ConfigError(format!(
+            "--share {share}: there is no cap to share; add one, such as --rate 10MB/s"
+        ))),
         _ => Ok(()),
     }
 }
 
 /// A shared cap is one for all: it does not depend on the buffer of one, or on its clock.
-pub(super) fn shared_rates(rates: &[Limit]) -> Result<(), ConfigError> {
-    let refuse = |limit: &Limit, what: &str| {
+pub(super) fn shared_rates(rates: &[TypedLimit]) -> Result<(), ConfigError> {
+    let refuse = |limit: &TypedLimit, what: &str| {
         Err(ConfigError(format!(
             "--rate {limit} cannot be shared: {what}; give one figure, such as 10MB/s"
         )))
     };
     for limit in rates {
-        match limit {
+        match limit.limit(false) {
             Limit::Range { .. } => return refuse(limit, "it follows the buffer of one weir"),
             Limit::Timetable(_) => return refuse(limit, "each weir has its own clock"),
             Limit::Off | Limit::Fixed(_) => {}

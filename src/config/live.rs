@@ -14,7 +14,7 @@ use crate::engine::limiter::Bursts;
 use crate::engine::policy::Policy;
 use crate::engine::record::Framing;
 use crate::engine::stall::Side;
-use crate::units::{Limit, Timetable};
+use crate::units::Timetable;
 
 /// The live options, checked.
 #[derive(Debug, Clone)]
@@ -63,7 +63,7 @@ impl LiveConfig {
             marks: check::marks(&options, capacity)?,
             output: SideCaps::of("--rate", Side::Sink, &options.rate, framing)?,
             input: SideCaps::of("--input-rate", Side::Source, &options.input_rate, framing)?,
-            burst: burst(&options, capacity)?,
+            burst: burst(&options, framing.is_some(), capacity)?,
             shed,
             max_age: check::max_age(options.max_age)?,
             interval: check::interval(options.interval)?,
@@ -85,9 +85,13 @@ impl LiveConfig {
 }
 
 /// What `--burst` comes to.
-pub(super) fn burst(options: &LiveOptions, capacity: usize) -> Result<Bursts, ConfigError> {
+pub(super) fn burst(
+    options: &LiveOptions,
+    framed: bool,
+    capacity: usize,
+) -> Result<Bursts, ConfigError> {
     let limits = options.rate.iter().chain(&options.input_rate);
-    let caps = limits.filter_map(Limit::unit).collect();
+    let caps = limits.filter_map(|limit| limit.unit(framed)).collect();
     let burst = options.burst.map(|burst| bursts(burst, caps, capacity));
     burst.transpose().map(Option::unwrap_or_default)
 }

@@ -10,7 +10,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches, Id};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::policy::Which;
-use crate::units::{Amount, Limit, Mark, OrOff, Span};
+use crate::units::{Amount, Mark, OrOff, Span, TypedLimit};
 
 /// What was typed; what is absent has its default on a command line, and stays as it is in a
 /// running weir.
@@ -22,12 +22,12 @@ pub(crate) struct LiveOptions {
     #[arg(allow_hyphen_values = true)] // to say what is wrong with them
     #[arg(
         long_help = "Cap on what leaves for the consumer; may be given twice, once in bytes and \
-        once in records. A LIMIT is an amount per time (10MB/s, 512KiB, 30Mbit/s, 5GB/h; 100/s and \
-        1/5s are records), a range that follows the occupancy from the low to the high mark \
+        once in records. A LIMIT is an amount per time (10MB/s, 512KiB, 30Mbit/s, 5GB/h; with a framing option a \
+        figure without a unit of bytes or bits counts records: 50, 1/5s, 200k/s), a range that follows the occupancy from the low to the high mark \
         (2MB/s..20MB/s), or a timetable in local time (\"08:00,512KiB/s Sat-00:00,off\")"
     )]
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub rate: Vec<Limit>,
+    pub rate: Vec<TypedLimit>,
 
     /// Cap on what is taken from the producer
     #[arg(long, value_name = "LIMIT", help_heading = "Rate")]
@@ -38,7 +38,7 @@ pub(crate) struct LiveOptions {
         average, since a read cannot stop at the end of a record"
     )]
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub input_rate: Vec<Limit>,
+    pub input_rate: Vec<TypedLimit>,
 
     /// What may pass at once after a pause [default: nothing]
     #[arg(long, value_name = "AMOUNT", help_heading = "Rate")]
@@ -205,7 +205,7 @@ impl LiveOptions {
 
     /// These, and where one is absent, that of `below`. Caps go by their unit: see
     /// [`super::patch`].
-    pub(super) fn over(self, below: &LiveOptions, caps: [Vec<Limit>; 2]) -> LiveOptions {
+    pub(super) fn over(self, below: &LiveOptions, caps: [Vec<TypedLimit>; 2]) -> LiveOptions {
         let [rate, input_rate] = caps;
         LiveOptions {
             rate,

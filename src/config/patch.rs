@@ -12,7 +12,7 @@ use super::live::{LiveConfig, burst};
 use super::live_options::{Flow, LiveOptions};
 use crate::engine::directive::Directive;
 use crate::engine::stall::Side;
-use crate::units::{Limit, Timetable};
+use crate::units::Timetable;
 
 /// Only what differs.
 #[derive(Debug, Default, PartialEq)]
@@ -32,10 +32,16 @@ impl LiveConfig {
     /// When the options would contradict each other then.
     pub(crate) fn patched(&self, asked: &LiveOptions) -> Result<(LiveConfig, Patch), ConfigError> {
         let ours = &self.options;
-        let rate = replaced("--rate", ours.rate.clone(), &asked.rate)?;
-        let input_rate = replaced("--input-rate", ours.input_rate.clone(), &asked.input_rate)?;
+        let framed = self.framing.is_some();
+        let rate = replaced("--rate", ours.rate.clone(), &asked.rate, framed)?;
+        let input_rate = replaced(
+            "--input-rate",
+            ours.input_rate.clone(),
+            &asked.input_rate,
+            framed,
+        )?;
         let options = asked.clone().over(ours, [rate, input_rate]);
-        let next = match burst(&options, self.capacity) {
+        let next = match burst(&options, framed, self.capacity) {
             // A burst that was given for a cap that is gone waits for the next one.
             Err(_) if asked.burst.is_none() => {
                 let without = LiveOptions {
@@ -50,7 +56,7 @@ impl LiveConfig {
         let mut patch = Patch::between(self, &next);
         if self.is_shared && patch.commands.is_empty() {
             // Somebody else may have changed it for all since it was said here.
-            let said = asked.rate.iter().filter_map(Limit::unit);
+            let said = asked.rate.iter().filter_map(|limit| limit.unit(framed));
             let again = said.filter_map(|unit| next.output.command(unit));
             patch.commands.extend(again);
         }
@@ -200,7 +206,7 @@ mod tests {
             ("-l -r 2MB/s -r 5/s", "-r off", "off"),
             ("-l -r 2MB/s -r 5/s", "-r 7/s -r off", "7/s"),
             ("-r off", "-r 1MB/s", "1MB/s"),
-            ("-r 2MB/s", "-r 08:00,off", "off"),
+            ("-r 2MB/s", "-r 08:00,off", "08:00,off"),
             ("-r 2MB/s", "-r 1MB/s -r 08:00,off", "1MB/s"),
         ] {
             let (live, _) = patch(line, told).expect(told);
@@ -227,7 +233,6 @@ mod tests {
                 "--high 65MiB",
                 "--high 65MiB must be above 0 and within",
             ),
-            ("", "-r 5/s", "--rate 5/s counts records"),
             ("-l", "-r 5/s -r 6/s", "--rate 6/s: there is one already"),
             ("", "--burst 1MiB", "--burst 1MiB: there is no cap"),
             (

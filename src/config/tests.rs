@@ -148,3 +148,27 @@ fn pipe_sizes_and_paths_come_through() {
     let files = resolve("one - two").expect("three").files;
     assert_eq!(files, ["one", "-", "two"].map(PathBuf::from));
 }
+
+#[test]
+fn a_bare_figure_caps_records_where_there_are_any() {
+    for (line, bytes, records) in [
+        ("-r 50", true, false),
+        ("-r 200k/s", true, false),
+        ("-l -r 50", false, true),
+        ("-l -r 200k/s", false, true),
+        ("-0 --input-rate 5/s -r 1kB/s", true, false),
+        ("-l -r 50 -r 1kB/s", true, true),
+        ("-l -r 00:00,50", false, false),
+    ] {
+        let output = resolve(line).expect(line).rules.output;
+        let are = (output.bytes.is_some(), output.records.is_some());
+        assert_eq!(are, (bytes, records), "{line}");
+    }
+    let error = resolve("-l -r 50 -r 60/s").expect_err("two of a kind");
+    assert!(
+        error
+            .to_string()
+            .contains("--rate 60/s: there is one already"),
+        "{error}"
+    );
+}

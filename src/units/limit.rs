@@ -50,17 +50,25 @@ impl Limit {
 impl FromStr for Limit {
     type Err = UnitError;
 
+    /// A figure alone is bytes, and one with a time records.
     fn from_str(text: &str) -> Result<Self, UnitError> {
+        Limit::counting(text, None)
+    }
+}
+
+impl Limit {
+    /// The limit that a text is where a figure without a unit of bytes or bits counts `bare`.
+    pub(super) fn counting(text: &str, bare: Option<Unit>) -> Result<Self, UnitError> {
         let text = text.trim();
         if text.eq_ignore_ascii_case("off") {
             Ok(Self::Off)
         } else if text.contains([':', ',']) {
-            let table = Timetable::unless_off(text)?;
+            let table = Timetable::counting(text, bare)?;
             Ok(table.map_or(Self::Off, Self::Timetable))
         } else if let Some((empty, full)) = text.split_once("..") {
-            parse_range(empty.trim(), full.trim())
+            parse_range(empty.trim(), full.trim(), bare)
         } else {
-            text.parse().map(Self::Fixed).map_err(|reject: UnitError| {
+            parse_rate(text, bare).map(Self::Fixed).map_err(|reject| {
                 let vague = reject.wrong() == NOT_A_RATE || text.is_empty();
                 if vague {
                     reject.instead(EXAMPLES)
@@ -70,6 +78,10 @@ impl FromStr for Limit {
             })
         }
     }
+}
+
+fn parse_rate(text: &str, bare: Option<Unit>) -> Result<Rate, UnitError> {
+    bare.map_or_else(|| text.parse(), |bare| Rate::counting(text, bare))
 }
 
 impl fmt::Display for Limit {
@@ -84,7 +96,7 @@ impl fmt::Display for Limit {
 }
 
 /// The two ends of a range, each the text of a rate.
-fn parse_range(empty: &str, full: &str) -> Result<Limit, UnitError> {
+fn parse_range(empty: &str, full: &str, bare: Option<Unit>) -> Result<Limit, UnitError> {
     if empty.is_empty() || full.is_empty() || full.starts_with('.') {
         return Err(UnitError::new("not a range of rates", RANGES));
     }
@@ -94,11 +106,10 @@ fn parse_range(empty: &str, full: &str) -> Result<Limit, UnitError> {
         return Err(UnitError::new("without the unit of the other end", RANGES).about(bare));
     }
     let parse = |text: &str| {
-        text.parse()
-            .map_err(|reject: UnitError| match reject.wrong() {
-                NOT_A_RATE => reject.instead(RANGES).about(text),
-                _ => reject.about(text),
-            })
+        parse_rate(text, bare).map_err(|reject| match reject.wrong() {
+            NOT_A_RATE => reject.instead(RANGES).about(text),
+            _ => reject.about(text),
+        })
     };
     let (empty, full): (Rate, Rate) = (parse(empty)?, parse(full)?);
     if empty.unit() != full.unit() {

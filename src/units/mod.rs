@@ -18,6 +18,7 @@ pub(crate) mod share;
 pub(crate) mod size;
 mod text;
 pub(crate) mod timetable;
+mod typed_limit;
 
 pub(crate) use amount::Amount;
 pub(crate) use duration::Span;
@@ -30,3 +31,4 @@ pub(crate) use rate::{Rate, Unit};
 pub(crate) use share::{Share, Store};
 pub(crate) use size::{BufferSize, Size};
 pub(crate) use timetable::Timetable;
+pub(crate) use typed_limit::TypedLimit;

@@ -91,7 +91,20 @@ impl Rate {
 impl FromStr for Rate {
     type Err = UnitError;
 
+    /// A figure alone is bytes, and one with nothing but a time records.
     fn from_str(text: &str) -> Result<Self, UnitError> {
+        let amount = text.split_once('/').map(|(amount, _)| amount);
+        let bare = match amount {
+            Some(amount) if !amount.contains(char::is_alphabetic) => Unit::Records,
+            _ => Unit::Bytes,
+        };
+        Rate::counting(text, bare)
+    }
+}
+
+impl Rate {
+    /// The rate that a text is where a figure without a unit of bytes or bits counts `bare`.
+    pub(super) fn counting(text: &str, bare: Unit) -> Result<Self, UnitError> {
         let (amount, per) = match text.split_once('/') {
             Some((amount, per)) => (amount, Some(per)),
             None => (text, None),
@@ -102,7 +115,7 @@ impl FromStr for Rate {
             let wrong = format!("either bits or bytes ({prefix}B/s or {prefix}bit/s)");
             return Err(UnitError::new(wrong, EXAMPLES));
         }
-        let scale = Scale::of(unit, per.is_some()).ok_or_else(|| refuse(Fault::NotANumber))?;
+        let scale = Scale::of(unit, bare).ok_or_else(|| refuse(Fault::NotANumber))?;
         let per = per.map_or(Ok(SECOND), parse_per)?;
 
         let (amount, parts) = number.times(scale.factor);
@@ -157,19 +170,18 @@ struct Scale {
 }
 
 impl Scale {
-    /// The scale of a unit as typed; `timed` says whether a `/time` follows it.
-    fn of(unit: &str, timed: bool) -> Option<Self> {
+    /// The scale of a unit as typed; what says neither bytes nor bits counts `bare`.
+    fn of(unit: &str, bare: Unit) -> Option<Self> {
         let bytes = |factor, parts| Self {
             factor,
             parts,
             unit: Unit::Bytes,
         };
         if unit.is_empty() {
-            let unit = if timed { Unit::Records } else { Unit::Bytes };
             return Some(Self {
                 factor: 1,
                 parts: 1,
-                unit,
+                unit: bare,
             });
         }
         let lower = unit.to_ascii_lowercase();
@@ -178,7 +190,16 @@ impl Scale {
             Some("") => Some(bytes(1, 8)),
             Some(prefix) if prefix.ends_with('b') => None,
             Some(prefix) => Some(bytes(unit_bytes(prefix)?, 8)),
-            None => Some(bytes(unit_bytes(unit)?, 1)),
+            None => Some(Self {
+                factor: unit_bytes(unit)?,
+                parts: 1,
+                // A prefix alone.
+                unit: if lower.contains('b') {
+                    Unit::Bytes
+                } else {
+                    bare
+                },
+            }),
         }
     }
 }

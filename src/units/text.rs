@@ -7,9 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::amount::Amount;
 use super::duration::Span;
-use super::limit::Limit;
 use super::mark::Mark;
 use super::or_off::OrOff;
+use super::typed_limit::TypedLimit;
 
 fn parsed<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
     let text = String::deserialize(from)?;
@@ -32,7 +32,7 @@ macro_rules! travels_as_text {
     )*};
 }
 
-travels_as_text!(Amount, Limit, Mark, Span);
+travels_as_text!(Amount, Mark, Span, TypedLimit);
 
 impl<T: Display> Serialize for OrOff<T> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {

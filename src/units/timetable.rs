@@ -51,7 +51,13 @@ impl Timetable {
     /// # Errors
     /// When it breaks the grammar.
     pub(crate) fn unless_off(text: &str) -> Result<Option<Self>, UnitError> {
-        let slots = parse_slots(text)?;
+        // As where there are no records to be counted, but for what says that it counts them.
+        Self::counting(text, None)
+    }
+
+    /// The same, where a figure without a unit of bytes or bits counts `bare`.
+    pub(super) fn counting(text: &str, bare: Option<Unit>) -> Result<Option<Self>, UnitError> {
+        let slots = parse_slots(text, bare)?;
         let unit = unit_of(&slots);
         Ok(unit.map(|unit| Self { unit, slots }))
     }
@@ -135,7 +141,7 @@ fn entry(when: impl fmt::Display, rate: Option<Rate>) -> String {
 }
 
 /// The entries by minute of the week: at least one.
-fn parse_slots(text: &str) -> Result<BTreeMap<u16, Option<Rate>>, UnitError> {
+fn parse_slots(text: &str, bare: Option<Unit>) -> Result<BTreeMap<u16, Option<Rate>>, UnitError> {
     let mut slots = BTreeMap::new();
     // How closely the entry of each names its day.
     let mut ranks = BTreeMap::new();
@@ -145,7 +151,7 @@ fn parse_slots(text: &str) -> Result<BTreeMap<u16, Option<Rate>>, UnitError> {
             return Err(UnitError::new(wrong, EXAMPLES).about(entry));
         };
         let (days, time) = parse_when(when)?;
-        let rate = parse_rate(rate)?;
+        let rate = parse_rate(rate, bare)?;
         if let (Some(unit), Some(rate)) = (unit_of(&slots), rate)
             && unit != rate.unit()
         {
@@ -233,7 +239,7 @@ fn parse_day(text: &str) -> Result<Weekday, UnitError> {
         .ok_or_else(|| UnitError::new("not a weekday", WITH_DAYS).about(text))
 }
 
-fn parse_rate(text: &str) -> Result<Option<Rate>, UnitError> {
+fn parse_rate(text: &str, bare: Option<Unit>) -> Result<Option<Rate>, UnitError> {
     if text.eq_ignore_ascii_case("off") {
         return Ok(None);
     }
@@ -241,7 +247,7 @@ fn parse_rate(text: &str) -> Result<Option<Rate>, UnitError> {
         let wrong = "a range, which a timetable cannot hold";
         return Err(UnitError::new(wrong, EXAMPLES).about(text));
     }
-    text.parse()
+    bare.map_or_else(|| text.parse(), |bare| Rate::counting(text, bare))
         .map(Some)
         .map_err(|reject: UnitError| reject.instead(EXAMPLES).about(text))
 }
