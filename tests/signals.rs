@@ -221,6 +221,11 @@ fn under_a_cap_a_signal_is_died_of_when_its_grace_is_over() {
         let behind = line.behind();
         let end = line.finish(behind);
         assert_eq!(end.status.signal(), Some(signal.as_raw()), "{end:?}");
+        let warning = end.stderr.lines().next().unwrap_or_default();
+        assert!(
+            warning.contains("kB at 1kB/s would take about 3 minutes: it ends in 200ms (--grace)"),
+            "{end:?}"
+        );
         let books = Books::of(&end);
         assert_eq!(books.n("in/bytes"), 200_000);
         assert_eq!(books.n("undelivered/bytes"), 200_000 - behind);
@@ -256,6 +261,11 @@ fn a_second_signal_does_not_wait_for_the_grace() {
     let by = end.status.signal();
     let signals = [Signal::TERM, Signal::HUP].map(Signal::as_raw);
     assert!(by.is_some_and(|by| signals.contains(&by)), "{end:?}");
+    assert!(
+        end.stderr
+            .contains("about 3 minutes; a second signal stops"),
+        "{end:?}"
+    );
 }
 
 #[test]

@@ -166,6 +166,20 @@ pub(crate) fn time(seconds: f64) -> String {
     humantime::format_duration(Duration::from_secs(seconds as u64)).to_string()
 }
 
+/// A time that is long and not exact, in its largest unit: `74 days`, `3 hours`, `40 seconds`.
+pub(crate) fn roughly(seconds: f64) -> String {
+    let units = [
+        (86_400.0, "day"),
+        (3600.0, "hour"),
+        (60.0, "minute"),
+        (1.0, "second"),
+    ];
+    let fits = units.iter().find(|(unit, _)| seconds >= 2.0 * unit);
+    let (unit, word) = fits.unwrap_or(&units[3]);
+    let n = (seconds / unit).round();
+    format!("{n} {word}{}", if n == 1.0 { "" } else { "s" })
+}
+
 /// A part of a whole, in whole percent, rounded; but all of it only if it is all of it.
 #[must_use]
 pub(crate) fn percent(part: u64, whole: u64) -> u64 {

@@ -26,11 +26,15 @@ use crate::pipe::fan_out::Branches;
 use crate::pipe::outlet::Outlet;
 use crate::pipe::{Event, Shared};
 use crate::report::Reporter;
+use crate::report::figures::{self, Scale};
 use crate::share::Membership;
+use crate::units::Span;
 
 /// How soon after the consumer has left the input must end for that to be a success, if no write
 /// is refused meanwhile.
 const GRACE: Duration = Duration::from_millis(50);
+/// A delivery that takes longer than this after a signal is worth a word.
+const NOTABLE: Duration = Duration::from_secs(2);
 /// How long the end of a run waits for taps that are behind, at most.
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
@@ -344,6 +348,45 @@ impl Run {
         self.deliver_until = Instant::now().checked_add(self.signal_grace);
         self.shared
             .tell(|core, now| core.command(now, Directive::Drain));
+        let status = self.status();
+        if let Some(warning) = slow_drain(&status, self.signal_grace) {
+            self.reporter.complain(&warning);
+        }
         None
     }
+}
+
+/// What is to be said where a cap makes delivering what is held take long, or longer than there is time.
+fn slow_drain(status: &Status, grace: Duration) -> Option<String> {
+    let left = undelivered(status);
+    let by_bytes = status.caps.bytes.map(|cap| {
+        // In the units that the cap was given in.
+        let scale = Scale::of(cap).unwrap_or_default();
+        let seconds = left.bytes as f64 / cap;
+        (seconds, scale.bytes(left.bytes), scale.typed(cap) + "/s")
+    });
+    let by_records = status.caps.records.zip(left.records).map(|(cap, left)| {
+        (
+            left as f64 / cap,
+            figures::count(left),
+            figures::rate_of_records(Some(cap)),
+        )
+    });
+    let slower = by_bytes
+        .into_iter()
+        .chain(by_records)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    let (seconds, what, cap) = slower.filter(|it| it.0 > NOTABLE.as_secs_f64())?;
+    let time = figures::roughly(seconds);
+    let is_in_time = seconds <= grace.as_secs_f64();
+    Some(match is_in_time {
+        true => format!("draining {what} at {cap}, about {time}; a second signal stops"),
+        false => {
+            let grace =
+                Span::try_from(grace).map_or_else(|_| format!("{grace:?}"), |it| it.to_string());
+            format!(
+                "draining {what} at {cap} would take about {time}: it ends in {grace} (--grace), or at a second signal"
+            )
+        }
+    })
 }
