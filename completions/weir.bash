@@ -23,7 +23,7 @@ _weir() {
 
     case "${cmd}" in
         weir)
-            opts="-b -l -0 -r -i -N -s -o -q -h -V --buffer --pipe-size --no-splice --lines --null --record-size --rate --input-rate --burst --high --low --prefill --shed --patience --max-age --interval --pause --resume --drain --tee --tap --tap-buffer --append --share --shed-to --display --name --size --stop-at --summary --log --format --chart --metrics --on --quiet --remote --query --top --no-control --timeout --source-timeout --sink-timeout --grace --generate --help --version"
+            opts="-b -l -0 -r -i -N -s -o -q -h -V --buffer --pipe-size --no-splice --lines --null --record-size --rate --input-rate --burst --high --low --prefill --shed --patience --max-age --interval --pause --resume --drain --tee --tap --tap-buffer --recall --append --share --shed-to --display --name --size --stop-at --summary --log --format --chart --metrics --on --quiet --remote --query --look --top --no-control --timeout --source-timeout --sink-timeout --grace --generate --help --version"
             if [[ ${cur} == -* ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -124,6 +124,10 @@ _weir() {
                     return 0
                     ;;
                 --tap-buffer)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --recall)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -247,6 +251,10 @@ _weir() {
                     return 0
                     ;;
                 --query)
+                    COMPREPLY=($(compgen -W "$(weir --query 2>/dev/null | sed -n -e 's/^{"v":1,"name":"\([^"\\]*\)".*/\1/p' -e 's/.*"pid":\([0-9]*\),.*/\1/p')" -- "${cur}"))
+                    return 0
+                    ;;
+                --look)
                     COMPREPLY=($(compgen -W "$(weir --query 2>/dev/null | sed -n -e 's/^{"v":1,"name":"\([^"\\]*\)".*/\1/p' -e 's/.*"pid":\([0-9]*\),.*/\1/p')" -- "${cur}"))
                     return 0
                     ;;

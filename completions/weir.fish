@@ -20,6 +20,7 @@ complete -c weir -s i -l interval -d 'Time between reports' -r
 complete -c weir -l tee -d 'Deliver everything to PATH too' -r -F
 complete -c weir -l tap -d 'Show PATH what passes, and never wait for it' -r -F
 complete -c weir -l tap-buffer -d 'How far each --tap may be behind [default: 16MiB]' -r
+complete -c weir -l recall -d 'Keep the newest SIZE of what has passed, for those who --look' -r
 complete -c weir -l share -d 'Share the cap with all running weirs that give the same NAME' -r
 complete -c weir -l shed-to -d 'Append what is shed to FILE instead of discarding it' -r -F
 complete -c weir -l display -d 'Live report on standard error' -r -f -a "auto\t'As suits where it goes'
@@ -41,6 +42,7 @@ complete -c weir -l metrics -d 'Keep FILE holding the status for Prometheus' -r 
 complete -c weir -l on -d 'Run COMMAND when it happens: full=, 90%=, shed=, stall=, done=' -r
 complete -c weir -l remote -x -a '(__weir_running)' -d 'Change the running weir of this PID or name by the options given beside it' -r
 complete -c weir -l query -x -a '(__weir_running)' -d 'Print the status of the weir of this PID or name, or of all that you run' -r
+complete -c weir -l look -x -a '(__weir_running)' -d 'Show what passes through the running weir of this PID or name' -r
 complete -c weir -l timeout -d 'Give up when either side stalls for this long' -r
 complete -c weir -l source-timeout -d 'Give up when nothing comes from the producer for this long' -r
 complete -c weir -l sink-timeout -d 'Give up when the consumer takes nothing for this long' -r

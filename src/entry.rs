@@ -8,6 +8,7 @@ use crate::config::command_line::generate;
 use crate::config::options::Options;
 use crate::config::{self, Config};
 use crate::control::client::{self, ClientError};
+use crate::control::look;
 use crate::control::signals;
 use crate::pipe::error::PipeError;
 use crate::run::{End, StartError, print, run};
@@ -40,6 +41,16 @@ pub fn main() -> ExitCode {
         return match (print(|| io::stdout().write_all(text.as_bytes())), trouble) {
             (Ok(End::Delivered), Some(trouble)) => report(Err(trouble)),
             (printed, _) => conclude(printed),
+        };
+    }
+    if let Some(target) = &options.look {
+        return match look::look(target) {
+            Ok(mut look) => {
+                let shown = print(|| look.pass_on(&mut io::stdout()));
+                look.finish();
+                conclude(shown)
+            }
+            Err(trouble) => report(Err(trouble)),
         };
     }
     if options.top {

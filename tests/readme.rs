@@ -40,7 +40,7 @@ const STAND_INS: [(&str, &str); 3] = [
     ),
 ];
 
-const CASES: [Case; 17] = [
+const CASES: [Case; 18] = [
     Case {
         recipe: "backup",
         before: "",
@@ -79,6 +79,16 @@ const CASES: [Case; 17] = [
     },
     Case {
         recipe: "look",
+        // Somebody looks once that can be, and the server goes on when he has seen something.
+        before: "printf '#!/bin/sh\nseq 200000\n(until weir --look shipping; do sleep 0.05; done) > seen 2>/dev/null &
+                until [ -s seen ]; do sleep 0.05; done\nseq 200001 200010\n' > server
+            printf '#!/bin/sh\nexec cat > shipped\n' > ship-logs",
+        after: r#"seq 200010 | cmp - shipped
+            until [ "$(tail -n 1 seen)" = 200010 ]; do sleep 0.05; done
+            cmp seen <(seq $(head -n 1 seen) 200010); [ $(wc -c < seen) -gt 1000000 ]"#,
+    },
+    Case {
+        recipe: "tap",
         before: "printf '#!/bin/sh\nexec seq 100000\n' > server
             printf '#!/bin/sh\nexec cat > shipped\n' > ship-logs",
         after: "seq 100000 | cmp - shipped",

@@ -243,6 +243,16 @@ pub(super) fn command(words: &[OsString]) -> Result<Option<CommandLine>, ConfigE
     }
 }
 
+/// How much of what has passed is kept.
+pub(super) fn recall(recall: Option<Size>) -> Result<Option<u64>, ConfigError> {
+    match recall {
+        Some(size) if size.bytes() < BUFFER_MIN => Err(ConfigError(format!(
+            "--recall {size} is too small: the smallest is 4KiB"
+        ))),
+        size => Ok(size.map(Size::bytes)),
+    }
+}
+
 /// Who gets the stream beside the consumer.
 pub(super) fn outputs(options: &Options) -> Result<Vec<(PathBuf, Role)>, ConfigError> {
     let share = options.tap_buffer.map_or(TAP_BUFFER, Size::bytes);

@@ -63,7 +63,7 @@ fn beside<'a>(argument: &str, words: &'a [String]) -> Option<&'a str> {
         Some((option, _)) => (option, 2),
         None => (argument, 1),
     };
-    let exclusive = ["--query", "--top", "--generate"];
+    let exclusive = ["--query", "--look", "--top", "--generate"];
     let at = words
         .iter()
         .position(|word| exclusive.contains(&option) && word.split('=').next() == Some(option))?;

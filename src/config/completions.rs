@@ -46,6 +46,7 @@ fn lessons(shell: Shell) -> Vec<(String, String)> {
             vec![
                 target("--remote"),
                 target("--query"),
+                target("--look"),
                 own(
                     "if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then",
                     "if [[ ${cur} == -* ]] ; then",
@@ -73,6 +74,7 @@ fn lessons(shell: Shell) -> Vec<(String, String)> {
             vec![
                 target("remote"),
                 target("query"),
+                target("look"),
                 (
                     "complete -c weir -s b ".to_owned(),
                     format!(

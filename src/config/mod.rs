@@ -117,6 +117,7 @@ impl Config {
                 stop_at,
                 burst: live.burst,
                 patience,
+                recall: check::recall(options.recall)?,
             },
             live,
             pipe_size: options.pipe_size,

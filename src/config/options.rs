@@ -143,6 +143,14 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SIZE", help_heading = "Outputs")]
     pub tap_buffer: Option<Size>,
 
+    /// Keep the newest SIZE of what has passed, for those who --look
+    #[arg(long, value_name = "SIZE", help_heading = "Outputs")]
+    #[arg(
+        long_help = "Keep the newest SIZE of what has passed, in memory beside the buffer, for those who \
+        --look: they are shown that first. Every byte is copied through the buffer then"
+    )]
+    pub recall: Option<Size>,
+
     /// Add to the files of --tee and --tap instead of truncating them
     #[arg(long, help_heading = "Outputs")]
     pub append: bool,
@@ -319,6 +327,21 @@ pub(crate) struct Options {
         that anybody asked, or since the start"
     )]
     pub query: Option<Option<String>>,
+
+    /// Show what passes through the running weir of this PID or name
+    #[arg(
+        long,
+        value_name = "TARGET",
+        exclusive = true,
+        help_heading = "Control"
+    )]
+    #[arg(
+        long_help = "Show what passes through the running weir of this PID or name, on standard output, \
+        in whole records, until this or that ends: from what its --recall has kept on, and then \
+        live. It holds nobody up: what is too much for it is left out, and said at the end. Any \
+        number may look, at any time"
+    )]
+    pub look: Option<String>,
 
     /// Live view of all weirs that you run; q leaves
     #[arg(long, exclusive = true, help_heading = "Control")]

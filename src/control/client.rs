@@ -48,6 +48,20 @@ pub(crate) fn remote(target: &str, change: LiveOptions) -> Result<(), ClientErro
     }
 }
 
+/// Asks the weir of this PID or name for something that takes a connection of its own, and waits until it comes.
+/// Returns its PID, the connection, and what has already come behind the answer.
+///
+/// # Errors
+/// When it does not come.
+pub(super) fn hand_over(target: &str, ask: Ask) -> Result<(u32, OwnedFd, Vec<u8>), ClientError> {
+    let mut peer = find(target)?;
+    match peer.converse(ask)? {
+        Answer::Shown(_) => Ok((peer.pid, peer.socket, peer.heard)),
+        Answer::Refused(what) => Err(ClientError::Failed(what)),
+        other => Err(peer.odd(&other)),
+    }
+}
+
 /// The status of the weir of this PID or name, or of all, as text to print; and what to complain
 /// of after that: there is no such weir, or one does not answer.
 #[must_use]

@@ -3,6 +3,7 @@
 pub(crate) mod client;
 pub(crate) mod directory;
 mod listener;
+pub(crate) mod look;
 pub(crate) mod protocol;
 pub(crate) mod requests;
 pub(crate) mod server;

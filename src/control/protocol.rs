@@ -8,6 +8,9 @@
 //! {"v":1,"answer":"done"}
 //! {"v":1,"ask":{"change":{"low":"90%"}}}
 //! {"v":1,"answer":{"refused":"--low 90% must be below --high 75%; try --low 50% --high 90%"}}
+//! {"v":1,"ask":"look"}
+//! {"v":1,"answer":{"shown":{"bytes":6,"missed":0,"missed_records":null}}}
+//! hello
 //! ```
 //!
 //! Values are texts as the command line has them. What is not understood is never skipped: a
@@ -44,6 +47,9 @@ pub(crate) enum Ask {
     Status,
     /// That all of this is changed, or nothing. The answer comes when it is in force.
     Change(Box<LiveOptions>),
+    /// To see what passes, from now on or from what is kept of it on. From here on this connection is for that:
+    /// each answer says how many bytes come right behind it.
+    Look,
 }
 
 /// An answer.
@@ -65,10 +71,30 @@ pub(crate) enum Answer {
     Name(Option<String>),
     /// The status object.
     Status(Box<Snapshot>),
+    /// So many bytes of what passes follow.
+    Shown(Shown),
     /// It cannot be, and nothing was changed: what is wrong and what would be right.
     Refused(String),
     /// This was not a request: what is wrong with it.
     Malformed(String),
+}
+
+/// A piece of what passes: whole records, but for one that is too long for that.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Shown {
+    /// Its length in bytes.
+    pub bytes: usize,
+    /// Bytes that were not shown so far, for whoever looks has been too slow.
+    pub missed: u64,
+    /// Records of that; `None` without a framing option.
+    pub missed_records: Option<u64>,
+}
+
+/// Reads a reply.
+#[must_use]
+pub(super) fn reply(line: &[u8]) -> Option<Answer> {
+    let reply: Option<Reply> = serde_json::from_slice(line).ok();
+    reply.map(|reply| reply.answer)
 }
 
 /// Reads a request.

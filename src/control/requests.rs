@@ -1,5 +1,6 @@
 //! Questions from the threads that talk to clients to the main thread, which alone can answer them.
 
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
@@ -17,6 +18,8 @@ pub(crate) struct Question {
     pub ask: Ask,
     /// The status since which rates are to be told.
     pub since: Option<Status>,
+    /// The connection, where that is what the answer comes by from now on.
+    pub socket: Option<OwnedFd>,
     /// When it was put.
     put: Instant,
     reply: Sender<Said>,
@@ -45,12 +48,18 @@ pub(crate) struct Requests(pub(super) Sender<Question>);
 
 impl Requests {
     /// Asks, and waits for the answer. `None`: the weir is ending.
-    pub(crate) fn ask(&self, ask: Ask, since: Option<Status>) -> Option<Said> {
+    pub(crate) fn ask(
+        &self,
+        ask: Ask,
+        since: Option<Status>,
+        socket: Option<OwnedFd>,
+    ) -> Option<Said> {
         let (reply, said) = bounded(1);
         let put = Instant::now();
         let question = Question {
             ask,
             since,
+            socket,
             put,
             reply,
         };

@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::{Errno, read};
+use rustix::io::{Errno, fcntl_dupfd_cloexec, read};
 
 use super::listener::Listener;
 use super::protocol::{self, Answer, Ask, LINE_MAX, Reply};
@@ -185,7 +185,16 @@ impl Sessions {
 
     fn answer(&mut self, session: &mut Session, ask: Ask, requests: &Requests) -> Result<(), Over> {
         let since = session.told.or(self.last);
-        let (answer, seen) = requests.ask(ask, since).ok_or(Over)?;
+        let socket = match ask {
+            Ask::Look => Some(fcntl_dupfd_cloexec(&session.socket, 3).map_err(|_| Over)?),
+            _ => None,
+        };
+        let is_theirs = socket.is_some();
+        let (answer, seen) = requests.ask(ask, since, socket).ok_or(Over)?;
+        if is_theirs && answer == Answer::Done {
+            // Whoever shows it what passes has the connection from now on.
+            return Err(Over);
+        }
         if seen.is_some() {
             if session.told.is_none() {
                 self.last = seen;

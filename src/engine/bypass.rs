@@ -50,6 +50,8 @@ const BUSY: u32 = 2;
 #[derive(Debug)]
 pub(crate) struct Bypass {
     usable: bool,
+    /// Others are to see what passes.
+    suspended: bool,
     open: bool,
     /// Time that the producer was held up and has not given back by being silent.
     held: Duration,
@@ -116,6 +118,7 @@ impl Bypass {
     pub(crate) fn new(usable: bool) -> Bypass {
         Bypass {
             usable,
+            suspended: false,
             open: true,
             held: Duration::ZERO,
             credit: Duration::ZERO,
@@ -125,10 +128,19 @@ impl Bypass {
         }
     }
 
+    fn is_usable(&self) -> bool {
+        self.usable && !self.suspended
+    }
+
+    /// Others are to see what passes, too, or no longer: until then nothing may bypass the log.
+    pub(crate) fn suspend(&mut self, is_so: bool) {
+        self.suspended = is_so;
+    }
+
     /// Whether bytes may bypass the log now, given that nothing is held.
     #[must_use]
     pub(crate) fn is_open(&self, now: Instant) -> bool {
-        self.usable && self.open && self.until().is_none_or(|until| now < until)
+        self.is_usable() && self.open && self.until().is_none_or(|until| now < until)
     }
 
     /// The system refused: never again.
@@ -193,14 +205,14 @@ impl Bypass {
     /// The source looks whether to add to the `used` bytes that are held, or to wait for them to go so that
     /// bytes can bypass the log again; the answer is [`Bypass::rejoins`]'s.
     pub(crate) fn look(&mut self, used: usize, now: Instant) {
-        let is_vain = self.usable && used > 0 && {
+        let is_vain = self.is_usable() && used > 0 && {
             let trial = self.trial.as_mut();
             trial.is_some_and(|trial| trial.is_in_vain(used, now).is_some())
         };
         if is_vain {
             return;
         }
-        if self.usable && used > 0 && used <= REJOIN {
+        if self.is_usable() && used > 0 && used <= REJOIN {
             self.on_full(now);
         } else {
             self.on_room(now);
@@ -210,7 +222,7 @@ impl Bypass {
     /// Until when the source should wait for the `used` bytes that are held to go.
     #[must_use]
     pub(crate) fn rejoins(&self, used: usize, now: Instant) -> Option<Instant> {
-        if !self.usable || used == 0 {
+        if !self.is_usable() || used == 0 {
             return None;
         }
         let vain = self.trial.as_ref().and_then(|trial| trial.until);

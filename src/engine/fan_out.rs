@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 use super::action::{
     Action, Actor, CONSUMER, For, Obligation, Outcome, Permit, Read, Reason, SIDES, Write,
 };
-use super::age::Timeline;
 use super::limiter::Allowance;
 use super::output::{Output, PARTS_MOST, Room};
 use super::plan::Plan;
@@ -24,22 +23,15 @@ use super::scan::{Run, Scan};
 use super::segment::SEGMENT_MAX;
 use super::side::{Role, Side, SideStatus, Stage};
 use super::state::Engine;
-use super::stats::Total;
 
 impl Engine {
     /// One more output, before anything is read. A tap that nobody reads yet is `vacant`. Returns its number.
     pub(crate) fn add_side(&mut self, role: Role, vacant: bool) -> usize {
         let mut output = Output::new(self.framing);
-        output.side = Some(Side {
-            role,
-            stage: if vacant { Stage::Vacant } else { Stage::Open },
-            is_skipping: false,
-            written: Total::default(),
-            dropped: Total::default(),
-            last_is_open: false,
-            timeline: Timeline::default(),
-        });
+        let stage = if vacant { Stage::Vacant } else { Stage::Open };
+        output.side = Some(Side::new(role, stage));
         self.outputs.push(output);
+        self.side_count += 1;
         self.outputs.len() - 1
     }
 
@@ -80,11 +72,12 @@ impl Engine {
         self.update(now);
     }
 
-    /// Whether an output that is there has not had all that it is owed; `taps`: or a tap.
+    /// Whether an output that is there has not had all that it is owed, of those that are waited for.
     #[must_use]
-    pub(crate) fn is_side_pending(&self, taps: bool) -> bool {
-        let mut open = self.sides().filter(|(_, output)| output.is_open_side());
-        open.any(|(_, output)| taps || !output.is_tap())
+    pub(crate) fn is_side_pending(&self, is_waited_for: impl Fn(Role) -> bool) -> bool {
+        let open = self.sides().filter(|(_, output)| output.is_open_side());
+        let mut roles = open.filter_map(|(_, output)| output.side.as_ref().map(|side| side.role));
+        roles.any(is_waited_for)
     }
 
     /// The books of each, in the order in which they were added.
@@ -93,6 +86,7 @@ impl Engine {
         let is_framed = self.framing.is_some();
         let all = self.outputs[SIDES..].iter();
         let all = all.filter_map(|output| Some((output, output.side.as_ref()?)));
+        let all = all.filter(|(_, side)| side.role.is_named());
         all.map(|(output, side)| SideStatus {
             written: side.written.counting(is_framed),
             dropped: side.dropped.counting(is_framed),
@@ -107,7 +101,7 @@ impl Engine {
     }
 
     pub(super) fn has_sides(&self) -> bool {
-        self.outputs.len() > SIDES
+        self.side_count > 0
     }
 
     pub(super) fn sides(&self) -> impl Iterator<Item = (usize, &Output)> {
@@ -204,6 +198,7 @@ impl Engine {
             return None;
         }
         if !side.is_skipping {
+            side.is_new = false;
             return Some(places.clone());
         }
         let Some(end) = end else {
@@ -211,7 +206,7 @@ impl Engine {
             return None;
         };
         side.drop_all(end - places.start, 1);
-        side.is_skipping = false;
+        (side.is_skipping, side.is_new) = (false, false);
         Some(end..places.end)
     }
 
@@ -219,7 +214,7 @@ impl Engine {
     fn keep_within_share(&mut self, i: usize, now: Instant) {
         let output = &self.outputs[i];
         let owed = output.queue.owed();
-        if let Some(Role::Tap(share)) = output.side.as_ref().map(|side| side.role)
+        if let Some(share) = output.side.as_ref().and_then(|side| side.role.share())
             && owed > share
             && self.drop_oldest(i, owed - share) < owed - share
         {
@@ -316,11 +311,10 @@ impl Engine {
         let Some(run) = output.queue.first() else {
             return 0;
         };
-        let most = match output.side.as_ref().map(|side| side.role) {
-            // What is claimed cannot be dropped.
-            Some(Role::Tap(share)) => (share / 4).clamp(1, SEGMENT_MAX as u64),
-            _ => SEGMENT_MAX as u64,
-        };
+        let share = output.side.as_ref().and_then(|side| side.role.share());
+        // What a tap has claimed cannot be dropped.
+        let most = share.map_or(u64::MAX, |share| share / 4);
+        let most = most.clamp(1, SEGMENT_MAX as u64);
         let end = run.end.min(self.log.readable());
         let piece = end.saturating_sub(run.start).min(most);
         if !self.is_kept_whole(i) || piece == 0 {
@@ -337,7 +331,9 @@ impl Engine {
     pub(super) fn plan_side(&self, i: usize) -> Plan {
         let output = &self.outputs[i];
         let is_done = self.is_last() && output.queue.owed() == 0;
-        if self.halted || is_done || !output.is_open_side() {
+        let stage = output.side.as_ref().map(|side| side.stage);
+        let is_there = matches!(stage, Some(Stage::Open | Stage::Joining));
+        if self.halted || is_done || !is_there {
             return Plan::End(Reason::Over);
         }
         match (self.side_deliverable(i), output.room) {
@@ -408,7 +404,7 @@ impl Engine {
                 continue;
             };
             if side.is_skipping || !is_open {
-                side.dropped.records += 1;
+                side.drop_all(0, 1);
             } else if output.queue.owed() == 0 {
                 side.written.records += 1;
             } else {

@@ -25,6 +25,7 @@ pub(crate) mod gate;
 pub(crate) mod inflight;
 pub(crate) mod limiter;
 pub(crate) mod log;
+mod look;
 mod output;
 mod overflow;
 mod pack;
@@ -218,7 +219,7 @@ impl Engine {
 
     fn is_quiet(&self) -> bool {
         let reads = self.halted && self.source.is_reading;
-        let sides = self.halted && self.sides().any(|(_, side)| side.is_writing);
+        let sides = self.halted && self.sides().any(|(_, side)| side.is_writing_what_counts());
         !(reads || sides || self.source.is_passing || self.outputs[CONSUMER].is_writing)
     }
 

@@ -98,6 +98,12 @@ impl Output {
         matches!(self.room, Room::None(_)) || self.is_writing && self.blocks || self.is_cramped
     }
 
+    /// Whether it is writing something that is waited for, as what is shown to somebody is not.
+    pub(super) fn is_writing_what_counts(&self) -> bool {
+        let is_looker = |side: &Side| matches!(side.role, Role::Looker(_));
+        self.is_writing && !self.side.as_ref().is_some_and(is_looker)
+    }
+
     /// Its thread goes to sleep.
     pub(super) fn on_sleep(&mut self, what: For, now: Instant) {
         // A consumer that leaves what it has in its pipe keeps us waiting, whatever we wait for.
@@ -127,7 +133,7 @@ impl Output {
 impl Output {
     pub(super) fn is_tap(&self) -> bool {
         let side = self.side.as_ref();
-        side.is_some_and(|side| matches!(side.role, Role::Tap(_)))
+        side.is_some_and(|side| side.role.share().is_some())
     }
 
     /// Whether it is beside the consumer, and takes something.

@@ -67,6 +67,8 @@ pub(crate) struct Rules {
     pub stop_at: Option<StopAt>,
     /// How long each side may stall.
     pub patience: Timeouts,
+    /// How much of what has passed is kept for those who come to look, in bytes.
+    pub recall: Option<u64>,
 }
 
 impl Rules {

@@ -13,6 +13,27 @@ pub(crate) enum Role {
     Tee,
     /// What it can take while it is behind by no more than so many bytes.
     Tap(u64),
+    /// The same, for somebody who has come to look and will go again.
+    Looker(u64),
+    /// The newest so many bytes, which nobody takes: they are there for those who come to look.
+    Recall(u64),
+}
+
+impl Role {
+    /// How far it may be behind before its oldest are dropped; `None`: it is owed everything.
+    #[must_use]
+    pub(crate) fn share(self) -> Option<u64> {
+        match self {
+            Role::Tee => None,
+            Role::Tap(share) | Role::Looker(share) | Role::Recall(share) => Some(share),
+        }
+    }
+
+    /// Whether it was named by the user, and is reported.
+    #[must_use]
+    pub(crate) fn is_named(self) -> bool {
+        matches!(self, Role::Tee | Role::Tap(_))
+    }
 }
 
 /// How far it has come.
@@ -20,6 +41,8 @@ pub(crate) enum Role {
 pub(super) enum Stage {
     /// Nobody is there to take anything: what passes meanwhile is dropped for it.
     Vacant,
+    /// It gets what is read next.
+    Joining,
     Open,
     /// It has all that it is to have, or has failed.
     Over {
@@ -34,6 +57,10 @@ pub(crate) struct Side {
     pub(super) stage: Stage,
     /// The record in progress at the input is being dropped.
     pub is_skipping: bool,
+    /// It has come in the middle of that record, and has missed nothing so far.
+    pub(super) is_new: bool,
+    /// What had been read before it came.
+    pub(super) since: Total,
     pub(super) written: Total,
     pub(super) dropped: Total,
     /// The last record has no end: it is complete when all is written.
@@ -57,8 +84,26 @@ pub(crate) struct SideStatus {
 }
 
 impl Side {
+    pub(super) fn new(role: Role, stage: Stage) -> Side {
+        Side {
+            role,
+            stage,
+            is_skipping: false,
+            is_new: stage == Stage::Joining,
+            since: Total::default(),
+            written: Total::default(),
+            dropped: Total::default(),
+            last_is_open: false,
+            timeline: Timeline::default(),
+        }
+    }
+
     pub(super) fn drop_all(&mut self, bytes: u64, records: u64) {
-        self.dropped.bytes += bytes;
-        self.dropped.records += records;
+        let total = match self.is_new {
+            true => &mut self.since,
+            false => &mut self.dropped,
+        };
+        total.bytes += bytes;
+        total.records += records;
     }
 }

@@ -20,7 +20,8 @@ impl Engine {
     /// An input begins.
     pub(crate) fn on_input_begin(&mut self, path: Path) {
         // What several are owed goes through the log, where it is held once.
-        self.bypass = Bypass::new(path.direct && self.may_bypass && !self.has_sides());
+        self.bypass = Bypass::new(path.direct && self.may_bypass);
+        self.bypass.suspend(self.has_sides());
         self.source.path = path;
         self.source.waits_first = false;
     }
@@ -182,6 +183,7 @@ impl Engine {
     }
 
     pub(super) fn begin_read(&mut self, plan: ReadPlan, now: Instant) -> Action {
+        self.let_join(now);
         let drops = plan.discard || self.shedder.skipped.is_some();
         let mut state = self.source.read.take().unwrap_or_default();
         // What is passed on at once is looked for in the fresh segment.

@@ -17,6 +17,7 @@ use super::plan::Sleeper;
 use super::policy::Shedder;
 use super::record::{Cursor, Framing};
 use super::rules::{Rules, StopAt};
+use super::side::Role;
 use super::stall::StallDetector;
 use super::stats::Stats;
 
@@ -107,6 +108,10 @@ pub(crate) struct Engine {
     pub(super) log: Log,
     pub(super) source: Source,
     pub(super) outputs: Vec<Output>,
+    /// How many there are beside the consumer and the file for what is shed, and how many of these get what is
+    /// read next.
+    pub(super) side_count: usize,
+    pub(super) joining: usize,
     pub(super) overflow: Overflow,
     pub(super) gate: Gate,
     /// Whether the bypass is wanted.
@@ -151,6 +156,8 @@ impl Engine {
             log: Log::new(rules.capacity, rules.framing),
             source: Source::new(rules.framing, rules.stop_at),
             outputs: vec![Output::new(rules.framing), Output::new(rules.framing)],
+            side_count: 0,
+            joining: 0,
             overflow: Overflow::default(),
             gate: Gate::new(rules.marks),
             may_bypass: rules.may_bypass,
@@ -186,6 +193,9 @@ impl Engine {
             Directive::MaxAge(rules.max_age),
         ] {
             engine.command(now, command);
+        }
+        if let Some(share) = rules.recall {
+            engine.add_side(Role::Recall(share), false);
         }
         engine
     }

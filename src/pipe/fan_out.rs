@@ -14,6 +14,7 @@ use rustix::fs::{Access, access};
 use super::error::PipeError;
 use super::fd::Port;
 use super::shared::{Event, Shared};
+use super::waker::Waker;
 use crate::engine::action::{Actor, For, Wait, Write};
 use crate::engine::drive::{Driver, Edge, End, Turn};
 use crate::engine::side::Role;
@@ -33,6 +34,8 @@ pub(crate) struct Branch {
 pub(crate) struct Branches {
     /// One of them has come to its end.
     pub over: Receiver<()>,
+    /// By which others say the same.
+    pub said: Sender<()>,
 }
 
 impl Branch {
@@ -88,9 +91,8 @@ impl Branch {
             };
             let mut edge = World {
                 watched: is_tap && port.can_hang_up(),
-                shared: shared.clone(),
+                waker: shared.side(i),
                 port,
-                i,
             };
             let mut driver = Driver::new(Actor::Output(i));
             let end = loop {
@@ -133,14 +135,13 @@ pub(super) fn start(
             .name(format!("output {i}"))
             .spawn(move || branch.run(i, &shared, &events, &say))?;
     }
-    Ok(Branches { over })
+    Ok(Branches { over, said: say })
 }
 
 /// The world as the driver sees it.
 struct World {
-    shared: Arc<Shared>,
+    waker: Arc<Waker>,
     port: Port,
-    i: usize,
     /// That its reader leaves is to be noticed at once.
     watched: bool,
 }
@@ -154,7 +155,7 @@ impl Edge for World {
         if sleep.what == For::Room {
             return Some(self.port.wait_writable(sleep.until).map_err(Into::into));
         }
-        let waker = self.shared.side(self.i);
+        let waker = &self.waker;
         if !self.watched {
             waker.wait(version, sleep.until);
             return Some(Ok(false));

@@ -91,6 +91,14 @@ impl Port {
         })
     }
 
+    /// A connection to whoever looks.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub(super) fn of_socket(socket: OwnedFd) -> Result<Port, PipeError> {
+        Port::new(Handle::Opened(Arc::new(socket)), "look".into())
+    }
+
     /// A descriptor of a test's.
     #[cfg(test)]
     pub(crate) fn of(fd: OwnedFd) -> Port {

@@ -8,6 +8,7 @@ pub(crate) mod error;
 pub(crate) mod fan_out;
 pub(crate) mod fd;
 pub(crate) mod inherited;
+pub(crate) mod look;
 pub(crate) mod memory;
 pub(crate) mod outlet;
 pub(crate) mod overflow;
@@ -78,8 +79,7 @@ pub(crate) fn start(
     let overflow_thread = overflow
         .map(|file| file.start(&shared, events.clone()))
         .transpose()?;
-    let numbers = shared.sides.iter().map(|(i, _)| *i);
-    let branches = numbers.zip(branches).collect();
+    let branches = shared.sides().into_iter().zip(branches).collect();
     let branches = fan_out::start(branches, &shared, &events)?;
     if let Some(output) = outlet.port() {
         let pipe = match pipe_size {

@@ -1,7 +1,7 @@
 //! The engine behind its lock, and the wakers of its threads. The lock is held for arithmetic only.
 
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
@@ -41,8 +41,8 @@ pub(crate) struct Shared {
     pub(super) source: Waker,
     pub(super) sink: Waker,
     pub(super) overflow: Waker,
-    /// Those of tees and taps, by their numbers.
-    pub(super) sides: Vec<(usize, Waker)>,
+    /// Those of tees and taps, and of those who look, by their numbers.
+    sides: RwLock<Vec<(usize, Arc<Waker>)>>,
     pub(super) quiet: (Mutex<u64>, Condvar),
     /// Where what has happened to the flow is told.
     happened: Sender<event::Event>,
@@ -63,13 +63,13 @@ impl Shared {
         let mut wakers = Vec::new();
         for (role, is_vacant) in sides {
             let waker = match role {
-                Role::Tee => Waker::default(),
                 Role::Tap(_) => Waker::beside_stream()?,
+                _ => Waker::default(),
             };
-            wakers.push((engine.add_side(role, is_vacant), waker));
+            wakers.push((engine.add_side(role, is_vacant), Arc::new(waker)));
         }
         Ok(Shared {
-            sides: wakers,
+            sides: RwLock::new(wakers),
             engine: Mutex::new(engine),
             source: Waker::default(),
             sink: Waker::beside_stream()?,
@@ -115,10 +115,31 @@ impl Shared {
         said
     }
 
-    /// The waker of the tee or tap of this number.
-    pub(super) fn side(&self, i: usize) -> &Waker {
-        let found = self.sides.iter().find(|(number, _)| *number == i);
-        found.map_or(&self.overflow, |(_, waker)| waker)
+    /// The numbers of tees and taps.
+    pub(super) fn sides(&self) -> Vec<usize> {
+        let sides = self.sides.read().unwrap_or_else(PoisonError::into_inner);
+        sides.iter().map(|(i, _)| *i).collect()
+    }
+
+    /// The waker of the one of this number.
+    pub(super) fn side(&self, i: usize) -> Arc<Waker> {
+        let sides = self.sides.read().unwrap_or_else(PoisonError::into_inner);
+        let found = sides.iter().find(|(number, _)| *number == i);
+        // One that has just gone does not sleep.
+        found.map_or_else(Arc::default, |(_, waker)| waker.clone())
+    }
+
+    /// The one of this number, which was another one's before, maybe, sleeps on this waker.
+    pub(super) fn add_waker(&self, i: usize, waker: Arc<Waker>) {
+        let mut sides = self.sides.write().unwrap_or_else(PoisonError::into_inner);
+        sides.retain(|(number, _)| *number != i);
+        sides.push((i, waker));
+    }
+
+    /// Nobody sleeps on this waker any more.
+    pub(super) fn remove_waker(&self, waker: &Arc<Waker>) {
+        let mut sides = self.sides.write().unwrap_or_else(PoisonError::into_inner);
+        sides.retain(|(_, other)| !Arc::ptr_eq(waker, other));
     }
 
     /// Nothing moves any more when this returns, so that what the books say is final. Who is

@@ -149,7 +149,7 @@ fn roles(config: &Config, inputs: &[PathBuf]) -> Vec<Role> {
     let branches = config.outputs.iter().map(|(path, role)| {
         let what = match role {
             side::Role::Tee => "--tee",
-            side::Role::Tap(_) => "--tap",
+            _ => "--tap",
         };
         named(what, path, Does::Write)
     });

@@ -1,5 +1,7 @@
 //! What the main thread answers to those who come by the socket.
 
+use std::io;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use jiff::Zoned;
@@ -7,17 +9,28 @@ use jiff::Zoned;
 use super::supervise::Run;
 use crate::config::ConfigError;
 use crate::config::live_options::{Flow, LiveOptions};
+use crate::control::look;
 use crate::control::protocol::{Answer, Ask};
 use crate::control::requests::Question;
 use crate::engine::status::State;
+use crate::pipe;
 
 /// How long a write that began before a change may go on before the change is said to be in force. Only a call
 /// that the system does not let go of takes longer than a moment, and then there is no telling for how long.
 const SETTLE: Duration = Duration::from_millis(500);
 
 impl Run {
-    pub(super) fn on_question(&mut self, question: Question) {
+    pub(super) fn on_question(&mut self, mut question: Question) {
         match &question.ask {
+            Ask::Look => {
+                let socket = question.socket.take();
+                let shown = socket.map(|socket| self.show(socket));
+                let answer = match shown {
+                    Some(Err(e)) => Answer::Refused(format!("it can show nothing: {e}")),
+                    _ => Answer::Done,
+                };
+                question.answer(answer, None);
+            }
             Ask::Name => {
                 let name = self.reporter.name().map(ToOwned::to_owned);
                 question.answer(Answer::Name(name), None);
@@ -42,6 +55,12 @@ impl Run {
                 question.answer(answer, None);
             }
         }
+    }
+
+    /// Shows whoever is at the other end what passes.
+    fn show(&self, socket: OwnedFd) -> io::Result<()> {
+        let over = self.branches.said.clone();
+        pipe::look::start(&self.shared, socket, look::preface, over)
     }
 
     fn is_ending(&self) -> bool {

@@ -19,6 +19,7 @@ use crate::control::server::Control;
 use crate::control::signals::{self, Received, SIGINT};
 use crate::engine::directive::Directive;
 use crate::engine::event;
+use crate::engine::side::Role;
 use crate::engine::stall::Watch;
 use crate::engine::status::Status;
 use crate::pipe::error::PipeError;
@@ -37,6 +38,8 @@ const GRACE: Duration = Duration::from_millis(50);
 const NOTABLE: Duration = Duration::from_secs(2);
 /// How long the end of a run waits for taps that are behind, at most.
 const LAST_WAIT: Duration = Duration::from_secs(2);
+/// And for those who only look, which nobody is to feel.
+const LAST_LOOK: Duration = Duration::from_millis(100);
 
 /// Everybody whom the main thread listens to, and what it has heard.
 pub(super) struct Run {
@@ -244,14 +247,25 @@ impl Run {
     pub(super) fn finish_branches(&mut self) -> Option<End> {
         let moment = after(LAST_WAIT);
         let late = self.deliver_until.map_or_else(never, at);
-        let mut taps = true;
+        let blink = after(LAST_LOOK);
+        let (mut taps, mut lookers) = (true, true);
         loop {
-            if !self.shared.tell(|core, _| core.is_side_pending(taps)) {
+            let is_waited_for = |role| match role {
+                Role::Tee => true,
+                Role::Tap(_) => taps,
+                Role::Looker(_) => lookers,
+                Role::Recall(_) => false,
+            };
+            if !self
+                .shared
+                .tell(|core, _| core.is_side_pending(is_waited_for))
+            {
                 return None;
             }
             select! {
                 recv(self.branches.over) -> _ => {}
                 recv(moment) -> _ => taps = false,
+                recv(blink) -> _ => lookers = false,
                 recv(late) -> _ => return self.signal.map(End::Signal),
                 recv(self.signals) -> signal => {
                     if let Some(end) = self.on_late_signal(signal.ok()) {

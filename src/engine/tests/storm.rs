@@ -108,6 +108,15 @@ impl Dice {
         }
     }
 
+    /// Somebody who comes to look, and goes again, maybe.
+    fn looker(&mut self) -> SidePlan {
+        let mut plan = self.side();
+        plan.role = Role::Looker(4096 + self.roll(60_000));
+        plan.comes = Some(self.micros(150_000));
+        plan.dies = self.some(2, |dice| (dice.micros(150_000), Duration::from_secs(1000)));
+        plan
+    }
+
     fn command(&mut self, capacity: usize, framed: bool) -> Directive {
         match self.roll(12) {
             0..=2 => Directive::Shed(self.some(2, Dice::policy)),
@@ -205,8 +214,12 @@ fn scenario(seed: u64) -> (Scenario, Adversity) {
         (from, from + dice.micros(60_000))
     });
     let sides = [(); 3].map(|()| dice.some(3, Dice::side));
+    let lookers = [(); 3].map(|()| dice.some(3, Dice::looker));
+    let recall = dice.some(6, |dice| 4096 + dice.roll(40_000));
     let adversity = Adversity {
         sides,
+        lookers,
+        recall,
         short,
         dies: dice.some(12, |dice| dice.micros(130_000)),
         halts: dice.some(12, |dice| dice.micros(130_000)),

@@ -114,6 +114,7 @@ pub(super) fn rules(capacity: usize) -> Rules {
         max_age: None,
         stop_at: None,
         patience: Timeouts::default(),
+        recall: None,
     }
 }
 
@@ -154,6 +155,10 @@ pub(super) struct SidePlan {
 pub(super) struct Adversity {
     /// Who gets the stream beside the consumer.
     pub sides: [Option<SidePlan>; 3],
+    /// Who comes to look into it while it runs, and goes.
+    pub lookers: [Option<SidePlan>; 3],
+    /// How much of what has passed is kept for them.
+    pub recall: Option<u64>,
     /// Between these times the system has no memory.
     pub short: Option<(Duration, Duration)>,
     /// From this time on the output fails.
@@ -235,6 +240,8 @@ enum Event {
     Halt,
     /// Somebody comes to read this tap.
     Come(usize),
+    /// Somebody comes to look.
+    Look(SidePlan),
     /// Something outside is as it was.
     Nothing,
 }
@@ -277,7 +284,21 @@ pub(super) fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
             .flatten()
             .map(|t| (start + t, Event::Nothing)),
     );
-    let sides: Vec<SidePlan> = adversity.sides.into_iter().flatten().collect();
+    let recall = adversity.recall.map(|share| SidePlan {
+        role: Role::Recall(share),
+        comes: None,
+        stalls: None,
+        dies: None,
+    });
+    let sides = adversity.sides.into_iter().chain([recall]).flatten();
+    let sides: Vec<SidePlan> = sides.collect();
+    for looker in adversity.lookers.into_iter().flatten() {
+        let comes = looker.comes.map(|t| (start + t, Event::Look(looker)));
+        events.extend(comes);
+        let ends = looker.stalls.map(|s| s.1).into_iter();
+        let ends = ends.chain(looker.dies.map(|dies| dies.0));
+        events.extend(ends.map(|t| (start + t, Event::Nothing)));
+    }
     for (i, side) in sides.iter().enumerate() {
         let is_tap = matches!(side.role, Role::Tap(_));
         let back = side.dies.filter(|_| is_tap).map(|dies| dies.1);
@@ -308,11 +329,12 @@ pub(super) fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
     let mut doing = vec![Doing::Something; 3];
     for side in &sides {
         let is_vacant = side.comes.is_some();
+        let is_read = !matches!(side.role, Role::Recall(_)) && !is_vacant;
         drivers.push(Actor::Output(engine.add_side(side.role, is_vacant)));
-        doing.push(if is_vacant {
-            Doing::Nothing
-        } else {
+        doing.push(if is_read {
             Doing::Something
+        } else {
+            Doing::Nothing
         });
     }
     engine.on_input_begin(Path {
@@ -430,6 +452,12 @@ impl World {
         Ok(Some(n))
     }
 
+    /// Whether it has come to look, and has gone.
+    fn has_left(&self, who: usize) -> bool {
+        let is_looker = |plan: &SidePlan| matches!(plan.role, Role::Looker(_));
+        who >= SIDES && is_looker(&self.sides[who - SIDES]) && self.is_gone(who)
+    }
+
     /// Whether who is about this can act.
     fn can_act(&self, who: usize, doing: Doing) -> bool {
         let wait = match doing {
@@ -444,7 +472,7 @@ impl World {
             (For::Room, SOURCE) => self.room() > 0 || is_due,
             (For::Room, SIDES..) => self.has_room(who),
             (For::Room, _) => self.room() > 0 || is_due || is_woken,
-            _ => is_due || is_woken,
+            _ => is_due || is_woken || self.has_left(who),
         }
     }
 
@@ -548,6 +576,9 @@ impl Edge for Side<'_> {
             For::Room => self.0.room() > 0,
             _ => false,
         };
+        if is_over && self.0.has_left(self.1) {
+            return Some(Err(io::ErrorKind::BrokenPipe.into()));
+        }
         is_over.then_some(Ok(ready))
     }
 }
@@ -618,7 +649,15 @@ impl Sim {
         let is_tap = matches!(self.world.sides[who - SIDES].role, Role::Tap(_));
         let i = who - SIDES + OVERFLOW + 1;
         let has_failed = matches!(end, End::Write(_));
-        self.world.away[who - SIDES] = true;
+        let was_away = std::mem::replace(&mut self.world.away[who - SIDES], true);
+        if matches!(self.world.sides[who - SIDES].role, Role::Looker(_)) {
+            let written = self.core.engine.borrow().written_to(i);
+            let got = self.world.out.sides[who - SIDES].last();
+            let got = got.filter(|_| !was_away).map_or(0, Vec::len);
+            assert_eq!(written, got as u64, "what a looker got");
+            self.core.tell(|engine, now| engine.remove_looker(i, now));
+            return Doing::Nothing;
+        }
         self.core.tell(|engine, now| match has_failed && is_tap {
             true => engine.on_side_left(i, now),
             false => engine.on_side_over(i, has_failed, now),
@@ -639,6 +678,27 @@ impl Sim {
         self.doing[who] = Doing::Something;
         self.core.now.set(self.world.now);
         self.core.tell(|engine, now| engine.on_side_open(i, now));
+        self.wake();
+    }
+
+    /// Somebody comes to look.
+    fn look(&mut self, plan: SidePlan) {
+        let share = plan.role.share().unwrap_or(0);
+        self.core.now.set(self.world.now);
+        let i = self.core.tell(|engine, now| engine.add_looker(share, now));
+        let who = i - OVERFLOW - 1 + SIDES;
+        if who == self.drivers.len() {
+            self.drivers.push(Driver::new(Actor::Output(i)));
+            self.doing.push(Doing::Nothing);
+            self.world.versions.push(0);
+            self.world.away.push(true);
+            self.world.sides.push(plan);
+            self.world.out.sides.push(Vec::new());
+        }
+        self.drivers[who] = Driver::new(Actor::Output(i));
+        self.doing[who] = Doing::Something;
+        self.world.versions[who] = 0;
+        self.world.sides[who - SIDES] = plan;
         self.wake();
     }
 
@@ -719,6 +779,7 @@ impl Sim {
                     self.wake();
                 }
                 Some((_, Event::Come(who))) => self.come(who),
+                Some((_, Event::Look(plan))) => self.look(plan),
                 Some((_, Event::Nothing)) | None => {}
             }
         }
@@ -816,6 +877,7 @@ impl Sim {
             panic!("{e}");
         }
         engine.check_memory();
+        engine.check_lookers();
     }
 }
 

@@ -1,0 +1,158 @@
+//! The client's side of `--look`: what passes through a running weir, as that weir tells it.
+//!
+//! Invariant: what goes to standard output is whole pieces of whole records, as long as nobody ends this process
+//! in the middle of one.
+
+use std::io::{self, BufRead, BufReader, Chain, Cursor, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::stdio::stdout;
+
+use super::client::{self, ClientError};
+use super::protocol::{self, Answer, Ask, LINE_MAX, Shown};
+use super::signals;
+use crate::engine::status::Count;
+use crate::report::figures;
+
+/// What a weir says before a piece that it shows.
+#[must_use]
+pub(crate) fn preface(bytes: usize, missed: Count) -> Vec<u8> {
+    let shown = Shown {
+        bytes,
+        missed: missed.bytes,
+        missed_records: missed.records,
+    };
+    protocol::line(&protocol::Reply::from(Answer::Shown(shown)))
+}
+
+/// A weir that is being looked into.
+#[derive(Debug)]
+pub(crate) struct Look {
+    pid: u32,
+    /// What has come with the first answer, and then what comes.
+    stream: BufReader<Chain<Cursor<Vec<u8>>, UnixStream>>,
+    /// What was shown last; what was missed is also said by whoever ends this process.
+    shown: Arc<Mutex<Shown>>,
+    /// It has ended in the middle of a piece, which is not shown then.
+    is_cut: bool,
+}
+
+/// Begins to look into the weir of this PID or name.
+///
+/// # Errors
+/// When there is none, or it shows nobody anything.
+pub(crate) fn look(target: &str) -> Result<Look, ClientError> {
+    let listener = signals::listen(false)?;
+    let (pid, socket, early) = client::hand_over(target, Ask::Look)?;
+    let shown = Arc::new(Mutex::new(Shown::default()));
+    let (told, ends) = (shown.clone(), listener.heed());
+    thread::Builder::new().spawn(move || {
+        // Others ask for reports, of which there are none.
+        let mut numbers = ends.iter().map(|signal| signal.number);
+        if let Some(signal) = numbers.find(|signal| signals::is_end(*signal)) {
+            say_missed(&told);
+            signals::die_by(signal);
+        }
+    })?;
+    Ok(Look {
+        pid,
+        stream: BufReader::new(Cursor::new(early).chain(socket.into())),
+        shown,
+        is_cut: false,
+    })
+}
+
+impl Look {
+    /// Passes on what is shown, until the weir ends.
+    ///
+    /// # Errors
+    /// When standard output fails, or whoever reads it has left.
+    pub(crate) fn pass_on(&mut self, output: &mut impl Write) -> io::Result<()> {
+        let mut piece = Vec::new();
+        while let Some(shown) = self.next()? {
+            piece.resize(shown.bytes, 0);
+            // Half of it would be half a record.
+            self.is_cut = self.stream.read_exact(&mut piece).is_err();
+            if self.is_cut {
+                break;
+            }
+            *lock(&self.shown) = shown;
+            output.write_all(&piece)?;
+            output.flush()?;
+        }
+        Ok(())
+    }
+
+    /// The next piece. `None`: there is none, for the weir has ended.
+    fn next(&mut self) -> io::Result<Option<Shown>> {
+        let (early, stream) = self.stream.get_ref().get_ref();
+        let is_early = early.position() < early.get_ref().len() as u64;
+        if self.stream.buffer().is_empty() && !is_early {
+            wait(stream)?;
+        }
+        let mut line = Vec::new();
+        let most = LINE_MAX as u64;
+        let read = self.stream.by_ref().take(most).read_until(b'\n', &mut line);
+        match protocol::reply(&line) {
+            Some(Answer::Shown(shown)) if read.is_ok() => Ok(Some(shown)),
+            _ => {
+                self.is_cut = !line.is_empty();
+                Ok(None)
+            }
+        }
+    }
+
+    /// Says what was missed.
+    pub(crate) fn finish(self) {
+        say_missed(&self.shown);
+        if self.is_cut {
+            let pid = self.pid;
+            let _ = writeln!(
+                io::stderr(),
+                "weir: too slow a look: {pid} has ended, and what came last is not shown"
+            );
+        }
+    }
+}
+
+fn lock(shown: &Mutex<Shown>) -> impl std::ops::DerefMut<Target = Shown> + '_ {
+    shown.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits until there is more to hear.
+///
+/// # Errors
+/// When whoever reads standard output has left, however silent the weir.
+fn wait(stream: &UnixStream) -> io::Result<()> {
+    let output = stdout();
+    let mut both = [
+        PollFd::new(stream, PollFlags::IN),
+        PollFd::new(&output, PollFlags::empty()),
+    ];
+    while let Err(e) = poll(&mut both, None) {
+        if e != Errno::INTR {
+            return Err(e.into());
+        }
+    }
+    match both[0].revents().is_empty() {
+        true => Err(io::ErrorKind::BrokenPipe.into()),
+        false => Ok(()),
+    }
+}
+
+/// One line, if anything was missed.
+fn say_missed(shown: &Mutex<Shown>) {
+    let shown = *lock(shown);
+    if shown.missed > 0 {
+        let records = shown.missed_records.map(|n| format!(", {n} records"));
+        let (bytes, records) = (figures::bytes(shown.missed), records.unwrap_or_default());
+        let _ = writeln!(
+            io::stderr(),
+            "weir: too slow a look: {bytes}{records} not shown"
+        );
+    }
+}

@@ -1,0 +1,133 @@
+//! Those who look into the stream: each has a thread, which tells it over a socket what passes, and which is
+//! the only one that waits for it.
+//!
+//! What is claimed is written to its end before it counts, so that what is said before it, how long it is and
+//! what was missed, is true. A looker that has gone is noticed at once, also where nothing passes.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::thread;
+
+use crossbeam_channel::Sender;
+use rustix::io::Errno;
+
+use super::fd::Port;
+use super::shared::Shared;
+use super::waker::Waker;
+use crate::engine::action::{Actor, Wait, Write};
+use crate::engine::drive::{Driver, Edge, End, Turn};
+use crate::engine::status::Count;
+
+/// How far a looker may be behind, in bytes.
+const SHARE: u64 = 16 << 20;
+/// A thread that only writes needs little.
+const STACK: usize = 128 * 1024;
+/// Bytes up to which what is said before a piece is sent with it in one call.
+const JOINED: usize = 64 * 1024;
+
+/// What is said before a piece of so many bytes, when so much was missed so far.
+pub(crate) type Preface = fn(usize, Count) -> Vec<u8>;
+
+/// Shows whoever is at the other end of this socket what passes, until it goes or the stream ends; that is told
+/// to `over`.
+///
+/// # Errors
+/// When the system has no descriptor or thread left.
+pub(crate) fn start(
+    shared: &Arc<Shared>,
+    socket: OwnedFd,
+    preface: Preface,
+    over: Sender<()>,
+) -> io::Result<()> {
+    let waker = Arc::new(Waker::beside_stream()?);
+    let port = Port::of_socket(socket).map_err(io::Error::other)?;
+    let i = shared.tell(|engine, now| engine.add_looker(SHARE, now));
+    shared.add_waker(i, waker.clone());
+    let looker = Looker {
+        shared: shared.clone(),
+        waker,
+        port,
+        preface,
+        i,
+    };
+    let thread = thread::Builder::new().name("look".into()).stack_size(STACK);
+    let started = thread.spawn(move || {
+        looker.run();
+        let _ = over.send(());
+    });
+    if started.is_err() {
+        shared.tell(|engine, now| engine.remove_looker(i, now));
+    }
+    started.map(drop)
+}
+
+/// One of them; the world as its driver sees it.
+struct Looker {
+    shared: Arc<Shared>,
+    waker: Arc<Waker>,
+    port: Port,
+    preface: Preface,
+    i: usize,
+}
+
+impl Looker {
+    fn run(mut self) {
+        let shared = self.shared.clone();
+        // The first word says that it is shown what comes.
+        let first = self.preface(0);
+        let _ = self.send(&first);
+        let mut driver = Driver::new(Actor::Output(self.i));
+        let end = loop {
+            if let Turn::Over(end) = driver.step(&shared, &mut self) {
+                break end;
+            }
+        };
+        if !matches!(end, End::Write(_)) {
+            // The last word: nothing more comes. Whoever does not hear it has gone.
+            let last = self.preface(0);
+            let _ = self.send(&last);
+        }
+        shared.tell(|engine, now| engine.remove_looker(self.i, now));
+        shared.remove_waker(&self.waker);
+    }
+
+    fn preface(&self, length: usize) -> Vec<u8> {
+        let missed = self.shared.tell(|engine, _| engine.missed(self.i));
+        (self.preface)(length, missed)
+    }
+
+    /// Sends all of it, however long that takes.
+    fn send(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match rustix::io::write(self.port.as_fd(), bytes) {
+                Ok(n) => bytes = &bytes[n..],
+                Err(Errno::AGAIN) => drop(self.port.wait_writable(None)?),
+                Err(Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Edge for Looker {
+    fn write(&mut self, write: &Write) -> io::Result<Option<usize>> {
+        let length = write.slices().map(<[u8]>::len).sum();
+        let mut first = self.preface(length);
+        let mut rest = write.slices().peekable();
+        while let Some(bytes) = rest.next_if(|bytes| first.len() + bytes.len() <= JOINED) {
+            first.extend_from_slice(bytes);
+        }
+        self.send(&first)?;
+        rest.try_for_each(|bytes| self.send(bytes))?;
+        Ok(Some(length))
+    }
+
+    fn wait(&mut self, Wait { version, .. }: Wait) -> Option<io::Result<bool>> {
+        Some(match self.waker.wait_hang_up(version, &self.port) {
+            Ok(true) => Err(io::ErrorKind::BrokenPipe.into()),
+            other => other.map_err(Into::into),
+        })
+    }
+}
