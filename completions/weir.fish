@@ -54,6 +54,7 @@ fish\t'Completions for fish'"
 complete -c weir -l no-splice -d 'Never use the zero-copy path'
 complete -c weir -s l -l lines -d 'Records are lines'
 complete -c weir -s 0 -l null -d 'Records end with a null byte'
+complete -c weir -l reopen -d 'With --remote: open the files of --log, --shed-to, --tee and --tap anew'
 complete -c weir -l pause -d 'With --remote: deliver nothing until --resume'
 complete -c weir -l resume -d 'With --remote: deliver again'
 complete -c weir -l drain -d 'With --remote: stop reading, deliver what is held, and end'

@@ -121,6 +121,15 @@ pub(crate) struct LiveOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval: Option<Span>,
 
+    /// With --remote: open the files of --log, --shed-to, --tee and --tap anew
+    #[arg(long, requires = "remote", help_heading = "Control")]
+    #[arg(
+        long_help = "With --remote: open the files of --log, --shed-to, --tee and --tap anew, after they \
+        were moved away to keep them. Each ends with a whole record"
+    )]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub reopen: bool,
+
     /// What becomes of the flow.
     #[command(flatten)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -218,7 +227,8 @@ impl LiveOptions {
             patience: self.patience.or(below.patience),
             max_age: self.max_age.or(below.max_age),
             interval: self.interval.or(below.interval),
-            // It was told, and is done.
+            // They were told, and are done.
+            reopen: false,
             flow: None,
         }
     }
@@ -231,7 +241,7 @@ pub(super) static REMOTE_HELP: LazyLock<String> = LazyLock::new(|| {
     let is_told = |id: &Id| told.get_arguments().any(|arg| arg.get_id() == id);
     let mut names: Vec<_> = definitions
         .get_arguments()
-        .filter(|arg| !is_told(arg.get_id()))
+        .filter(|arg| !is_told(arg.get_id()) && arg.get_id() != "reopen")
         .filter_map(|arg| arg.get_long().map(|long| format!("--{long}")))
         .collect();
     let last = names.pop().unwrap_or_default();

@@ -244,7 +244,7 @@ pub(crate) struct Options {
     )]
     #[arg(
         long_help = "Append reports and summary to FILE instead of standard error; errors go to \
-        both. FILE is never reopened: rotate it by copying and truncating (logrotate copytruncate)"
+        both. After FILE was rotated, weir --remote NAME --reopen goes on with a new one"
     )]
     pub log: Option<PathBuf>,
 

@@ -13,6 +13,7 @@ use rustix::fs::{Access, access};
 
 use super::error::PipeError;
 use super::fd::Port;
+use super::reopen::{Reopener, Successor};
 use super::shared::{Event, Shared};
 use super::waker::Waker;
 use crate::engine::action::{Actor, For, Wait, Write};
@@ -27,6 +28,7 @@ pub(crate) struct Branch {
     /// `None`: nobody reads it yet.
     port: Option<Port>,
     append: bool,
+    next: Successor<Port>,
 }
 
 /// The threads, as the others see them.
@@ -49,6 +51,7 @@ impl Branch {
             role,
             port: None,
             append,
+            next: Successor::none(),
         };
         if is_fifo(path) && matches!(role, Role::Tap(_)) {
             let name = path.display().to_string();
@@ -61,6 +64,13 @@ impl Branch {
 
     fn port(&self) -> Result<Port, PipeError> {
         Port::create(&self.path, self.append)
+    }
+
+    /// What opens it anew, if it is a file. What is in that is kept.
+    pub(crate) fn reopener(&self) -> Option<Reopener> {
+        let path = self.path.clone();
+        let is_file = self.port.as_ref().is_some_and(Port::is_file);
+        is_file.then(|| self.next.reopener(move || Port::create(&path, true)))
     }
 
     /// Whether nobody reads it yet.
@@ -93,6 +103,7 @@ impl Branch {
                 watched: is_tap && port.can_hang_up(),
                 waker: shared.side(i),
                 port,
+                next: &self.next,
             };
             let mut driver = Driver::new(Actor::Output(i));
             let end = loop {
@@ -139,15 +150,37 @@ pub(super) fn start(
 }
 
 /// The world as the driver sees it.
-struct World {
+struct World<'a> {
     waker: Arc<Waker>,
     port: Port,
+    /// What is to be written to instead.
+    next: &'a Successor<Port>,
     /// That its reader leaves is to be noticed at once.
     watched: bool,
 }
 
-impl Edge for World {
+impl World<'_> {
+    /// The file was moved away: what is left of the record in progress goes there, and then it is another one.
+    fn change(&mut self, write: &Write) -> io::Result<Option<usize>> {
+        let cursor = write.permit.cursor;
+        if cursor.is_inside() {
+            let first = write.slices().next().unwrap_or_default();
+            let rest = &first[..cursor.reach(first, 0)];
+            return Ok(self.port.write_now(&[rest])?);
+        }
+        if let Some(port) = self.next.take() {
+            let old = std::mem::replace(&mut self.port, port);
+            old.close().map_err(io::Error::other)?;
+        }
+        self.write(write)
+    }
+}
+
+impl Edge for World<'_> {
     fn write(&mut self, write: &Write) -> io::Result<Option<usize>> {
+        if self.next.is_there() {
+            return self.change(write);
+        }
         Ok(self.port.write_now(&write.slices().collect::<Vec<_>>())?)
     }
 

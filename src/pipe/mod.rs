@@ -13,6 +13,7 @@ pub(crate) mod memory;
 pub(crate) mod outlet;
 pub(crate) mod overflow;
 pub(crate) mod peek;
+pub(crate) mod reopen;
 mod shared;
 mod sink;
 mod source;

@@ -4,7 +4,7 @@
 //! own pace; what had to be dropped meanwhile, or could not be written, is counted and said once.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use crossbeam_channel::{Receiver, Sender, after, bounded, select};
 
 use super::append::Appended;
 use super::error::PipeError;
+use super::reopen::{Reopener, Successor};
 use super::shared::{Event, Shared};
 use crate::engine::OVERFLOW;
 use crate::engine::action::{Actor, Wait, Write};
@@ -26,6 +27,9 @@ const LAST_WAIT: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct OverflowFile {
     file: Appended,
+    path: PathBuf,
+    framing: Option<Framing>,
+    next: Successor<Appended>,
 }
 
 /// The thread, as the others see it.
@@ -43,7 +47,18 @@ impl OverflowFile {
     /// When that cannot be done: before anything is read.
     pub(crate) fn open(path: &Path, framing: Option<Framing>) -> Result<OverflowFile, PipeError> {
         let file = Appended::open(path, framing)?;
-        Ok(OverflowFile { file })
+        Ok(OverflowFile {
+            file,
+            path: path.to_owned(),
+            framing,
+            next: Successor::none(),
+        })
+    }
+
+    /// What opens it anew.
+    pub(crate) fn reopener(&self) -> Reopener {
+        let (path, framing) = (self.path.clone(), self.framing);
+        self.next.reopener(move || Appended::open(&path, framing))
     }
 
     /// Starts the thread.
@@ -75,6 +90,7 @@ impl OverflowFile {
         let mut driver = Driver::new(Actor::Output(OVERFLOW));
         let mut edge = World {
             file: self.file,
+            next: self.next,
             shared: shared.clone(),
             events: Some(events),
         };
@@ -88,6 +104,8 @@ impl OverflowFile {
 /// The world as the driver sees it.
 struct World {
     file: Appended,
+    /// What is to be written to instead.
+    next: Successor<Appended>,
     shared: Arc<Shared>,
     /// Until something was complained of.
     events: Option<Sender<Event>>,
@@ -104,6 +122,10 @@ impl World {
 
 impl Edge for World {
     fn write(&mut self, write: &Write) -> io::Result<Option<usize>> {
+        if let Some(file) = self.next.take() {
+            let old = std::mem::replace(&mut self.file, file);
+            complain(&mut self.events, old.close());
+        }
         let records = write.slices().collect::<Vec<_>>().concat();
         complain(&mut self.events, self.file.append(&records));
         self.look_for_losses();

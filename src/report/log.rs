@@ -9,11 +9,14 @@ use crossbeam_channel::Sender;
 
 use super::terminal;
 use crate::pipe::error::PipeError;
+use crate::pipe::reopen::{Reopener, Successor};
 
 /// The open file. It is closed when this is dropped, and what closing tells is heard.
 #[derive(Debug)]
 pub(super) struct Log {
     file: Option<File>,
+    /// What is to be written to instead.
+    next: Successor<File>,
     name: String,
     /// Until something has gone wrong.
     trouble: Option<Sender<String>>,
@@ -25,18 +28,26 @@ impl Log {
     /// # Errors
     /// When that cannot be done.
     pub(super) fn open(path: &Path, trouble: Sender<String>) -> Result<Log, PipeError> {
-        let name = path.display().to_string();
-        let open = OpenOptions::new().append(true).create(true).open(path);
-        let file = open.map_err(|e| PipeError::new("open", &name, e))?;
         Ok(Log {
-            file: Some(file),
-            name,
+            file: Some(open(path)?),
+            next: Successor::none(),
+            name: path.display().to_string(),
             trouble: Some(trouble),
         })
     }
 
+    /// What opens it anew.
+    pub(super) fn reopener(&self, path: &Path) -> Reopener {
+        let path = path.to_owned();
+        self.next.reopener(move || open(&path))
+    }
+
     /// Appends a line, however long that takes.
     pub(super) fn write(&mut self, line: String) {
+        if let Some(file) = self.next.take() {
+            self.close();
+            self.file = Some(file);
+        }
         if let Some(file) = &self.file {
             let written = terminal::write_all(file, (line + "\n").as_bytes());
             self.complain("write", written);
@@ -52,11 +63,23 @@ impl Log {
     }
 }
 
-impl Drop for Log {
-    fn drop(&mut self) {
+impl Log {
+    fn close(&mut self) {
         if let Some(file) = self.file.take() {
             let closed = nix::unistd::close(file).map_err(io::Error::from);
             self.complain("close", closed);
         }
     }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn open(path: &Path) -> Result<File, PipeError> {
+    let name = path.display().to_string();
+    let open = OpenOptions::new().append(true).create(true).open(path);
+    open.map_err(|e| PipeError::new("open", &name, e))
 }

@@ -47,6 +47,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use crate::engine::side::SideStatus;
 use crate::engine::status::{Count, Status};
 use crate::pipe::error::PipeError;
+use crate::pipe::reopen::Reopener;
 use advice::Trace;
 use course::Course;
 pub(crate) use culprit::Ask;
@@ -114,6 +115,9 @@ pub(crate) struct Others {
     pub ask: Ask,
 }
 
+/// The way to the log, and what opens it anew.
+type LogWriter = (Writer<String>, Reopener);
+
 /// Tells the world how it goes. Owned by the thread that asks the engine.
 pub(crate) struct Reporter {
     who: Identity,
@@ -122,6 +126,7 @@ pub(crate) struct Reporter {
     /// Standard error.
     stderr: Writer<Word>,
     log: Option<Writer<String>>,
+    log_reopener: Option<Reopener>,
     metrics: Option<Writer<String>>,
     /// What the threads could not do.
     troubles: Receiver<String>,
@@ -169,8 +174,11 @@ impl Reporter {
         let chart = plan.chart.as_deref();
         let chart = chart.map(|path| open_page("chart", path, who.pid, &trouble));
         let chart = chart.transpose()?;
+        let log = log.map(|path| open_log(path, &trouble)).transpose()?;
+        let (log, log_reopener) = log.unzip();
         Ok(Reporter {
-            log: log.map(|path| open_log(path, &trouble)).transpose()?,
+            log,
+            log_reopener,
             kept: metrics.map(|_| Ticker::new(plan.metrics_interval, now)),
             metrics: metrics
                 .map(|path| open_page("metrics", path, who.pid, &trouble))
@@ -209,6 +217,11 @@ impl Reporter {
         for ticker in [&mut self.live, &mut self.kept].into_iter().flatten() {
             *ticker = Ticker::new(every, now);
         }
+    }
+
+    /// What opens the log anew, if there is one.
+    pub(crate) fn take_log_reopener(&mut self) -> Option<Reopener> {
+        self.log_reopener.take()
     }
 
     /// The label that the user gave.
@@ -433,9 +446,10 @@ impl Reporter {
     }
 }
 
-fn open_log(path: &Path, trouble: &Sender<String>) -> Result<Writer<String>, PipeError> {
+fn open_log(path: &Path, trouble: &Sender<String>) -> Result<LogWriter, PipeError> {
     let mut log = Log::open(path, trouble.clone())?;
-    Ok(Writer::new("log", move |line| log.write(line)))
+    let reopener = log.reopener(path);
+    Ok((Writer::new("log", move |line| log.write(line)), reopener))
 }
 
 fn open_page(

@@ -30,6 +30,7 @@ use crate::pipe::fan_out::Branch;
 use crate::pipe::fd::Port;
 use crate::pipe::outlet::Outlet;
 use crate::pipe::overflow::OverflowFile;
+use crate::pipe::reopen::Reopener;
 use crate::pipe::{self, Started};
 use crate::report::{Others, Reporter};
 use crate::share::{self, Membership};
@@ -84,6 +85,8 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         shared.tell(|engine, _| engine.listen(hooks.events()));
     }
     let consumer = running.consumer;
+    let mut reopeners = running.reopeners;
+    reopeners.extend(reporter.take_log_reopener());
     let mut run = Run {
         schedules,
         shared,
@@ -93,6 +96,7 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         signals: running.signals,
         noticed,
         membership: running.membership,
+        reopeners,
         reporter,
         outlet: running.outlet,
         exits: consumer.as_ref().map_or_else(never, |it| it.exits.clone()),
@@ -154,6 +158,8 @@ fn in_force(mut rules: Rules, commands: impl IntoIterator<Item = Directive>) -> 
 /// What runs, and those who are to be listened to.
 struct Running {
     started: Started,
+    /// What opens the files of the outputs anew.
+    reopeners: Vec<Reopener>,
     signals: Receiver<Received>,
     outlet: Outlet,
     consumer: Option<Consumer>,
@@ -190,6 +196,9 @@ fn start(
     let branches = config.outputs.iter();
     let branches = branches.map(|(path, role)| Branch::open(path, *role, config.append));
     let branches = branches.collect::<Result<Vec<_>, _>>()?;
+    let reopeners = branches.iter().filter_map(Branch::reopener);
+    let reopeners = reopeners.chain(overflow.as_ref().map(OverflowFile::reopener));
+    let reopeners = reopeners.collect();
     let (caps, membership) = share(config, notices)?;
     // All is open: what happens to a signal from here on is decided here.
     let mask = listener.before;
@@ -213,6 +222,7 @@ fn start(
     });
     Ok(Running {
         started: started?,
+        reopeners,
         signals,
         outlet,
         consumer,

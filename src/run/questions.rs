@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use jiff::Zoned;
 
 use super::supervise::Run;
-use crate::config::ConfigError;
 use crate::config::live_options::{Flow, LiveOptions};
 use crate::control::look;
 use crate::control::protocol::{Answer, Ask};
@@ -50,7 +49,7 @@ impl Run {
             Ask::Change(asked) => {
                 let answer = match self.change(asked) {
                     Ok(()) => Answer::Done,
-                    Err(error) => Answer::Refused(error.to_string()),
+                    Err(error) => Answer::Refused(error),
                 };
                 question.answer(answer, None);
             }
@@ -71,9 +70,25 @@ impl Run {
         matches!(self.status().state, State::Draining | State::Done)
     }
 
+    /// Opens all files anew, or none; who writes goes on with them from here on.
+    fn reopen(&self) -> Result<(), String> {
+        if self.reopeners.is_empty() {
+            return Err("--reopen: it writes to no file".into());
+        }
+        let opened = self.reopeners.iter().map(|open| open());
+        let opened: Result<Vec<_>, _> = opened.collect();
+        let opened = opened.map_err(|e| format!("--reopen: {e}"))?;
+        opened.into_iter().for_each(|go_on| go_on());
+        Ok(())
+    }
+
     /// Changes all of it, or nothing; and what is as it should be already is left alone.
-    fn change(&mut self, asked: &LiveOptions) -> Result<(), ConfigError> {
-        let (live, patch) = self.live.patched(asked)?;
+    fn change(&mut self, asked: &LiveOptions) -> Result<(), String> {
+        let patched = self.live.patched(asked);
+        let (live, patch) = patched.map_err(|error| error.to_string())?;
+        if asked.reopen {
+            self.reopen()?;
+        }
         let now = Instant::now();
         // From here on nothing can fail.
         self.live = live;

@@ -25,6 +25,7 @@ use crate::engine::status::Status;
 use crate::pipe::error::PipeError;
 use crate::pipe::fan_out::Branches;
 use crate::pipe::outlet::Outlet;
+use crate::pipe::reopen::Reopener;
 use crate::pipe::{Event, Shared};
 use crate::report::Reporter;
 use crate::report::figures::{self, Scale};
@@ -54,6 +55,8 @@ pub(super) struct Run {
     pub(super) membership: Membership,
     pub(super) schedules: Schedules,
     pub(super) reporter: Reporter,
+    /// What opens the files that are written to anew.
+    pub(super) reopeners: Vec<Reopener>,
     /// The output, to look how much of it lies unread.
     pub(super) outlet: Outlet,
     /// The program that is the consumer, where there is one, and how it ends.
