@@ -62,6 +62,7 @@ pub(crate) fn check(plan: &Plan, outcome: &Outcome) -> Checked {
         Books::balance,
         Books::received,
         Books::order,
+        Books::shown,
         Books::spilt,
         Books::metrics,
     ];
@@ -227,6 +228,25 @@ impl Books<'_> {
                 "record {n} of {last} torn or out of order: {:?}",
                 String::from_utf8_lossy(&record[..record.len().min(80)])
             );
+        }
+        Ok(())
+    }
+
+    /// Whoever is shown something is shown whole records in order, but for the last where the end comes at once.
+    fn shown(&self) -> Checked {
+        let framing = self.plan.framing;
+        for shown in &self.outcome.shown {
+            let mut sent = framing.split(&self.plan.input).into_iter();
+            let records = framing.split(shown);
+            let last = records.len().saturating_sub(1);
+            for (n, record) in records.into_iter().enumerate() {
+                let is_it = |one: &[u8]| one == record || n == last && one.starts_with(record);
+                ensure!(
+                    sent.any(is_it),
+                    "record {n} of {last} is shown torn or out of order: {:?}",
+                    String::from_utf8_lossy(&record[..record.len().min(80)])
+                );
+            }
         }
         Ok(())
     }

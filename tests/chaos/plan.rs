@@ -52,6 +52,9 @@ pub(crate) enum Action {
     Freeze(Duration),
     Signal(&'static str),
     Remote(Vec<String>),
+    /// Somebody looks, until weir ends or that one is killed.
+    Look,
+    KillLook,
     KillBefore,
     KillBehind,
 }
@@ -67,6 +70,8 @@ pub(crate) struct Plan {
     pub spills: bool,
     pub stalls: bool,
     pub metrics: bool,
+    /// A file is shown what passes.
+    pub taps: bool,
     pub before: Link,
     pub behind: Link,
     pub producer: Producer,
@@ -113,6 +118,7 @@ impl Plan {
             spills: options.spills,
             stalls: options.stalls,
             metrics: dice.percent(20),
+            taps: dice.percent(30),
             options: options.list,
             before,
             behind,
@@ -208,7 +214,7 @@ fn actions(
     let mut actions = Vec::new();
     for _ in 0..dice.spread(0, 6) + dice.between(0, 3) {
         actions.push(Action::Wait(dice.millis(0, 60)));
-        match dice.between(0, 20) {
+        match dice.between(0, 24) {
             0..=3 => actions.push(Action::Freeze(dice.millis(0, 120))),
             4..=11 if control => {
                 actions.push(Action::Remote(options::change(
@@ -221,6 +227,8 @@ fn actions(
             16 if dice.percent(50) => actions.push(Action::Signal("INT")),
             17 => actions.push(Action::KillBefore),
             18 => actions.push(Action::KillBehind),
+            19..=21 if control => actions.push(Action::Look),
+            22 => actions.push(Action::KillLook),
             _ => actions.push(Action::Wait(dice.millis(0, 100))),
         }
     }

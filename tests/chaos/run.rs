@@ -22,6 +22,8 @@ pub(crate) struct Outcome {
     pub sent: usize,
     pub got: Vec<u8>,
     pub spilt: Vec<u8>,
+    /// What was shown to a tap and to those who looked.
+    pub shown: Vec<Vec<u8>>,
     pub metrics: String,
 }
 
@@ -32,12 +34,19 @@ struct Pipeline<'a> {
     weir: Child,
     before: Option<Child>,
     behind: Option<Child>,
+    looks: Vec<Child>,
 }
 
 impl Drop for Pipeline<'_> {
     fn drop(&mut self) {
         let cats = [self.before.as_mut(), self.behind.as_mut()];
-        for child in cats.into_iter().flatten().chain([&mut self.weir]) {
+        let looks = self.looks.iter_mut();
+        for child in cats
+            .into_iter()
+            .flatten()
+            .chain([&mut self.weir])
+            .chain(looks)
+        {
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -61,6 +70,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
         weir: start(plan, dir, input.weirs, output.weirs),
         before: input.cat,
         behind: output.cat,
+        looks: Vec::new(),
     };
     let bytes = plan.input.clone();
     let producer = sides::produce(plan.producer, input.ours, bytes, seeds.0, hurry.clone());
@@ -72,6 +82,8 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
     let status = pipeline.finish()?;
     // Before the neighbours are ended: they may still have something in hand.
     let (sent, got) = (producer.done(), consumer.done());
+    pipeline.await_looks()?;
+    let looks = pipeline.looks.len();
     drop(pipeline);
     let text = |name: &str| fs::read_to_string(dir.join(name)).unwrap_or_default();
     Ok(Outcome {
@@ -82,7 +94,16 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
         sent,
         got,
         spilt: fs::read(dir.join("spill")).unwrap_or_default(),
+        shown: shown(dir, looks),
     })
+}
+
+/// What was shown to the tap, and to each that looked.
+fn shown(dir: &Path, looks: usize) -> Vec<Vec<u8>> {
+    let names = (0..looks).map(|n| format!("look{n}")).chain(["tap".into()]);
+    names
+        .filter_map(|name| fs::read(dir.join(name)).ok())
+        .collect()
 }
 
 fn start(plan: &Plan, dir: &Path, stdin: Stdio, stdout: Stdio) -> Child {
@@ -90,6 +111,10 @@ fn start(plan: &Plan, dir: &Path, stdin: Stdio, stdout: Stdio) -> Child {
     weir.args(&plan.options).arg("--log").arg(dir.join("log"));
     if plan.spills {
         weir.arg("--shed-to").arg(dir.join("spill"));
+    }
+    if plan.taps {
+        weir.arg("--tap").arg(dir.join("tap"));
+        weir.args(["--tap-buffer", "64KiB"]);
     }
     if plan.metrics {
         weir.arg("--metrics").arg(dir.join("metrics"));
@@ -150,9 +175,34 @@ impl Pipeline<'_> {
             Action::Remote(change) => {
                 self.remote(change);
             }
+            Action::Look => self.look(),
+            Action::KillLook => kill(self.looks.last_mut()),
             Action::KillBefore => kill(self.before.as_mut()),
             Action::KillBehind => kill(self.behind.as_mut()),
         }
+    }
+
+    /// Somebody comes to look.
+    fn look(&mut self) {
+        let file = self.dir.join(format!("look{}", self.looks.len()));
+        let mut look = Command::new(WEIR);
+        look.args(["--look", &self.weir.id().to_string()]);
+        look.env("XDG_RUNTIME_DIR", self.dir)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null());
+        look.stdout(fs::File::create(file).expect("make a file"));
+        self.looks.push(look.spawn().expect("run weir --look"));
+    }
+
+    /// They end with weir.
+    fn await_looks(&mut self) -> Result<(), String> {
+        for look in &mut self.looks {
+            let ended = look.wait_timeout(DEADLINE).expect("wait for a look");
+            if ended.is_none() {
+                return Err("a look goes on without weir".into());
+            }
+        }
+        Ok(())
     }
 
     fn signal(&mut self, name: &str) {
