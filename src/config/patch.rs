@@ -158,6 +158,8 @@ mod tests {
         ("pause", "", &["Pause"]),
         ("resume", "", &["Resume"]),
         ("drain", "", &["Drain"]),
+        // Of this only who writes is told.
+        ("reopen", "", &[]),
     ];
 
     #[test]
