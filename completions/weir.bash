@@ -23,7 +23,7 @@ _weir() {
 
     case "${cmd}" in
         weir)
-            opts="-b -l -0 -r -i -N -s -o -q -h -V --buffer --pipe-size --no-splice --lines --null --record-size --rate --input-rate --burst --high --low --prefill --shed --patience --max-age --interval --reopen --pause --resume --drain --tee --tap --tap-buffer --recall --append --share --shed-to --display --name --size --stop-at --summary --log --format --chart --metrics --on --quiet --remote --query --look --top --no-control --timeout --source-timeout --sink-timeout --grace --generate --help --version"
+            opts="-b -l -0 -r -i -N -s -o -q -h -V --buffer --pipe-size --no-splice --lines --null --record-size --rate --input-rate --burst --high --low --prefill --shed --patience --max-age --interval --reopen --name --size --pause --resume --drain --tee --tap --tap-buffer --recall --append --share --shed-to --display --stop-at --summary --log --format --chart --metrics --on --quiet --remote --query --look --top --no-control --timeout --source-timeout --sink-timeout --grace --generate --help --version"
             if [[ ${cur} == -* ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -93,6 +93,22 @@ _weir() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -N)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --tee)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -152,22 +168,6 @@ _weir() {
                     ;;
                 --display)
                     COMPREPLY=($(compgen -W "auto bar plain json off" -- "${cur}"))
-                    return 0
-                    ;;
-                --name)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -N)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --size)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -s)
-                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --stop-at)

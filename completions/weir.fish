@@ -17,6 +17,8 @@ off\t'Nothing: block the producer'"
 complete -c weir -l patience -d 'Block the producer this long before shedding' -r
 complete -c weir -l max-age -d 'Also drop what has waited in the buffer longer than this' -r
 complete -c weir -s i -l interval -d 'Time between reports' -r
+complete -c weir -s N -l name -d 'Label of this weir in every report, and its name for --remote' -r
+complete -c weir -s s -l size -d 'Expected total, for percentage and ETA' -r
 complete -c weir -l tee -d 'Deliver everything to PATH too' -r -F
 complete -c weir -l tap -d 'Show PATH what passes, and never wait for it' -r -F
 complete -c weir -l tap-buffer -d 'How far each --tap may be behind [default: 16MiB]' -r
@@ -28,8 +30,6 @@ bar\t'A line that changes'
 plain\t'A line of words each time'
 json\t'A JSON object each time'
 off\t'Nothing'"
-complete -c weir -s N -l name -d 'Label of this weir in every report, and its name for --remote' -r
-complete -c weir -s s -l size -d 'Expected total, for percentage and ETA' -r
 complete -c weir -l stop-at -d 'End after this much of the input' -r
 complete -c weir -l summary -d 'Report at the end' -r -f -a "auto\t'As suits where it goes'
 text\t'A line or two for a person'

@@ -197,6 +197,24 @@ fn a_drain_is_told_as_the_end_but_one_after_the_end_of_input_is_none() {
 }
 
 #[test]
+fn the_name_and_the_expected_total_can_be_changed() {
+    let home = Home::new();
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), [0; 3000]).expect("filled");
+    let mut weir = home.start(&["-N", "before"]);
+    let size = format!("@{}", file.path().display());
+    home.tell("before", &["--name", "after", "--size", &size]);
+    let status = home.status(&weir);
+    assert_eq!(status["name"], "after");
+    assert_eq!(status["size"], 3000);
+    // By its new name, and with a total that is typed.
+    home.tell("after", &["--size", "5000"]);
+    assert_eq!(home.status(&weir)["size"], 5000);
+    drop(weir.stdin.take());
+    assert!(weir.end().success());
+}
+
+#[test]
 fn who_is_draining_cannot_be_paused() {
     let home = Home::new();
     let mut weir = home.start(&["-r", "1B/s"]);
@@ -315,9 +333,9 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
             "--buffer cannot be changed while running",
         ),
         (
-            &["--remote", "one", "--high", "50%", "-N", "x"],
+            &["--remote", "one", "--high", "50%", "--shed-to", "x"],
             2,
-            "--name cannot be changed while running",
+            "--shed-to cannot be changed while running",
         ),
         (
             &["--remote", "one", "--high", "50%", "file"],

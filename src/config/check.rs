@@ -70,6 +70,16 @@ pub(super) fn framing(options: &Options) -> Result<Option<Framing>, ConfigError>
     }
 }
 
+/// A label that fits into a line.
+pub(super) fn name(name: Option<&String>) -> Result<Option<String>, ConfigError> {
+    match name {
+        Some(name) if name.is_empty() || name.contains(char::is_control) => Err(ConfigError(
+            format!("--name {name:?} must be one line of visible text; try --name backup"),
+        )),
+        name => Ok(name.cloned()),
+    }
+}
+
 /// What is shared is a cap.
 pub(super) fn share(share: Option<&Share>, live: &LiveOptions) -> Result<(), ConfigError> {
     match share {

@@ -9,12 +9,14 @@ use rustix::fs::{Dev, FileType, SeekFrom, fstat, major, minor, seek, stat};
 
 use super::check;
 use super::error::ConfigError;
-use super::options::{Display, ExpectedSize, Options, Summary};
+use super::expected_size::expected;
+use super::live::LiveConfig;
+use super::options::{Display, Options, Summary};
 use crate::engine::StopAt;
 use crate::report::snapshot::OutputKind;
 use crate::report::theme::Theme;
 use crate::report::{Closing, Expected, Plan, Records, Show, terminal};
-use crate::units::{Amount, printable};
+use crate::units::printable;
 
 /// Time between frames of the bar.
 const BAR_INTERVAL: Duration = Duration::from_millis(200);
@@ -47,13 +49,14 @@ impl World {
 /// What is to be reported.
 pub(super) fn plan(
     options: &Options,
-    interval: Option<Duration>,
+    live: &LiveConfig,
     world: &World,
 ) -> Result<Plan, ConfigError> {
     check::quiet(options)?;
     let show = show(options, world);
+    let interval = live.interval;
     Ok(Plan {
-        name: name(options.name.as_ref())?,
+        name: live.name.clone(),
         inputs: options.files.clone(),
         command: check::command(&options.command)?.map(|it| it.name()),
         share: options.share.as_ref().map(ToString::to_string),
@@ -62,20 +65,12 @@ pub(super) fn plan(
         } else {
             Records::Records
         },
-        expected: match &options.size {
-            Some(ExpectedSize::Of(path)) => Some(Expected::Bytes(tree(path)?)),
-            Some(ExpectedSize::Amount(size)) => {
-                Some(expected("--size", *size, is_framed(options))?)
-            }
-            None => {
-                let known = known(&options.files).map(Expected::Bytes);
-                match options
-                    .stop_at
-                    .map(|size| expected("--stop-at", size, is_framed(options)))
-                {
-                    None => known,
-                    Some(stop) => Some(earlier(stop?, known)),
-                }
+        expected: match (live.expected, options.stop_at) {
+            (Some(expected), _) => Some(expected),
+            (None, None) => known(&options.files).map(Expected::Bytes),
+            (None, Some(stop)) => {
+                let stop = expected("--stop-at", stop, is_framed(options))?;
+                Some(earlier(stop, known(&options.files).map(Expected::Bytes)))
             }
         },
         show,
@@ -141,57 +136,11 @@ fn closing(options: &Options, world: &World) -> Closing {
     }
 }
 
-fn name(name: Option<&String>) -> Result<Option<String>, ConfigError> {
-    match name {
-        Some(name) if name.is_empty() || name.contains(char::is_control) => Err(ConfigError(
-            format!("--name {name:?} must be one line of visible text; try --name backup"),
-        )),
-        name => Ok(name.cloned()),
-    }
-}
-
-/// The size of a file, or of all regular files below a directory; links are not followed.
-fn tree(path: &Path) -> Result<u64, ConfigError> {
-    let failed =
-        |path: &Path, e: std::io::Error| ConfigError(format!("--size @{}: {e}", path.display()));
-    let data = path.metadata().map_err(|e| failed(path, e))?;
-    if !data.is_dir() {
-        return Ok(data.len());
-    }
-    let mut sum = 0u64;
-    let mut open = vec![path.to_owned()];
-    while let Some(directory) = open.pop() {
-        for entry in directory.read_dir().map_err(|e| failed(&directory, e))? {
-            let entry = entry.map_err(|e| failed(&directory, e))?;
-            // What goes away meanwhile will not be read either.
-            let Ok(data) = entry.metadata() else { continue };
-            if data.is_dir() {
-                open.push(entry.path());
-            } else if data.is_file() {
-                sum = sum.saturating_add(data.len());
-            }
-        }
-    }
-    Ok(sum)
-}
-
 /// The first of two ends, as far as they can be compared.
 fn earlier(stop: Expected, end: Option<Expected>) -> Expected {
     match (stop, end) {
         (Expected::Bytes(stop), Some(Expected::Bytes(end))) => Expected::Bytes(stop.min(end)),
         _ => stop,
-    }
-}
-
-/// An amount that counts records where there are any, and else bytes.
-pub(super) fn expected(option: &str, size: Amount, framed: bool) -> Result<Expected, ConfigError> {
-    match size {
-        Amount::Bytes(size) => Ok(Expected::Bytes(size.bytes())),
-        Amount::Count(n) if framed => Ok(Expected::Records(n)),
-        Amount::Count(n) => Ok(Expected::Bytes(n)),
-        Amount::Time(_) => Err(ConfigError(format!(
-            "{option} {size} is a time, not a size; try 4GiB"
-        ))),
     }
 }
 
@@ -262,7 +211,9 @@ mod tests {
     fn of(line: &str, world: World) -> Result<Plan, ConfigError> {
         let words = ["weir"].into_iter().chain(line.split_whitespace());
         let options = Options::try_parse_from(words).expect("a command line");
-        plan(&options, check::interval(options.live.interval)?, &world)
+        let framing = check::framing(&options)?;
+        let live = LiveConfig::check(options.live.clone(), 1 << 20, framing, false)?;
+        plan(&options, &live, &world)
     }
 
     #[test]

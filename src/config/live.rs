@@ -14,6 +14,7 @@ use crate::engine::limiter::Bursts;
 use crate::engine::policy::Policy;
 use crate::engine::record::Framing;
 use crate::engine::stall::Side;
+use crate::report::Expected;
 use crate::units::Timetable;
 
 /// The live options, checked.
@@ -41,6 +42,10 @@ pub(crate) struct LiveConfig {
     pub max_age: Option<Duration>,
     /// Time between reports, where it was typed.
     pub interval: Option<Duration>,
+    /// The label.
+    pub name: Option<String>,
+    /// The total that was typed.
+    pub expected: Option<Expected>,
 }
 
 impl LiveConfig {
@@ -67,6 +72,12 @@ impl LiveConfig {
             shed,
             max_age: check::max_age(options.max_age)?,
             interval: check::interval(options.interval)?,
+            name: check::name(options.name.as_ref())?,
+            expected: {
+                let size = options.size.as_ref();
+                let size = size.map(|size| size.expected(framing.is_some()));
+                size.transpose()?
+            },
             options,
         })
     }

@@ -9,6 +9,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgMatches, Args, Command, FromArgMatches, Id};
 use serde::{Deserialize, Serialize};
 
+use super::expected_size::ExpectedSize;
 use crate::engine::policy::Which;
 use crate::units::{Amount, Mark, OrOff, Span, TypedLimit};
 
@@ -130,6 +131,25 @@ pub(crate) struct LiveOptions {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub reopen: bool,
 
+    /// Label of this weir in every report, and its name for --remote
+    #[arg(short = 'N', long, value_name = "NAME", help_heading = "Display")]
+    #[arg(
+        long_help = "Label of this weir in every report, and the name by which --remote and \
+        --query find it"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+
+    /// Expected total, for percentage and ETA
+    #[arg(short, long, value_name = "SIZE", help_heading = "Display")]
+    #[arg(
+        long_help = "Expected total, for percentage and ETA: bytes, or a bare count of records \
+        with a framing option; @PATH: that of a file, or of all files in a directory. It is known by itself when all input is regular files and block devices"
+    )]
+    #[arg(allow_hyphen_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<ExpectedSize>,
+
     /// What becomes of the flow.
     #[command(flatten)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -227,6 +247,8 @@ impl LiveOptions {
             patience: self.patience.or(below.patience),
             max_age: self.max_age.or(below.max_age),
             interval: self.interval.or(below.interval),
+            name: self.name.or_else(|| below.name.clone()),
+            size: self.size.or_else(|| below.size.clone()),
             // They were told, and are done.
             reopen: false,
             flow: None,

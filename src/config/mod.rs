@@ -7,6 +7,7 @@ pub(crate) mod command_line;
 mod completions;
 mod display;
 mod error;
+pub(crate) mod expected_size;
 pub(crate) mod hook;
 pub(crate) mod live;
 pub(crate) mod live_options;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 pub(crate) use caps::command as cap_command;
 pub(crate) use error::ConfigError;
+use expected_size::ExpectedSize;
 use hook::Hook;
 use live::LiveConfig;
 use live_options::LiveOptions;
@@ -93,8 +95,11 @@ impl Config {
         let may_shed = options.live.shed.is_some() || options.live.max_age.is_some();
         check::share(options.share.as_ref(), &options.live)?;
         let is_shared = options.share.is_some();
-        let live = LiveConfig::check(options.live.clone(), capacity, framing, is_shared)?;
-        let report = display::plan(&options, live.interval, &display::World::look())?;
+        let mut typed = options.live.clone();
+        // Looked at once, now.
+        typed.size = typed.size.map(ExpectedSize::looked_at).transpose()?;
+        let live = LiveConfig::check(typed, capacity, framing, is_shared)?;
+        let report = display::plan(&options, &live, &display::World::look())?;
         let stop_at = display::stop_at(&options)?;
         Ok(Config {
             outputs: check::outputs(&options)?,
@@ -144,7 +149,11 @@ pub(crate) fn asked(options: Options) -> Result<LiveOptions, ConfigError> {
         let what = "--remote: there is nothing to change; try --rate 10MB/s, --pause or --resume";
         return Err(ConfigError(what.into()));
     }
-    Ok(options.live)
+    let size = options.live.size.map(ExpectedSize::looked_at);
+    Ok(LiveOptions {
+        size: size.transpose()?,
+        ..options.live
+    })
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::live_options::{LiveOptions, REMOTE_HELP};
 use super::pipe_size::PipeSize;
 use super::version;
 use crate::report::format::Format;
-use crate::units::{Amount, BufferSize, Share, Size, Span, UnitError};
+use crate::units::{Amount, BufferSize, Share, Size, Span};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -189,24 +189,6 @@ pub(crate) struct Options {
         can be drawn, bar is plain"
     )]
     pub display: Display,
-
-    /// Label of this weir in every report, and its name for --remote
-    #[arg(short = 'N', long, value_name = "NAME", help_heading = "Display")]
-    #[arg(
-        long_help = "Label of this weir in every report, and the name by which --remote and \
-        --query find it"
-    )]
-    pub name: Option<String>,
-
-    /// Expected total, for percentage and ETA
-    #[arg(short, long, value_name = "SIZE", help_heading = "Display")]
-    #[arg(
-        long_help = "Expected total, for percentage and ETA: bytes, or a bare count of records \
-        with a framing option; @PATH: that of a file, or of all files in a directory. It is known by itself when all input is regular files and block devices"
-    )]
-    #[arg(allow_hyphen_values = true)]
-    #[arg(value_parser = size)]
-    pub size: Option<ExpectedSize>,
 
     /// End after this much of the input
     #[arg(
@@ -427,24 +409,6 @@ fn file() -> impl TypedValueParser<Value = PathBuf> {
         true => Err("an empty name; is a variable not set?"),
         false => Ok(PathBuf::from(name)),
     })
-}
-
-/// An expected total.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum ExpectedSize {
-    /// This much.
-    Amount(Amount),
-    /// As much as this file, or all files in this directory.
-    Of(PathBuf),
-}
-
-/// What `--size` takes.
-fn size(text: &str) -> Result<ExpectedSize, UnitError> {
-    if let Some(path) = text.strip_prefix('@').filter(|path| !path.is_empty()) {
-        return Ok(ExpectedSize::Of(path.into()));
-    }
-    let amount = text.parse::<Amount>().map(ExpectedSize::Amount);
-    amount.map_err(|reject| reject.instead(&["4GiB", "1000 (records, or bytes)", "@photos"]))
 }
 
 /// What `--generate` can make.

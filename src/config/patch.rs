@@ -12,6 +12,7 @@ use super::live::{LiveConfig, burst};
 use super::live_options::{Flow, LiveOptions};
 use crate::engine::directive::Directive;
 use crate::engine::stall::Side;
+use crate::report::Expected;
 use crate::units::Timetable;
 
 /// Only what differs.
@@ -23,6 +24,10 @@ pub(crate) struct Patch {
     pub timetables: Option<Vec<(Side, Timetable)>>,
     /// Time between reports.
     pub interval: Option<Duration>,
+    /// The label.
+    pub name: Option<String>,
+    /// The expected total.
+    pub expected: Option<Expected>,
 }
 
 impl LiveConfig {
@@ -90,6 +95,8 @@ impl Patch {
             commands,
             timetables: (!is_same).then(|| timetables.collect()),
             interval: new.interval.filter(|_| old.interval != new.interval),
+            name: new.name.clone().filter(|_| old.name != new.name),
+            expected: new.expected.filter(|_| old.expected != new.expected),
         }
     }
 }
@@ -135,7 +142,7 @@ mod tests {
 
     /// A weir in which every option has a value.
     const ALL: &str = "-l -b 1MiB --high 90% --low 10% --prefill 5% -r 1MB/s..2MB/s -r 5/s \
-        --input-rate 00:00,1MB/s --burst 10ms --shed oldest --patience 1s --max-age 1m -i 1s";
+        --input-rate 00:00,1MB/s --burst 10ms --shed oldest --patience 1s --max-age 1m -i 1s -N one -s 1GiB";
 
     /// Each live option with another value than above, and what of the engine, and what else, is
     /// told of it.
@@ -155,6 +162,9 @@ mod tests {
         ("patience", "2s", &["Shed"]),
         ("max-age", "2m", &["MaxAge"]),
         ("interval", "2s", &["interval"]),
+        ("name", "another", &["name"]),
+        ("size", "7MiB", &["size"]),
+        ("size", "7", &["size"]),
         ("pause", "", &["Pause"]),
         ("resume", "", &["Resume"]),
         ("drain", "", &["Drain"]),
@@ -181,6 +191,8 @@ mod tests {
                 .collect();
             found.extend(patch.timetables.map(|_| "timetables".to_owned()));
             found.extend(patch.interval.map(|_| "interval".to_owned()));
+            found.extend(patch.name.map(|_| "name".to_owned()));
+            found.extend(patch.expected.map(|_| "size".to_owned()));
             assert_eq!(found, *told, "{change}");
             // What is in force already is no change, but for what the flow is told.
             let (_, again) = next.patched(&asked(&change)).expect("the same");

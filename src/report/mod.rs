@@ -230,6 +230,17 @@ impl Reporter {
         self.who.name.as_deref()
     }
 
+    /// Gives it another label.
+    pub(crate) fn rename(&mut self, name: String) {
+        self.who.name = Some(name);
+    }
+
+    /// Another total is expected now.
+    pub(crate) fn expect(&mut self, total: Expected) {
+        self.who.expected = Some(total);
+        self.pace = MovingAverage::default();
+    }
+
     /// The status object for somebody who asks, with the interval `since` that status.
     pub(crate) fn snapshot_since(&mut self, since: Option<&Status>, status: &Status) -> Snapshot {
         self.follow(status);

@@ -33,6 +33,11 @@ impl Hooks {
         }
     }
 
+    /// The label is another one now.
+    pub(super) fn rename(&mut self, name: &str) {
+        self.name = Some(name.to_owned());
+    }
+
     /// What of the flow is to be listened to.
     pub(super) fn events(&self) -> Vec<Event> {
         let events = self.hooks.iter().filter_map(|hook| match hook.on {

@@ -110,6 +110,13 @@ impl Run {
         if let Some(every) = patch.interval {
             self.reporter.set_interval(every, now);
         }
+        if let Some(name) = patch.name {
+            self.hooks.rename(&name);
+            self.reporter.rename(name);
+        }
+        if let Some(expected) = patch.expected {
+            self.reporter.expect(expected);
+        }
         Ok(())
     }
 }
