@@ -23,7 +23,7 @@ _weir() {
 
     case "${cmd}" in
         weir)
-            opts="-b -l -0 -r -i -N -s -o -q -h -V --buffer --pipe-size --no-splice --lines --null --record-size --rate --input-rate --burst --high --low --prefill --shed --patience --max-age --interval --reopen --name --size --pause --resume --drain --tee --tap --tap-buffer --recall --append --share --shed-to --display --stop-at --summary --log --format --chart --metrics --on --quiet --remote --query --look --top --no-control --timeout --source-timeout --sink-timeout --grace --generate --help --version"
+            opts="-b -l -0 -r -i -N -s -o -q -h -V --buffer --pipe-size --no-splice --lines --null --record-size --rate --input-rate --burst --high --low --prefill --shed --patience --max-age --interval --reopen --name --size --pause --resume --retry --drain --tee --tap --tap-buffer --recall --append --restart --backoff --give-up --share --shed-to --display --stop-at --summary --log --format --chart --metrics --on --quiet --remote --query --look --top --no-control --timeout --source-timeout --sink-timeout --grace --generate --help --version"
             if [[ ${cur} == -* ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -144,6 +144,18 @@ _weir() {
                     return 0
                     ;;
                 --recall)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --restart)
+                    COMPREPLY=($(compgen -W "never on-failure always" -- "${cur}"))
+                    return 0
+                    ;;
+                --backoff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --give-up)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -23,6 +23,11 @@ complete -c weir -l tee -d 'Deliver everything to PATH too' -r -F
 complete -c weir -l tap -d 'Show PATH what passes, and never wait for it' -r -F
 complete -c weir -l tap-buffer -d 'How far each --tap may be behind [default: 16MiB]' -r
 complete -c weir -l recall -d 'Keep the newest SIZE of what has passed, for those who --look' -r
+complete -c weir -l restart -d 'Run COMMAND again when it has ended before the input has' -r -f -a "never\t'It is the end'
+on-failure\t'When its status is not 0, or a signal has ended it'
+always\t'Whatever its status is'"
+complete -c weir -l backoff -d 'How long to wait between failures of COMMAND: MIN..MAX' -r
+complete -c weir -l give-up -d 'End with COMMAND\'s status after N failures in a row' -r
 complete -c weir -l share -d 'Share the cap with all running weirs that give the same NAME' -r
 complete -c weir -l shed-to -d 'Append what is shed to FILE instead of discarding it' -r -F
 complete -c weir -l display -d 'Live report on standard error' -r -f -a "auto\t'As suits where it goes'
@@ -39,7 +44,7 @@ complete -c weir -s o -l log -d 'Append reports and summary to FILE instead of s
 complete -c weir -l format -d 'Text of a bar or plain line, with fields: \'{name} {in.rate} {used%} {eta}\'' -r
 complete -c weir -l chart -d 'Draw the course of the run into FILE, an SVG, at the end and on SIGUSR1' -r -F
 complete -c weir -l metrics -d 'Keep FILE holding the status for Prometheus' -r -F
-complete -c weir -l on -d 'Run COMMAND when it happens: full=, 90%=, shed=, stall=, done=' -r
+complete -c weir -l on -d 'Run COMMAND when it happens: full=, 90%=, shed=, stall=, restart=, done=' -r
 complete -c weir -l remote -x -a '(__weir_running)' -d 'Change the running weir of this PID or name by the options given beside it' -r
 complete -c weir -l query -x -a '(__weir_running)' -d 'Print the status of the weir of this PID or name, or of all that you run' -r
 complete -c weir -l look -x -a '(__weir_running)' -d 'Show what passes through the running weir of this PID or name' -r
@@ -57,6 +62,7 @@ complete -c weir -s 0 -l null -d 'Records end with a null byte'
 complete -c weir -l reopen -d 'With --remote: open the files of --log, --shed-to, --tee and --tap anew'
 complete -c weir -l pause -d 'With --remote: deliver nothing until --resume'
 complete -c weir -l resume -d 'With --remote: deliver again'
+complete -c weir -l retry -d 'With --remote: run COMMAND at once, without waiting any longer after its failure'
 complete -c weir -l drain -d 'With --remote: stop reading, deliver what is held, and end'
 complete -c weir -l append -d 'Add to the files of --tee and --tap instead of truncating them'
 complete -c weir -s q -l quiet -d 'Report nothing but errors'

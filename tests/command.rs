@@ -314,7 +314,10 @@ fn ctrl_c_reaches_command_and_weir_ends_as_it_does() {
     use std::os::unix::process::CommandExt;
     for (script, status) in [
         ("echo ready; exec cat", 128 + 2),
-        ("trap 'exit 5' INT; echo ready; while :; do read x; done", 5),
+        (
+            "trap 'exit 5' INT; echo ready; while :; do sleep 0.05; done",
+            5,
+        ),
     ] {
         let (mut keys, theirs) = terminal();
         // A session of its own, whose terminal that is.

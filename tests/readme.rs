@@ -40,7 +40,7 @@ const STAND_INS: [(&str, &str); 3] = [
     ),
 ];
 
-const CASES: [Case; 18] = [
+const CASES: [Case; 19] = [
     Case {
         recipe: "backup",
         before: "",
@@ -76,6 +76,14 @@ const CASES: [Case; 18] = [
         before: "",
         after: "tar df photos.tar
             tar c photos | weir -- ssh nas 'cat > /dev/null; exit 9' && exit 1; [ $? = 9 ]",
+    },
+    Case {
+        recipe: "restart",
+        // Each connection is lost but for the last one, which has everything that is left.
+        before: r#"printf '#!/bin/sh\nexec seq 100000\n' > server
+            printf '#!/bin/sh\necho >> tries; [ $(wc -l < tries) = 3 ] && { cat >> server.log; exit; }
+                while read -r n; do echo $n >> server.log; [ $((n %% 500)) = 0 ] && exit 255; done\n' > bin/ssh"#,
+        after: "seq 100000 | cmp - server.log; [ $(wc -l < tries) = 3 ]",
     },
     Case {
         recipe: "look",

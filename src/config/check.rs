@@ -10,14 +10,15 @@ use clap::ValueEnum;
 
 use super::error::ConfigError;
 use super::live_options::LiveOptions;
-use super::options::{Display, Options, Summary};
+use super::options::{Display, Options, Restart, Summary};
 use crate::command::line::CommandLine;
 use crate::engine::gate::Marks;
 use crate::engine::policy::{Policy, Which};
 use crate::engine::record::Framing;
+use crate::engine::restart::{RestartRules, When};
 use crate::engine::side::Role;
 use crate::pipe::memory;
-use crate::units::{BufferSize, Limit, Mark, OrOff, Share, Size, Span, TypedLimit};
+use crate::units::{Backoff, BufferSize, Limit, Mark, OrOff, Share, Size, Span, TypedLimit};
 
 /// The smallest buffer: a page.
 const BUFFER_MIN: u64 = 4096;
@@ -25,6 +26,8 @@ const BUFFER_MIN: u64 = 4096;
 const INTERVAL_MIN: Duration = Duration::from_millis(10);
 /// How far below the high mark reading starts again, at most.
 const LOW_GAP: usize = 1 << 20;
+/// How long to wait between failures where nobody says.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
 /// How far a tap may be behind where nobody says.
 const TAP_BUFFER: u64 = 16 << 20;
 
@@ -261,6 +264,30 @@ pub(super) fn recall(recall: Option<Size>) -> Result<Option<u64>, ConfigError> {
         ))),
         size => Ok(size.map(Size::bytes)),
     }
+}
+
+/// What is to be done when the program has ended.
+pub(super) fn restart(options: &Options) -> Result<Option<RestartRules>, ConfigError> {
+    let when = match options.restart {
+        Restart::Never => None,
+        Restart::OnFailure => Some(When::OnFailure),
+        Restart::Always => Some(When::Always),
+    };
+    let refuse = |what: &str| Err(ConfigError(what.into()));
+    if when.is_some() && options.command.is_empty() {
+        return refuse("--restart: there is nothing to run again; add -- COMMAND");
+    }
+    if when.is_none() && options.backoff.is_some() {
+        return refuse("--backoff: nothing is run again; add --restart on-failure");
+    }
+    if when.is_none() && options.give_up.is_some() {
+        return refuse("--give-up: nothing is run again; add --restart on-failure");
+    }
+    Ok(when.map(|when| RestartRules {
+        when,
+        backoff: options.backoff.map_or(BACKOFF, Backoff::bounds),
+        give_up: options.give_up,
+    }))
 }
 
 /// Who gets the stream beside the consumer.

@@ -11,6 +11,7 @@ const EXAMPLES: &[&str] = &[
     "90%=...",
     "shed=...",
     "stall=...",
+    "restart=...",
     "done=...",
 ];
 
@@ -21,6 +22,10 @@ pub(crate) enum Occasion {
     Flow(Event),
     /// A timeout has run out.
     Stall,
+    /// The program that is the consumer was run again.
+    Restart,
+    /// It has failed too often, and is not.
+    GiveUp,
     /// The run is over.
     Done,
 }
@@ -32,6 +37,8 @@ impl fmt::Display for Occasion {
             Occasion::Flow(Event::Above(percent)) => write!(f, "{percent}%"),
             Occasion::Flow(Event::Shed) => f.write_str("shed"),
             Occasion::Stall => f.write_str("stall"),
+            Occasion::Restart => f.write_str("restart"),
+            Occasion::GiveUp => f.write_str("give-up"),
             Occasion::Done => f.write_str("done"),
         }
     }
@@ -45,6 +52,8 @@ impl FromStr for Occasion {
             "full" => return Ok(Occasion::Flow(Event::Full)),
             "shed" => return Ok(Occasion::Flow(Event::Shed)),
             "stall" => return Ok(Occasion::Stall),
+            "restart" => return Ok(Occasion::Restart),
+            "give-up" => return Ok(Occasion::GiveUp),
             "done" => return Ok(Occasion::Done),
             _ => {}
         }

@@ -177,6 +177,8 @@ pub(crate) enum Flow {
     Resume,
     /// Read nothing more, deliver what is held, and end.
     Drain,
+    /// Run the program at once that has failed.
+    Retry,
 }
 
 /// The same as options, of which one at most is given.
@@ -190,6 +192,10 @@ struct FlowOptions {
     /// With --remote: deliver again
     #[arg(long, requires = "remote", help_heading = "Control")]
     pub resume: bool,
+
+    /// With --remote: run COMMAND at once, without waiting any longer after its failure
+    #[arg(long, requires = "remote", help_heading = "Control")]
+    pub retry: bool,
 
     /// With --remote: stop reading, deliver what is held, and end
     #[arg(long, requires = "remote", help_heading = "Control")]
@@ -216,6 +222,7 @@ impl FromArgMatches for Flow {
         Ok(match given {
             FlowOptions { pause: true, .. } => Flow::Pause,
             FlowOptions { drain: true, .. } => Flow::Drain,
+            FlowOptions { retry: true, .. } => Flow::Retry,
             FlowOptions { .. } => Flow::Resume,
         })
     }

@@ -32,6 +32,7 @@ use pipe_size::PipeSize;
 
 use crate::command::line::CommandLine;
 use crate::engine::Rules;
+use crate::engine::restart::RestartRules;
 use crate::engine::side::Role;
 use crate::engine::stall::Timeouts;
 use crate::report::Plan;
@@ -45,6 +46,8 @@ pub(crate) struct Config {
     pub files: Vec<PathBuf>,
     /// The program to run as the consumer, where that is not standard output.
     pub command: Option<CommandLine>,
+    /// What is to be done when that has ended, if anything.
+    pub restart: Option<RestartRules>,
     /// What the engine is told.
     pub rules: Rules,
     /// What can be changed later.
@@ -95,6 +98,7 @@ impl Config {
         let may_shed = options.live.shed.is_some() || options.live.max_age.is_some();
         check::share(options.share.as_ref(), &options.live)?;
         let is_shared = options.share.is_some();
+        let restart = check::restart(&options)?;
         let mut typed = options.live.clone();
         // Looked at once, now.
         typed.size = typed.size.map(ExpectedSize::looked_at).transpose()?;
@@ -104,6 +108,7 @@ impl Config {
         Ok(Config {
             outputs: check::outputs(&options)?,
             command: check::command(&options.command)?,
+            restart,
             append: options.append,
             shed_to: check::shed_to(options.shed_to, may_shed)?,
             fit_pipe: options.pipe_size == PipeSize::Auto,
@@ -114,6 +119,7 @@ impl Config {
                 capacity,
                 marks: live.marks,
                 may_bypass: !options.no_splice,
+                keeps_given: restart.is_some(),
                 framing,
                 output: live.output.limits(),
                 input: live.input.limits(),

@@ -2,6 +2,7 @@
 //! are made from here too. Those that can be changed while a weir runs are in [`LiveOptions`].
 
 use std::ffi::OsString;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -12,7 +13,7 @@ use super::live_options::{LiveOptions, REMOTE_HELP};
 use super::pipe_size::PipeSize;
 use super::version;
 use crate::report::format::Format;
-use crate::units::{Amount, BufferSize, Share, Size, Span};
+use crate::units::{Amount, Backoff, BufferSize, Share, Size, Span};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -155,6 +156,35 @@ pub(crate) struct Options {
     #[arg(long, help_heading = "Outputs")]
     pub append: bool,
 
+    /// Run COMMAND again when it has ended before the input has
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "never",
+        help_heading = "Command",
+        display_order = 0
+    )]
+    #[arg(
+        long_help = "Run COMMAND again when it has ended before the input has: never, when it has failed, or \
+        always. What it has left unread in its pipe goes to the next one, which begins with the first record that \
+        was not read to its end. All goes through the buffer then"
+    )]
+    pub restart: Restart,
+
+    /// How long to wait between failures of COMMAND: MIN..MAX
+    #[arg(long, value_name = "MIN..MAX", help_heading = "Command")]
+    #[arg(
+        long_help = "How long to wait between failures of COMMAND: doubled each time, less up to a fifth by \
+        chance, and back to MIN when it has read a whole record and lived for longer than the last wait \
+        [default: 100ms..1m]"
+    )]
+    pub backoff: Option<Backoff>,
+
+    /// End with COMMAND's status after N failures in a row
+    #[arg(long, value_name = "N", help_heading = "Command")]
+    #[arg(long_help = "End with COMMAND's status after N failures in a row [default: never]")]
+    pub give_up: Option<NonZeroU32>,
+
     /// Share the cap with all running weirs that give the same NAME
     #[arg(long, value_name = "NAME", help_heading = "Rate", display_order = 900)]
     #[arg(
@@ -266,12 +296,12 @@ pub(crate) struct Options {
     )]
     pub metrics: Option<PathBuf>,
 
-    /// Run COMMAND when it happens: full=, 90%=, shed=, stall=, done=
+    /// Run COMMAND when it happens: full=, 90%=, shed=, stall=, restart=, done=
     #[arg(long, value_name = "EVENT=COMMAND", help_heading = "Display")]
     #[arg(
         long_help = "Run COMMAND by a shell when it happens; may be given several times. EVENT is full (the \
         high mark is reached), N% (occupancy rises past N per cent), shed (shedding begins), stall (a timeout runs \
-        out) or done (the run is over). One at a time, never holding the flow up; each again only when it has been \
+        out), restart and give-up (of a COMMAND with --restart) or done (the run is over). One at a time, never holding the flow up; each again only when it has been \
         over. WEIR_EVENT, WEIR_NAME, WEIR_PID, WEIR_USED, WEIR_CAPACITY, WEIR_ELAPSED, WEIR_IN_BYTES, \
         WEIR_OUT_BYTES, WEIR_SHED_BYTES, the same in _RECORDS, and in the end WEIR_END tell how things stand. What it prints goes to \
         standard error"
@@ -373,6 +403,17 @@ pub(crate) struct Options {
     /// Print the man page or a completion script, and exit
     #[arg(long, value_name = "WHAT", exclusive = true, help_heading = "Other")]
     pub generate: Option<Generate>,
+}
+
+/// What `--restart` takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Restart {
+    /// It is the end
+    Never,
+    /// When its status is not 0, or a signal has ended it
+    OnFailure,
+    /// Whatever its status is
+    Always,
 }
 
 /// How `--display` reports.

@@ -65,11 +65,15 @@ impl LiveConfig {
             let again = said.filter_map(|unit| next.output.command(unit));
             patch.commands.extend(again);
         }
-        patch.commands.extend(asked.flow.map(|flow| match flow {
-            Flow::Pause => Directive::Pause,
-            Flow::Resume => Directive::Resume,
-            Flow::Drain => Directive::Drain,
-        }));
+        patch
+            .commands
+            .extend(asked.flow.and_then(|flow| match flow {
+                Flow::Pause => Some(Directive::Pause),
+                Flow::Resume => Some(Directive::Resume),
+                Flow::Drain => Some(Directive::Drain),
+                // That is nothing for the engine.
+                Flow::Retry => None,
+            }));
         Ok((next, patch))
     }
 }
@@ -168,6 +172,7 @@ mod tests {
         ("pause", "", &["Pause"]),
         ("resume", "", &["Resume"]),
         ("drain", "", &["Drain"]),
+        ("retry", "", &[]),
         // Of this only who writes is told.
         ("reopen", "", &[]),
     ];

@@ -192,6 +192,8 @@ pub(crate) struct Write {
     pub parts: Vec<Part>,
     /// How many of them.
     pub permit: Permit,
+    /// Bytes that lie in the output's pipe then, where that matters and can be told.
+    pub unread: Option<u64>,
     pub(super) obligation: Obligation,
 }
 

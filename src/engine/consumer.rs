@@ -21,11 +21,19 @@ const AGAIN_MOST: Duration = Duration::from_millis(64);
 impl Engine {
     /// What the consumer's end is like: `blocks`: a write may although it is not meant to; `pipe`: the size
     /// that its pipe is to have when freshness does not rule, if that is ours to choose, and whether it has.
-    pub(crate) fn on_output_begin(&mut self, blocks: bool, pipe: Option<(usize, bool)>) {
+    pub(crate) fn on_output_begin(
+        &mut self,
+        blocks: bool,
+        pipe: Option<(usize, bool)>,
+        now: Instant,
+    ) {
+        self.given.is_down = false;
         let output = &mut self.outputs[CONSUMER];
         output.blocks = blocks;
         output.pipe.usual = pipe.map(|(size, _)| size);
         output.pipe.size = pipe.filter(|(_, has)| *has).map(|(size, _)| size);
+        output.pipe.again = None;
+        self.update(now);
     }
 
     /// Bytes that are owed to this output and can be looked at.
@@ -43,7 +51,7 @@ impl Engine {
     }
 
     pub(super) fn plan_consumer(&self, now: Instant) -> Plan {
-        if self.halted || self.is_finished() {
+        if self.halted || self.is_finished() || self.given.is_down {
             return Plan::End(Reason::Over);
         }
         let expiry = self.next_expiry();
@@ -125,11 +133,13 @@ impl Engine {
         Action::Write(Write {
             parts,
             permit,
+            unread: None,
             obligation,
         })
     }
 
-    pub(super) fn end_write(&mut self, outcome: Outcome, now: Instant) {
+    /// `unread`: bytes that lie in its pipe, where that matters and can be told.
+    pub(super) fn end_write(&mut self, outcome: Outcome, unread: Option<u64>, now: Instant) {
         let again = self.watchdog.next_try(now);
         let output = &mut self.outputs[CONSUMER];
         output.is_writing = false;
@@ -155,7 +165,7 @@ impl Engine {
             range.start
         };
         self.timeline.deliver(&(begun..range.end), now);
-        self.log.unpin(&range);
+        self.on_given(&range, unread);
         self.source.is_full = false;
         self.bypass.on_written(run.bytes);
         self.on_left(run, now);

@@ -84,6 +84,11 @@ pub(crate) trait Edge {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    /// Bytes that lie in the output's pipe unread, where that matters and can be told.
+    fn unread(&mut self) -> Option<u64> {
+        None
+    }
+
     /// Gives the output's pipe this size. False when it holds too much for that.
     fn fit(&mut self, _size: usize) -> bool {
         true
@@ -268,11 +273,12 @@ impl Driver {
     }
 }
 
-fn write_out(write: Write, edge: &mut impl Edge) -> (Done, Option<End>) {
+fn write_out(mut write: Write, edge: &mut impl Edge) -> (Done, Option<End>) {
     let (outcome, end) = match edge.write(&write) {
         Ok(Some(n)) => (Outcome::Moved(write.run(n)), None),
         Ok(None) => (Outcome::Full, None),
         Err(e) => (Outcome::Nothing, Some(End::Write(e))),
     };
+    write.unread = edge.unread();
     (Done::Write(write, outcome), end)
 }

@@ -356,6 +356,7 @@ impl Engine {
         Action::Write(Write {
             parts,
             permit: Permit { grant, cursor },
+            unread: None,
             obligation: Obligation::new(Actor::Output(i)),
         })
     }

@@ -79,6 +79,12 @@ impl Log {
         }
     }
 
+    /// Whether there are records, and not only bytes.
+    #[must_use]
+    pub(crate) fn has_records(&self) -> bool {
+        self.framing.is_some()
+    }
+
     /// Bytes in one segment.
     #[must_use]
     pub(crate) fn segment_size(&self) -> usize {

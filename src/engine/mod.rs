@@ -22,6 +22,7 @@ pub(crate) mod event;
 mod extent;
 mod fan_out;
 pub(crate) mod gate;
+mod given;
 pub(crate) mod inflight;
 pub(crate) mod limiter;
 pub(crate) mod log;
@@ -33,6 +34,7 @@ mod plan;
 pub(crate) mod policy;
 pub(crate) mod queue;
 pub(crate) mod record;
+pub(crate) mod restart;
 mod rules;
 pub(crate) mod scan;
 pub(crate) mod segment;
@@ -44,6 +46,7 @@ pub(crate) mod stall;
 mod state;
 pub(crate) mod stats;
 pub(crate) mod status;
+mod take_back;
 
 use std::time::Instant;
 
@@ -151,7 +154,7 @@ impl Engine {
                     self.outputs[i].parts = write.parts;
                 }
                 match actor {
-                    Actor::Output(CONSUMER) => self.end_write(outcome, now),
+                    Actor::Output(CONSUMER) => self.end_write(outcome, write.unread, now),
                     Actor::Output(i @ SIDES..) => self.end_side(i, outcome, now),
                     _ => self.end_overflow(outcome),
                 }
@@ -225,6 +228,10 @@ impl Engine {
 
     /// Asks the watchdog.
     pub(crate) fn watch(&mut self, now: Instant) -> Watch {
+        if self.given.is_down {
+            // Nobody is there to be accused.
+            self.on_sink_moved(now);
+        }
         let (source, sink) = (&mut self.stats.source, &mut self.stats.sink);
         self.watchdog.look(source, sink, now)
     }
@@ -382,7 +389,7 @@ impl Engine {
         let owed: u64 = self.outputs.iter().map(|output| output.queue.owed()).sum();
         let pinned = self.log.pinned();
         assert_eq!(
-            owed + self.overflow.unfinished_bytes(),
+            owed + self.overflow.unfinished_bytes() + self.given.bytes(),
             pinned,
             "pinned bytes"
         );
@@ -398,7 +405,8 @@ impl Engine {
         let output = &self.outputs[CONSUMER];
         let capped = [&self.source.sleeper, &output.sleeper];
         let capped = capped.iter().any(|sleeper| sleeper.is_for(For::Cap));
-        let full = output.is_full() && output.queue.owed() > 0 || self.source.is_full;
+        let is_full = output.is_full() || self.given.is_down;
+        let full = is_full && output.queue.owed() > 0 || self.source.is_full;
         let nothing = self.used() == 0 || self.is_filling();
         let source = self.source.is_waiting && !self.ended;
         self.stats.cap.run(capped, now);

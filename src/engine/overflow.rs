@@ -69,6 +69,7 @@ impl Engine {
         Action::Write(Write {
             parts: self.log.parts(claim).collect(),
             permit,
+            unread: None,
             obligation: Obligation::new(Actor::Output(OVERFLOW)),
         })
     }

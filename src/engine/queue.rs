@@ -77,6 +77,16 @@ impl Queue {
         }
     }
 
+    /// These, which are before all others, are owed again.
+    pub(crate) fn give_back(&mut self, run: Range<u64>) {
+        self.queued += length(&run);
+        match self.runs.front_mut() {
+            _ if run.is_empty() => {}
+            Some(first) if first.start == run.end => first.start = run.start,
+            _ => self.runs.push_front(run),
+        }
+    }
+
     /// Claims the first `n` places, or as many as lie in one run.
     ///
     /// # Panics
@@ -102,13 +112,7 @@ impl Queue {
             .unwrap_or_else(|| unreachable!("nothing is claimed"));
         let done = claim.start..claim.start + n;
         assert!(done.end <= claim.end, "more was delivered than was claimed");
-        let rest = done.end..claim.end;
-        self.queued += length(&rest);
-        match self.runs.front_mut() {
-            _ if rest.is_empty() => {}
-            Some(first) if first.start == rest.end => first.start = rest.start,
-            _ => self.runs.push_front(rest),
-        }
+        self.give_back(done.end..claim.end);
         done
     }
 

@@ -51,6 +51,8 @@ pub(crate) struct Rules {
     pub marks: Marks,
     /// Whether bytes may bypass the log while nothing is held, without being looked at.
     pub may_bypass: bool,
+    /// Whether what is given to the consumer may have to be given to another one.
+    pub keeps_given: bool,
     /// What makes a record, if anything does.
     pub framing: Option<Framing>,
     /// Caps on what leaves.

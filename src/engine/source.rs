@@ -21,7 +21,7 @@ impl Engine {
     pub(crate) fn on_input_begin(&mut self, path: Path) {
         // What several are owed goes through the log, where it is held once.
         self.bypass = Bypass::new(path.direct && self.may_bypass);
-        self.bypass.suspend(self.has_sides());
+        self.bypass.suspend(self.needs_log());
         self.source.path = path;
         self.source.waits_first = false;
     }
@@ -74,7 +74,7 @@ impl Engine {
                 .peek(self.outputs[CONSUMER].cursor.is_inside(), now)
             {
                 Ok(_) if is_open => return self.plan_bypass(),
-                Ok(_) => pass = !self.has_sides(),
+                Ok(_) => pass = !self.needs_log(),
                 Err(at) if is_open => {
                     let until = earlier(Some(at), self.bypass.until());
                     return Plan::wait(For::Cap, until);

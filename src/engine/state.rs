@@ -10,6 +10,7 @@ use super::bypass::Bypass;
 use super::directive::Directive;
 use super::event::{Event, Events};
 use super::gate::Gate;
+use super::given::Given;
 use super::limiter::{Bursts, Limiters};
 use super::log::Log;
 use super::output::Output;
@@ -130,6 +131,8 @@ pub(crate) struct Engine {
     pub(super) paused: bool,
     /// Somebody holds the input.
     pub(super) input_held: bool,
+    /// What was given to the consumer and may lie unread.
+    pub(super) given: Given,
     /// Nothing more will be read: end of input, or told to drain.
     pub(super) ended: bool,
     /// No read is under way after the end: a last record without terminator has been counted.
@@ -173,6 +176,7 @@ impl Engine {
             timeline: Timeline::default(),
             paused: false,
             input_held: false,
+            given: Given::new(rules.keeps_given),
             ended: rules.stop_at.is_some_and(|left| left.bytes() == 0),
             last_counted: false,
             halted: false,

@@ -136,6 +136,15 @@ impl Stats {
         }
     }
 
+    /// This went out, and came back; `last_is_open`: the last record, which has no end, with it.
+    pub(crate) fn on_taken_back(&mut self, back: Total, last_is_open: bool) {
+        self.written.bytes -= back.bytes;
+        self.written.records -= back.records;
+        if last_is_open && !std::mem::replace(&mut self.last_is_open, true) {
+            self.written.records -= 1;
+        }
+    }
+
     /// The last of what was held has been shed, after the end of input.
     pub(crate) fn on_last_shed(&mut self) {
         self.shed.records += u64::from(self.last_is_open);

@@ -22,7 +22,7 @@ mod waker;
 
 use std::io;
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
@@ -35,6 +35,7 @@ use fd::{Port, Wanted};
 use outlet::Outlet;
 use overflow::{OverflowFile, OverflowThread};
 pub(crate) use shared::{Event, Shared};
+pub(crate) use sink::Sinks;
 pub(crate) use source::Input;
 
 /// What runs.
@@ -50,6 +51,10 @@ pub(crate) struct Started {
     pub overflow_thread: Option<OverflowThread>,
     /// The tees and taps.
     pub branches: Branches,
+    /// Who writes to the consumer, and how to have another one.
+    pub sink: JoinHandle<()>,
+    /// See there.
+    pub sinks: Sinks,
 }
 
 /// Starts the threads; `caps` on the output are shared with others. What they have to say comes through the receiver.
@@ -82,17 +87,14 @@ pub(crate) fn start(
         .transpose()?;
     let branches = shared.sides().into_iter().zip(branches).collect();
     let branches = fan_out::start(branches, &shared, &events)?;
-    if let Some(output) = outlet.port() {
-        let pipe = match pipe_size {
-            Some(Wanted::AtLeast(size)) if output.is_pipe() => Some((size, !rules.is_fresh())),
-            _ => None,
-        };
-        shared.tell(|engine, _| engine.on_output_begin(output.may_block(), pipe));
-    }
-    let sink = sink::Sink::new(shared.clone(), outlet, events.clone());
-    thread::Builder::new()
-        .name("sink".into())
-        .spawn(move || sink.run())?;
+    let sinks = Sinks {
+        shared: shared.clone(),
+        outlet: outlet.clone(),
+        events: events.clone(),
+        pipe_size,
+        looks: rules.keeps_given,
+    };
+    let sink = sinks.start(!rules.is_fresh())?;
     let source = source::Source::new(
         shared.clone(),
         inputs,
@@ -110,6 +112,8 @@ pub(crate) fn start(
         happenings,
         overflow_thread,
         branches,
+        sinks,
+        sink,
     })
 }
 

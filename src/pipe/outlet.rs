@@ -61,6 +61,12 @@ impl Outlet {
         port.filter(|_| self.0.is_lasting).cloned()
     }
 
+    /// Puts another one in its place.
+    pub(crate) fn replace(&self, port: Port) {
+        *self.place() = Some(port);
+        self.0.version.fetch_add(1, Release);
+    }
+
     /// Takes it away from everybody.
     pub(crate) fn close(&self) {
         *self.place() = None;

@@ -2,33 +2,65 @@
 
 use std::io;
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::Sender;
 
 use super::error::PipeError;
+use super::fd::Wanted;
 use super::outlet::{Grip, Outlet};
 use super::shared::{Event, Shared};
 use crate::engine::action::{Actor, For, Wait, Write};
 use crate::engine::drive::{Driver, Edge, End, Turn};
 
+/// What it takes to start the thread, once for each consumer.
+#[derive(Debug)]
+pub(crate) struct Sinks {
+    pub(super) shared: Arc<Shared>,
+    pub(super) outlet: Outlet,
+    pub(super) events: Sender<Event>,
+    pub(super) pipe_size: Option<Wanted>,
+    /// What lies in the consumer's pipe matters.
+    pub(super) looks: bool,
+}
+
+impl Sinks {
+    /// Starts a thread for the consumer that there is; `is_sized`: its pipe has the usual size.
+    ///
+    /// # Errors
+    /// When the system refuses one.
+    pub(crate) fn start(&self, is_sized: bool) -> io::Result<JoinHandle<()>> {
+        if let Some(output) = self.outlet.port() {
+            let pipe = match self.pipe_size {
+                Some(Wanted::AtLeast(size)) if output.is_pipe() => Some((size, is_sized)),
+                _ => None,
+            };
+            let blocks = output.may_block();
+            self.shared
+                .tell(|engine, now| engine.on_output_begin(blocks, pipe, now));
+        }
+        let sink = Sink {
+            shared: self.shared.clone(),
+            output: self.outlet.grip(),
+            events: self.events.clone(),
+            looks: self.looks,
+        };
+        let thread = thread::Builder::new().name("sink".into());
+        thread.spawn(move || sink.run())
+    }
+}
+
 /// The thread's own things.
-pub(super) struct Sink {
+struct Sink {
     shared: Arc<Shared>,
     output: Grip,
     events: Sender<Event>,
+    looks: bool,
 }
 
 impl Sink {
-    pub(super) fn new(shared: Arc<Shared>, output: &Outlet, events: Sender<Event>) -> Sink {
-        Sink {
-            shared,
-            output: output.grip(),
-            events,
-        }
-    }
-
     /// Writes until everything is delivered or nothing more can be.
-    pub(super) fn run(mut self) {
+    fn run(mut self) {
         let mut driver = Driver::new(Actor::Output(0));
         let shared = self.shared.clone();
         let end = loop {
@@ -42,6 +74,8 @@ impl Sink {
                 let name = self.output.port().map_or("", |port| port.name());
                 Event::SinkFailed(PipeError::new("write", name, e))
             }
+            // The consumer has ended, which others have said.
+            _ if !self.shared.tell(|engine, _| engine.is_finished()) => return,
             _ => Event::Delivered,
         });
     }
@@ -52,6 +86,11 @@ impl Edge for Sink {
         let output = self.output.port();
         let output = output.ok_or(io::ErrorKind::BrokenPipe)?;
         Ok(output.write_now(&write.slices().collect::<Vec<_>>())?)
+    }
+
+    fn unread(&mut self) -> Option<u64> {
+        let output = self.looks.then(|| self.output.port());
+        output.flatten()?.unread()
     }
 
     fn fit(&mut self, size: usize) -> bool {

@@ -44,6 +44,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
+use crate::engine::restart::CommandStatus;
 use crate::engine::side::SideStatus;
 use crate::engine::status::{Count, Status};
 use crate::pipe::error::PipeError;
@@ -59,8 +60,8 @@ use log::Log;
 use moving_average::MovingAverage;
 pub(crate) use plan::{Closing, Plan, Show};
 use prometheus::AtomicFile;
+use snapshot::{Command, Identity, Output, OutputKind, Snapshot};
 pub(crate) use snapshot::{Ending, Expected, Records};
-use snapshot::{Identity, Output, OutputKind, Snapshot};
 use stderr::{Directory, Stderr, Word};
 use trail::Trail;
 use writer::Writer;
@@ -143,6 +144,8 @@ pub(crate) struct Reporter {
     format: Option<Format>,
     /// What tees and taps are called, and what they have come to.
     outputs: (Vec<(OutputKind, String)>, Vec<Output>),
+    /// The program that is the consumer, and how it fares.
+    command: (Option<String>, Option<Command>),
     /// The picture to draw, and the course of the run for it.
     chart: Option<(Writer<String>, Course)>,
 }
@@ -201,6 +204,7 @@ impl Reporter {
             trace: Trace::default(),
             format: plan.format.clone(),
             outputs: (plan.outputs.clone(), Vec::new()),
+            command: (plan.command.clone(), None),
             chart: chart.map(|writer| (writer, Course::default())),
         })
     }
@@ -246,6 +250,12 @@ impl Reporter {
         self.follow(status);
         let snapshot = Snapshot::status(&self.who, since, status, &self.pace);
         self.complete(snapshot, Instant::now(), NAMING)
+    }
+
+    /// How the program fares that is the consumer, for the next report.
+    pub(crate) fn note_command(&mut self, status: Option<CommandStatus>) {
+        let named = self.command.0.as_deref().zip(status);
+        self.command.1 = named.map(|(name, status)| Command::of(name, &status));
     }
 
     /// What tees and taps have come to, for the next report.
@@ -327,6 +337,7 @@ impl Reporter {
         self.last_report(status);
         let mut snapshot = Snapshot::summary(&self.who, status, end, undelivered);
         snapshot.outputs = self.outputs.1.clone();
+        snapshot.command = self.command.1.clone();
         snapshot.rates = self.extremes.of(status);
         snapshot.advice = self.trace.advice(status);
         // The names of others and of time zones take time, which nobody is to wait for in vain.
@@ -439,6 +450,7 @@ impl Reporter {
         it.finish = it.eta_s.and_then(clock::after);
         it.trail = self.trail.clone();
         it.outputs = self.outputs.1.clone();
+        it.command = self.command.1.clone();
         it.formatted = self.format.as_ref().map(|format| format.line(&it));
         it
     }

@@ -10,6 +10,8 @@ use super::snapshot::{Holdup, Snapshot};
 #[must_use]
 pub(crate) fn line(s: &Snapshot) -> String {
     let scale = s.scale();
+    let command = s.command.as_ref();
+    let retry = command.and_then(|it| it.retry_in_s);
     let words = [
         ("name", s.name.as_deref().map_or(UNKNOWN.into(), quoted)),
         ("pid", s.pid.to_string()),
@@ -35,6 +37,12 @@ pub(crate) fn line(s: &Snapshot) -> String {
             s.culprit.as_deref().map_or(UNKNOWN.into(), quoted),
         ),
         ("time", known(s.time.as_deref())),
+        (
+            "retry_in",
+            known(retry.map(|seconds| format!("{seconds:.1}s"))),
+        ),
+        ("failures", known(command.map(|it| it.failures))),
+        ("restarts", known(command.map(|it| it.restarts))),
     ];
     let mut line = String::from("weir");
     for (key, value) in words {
@@ -94,7 +102,7 @@ mod tests {
             line(&sample::busy()),
             "weir name=backup pid=4711 elapsed=83.0s state=blocked held=60.0MiB capacity=64.0MiB \
              full=94% in=1.20GiB out=1.14GiB in_rate=12.0MiB/s out_rate=10.0MiB/s in_records=- \
-             out_records=- shed=0B shed_records=- cap=- holdup=sink progress=38% eta=190s culprit=gzip time=-"
+             out_records=- shed=0B shed_records=- cap=- holdup=sink progress=38% eta=190s culprit=gzip time=- retry_in=- failures=- restarts=-"
         );
     }
 

@@ -11,7 +11,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::plain;
-use super::snapshot::{Output, Snapshot};
+use super::snapshot::{Circuit, Output, Snapshot};
 
 /// The text of the file.
 #[must_use]
@@ -22,6 +22,7 @@ pub(crate) fn text(s: &Snapshot) -> String {
     buffer(&mut page, s);
     time(&mut page, s);
     outputs(&mut page, s);
+    command(&mut page, s);
     rest(&mut page, s);
     end(&mut page, s);
     page.text
@@ -34,8 +35,13 @@ fn flow(page: &mut Page, s: &Snapshot) {
     let (read, out) = (s.input, s.out);
     count("read_bytes", "Bytes from the producer.", Some(read.bytes));
     count("read_records", "Records from the producer.", read.records);
-    count("written_bytes", "Bytes to the consumer.", Some(out.bytes));
-    count("written_records", "Records to the consumer.", out.records);
+    // What was taken back is given again: a counter never goes back.
+    let back = s.command.as_ref().map(|it| it.taken_back);
+    let (bytes, records) = back.map_or((0, 0), |it| (it.bytes, it.records.unwrap_or(0)));
+    let written = Some(out.bytes + bytes);
+    count("written_bytes", "Bytes to the consumer.", written);
+    let written = out.records.map(|n| n + records);
+    count("written_records", "Records to the consumer.", written);
     let spliced = Some(s.path.spliced);
     count("spliced_bytes", "Bytes that bypassed the buffer.", spliced);
 }
@@ -167,6 +173,28 @@ fn outputs(page: &mut Page, s: &Snapshot) {
             );
         }
     }
+}
+
+/// The program that is the consumer, if one is.
+fn command(page: &mut Page, s: &Snapshot) {
+    let Some(it) = &s.command else { return };
+    let help = "How often the consumer's program was run again.";
+    page.counter("command_restarts", help, Some(it.restarts as f64));
+    let help = "Failures of it in a row.";
+    page.gauge("command_failures", help, Some(f64::from(it.failures)));
+    let open = if it.circuit == Circuit::Open {
+        1.0
+    } else {
+        0.0
+    };
+    let help = "1 while it has failed and is not running.";
+    page.gauge("command_circuit_open", help, Some(open));
+    let help = "Bytes that it had left in its pipe, or begun, when it ended.";
+    let back = it.taken_back.bytes as f64;
+    page.counter("command_taken_back_bytes", help, Some(back));
+    let help = "Bytes that were given twice, because a record had been begun.";
+    let repeated = it.repeated.bytes as f64;
+    page.counter("command_repeated_bytes", help, Some(repeated));
 }
 
 /// When the page was written, and how the run ended if it has.

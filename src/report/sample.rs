@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::moving_average::MovingAverage;
-use super::snapshot::{Ending, Expected, Identity, Snapshot};
+use super::snapshot::{Amount, Circuit, Command, Ending, Expected, Identity, Snapshot};
 use crate::engine::status::{Ages, Buffer, Caps, Count, Shed, State, Status, Waits};
 
 const MIB: u64 = 1 << 20;
@@ -41,6 +41,34 @@ pub(crate) fn status(seconds: u64, in_mib: u64, out_mib: u64) -> Status {
     it.buffer.used = (held * MIB) as usize;
     it.buffer.peak = it.buffer.used + MIB as usize;
     it
+}
+
+/// A program that is the consumer.
+pub(crate) fn command(
+    retry_in_s: Option<f64>,
+    failures: u32,
+    restarts: u64,
+    repeated: u64,
+) -> Command {
+    Command {
+        name: "curl".into(),
+        circuit: match (retry_in_s, failures) {
+            (Some(_), _) => Circuit::Open,
+            (None, 0) => Circuit::Closed,
+            (None, _) => Circuit::HalfOpen,
+        },
+        retry_in_s,
+        failures,
+        restarts,
+        taken_back: Amount {
+            bytes: 2 * repeated,
+            records: None,
+        },
+        repeated: Amount {
+            bytes: repeated,
+            records: None,
+        },
+    }
 }
 
 /// Someone with a name and an expectation.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::figures::Scale;
 use super::moving_average::MovingAverage;
 use super::trail::Trail;
+use crate::engine::restart::{self, CommandStatus};
 use crate::engine::side::SideStatus;
 use crate::engine::status::{self, Count, State, Status};
 
@@ -314,6 +315,59 @@ pub(crate) struct Path {
     pub copied: u64,
 }
 
+/// The program that weir runs as its consumer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub(crate) struct Command {
+    pub name: String,
+    pub circuit: Circuit,
+    /// Seconds until it is tried again, while the circuit is open.
+    pub retry_in_s: Option<f64>,
+    /// Failures in a row.
+    pub failures: u32,
+    pub restarts: u64,
+    /// What it had left unread, or begun, when it ended.
+    pub taken_back: Amount,
+    /// What of that it had begun, and is given twice.
+    pub repeated: Amount,
+}
+
+/// Whether it is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Circuit {
+    /// It is, and has not failed since it last made progress.
+    Closed,
+    /// It has failed, and is waited for to be tried again.
+    Open,
+    /// It has failed, and is being tried.
+    HalfOpen,
+}
+
+impl Command {
+    /// What is told of the program of this name.
+    #[must_use]
+    pub(crate) fn of(name: &str, it: &CommandStatus) -> Command {
+        let amount = |of: Count| Amount {
+            bytes: of.bytes,
+            records: of.records,
+        };
+        Command {
+            name: name.to_owned(),
+            circuit: match it.circuit {
+                restart::Circuit::Closed => Circuit::Closed,
+                restart::Circuit::Open(_) => Circuit::Open,
+                restart::Circuit::HalfOpen => Circuit::HalfOpen,
+            },
+            retry_in_s: it.retry_in.map(|time| round(time.as_secs_f64(), 3)),
+            failures: it.failures,
+            restarts: it.restarts,
+            taken_back: amount(it.taken_back),
+            repeated: amount(it.repeated),
+        }
+    }
+}
+
 /// What an output beside the consumer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -422,6 +476,9 @@ pub(crate) struct Snapshot {
     pub advice: Option<Advice>,
     #[serde(default)]
     pub share: Option<Share>,
+    /// The program that is the consumer; set by whoever knows.
+    #[serde(default)]
+    pub command: Option<Command>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<Ending>,
     /// Waits as parts of the interval; not part of the schema.
@@ -542,6 +599,7 @@ impl Snapshot {
             culprit: None,
             time: None,
             outputs: Vec::new(),
+            command: None,
             rates: Rates::default(),
             advice: None,
             share: who.share.clone().zip(now.share).map(|(name, share)| Share {

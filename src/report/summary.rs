@@ -22,7 +22,8 @@ pub(crate) fn text(s: &Snapshot) -> String {
     );
     // A timeout has a line of its own, which says this and more.
     let ending = ending(s).filter(|_| s.end != Some(Ending::Timeout));
-    let notes: Vec<String> = [shed(s), ending, advice(s)].into_iter().flatten().collect();
+    let notes = [shed(s), restarts(s), ending, advice(s)];
+    let notes: Vec<String> = notes.into_iter().flatten().collect();
     if !notes.is_empty() {
         text.push_str(&format!("\n{who}: {}", notes.join("; ")));
     }
@@ -99,6 +100,20 @@ fn shed(s: &Snapshot) -> Option<String> {
         }
     }
     Some(text)
+}
+
+/// How often the consumer was run again, and what it was given twice for that.
+fn restarts(s: &Snapshot) -> Option<String> {
+    let it = s.command.as_ref().filter(|it| it.restarts > 0)?;
+    let times = match it.restarts {
+        1 => "once".to_owned(),
+        n => format!("{} times", figures::count(n)),
+    };
+    let repeated = match it.repeated.bytes {
+        0 => String::new(),
+        bytes => format!(", {} repeated", amount(s, bytes, it.repeated.records)),
+    };
+    Some(format!("{} was restarted {times}{repeated}", it.name))
 }
 
 /// What there is evidence for.
@@ -225,6 +240,22 @@ mod tests {
             ),
         ] {
             s.advice = Some(advice);
+            assert_eq!(text(&s).lines().nth(1), Some(said));
+        }
+    }
+
+    #[test]
+    fn a_consumer_that_was_restarted_is_told_of_with_what_it_was_given_twice() {
+        let mut s = sample::summary(Ending::Eof, 0);
+        for (restarts, bytes, said) in [
+            (1, 0, "weir backup: curl was restarted once"),
+            (
+                7,
+                80,
+                "weir backup: curl was restarted 7 times, 80B repeated",
+            ),
+        ] {
+            s.command = Some(sample::command(None, 0, restarts, bytes));
             assert_eq!(text(&s).lines().nth(1), Some(said));
         }
     }

@@ -4,12 +4,18 @@
 use std::fs::File;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::never;
+
 use super::consumer::Consumer;
 use super::end::End;
+use super::error::system;
 use super::supervise::Run;
 use crate::command::child::Exit;
+use crate::config::hook::Occasion;
 use crate::control::signals::{self, Received, SIGINT, SIGPIPE, SIGQUIT, SIGTERM};
 use crate::engine::directive::Directive;
+use crate::engine::restart::{Circuit, CommandStatus, Verdict};
+use crate::pipe::Event;
 use crate::report::Ending;
 
 /// A program that lives so long after Ctrl-C goes on, and so does weir.
@@ -18,9 +24,8 @@ const GOES_ON: Duration = Duration::from_millis(500);
 impl Run {
     /// All has been written: the program is to see the end of it.
     pub(super) fn feed_end(&mut self) -> Option<End> {
-        self.outlet.close();
         if let Some(consumer) = &mut self.consumer {
-            consumer.is_fed = true;
+            consumer.feed_end(&self.outlet);
         }
         self.finish_branches()
     }
@@ -28,6 +33,15 @@ impl Run {
     /// The program has closed its standard input. It may live on, and whoever writes to weir is to notice as if
     /// he wrote to the program.
     pub(super) fn stop_feeding(&mut self) {
+        if self
+            .consumer
+            .as_ref()
+            .is_some_and(|it| it.restarts.is_some())
+        {
+            // Another one may read on.
+            self.shared.tell(|engine, now| engine.on_consumer_down(now));
+            return;
+        }
         self.outlet.close();
         self.shared
             .tell(|engine, now| engine.command(now, Directive::Drain));
@@ -40,15 +54,19 @@ impl Run {
     pub(super) fn on_exit(&mut self, exit: Exit) -> Option<End> {
         let consumer = self.consumer.as_mut()?;
         consumer.has_ended = true;
-        let is_interrupted = |n| consumer.interrupted == Some(n);
+        let interrupted = consumer.interrupted;
+        if self.is_to_go_on(exit) {
+            return None;
+        }
         if let Exit::Signal(n) = exit
-            && is_interrupted(n)
+            && interrupted == Some(n)
         {
             return Some(End::Signal(n));
         }
         if let Some(signal) = self.signal {
             return Some(End::Signal(signal));
         }
+        let consumer = self.consumer.as_mut()?;
         if let Some(failure) = self.failure.take() {
             return Some(End::Failed(failure));
         }
@@ -61,9 +79,167 @@ impl Run {
         })
     }
 
+    /// The program has ended, and maybe it is to be run again: what it has not read is taken back then.
+    fn is_to_go_on(&mut self, exit: Exit) -> bool {
+        let Some(consumer) = &mut self.consumer else {
+            return false;
+        };
+        let Some(restarts) = &mut consumer.restarts else {
+            return false;
+        };
+        restarts.kill_at = None;
+        // Nobody writes to it any more when that is done, so that what is left in its pipe is all there is.
+        self.shared.tell(|engine, now| engine.on_consumer_down(now));
+        if let Some((threads, thread)) = restarts.threads.take() {
+            let _ = thread.join();
+            self.spare_threads = Some(threads);
+        }
+        let unread = consumer.empty(&self.outlet);
+        if consumer.is_fed && unread == 0 {
+            return false;
+        }
+        self.outlet.close();
+        let is_last = consumer.interrupted.is_some() || self.signal.is_some();
+        self.forget_consumer_s_events();
+        let dealt_with = self.shared.tell(|engine, now| {
+            engine.take_back(unread, now);
+            engine.dealt_with()
+        });
+        let Some(restarts) = self.consumer.as_mut().and_then(|it| it.restarts.as_mut()) else {
+            return false;
+        };
+        let progress = dealt_with > restarts.before;
+        restarts.before = dealt_with;
+        let now = Instant::now();
+        let verdict = restarts.breaker.on_end(exit.is_success(), progress, now);
+        match verdict {
+            Verdict::Again(at) if !is_last => restarts.due = Some(at),
+            _ => return false,
+        }
+        true
+    }
+
+    /// What the thread that wrote to the program had to say is of the past.
+    fn forget_consumer_s_events(&mut self) {
+        let events: Vec<Event> = self.events.try_iter().collect();
+        for event in events {
+            if !matches!(event, Event::Delivered | Event::ConsumerGone) {
+                let _ = self.on_event(Some(event));
+            }
+        }
+    }
+
+    /// Whether it is run again when it stalls; it is told to end then.
+    pub(super) fn is_run_again(&mut self) -> bool {
+        let Some(consumer) = self.consumer.as_mut().filter(|it| it.restarts.is_some()) else {
+            return false;
+        };
+        consumer.end_stalled();
+        self.shared.tell(|engine, now| engine.on_sink_moved(now));
+        true
+    }
+
+    /// When the program is run again, unless somebody holds the output.
+    pub(super) fn retry_due(&self) -> Option<Instant> {
+        let due = self.consumer.as_ref()?.waits()?;
+        let is_paused = self.shared.tell(|engine, _| engine.is_paused());
+        (!is_paused).then_some(due)
+    }
+
+    /// Runs the program again, if it is time. The end, where that is it.
+    pub(super) fn look_whether_to_retry(&mut self) -> Option<End> {
+        if self.retry_due().is_none_or(|due| due > Instant::now()) {
+            return None;
+        }
+        let records = self
+            .shared
+            .tell(|engine, now| engine.books(now).written.records);
+        let consumer = self.consumer.as_mut()?;
+        let started = consumer.start_again(&self.outlet, records.unwrap_or(0));
+        self.exits = consumer.exits.clone();
+        let restarts = consumer.restarts.as_mut()?;
+        restarts.due = None;
+        let now = Instant::now();
+        restarts.breaker.on_start(now);
+        let failure = match started {
+            Ok(()) => {
+                restarts.cannot_be_run = false;
+                let threads = self.spare_threads.take()?;
+                return match threads.start(false) {
+                    Ok(thread) => {
+                        restarts.threads = Some((threads, thread));
+                        let status = self.status();
+                        self.hooks.run(Occasion::Restart, &status, None);
+                        None
+                    }
+                    Err(e) => Some(End::Failed(system(e))),
+                };
+            }
+            Err(failure) => failure,
+        };
+        self.exits = never();
+        consumer.has_ended = true;
+        let status = Exit::Status(failure.status.unwrap_or(u8::MAX));
+        let is_news = !std::mem::replace(&mut restarts.cannot_be_run, true);
+        match restarts.breaker.on_end(false, false, now) {
+            Verdict::Again(at) => restarts.due = Some(at),
+            Verdict::Over => return Some(End::Command(status, Ending::CommandFailed)),
+        }
+        if is_news {
+            self.reporter.complain(&failure.failure.to_string());
+        }
+        None
+    }
+
+    /// Whether it has failed so often that it is not run again.
+    pub(super) fn has_given_up(&self) -> bool {
+        let restarts = self.consumer.as_ref().and_then(|it| it.restarts.as_ref());
+        restarts.is_some_and(|it| it.breaker.has_given_up())
+    }
+
+    /// Somebody does not want to wait. False where there is nothing to be tried.
+    pub(super) fn retry_now(&mut self) -> bool {
+        let restarts = self.consumer.as_mut().and_then(|it| it.restarts.as_mut());
+        if let Some(restarts) = restarts {
+            restarts.due = restarts.due.map(|_| Instant::now());
+            return true;
+        }
+        false
+    }
+
+    /// How the program fares, for reports.
+    pub(super) fn command_status(&mut self) -> Option<CommandStatus> {
+        let told = self
+            .shared
+            .tell(|engine, _| (engine.dealt_with(), engine.taken_back()));
+        let restarts = self.consumer.as_mut()?.restarts.as_mut();
+        let (dealt_with, [taken_back, repeated]) = told;
+        let Some(restarts) = restarts else {
+            return Some(CommandStatus::default());
+        };
+        let now = Instant::now();
+        restarts.breaker.look(dealt_with > restarts.before, now);
+        let retry_in = match restarts.breaker.circuit() {
+            Circuit::Open(at) => Some(at.saturating_duration_since(now)),
+            _ => None,
+        };
+        Some(CommandStatus {
+            circuit: restarts.breaker.circuit(),
+            retry_in,
+            failures: restarts.breaker.failures(),
+            restarts: restarts.breaker.restarts(),
+            taken_back,
+            repeated,
+        })
+    }
+
     /// A signal that would end weir, if there was no program to think of.
     pub(super) fn on_signal_beside(&mut self, signal: Received) -> Option<End> {
         let consumer = self.consumer.as_mut()?;
+        if consumer.waits().is_some() {
+            // Nothing is started any more.
+            return Some(End::Signal(signal.number));
+        }
         if ![SIGINT, SIGQUIT].contains(&signal.number) {
             return self.on_termination(signal.number);
         }
@@ -76,8 +252,11 @@ impl Run {
         None
     }
 
-    /// The program goes on after a signal from the terminal, if it is time.
+    /// The program goes on after a signal from the terminal, or has stalled for too long, if it is time.
     pub(super) fn look_whether_it_goes_on(&mut self) {
+        if let Some(consumer) = &mut self.consumer {
+            consumer.look_whether_it_stalls();
+        }
         let is_due = |consumer: &mut Consumer| {
             let due = consumer.goes_on.filter(|at| *at <= Instant::now());
             due.inspect(|_| consumer.goes_on = None).is_some()

@@ -1,11 +1,15 @@
-//! The program that weir runs as its consumer, as the main thread knows it: how it is started and put down.
+//! The program that weir runs as its consumer, as the main thread knows it: how it is started, taken back from, and
+//! put down.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, after, select};
 use nix::sys::signal::SigSet;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::ioctl_fionread;
 
 use super::error::{StartError, system};
 use crate::command::child::{Child, Exit};
@@ -13,16 +17,49 @@ use crate::command::line::CommandLine;
 use crate::command::spawn;
 use crate::config::Config;
 use crate::control::signals::{self, Received, SIGTERM};
-use crate::pipe::fd::Port;
+use crate::engine::restart::{Breaker, RestartRules};
+use crate::pipe::Sinks;
+use crate::pipe::fd::{Port, Wanted};
 use crate::pipe::outlet::Outlet;
 
 /// How long a program that was told to end may take for it.
 const LAST_WAIT: Duration = Duration::from_secs(5);
 
+/// How to start the program.
+struct Launch {
+    line: CommandLine,
+    /// The signals that it finds blocked.
+    mask: SigSet,
+    /// What to ask for on its pipe.
+    pipe_size: Option<Wanted>,
+    /// What makes each run's number one of its own.
+    stamp: String,
+    /// Runs so far.
+    runs: u64,
+}
+
+/// What there is where it is run again.
+pub(super) struct Restarts {
+    pub breaker: Breaker,
+    /// Who writes to it, and how to have another one.
+    pub threads: Option<(Sinks, JoinHandle<()>)>,
+    /// When it is run again.
+    pub due: Option<Instant>,
+    /// What all before it had read, when it was started.
+    pub before: u64,
+    /// That was said of it.
+    pub cannot_be_run: bool,
+    /// When one that stalls is ended by force.
+    pub kill_at: Option<Instant>,
+}
+
 /// The program, and what it was told.
 pub(super) struct Consumer {
+    launch: Launch,
     pub child: Child,
     pub exits: Receiver<Exit>,
+    /// A way to what it has not read: where there is no other, and at its end.
+    reader: Option<OwnedFd>,
     /// It was given the end of the input.
     pub is_fed: bool,
     /// It has been waited for.
@@ -31,6 +68,7 @@ pub(super) struct Consumer {
     pub interrupted: Option<i32>,
     /// When to read on after that.
     pub goes_on: Option<Instant>,
+    pub restarts: Option<Restarts>,
 }
 
 /// Starts the program. What it reads is the outlet.
@@ -40,37 +78,130 @@ pub(super) struct Consumer {
 pub(super) fn start(
     line: &CommandLine,
     config: &Config,
-    mask: &SigSet,
+    mask: SigSet,
 ) -> Result<(Outlet, Consumer), StartError> {
     signals::want_ends_of_children().map_err(system)?;
-    let (theirs, ours) = io::pipe().map_err(system)?;
-    let port = Port::to_command(ours.into(), &line.name())?;
-    if let Some(size) = config
-        .pipe_size
-        .wanted()
-        .filter(|_| !config.is_kept_small())
-    {
-        port.ask_pipe_size(size);
-    }
-    let child = spawn::spawn(line, theirs.as_fd(), mask, &[])?;
-    drop(theirs);
-    let exits = child.watch();
-    let exits = exits.inspect_err(|_| {
-        child.signal(SIGTERM);
-        let _ = child.wait();
-    });
+    let now = Instant::now();
+    let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+    let mut launch = Launch {
+        line: line.clone(),
+        mask,
+        pipe_size: config
+            .pipe_size
+            .wanted()
+            .filter(|_| !config.is_kept_small()),
+        stamp: format!("{}-{:x}", std::process::id(), since.as_micros()),
+        runs: 0,
+    };
+    let restarts = |rules: RestartRules| Restarts {
+        breaker: Breaker::new(rules, since.as_nanos() as u64, now),
+        threads: None,
+        due: None,
+        before: 0,
+        cannot_be_run: false,
+        kill_at: None,
+    };
+    let restarts = config.restart.map(restarts);
+    let (port, child, exits, spare) = launch.run(1, 0, restarts.is_some())?;
     let consumer = Consumer {
-        exits: exits.map_err(system)?,
+        launch,
+        exits,
         child,
+        reader: spare,
         is_fed: false,
         has_ended: false,
         interrupted: None,
         goes_on: None,
+        restarts,
     };
     Ok((Outlet::of_command(port), consumer))
 }
 
+/// Our end of its pipe, the program, how it ends, and the other end of the pipe where that is to be kept.
+type Launched = (Port, Child, Receiver<Exit>, Option<OwnedFd>);
+
+impl Launch {
+    /// Runs it once more; `before` is the number of records that have been read by others.
+    fn run(&mut self, trial: u32, before: u64, is_kept: bool) -> Result<Launched, StartError> {
+        let (theirs, ours) = io::pipe().map_err(system)?;
+        let port = Port::to_command(ours.into(), &self.line.name())?;
+        if let Some(size) = self.pipe_size {
+            port.ask_pipe_size(size);
+        }
+        self.runs += 1;
+        let variables = [
+            ("WEIR_BATCH", format!("{}-{}", self.stamp, self.runs)),
+            ("WEIR_TRY", trial.to_string()),
+            ("WEIR_FIRST", (before + 1).to_string()),
+        ];
+        let child = spawn::spawn(&self.line, theirs.as_fd(), &self.mask, &variables)?;
+        let exits = child.watch().inspect_err(|_| {
+            child.signal(SIGTERM);
+            let _ = child.wait();
+        });
+        // Kept where there is no other way to what lies in it, or nobody would see that all readers have gone.
+        let spare = is_kept && open_reader(&port).is_none();
+        let spare = spare.then(|| theirs.into());
+        Ok((port, child, exits.map_err(system)?, spare))
+    }
+}
+
+/// A way to what lies in a pipe of which we have the other end.
+fn open_reader(port: &Port) -> Option<OwnedFd> {
+    let path = format!("/proc/self/fd/{}", port.as_fd().as_raw_fd());
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty()).ok()
+}
+
 impl Consumer {
+    /// Starts another one; its pipe is the outlet then.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub(super) fn start_again(&mut self, outlet: &Outlet, before: u64) -> Result<(), StartError> {
+        let restarts = self.restarts.as_ref();
+        let trial = restarts.map_or(1, |it| it.breaker.failures().saturating_add(1));
+        let (port, child, exits, spare) = self.launch.run(trial, before, true)?;
+        outlet.replace(port);
+        (self.child, self.exits, self.reader) = (child, exits, spare);
+        (self.is_fed, self.has_ended) = (false, false);
+        Ok(())
+    }
+
+    /// The program is to see the end of what it gets.
+    pub(super) fn feed_end(&mut self, outlet: &Outlet) {
+        if self.restarts.is_some() && self.reader.is_none() {
+            self.reader = outlet.port().as_ref().and_then(open_reader);
+        }
+        outlet.close();
+        self.is_fed = true;
+    }
+
+    /// Takes out of its pipe what it has not read, and says how much that was. Nobody else gets any of it: children
+    /// of its own may still be reading.
+    pub(super) fn empty(&mut self, outlet: &Outlet) -> u64 {
+        let port = outlet.port();
+        let reader = self.reader.take();
+        let Some(reader) = reader.or_else(|| port.as_ref().and_then(open_reader)) else {
+            return 0;
+        };
+        let mut unread = 0;
+        let mut bytes = vec![0; 64 * 1024];
+        while ioctl_fionread(&reader).is_ok_and(|n| n > 0) {
+            match rustix::io::read(&reader, &mut bytes) {
+                Ok(n @ 1..) => unread += n as u64,
+                Err(rustix::io::Errno::INTR) => {}
+                _ => break,
+            }
+        }
+        unread
+    }
+
+    /// Whether none is running, and when one is again.
+    pub(super) fn waits(&self) -> Option<Instant> {
+        self.restarts.as_ref()?.due
+    }
+
     /// Ends it, by this signal or, if it takes its time, by one that cannot be refused. A further signal, as
     /// `is_impatient` tells, makes it quick.
     pub(super) fn put_down(
@@ -97,5 +228,31 @@ impl Consumer {
         }
         self.child.signal(signals::SIGKILL);
         let _ = self.exits.recv();
+    }
+
+    /// One that stalls is to end, so that another one can take its place.
+    pub(super) fn end_stalled(&mut self) {
+        if let Some(restarts) = &mut self.restarts
+            && restarts.kill_at.is_none()
+        {
+            self.child.signal(SIGTERM);
+            restarts.kill_at = Instant::now().checked_add(LAST_WAIT);
+        }
+    }
+
+    /// When to look at it again, if ever.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let kill_at = self.restarts.as_ref().and_then(|it| it.kill_at);
+        self.goes_on.into_iter().chain(kill_at).min()
+    }
+
+    /// Ends it by force, if it is time.
+    pub(super) fn look_whether_it_stalls(&mut self) {
+        if let Some(restarts) = &mut self.restarts
+            && restarts.kill_at.is_some_and(|at| at <= Instant::now())
+        {
+            restarts.kill_at = None;
+            self.child.signal(signals::SIGKILL);
+        }
     }
 }

@@ -42,7 +42,7 @@ impl Hooks {
     pub(super) fn events(&self) -> Vec<Event> {
         let events = self.hooks.iter().filter_map(|hook| match hook.on {
             Occasion::Flow(event) => Some(event),
-            Occasion::Stall | Occasion::Done => None,
+            _ => None,
         });
         events.collect()
     }

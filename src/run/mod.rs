@@ -79,14 +79,19 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         happenings,
         overflow_thread,
         branches,
+        sink,
+        sinks,
     } = running.started;
     let hooks = Hooks::new(&config.hooks, config.report.name.as_deref());
     if !config.hooks.is_empty() {
         shared.tell(|engine, _| engine.listen(hooks.events()));
     }
-    let consumer = running.consumer;
     let mut reopeners = running.reopeners;
     reopeners.extend(reporter.take_log_reopener());
+    let mut consumer = running.consumer;
+    if let Some(restarts) = consumer.as_mut().and_then(|it| it.restarts.as_mut()) {
+        restarts.threads = Some((sinks, sink));
+    }
     let mut run = Run {
         schedules,
         shared,
@@ -101,6 +106,7 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         outlet: running.outlet,
         exits: consumer.as_ref().map_or_else(never, |it| it.exits.clone()),
         consumer,
+        spare_threads: None,
         unread: None,
         failure: None,
         overflow_failed: false,
@@ -132,6 +138,9 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     let word = end.ending().word();
     if let End::Stalled(..) = end {
         run.hooks.run(Occasion::Stall, &status, Some(&word));
+    }
+    if run.has_given_up() {
+        run.hooks.run(Occasion::GiveUp, &status, Some(&word));
     }
     run.hooks.run(Occasion::Done, &status, Some(&word));
     let complaint = end.complaint();
@@ -205,7 +214,7 @@ fn start(
     let signals = listener.heed();
     let (outlet, mut consumer) = match (output, &config.command) {
         (None, Some(line)) => {
-            let (outlet, consumer) = consumer::start(line, config, &mask)?;
+            let (outlet, consumer) = consumer::start(line, config, mask)?;
             (outlet, Some(consumer))
         }
         (Some(output), _) => (Outlet::lasting(output), None),

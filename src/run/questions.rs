@@ -46,6 +46,10 @@ impl Run {
                 let what = "--pause: it reads no more, and ends when all is delivered";
                 question.answer(Answer::Refused(what.into()), None);
             }
+            Ask::Change(asked) if asked.flow == Some(Flow::Retry) && !self.retry_now() => {
+                let what = "--retry: it runs no COMMAND with --restart";
+                question.answer(Answer::Refused(what.into()), None);
+            }
             Ask::Change(asked) => {
                 let answer = match self.change(asked) {
                     Ok(()) => Answer::Done,

@@ -20,13 +20,13 @@ use crate::control::signals::{self, Received, SIGINT};
 use crate::engine::directive::Directive;
 use crate::engine::event;
 use crate::engine::side::Role;
-use crate::engine::stall::Watch;
+use crate::engine::stall::{Side, Watch};
 use crate::engine::status::Status;
 use crate::pipe::error::PipeError;
 use crate::pipe::fan_out::Branches;
 use crate::pipe::outlet::Outlet;
 use crate::pipe::reopen::Reopener;
-use crate::pipe::{Event, Shared};
+use crate::pipe::{Event, Shared, Sinks};
 use crate::report::Reporter;
 use crate::report::figures::{self, Scale};
 use crate::share::Membership;
@@ -62,6 +62,8 @@ pub(super) struct Run {
     /// The program that is the consumer, where there is one, and how it ends.
     pub(super) consumer: Option<Consumer>,
     pub(super) exits: Receiver<Exit>,
+    /// How to have another thread for it, while there is none.
+    pub(super) spare_threads: Option<Sinks>,
     pub(super) unread: Option<u64>,
     /// The source thread could not read on: what is held is still delivered.
     pub(super) failure: Option<PipeError>,
@@ -99,6 +101,7 @@ impl Run {
             }
             let watch = match self.watch() {
                 Watch::Quiet(due) => due,
+                Watch::Stalled(Side::Sink, _) if self.is_run_again() => None,
                 Watch::Stalled(side, time) => {
                     return End::Stalled(side, time, undelivered(&self.status()).bytes);
                 }
@@ -114,9 +117,13 @@ impl Run {
                 return End::Signal(signal);
             }
             self.look_whether_it_goes_on();
+            if let Some(end) = self.look_whether_to_retry() {
+                return end;
+            }
             let due = [
                 watch,
-                self.consumer.as_ref().and_then(|it| it.goes_on),
+                self.consumer.as_ref().and_then(Consumer::due),
+                self.retry_due(),
                 self.schedules.due(),
                 self.reporter.next_tick(),
                 self.control.due(),
@@ -164,6 +171,8 @@ impl Run {
             .shared
             .tell(|core, now| (core.status(now), core.side_status(now)));
         self.reporter.note_outputs(told.1);
+        let command = self.command_status();
+        self.reporter.note_command(command);
         let mut status = told.0;
         status.share = self.membership.status(Instant::now());
         status
@@ -191,7 +200,7 @@ impl Run {
         }
     }
 
-    fn on_event(&mut self, event: Option<Event>) -> Option<End> {
+    pub(super) fn on_event(&mut self, event: Option<Event>) -> Option<End> {
         match event {
             Some(Event::SourceFailed(failure)) => self.failure = Some(failure),
             Some(Event::OverflowFailed(failure)) => self.on_overflow_failed(&failure),

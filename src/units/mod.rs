@@ -5,6 +5,7 @@
 //! environment; which option may take which value is for `config` to say.
 
 pub(crate) mod amount;
+pub(crate) mod backoff;
 mod decimal;
 pub(crate) mod duration;
 pub(crate) mod error;
@@ -21,6 +22,7 @@ pub(crate) mod timetable;
 mod typed_limit;
 
 pub(crate) use amount::Amount;
+pub(crate) use backoff::Backoff;
 pub(crate) use duration::Span;
 pub(crate) use error::UnitError;
 pub(crate) use limit::Limit;

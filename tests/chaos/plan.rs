@@ -43,6 +43,8 @@ pub(crate) enum Link {
     Cat,
     /// A `cat` that weir runs.
     Command,
+    /// A program that weir runs again and again, since it ends after some bytes.
+    Falls,
 }
 
 /// What is done to a pipeline while it runs.
@@ -108,7 +110,14 @@ impl Plan {
         let mut options = options::draw(dice, framing, input.len());
         let control = !options.list.iter().any(|o| o == "--no-control");
         let consumer = consumer(dice, input.len());
-        let (before, behind) = links(dice, producer, consumer);
+        let (before, mut behind) = links(dice, producer, consumer);
+        let can_fall = framing == Framing::None && !options.stalls;
+        if behind == Link::Command && can_fall && !matches!(consumer, Consumer::Leaves(_)) {
+            behind = Link::Falls;
+            options
+                .list
+                .extend(["--restart", "always", "--backoff", "1ms..2ms"].map(String::from));
+        }
         let actions = actions(dice, control, &mut options, framing, input.len());
         Plan {
             seed,
@@ -158,7 +167,12 @@ impl Plan {
 
     /// Whether weir runs its consumer.
     pub(crate) fn has_command(&self) -> bool {
-        self.behind == Link::Command
+        matches!(self.behind, Link::Command | Link::Falls)
+    }
+
+    /// Whether that ends again and again.
+    pub(crate) fn falls(&self) -> bool {
+        self.behind == Link::Falls
     }
 
     pub(crate) fn kills_before(&self) -> bool {

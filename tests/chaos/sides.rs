@@ -71,7 +71,7 @@ pub(crate) fn link(how: Link, out: bool) -> Linked {
         };
     }
     let (weirs, far) = turn(wire());
-    if matches!(how, Link::Pipe | Link::Command) {
+    if matches!(how, Link::Pipe | Link::Command | Link::Falls) {
         return Linked {
             weirs: weirs.into(),
             ours: far,

@@ -175,6 +175,7 @@ fn scenario(seed: u64) -> (Scenario, Adversity) {
         framing,
         output: limits(&mut dice),
         input: limits(&mut dice),
+        keeps_given: !dice.one_in(3),
         shed: dice.some(2, Dice::policy),
         max_age: dice.some(3, |dice| dice.micros(30_000) + Duration::from_micros(1)),
         patience: Timeouts {
@@ -213,6 +214,13 @@ fn scenario(seed: u64) -> (Scenario, Adversity) {
         let from = dice.micros(60_000);
         (from, from + dice.micros(60_000))
     });
+    let falls = [(); 3].map(|()| {
+        dice.some(3, |dice| {
+            let falls = dice.micros(150_000);
+            (falls, falls + dice.micros(80_000))
+        })
+    });
+    let falls = if rules.keeps_given { falls } else { [None; 3] };
     let sides = [(); 3].map(|()| dice.some(3, Dice::side));
     let lookers = [(); 3].map(|()| dice.some(3, Dice::looker));
     let recall = dice.some(6, |dice| 4096 + dice.roll(40_000));
@@ -220,6 +228,7 @@ fn scenario(seed: u64) -> (Scenario, Adversity) {
         sides,
         lookers,
         recall,
+        falls,
         short,
         dies: dice.some(12, |dice| dice.micros(130_000)),
         halts: dice.some(12, |dice| dice.micros(130_000)),

@@ -47,6 +47,23 @@ fn a_frame_is_exactly_as_wide_as_asked() {
 }
 
 #[test]
+fn a_consumer_that_is_waited_for_is_told_of_in_the_place_of_a_culprit() {
+    for (retry_in, failures, said) in [
+        (Some(2.4), 5, "retry in 3s, 5 failures"),
+        (Some(75.0), 1, "retry in 1m 15s, 1 failure"),
+        (None, 5, "gzip"),
+    ] {
+        let mut waits = sample::busy();
+        waits.command = Some(sample::command(retry_in, failures, 7, 0));
+        for width in 0..=250 {
+            let frame = frame(&waits, 0, width, PLAIN);
+            assert_eq!(measure_text_width(&frame), width, "{frame:?}");
+            assert!(frame.contains(said) || width < 120, "{width}: {frame:?}");
+        }
+    }
+}
+
+#[test]
 fn frames_at_every_width() {
     let mut seen = String::new();
     for (what, status) in table() {

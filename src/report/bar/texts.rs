@@ -1,12 +1,14 @@
 //! The words and figures of a frame, each in every length that it can have.
 
+use std::time::Duration;
+
 use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
 use super::parts::{self, ORDER, Part, Texts};
 use crate::engine::status::State;
 use crate::report::figures::{self, BYTES_WIDTH, COUNT_WIDTH, RATE_WIDTH, Scale};
 use crate::report::plain;
-use crate::report::snapshot::{Holdup, Snapshot};
+use crate::report::snapshot::{Command, Holdup, Snapshot};
 use crate::report::theme::{Ink, Theme};
 
 /// Columns of a name, when room is short and when it is not.
@@ -152,6 +154,9 @@ fn lost(s: &Snapshot, scale: Scale, theme: Theme) -> Vec<String> {
 
 /// What is going on: who holds the flow up, if anybody does.
 fn culprit(s: &Snapshot, theme: Theme) -> Vec<String> {
+    if let Some(retry) = s.command.as_ref().and_then(retry) {
+        return retry.map(|text| theme.paint(Ink::Cap, &text)).to_vec();
+    }
     let word = match (s.state, s.holdup) {
         (State::Paused, _) => "paused",
         (State::Filling, _) => "filling",
@@ -172,6 +177,16 @@ fn culprit(s: &Snapshot, theme: Theme) -> Vec<String> {
             theme.paint(ink, &format!("{word:<room$}"))
         })
         .to_vec()
+}
+
+/// When the program that has failed is run again, as wide as a culprit would be.
+fn retry(it: &Command) -> Option<[String; 3]> {
+    let left = Duration::from_secs(it.retry_in_s?.ceil() as u64);
+    let time = humantime::format_duration(left);
+    let many = if it.failures == 1 { "" } else { "s" };
+    let short = format!("retry in {time}");
+    let long = format!("{short}, {} failure{many}", it.failures);
+    Some([short, long.clone(), long])
 }
 
 const SLOW: &str = " is slow";

@@ -12,12 +12,15 @@ fn pages() -> Vec<String> {
     odd.name = Some("a \"b\" \\ c\nd".into());
     let mut ended = sample::summary(Ending::Signal, 5);
     ended.time = Some("2026-11-25T18:30:00.123+01:00".into());
+    let mut waits = sample::busy();
+    waits.command = Some(sample::command(Some(2.5), 3, 7, 80));
     [
         sample::fresh(),
         sample::busy(),
         sample::shedding(),
         odd,
         ended,
+        waits,
     ]
     .iter()
     .map(text)

@@ -17,6 +17,7 @@ use crate::engine::directive::Directive;
 use crate::engine::drive::{Access, Driver, Edge, End, Passage, Turn};
 use crate::engine::gate::Marks;
 use crate::engine::limiter::Bursts;
+use crate::engine::record::Framing;
 use crate::engine::segment::Segment;
 use crate::engine::side::Role;
 use crate::engine::stall::{self, Timeouts, Watch};
@@ -106,6 +107,7 @@ pub(super) fn rules(capacity: usize) -> Rules {
             prefill: 0,
         },
         may_bypass: true,
+        keeps_given: false,
         framing: None,
         output: Limits::default(),
         input: Limits::default(),
@@ -165,6 +167,9 @@ pub(super) struct Adversity {
     pub dies: Option<Duration>,
     /// At this time nothing is to move any more.
     pub halts: Option<Duration>,
+    /// The consumer falls at the first of these times, and another one comes at the second, which gets what that
+    /// one had not read.
+    pub falls: [Option<(Duration, Duration)>; 3],
     /// A process is stopped between looking at the clock and telling the time.
     pub stale_clock: bool,
     /// The watchdog looks.
@@ -229,6 +234,8 @@ struct Sim {
     quiet: bool,
     /// The output has failed.
     failed: bool,
+    /// The consumer has fallen, and no other has come.
+    fallen: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -238,6 +245,8 @@ enum Event {
     Stop(Duration),
     Tell(Directive),
     Halt,
+    Fall,
+    Rise,
     /// Somebody comes to read this tap.
     Come(usize),
     /// Somebody comes to look.
@@ -273,6 +282,10 @@ pub(super) fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
     events.extend(s.takes.iter().map(|&(t, n)| (start + t, Event::Take(n))));
     events.extend(s.stops.iter().map(|&(t, d)| (start + t, Event::Stop(d))));
     events.extend(s.commands.iter().map(|&(t, c)| (start + t, Event::Tell(c))));
+    for (falls, rises) in adversity.falls.into_iter().flatten() {
+        events.push((start + falls, Event::Fall));
+        events.push((start + rises, Event::Rise));
+    }
     events.extend(adversity.halts.map(|t| (start + t, Event::Halt)));
     let ends = [
         adversity.short.map(|s| s.1),
@@ -374,6 +387,7 @@ pub(super) fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
         moved_at: start,
         quiet: false,
         failed: false,
+        fallen: false,
     };
     while sim.step() {
         sim.check();
@@ -748,7 +762,7 @@ impl Sim {
         match next {
             // Who tries again and again in vain does so for ever.
             Some(at) if event.is_none() && at > self.moved_at + IN_VAIN => false,
-            Some(at) if self.doing[SINK] != Doing::Nothing => {
+            Some(at) if self.doing[SINK] != Doing::Nothing || self.fallen => {
                 self.world.now = at;
                 self.idle_steps = 0;
                 true
@@ -778,10 +792,56 @@ impl Sim {
                     self.core.engine.borrow_mut().halt(self.world.now);
                     self.wake();
                 }
+                Some((_, Event::Fall)) => self.fall(),
+                Some((_, Event::Rise)) => self.rise(),
                 Some((_, Event::Come(who))) => self.come(who),
                 Some((_, Event::Look(plan))) => self.look(plan),
                 Some((_, Event::Nothing)) | None => {}
             }
+        }
+    }
+
+    /// The consumer ends; what lies in its pipe is taken back, and the record that it had begun with it.
+    fn fall(&mut self) {
+        if self.fallen || self.failed || self.core.engine.borrow().is_halted() {
+            return;
+        }
+        self.fallen = true;
+        self.core.now.set(self.world.now);
+        self.core.tell(|engine, now| engine.on_consumer_down(now));
+        self.wake();
+        while self.doing[SINK] != Doing::Nothing {
+            assert!(self.can_act(SINK), "it sleeps on");
+            self.act(SINK);
+        }
+        let unread = std::mem::take(&mut self.world.lying);
+        self.core
+            .tell(|engine, now| engine.take_back(unread as u64, now));
+        self.wake();
+        let engine = self.core.engine.borrow();
+        let read = self.world.out.output.len() - unread;
+        let delivered = engine.books(self.world.now).written.bytes as usize;
+        assert!(delivered <= read, "what was not read counts as delivered");
+        if let Some(Framing::Terminator(end)) = self.world.s.rules.framing {
+            let begun = &self.world.out.output[delivered..read];
+            assert!(!begun.contains(&end), "a whole record is given twice");
+        } else if self.world.s.rules.framing.is_none() {
+            assert_eq!(delivered, read, "bytes are given twice");
+        }
+        drop(engine);
+        self.world.out.output.truncate(delivered);
+        self.held = self.held.max(self.used());
+    }
+
+    /// Another one comes.
+    fn rise(&mut self) {
+        if std::mem::take(&mut self.fallen) {
+            self.drivers[SINK] = Driver::new(Actor::Output(0));
+            self.doing[SINK] = Doing::Something;
+            self.core.now.set(self.world.now);
+            self.core
+                .tell(|engine, now| engine.on_output_begin(false, None, now));
+            self.wake();
         }
     }
 

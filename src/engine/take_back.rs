@@ -1,0 +1,134 @@
+//! A consumer that falls: what it has left of what it was given is taken back, and another one gets it.
+//!
+//! Invariant: nothing is given twice but the record that the consumer had begun to read, from its beginning.
+
+use std::ops::Range;
+use std::time::Instant;
+
+use super::action::CONSUMER;
+use super::output::Room;
+use super::record::Cursor;
+use super::state::Engine;
+use super::stats::Total;
+use super::status::Count;
+
+/// More than any pipe holds that is not asked for by name.
+const PIPE_MOST: u64 = 1 << 20;
+
+impl Engine {
+    /// Whether everything has to go through the log: what several are owed is held once, and what may have to be
+    /// given again is kept.
+    pub(super) fn needs_log(&self) -> bool {
+        self.given.is_kept || self.has_sides()
+    }
+
+    /// Nobody is owed these by the queue any more: they have been given.
+    pub(super) fn on_given(&mut self, run: &Range<u64>, unread: Option<u64>) {
+        if !self.given.is_kept {
+            self.log.unpin(run);
+            return;
+        }
+        self.given.push(run.clone());
+        if let Some(unread) = unread {
+            self.on_unread(unread);
+        }
+        // A record that is longer than everything is not kept for its own sake.
+        let most = self.capacity as u64 + PIPE_MOST;
+        while self.given.bytes() > most
+            && let Some(run) = self.given.pop(self.given.bytes() - most)
+        {
+            self.log.unpin(&run);
+        }
+    }
+
+    /// Says how much of what was given lies unread.
+    fn on_unread(&mut self, unread: u64) {
+        loop {
+            let read = self.given.bytes().saturating_sub(unread);
+            let whole = match read {
+                0 => 0,
+                read => self.given.whole(read, &self.log),
+            };
+            let Some(run) = self.given.pop(whole).filter(|run| !run.is_empty()) else {
+                return;
+            };
+            self.log.unpin(&run);
+        }
+    }
+
+    /// The consumer is gone, and another one may come: nothing is given meanwhile.
+    pub(crate) fn on_consumer_down(&mut self, now: Instant) {
+        self.given.is_down = true;
+        let output = &mut self.outputs[CONSUMER];
+        (output.room, output.is_cramped) = (Room::Unknown, false);
+        self.update(now);
+    }
+
+    /// Takes back what the consumer that is gone has left of what it was given, `unread` bytes and the record
+    /// that it had begun.
+    ///
+    /// # Panics
+    /// When something is on its way to it.
+    pub(crate) fn take_back(&mut self, unread: u64, now: Instant) {
+        assert!(!self.outputs[CONSUMER].is_writing, "a write is under way");
+        self.on_unread(unread);
+        let left = self.given.bytes();
+        let mut records = 0;
+        let reaches_end = self.given.end() == Some(self.log.end());
+        while let Some(run) = self.given.pop_back() {
+            records += self.log.records(&run);
+            self.outputs[CONSUMER].queue.give_back(run);
+        }
+        let begun = left.saturating_sub(unread);
+        self.given.taken_back.bytes += left;
+        self.given.taken_back.records += records;
+        self.given.repeated.bytes += begun;
+        self.given.repeated.records += u64::from(begun > 0);
+        let is_open =
+            reaches_end && self.source.cursor.is_inside() && self.shedder.skipped.is_none();
+        self.stats.on_taken_back(
+            Total {
+                bytes: left,
+                records,
+            },
+            self.last_counted && is_open,
+        );
+        self.begin_anew();
+        self.update(now);
+    }
+
+    /// The place of the consumer's that comes next is the head of the queue.
+    fn begin_anew(&mut self) {
+        let output = &mut self.outputs[CONSUMER];
+        let head = output.queue.first().map(|run| run.start);
+        let is_torn = head.is_some_and(|head| !self.log.is_boundary(head));
+        output.cursor = Cursor::at(self.framing, u64::from(is_torn));
+        output.window = Default::default();
+        output.room = Room::Unknown;
+    }
+
+    /// Whether nothing is to move any more.
+    #[cfg(test)]
+    pub(crate) fn is_halted(&self) -> bool {
+        self.halted
+    }
+
+    /// Whether somebody holds the output.
+    #[must_use]
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// What was taken back, and what of that had been begun.
+    #[must_use]
+    pub(crate) fn taken_back(&self) -> [Count; 2] {
+        let is_framed = self.framing.is_some();
+        [self.given.taken_back, self.given.repeated].map(|it| it.counting(is_framed))
+    }
+
+    /// Bytes that the consumer has been given and, by whole records, has read.
+    #[must_use]
+    pub(crate) fn dealt_with(&self) -> u64 {
+        self.stats.written.bytes - self.given.bytes()
+    }
+}

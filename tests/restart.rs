@@ -1,0 +1,606 @@
+//! `weir --restart WHEN -- COMMAND`: a consumer that falls is run again, and gets what it had not read.
+
+mod harness;
+
+use std::fs;
+use std::io::{Write, pipe};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Stdio;
+
+use harness::books::Books;
+use harness::remote::Home;
+use harness::sides::Before;
+use harness::{Ended, eventually, start, weir};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
+/// Numbered lines.
+fn lines(n: usize) -> Vec<u8> {
+    (1..=n)
+        .map(|i| format!("{i:08}\n"))
+        .collect::<String>()
+        .into()
+}
+
+/// The numbers of the lines in a file, each of which is whole, but for the last of each run, which may have been
+/// cut off where it was killed: runs are told apart by a line `run`.
+fn numbers(path: &Path) -> Vec<usize> {
+    let text = fs::read_to_string(path).expect("what arrived");
+    let whole = |line: &&str| line.len() == 8 && line.bytes().all(|b| b.is_ascii_digit());
+    text.lines()
+        .filter(whole)
+        .map(|l| l.parse().expect("a number"))
+        .collect()
+}
+
+struct Dir(tempfile::TempDir);
+
+impl Dir {
+    fn new() -> Dir {
+        Dir(tempfile::tempdir().expect("a directory"))
+    }
+
+    fn at(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().expect("plain").to_owned()
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.at(name)).unwrap_or_default()
+    }
+}
+
+/// Runs `weir OPTIONS -- sh -c SCRIPT DIR/out` on these bytes to its end.
+fn run(dir: &Dir, options: &[&str], script: &str, input: &[u8]) -> Ended {
+    let words = [
+        options,
+        &["--backoff", "1ms..5ms", "--", "sh", "-c", script],
+    ]
+    .concat();
+    let mut command = weir(&words);
+    command.arg(dir.at("out"));
+    start(command, Before::Pipe.open(input), Stdio::null()).end()
+}
+
+#[test]
+fn a_command_that_fails_after_each_line_gets_every_line_once() {
+    let dir = Dir::new();
+    // `read` of a shell takes a pipe byte by byte, so that nothing is read that is not dealt with.
+    let script = "read -r line || exit 0; echo $line >> $0; exit 1";
+    let options = ["-l", "--restart", "on-failure", "--summary", "json"];
+    let end = run(&dir, &options, script, &lines(200));
+    // The last one has had everything, and so the last word.
+    assert_eq!(end.status.code(), Some(1), "{end:?}");
+    let wanted: Vec<usize> = (1..=200).collect();
+    assert_eq!(numbers(Path::new(&dir.at("out"))), wanted);
+    let books = Books::of(&end);
+    books.assert_are("records", [200, 200, 0, 0], "all of them");
+    assert_eq!(books.n("command/restarts"), 199);
+    assert_eq!(books.n("command/repeated/bytes"), 0);
+}
+
+#[test]
+fn the_line_that_was_begun_is_repeated_whole_and_nothing_else_is() {
+    let dir = Dir::new();
+    // Three bytes more than a line are read each time, and lost with the one who read them.
+    let script = "head -c 12 > $0.part; cut -c 1-8 < $0.part | head -n 1 >> $0; \
+                  test $(wc -c < $0.part) = 12 && exit 1; exit 0";
+    let end = run(
+        &dir,
+        &["-l", "--restart", "on-failure", "--summary", "json"],
+        script,
+        &lines(50),
+    );
+    assert_eq!(end.status.code(), Some(0), "{end:?}");
+    let wanted: Vec<usize> = (1..=50).collect();
+    assert_eq!(numbers(Path::new(&dir.at("out"))), wanted);
+    let books = Books::of(&end);
+    assert_eq!(books.n("command/repeated/bytes"), 49 * 3);
+    assert_eq!(books.n("command/repeated/records"), 49);
+}
+
+#[test]
+fn without_records_delivery_goes_on_with_the_next_byte() {
+    let dir = Dir::new();
+    let input: Vec<u8> = (0..100_000u32).flat_map(u32::to_be_bytes).collect();
+    let script = "head -c 7001 > $0.part; cat $0.part >> $0; \
+                  test $(wc -c < $0.part) = 7001 && exit 1; exit 0";
+    let end = run(
+        &dir,
+        &["--restart", "on-failure", "-b", "64KiB"],
+        script,
+        &input,
+    );
+    assert_eq!(end.status.code(), Some(0), "{end:?}");
+    harness::assert_same(&fs::read(dir.at("out")).expect("a file"), &input, "bytes");
+}
+
+#[test]
+fn always_runs_it_again_after_success_too_and_ends_with_the_input() {
+    let dir = Dir::new();
+    let script =
+        "echo run >> $0.runs; for i in 1 2 3; do read -r line || exit 0; echo $line >> $0; done";
+    let end = run(&dir, &["-l", "--restart", "always"], script, &lines(30));
+    end.assert_success("always");
+    assert_eq!(
+        numbers(Path::new(&dir.at("out"))),
+        (1..=30).collect::<Vec<_>>()
+    );
+    assert!(dir.read("out.runs").lines().count() >= 10);
+    // On failure only, success is the end.
+    let dir = Dir::new();
+    let end = run(&dir, &["-l", "--restart", "on-failure"], script, &lines(30));
+    end.assert_success("on failure");
+    assert_eq!(numbers(Path::new(&dir.at("out"))), [1, 2, 3]);
+}
+
+#[test]
+fn a_command_that_fails_at_the_end_of_everything_has_the_last_word() {
+    let dir = Dir::new();
+    let end = run(
+        &dir,
+        &["--restart", "on-failure"],
+        "cat > $0; exit 3",
+        &lines(1000),
+    );
+    assert_eq!(end.status.code(), Some(3), "{end:?}");
+    assert_eq!(numbers(Path::new(&dir.at("out"))).len(), 1000);
+}
+
+#[test]
+fn what_was_written_but_unread_at_the_end_of_input_is_delivered_too() {
+    let dir = Dir::new();
+    // All of it fits into the pipe, whose end has come when the first one fails.
+    let script = "if test -e $0.again; then cat >> $0; else : > $0.again; read -r x; echo $x >> $0; \
+                  sleep 0.3; exit 1; fi";
+    let end = run(
+        &dir,
+        &["-l", "--restart", "on-failure", "--summary", "json"],
+        script,
+        &lines(100),
+    );
+    assert_eq!(end.status.code(), Some(0), "{end:?}");
+    assert_eq!(
+        numbers(Path::new(&dir.at("out"))),
+        (1..=100).collect::<Vec<_>>()
+    );
+    Books::of(&end).assert_are("records", [100, 100, 0, 0], "the end");
+}
+
+#[test]
+fn a_last_line_without_an_end_is_counted_once() {
+    let dir = Dir::new();
+    let script = "if test -e $0.again; then cat >> $0; else : > $0.again; sleep 0.3; exit 1; fi";
+    let mut input = lines(10);
+    input.extend_from_slice(b"no end");
+    let end = run(
+        &dir,
+        &["-l", "--restart", "on-failure", "--summary", "json"],
+        script,
+        &input,
+    );
+    assert_eq!(end.status.code(), Some(0), "{end:?}");
+    assert_eq!(fs::read(dir.at("out")).expect("a file"), input);
+    Books::of(&end).assert_are("records", [11, 11, 0, 0], "no end");
+}
+
+#[test]
+fn after_so_many_failures_in_a_row_weir_ends_with_the_status() {
+    let dir = Dir::new();
+    let script = "echo $WEIR_TRY $WEIR_FIRST >> $0.tries; exit 9";
+    let options = [
+        "-l",
+        "--restart",
+        "on-failure",
+        "--give-up",
+        "4",
+        "--summary",
+        "json",
+    ];
+    let end = run(&dir, &options, script, &lines(10));
+    assert_eq!(end.status.code(), Some(9), "{end:?}");
+    assert_eq!(dir.read("out.tries"), "1 1\n2 1\n3 1\n4 1\n");
+    let books = Books::of(&end);
+    assert_eq!(
+        (books.n("command/failures"), books.n("command/restarts")),
+        (4, 3)
+    );
+    assert_eq!(books.value("end"), "command-failed");
+    // It may end before all has been read; nothing that was has been delivered.
+    books.assert_balance("given up");
+    assert_eq!(books.n("out/records"), 0);
+}
+
+#[test]
+fn what_cannot_be_run_is_127_at_once_and_not_a_loop() {
+    let words = ["--restart", "always", "--", "no-such-program-here"];
+    let end = start(weir(&words), Before::Pipe.open(b"x"), Stdio::null()).end();
+    end.assert_complains(127, &["run: no-such-program-here"]);
+}
+
+#[test]
+fn one_that_cannot_be_run_any_more_is_said_once_and_tried_on() {
+    let dir = Dir::new();
+    let program = dir.at("program");
+    fs::copy("/bin/cat", &program).expect("a program");
+    let (stdin, mut input) = pipe().expect("a pipe");
+    let words = [
+        "--restart",
+        "on-failure",
+        "--backoff",
+        "1ms..5ms",
+        "--",
+        &program,
+    ];
+    let out = fs::File::create(dir.at("out")).expect("a file");
+    let weir = start(weir(&words), stdin, out);
+    input.write_all(b"first\n").expect("written");
+    eventually("it arrives", || dir.read("out") == "first\n");
+    fs::rename(&program, dir.at("away")).expect("renamed");
+    let cat = child(weir.pid());
+    kill_process(cat, Signal::KILL).expect("killed");
+    // Until then it may still read, and take with it what it has read.
+    eventually("it is gone", || test_kill_process(cat).is_err());
+    input.write_all(b"second\n").expect("written");
+    weir.settle_for_a_while();
+    fs::rename(dir.at("away"), &program).expect("renamed");
+    eventually("it arrives", || dir.read("out") == "first\nsecond\n");
+    drop(input);
+    let end = weir.end();
+    assert!(end.status.success(), "{end:?}");
+    assert_eq!(end.stderr.lines().count(), 1, "{end:?}");
+    assert!(end.stderr.contains("No such file or directory"), "{end:?}");
+}
+
+/// The one child of weir.
+fn child(of: Pid) -> Pid {
+    let pid = of.as_raw_nonzero();
+    let mut found = None;
+    eventually("there is a child", || {
+        let path = format!("/proc/{pid}/task");
+        let tasks = fs::read_dir(path).expect("threads").flatten();
+        let children =
+            tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+        let all: String = children.collect();
+        found = all.split_whitespace().next().and_then(|n| n.parse().ok());
+        found.is_some()
+    });
+    Pid::from_raw(found.expect("a number")).expect("a process")
+}
+
+trait Settle {
+    fn settle_for_a_while(&self);
+}
+
+impl Settle for harness::Running {
+    /// Until it has been tried several times.
+    fn settle_for_a_while(&self) {
+        let path = format!("/proc/{}/stat", self.pid().as_raw_nonzero());
+        let mut looks = 0;
+        eventually("it is tried", || {
+            looks += usize::from(Path::new(&path).exists());
+            looks > 30
+        });
+    }
+}
+
+/// One that copies line by line what it gets to its argument, and may be killed at any time.
+const LINEWISE: &str = "while read -r line; do echo $line >> $0; done; exit 0";
+
+#[test]
+fn a_command_that_is_killed_again_and_again_gets_every_line() {
+    let dir = Dir::new();
+    let (stdin, mut input) = pipe().expect("a pipe");
+    let words = [
+        "-l",
+        "--restart",
+        "on-failure",
+        "--backoff",
+        "1ms..2ms",
+        "--",
+        "sh",
+        "-c",
+        LINEWISE,
+    ];
+    let mut command = weir(&words);
+    command.arg(dir.at("out"));
+    let mut weir = start(command, stdin, Stdio::null());
+    let writing = harness::beside(move || input.write_all(&lines(20_000)));
+    for _ in 0..100 {
+        if !weir.is_alive() {
+            break;
+        }
+        let _ = kill_process(child(weir.pid()), Signal::KILL);
+        std::thread::sleep(std::time::Duration::from_millis(3));
+    }
+    writing.done().expect("all is read");
+    assert!(weir.end().status.success());
+    let got = numbers(Path::new(&dir.at("out")));
+    let mut seen = got.clone();
+    seen.dedup();
+    // One that had been read but not written is lost with whoever read it; none comes twice but next to itself.
+    assert!(
+        seen.windows(2).all(|pair| pair[0] < pair[1]),
+        "out of order"
+    );
+    assert!(seen.len() >= 20_000 - 100, "{} of 20000", seen.len());
+    assert!(got.len() <= seen.len() + 100);
+}
+
+#[test]
+fn a_grandchild_that_reads_on_takes_nothing_twice() {
+    let dir = Dir::new();
+    // The one that is left behind reads while its parent is gone; what it gets nobody else gets.
+    let script = "if test -e $0.again; then cat >> $0; else : > $0.again; \
+                  exec 3<&0; (while read -r x; do echo $x >> $0.orphan; done) <&3 & \
+                  until test -s $0.orphan; do sleep 0.01; done; exit 1; fi";
+    let end = run(
+        &dir,
+        &["-l", "--restart", "on-failure"],
+        script,
+        &lines(30_000),
+    );
+    assert_eq!(end.status.code(), Some(0), "{end:?}");
+    let mut all = numbers(Path::new(&dir.at("out")));
+    eventually("the orphan has ended", || {
+        all = numbers(Path::new(&dir.at("out")));
+        all.extend(numbers(Path::new(&dir.at("out.orphan"))));
+        all.len() >= 29_999
+    });
+    all.sort_unstable();
+    // The line that the orphan had begun may be in both.
+    let twice = all.windows(2).filter(|pair| pair[0] == pair[1]).count();
+    all.dedup();
+    assert!(
+        twice <= 1 && all.len() >= 29_999,
+        "{twice} twice, {} of 30000",
+        all.len()
+    );
+}
+
+#[test]
+fn a_command_that_stalls_is_ended_and_run_again() {
+    let dir = Dir::new();
+    let script = "if test -e $0.again; then cat >> $0; else : > $0.again; exec sleep 1000; fi";
+    let options = [
+        "-l",
+        "--restart",
+        "on-failure",
+        "--sink-timeout",
+        "100ms",
+        "--summary",
+        "json",
+    ];
+    let end = run(&dir, &options, script, &lines(100_000));
+    assert_eq!(end.status.code(), Some(0), "{end:?}");
+    assert_eq!(numbers(Path::new(&dir.at("out"))).len(), 100_000);
+    assert_eq!(Books::of(&end).n("command/restarts"), 1);
+}
+
+#[test]
+fn while_it_waits_the_buffer_fills_and_a_signal_ends_it() {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let (stdin, input) = pipe().expect("a pipe");
+        let words = [
+            "--restart",
+            "on-failure",
+            "--backoff",
+            "1h",
+            "--summary",
+            "json",
+            "--",
+            "false",
+        ];
+        let weir = start(weir(&words), stdin, Stdio::null());
+        let mut input = input;
+        input.write_all(&lines(10_000)).expect("it is read");
+        weir.settle();
+        weir.signal(signal);
+        let end = weir.end();
+        assert_eq!(end.status.signal(), Some(signal.as_raw()), "{end:?}");
+        Books::of(&end).assert_are("bytes", [90_000, 0, 0, 90_000], "held");
+    }
+}
+
+#[test]
+fn what_lay_unread_when_a_signal_ended_it_is_told_as_undelivered() {
+    let dir = Dir::new();
+    let (stdin, mut input) = pipe().expect("a pipe");
+    let script = "read -r line; echo $line >> $0; exec sleep 1000";
+    let words = [
+        "-l",
+        "--restart",
+        "on-failure",
+        "--summary",
+        "json",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ];
+    let mut command = weir(&words);
+    command.arg(dir.at("out"));
+    let weir = start(command, stdin, Stdio::null());
+    input.write_all(&lines(1000)).expect("written");
+    eventually("the first line arrives", || dir.read("out") == "00000001\n");
+    weir.settle();
+    weir.signal(Signal::INT);
+    let end = weir.end();
+    assert_eq!(end.status.signal(), Some(Signal::INT.as_raw()), "{end:?}");
+    Books::of(&end).assert_are("records", [1000, 1, 0, 999], "unread");
+}
+
+#[test]
+fn nothing_is_run_again_after_an_interrupt() {
+    let dir = Dir::new();
+    let (stdin, _input) = pipe().expect("a pipe");
+    let script = "echo run >> $0; trap 'exit 5' INT; while :; do sleep 0.01; done";
+    let words = [
+        "--restart",
+        "always",
+        "--backoff",
+        "1ms..2ms",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ];
+    let mut command = weir(&words);
+    command.arg(dir.at("out"));
+    let weir = start(command, stdin, Stdio::null());
+    eventually("it runs", || dir.read("out") == "run\n");
+    // Its trap is set a moment later.
+    weir.settle_for_a_while();
+    weir.signal(Signal::INT);
+    assert_eq!(weir.end().status.code(), Some(5));
+    assert_eq!(dir.read("out"), "run\n");
+}
+
+#[test]
+fn retry_ends_the_wait_and_pause_holds_it() {
+    let home = Home::new();
+    let dir = Dir::new();
+    let script = "echo run >> $0.runs; test -e $0.well || exit 1; cat >> $0";
+    let mut command = home.command(&[
+        "-N",
+        "it",
+        "-l",
+        "--restart",
+        "on-failure",
+        "--backoff",
+        "1h",
+        "--",
+    ]);
+    command.args(["sh", "-c", script]).arg(dir.at("out"));
+    let (stdin, mut input) = pipe().expect("a pipe");
+    let weir = start(command, stdin, Stdio::null());
+    input.write_all(&lines(10)).expect("it is read");
+    let status = || -> serde_json::Value {
+        let output = home.run(&["--query", "it"]);
+        serde_json::from_slice(&output.stdout).unwrap_or_default()
+    };
+    eventually("it waits", || status()["command"]["circuit"] == "open");
+    let it = status();
+    assert_eq!(
+        (&it["command"]["failures"], &it["command"]["name"]),
+        (&1.into(), &"sh".into())
+    );
+    assert!(
+        it["command"]["retry_in_s"]
+            .as_f64()
+            .is_some_and(|s| s > 2000.0),
+        "{it}"
+    );
+    home.tell("it", &["--retry"]);
+    eventually("it is tried", || dir.read("out.runs").lines().count() == 2);
+    eventually("it waits again", || status()["command"]["failures"] == 2);
+    home.tell("it", &["--pause"]);
+    home.tell("it", &["--retry"]);
+    fs::write(dir.at("out.well"), "").expect("a file");
+    weir.settle();
+    assert_eq!(dir.read("out.runs").lines().count(), 2, "it is paused");
+    home.tell("it", &["--resume"]);
+    eventually("it is delivered", || numbers_of(&dir).len() == 10);
+    drop(input);
+    assert!(weir.end().status.success());
+}
+
+fn numbers_of(dir: &Dir) -> Vec<usize> {
+    if Path::new(&dir.at("out")).exists() {
+        numbers(Path::new(&dir.at("out")))
+    } else {
+        Vec::new()
+    }
+}
+
+#[test]
+fn somebody_is_told_of_restarts_and_of_giving_up() {
+    let dir = Dir::new();
+    let tell = |event: &str| format!("{event}=echo $WEIR_EVENT >> {}", dir.at("told"));
+    let (restart, given_up) = (tell("restart"), tell("give-up"));
+    let options = [
+        "--restart",
+        "on-failure",
+        "--give-up",
+        "3",
+        "--on",
+        &restart,
+        "--on",
+        &given_up,
+    ];
+    let end = run(&dir, &options, "exit 4", &lines(10));
+    assert_eq!(end.status.code(), Some(4), "{end:?}");
+    // Nobody waits for the last one, which comes beside the others.
+    let told = |event: &str| {
+        dir.read("told")
+            .lines()
+            .filter(|line| *line == event)
+            .count()
+    };
+    eventually("both are told", || {
+        told("restart") == 2 && told("give-up") == 1
+    });
+}
+
+#[test]
+fn retry_without_a_command_is_refused() {
+    let home = Home::new();
+    let weir = home.start(&[]);
+    let output = home.run(&["--remote", &weir.pid(), "--retry"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("--retry: it runs no COMMAND"), "{said}");
+}
+
+#[test]
+fn shedding_rules_as_ever_while_nobody_is_there() {
+    let dir = Dir::new();
+    let script = "test -e $0.again && exec cat >> $0; : > $0.again; sleep 0.3; exit 1";
+    let options = [
+        "-l",
+        "-b",
+        "64KiB",
+        "--shed",
+        "oldest",
+        "--restart",
+        "on-failure",
+        "--summary",
+        "json",
+    ];
+    let end = run(&dir, &options, script, &lines(100_000));
+    assert_eq!(end.status.code(), Some(0), "{end:?}");
+    let got = numbers(Path::new(&dir.at("out")));
+    assert!(
+        got.windows(2).all(|pair| pair[0] < pair[1]),
+        "in order, none twice"
+    );
+    assert_eq!(got.last(), Some(&100_000));
+    let books = Books::of(&end);
+    books.assert_balance("shed");
+    assert_eq!(books.n("out/records"), got.len());
+    assert!(books.n("shed/records") > 0);
+}
+
+#[test]
+fn options_that_would_have_no_effect_are_refused() {
+    for (words, says) in [
+        (
+            &["--restart", "always"][..],
+            "--restart: there is nothing to run again",
+        ),
+        (
+            &["--backoff", "1s", "--", "cat"],
+            "--backoff: nothing is run again",
+        ),
+        (
+            &["--give-up", "3", "--", "cat"],
+            "--give-up: nothing is run again",
+        ),
+        (
+            &["--restart", "always", "--give-up", "0", "--", "cat"],
+            "invalid value '0'",
+        ),
+    ] {
+        let end = start(weir(words), Stdio::null(), Stdio::null()).end();
+        end.assert_complains(2, &[says]);
+    }
+}
