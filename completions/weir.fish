@@ -3,6 +3,7 @@ function __weir_running
 end
 
 complete -c weir -s b -l buffer -d 'Capacity of the buffer: a SIZE, or a percentage of memory' -r
+complete -c weir -l spill -d 'When memory is full, go on into unnamed files of at most SIZE' -r
 complete -c weir -l pipe-size -d 'Kernel pipe size to ask for on both sides: SIZE, auto or keep' -r
 complete -c weir -l record-size -d 'Records are SIZE bytes each' -r
 complete -c weir -s r -l rate -d 'Cap on what leaves for the consumer: 10MB/s, 100/s, 2MB/s..20MB/s, or a timetable' -r

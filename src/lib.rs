@@ -7,6 +7,7 @@
 pub(crate) mod command;
 pub(crate) mod config;
 pub(crate) mod control;
+pub(crate) mod disk;
 pub(crate) mod engine;
 mod entry;
 #[cfg(any(test, fuzzing))]

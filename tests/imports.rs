@@ -9,7 +9,7 @@ use syn::visit::{self, Visit};
 /// The rooms from the ground up. What stands in one line does not know of its neighbours.
 const ROOMS: &[&[&str]] = &[
     &["units"],
-    &["engine"],
+    &["engine", "disk"],
     &["pipe"],
     &["report", "share", "command"],
     &["config"],

@@ -40,7 +40,7 @@ const STAND_INS: [(&str, &str); 3] = [
     ),
 ];
 
-const CASES: [Case; 19] = [
+const CASES: [Case; 20] = [
     Case {
         recipe: "backup",
         before: "",
@@ -50,6 +50,11 @@ const CASES: [Case; 19] = [
         recipe: "prefill",
         before: "",
         after: "cmp dataset received",
+    },
+    Case {
+        recipe: "spill",
+        before: "",
+        after: "tar df srv.tar",
     },
     Case {
         recipe: "cap",

@@ -60,6 +60,28 @@ pub(super) fn capacity(buffer: BufferSize) -> Result<usize, ConfigError> {
     })
 }
 
+/// The least that a disk is used for.
+const SPILL_MIN: u64 = 1 << 20;
+
+/// Memory and disk together.
+pub(super) fn with_spill(memory: usize, spill: Option<Size>) -> Result<usize, ConfigError> {
+    let Some(size) = spill else {
+        return Ok(memory);
+    };
+    if size.bytes() < SPILL_MIN {
+        return Err(ConfigError(format!(
+            "--spill {size} is too small: the smallest is 1MiB"
+        )));
+    }
+    let all = usize::try_from(size.bytes()).ok();
+    all.and_then(|size| size.checked_add(memory))
+        .ok_or_else(|| {
+            ConfigError(format!(
+                "--spill {size} is more than this system can address"
+            ))
+        })
+}
+
 pub(super) fn framing(options: &Options) -> Result<Option<Framing>, ConfigError> {
     let Some(size) = options.record_size else {
         let end = if options.lines { b'\n' } else { 0 };

@@ -37,7 +37,7 @@ use crate::engine::side::Role;
 use crate::engine::stall::Timeouts;
 use crate::report::Plan;
 use crate::report::theme::Theme;
-use crate::units::Share;
+use crate::units::{Share, Size};
 
 /// Everything that data mode needs to know.
 #[derive(Debug)]
@@ -54,6 +54,8 @@ pub(crate) struct Config {
     pub live: LiveConfig,
     /// With whom the caps on the output are shared.
     pub share: Option<Share>,
+    /// Bytes of disk to go on into when memory is full.
+    pub spill: Option<u64>,
     /// Where what is shed goes.
     pub shed_to: Option<PathBuf>,
     /// Who gets the stream beside the consumer.
@@ -87,7 +89,8 @@ impl Config {
     /// # Errors
     /// When they contradict each other or this machine.
     pub(crate) fn resolve(options: Options) -> Result<Config, ConfigError> {
-        let capacity = check::capacity(options.buffer)?;
+        let memory = check::capacity(options.buffer)?;
+        let capacity = check::with_spill(memory, options.spill)?;
         let framing = check::framing(&options)?;
         let both = check::timeout("--timeout", options.timeout)?;
         let patience = Timeouts {
@@ -110,6 +113,7 @@ impl Config {
             command: check::command(&options.command)?,
             restart,
             append: options.append,
+            spill: options.spill.map(Size::bytes),
             shed_to: check::shed_to(options.shed_to, may_shed)?,
             fit_pipe: options.pipe_size == PipeSize::Auto,
             hooks: options.on,
@@ -117,6 +121,7 @@ impl Config {
             share: options.share,
             rules: Rules {
                 capacity,
+                memory: options.spill.map(|_| memory),
                 marks: live.marks,
                 may_bypass: !options.no_splice,
                 keeps_given: restart.is_some(),

@@ -81,6 +81,15 @@ pub(crate) struct Options {
     #[arg(allow_hyphen_values = true)]
     pub buffer: BufferSize,
 
+    /// When memory is full, go on into unnamed files of at most SIZE
+    #[arg(long, value_name = "SIZE", help_heading = "Buffer")]
+    #[arg(
+        long_help = "When memory is full, go on into unnamed files of at most SIZE together, gone with weir, in \
+        $TMPDIR, else /var/tmp. The marks are then of memory and disk together. A full disk blocks as a full \
+        buffer does"
+    )]
+    pub spill: Option<Size>,
+
     /// Kernel pipe size to ask for on both sides: SIZE, auto or keep
     #[arg(
         long,
@@ -264,7 +273,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TEMPLATE", help_heading = "Display")]
     #[arg(
         long_help = "Text of a bar or plain line, with fields in braces: name, pid, time, elapsed, \
-        state, used, used%, capacity, peak, in, in.rate, in.records, out, out.rate, out.records, \
+        state, used, used%, capacity, peak, disk, in, in.rate, in.records, out, out.rate, out.records, \
         shed, shed.records, cap, holdup, culprit, age, size, done%, eta, finish. A brace of its \
         own is written twice"
     )]

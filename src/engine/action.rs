@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::limiter::Allowance;
+use super::on_disk::Load;
 use super::pack::Pack;
 use super::record::Cursor;
 use super::scan::{Run, Scan};
@@ -40,6 +41,8 @@ pub(crate) enum Action {
     Transfer(Transfer),
     /// Write, without blocking if that can be.
     Write(Write),
+    /// Read back from the disk what is to be written next.
+    Fetch(Fetch),
     /// Give the pipe to the consumer this size.
     Fit(usize),
     /// Sleep.
@@ -68,6 +71,8 @@ pub(crate) enum Done {
     Transfer(Transfer, Outcome),
     /// Of a write.
     Write(Write, Outcome),
+    /// Of a read from the disk.
+    Fetch(Fetch, FetchOutcome),
     /// The pipe has this size now, or holds too much for that at present.
     Fit(Option<usize>),
     /// A sleep is over; `ready`: what it was for beside the waker is there.
@@ -83,6 +88,19 @@ pub(crate) enum ReadOutcome {
     Empty,
     /// This input is at its end.
     Ended,
+    /// There is no memory to read into.
+    Short,
+    /// The disk has no room for what would be read, and nothing was; `others`: not because of what is ours.
+    NoRoom { others: bool },
+    /// It failed.
+    Failed,
+}
+
+/// What came of a read from the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FetchOutcome {
+    /// All of it is here.
+    Here,
     /// There is no memory to read into.
     Short,
     /// It failed.
@@ -161,6 +179,10 @@ pub(crate) struct ReadState {
     pub cursor: Cursor,
     /// What comes is the newest, and too much.
     pub(super) discard: bool,
+    /// What is read is to be put on the disk.
+    pub to_disk: bool,
+    /// It was, and begins there.
+    pub stored: Option<u64>,
     /// What was read, into the one slice of the buffer and into the other, and what of the second was passed on
     /// already.
     pub(super) scans: [Scan; 2],
@@ -220,6 +242,14 @@ impl Write {
         }
         run
     }
+}
+
+/// A read from the disk to be made.
+#[derive(Debug)]
+pub(crate) struct Fetch {
+    /// What is to be read, and into what.
+    pub load: Load,
+    pub(super) obligation: Obligation,
 }
 
 /// What the input and the output are like.

@@ -75,6 +75,9 @@ impl Engine {
         if self.reachable(CONSUMER) == 0 {
             return Plan::wait(For::Data, earlier(self.trim_at, expiry));
         }
+        if let Some(plan) = self.plan_fetch(CONSUMER, expiry, now) {
+            return plan;
+        }
         if let Err(at) = self.output.peek(output.cursor.is_inside(), now) {
             return Plan::wait(For::Cap, earlier(expiry, Some(at)));
         }
@@ -116,7 +119,7 @@ impl Engine {
         let n = if self.is_fresh() {
             self.fresh_claim(permit.grant.bytes as u64)
         } else {
-            self.reachable(CONSUMER).min(SEGMENT_MAX as u64)
+            self.claimable(CONSUMER).min(SEGMENT_MAX as u64)
         };
         let output = &mut self.outputs[CONSUMER];
         let claim = output.queue.begin_claim(n);
@@ -241,16 +244,16 @@ impl Engine {
             .clamp(1, CLAIM_MOST);
         let window = window.min((self.capacity as u64 / 4).max(1));
         let Some(run) = output.queue.first().filter(|_| self.framing.is_some()) else {
-            return window.min(self.reachable(CONSUMER));
+            return window.min(self.claimable(CONSUMER));
         };
-        let end = run.end.min(self.log.readable());
+        let end = run.end.min(self.log.here_to(run.start));
         let whole = self
             .log
             .last_boundary(run.start, end.min(run.start + window));
         let whole = whole.or_else(|| self.log.next_boundary(run.start, end));
         match whole {
             Some(to) => (to - run.start).min(CLAIM_MOST.max(window)),
-            None => self.deliverable(),
+            None => self.deliverable().min(end - run.start),
         }
     }
 
@@ -264,8 +267,8 @@ impl Engine {
         let end = run.end.min(self.log.readable());
         let piece = end.saturating_sub(run.start).min(CLAIM_MOST);
         // The rest of it cannot come.
-        let is_blocked =
-            self.gate.is_closed() && self.shedder.policy.is_none() || self.is_starved();
+        let is_full = self.gate.is_closed() || self.has_no_place();
+        let is_blocked = is_full && self.shedder.policy.is_none() || self.is_starved();
         if output.cursor.is_inside() || self.framing.is_none() || self.is_last() || is_blocked {
             return piece;
         }

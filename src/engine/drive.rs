@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::action::{
-    Action, Actor, Done, Outcome, Permit, Read, ReadOutcome, Reason, Transfer, Wait, Write,
+    Action, Actor, Done, Fetch, FetchOutcome, Outcome, Permit, Read, ReadOutcome, Reason, Transfer,
+    Wait, Write,
 };
+use super::on_disk::EXTENT_MOST;
 use super::scan::Run;
 use super::segment::Segment;
 use super::stall::Side;
@@ -39,6 +41,15 @@ pub(crate) enum Passage {
     Refused,
     /// This side has failed. Nothing has passed.
     Failed(Side, io::Error),
+}
+
+/// Why there is no room on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoRoom {
+    /// Ours fills what it may: there will be room when some of it has been read back.
+    Ours,
+    /// Others fill the disk, or it fails.
+    Others,
 }
 
 /// The world as an actor sees it. A wait that is not over returns `None` where the world is made up, and
@@ -89,6 +100,24 @@ pub(crate) trait Edge {
         None
     }
 
+    /// How many bytes there is room for on the disk, which is more than none, `most` at most; it is kept for them.
+    fn disk_room(&mut self, _most: usize) -> Result<usize, NoRoom> {
+        Err(NoRoom::Others)
+    }
+
+    /// Puts this on the disk, and says where it begins there; `None`: it is not there, or not all of it.
+    fn store(&mut self, _bytes: &[u8]) -> Option<u64> {
+        None
+    }
+
+    /// Reads back from the disk what begins at this offset.
+    ///
+    /// # Errors
+    /// When that fails, or it is not all there.
+    fn fetch(&mut self, _offset: u64, _into: &mut [u8]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Gives the output's pipe this size. False when it holds too much for that.
     fn fit(&mut self, _size: usize) -> bool {
         true
@@ -114,6 +143,8 @@ pub(crate) enum End {
     Read(io::Error),
     /// Writing failed.
     Write(io::Error),
+    /// What was put on the disk cannot be read back.
+    Disk(io::Error),
 }
 
 /// What a step came to.
@@ -198,6 +229,7 @@ impl Driver {
             Action::Read(read) => self.read(read, edge),
             Action::Transfer(bypass) => self.bypass(bypass, edge),
             Action::Write(write) => write_out(write, edge),
+            Action::Fetch(fetch) => read_back(fetch, edge),
             Action::Fit(size) => {
                 let size = edge.fit(size).then_some(size);
                 (Done::Fit(size), None)
@@ -226,6 +258,15 @@ impl Driver {
     /// Reads into the log, and writes what may be written of it at once.
     fn read(&mut self, mut read: Read, edge: &mut impl Edge) -> (Done, Option<End>) {
         self.had_room = false;
+        if read.to_disk {
+            match edge.disk_room(read.buffer.most()) {
+                Ok(room) => read.buffer.limit(room),
+                Err(why) => {
+                    let others = why == NoRoom::Others;
+                    return (Done::Read(read, ReadOutcome::NoRoom { others }), None);
+                }
+            }
+        }
         if read.buffer.wants_segment() {
             match edge.segment(read.buffer.size) {
                 Ok(segment) => read.buffer.give(segment),
@@ -243,6 +284,9 @@ impl Driver {
         match edge.read(&mut read.buffer.slices()) {
             Ok(Some(n @ 1..)) => {
                 read.scan(n);
+                if read.to_disk {
+                    read.stored = edge.store(read.buffer.read(n)[1]);
+                }
                 // With a permit there is nothing held, and so no tail before the fresh segment.
                 if let Some(permit) = read.pass {
                     let [_, bytes] = read.buffer.read(n);
@@ -270,6 +314,21 @@ impl Driver {
             Passage::Failed(Side::Sink, e) => (Outcome::Nothing, Some(End::Write(e))),
         };
         (Done::Transfer(bypass, outcome), end)
+    }
+}
+
+/// Reads what is to be written next back from the disk.
+fn read_back(mut fetch: Fetch, edge: &mut impl Edge) -> (Done, Option<End>) {
+    if fetch.load.wants_segment() {
+        match Segment::map(EXTENT_MOST) {
+            Ok(segment) => fetch.load.give(segment),
+            Err(_) => return (Done::Fetch(fetch, FetchOutcome::Short), None),
+        }
+    }
+    let offset = fetch.load.offset;
+    match edge.fetch(offset, fetch.load.bytes()) {
+        Ok(()) => (Done::Fetch(fetch, FetchOutcome::Here), None),
+        Err(e) => (Done::Fetch(fetch, FetchOutcome::Failed), Some(End::Disk(e))),
     }
 }
 

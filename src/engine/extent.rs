@@ -1,18 +1,26 @@
 //! A stretch of the log that lies in one segment.
 //!
 //! Invariant: it knows how many records end in it, where the last of them does, and how far into a record it
-//! begins; so where a record ends is found by looking at the bytes of one extent at most.
+//! begins; so where a record ends is found by looking at the bytes of one extent at most. One that is on the disk alone
+//! knows where the first of them does, too, and is cut only there, behind its last record, or at its ends.
 
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::record::Framing;
 use super::segment::Segment;
 
 /// See the module's text.
 #[derive(Debug)]
 pub(super) struct Extent {
-    /// `None` while the source fills it up.
+    /// `None` while the source fills it up, or while it is on the disk alone.
     pub(super) segment: Option<Arc<Segment>>,
+    /// Where on the disk its first byte lies, if it does.
+    pub(super) stored: Option<u64>,
+    /// It is being read back.
+    pub(super) is_loading: bool,
+    /// Something of it was dropped, of one that is on the disk.
+    pub(super) is_cut: bool,
     /// The place of its first byte.
     pub(super) at: u64,
     /// Where in the segment that is.
@@ -23,6 +31,8 @@ pub(super) struct Extent {
     /// Records that end in it, and the length up to the end of the last of them.
     pub(super) ends: u64,
     pub(super) last_end: usize,
+    /// The length up to the end of the first of them, of one that is on the disk; 0 where there is none.
+    pub(super) first_end: usize,
     /// Bytes in it that are pinned, once for each pin.
     pub(super) pinned: usize,
 }
@@ -58,6 +68,58 @@ impl Extent {
     pub(super) fn shares_with(&self, other: &Extent) -> bool {
         let both = self.segment.as_ref().zip(other.segment.as_ref());
         both.is_some_and(|(a, b)| Arc::ptr_eq(a, b))
+    }
+
+    /// Whether the source is filling it up.
+    pub(super) fn is_lent(&self) -> bool {
+        self.segment.is_none() && self.stored.is_none()
+    }
+
+    /// Whether a record is known to end here.
+    pub(super) fn known_end(&self, at: usize) -> bool {
+        self.ends > 0 && (at == self.first_end || at == self.last_end)
+    }
+
+    /// The first end behind `skip` that is known; there is one.
+    pub(super) fn first_known_end(&self, skip: usize) -> usize {
+        if self.first_end > skip {
+            self.first_end
+        } else {
+            self.last_end
+        }
+    }
+
+    /// The last known end in this part, of one whose last end is behind it.
+    pub(super) fn last_known_end(&self, part: &Range<usize>) -> Option<usize> {
+        (self.first_end > 0 && self.first_end <= part.end).then_some(self.first_end)
+    }
+
+    /// Records that end in a part of it, if it is on the disk alone.
+    pub(super) fn count_stored(
+        &self,
+        framing: Option<Framing>,
+        part: &Range<usize>,
+    ) -> Option<u64> {
+        if self.is_here() || self.stored.is_none() {
+            return None;
+        }
+        let ended_before = |at: usize| match framing {
+            Some(Framing::Fixed(size)) => (self.depth + at as u64) / size,
+            _ => self.ended_before(at),
+        };
+        Some(ended_before(part.end) - ended_before(part.start))
+    }
+
+    fn ended_before(&self, at: usize) -> u64 {
+        debug_assert!(
+            self.ends <= 2 || at <= self.first_end || at >= self.last_end,
+            "cut in the middle, at {at} of {self:?}"
+        );
+        match () {
+            () if at >= self.last_end => self.ends,
+            () if at >= self.first_end => 1,
+            () => 0,
+        }
     }
 
     /// Whether its segment may be written to.

@@ -100,6 +100,18 @@ impl Engine {
         .collect()
     }
 
+    /// Bytes that taps may hold beside everybody else.
+    pub(super) fn tap_shares(&self) -> u64 {
+        let roles = self.sides().filter_map(|(_, output)| output.side.as_ref());
+        roles.filter_map(|side| side.role.share()).sum()
+    }
+
+    /// Whether one of them is in the middle of a record that is dropped for it.
+    pub(super) fn is_side_skipping(&self) -> bool {
+        let mut sides = self.sides().filter_map(|(_, output)| output.side.as_ref());
+        sides.any(|side| side.is_skipping)
+    }
+
     pub(super) fn has_sides(&self) -> bool {
         self.side_count > 0
     }
@@ -282,6 +294,7 @@ impl Engine {
                 side.dropped.records += 1;
             }
         }
+        self.log.cut(run);
         self.log.unpin(run);
     }
 
@@ -328,13 +341,16 @@ impl Engine {
         whole.or_else(next).map_or(0, |to| to - run.start)
     }
 
-    pub(super) fn plan_side(&self, i: usize) -> Plan {
+    pub(super) fn plan_side(&self, i: usize, now: Instant) -> Plan {
         let output = &self.outputs[i];
         let is_done = self.is_last() && output.queue.owed() == 0;
         let stage = output.side.as_ref().map(|side| side.stage);
         let is_there = matches!(stage, Some(Stage::Open | Stage::Joining));
         if self.halted || is_done || !is_there {
             return Plan::End(Reason::Over);
+        }
+        if let Some(plan) = self.plan_fetch(i, None, now) {
+            return plan;
         }
         match (self.side_deliverable(i), output.room) {
             (0, _) => Plan::wait(For::Data, None),
@@ -344,7 +360,7 @@ impl Engine {
     }
 
     pub(super) fn begin_side(&mut self, i: usize) -> Action {
-        let n = self.side_deliverable(i);
+        let n = self.side_deliverable(i).min(self.claimable(i));
         let output = &mut self.outputs[i];
         let claim = output.queue.begin_claim(n);
         output.is_writing = true;

@@ -45,6 +45,11 @@ impl Given {
         self.bytes
     }
 
+    /// Where they are.
+    pub(super) fn runs(&self) -> impl Iterator<Item = &Range<u64>> {
+        self.runs.iter()
+    }
+
     pub(super) fn push(&mut self, run: Range<u64>) {
         self.bytes += run.end - run.start;
         match self.runs.back_mut() {

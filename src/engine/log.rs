@@ -10,6 +10,10 @@
 //! used 1 GiB buffer inside the processor's cache and its untouched pages untouched; dropping the free list
 //! gives the pages of a flood back to the system.
 //!
+//! Where there is a disk behind memory an extent may lie there instead, and comes back into memory while
+//! somebody is about to write from it ([`disk`]); until then it knows where its first record ends and its last,
+//! which is enough to drop whole records from it.
+//!
 //! Invariants: places never go back; every byte that is pinned is there; an extent knows where its records
 //! end, so that a search looks at the bytes of one extent at most; segments in existence hold at most
 //! four segments' worth more than was ever pinned at once, holes apart. When to read or to
@@ -20,9 +24,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::extent::Extent;
+use super::on_disk::OnDisk;
 use super::record::{Cursor, Framing};
 use super::scan::Scan;
 use super::segment::{Part, ReadBuffer, SEGMENT_MAX, SEGMENT_MIN, Segment};
+
+mod disk;
 
 /// Reads of at most this many bytes are moved next to their predecessors, so that a producer of
 /// single bytes does not fill the buffer with segments of one byte.
@@ -56,6 +63,9 @@ pub(crate) struct Log {
     pub(super) packs: Vec<Arc<Segment>>,
     /// Up to which place nothing can be packed any better.
     pub(super) packed_to: u64,
+    /// Bytes of the extents that are in memory alone.
+    in_memory: u64,
+    disk: OnDisk,
     /// The place of the next byte.
     end: u64,
     /// How far into a record that is.
@@ -74,6 +84,8 @@ impl Log {
             free: Vec::new(),
             packs: Vec::new(),
             packed_to: 0,
+            in_memory: 0,
+            disk: OnDisk::default(),
             end: 0,
             depth: 0,
         }
@@ -118,6 +130,7 @@ impl Log {
         if extend.is_some_and(|from| from.depth() == self.depth)
             && let Some(last) = self.extents.back_mut()
             && last.end() == self.end
+            && last.stored.is_none()
             && last.is_ours()
             && last.spare() > 0
         {
@@ -168,6 +181,7 @@ impl Log {
         };
         last.segment = Some(segment);
         last.grow(scan.bytes, scan.ends, scan.last_end);
+        self.in_memory += scan.bytes as u64;
         self.end += scan.bytes as u64;
         if scan.bytes > 0 {
             self.depth = scan.cursor.depth();
@@ -185,9 +199,11 @@ impl Log {
         let (n, at) = (entry.range.len(), self.end);
         let goes_on = self.depth == entry.depth;
         self.end += n as u64;
+        self.in_memory += n as u64;
         self.depth = entry.end_depth;
         if let Some(tail) = self.extents.back_mut().filter(|_| n <= COALESCE && goes_on)
             && tail.end() == at
+            && tail.stored.is_none()
             && tail.spare() >= n
             && let Some(segment) = tail.segment.as_mut().and_then(Arc::get_mut)
         {
@@ -199,12 +215,16 @@ impl Log {
         }
         self.extents.push_back(Extent {
             segment: Some(fresh),
+            stored: None,
+            is_loading: false,
+            is_cut: false,
             at,
             start: entry.range.start,
             length: n,
             depth: entry.depth,
             ends: entry.ends,
             last_end: entry.last_end,
+            first_end: 0,
             pinned: 0,
         });
     }
@@ -218,7 +238,12 @@ impl Log {
             if keep == 0 {
                 self.release(self.extents.len() - 1);
             } else {
+                let less = (last.length - keep) as u64;
                 last.length = keep;
+                match last.stored {
+                    Some(_) => self.disk.bytes -= less,
+                    None => self.in_memory -= less,
+                }
                 break;
             }
         }
@@ -241,7 +266,7 @@ impl Log {
             && extent.at < range.end
         {
             extent.pinned -= extent.overlap(range).len();
-            if extent.pinned == 0 && extent.segment.is_some() {
+            if extent.pinned == 0 && !extent.is_lent() {
                 self.release(i);
             } else {
                 i += 1;
@@ -251,7 +276,14 @@ impl Log {
 
     /// Nobody is owed any of this extent: its segment is free.
     fn release(&mut self, i: usize) {
-        if let Some(segment) = self.extents.remove(i).and_then(|extent| extent.segment) {
+        let Some(extent) = self.extents.remove(i) else {
+            return;
+        };
+        if extent.stored.is_some() {
+            return self.disk.on_released(extent);
+        }
+        self.in_memory -= extent.length as u64;
+        if let Some(segment) = extent.segment {
             self.recycle(segment);
         }
     }
@@ -297,7 +329,7 @@ impl Log {
     /// Up to which place the bytes can be looked at: the source may be filling up the last extent.
     #[must_use]
     pub(crate) fn readable(&self) -> u64 {
-        let lent = self.extents.back().filter(|extent| !extent.is_here());
+        let lent = self.extents.back().filter(|extent| extent.is_lent());
         lent.map_or(self.end, |extent| extent.at)
     }
 
@@ -313,6 +345,8 @@ impl Log {
             let part = extent.overlap(range);
             if part.len() == extent.length || extent.ends == 0 {
                 extent.ends
+            } else if let Some(ended) = extent.count_stored(self.framing, &part) {
+                ended
             } else {
                 self.cursor(extent, part.start)
                     .pass(&extent.bytes()[part])
@@ -338,6 +372,9 @@ impl Log {
             (Some(Framing::Fixed(size)), Some(extent)) => {
                 (extent.depth + (at - extent.at)).is_multiple_of(size.get())
             }
+            (Some(Framing::Terminator(_)), Some(extent)) if !extent.is_here() => {
+                extent.known_end((at - extent.at) as usize)
+            }
             (Some(Framing::Terminator(end)), Some(extent)) => {
                 extent.bytes().get((at - extent.at) as usize - 1) == Some(&end)
             }
@@ -351,7 +388,7 @@ impl Log {
         let i = self.index(from);
         for extent in self.extents.range(i..).take_while(|extent| extent.at < to) {
             let skip = from.saturating_sub(extent.at) as usize;
-            if extent.is_here() && extent.ends > 0 && extent.last_end > skip {
+            if !extent.is_lent() && extent.ends > 0 && extent.last_end > skip {
                 let at = extent.at + self.first_end(extent, skip) as u64;
                 return (at <= to).then_some(at);
             }
@@ -368,6 +405,7 @@ impl Log {
                 let into = (extent.depth + skip as u64) % size;
                 skip + (size - into) as usize
             }
+            Some(Framing::Terminator(_)) if !extent.is_here() => extent.first_known_end(skip),
             Some(Framing::Terminator(end)) => {
                 let found = memchr::memchr(end, &extent.bytes()[skip..]);
                 found.map_or(extent.last_end, |at| skip + at + 1)
@@ -386,7 +424,7 @@ impl Log {
 
     fn last_end(&self, extent: &Extent, from: u64, to: u64) -> Option<u64> {
         let part = extent.overlap(&(from..to));
-        if extent.ends == 0 || !extent.is_here() {
+        if extent.ends == 0 || extent.is_lent() {
             return None;
         }
         let end = if extent.last_end <= part.end {
@@ -397,6 +435,9 @@ impl Log {
                 Some(Framing::Fixed(size)) => {
                     let into = (extent.depth + part.end as u64) % size.get();
                     part.end.checked_sub(into as usize)?
+                }
+                Some(Framing::Terminator(_)) if !extent.is_here() => {
+                    extent.last_known_end(&part)?
                 }
                 Some(Framing::Terminator(end)) => {
                     memchr::memrchr(end, &extent.bytes()[part.clone()])? + part.start + 1
@@ -432,18 +473,15 @@ impl Log {
         rest
     }
 
-    /// Bytes of memory in which something lies, and how many bytes that is.
+    /// Bytes of memory in which something lies that is there alone, and how many bytes that is.
     #[cfg(test)]
     pub(crate) fn footprint(&self) -> (usize, usize) {
-        let extents = self.extents.iter();
+        let extents = self.extents.iter().filter(|extent| extent.stored.is_none());
         let mut pieces: Vec<_> = extents.filter_map(|e| e.segment.as_ref()).collect();
         pieces.sort_by_key(|segment| Arc::as_ptr(segment));
         pieces.dedup_by_key(|segment| Arc::as_ptr(segment));
         let memory = pieces.iter().map(|segment| segment.len()).sum();
-        (
-            memory,
-            self.extents.iter().map(|extent| extent.length).sum(),
-        )
+        (memory, self.in_memory as usize)
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) mod bucket;
 pub(crate) mod bypass;
 mod consumer;
 pub(crate) mod directive;
+mod disk;
 pub(crate) mod drive;
 pub(crate) mod event;
 mod extent;
@@ -27,6 +28,7 @@ pub(crate) mod inflight;
 pub(crate) mod limiter;
 pub(crate) mod log;
 mod look;
+mod on_disk;
 mod output;
 mod overflow;
 mod pack;
@@ -42,6 +44,7 @@ mod shed;
 pub(crate) mod side;
 mod sift;
 mod source;
+mod spill;
 pub(crate) mod stall;
 mod state;
 pub(crate) mod stats;
@@ -76,8 +79,8 @@ impl Engine {
         match actor {
             Actor::Source => self.plan_source(now),
             Actor::Output(CONSUMER) => self.plan_consumer(now),
-            Actor::Output(OVERFLOW) => self.plan_overflow(),
-            Actor::Output(i) => self.plan_side(i),
+            Actor::Output(OVERFLOW) => self.plan_overflow(now),
+            Actor::Output(i) => self.plan_side(i, now),
         }
     }
 
@@ -101,6 +104,7 @@ impl Engine {
         self.sleeper(actor).asleep = None;
         if actor == Actor::Source {
             self.look_at_bypass(now);
+            self.look_at_disk(now);
         }
         self.tune(now);
         loop {
@@ -119,6 +123,7 @@ impl Engine {
             (Plan::Write, Actor::Output(OVERFLOW)) => self.begin_overflow(),
             (Plan::Write, Actor::Output(i @ SIDES..)) => self.begin_side(i),
             (Plan::Write, _) => self.begin_write(now),
+            (Plan::Fetch(at), Actor::Output(i)) => self.begin_fetch(i, at),
             (Plan::Fit(size), _) => Action::Fit(size),
             (Plan::Trim, _) => {
                 self.trim_at = None;
@@ -132,7 +137,7 @@ impl Engine {
                 Action::Wait(Wait { sleep, version })
             }
             (Plan::End(why), _) => Action::End(why),
-            (Plan::Expire | Plan::Shed, _) => unreachable!("done before"),
+            (Plan::Expire | Plan::Shed | Plan::Fetch(_), _) => unreachable!("done before"),
         }
     }
 
@@ -159,6 +164,7 @@ impl Engine {
                     _ => self.end_overflow(outcome),
                 }
             }
+            Done::Fetch(fetch, outcome) => self.end_fetch(fetch, outcome, now),
             Done::Fit(size) => self.on_fit(size, now),
             Done::Wait(Actor::Source, ready) => self.on_source_ready(ready),
             Done::Wait(Actor::Output(CONSUMER), ready) => self.on_output_ready(ready, now),
@@ -238,12 +244,13 @@ impl Engine {
 
     /// Whether there is anybody to be woken.
     pub(crate) fn has_wakes(&self) -> bool {
-        self.has_wakes
+        self.has_wakes || self.log.is_freed()
     }
 
     /// Whom to wake for what has changed since the last call.
     pub(crate) fn take_wakes(&mut self) -> Wakes {
         self.has_wakes = false;
+        self.wakes.floor = self.log.take_floor();
         std::mem::take(&mut self.wakes)
     }
 
@@ -286,7 +293,8 @@ impl Engine {
             self.trim_at = None;
         }
         let (used, all) = (self.used(), self.occupancy());
-        self.gate.on_occupancy(used, all, !self.ended);
+        let may_come = !self.ended && !self.has_no_place();
+        self.gate.on_occupancy(used, all, may_come);
         self.look_at_delay(now);
         if self.input.moves() || self.output.moves() {
             self.tune(now);
@@ -394,8 +402,10 @@ impl Engine {
             "pinned bytes"
         );
         let (memory, bytes) = self.log.footprint();
+        // What is on the disk keeps its neighbours apart.
+        let loose = if self.spill.is_some() { 64 } else { 32 };
         assert!(
-            !self.has_sides() || memory <= 2 * bytes + 32 * self.log.segment_size(),
+            !self.has_sides() || memory <= 2 * bytes + loose * self.log.segment_size(),
             "{bytes} bytes lie in {memory}"
         );
     }

@@ -46,6 +46,8 @@ pub(crate) struct Output {
     pub window: InFlightWindow,
     /// Bytes that it has taken since the buffer was full.
     pub taken: u64,
+    /// There was no memory to read back into: when to try again.
+    pub fetch_again: Option<Instant>,
     /// What it is beside the consumer, if that.
     pub side: Option<Side>,
 }
@@ -89,6 +91,7 @@ impl Output {
             pipe: Pipe::default(),
             window: InFlightWindow::default(),
             taken: 0,
+            fetch_again: None,
             side: None,
         }
     }

@@ -7,6 +7,7 @@
 //! while it still comes waits beside the queue until it is complete.
 
 use std::ops::Range;
+use std::time::Instant;
 
 use super::action::{Action, Actor, For, OVERFLOW, Obligation, Outcome, Permit, Reason, Write};
 use super::limiter::Allowance;
@@ -30,7 +31,10 @@ impl Engine {
         std::mem::take(&mut self.overflow.lost)
     }
 
-    pub(super) fn plan_overflow(&self) -> Plan {
+    pub(super) fn plan_overflow(&self, now: Instant) -> Plan {
+        if let Some(plan) = self.plan_fetch(OVERFLOW, None, now) {
+            return plan;
+        }
         let queue = &self.outputs[OVERFLOW].queue;
         let first = queue.first();
         if first.is_some_and(|run| run.start < self.log.readable()) {
@@ -52,7 +56,7 @@ impl Engine {
     pub(super) fn begin_overflow(&mut self) -> Action {
         let output = &mut self.outputs[OVERFLOW];
         let run = output.queue.first().cloned().unwrap_or_default();
-        let all = run.end.min(self.log.readable());
+        let all = run.end.min(self.log.here_to(run.start));
         let most = all.min(run.start + PIECE);
         let whole = self.log.last_boundary(run.start, most);
         let whole = whole.or_else(|| self.log.next_boundary(run.start, all));

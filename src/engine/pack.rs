@@ -71,6 +71,15 @@ impl Log {
         let (mut first, mut bytes, mut pieces) = (begin, 0, 0);
         for i in begin..end {
             let extent = &self.extents[i];
+            if extent.stored.is_some() {
+                // It has memory of its own, if any, and only while somebody writes from it.
+                if pieces > 1 {
+                    return self.pack(first..i);
+                }
+                self.packed_to = extent.end();
+                (first, bytes, pieces) = (i + 1, 0, 0);
+                continue;
+            }
             if bytes + extent.length > PACKED * self.segment {
                 self.packed_to = extent.at;
                 if pieces > 1 {

@@ -15,6 +15,8 @@ pub(crate) enum Plan {
     Transfer,
     /// Write.
     Write,
+    /// Read back from the disk what lies at this place.
+    Fetch(u64),
     /// Give the consumer's pipe this size.
     Fit(usize),
     /// Give memory back.
@@ -37,6 +39,8 @@ pub(crate) struct ReadPlan {
     pub(super) pass: bool,
     /// What is read is too much.
     pub(super) discard: bool,
+    /// It goes to the disk.
+    pub(super) to_disk: bool,
 }
 
 impl Plan {

@@ -47,6 +47,8 @@ impl StopAt {
 pub(crate) struct Rules {
     /// Capacity of the buffer in bytes.
     pub capacity: usize,
+    /// The part of it that is memory, where the rest is disk.
+    pub memory: Option<usize>,
     /// The watermarks.
     pub marks: Marks,
     /// Whether bytes may bypass the log while nothing is held, without being looked at.

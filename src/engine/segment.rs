@@ -42,7 +42,7 @@ impl Segment {
 }
 
 /// The rest of a segment for writing to; nothing of one that somebody reads.
-fn writable(segment: &mut Arc<Segment>, from: usize) -> &mut [u8] {
+pub(super) fn writable(segment: &mut Arc<Segment>, from: usize) -> &mut [u8] {
     Arc::get_mut(segment).map_or(&mut [], |s| &mut s.0[from..])
 }
 
@@ -59,9 +59,14 @@ pub(crate) struct ReadBuffer {
 
 impl ReadBuffer {
     /// Bytes that may be read.
-    #[cfg(test)]
-    pub(crate) fn room(&self) -> usize {
+    #[must_use]
+    pub(crate) fn most(&self) -> usize {
         self.room
+    }
+
+    /// No more than this may be read.
+    pub(crate) fn limit(&mut self, most: usize) {
+        self.room = self.room.min(most);
     }
 
     /// Whether a segment must be [given](ReadBuffer::give) before there is room for all that may be read.

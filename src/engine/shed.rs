@@ -29,7 +29,7 @@ impl Engine {
     /// as good as full: it takes those who take to make the delay begin anew.
     pub(super) fn look_at_delay(&mut self, now: Instant) {
         let (low, high) = (self.gate.marks().low, self.gate.marks().high);
-        if self.gate.is_closed() {
+        if self.gate.is_closed() || self.has_no_place() {
             if self.shedder.full_since.is_none() {
                 self.shedder.full_since = Some(now);
                 self.outputs.iter_mut().for_each(|output| output.taken = 0);
@@ -144,6 +144,7 @@ impl Engine {
             }
         }
         self.gate.on_shed(self.occupancy());
+        self.on_place_shed();
         self.on_shrunk(now);
         self.update(now);
     }
@@ -220,6 +221,7 @@ impl Engine {
         };
         self.stats.shed.bytes += n;
         self.stats.shed.records += records;
+        self.log.cut(&run);
         self.overflow_whole(&run);
         self.on_shed(&run);
         self.log.unpin(&run);

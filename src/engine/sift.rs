@@ -128,7 +128,7 @@ impl Engine {
     }
 
     /// Whether what the consumer does not get goes into the log all the same.
-    fn keeps_all(&self) -> bool {
+    pub(super) fn keeps_all(&self) -> bool {
         self.overflow.is_wanted || self.has_sides()
     }
 
@@ -136,7 +136,7 @@ impl Engine {
     /// it is the one for which the buffer is full.
     pub(super) fn is_too_much(&self, i: usize, n: usize) -> bool {
         let owed = self.outputs[i].queue.owed() as usize;
-        !self.has_sides() || owed + n > self.gate.marks().high
+        !self.has_sides() || self.has_no_place() || owed + n > self.gate.marks().high
     }
 
     /// The consumer is owed these places, too.
@@ -159,7 +159,14 @@ impl Engine {
             ends: piece.ends,
             last_end,
         };
-        self.log.append(&mut read.buffer, scans[0], entry)
+        match read.stored {
+            Some(offset) => {
+                let most = self.extent_most(read);
+                let buffer = &mut read.buffer;
+                self.log.append_stored(buffer, entry, offset, most)
+            }
+            None => self.log.append(&mut read.buffer, scans[0], entry),
+        }
     }
 
     /// The record in progress goes on being shed, by this piece.

@@ -87,12 +87,13 @@ impl Engine {
             return Plan::wait(For::Empty, Some(until));
         }
         match self.room().min(permit) {
-            0 => Plan::wait(For::Gate, None),
+            0 => Plan::wait(For::Gate, self.place_again()),
             _ if self.source.waits_first => Plan::wait(For::Input, None),
             most => Plan::Read(ReadPlan {
                 most,
-                pass,
+                pass: pass && !self.goes_to_disk(),
                 discard: false,
+                to_disk: self.goes_to_disk(),
             }),
         }
     }
@@ -119,7 +120,7 @@ impl Engine {
 
     /// Whether a prefill holds the output; it gives way where there is no memory to reach it.
     pub(super) fn is_filling(&self) -> bool {
-        self.gate.is_filling() && !self.is_starved()
+        self.gate.is_filling() && !self.is_starved() && !self.has_no_place()
     }
 
     /// Bytes that may be read into the log now.
@@ -127,7 +128,7 @@ impl Engine {
         if self.is_starved() {
             return 0;
         }
-        self.gate.may_take(self.occupancy())
+        self.gate.may_take(self.occupancy()).min(self.place_room())
     }
 
     fn plan_bypass(&self) -> Plan {
@@ -144,12 +145,14 @@ impl Engine {
             most: room.min(permit),
             pass: false,
             discard: false,
+            to_disk: self.goes_to_disk(),
         };
         if room == 0 {
             let expiry = self.next_expiry();
             if expiry.is_some_and(|at| at <= now) {
                 return Plan::Expire;
             }
+            let expiry = earlier(expiry, self.place_again());
             // A delay that outlasts time itself is blocking.
             let due = self.shed_due(now);
             let Some(policy) = self
@@ -165,13 +168,16 @@ impl Engine {
                 Which::Newest if self.is_starved() && self.droppable(CONSUMER) > 0 => {
                     return Plan::Shed;
                 }
-                Which::Newest if !self.is_starved() && !self.any_has_left() => {
+                Which::Newest
+                    if !self.is_starved() && !self.lacks_memory() && !self.any_has_left() =>
+                {
                     plan.most = self.log.segment_size().min(permit);
                     if self.has_sides() {
                         // Those that are not full take it in all the same.
                         plan.most = plan.most.min(self.room_to_make() as usize);
                     }
                     plan.discard = true;
+                    plan.to_disk &= self.keeps_all();
                 }
                 _ => return Plan::wait(For::Gate, expiry),
             }
@@ -189,7 +195,11 @@ impl Engine {
         // What is passed on at once is looked for in the fresh segment.
         let may_extend = !drops && !plan.pass && self.can_spare_last();
         let extend = may_extend.then_some(self.source.cursor);
-        self.log.lend(&mut state.buffer, plan.most, extend);
+        if plan.to_disk {
+            self.log.lend_for_disk(&mut state.buffer, plan.most);
+        } else {
+            self.log.lend(&mut state.buffer, plan.most, extend);
+        }
         let _ = self.input.may_pass(false, now);
         self.source.is_reading = true;
         self.source.is_short = false;
@@ -197,6 +207,7 @@ impl Engine {
         let pass = if plan.pass { self.permit(now) } else { None };
         self.source.is_passing = pass.is_some();
         (state.pass, state.cursor, state.discard) = (pass, self.source.cursor, plan.discard);
+        (state.to_disk, state.stored) = (plan.to_disk, None);
         if self.has_sides() {
             state.pack = self.log.begin_pack(LOOSE);
         }
@@ -244,6 +255,9 @@ impl Engine {
         if let Some(pack) = read.pack.take() {
             self.log.end_pack(pack);
         }
+        if let Some(others) = is_without_room(&read, outcome) {
+            self.on_disk_full(others, now);
+        }
         match outcome {
             ReadOutcome::Moved => {
                 let (scans, passed) = (read.scans, read.passed);
@@ -265,7 +279,13 @@ impl Engine {
                 }
             }
         }
-        let Read { state, obligation } = read;
+        let Read {
+            mut state,
+            obligation,
+        } = read;
+        if state.to_disk {
+            self.log.keep_reserve(&mut state.buffer);
+        }
         self.source.read = Some(state);
         obligation.meet();
     }
@@ -278,6 +298,7 @@ impl Engine {
         self.source.cursor = run.cursor;
         self.source.is_waiting = false;
         self.stats.on_read(run, self.occupancy());
+        self.note_places();
         self.bypass.on_input(self.stats.source.run(false, now));
         self.input.on_passed(run.bytes, run.tally.ended, now);
         self.on_taken(run);
@@ -286,7 +307,7 @@ impl Engine {
     /// The system has no memory for another segment: the gate closes early, and what can be done without goes.
     fn on_memory_short(&mut self, now: Instant) {
         self.source.is_short = true;
-        if self.lose_overflow() | self.lose_taps(now) {
+        if self.spills_early(now) || self.lose_overflow() | self.lose_taps(now) {
             return;
         }
         self.gate.on_memory_short(self.occupancy());
@@ -401,6 +422,18 @@ impl Engine {
         permit
             .bytes
             .min(usize::try_from(bytes).unwrap_or(usize::MAX))
+    }
+}
+
+/// Whether a read has found no room on the disk, and then whether that is due to others. What is known only when it was
+/// read stays in memory.
+fn is_without_room(read: &Read, outcome: ReadOutcome) -> Option<bool> {
+    match outcome {
+        ReadOutcome::NoRoom { others } => Some(others),
+        // There is not even memory to read into what would go there.
+        ReadOutcome::Short if read.to_disk => Some(false),
+        ReadOutcome::Moved if read.to_disk && read.stored.is_none() => Some(true),
+        _ => None,
     }
 }
 

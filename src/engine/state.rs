@@ -8,6 +8,7 @@ use super::action::{CONSUMER, Path, ReadState};
 use super::age::Timeline;
 use super::bypass::Bypass;
 use super::directive::Directive;
+use super::disk::Spill;
 use super::event::{Event, Events};
 use super::gate::Gate;
 use super::given::Given;
@@ -35,6 +36,8 @@ pub(crate) struct Wakes {
     pub quiet: Option<u64>,
     /// What has happened that somebody listens to.
     pub events: Vec<Event>,
+    /// Nobody sleeps for this: what lies before this offset on the disk can be given back.
+    pub floor: Option<u64>,
 }
 
 /// What is known of the source.
@@ -95,7 +98,6 @@ pub(crate) struct Overflow {
 
 impl Overflow {
     /// Bytes of a record that is not complete yet.
-    #[cfg(test)]
     pub(super) fn unfinished_bytes(&self) -> u64 {
         self.unfinished
             .as_ref()
@@ -124,6 +126,7 @@ pub(crate) struct Engine {
     pub(super) output: Limiters,
     pub(super) burst: Bursts,
     pub(super) capacity: usize,
+    pub(super) spill: Option<Spill>,
     pub(super) framing: Option<Framing>,
     pub(super) shedder: Shedder,
     pub(super) timeline: Timeline,
@@ -156,7 +159,7 @@ impl Engine {
     #[must_use]
     pub(crate) fn new(rules: Rules, now: Instant) -> Engine {
         let mut engine = Engine {
-            log: Log::new(rules.capacity, rules.framing),
+            log: Log::new(rules.memory.unwrap_or(rules.capacity), rules.framing),
             source: Source::new(rules.framing, rules.stop_at),
             outputs: vec![Output::new(rules.framing), Output::new(rules.framing)],
             side_count: 0,
@@ -171,6 +174,7 @@ impl Engine {
             output: Limiters::default(),
             burst: rules.burst,
             capacity: rules.capacity,
+            spill: rules.memory.map(Spill::new),
             framing: rules.framing,
             shedder: Shedder::default(),
             timeline: Timeline::default(),
@@ -205,7 +209,6 @@ impl Engine {
     }
 
     /// Bytes in a segment of the log.
-    #[cfg(test)]
     pub(crate) fn segment_size(&self) -> usize {
         self.log.segment_size()
     }

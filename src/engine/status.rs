@@ -41,6 +41,21 @@ pub(crate) struct Buffer {
     pub low: usize,
     /// Occupancy at which reading stops.
     pub high: usize,
+    /// What is in memory and what is on the disk, where there is one.
+    pub places: Option<Places>,
+}
+
+/// Bytes in memory, and on the disk behind it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Places {
+    /// What fits into memory.
+    pub memory: u64,
+    /// The most that was ever in memory.
+    pub memory_peak: u64,
+    /// What is on the disk.
+    pub disk: u64,
+    /// The most that ever was.
+    pub disk_peak: u64,
 }
 
 /// Time spent waiting since the start.
@@ -95,6 +110,9 @@ pub(crate) enum State {
     Flowing,
     /// The buffer is at its high mark; the producer waits.
     Blocked,
+    /// Others fill the disk behind memory, which is full; the producer waits.
+    #[serde(rename = "disk-full")]
+    DiskFull,
     /// There is nothing to deliver.
     Starved,
     /// A cap holds the output.

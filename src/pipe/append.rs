@@ -53,6 +53,14 @@ impl Appended {
         &self.name
     }
 
+    /// The length of the whole records at the beginning of these bytes.
+    #[must_use]
+    pub(crate) fn whole(&self, bytes: &[u8]) -> usize {
+        let mut cursor = Cursor::new(self.framing);
+        cursor.pass(bytes);
+        bytes.len() - usize::try_from(cursor.depth()).unwrap_or(0)
+    }
+
     /// Appends whole records. After an error some of the first of them may be there.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 
 use std::io;
 
+use crate::disk::error::DiskError;
 use crate::units::printable;
 
 /// A failed operation on a named file or stream.
@@ -42,10 +43,25 @@ impl PipeError {
         }
     }
 
+    /// What was put on the disk cannot be read back: `error` tells where and why.
+    #[must_use]
+    pub(super) fn disk(error: io::Error) -> PipeError {
+        match error.downcast::<DiskError>() {
+            Ok(error) => error.into(),
+            Err(error) => PipeError::new("read back", "disk", error),
+        }
+    }
+
     /// This, and these after it: each is a line of its own.
     #[must_use]
     pub(crate) fn and(mut self, others: Vec<PipeError>) -> PipeError {
         self.others.extend(others);
         self
+    }
+}
+
+impl From<DiskError> for PipeError {
+    fn from(error: DiskError) -> PipeError {
+        PipeError::because(error.what, &error.name, &error.reason)
     }
 }

@@ -102,6 +102,7 @@ impl Branch {
             let mut edge = World {
                 watched: is_tap && port.can_hang_up(),
                 waker: shared.side(i),
+                shared,
                 port,
                 next: &self.next,
             };
@@ -117,6 +118,7 @@ impl Branch {
                     drop(edge);
                     shared.tell(|engine, now| engine.on_side_left(i, now));
                 }
+                End::Disk(e) => return Err(PipeError::disk(e)),
                 End::Write(e) => return Err(PipeError::new("write", edge.port.name(), e)),
                 _ if edge.port.tells_at_close() => return edge.port.close(),
                 _ => return Ok(()),
@@ -152,6 +154,7 @@ pub(super) fn start(
 /// The world as the driver sees it.
 struct World<'a> {
     waker: Arc<Waker>,
+    shared: &'a Shared,
     port: Port,
     /// What is to be written to instead.
     next: &'a Successor<Port>,
@@ -182,6 +185,10 @@ impl Edge for World<'_> {
             return self.change(write);
         }
         Ok(self.port.write_now(&write.slices().collect::<Vec<_>>())?)
+    }
+
+    fn fetch(&mut self, at: u64, into: &mut [u8]) -> io::Result<()> {
+        self.shared.fetch(at, into)
     }
 
     fn wait(&mut self, Wait { sleep, version }: Wait) -> Option<io::Result<bool>> {

@@ -124,6 +124,10 @@ impl Edge for Looker {
         Ok(Some(length))
     }
 
+    fn fetch(&mut self, at: u64, into: &mut [u8]) -> io::Result<()> {
+        self.shared.fetch(at, into)
+    }
+
     fn wait(&mut self, Wait { version, .. }: Wait) -> Option<io::Result<bool>> {
         Some(match self.waker.wait_hang_up(version, &self.port) {
             Ok(true) => Err(io::ErrorKind::BrokenPipe.into()),

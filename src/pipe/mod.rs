@@ -5,6 +5,7 @@
 
 pub(crate) mod append;
 pub(crate) mod error;
+mod event;
 pub(crate) mod fan_out;
 pub(crate) mod fd;
 pub(crate) mod inherited;
@@ -17,6 +18,7 @@ pub(crate) mod reopen;
 mod shared;
 mod sink;
 mod source;
+mod spill;
 pub(crate) mod splice;
 mod waker;
 
@@ -26,8 +28,8 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
+use crate::disk::spill::Spill;
 use crate::engine::Rules;
-use crate::engine::event;
 use crate::engine::limiter::SharedCap;
 use crate::units::Unit;
 use fan_out::{Branch, Branches};
@@ -37,6 +39,7 @@ use overflow::{OverflowFile, OverflowThread};
 pub(crate) use shared::{Event, Shared};
 pub(crate) use sink::Sinks;
 pub(crate) use source::Input;
+use spill::Disk;
 
 /// What runs.
 #[derive(Debug)]
@@ -46,7 +49,7 @@ pub(crate) struct Started {
     /// What its threads have to say.
     pub events: Receiver<Event>,
     /// What happens to the flow, of what is listened to.
-    pub happenings: Receiver<event::Event>,
+    pub happenings: Receiver<crate::engine::event::Event>,
     /// Who writes down what is shed.
     pub overflow_thread: Option<OverflowThread>,
     /// The tees and taps.
@@ -55,6 +58,17 @@ pub(crate) struct Started {
     pub sink: JoinHandle<()>,
     /// See there.
     pub sinks: Sinks,
+}
+
+/// What there is beside the way from the input to the output.
+#[derive(Debug, Default)]
+pub(crate) struct Beside {
+    /// Where what is shed goes.
+    pub overflow: Option<OverflowFile>,
+    /// The tees and taps.
+    pub branches: Vec<Branch>,
+    /// The disk behind memory.
+    pub spill: Option<Spill>,
 }
 
 /// Starts the threads; `caps` on the output are shared with others. What they have to say comes through the receiver.
@@ -67,15 +81,33 @@ pub(crate) fn start(
     inputs: Vec<Input>,
     outlet: &Outlet,
     pipe_size: Option<Wanted>,
-    overflow: Option<OverflowFile>,
-    branches: Vec<Branch>,
+    beside: Beside,
 ) -> io::Result<Started> {
+    let Beside {
+        overflow,
+        branches,
+        spill,
+    } = beside;
+    let (events, listener) = unbounded();
+    let disk = spill.map(|spill| Disk::new(spill, events.clone()));
+    let (disk, floors) = disk.unzip();
     let sides = branches
         .iter()
         .map(|branch| (branch.role, branch.is_vacant()));
     let (happened, happenings) = unbounded();
-    let shared = Arc::new(Shared::new(rules, sides, caps, happened)?);
-    let (events, listener) = unbounded();
+    let shared = Arc::new(Shared::new(rules, sides, caps, happened, disk)?);
+    if let Some(floors) = floors {
+        let shared = shared.clone();
+        let give_back = move || {
+            let on_room = || shared.tell(|engine, now| engine.on_disk_room(now));
+            if let Some(disk) = &shared.disk {
+                disk.give_back_all(&floors, on_room);
+            }
+        };
+        thread::Builder::new()
+            .name("disk".into())
+            .spawn(give_back)?;
+    }
     if let Some(port) = outlet.watched() {
         let events = events.clone();
         thread::Builder::new()

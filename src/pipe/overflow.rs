@@ -17,11 +17,14 @@ use super::reopen::{Reopener, Successor};
 use super::shared::{Event, Shared};
 use crate::engine::OVERFLOW;
 use crate::engine::action::{Actor, Wait, Write};
-use crate::engine::drive::{Driver, Edge, Turn};
+use crate::engine::drive::{Driver, Edge, End, Turn};
 use crate::engine::record::Framing;
 
 /// How long the end of a run waits for the file, at most.
 const LAST_WAIT: Duration = Duration::from_secs(2);
+
+/// Bytes of a record that are held until the rest of it is there: it goes out in one piece.
+const BEGUN_MOST: usize = 8 << 20;
 
 /// The file, before the thread has it.
 #[derive(Debug)]
@@ -93,8 +96,17 @@ impl OverflowFile {
             next: self.next,
             shared: shared.clone(),
             events: Some(events),
+            begun: Vec::new(),
         };
-        while !matches!(driver.step(shared, &mut edge), Turn::Over(_)) {}
+        let end = loop {
+            if let Turn::Over(end) = driver.step(shared, &mut edge) {
+                break end;
+            }
+        };
+        if let End::Disk(e) = end {
+            complain(&mut edge.events, Err(PipeError::disk(e)));
+        }
+        edge.flush();
         edge.look_for_losses();
         let World { file, events, .. } = edge;
         complain(&mut { events }, file.close());
@@ -109,6 +121,8 @@ struct World {
     shared: Arc<Shared>,
     /// Until something was complained of.
     events: Option<Sender<Event>>,
+    /// The beginning of a record whose rest is still to be read back from the disk.
+    begun: Vec<u8>,
 }
 
 impl World {
@@ -118,6 +132,12 @@ impl World {
             complain(&mut self.events, Err(too_slow(self.file.name())));
         }
     }
+
+    /// The record that was begun has no end, or is too long to be waited for.
+    fn flush(&mut self) {
+        let begun = std::mem::take(&mut self.begun);
+        complain(&mut self.events, self.file.append(&begun));
+    }
 }
 
 impl Edge for World {
@@ -126,11 +146,23 @@ impl Edge for World {
             let old = std::mem::replace(&mut self.file, file);
             complain(&mut self.events, old.close());
         }
-        let records = write.slices().collect::<Vec<_>>().concat();
+        let taken = write.slices().map(<[u8]>::len).sum();
+        let mut records = std::mem::take(&mut self.begun);
+        write
+            .slices()
+            .for_each(|bytes| records.extend_from_slice(bytes));
+        self.begun = records.split_off(self.file.whole(&records));
         complain(&mut self.events, self.file.append(&records));
+        if self.begun.len() > BEGUN_MOST {
+            self.flush();
+        }
         self.look_for_losses();
         // What the file has refused is lost: it will not be tried again.
-        Ok(Some(records.len()))
+        Ok(Some(taken))
+    }
+
+    fn fetch(&mut self, at: u64, into: &mut [u8]) -> io::Result<()> {
+        self.shared.fetch(at, into)
     }
 
     fn wait(&mut self, Wait { sleep, version }: Wait) -> Option<io::Result<bool>> {

@@ -6,33 +6,16 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
-use super::error::PipeError;
+pub(crate) use super::event::Event;
+use super::spill::Disk;
 use super::waker::Waker;
 use crate::engine::drive::Access;
 use crate::engine::event;
 use crate::engine::limiter::SharedCap;
+use crate::engine::segment::Segment;
 use crate::engine::side::Role;
 use crate::engine::{Engine, Rules};
 use crate::units::Unit;
-
-/// What the threads have to say to whoever started them.
-#[derive(Debug)]
-pub(crate) enum Event {
-    /// The source thread can read no more; what is held is still being delivered.
-    SourceFailed(PipeError),
-    /// Everything that was read has been written.
-    Delivered,
-    /// Writing failed.
-    SinkFailed(PipeError),
-    /// A tee or a tap has failed. Said once for each.
-    OutputFailed(PipeError),
-    /// Something that was shed could not be written down. Said once.
-    OverflowFailed(PipeError),
-    /// The process that reads our output has gone away: what is held can reach nobody.
-    ConsumerLeft,
-    /// The system has refused to write for that reason.
-    ConsumerGone,
-}
 
 /// The engine, with its lock and the wakers of those who sleep until it has changed.
 #[derive(Debug)]
@@ -46,6 +29,8 @@ pub(crate) struct Shared {
     pub(super) quiet: (Mutex<u64>, Condvar),
     /// Where what has happened to the flow is told.
     happened: Sender<event::Event>,
+    /// The disk behind memory.
+    pub(super) disk: Option<Disk>,
 }
 
 impl Shared {
@@ -54,9 +39,13 @@ impl Shared {
         sides: impl IntoIterator<Item = (Role, bool)>,
         caps: Vec<(Unit, Box<dyn SharedCap>)>,
         happened: Sender<event::Event>,
+        disk: Option<Disk>,
     ) -> io::Result<Shared> {
         let now = Instant::now();
         let mut engine = Engine::new(rules, now);
+        if disk.is_some() {
+            engine.give_reserve(Segment::map(engine.segment_size())?);
+        }
         for (unit, cap) in caps {
             engine.share(unit, cap, now);
         }
@@ -76,6 +65,7 @@ impl Shared {
             overflow: Waker::default(),
             quiet: Default::default(),
             happened,
+            disk,
         })
     }
 
@@ -107,12 +97,23 @@ impl Shared {
             // Who does not listen any more need not be told.
             let _ = self.happened.send(event);
         }
+        if let (Some(floor), Some(disk)) = (wakes.floor, &self.disk) {
+            disk.give_back(floor);
+        }
         if let Some(number) = wakes.quiet {
             let mut quiet = self.quiet.0.lock().unwrap_or_else(PoisonError::into_inner);
             *quiet = number.max(*quiet);
             self.quiet.1.notify_all();
         }
         said
+    }
+
+    /// Reads back from the disk what lies at this offset.
+    pub(super) fn fetch(&self, at: u64, into: &mut [u8]) -> io::Result<()> {
+        match &self.disk {
+            Some(disk) => disk.fetch(at, into),
+            None => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     /// The numbers of tees and taps.

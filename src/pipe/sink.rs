@@ -74,6 +74,7 @@ impl Sink {
                 let name = self.output.port().map_or("", |port| port.name());
                 Event::SinkFailed(PipeError::new("write", name, e))
             }
+            End::Disk(e) => Event::SinkFailed(PipeError::disk(e)),
             // The consumer has ended, which others have said.
             _ if !self.shared.tell(|engine, _| engine.is_finished()) => return,
             _ => Event::Delivered,
@@ -91,6 +92,10 @@ impl Edge for Sink {
     fn unread(&mut self) -> Option<u64> {
         let output = self.looks.then(|| self.output.port());
         output.flatten()?.unread()
+    }
+
+    fn fetch(&mut self, at: u64, into: &mut [u8]) -> io::Result<()> {
+        self.shared.fetch(at, into)
     }
 
     fn fit(&mut self, size: usize) -> bool {

@@ -14,7 +14,7 @@ use super::peek::Peek;
 use super::shared::{Event, Shared};
 use super::splice;
 use crate::engine::action::{Actor, For, Path, Permit, Wait};
-use crate::engine::drive::{Driver, End, Passage, Turn};
+use crate::engine::drive::{Driver, End, NoRoom, Passage, Turn};
 use crate::engine::record::Framing;
 use crate::engine::segment::Segment;
 
@@ -136,7 +136,8 @@ impl Source {
                 Err(PipeError::new("allocate", "buffer", e))
             }
             End::Read(e) => Err(PipeError::new("read", edge.input.name(), e)),
-            End::Write(e) => {
+            // The source reads nothing back.
+            End::Write(e) | End::Disk(e) => {
                 let name = edge.output.port().map_or("", |port| port.name());
                 let failure = PipeError::new("write", name, e);
                 let _ = self.events.send(Event::SinkFailed(failure));
@@ -165,6 +166,15 @@ impl crate::engine::drive::Edge for Edge<'_> {
             lookout.forget();
         }
         Ok(self.input.read_now(into)?)
+    }
+
+    fn disk_room(&mut self, most: usize) -> Result<usize, NoRoom> {
+        let disk = self.shared.disk.as_ref();
+        disk.map_or(Err(NoRoom::Others), |disk| disk.room(most))
+    }
+
+    fn store(&mut self, bytes: &[u8]) -> Option<u64> {
+        self.shared.disk.as_ref()?.store(bytes)
     }
 
     fn pass_on(&mut self, bytes: &[u8], permit: Permit) -> usize {

@@ -14,7 +14,7 @@ use crate::units::UnitError;
 /// What a field is called, and what it says.
 type Field = (&'static str, fn(&Snapshot) -> Option<String>);
 
-const FIELDS: [Field; 25] = [
+const FIELDS: [Field; 26] = [
     ("name", |s| s.name.clone()),
     ("pid", |s| Some(s.pid.to_string())),
     ("time", |s| s.time.clone()),
@@ -26,6 +26,7 @@ const FIELDS: [Field; 25] = [
         Some(s.scale().typed(s.buffer.capacity as f64))
     }),
     ("peak", |s| Some(s.scale().bytes(s.buffer.peak))),
+    ("disk", |s| s.buffer.disk.map(|it| s.scale().bytes(it.used))),
     ("in", |s| Some(s.scale().bytes(s.input.bytes))),
     ("in.rate", |s| Some(s.scale().rate(s.input.rate))),
     ("in.records", |s| s.input.records.map(figures::count)),

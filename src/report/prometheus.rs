@@ -11,7 +11,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::plain;
-use super::snapshot::{Circuit, Output, Snapshot};
+use super::snapshot::{Circuit, Output, Place, Snapshot};
 
 /// The text of the file.
 #[must_use]
@@ -96,6 +96,32 @@ fn buffer(page: &mut Page, s: &Snapshot) {
         ),
     ] {
         page.gauge(name, help, Some(bytes as f64));
+    }
+    places(page, s);
+}
+
+/// Memory and disk, where the buffer has both.
+fn places(page: &mut Page, s: &Snapshot) {
+    let parts = [("memory", s.buffer.memory), ("disk", s.buffer.disk)];
+    let parts = parts.map(|(name, part)| part.map(|part| (name, part)));
+    for (name, help, figure) in [
+        (
+            "buffer_part_used_bytes",
+            "What a part of the buffer holds.",
+            (|it| it.used) as fn(Place) -> u64,
+        ),
+        (
+            "buffer_part_peak_bytes",
+            "The most that a part of the buffer has held.",
+            |it| it.peak,
+        ),
+    ] {
+        for (i, (part, place)) in parts.iter().flatten().enumerate() {
+            if i == 0 {
+                page.family(name, "gauge", help);
+            }
+            page.sample(name, &[("part", part)], figure(*place) as f64);
+        }
     }
 }
 

@@ -19,6 +19,7 @@ pub(crate) fn origin() -> Status {
             peak: 0,
             low: 48 << 20,
             high: 64 << 20,
+            places: None,
         },
         read: Count::default(),
         written: Count::default(),

@@ -165,16 +165,42 @@ pub(crate) struct Buffer {
     pub peak: u64,
     pub low: u64,
     pub high: u64,
+    /// Its parts, where there is a disk behind memory.
+    #[serde(default)]
+    pub memory: Option<Place>,
+    #[serde(default)]
+    pub disk: Option<Place>,
+}
+
+/// A part of the buffer, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub(crate) struct Place {
+    pub capacity: u64,
+    pub used: u64,
+    pub peak: u64,
 }
 
 impl From<status::Buffer> for Buffer {
     fn from(it: status::Buffer) -> Buffer {
+        let memory = it.places.map(|places| Place {
+            capacity: places.memory,
+            used: (it.used as u64).saturating_sub(places.disk),
+            peak: places.memory_peak,
+        });
+        let disk = it.places.map(|places| Place {
+            capacity: (it.capacity as u64).saturating_sub(places.memory),
+            used: places.disk.min(it.used as u64),
+            peak: places.disk_peak,
+        });
         Buffer {
             capacity: it.capacity as u64,
             used: it.used as u64,
             peak: it.peak as u64,
             low: it.low as u64,
             high: it.high as u64,
+            memory,
+            disk,
         }
     }
 }

@@ -22,7 +22,7 @@ pub(crate) fn text(s: &Snapshot) -> String {
     );
     // A timeout has a line of its own, which says this and more.
     let ending = ending(s).filter(|_| s.end != Some(Ending::Timeout));
-    let notes = [shed(s), restarts(s), ending, advice(s)];
+    let notes = [shed(s), restarts(s), ending, places(s), advice(s)];
     let notes: Vec<String> = notes.into_iter().flatten().collect();
     if !notes.is_empty() {
         text.push_str(&format!("\n{who}: {}", notes.join("; ")));
@@ -72,6 +72,13 @@ fn peak(s: &Snapshot) -> String {
         0 => format!("buffer at most {} full", s.scale().bytes(s.buffer.peak)),
         percent => format!("buffer at most {percent}% full"),
     }
+}
+
+/// The most that each part of the buffer held, once the disk was needed.
+fn places(s: &Snapshot) -> Option<String> {
+    let (memory, disk) = (s.buffer.memory?, s.buffer.disk.filter(|it| it.peak > 0)?);
+    let (memory, disk) = (s.scale().bytes(memory.peak), s.scale().bytes(disk.peak));
+    Some(format!("at most {memory} in memory, {disk} on disk"))
 }
 
 fn holdup(s: &Snapshot) -> String {

@@ -90,6 +90,8 @@ pub(crate) struct Glyphs {
     pub right: &'static str,
     /// A cell that is full, after those that are less so, in equal steps.
     pub steps: &'static [&'static str],
+    /// A cell of what is on the disk.
+    pub disk: &'static str,
     /// A cell with nothing in it.
     pub empty: &'static str,
     /// The low mark.
@@ -116,6 +118,7 @@ const UNICODE: Glyphs = Glyphs {
     left: "▕",
     right: "▏",
     steps: &["▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"],
+    disk: "▒",
     empty: "·",
     low: "┊",
     high: "│",
@@ -132,6 +135,7 @@ const ASCII: Glyphs = Glyphs {
     left: "[",
     right: "]",
     steps: &["#"],
+    disk: "+",
     empty: ".",
     low: ":",
     high: "|",

@@ -31,7 +31,7 @@ use crate::pipe::fd::Port;
 use crate::pipe::outlet::Outlet;
 use crate::pipe::overflow::OverflowFile;
 use crate::pipe::reopen::Reopener;
-use crate::pipe::{self, Started};
+use crate::pipe::{self, Beside, Started};
 use crate::report::{Others, Reporter};
 use crate::share::{self, Membership};
 use consumer::Consumer;
@@ -208,6 +208,7 @@ fn start(
     let reopeners = branches.iter().filter_map(Branch::reopener);
     let reopeners = reopeners.chain(overflow.as_ref().map(OverflowFile::reopener));
     let reopeners = reopeners.collect();
+    let spill = open::spill(config, |what| drop(notices.send(what)))?;
     let (caps, membership) = share(config, notices)?;
     // All is open: what happens to a signal from here on is decided here.
     let mask = listener.before;
@@ -221,7 +222,12 @@ fn start(
         (None, None) => unreachable!("standard output is opened where no program is run"),
     };
     let size = config.pipe_size.wanted();
-    let started = pipe::start(rules, caps, inputs, &outlet, size, overflow, branches);
+    let beside = Beside {
+        overflow,
+        branches,
+        spill,
+    };
+    let started = pipe::start(rules, caps, inputs, &outlet, size, beside);
     let started = started.map_err(|e| {
         outlet.close();
         if let Some(consumer) = &mut consumer {

@@ -4,6 +4,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
+use crate::disk::spill::{Spill, SpillHome};
 use crate::pipe::Input;
 use crate::pipe::error::PipeError;
 use crate::pipe::fd::Port;
@@ -45,6 +46,24 @@ pub(super) fn open(
             .for_each(|port| port.ask_pipe_size(size));
     }
     Ok((inputs, output))
+}
+
+/// The disk behind memory, if one is asked for; `say` is told what is odd about it.
+///
+/// # Errors
+/// When no file can be made there.
+pub(super) fn spill(config: &Config, say: impl Fn(String)) -> Result<Option<Spill>, PipeError> {
+    let Some(bound) = config.spill else {
+        return Ok(None);
+    };
+    let home = SpillHome::find(std::env::var_os("TMPDIR"))?;
+    if home.in_memory {
+        say(format!(
+            "--spill: {} is itself in memory; set TMPDIR to a directory on a disk",
+            home.path.display()
+        ));
+    }
+    Ok(Some(Spill::new(home, bound)?))
 }
 
 /// Names every file that cannot be found, not only the first.

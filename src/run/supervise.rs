@@ -204,6 +204,7 @@ impl Run {
         match event {
             Some(Event::SourceFailed(failure)) => self.failure = Some(failure),
             Some(Event::OverflowFailed(failure)) => self.on_overflow_failed(&failure),
+            Some(Event::SpillFailed(failure)) => self.reporter.complain(&failure.to_string()),
             Some(Event::OutputFailed(failure)) => {
                 self.output_failed = true;
                 self.reporter.complain(&failure.to_string());

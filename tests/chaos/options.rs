@@ -69,6 +69,9 @@ pub(crate) fn draw(dice: &mut Dice, framing: Framing, total: usize) -> Options {
         o.give("--display", "off");
     }
     o.give("--summary", "json");
+    if dice.percent(30) {
+        o.give("--spill", dice.pick(&["1MiB", "1MiB", "3MB", "64MiB"]));
+    }
     options
 }
 

@@ -163,7 +163,7 @@ impl Both {
         }
         assert_eq!(
             buffer.slices().iter().map(|s| s.len()).sum::<usize>(),
-            buffer.room()
+            buffer.most()
         );
         let is_lent = buffer.tail.is_some();
         self.read = Some((buffer, is_lent));
@@ -173,7 +173,7 @@ impl Both {
         let Some((mut buffer, keeps_all)) = self.read.take() else {
             return;
         };
-        let came = self.come(buffer.room() * fill / 256, every);
+        let came = self.come(buffer.most() * fill / 256, every);
         let mut left = came.iter();
         for slice in &mut buffer.slices() {
             for (to, byte) in slice.iter_mut().zip(&mut left) {

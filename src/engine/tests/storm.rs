@@ -9,7 +9,7 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use super::sim::{self, Adversity, Outcome, Scenario, SidePlan, Text, rules, run_through};
+use super::sim::{self, Adversity, Disk, Outcome, Scenario, SidePlan, Text, rules, run_through};
 use crate::engine::directive::Directive;
 use crate::engine::gate::Marks;
 use crate::engine::limiter::{Burst, Bursts, Cap};
@@ -115,6 +115,21 @@ impl Dice {
         plan.comes = Some(self.micros(150_000));
         plan.dies = self.some(2, |dice| (dice.micros(150_000), Duration::from_secs(1000)));
         plan
+    }
+
+    /// A disk, which others may fill, and which may fail.
+    fn disk(&mut self, capacity: usize) -> Disk {
+        let full = self.some(3, |dice| {
+            let from = dice.micros(120_000);
+            (from, from + dice.micros(300_000))
+        });
+        Disk {
+            bound: 64 + self.roll(2 * capacity as u64),
+            full,
+            tears: self.some(4, |dice| 2 + dice.roll(10)),
+            fails: self.some(20, |dice| dice.micros(130_000)),
+            slow: self.some(3, |dice| dice.micros(300)).unwrap_or_default(),
+        }
     }
 
     fn command(&mut self, capacity: usize, framed: bool) -> Directive {
@@ -224,7 +239,11 @@ fn scenario(seed: u64) -> (Scenario, Adversity) {
     let sides = [(); 3].map(|()| dice.some(3, Dice::side));
     let lookers = [(); 3].map(|()| dice.some(3, Dice::looker));
     let recall = dice.some(6, |dice| 4096 + dice.roll(40_000));
+    let memory = dice.some(2, |dice| 4096 + dice.roll(capacity as u64) as usize);
+    let memory = memory.filter(|memory| *memory < capacity);
+    let disk = dice.disk(capacity);
     let adversity = Adversity {
+        disk,
         sides,
         lookers,
         recall,
@@ -246,7 +265,11 @@ fn scenario(seed: u64) -> (Scenario, Adversity) {
         _ => StopAt::Bytes(dice.roll(50_000)),
     });
     let scenario = Scenario {
-        rules: Rules { stop_at, ..rules },
+        rules: Rules {
+            memory,
+            stop_at,
+            ..rules
+        },
         direct: !dice.one_in(3),
         input: Text(input),
         offers,
@@ -310,7 +333,8 @@ fn storm(seed: u64) {
     assert_whole(&s, &outcome);
     let status = outcome.engine.status(std::time::Instant::now());
     let may_hang = s.takes.last().is_none_or(|take| take.1 < usize::MAX / 2);
-    let is_cut = adversity.dies.is_some() || adversity.halts.is_some();
+    let is_cut =
+        adversity.dies.is_some() || adversity.halts.is_some() || adversity.disk.fails.is_some();
     if !outcome.finished {
         let engine = &outcome.engine;
         assert!(
@@ -332,7 +356,7 @@ fn storm(seed: u64) {
     assert_sides(&s, &outcome, adversity);
     let lost = status.shed.total.bytes - outcome.spilled.len() as u64;
     assert!(
-        lost == 0 || adversity.short.is_some(),
+        lost == 0 || adversity.short.is_some() || adversity.disk.fails.is_some(),
         "{lost} bytes are lost to the file"
     );
 }
@@ -380,7 +404,8 @@ fn assert_sides(s: &Scenario, outcome: &Outcome, adversity: Adversity) {
             || s.commands
                 .iter()
                 .any(|it| matches!(it.1, Directive::Shed(_)));
-        let is_ended = adversity.halts.is_some() || adversity.dies.is_some();
+        let is_ended =
+            adversity.halts.is_some() || adversity.dies.is_some() || adversity.disk.fails.is_some();
         if plan.role == Role::Tee && plan.dies.is_none() && !sheds && !is_ended {
             assert_eq!(got.concat(), s.input.0[..outcome.taken], "a tee got less");
         }

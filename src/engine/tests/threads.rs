@@ -129,7 +129,7 @@ impl Bench {
 
     /// Bytes that may be read.
     fn room(&self) -> usize {
-        self.reading.as_ref().map_or(0, |read| read.buffer.room())
+        self.reading.as_ref().map_or(0, |read| read.buffer.most())
     }
 
     /// It has read these.

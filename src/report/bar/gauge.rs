@@ -12,6 +12,10 @@ pub(super) fn draw(buffer: &Buffer, width: usize, ink: Ink, theme: Theme) -> Str
     let glyphs = theme.glyphs();
     let steps = glyphs.steps.len();
     let filled = scale(buffer.used, buffer.capacity, cells * steps);
+    // What is on the disk is shown at the end: as a rule it is the newest.
+    let on_disk = buffer.disk.map_or(0, |disk| disk.used);
+    let in_memory = scale(buffer.used.saturating_sub(on_disk), buffer.capacity, cells);
+    let is_on_disk = |cell| on_disk > 0 && cell >= in_memory;
     let cell_of = |mark: u64| scale(mark, buffer.capacity, cells).min(cells - 1);
     let high = (buffer.high < buffer.capacity).then(|| cell_of(buffer.high));
     let low = (buffer.low > 0).then(|| cell_of(buffer.low));
@@ -27,6 +31,7 @@ pub(super) fn draw(buffer: &Buffer, width: usize, ink: Ink, theme: Theme) -> Str
             (Some(mark), level) if level == steps => theme.paint_over(ink, mark),
             (Some(mark), _) => theme.paint(Ink::Faint, mark),
             (None, 0) => theme.paint(Ink::Room, glyphs.empty),
+            (None, _) if is_on_disk(cell) => theme.paint(ink, glyphs.disk),
             (None, level) => theme.paint(ink, glyphs.steps[level - 1]),
         };
     }
@@ -45,6 +50,7 @@ fn scale(part: u64, whole: u64, steps: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::snapshot::Place;
 
     fn buffer(used: u64, low: u64, high: u64) -> Buffer {
         Buffer {
@@ -53,6 +59,28 @@ mod tests {
             peak: used,
             low,
             high,
+            memory: None,
+            disk: None,
+        }
+    }
+
+    #[test]
+    fn what_is_on_the_disk_has_another_shade() {
+        for (used, on_disk, ascii, unicode) in [
+            (60, 0, "[######....]", "▕██████····▏"),
+            (60, 20, "[####++....]", "▕████▒▒····▏"),
+            (60, 1, "[#####+....]", "▕█████▒····▏"),
+            (60, 60, "[++++++....]", "▕▒▒▒▒▒▒····▏"),
+            (1, 1, "[+.........]", "▕▒·········▏"),
+        ] {
+            let mut buffer = buffer(used, 0, 100);
+            buffer.disk = Some(Place {
+                capacity: 50,
+                used: on_disk,
+                peak: on_disk,
+            });
+            assert_eq!(draw(&buffer, 12, Ink::Calm, ASCII), ascii, "{on_disk}");
+            assert_eq!(draw(&buffer, 12, Ink::Calm, UNICODE), unicode, "{on_disk}");
         }
     }
 

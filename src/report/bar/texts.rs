@@ -159,6 +159,7 @@ fn culprit(s: &Snapshot, theme: Theme) -> Vec<String> {
     }
     let word = match (s.state, s.holdup) {
         (State::Paused, _) => "paused",
+        (State::DiskFull, _) => "disk full",
         (State::Filling, _) => "filling",
         (State::Done, _) => "done",
         (_, Some(holdup)) => return blame(s, holdup, theme),
@@ -166,7 +167,7 @@ fn culprit(s: &Snapshot, theme: Theme) -> Vec<String> {
         (_, None) => "flowing",
     };
     let ink = match s.state {
-        State::Paused => Ink::Cap,
+        State::Paused | State::DiskFull => Ink::Cap,
         _ => Ink::Faint,
     };
     // As wide as a name would be, so that the rest stays where it is when there is one.

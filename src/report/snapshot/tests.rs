@@ -32,7 +32,7 @@ fn keys(line: &str) -> Vec<String> {
 }
 
 const CONTRACT: &str = "v name pid event elapsed_s state \
-    buffer buffer.capacity buffer.used buffer.peak buffer.low buffer.high \
+    buffer buffer.capacity buffer.used buffer.peak buffer.low buffer.high buffer.memory buffer.disk \
     in in.bytes in.records in.rate out out.bytes out.records out.rate \
     shed shed.bytes shed.records shed.oversized shed.expired \
     undelivered undelivered.bytes undelivered.records \

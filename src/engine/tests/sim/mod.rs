@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::action::{Actor, For, Path, Permit, Wait, Write};
 use crate::engine::directive::Directive;
-use crate::engine::drive::{Access, Driver, Edge, End, Passage, Turn};
+use crate::engine::drive::{Access, Driver, Edge, End, NoRoom, Passage, Turn};
 use crate::engine::gate::Marks;
 use crate::engine::limiter::Bursts;
 use crate::engine::record::Framing;
@@ -101,6 +101,7 @@ enum Doing {
 pub(super) fn rules(capacity: usize) -> Rules {
     Rules {
         capacity,
+        memory: None,
         marks: Marks {
             high: capacity,
             low: capacity - capacity / 8,
@@ -176,6 +177,23 @@ pub(super) struct Adversity {
     pub watched: bool,
     /// The file for what is shed takes nothing until this time.
     pub slow_file: Option<Duration>,
+    /// The disk.
+    pub disk: Disk,
+}
+
+/// What the disk behind memory is like, if there is one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Disk {
+    /// Bytes that it holds; it gives them back in pieces of a 16th of that.
+    pub bound: u64,
+    /// Between these times others fill it.
+    pub full: Option<(Duration, Duration)>,
+    /// One write in so many is cut short although there was room.
+    pub tears: Option<u64>,
+    /// From this time on nothing can be read back.
+    pub fails: Option<Duration>,
+    /// How long each of its calls takes.
+    pub slow: Duration,
 }
 
 /// The state machine, without a lock.
@@ -214,6 +232,9 @@ struct World {
     sides: Vec<SidePlan>,
     /// Those who are not there.
     away: Vec<bool>,
+    /// What was put on the disk, and how much of it has been given back.
+    disk: Vec<u8>,
+    floor: u64,
 }
 
 /// The world as one of them sees it.
@@ -291,6 +312,7 @@ pub(super) fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
         adversity.short.map(|s| s.1),
         adversity.dies,
         adversity.slow_file,
+        adversity.disk.full.map(|full| full.1),
     ];
     events.extend(
         ends.into_iter()
@@ -338,6 +360,9 @@ pub(super) fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
     };
     let mut engine = Engine::new(s.rules, start);
     engine.want_overflow();
+    if s.rules.memory.is_some() {
+        engine.give_reserve(Segment::map(engine.segment_size()).expect("memory"));
+    }
     let mut drivers = [Actor::Source, Actor::Output(0), Actor::Output(OVERFLOW)].to_vec();
     let mut doing = vec![Doing::Something; 3];
     for side in &sides {
@@ -379,6 +404,8 @@ pub(super) fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
             versions: vec![0; SIDES + sides.len()],
             away: vec![true; sides.len()],
             sides,
+            disk: Vec::new(),
+            floor: 0,
             s,
         },
         closed_at: None,
@@ -470,6 +497,32 @@ impl World {
     fn has_left(&self, who: usize) -> bool {
         let is_looker = |plan: &SidePlan| matches!(plan.role, Role::Looker(_));
         who >= SIDES && is_looker(&self.sides[who - SIDES]) && self.is_gone(who)
+    }
+
+    /// Bytes that there is room for on the disk.
+    fn disk_room(&self) -> Result<usize, NoRoom> {
+        let now = self.now - self.start;
+        let disk = &self.adversity.disk;
+        if disk
+            .full
+            .is_some_and(|(from, to)| (from..to).contains(&now))
+        {
+            return Err(NoRoom::Others);
+        }
+        let left = (disk.bound + self.floor).saturating_sub(self.disk.len() as u64);
+        match left as usize {
+            0 => Err(NoRoom::Ours),
+            room => Ok(room),
+        }
+    }
+
+    /// What is before this offset is given back, in whole pieces. Says whether there was anything.
+    fn give_back(&mut self, floor: u64) -> bool {
+        assert!(floor >= self.floor, "the floor goes back");
+        assert!(floor <= self.disk.len() as u64, "a floor that is not there");
+        let piece = (self.adversity.disk.bound / 16).max(1);
+        let before = std::mem::replace(&mut self.floor, floor / piece * piece);
+        self.floor > before
     }
 
     /// Whether who is about this can act.
@@ -576,6 +629,46 @@ impl Edge for Side<'_> {
         Ok((done > 0).then_some(done))
     }
 
+    fn disk_room(&mut self, most: usize) -> Result<usize, NoRoom> {
+        self.0.now += self.0.adversity.disk.slow;
+        self.0.disk_room().map(|room| room.min(most))
+    }
+
+    fn store(&mut self, bytes: &[u8]) -> Option<u64> {
+        let world = &mut *self.0;
+        world.now += world.adversity.disk.slow;
+        let at = world.disk.len() as u64;
+        let random = world.random();
+        if let Some(n) = world
+            .adversity
+            .disk
+            .tears
+            .filter(|n| random.is_multiple_of(*n))
+        {
+            let cut = (n as usize * 7) % bytes.len();
+            world.disk.extend_from_slice(&bytes[..cut]);
+            return None;
+        }
+        world.disk.extend_from_slice(bytes);
+        Some(at)
+    }
+
+    fn fetch(&mut self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        let world = &mut *self.0;
+        world.now += world.adversity.disk.slow;
+        let now = world.now - world.start;
+        if world.adversity.disk.fails.is_some_and(|at| now >= at) {
+            return Err(io::ErrorKind::Other.into());
+        }
+        let from = offset as usize;
+        match offset >= world.floor {
+            true => into.copy_from_slice(&world.disk[from..from + into.len()]),
+            // Nobody is owed it any more.
+            false => into.fill(b'?'),
+        }
+        Ok(())
+    }
+
     fn fit(&mut self, _: usize) -> bool {
         self.0.random().is_multiple_of(2)
     }
@@ -614,12 +707,25 @@ impl Sim {
         self.idle_steps += 1;
         if self.idle_steps > SPINNING {
             self.world.out.span = true;
+            // What they have in hand is given back, so that it is this that is told of.
+            self.finish_calls();
             return false;
         }
         if self.world.adversity.watched {
             self.watch();
         }
         true
+    }
+
+    /// Lets everybody who is about to do something do it.
+    fn finish_calls(&mut self) {
+        for who in 0..self.drivers.len() {
+            for _ in 0..2 {
+                if self.doing[who] == Doing::Something {
+                    self.act(who);
+                }
+            }
+        }
     }
 
     fn can_act(&self, who: usize) -> bool {
@@ -637,7 +743,7 @@ impl Sim {
             Turn::On | Turn::Waits => self.world.doing,
             Turn::Over(end) if who >= SIDES => self.end_of_side(who, &end),
             Turn::Over(end) => {
-                self.failed |= matches!(end, End::Write(_) | End::Memory);
+                self.failed |= matches!(end, End::Write(_) | End::Memory | End::Disk(_));
                 if who == SOURCE {
                     self.core.tell(|engine, now| engine.on_input_end(now));
                 }
@@ -662,7 +768,7 @@ impl Sim {
     fn end_of_side(&mut self, who: usize, end: &End) -> Doing {
         let is_tap = matches!(self.world.sides[who - SIDES].role, Role::Tap(_));
         let i = who - SIDES + OVERFLOW + 1;
-        let has_failed = matches!(end, End::Write(_));
+        let has_failed = matches!(end, End::Write(_) | End::Disk(_));
         let was_away = std::mem::replace(&mut self.world.away[who - SIDES], true);
         if matches!(self.world.sides[who - SIDES].role, Role::Looker(_)) {
             let written = self.core.engine.borrow().written_to(i);
@@ -743,6 +849,11 @@ impl Sim {
             if let Some(version) = version {
                 self.world.versions[who] = version;
             }
+        }
+        if wakes.floor.is_some_and(|floor| self.world.give_back(floor)) {
+            let now = self.world.now;
+            self.core.engine.borrow_mut().on_disk_room(now);
+            self.wake();
         }
     }
 
@@ -938,6 +1049,11 @@ impl Sim {
         }
         engine.check_memory();
         engine.check_lookers();
+        // What those who look held is the buffer's for a while when they have gone.
+        let looks = &self.world.adversity.lookers;
+        if looks.iter().all(Option::is_none) {
+            engine.check_places();
+        }
     }
 }
 

@@ -1,0 +1,39 @@
+//! What can go wrong on a disk, in one line: what was done, to which file, why it failed, and where
+//! there is one, the way out.
+
+use std::fmt::Display;
+use std::io;
+use std::path::Path;
+
+use crate::units::printable;
+
+/// A failed operation on a named file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: {name}: {reason}")]
+pub(crate) struct DiskError {
+    /// What was done.
+    pub what: &'static str,
+    /// To which file.
+    pub name: String,
+    /// Why it failed.
+    pub reason: String,
+}
+
+impl DiskError {
+    /// `what` was tried on `name`, and `error` came of it.
+    pub(crate) fn new(what: &'static str, name: &Path, error: impl Into<io::Error>) -> DiskError {
+        let text = error.into().to_string();
+        // The system's number for the error says nothing that its words do not.
+        let reason = text.split(" (os error ").next().unwrap_or_default();
+        DiskError::because(what, name, reason)
+    }
+
+    /// `what` was tried on `name`, and cannot be for this reason.
+    pub(crate) fn because(what: &'static str, name: &Path, reason: impl Display) -> DiskError {
+        DiskError {
+            what,
+            name: printable(&name.display().to_string()),
+            reason: reason.to_string(),
+        }
+    }
+}

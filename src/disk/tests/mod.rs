@@ -1,0 +1,3 @@
+//! The room, on real files.
+
+mod spill;

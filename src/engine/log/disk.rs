@@ -1,0 +1,263 @@
+//! What of the log lies on a disk. The log knows offsets there, and nothing of files: whoever acts for the engine
+//! puts bytes there and reads them back, outside the lock.
+//!
+//! Pieces that lie side by side, there and in the stream, are one extent of at most [`EXTENT_MOST`] bytes, so that a
+//! producer of single bytes does not fill memory with extents of one byte, and one is read back at a time.
+//!
+//! Invariants: the extents on the disk lie there in their own order; what is before the floor is owed to nobody; an
+//! extent that is not here is cut only at its ends, behind its first record or behind its last, or where somebody
+//! writes from it, and then it is here.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::{Entry, Log};
+use crate::engine::extent::Extent;
+use crate::engine::on_disk::{EXTENT_MOST, Load};
+use crate::engine::record::Framing;
+use crate::engine::segment::{ReadBuffer, Segment};
+
+impl Log {
+    /// Bytes of the extents on the disk.
+    #[must_use]
+    pub(crate) fn on_disk(&self) -> u64 {
+        self.disk.bytes
+    }
+
+    /// The place behind the last byte that was put on the disk.
+    #[must_use]
+    pub(crate) fn disk_to(&self) -> u64 {
+        self.disk.to
+    }
+
+    /// Bytes of the extents that are in memory alone.
+    #[must_use]
+    pub(crate) fn in_memory(&self) -> u64 {
+        self.in_memory
+    }
+
+    /// Memory to read into what goes to the disk, whatever the system has left.
+    pub(crate) fn give_reserve(&mut self, segment: Arc<Segment>) {
+        self.disk.reserve = Some(segment);
+    }
+
+    /// Equips `buffer` for a read of at most `room` bytes that go to the disk; else as [`Log::lend`].
+    pub(crate) fn lend_for_disk(&mut self, buffer: &mut ReadBuffer, room: usize) {
+        self.lend(buffer, room, None);
+        if buffer.fresh.is_none() {
+            buffer.fresh = self.disk.reserve.take();
+        }
+    }
+
+    /// Takes in what was read and put on the disk: what `entry` says, whose buffer begins there at `offset`. It may
+    /// join the last extent as long as that has no more than `most` bytes. Returns the places of what was taken in.
+    pub(crate) fn append_stored(
+        &mut self,
+        buffer: &mut ReadBuffer,
+        entry: Entry,
+        offset: u64,
+        most: usize,
+    ) -> Range<u64> {
+        buffer.room = 0;
+        let (n, begun) = (entry.range.len(), self.end);
+        let offset = offset + entry.range.start as u64;
+        if n > 0 {
+            let first_end = self.first_end_in(buffer, &entry);
+            self.disk.bytes += n as u64;
+            self.disk.end = offset + n as u64;
+            self.end += n as u64;
+            self.disk.to = self.end;
+            if !self.joins_last(&entry, (begun, offset), most) {
+                self.push_stored(&entry, (begun, offset));
+            }
+            self.depth = entry.end_depth;
+            let Some(last) = self.extents.back_mut() else {
+                unreachable!("it was just made sure of")
+            };
+            if last.first_end == 0 && first_end > 0 {
+                last.first_end = last.length + first_end;
+            }
+            last.grow(n, entry.ends, entry.last_end);
+        }
+        begun..self.end
+    }
+
+    /// What was lent for a read that goes to the disk is there for the next one.
+    pub(crate) fn keep_reserve(&mut self, buffer: &mut ReadBuffer) {
+        if self.disk.reserve.is_none() {
+            self.disk.reserve = buffer.fresh.take();
+        }
+    }
+
+    /// These places are dropped: where they end in the middle of an extent, nothing may be added to that, for only the
+    /// ends that it has now are known.
+    pub(crate) fn cut(&mut self, range: &Range<u64>) {
+        if self.disk.bytes > 0
+            && let Some(last) = self.extents.back_mut()
+            && last.at < range.end
+        {
+            last.is_cut = true;
+        }
+    }
+
+    /// The length up to the first end of a record in this entry; 0 where there is none.
+    fn first_end_in(&self, buffer: &ReadBuffer, entry: &Entry) -> usize {
+        match (self.framing, &buffer.fresh) {
+            (Some(Framing::Terminator(end)), Some(fresh)) if entry.ends > 0 => {
+                let found = memchr::memchr(end, &fresh.0[entry.range.clone()]);
+                found.map_or(0, |at| at + 1)
+            }
+            _ => 0,
+        }
+    }
+
+    fn joins_last(&self, entry: &Entry, (at, offset): (u64, u64), most: usize) -> bool {
+        self.extents.back().is_some_and(|last| {
+            let ends_at = last.stored.map(|from| from + last.length as u64);
+            ends_at == Some(offset)
+                && last.end() == at
+                && last.segment.is_none()
+                && !last.is_loading
+                && !last.is_cut
+                && self.depth == entry.depth
+                && last.length + entry.range.len() <= most.min(EXTENT_MOST)
+        })
+    }
+
+    fn push_stored(&mut self, entry: &Entry, (at, offset): (u64, u64)) {
+        self.extents.push_back(Extent {
+            segment: None,
+            stored: Some(offset),
+            is_loading: false,
+            is_cut: false,
+            at,
+            start: 0,
+            length: 0,
+            depth: entry.depth,
+            ends: 0,
+            last_end: 0,
+            first_end: 0,
+            pinned: 0,
+        });
+    }
+
+    /// Up to which place the bytes from this one on can be looked at without a gap, an extent's worth or more.
+    #[must_use]
+    pub(crate) fn here_to(&self, place: u64) -> u64 {
+        if self.disk.bytes == 0 {
+            return self.readable();
+        }
+        let mut to = place;
+        for extent in self.extents.range(self.index(place)..) {
+            if !extent.is_here() || extent.at > to || to >= place + EXTENT_MOST as u64 {
+                break;
+            }
+            to = extent.end();
+        }
+        to
+    }
+
+    /// Whether the extent at this place is on the disk alone; and whether it is being read back.
+    #[must_use]
+    pub(crate) fn away(&self, place: u64) -> Option<bool> {
+        let extent = self.extents.get(self.index(place))?;
+        let is_away = extent.stored.is_some() && !extent.is_here() && extent.at <= place;
+        is_away.then_some(extent.is_loading)
+    }
+
+    /// The extent at this place, which is away, is to be read back.
+    pub(crate) fn begin_load(&mut self, place: u64) -> Load {
+        let i = self.index(place);
+        let segment = self.disk.free.pop();
+        let Some(extent) = self.extents.get_mut(i) else {
+            unreachable!("nothing is there to be read back")
+        };
+        extent.is_loading = true;
+        Load {
+            offset: extent.stored.unwrap_or_default(),
+            length: extent.length,
+            segment,
+            at: extent.at,
+        }
+    }
+
+    /// It was read back, or not. Nobody may be owed it any more.
+    pub(crate) fn end_load(&mut self, load: Load, is_read: bool) {
+        let i = self.index(load.at);
+        let extent = self.extents.get_mut(i);
+        let extent =
+            extent.filter(|it| it.is_loading && it.at == load.at && it.stored == Some(load.offset));
+        match extent {
+            Some(extent) => {
+                extent.is_loading = false;
+                if is_read {
+                    (extent.segment, extent.start) = (load.segment, 0);
+                    self.disk.here.push(load.at);
+                } else {
+                    self.disk.recycle(load.segment);
+                }
+            }
+            None => self.disk.recycle(load.segment),
+        }
+    }
+
+    /// Those that were read back leave memory again, but for those that hold some of these places, and those that
+    /// somebody writes from.
+    pub(crate) fn evict(&mut self, keep: &[Range<u64>]) {
+        let mut here = std::mem::take(&mut self.disk.here);
+        here.retain(|at| {
+            let i = self.index(*at);
+            let extent = self.extents.get_mut(i).filter(|it| it.at == *at);
+            let Some(extent) = extent else {
+                return false;
+            };
+            let is_kept = keep
+                .iter()
+                .any(|it| it.start < extent.end() && extent.at < it.end);
+            if is_kept || !extent.is_ours() {
+                return true;
+            }
+            let segment = extent.segment.take();
+            self.disk.recycle(segment);
+            false
+        });
+        self.disk.here = here;
+    }
+
+    /// Whether some of what is on the disk is owed to nobody any more.
+    #[must_use]
+    pub(crate) fn is_freed(&self) -> bool {
+        self.disk.is_freed
+    }
+
+    /// Before which offset on the disk nobody is owed anything, if that has changed since this was asked.
+    pub(crate) fn take_floor(&mut self) -> Option<u64> {
+        if !std::mem::take(&mut self.disk.is_freed) {
+            return None;
+        }
+        let mut stored = self.extents.iter().filter_map(|extent| extent.stored);
+        Some(stored.next().unwrap_or(self.disk.end))
+    }
+
+    /// Bytes in memory alone that somebody is owed.
+    #[cfg(test)]
+    pub(crate) fn owed_in_memory(&self) -> u64 {
+        let memory = self.extents.iter().filter(|it| it.stored.is_none());
+        memory.map(|it| it.pinned.min(it.length) as u64).sum()
+    }
+
+    /// What is on the disk can be counted, and lies in order.
+    #[cfg(test)]
+    pub(crate) fn check_disk(&self) {
+        let stored = self.extents.iter().filter(|it| it.stored.is_some());
+        let bytes: u64 = stored.clone().map(|it| it.length as u64).sum();
+        assert_eq!(bytes, self.disk.bytes, "bytes on the disk");
+        assert!(
+            stored.is_sorted_by_key(|it| it.stored),
+            "the order on the disk"
+        );
+        let memory = self.extents.iter().filter(|it| it.stored.is_none());
+        let bytes: u64 = memory.map(|it| it.length as u64).sum();
+        assert_eq!(bytes, self.in_memory, "bytes in memory");
+    }
+}

@@ -1,0 +1,263 @@
+//! The disk behind memory: new bytes go there while memory is full, and until it has run empty; queues, marks and
+//! shedding never notice. Whoever acts for the engine puts them there and reads them back.
+//!
+//! A disk that has no room is no failure: then memory is all there is, and where that is full too the source waits as
+//! it does for a full buffer. It tries again as soon as some of ours has been given back, and every now and then, for
+//! others may have made room.
+//!
+//! Invariant: what is in memory alone is no more than its part of the buffer, taps' shares, what waits for
+//! the file of what was shed, what may have to be given again, and one read apart.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::action::{Action, Actor, Fetch, FetchOutcome, For, OVERFLOW, Obligation, Read};
+use super::disk::{Full, Spill};
+use super::on_disk::EXTENT_MOST;
+use super::output::Output;
+use super::plan::{Plan, earlier};
+use super::segment::Segment;
+use super::state::Engine;
+use super::status::Places;
+
+/// How soon to try again whether a full disk has room: room that others make is to be used within a second.
+const DISK_AGAIN: Duration = Duration::from_millis(500);
+/// How soon to ask a system that had no memory again.
+const MEMORY_AGAIN: Duration = Duration::from_millis(50);
+/// Bytes that were given to a consumer that may fall, and stay in memory, at most: a pipe's worth. Of a record that is
+/// longer more may be given again.
+const GIVEN_MOST: u64 = 4 << 20;
+/// Bytes of an extent, at most, of which some may grow too old before the others.
+const AGING_MOST: usize = 16 * 1024;
+
+impl Engine {
+    /// Memory to read into what goes to the disk, whatever the system has left.
+    pub(crate) fn give_reserve(&mut self, segment: Arc<Segment>) {
+        self.log.give_reserve(segment);
+    }
+
+    /// Room has been made on the disk.
+    pub(crate) fn on_disk_room(&mut self, now: Instant) {
+        if let Some(spill) = &mut self.spill {
+            spill.full = None;
+            self.update(now);
+        }
+    }
+
+    /// Bytes that fit into memory beside what is there.
+    fn memory_room(&self, spill: &Spill) -> u64 {
+        if spill.short.is_some() {
+            return 0;
+        }
+        (spill.memory + self.apart()).saturating_sub(self.log.in_memory())
+    }
+
+    /// Bytes that are not the buffer's: those that taps may hold, what waits for the file of what was shed, and
+    /// what the consumer has been given and may have to be given again.
+    fn apart(&self) -> u64 {
+        let overflow = self.outputs[OVERFLOW].queue.owed() + self.overflow.unfinished_bytes();
+        self.tap_shares() + overflow + self.given.bytes()
+    }
+
+    /// Whether one who holds the flow up is still owed something that lies on the disk. What is there for others, such
+    /// as what is kept for those who look, is no reason to go on there.
+    fn is_read_from_disk(&self) -> bool {
+        let to = self.log.disk_to();
+        let is_behind = |output: &Output| {
+            let head = output.queue.claim().or(output.queue.first());
+            head.is_some_and(|run| run.start < to)
+        };
+        self.log.on_disk() > 0 && self.holders().any(|(_, output)| is_behind(output))
+    }
+
+    /// Whether what is read next goes to the disk.
+    pub(super) fn goes_to_disk(&self) -> bool {
+        self.spill.as_ref().is_some_and(|spill| {
+            // What a disk fails to take although it had room must have a place in memory.
+            let most = spill.memory + self.apart() + self.segment_size() as u64;
+            let is_wanted = self.is_read_from_disk() || self.memory_room(spill) == 0;
+            is_wanted && spill.full.is_none() && self.log.in_memory() <= most
+        })
+    }
+
+    /// Bytes for which there is a place, in memory or on the disk.
+    pub(super) fn place_room(&self) -> usize {
+        match &self.spill {
+            Some(spill) if !self.goes_to_disk() => {
+                usize::try_from(self.memory_room(spill)).unwrap_or(usize::MAX)
+            }
+            _ => usize::MAX,
+        }
+    }
+
+    /// Whether memory is full and the disk is, too.
+    pub(super) fn has_no_place(&self) -> bool {
+        self.spill.is_some() && self.place_room() == 0
+    }
+
+    /// Whether there is no place because others fill the disk.
+    pub(super) fn is_disk_full(&self) -> bool {
+        let full = self.spill.as_ref().and_then(|spill| spill.full);
+        full.is_some_and(|full| full.others) && self.has_no_place()
+    }
+
+    /// When to try again whether there is a place, where there is none.
+    pub(super) fn place_again(&self) -> Option<Instant> {
+        let spill = self.spill.as_ref()?;
+        earlier(spill.full.map(|full| full.again), spill.short)
+    }
+
+    /// The source is about to decide.
+    pub(super) fn look_at_disk(&mut self, now: Instant) {
+        let Some(spill) = &mut self.spill else {
+            return;
+        };
+        let before = (spill.full.is_some(), spill.short.is_some());
+        spill.full = spill.full.filter(|full| now < full.again);
+        spill.short = spill.short.filter(|again| now < *again);
+        if before != (spill.full.is_some(), spill.short.is_some()) {
+            self.update(now);
+        }
+    }
+
+    pub(super) fn on_disk_full(&mut self, others: bool, now: Instant) {
+        if let Some(spill) = &mut self.spill {
+            let again = now + DISK_AGAIN;
+            spill.full = Some(Full { again, others });
+        }
+    }
+
+    /// Something was shed to make room: there may be a place, or will be if this happens often enough.
+    pub(super) fn on_place_shed(&mut self) {
+        let has_free = self.log.has_free();
+        if let Some(spill) = &mut self.spill {
+            spill.full = None;
+            spill.short = spill.short.filter(|_| !has_free);
+        }
+    }
+
+    /// Whether the system has no memory to read into for the moment.
+    pub(super) fn lacks_memory(&self) -> bool {
+        self.spill
+            .as_ref()
+            .is_some_and(|spill| spill.short.is_some())
+    }
+
+    /// The system has no more memory: what comes goes to the disk. Says whether there is one.
+    pub(super) fn spills_early(&mut self, now: Instant) -> bool {
+        let Some(spill) = &mut self.spill else {
+            return false;
+        };
+        spill.short = Some(now + MEMORY_AGAIN);
+        self.source.is_short = false;
+        true
+    }
+
+    /// Bytes of an extent that what was read may join.
+    pub(super) fn extent_most(&self, read: &Read) -> usize {
+        // What is about to be cut, other than at its ends, stays by itself.
+        let is_cut = read.discard || self.shedder.skipped.is_some() || self.is_side_skipping();
+        match self.shedder.max_age {
+            _ if is_cut => 0,
+            Some(_) => AGING_MOST,
+            None => (self.capacity / 64).clamp(1, EXTENT_MOST),
+        }
+    }
+
+    /// What is in memory is no more than it may be.
+    #[cfg(test)]
+    pub(crate) fn check_places(&self) {
+        self.log.check_disk();
+        if let Some(spill) = &self.spill {
+            // With shedding each holder has books of its own, and what they hold may have nothing in common.
+            let mut memory = spill.memory * self.holders().count() as u64;
+            if self.given.is_kept {
+                // What may have had to be given again, and was read meanwhile, was the buffer's for a while.
+                memory += self.capacity as u64;
+            }
+            let most = memory + self.apart() + 2 * self.segment_size() as u64;
+            let held = self.log.owed_in_memory();
+            assert!(held <= most, "{held} bytes in memory");
+        }
+    }
+
+    /// What is where.
+    pub(super) fn places(&self) -> Option<Places> {
+        let spill = self.spill.as_ref()?;
+        Some(Places {
+            memory: spill.memory,
+            memory_peak: spill.memory_peak,
+            disk: self.log.on_disk(),
+            disk_peak: spill.disk_peak,
+        })
+    }
+
+    /// Keeps the most that was held of memory and disk.
+    pub(super) fn note_places(&mut self) {
+        if let Some(spill) = &mut self.spill {
+            spill.memory_peak = spill.memory_peak.max(self.log.in_memory());
+            spill.disk_peak = spill.disk_peak.max(self.log.on_disk());
+        }
+    }
+
+    /// Bytes at the head that this output is owed and that can be written now.
+    pub(super) fn claimable(&self, i: usize) -> u64 {
+        let most = self.reachable(i);
+        let head = self.outputs[i].queue.first();
+        match head.filter(|_| self.log.on_disk() > 0) {
+            Some(run) => most.min(self.log.here_to(run.start) - run.start),
+            None => most,
+        }
+    }
+
+    /// What is next for this output has to be read back first.
+    pub(super) fn plan_fetch(
+        &self,
+        i: usize,
+        until: Option<Instant>,
+        now: Instant,
+    ) -> Option<Plan> {
+        if self.log.on_disk() == 0 {
+            return None;
+        }
+        let output = &self.outputs[i];
+        let place = output.queue.first()?.start;
+        let is_loading = self.log.away(place)?;
+        let again = output.fetch_again.filter(|at| now < *at);
+        Some(if is_loading || again.is_some() {
+            Plan::wait(For::Data, earlier(until, again))
+        } else {
+            Plan::Fetch(place)
+        })
+    }
+
+    pub(super) fn begin_fetch(&mut self, i: usize, place: u64) -> Action {
+        let head = |run: &Range<u64>| run.start..run.start + 1;
+        let mut keep: Vec<_> = std::iter::once(place..place + 1).collect();
+        for output in &self.outputs {
+            keep.extend(output.queue.claim().map(head));
+            keep.extend(output.queue.runs().take(2).map(head));
+        }
+        // Where a record ends in what lies unread in the consumer's pipe may be asked.
+        if self.given.bytes() <= GIVEN_MOST {
+            keep.extend(self.given.runs().cloned());
+        }
+        self.log.evict(&keep);
+        Action::Fetch(Fetch {
+            load: self.log.begin_load(place),
+            obligation: Obligation::new(Actor::Output(i)),
+        })
+    }
+
+    pub(super) fn end_fetch(&mut self, fetch: Fetch, outcome: FetchOutcome, now: Instant) {
+        self.log.end_load(fetch.load, outcome == FetchOutcome::Here);
+        if let Actor::Output(i) = fetch.obligation.meet() {
+            let is_short = outcome == FetchOutcome::Short;
+            // One that looked has gone meanwhile, maybe.
+            if let Some(output) = self.outputs.get_mut(i) {
+                output.fetch_again = is_short.then(|| now + MEMORY_AGAIN);
+            }
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What the threads have to say to whoever started them.
+
+use super::error::PipeError;
+
+/// See the module's text.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// The source thread can read no more; what is held is still being delivered.
+    SourceFailed(PipeError),
+    /// Everything that was read has been written.
+    Delivered,
+    /// Writing failed.
+    SinkFailed(PipeError),
+    /// A tee or a tap has failed. Said once for each.
+    OutputFailed(PipeError),
+    /// Something that was shed could not be written down. Said once.
+    OverflowFailed(PipeError),
+    /// The disk behind memory has no room, or fails. Said once; what is held is in memory or on the disk all the same.
+    SpillFailed(PipeError),
+    /// The process that reads our output has gone away: what is held can reach nobody.
+    ConsumerLeft,
+    /// The system has refused to write for that reason.
+    ConsumerGone,
+}
