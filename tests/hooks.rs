@@ -9,21 +9,18 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::{data, start, weir};
+use harness::{data, eventually, start, weir};
 use tempfile::TempDir;
 
 /// Waits until the file has so many lines, and returns them.
 fn lines(path: &Path, n: usize) -> Vec<String> {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
+    let mut lines = Vec::new();
+    eventually("the command has told it", || {
         let text = fs::read_to_string(path).unwrap_or_default();
-        let lines: Vec<_> = text.lines().map(str::to_owned).collect();
-        if lines.len() >= n {
-            return lines;
-        }
-        assert!(Instant::now() < deadline, "only {lines:?}");
-        thread::sleep(Duration::from_millis(5));
-    }
+        lines = text.lines().map(str::to_owned).collect();
+        lines.len() >= n
+    });
+    lines
 }
 
 #[test]

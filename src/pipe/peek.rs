@@ -3,7 +3,7 @@
 //! Bytes that are only to be counted are copied once, into memory that stays in the processor's
 //! cache, and may be on their way to the consumer before that.
 //!
-//! Invariant: what the lookout has ahead is what lies at the head of the input.
+//! Invariant: what it has ahead is what lies at the head of the input.
 
 use std::io;
 use std::ops::Range;
@@ -33,7 +33,7 @@ pub(crate) struct Peek {
 }
 
 impl Peek {
-    /// A lookout that has seen nothing yet.
+    /// One that has seen nothing yet.
     ///
     /// # Errors
     /// When the system has no descriptors left.

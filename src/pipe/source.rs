@@ -39,7 +39,7 @@ pub(super) struct Source {
     events: Sender<Event>,
     supply: BufferPool,
     /// For records on the bypass.
-    lookout: Option<Peek>,
+    peek: Option<Peek>,
     is_framed: bool,
     /// What to ask for on pipes that are opened here.
     pipe_size: Option<Wanted>,
@@ -51,7 +51,7 @@ struct Edge<'a> {
     input: Port,
     output: &'a mut Grip,
     supply: &'a mut BufferPool,
-    lookout: Option<&'a mut Peek>,
+    peek: Option<&'a mut Peek>,
 }
 
 impl Source {
@@ -69,7 +69,7 @@ impl Source {
             output: output.grip(),
             events,
             supply: BufferPool::default(),
-            lookout: None,
+            peek: None,
             is_framed: framing.is_some(),
             pipe_size,
         }
@@ -109,7 +109,7 @@ impl Source {
         let (suits, output_blocks) =
             output.map_or((false, false), |it| (suits(it), it.may_block()));
         let path = Path {
-            direct: suits && (!framed || self.look_out().is_ok()),
+            direct: suits && (!framed || self.prepare_peek().is_ok()),
             waits_first: input.is_pipe(),
             input_blocks: input.may_block(),
             output_blocks,
@@ -120,7 +120,7 @@ impl Source {
             input,
             output: &mut self.output,
             supply: &mut self.supply,
-            lookout: self.lookout.as_mut(),
+            peek: self.peek.as_mut(),
         };
         let mut driver = Driver::new(Actor::Source);
         let end = loop {
@@ -146,9 +146,9 @@ impl Source {
         }
     }
 
-    fn look_out(&mut self) -> io::Result<()> {
-        match &mut self.lookout {
-            Some(lookout) => lookout.forget(),
+    fn prepare_peek(&mut self) -> io::Result<()> {
+        match &mut self.peek {
+            Some(peek) => peek.forget(),
             none => *none = Some(Peek::new()?),
         }
         Ok(())
@@ -162,8 +162,8 @@ impl crate::engine::drive::Edge for Edge<'_> {
 
     fn read(&mut self, into: &mut [IoSliceMut<'_>]) -> io::Result<Option<usize>> {
         // Who reads takes what there is.
-        if let Some(lookout) = &mut self.lookout {
-            lookout.forget();
+        if let Some(peek) = &mut self.peek {
+            peek.forget();
         }
         Ok(self.input.read_now(into)?)
     }
@@ -188,7 +188,7 @@ impl crate::engine::drive::Edge for Edge<'_> {
 
     fn bypass(&mut self, permit: Permit) -> Passage {
         match self.output.port() {
-            Some(output) => splice::pass(&self.input, output, permit, self.lookout.as_deref_mut()),
+            Some(output) => splice::pass(&self.input, output, permit, self.peek.as_deref_mut()),
             None => Passage::Refused,
         }
     }
@@ -205,7 +205,7 @@ impl crate::engine::drive::Edge for Edge<'_> {
         }
         self.output.let_go();
         let ready = match sleep.what {
-            For::Input if self.lookout.as_ref().is_some_and(|l| l.ahead() > 0) => Ok(true),
+            For::Input if self.peek.as_ref().is_some_and(|peek| peek.ahead() > 0) => Ok(true),
             For::Input => self.input.wait_readable(None),
             _ => {
                 self.shared.source.wait(version, sleep.until);

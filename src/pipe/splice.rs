@@ -45,9 +45,9 @@ mod linux {
         input: &Port,
         output: &Port,
         permit: Permit,
-        lookout: Option<&mut Peek>,
+        peek: Option<&mut Peek>,
     ) -> Passage {
-        let Some(lookout) = lookout else {
+        let Some(peek) = peek else {
             return match splice_or_copy(input, output, permit.grant.bytes) {
                 // Some files of the system claim to be empty here and are not.
                 Ok(Some(0)) if input.is_file() => Passage::Refused,
@@ -60,17 +60,17 @@ mod linux {
                 Err(e) => verdict(e, input, output),
             };
         };
-        match lookout.look(input) {
+        match peek.look(input) {
             Ok(Some(0)) => return Passage::End,
             Ok(Some(_)) => {}
             Ok(None) => return Passage::Stuck,
             Err(_) => return Passage::Refused,
         }
-        match splice_or_copy(input, output, lookout.reach(permit)) {
-            Ok(Some(n @ 1..)) => Passage::Passed(lookout.go_by(permit.cursor, n)),
+        match splice_or_copy(input, output, peek.reach(permit)) {
+            Ok(Some(n @ 1..)) => Passage::Passed(peek.go_by(permit.cursor, n)),
             // What was there is gone: somebody else reads as well.
             Ok(Some(_)) => {
-                lookout.forget();
+                peek.forget();
                 Passage::Stuck
             }
             Ok(None) => Passage::Stuck,

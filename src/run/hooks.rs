@@ -1,7 +1,8 @@
 //! Commands that are run when something happens.
 //!
 //! Invariants: the flow never waits for one, and the end of the run for none. One is run at a time, and what
-//! happens meanwhile waits for its turn, each once. What they print goes where weir's own reports go, never into
+//! happens meanwhile waits for its turn; only those of the end do not wait, for nobody is left to run them later.
+//! What they print goes where weir's own reports go, never into
 //! the data.
 
 use std::os::fd::AsFd;

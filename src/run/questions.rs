@@ -105,9 +105,9 @@ impl Run {
             commands = self.schedules.poll(now, Zoned::now);
         }
         commands.extend(patch.commands);
-        self.shared.tell(|core, now| {
+        self.shared.tell(|engine, now| {
             for command in commands {
-                core.command(now, command);
+                engine.command(now, command);
             }
         });
         self.shared.settle(SETTLE);

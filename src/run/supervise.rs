@@ -97,7 +97,7 @@ impl Run {
                 }
             }
             for command in self.schedules.poll(Instant::now(), Zoned::now) {
-                self.shared.tell(|core, now| core.command(now, command));
+                self.shared.tell(|engine, now| engine.command(now, command));
             }
             let watch = match self.watch() {
                 Watch::Quiet(due) => due,
@@ -169,7 +169,7 @@ impl Run {
     pub(super) fn status(&mut self) -> Status {
         let told = self
             .shared
-            .tell(|core, now| (core.status(now), core.side_status(now)));
+            .tell(|engine, now| (engine.status(now), engine.side_status(now)));
         self.reporter.note_outputs(told.1);
         let command = self.command_status();
         self.reporter.note_command(command);
@@ -181,12 +181,12 @@ impl Run {
     /// Asks the watchdog. A pipe says that it has room only when a whole page of it has been read;
     /// how much lies unread in it tells of a consumer that takes less.
     fn watch(&mut self) -> Watch {
-        let watch = self.shared.tell(|core, now| core.watch(now));
+        let watch = self.shared.tell(|engine, now| engine.watch(now));
         if watch != Watch::Quiet(None) {
             let unread = self.outlet.port().and_then(|port| port.unread());
             if mem::replace(&mut self.unread, unread) != unread {
-                self.shared.tell(|core, now| core.on_sink_moved(now));
-                return self.shared.tell(|core, now| core.watch(now));
+                self.shared.tell(|engine, now| engine.on_sink_moved(now));
+                return self.shared.tell(|engine, now| engine.watch(now));
             }
         }
         watch
@@ -271,7 +271,7 @@ impl Run {
             };
             if !self
                 .shared
-                .tell(|core, _| core.is_side_pending(is_waited_for))
+                .tell(|engine, _| engine.is_side_pending(is_waited_for))
             {
                 return None;
             }
@@ -374,7 +374,7 @@ impl Run {
         // One that is beyond the end of time never comes.
         self.deliver_until = Instant::now().checked_add(self.signal_grace);
         self.shared
-            .tell(|core, now| core.command(now, Directive::Drain));
+            .tell(|engine, now| engine.command(now, Directive::Drain));
         let status = self.status();
         if let Some(warning) = slow_drain(&status, self.signal_grace) {
             self.reporter.complain(&warning);

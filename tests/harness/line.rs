@@ -1,6 +1,6 @@
 //! Weir between two pipes whose other ends are in the test's hand, one step at a time.
 
-use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
+use std::io::{ErrorKind, PipeReader, PipeWriter, Read, Write, pipe};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Instant;
@@ -70,7 +70,11 @@ impl Line {
         // A page at a time, so that a full pipe is full to the last byte.
         let chunk = &self.script[self.sent..end.min(self.sent + 4096)];
         let input = self.input.as_mut().expect("the input is closed");
-        let sent = input.write(chunk).unwrap_or(0);
+        let sent = match input.write(chunk) {
+            Ok(sent) => sent,
+            Err(e) if e.kind() == ErrorKind::WouldBlock => 0,
+            Err(e) => panic!("nobody reads what is sent: {e}"),
+        };
         self.sent += sent;
         sent > 0
     }

@@ -61,12 +61,12 @@ fn a_consumer_that_stops_gets_the_ring_and_then_the_bypass_back() {
     let outcome = run(s);
     let status = outcome.engine.status(Instant::now());
     assert_eq!(outcome.output, input);
-    assert!(status.buffer.peak > 20_000, "the ring was not used");
+    assert!(status.buffer.peak > 20_000, "the log was not used");
     assert!(status.spliced > 150_000, "the bypass was not used again");
 }
 
 #[test]
-fn records_bypass_the_ring_too() {
+fn records_bypass_the_log_too() {
     let input = b"a line\nanother\nno end".repeat(10_000);
     let mut s = plain(rules(1 << 16), input.clone());
     s.rules.framing = Some(Framing::Terminator(b'\n'));

@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::sim::{self, Scenario, Text, plain, rules, run};
+use super::text::records;
 use crate::engine::bucket::STEP;
 use crate::engine::gate::Marks;
 use crate::engine::limiter::{Burst, Bursts, Cap, QUANTUM};
@@ -151,10 +152,7 @@ proptest! {
         let (framing, input) = (s.rules.framing, s.input.0.clone());
         let outcome = run(s);
         let status = outcome.engine.status(std::time::Instant::now());
-        let expected = framing.map(|framing| match framing {
-            Framing::Terminator(end) => input.split_inclusive(|b| *b == end).count() as u64,
-            Framing::Fixed(n) => (input.len() as u64).div_ceil(n.get()),
-        });
+        let expected = framing.map(|_| records(framing, &input).len() as u64);
         prop_assert_eq!(status.read.records, expected);
         prop_assert_eq!(status.written.records, expected);
     }

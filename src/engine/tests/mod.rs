@@ -7,4 +7,5 @@ mod flow;
 mod shed;
 mod sim;
 mod storm;
+mod text;
 mod threads;

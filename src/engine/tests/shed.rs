@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use super::sim::{self, Outcome, Scenario, Text, run};
+use super::text::{lines, records};
 use crate::engine::directive::Directive;
 use crate::engine::gate::Marks;
 use crate::engine::limiter::Cap;
@@ -29,28 +30,6 @@ fn rules(capacity: usize, which: Option<Which>) -> Rules {
         framing: LINES,
         shed: which.map(policy),
         ..sim::rules(capacity)
-    }
-}
-
-/// Lines that are all different; a few are longer than a small buffer.
-fn lines(bytes: usize, longest: usize) -> Vec<u8> {
-    let mut text = Vec::new();
-    for k in 0usize.. {
-        let length = if k % 97 == 96 { longest } else { k * 7 % 60 };
-        text.extend_from_slice(format!("{k}{}\n", "x".repeat(length)).as_bytes());
-        if text.len() >= bytes {
-            break;
-        }
-    }
-    text
-}
-
-/// The records of a text, the last one maybe without an end.
-fn records(framing: Option<Framing>, text: &[u8]) -> Vec<&[u8]> {
-    match framing {
-        None => text.chunks(1).collect(),
-        Some(Framing::Terminator(end)) => text.split_inclusive(|b| *b == end).collect(),
-        Some(Framing::Fixed(n)) => text.chunks(n.get() as usize).collect(),
     }
 }
 

@@ -10,6 +10,7 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::sim::{self, Adversity, Disk, Outcome, Scenario, SidePlan, Text, rules, run_through};
+use super::text::{lines, records};
 use crate::engine::directive::Directive;
 use crate::engine::gate::Marks;
 use crate::engine::limiter::{Burst, Bursts, Cap};
@@ -152,19 +153,6 @@ impl Dice {
     }
 }
 
-/// Lines that are all different; some are longer than a small buffer.
-fn lines(bytes: usize, longest: usize) -> Vec<u8> {
-    let mut text = Vec::new();
-    for k in 0usize.. {
-        let length = if k % 97 == 96 { longest } else { k * 7 % 60 };
-        text.extend_from_slice(format!("{k}{}\n", "x".repeat(length)).as_bytes());
-        if text.len() >= bytes {
-            break;
-        }
-    }
-    text
-}
-
 fn scenario(seed: u64) -> (Scenario, Adversity) {
     let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let largest = if dice.one_in(3) { 200_000 } else { 20_000 };
@@ -280,14 +268,6 @@ fn scenario(seed: u64) -> (Scenario, Adversity) {
         seed,
     };
     (scenario, adversity)
-}
-
-fn records(framing: Option<Framing>, text: &[u8]) -> Vec<&[u8]> {
-    match framing {
-        None => text.chunks(1).collect(),
-        Some(Framing::Terminator(end)) => text.split_inclusive(|b| *b == end).collect(),
-        Some(Framing::Fixed(n)) => text.chunks(n.get() as usize).collect(),
-    }
 }
 
 /// The output is the input with whole records removed, as far as it goes.
