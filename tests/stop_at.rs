@@ -79,6 +79,22 @@ fn it_is_the_expected_total_and_ends_as_the_input_would() {
 }
 
 #[test]
+fn what_is_refused_is_answered_by_what_would_do() {
+    for (args, said) in [
+        (["--stop-at", "x"], "try 4GiB or 1000 (records, or bytes)"),
+        (
+            ["--give-up", "0"],
+            "not a number of failures, from 1 on: try 3",
+        ),
+    ] {
+        let end = start(weir(&args), Stdio::null(), Stdio::null()).end();
+        assert_eq!(end.status.code(), Some(2), "{}", end.stderr);
+        assert!(end.stderr.contains(said), "{}", end.stderr);
+        assert_eq!(end.stderr.lines().count(), 1, "{}", end.stderr);
+    }
+}
+
+#[test]
 fn a_time_is_refused() {
     let end = start(weir(&["--stop-at", "5s"]), Stdio::null(), Stdio::null()).end();
     let said = &end.stderr;

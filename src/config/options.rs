@@ -13,7 +13,7 @@ use super::live_options::{LiveOptions, REMOTE_HELP};
 use super::pipe_size::PipeSize;
 use super::version;
 use crate::report::format::Format;
-use crate::units::{Amount, Backoff, BufferSize, Share, Size, Span};
+use crate::units::{Amount, Backoff, BufferSize, Share, Size, Span, UnitError};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -192,6 +192,7 @@ pub(crate) struct Options {
     /// End with COMMAND's status after N failures in a row
     #[arg(long, value_name = "N", help_heading = "Command")]
     #[arg(long_help = "End with COMMAND's status after N failures in a row [default: never]")]
+    #[arg(value_parser = failures)]
     pub give_up: Option<NonZeroU32>,
 
     /// Share the cap with all running weirs that give the same NAME
@@ -240,6 +241,7 @@ pub(crate) struct Options {
         long_help = "End after this much of the input, as at its end: bytes, or a bare count of records with a \
         framing option. Not one byte more is read from a pipe, so that what follows is for whoever reads it next"
     )]
+    #[arg(value_parser = stop_at)]
     pub stop_at: Option<Amount>,
 
     /// Report at the end
@@ -412,6 +414,18 @@ pub(crate) struct Options {
     /// Print the man page or a completion script, and exit
     #[arg(long, value_name = "WHAT", exclusive = true, help_heading = "Other")]
     pub generate: Option<Generate>,
+}
+
+/// What `--stop-at` takes.
+fn stop_at(text: &str) -> Result<Amount, UnitError> {
+    let amount = text.parse::<Amount>();
+    amount.map_err(|error| error.instead(&["4GiB", "1000 (records, or bytes)"]))
+}
+
+/// What `--give-up` takes.
+fn failures(text: &str) -> Result<NonZeroU32, UnitError> {
+    let not = |_| UnitError::new("not a number of failures, from 1 on", &["3"]);
+    text.parse().map_err(not)
 }
 
 /// What `--restart` takes.
