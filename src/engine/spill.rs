@@ -50,6 +50,10 @@ impl Engine {
         if spill.short.is_some() {
             return 0;
         }
+        if self.occupancy() == 0 {
+            // What is there is apart, and may keep more than its own bytes: nobody would ever make room of it.
+            return spill.memory;
+        }
         (spill.memory + self.apart()).saturating_sub(self.log.in_memory())
     }
 

@@ -392,6 +392,15 @@ fn assert_sides(s: &Scenario, outcome: &Outcome, adversity: Adversity) {
     }
 }
 
+/// Seeds at which something once broke: the source waited for ever for room that only what had been given to a
+/// consumer that might fall kept from it.
+#[test]
+fn what_broke_once_does_not_break_again() {
+    for seed in [52_011] {
+        storm(seed);
+    }
+}
+
 #[test]
 fn nothing_breaks_whatever_comes_when() {
     let number = |name: &str, usual: u64| {
