@@ -70,6 +70,11 @@ impl Extent {
         both.is_some_and(|(a, b)| Arc::ptr_eq(a, b))
     }
 
+    /// Whether its bytes are in memory alone, and can be looked at.
+    pub(super) fn is_in_memory(&self) -> bool {
+        self.segment.is_some() && self.stored.is_none()
+    }
+
     /// Whether the source is filling it up.
     pub(super) fn is_lent(&self) -> bool {
         self.segment.is_none() && self.stored.is_none()

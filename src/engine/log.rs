@@ -63,6 +63,8 @@ pub(crate) struct Log {
     pub(super) packs: Vec<Arc<Segment>>,
     /// Up to which place nothing can be packed any better.
     pub(super) packed_to: u64,
+    /// Bytes of the extents in memory that were given back since all was looked through for something to pack.
+    pub(super) released: u64,
     /// Bytes of the extents that are in memory alone.
     in_memory: u64,
     disk: OnDisk,
@@ -84,6 +86,7 @@ impl Log {
             free: Vec::new(),
             packs: Vec::new(),
             packed_to: 0,
+            released: 0,
             in_memory: 0,
             disk: OnDisk::default(),
             end: 0,
@@ -283,6 +286,7 @@ impl Log {
             return self.disk.on_released(extent);
         }
         self.in_memory -= extent.length as u64;
+        self.released += extent.length as u64;
         if let Some(segment) = extent.segment {
             self.recycle(segment);
         }

@@ -402,10 +402,8 @@ impl Engine {
             "pinned bytes"
         );
         let (memory, bytes) = self.log.footprint();
-        // What is on the disk keeps its neighbours apart.
-        let loose = if self.spill.is_some() { 64 } else { 32 };
         assert!(
-            !self.has_sides() || memory <= 2 * bytes + loose * self.log.segment_size(),
+            memory <= 2 * bytes + 32 * self.log.segment_size(),
             "{bytes} bytes lie in {memory}"
         );
     }

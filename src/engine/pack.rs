@@ -12,6 +12,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::extent::Extent;
 use super::log::Log;
 use super::segment::Segment;
 
@@ -65,46 +66,47 @@ impl Log {
         if self.extents.len() < loose {
             return None;
         }
+        if self.released > self.in_memory() {
+            // Of what was packed so little is left that it may be worth moving once more.
+            (self.packed_to, self.released) = (0, 0);
+        }
         // The last extent may still be filled up.
         let end = self.extents.len() - 1;
-        let begin = self.index(self.packed_to);
-        let (mut first, mut bytes, mut pieces) = (begin, 0, 0);
-        for i in begin..end {
-            let extent = &self.extents[i];
-            if extent.stored.is_some() {
+        let (mut first, mut bytes, mut pieces) = (self.index(self.packed_to), 0, 0);
+        let mut previous: Option<&Extent> = None;
+        for (i, extent) in self.extents.range(..end).enumerate().skip(first) {
+            if !extent.is_in_memory() {
                 // It has memory of its own, if any, and only while somebody writes from it.
-                if pieces > 1 {
-                    return self.pack(first..i);
-                }
-                self.packed_to = extent.end();
-                (first, bytes, pieces) = (i + 1, 0, 0);
                 continue;
             }
             if bytes + extent.length > PACKED * self.segment {
-                self.packed_to = extent.at;
                 if pieces > 1 {
-                    return self.pack(first..i);
+                    self.packed_to = extent.at;
+                    return Some(self.pack(first..i));
                 }
                 (first, bytes, pieces) = (i, 0, 0);
             }
-            let shares = i > first && self.extents[i - 1].shares_with(extent);
+            let shares = pieces > 0 && previous.is_some_and(|it| it.shares_with(extent));
             bytes += extent.length;
             pieces += usize::from(!shares);
+            previous = Some(extent);
         }
-        (pieces >= loose).then(|| self.pack(first..end)).flatten()
+        self.packed_to = self.extents.get(first).map_or(self.packed_to, |it| it.at);
+        (pieces >= loose).then(|| self.pack(first..end))
     }
 
-    fn pack(&mut self, which: Range<usize>) -> Option<Pack> {
-        let from = self.extents.range(which).map(|extent| {
+    fn pack(&mut self, which: Range<usize>) -> Pack {
+        let memory = self.extents.range(which).filter(|it| it.is_in_memory());
+        let from = memory.filter_map(|extent| {
             let range = extent.start..extent.start + extent.length;
             Some((extent.at, extent.segment.clone()?, range))
         });
-        Some(Pack {
-            from: from.collect::<Option<_>>()?,
+        Pack {
+            from: from.collect(),
             into: self.packs.pop(),
             is_copied: false,
             size: PACKED * self.segment,
-        })
+        }
     }
 
     /// Where it has been copied the log looks there from now on.

@@ -208,9 +208,7 @@ impl Engine {
         self.source.is_passing = pass.is_some();
         (state.pass, state.cursor, state.discard) = (pass, self.source.cursor, plan.discard);
         (state.to_disk, state.stored) = (plan.to_disk, None);
-        if self.has_sides() {
-            state.pack = self.log.begin_pack(LOOSE);
-        }
+        state.pack = self.log.begin_pack(LOOSE);
         let obligation = Obligation::new(Actor::Source);
         Action::Read(Read { state, obligation })
     }
@@ -219,6 +217,10 @@ impl Engine {
     /// from it.
     fn can_spare_last(&self) -> bool {
         let last = self.log.last_extent();
+        if self.given.end().is_some_and(|end| end > last) {
+            // Where its records end may be asked at any moment.
+            return false;
+        }
         let first = self.outputs[CONSUMER].queue.first();
         if first.is_none() && self.has_sides() {
             // What is left is there for others.

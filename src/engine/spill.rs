@@ -169,16 +169,16 @@ impl Engine {
         }
     }
 
-    /// What is in memory is no more than it may be.
+    /// What is in memory is no more than it may be, where the consumer is given so much at most.
     #[cfg(test)]
-    pub(crate) fn check_places(&self) {
+    pub(crate) fn check_places(&self, given: usize) {
         self.log.check_disk();
         if let Some(spill) = &self.spill {
             // With shedding each holder has books of its own, and what they hold may have nothing in common.
             let mut memory = spill.memory * self.holders().count() as u64;
             if self.given.is_kept {
                 // What may have had to be given again, and was read meanwhile, was the buffer's for a while.
-                memory += self.capacity as u64;
+                memory += given as u64;
             }
             let most = memory + self.apart() + 2 * self.segment_size() as u64;
             let held = self.log.owed_in_memory();

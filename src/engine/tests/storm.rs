@@ -309,10 +309,13 @@ fn storm(seed: u64) {
     let outcome = run_through(s.clone(), adversity);
     assert!(!outcome.span, "somebody spins");
     assert_stops(&s, &outcome, adversity);
-    assert!(!outcome.accused, "somebody is accused for what nobody did");
     assert_whole(&s, &outcome);
     let status = outcome.engine.status(std::time::Instant::now());
     let may_hang = s.takes.last().is_none_or(|take| take.1 < usize::MAX / 2);
+    assert!(
+        may_hang || !outcome.accused,
+        "somebody is accused for what nobody did"
+    );
     let is_cut =
         adversity.dies.is_some() || adversity.halts.is_some() || adversity.disk.fails.is_some();
     if !outcome.finished {
@@ -393,10 +396,12 @@ fn assert_sides(s: &Scenario, outcome: &Outcome, adversity: Adversity) {
 }
 
 /// Seeds at which something once broke: the source waited for ever for room that only what had been given to a
-/// consumer that might fall kept from it.
+/// consumer that might fall kept from it; little lay in many pieces of memory, between pieces on the disk, or in what
+/// had been moved together once and mostly been given back since; a whole record was given twice, because nobody could
+/// see its end while the source filled up the extent behind it.
 #[test]
 fn what_broke_once_does_not_break_again() {
-    for seed in [52_011] {
+    for seed in [52_011, 3_914, 7_669, 8_379, 17_000, 9_209] {
         storm(seed);
     }
 }

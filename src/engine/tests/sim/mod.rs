@@ -1052,7 +1052,8 @@ impl Sim {
         // What those who look held is the buffer's for a while when they have gone.
         let looks = &self.world.adversity.lookers;
         if looks.iter().all(Option::is_none) {
-            engine.check_places();
+            // Its pipe, and what is being written.
+            engine.check_places(self.world.s.pipe + self.world.s.rules.capacity);
         }
     }
 }
