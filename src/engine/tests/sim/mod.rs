@@ -12,6 +12,7 @@ use std::io::{self, IoSliceMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::text::records;
 use crate::engine::action::{Actor, For, Path, Permit, Wait, Write};
 use crate::engine::directive::Directive;
 use crate::engine::drive::{Access, Driver, Edge, End, NoRoom, Passage, Turn};
@@ -249,6 +250,8 @@ struct Sim {
     /// What was held when a command was given: a mark that falls below it lets it be.
     held: usize,
     idle_steps: usize,
+    /// Bytes of the longest record.
+    longest: usize,
     /// When a byte last moved.
     moved_at: Instant,
     /// Nothing was on its way to the consumer since that was asked for.
@@ -380,6 +383,8 @@ pub(super) fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
         waits_first: !s.seed.is_multiple_of(3),
         ..Path::default()
     });
+    let all = records(s.rules.framing, &s.input.0);
+    let longest = all.iter().map(|it| it.len()).max().unwrap_or(0);
     let mut sim = Sim {
         core: Core {
             engine: RefCell::new(engine),
@@ -411,6 +416,7 @@ pub(super) fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
         closed_at: None,
         held: 0,
         idle_steps: 0,
+        longest,
         moved_at: start,
         quiet: false,
         failed: false,
@@ -941,7 +947,9 @@ impl Sim {
         }
         drop(engine);
         self.world.out.output.truncate(delivered);
-        self.held = self.held.max(self.used());
+        // What is being read was given room before that.
+        let reading = self.core.engine.borrow().segment_size();
+        self.held = self.held.max(self.used() + reading);
     }
 
     /// Another one comes.
@@ -1052,8 +1060,9 @@ impl Sim {
         // What those who look held is the buffer's for a while when they have gone.
         let looks = &self.world.adversity.lookers;
         if looks.iter().all(Option::is_none) {
-            // Its pipe, and what is being written.
-            engine.check_places(self.world.s.pipe + self.world.s.rules.capacity);
+            // What fills its pipe, what is being written, and the record that it has begun.
+            let capacity = self.world.s.rules.capacity;
+            engine.check_places(self.world.s.pipe + capacity + self.longest);
         }
     }
 }
