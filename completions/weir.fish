@@ -4,6 +4,8 @@ end
 
 complete -c weir -s b -l buffer -d 'Capacity of the buffer: a SIZE, or a percentage of memory' -r
 complete -c weir -l spill -d 'When memory is full, go on into unnamed files of at most SIZE' -r
+complete -c weir -l spool -d 'Keep all that is buffered in DIR, so that it outlives weir' -r -F
+complete -c weir -l sync -d 'How soon a spool is forced to the disk: DURATION, always or off [default: 500ms]' -r
 complete -c weir -l pipe-size -d 'Kernel pipe size to ask for on both sides: SIZE, auto or keep' -r
 complete -c weir -l record-size -d 'Records are SIZE bytes each' -r
 complete -c weir -s r -l rate -d 'Cap on what leaves for the consumer: 10MB/s, 100/s, 2MB/s..20MB/s, or a timetable' -r

@@ -2,7 +2,9 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use crate::config::command_line::generate;
 use crate::config::options::Options;
@@ -10,7 +12,9 @@ use crate::config::{self, Config};
 use crate::control::client::{self, ClientError};
 use crate::control::look;
 use crate::control::signals;
+use crate::disk::query::query;
 use crate::pipe::error::PipeError;
+use crate::report::spool;
 use crate::run::{End, StartError, print, run};
 use crate::top;
 
@@ -34,6 +38,18 @@ pub fn main() -> ExitCode {
         return match config::asked(options) {
             Ok(asked) => report(client::remote(&target, asked)),
             Err(error) => complain(&format_args!("{error} (see weir -h)"), USAGE),
+        };
+    }
+    if let Some(Some(target)) = &options.query
+        && target.contains('/')
+    {
+        let path = Path::new(target);
+        return match query(path) {
+            Ok(status) => conclude(print(|| {
+                let text = spool::answer(path, &status, SystemTime::now());
+                io::stdout().write_all(text.as_bytes())
+            })),
+            Err(error) => complain(&error, FAILURE),
         };
     }
     if let Some(target) = &options.query {

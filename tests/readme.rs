@@ -40,7 +40,7 @@ const STAND_INS: [(&str, &str); 3] = [
     ),
 ];
 
-const CASES: [Case; 20] = [
+const CASES: [Case; 21] = [
     Case {
         recipe: "backup",
         before: "",
@@ -55,6 +55,11 @@ const CASES: [Case; 20] = [
         recipe: "spill",
         before: "",
         after: "tar df srv.tar",
+    },
+    Case {
+        recipe: "spool",
+        before: "printf '#!/bin/sh\\nseq 100000\\n' > service; chmod +x service",
+        after: "seq 100000 | cmp - service.log; weir --query outbox/ | grep -q '\"bytes\":0,'",
     },
     Case {
         recipe: "cap",

@@ -82,6 +82,37 @@ pub(super) fn with_spill(memory: usize, spill: Option<Size>) -> Result<usize, Co
         })
 }
 
+/// The size of a spool where nobody says.
+const SPOOL: u64 = 1 << 30;
+
+/// The size of the spool, if there is one. What cannot work together with it is refused.
+pub(super) fn spool(options: &Options) -> Result<Option<usize>, ConfigError> {
+    let Some(_) = &options.spool else {
+        return match options.sync {
+            Some(_) => Err(ConfigError(
+                "--sync: there is no spool to force to the disk; add --spool DIR".into(),
+            )),
+            None => Ok(None),
+        };
+    };
+    let live = &options.live;
+    let refused = [
+        ("--shed", live.shed.is_some()),
+        ("--max-age", live.max_age.is_some()),
+        ("--tee", !options.tee.is_empty()),
+        ("--tap", !options.tap.is_empty()),
+        ("--recall", options.recall.is_some()),
+        ("--restart", options.restart != Restart::Never),
+    ];
+    if let Some((what, _)) = refused.iter().find(|(_, is_there)| *is_there) {
+        return Err(ConfigError(format!(
+            "{what} cannot go together with --spool yet; leave one out, or put a weir without --spool behind this one"
+        )));
+    }
+    let size = options.spill.unwrap_or(Size::new(SPOOL));
+    with_spill(0, Some(size)).map(Some)
+}
+
 pub(super) fn framing(options: &Options) -> Result<Option<Framing>, ConfigError> {
     let Some(size) = options.record_size else {
         let end = if options.lines { b'\n' } else { 0 };

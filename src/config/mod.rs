@@ -37,7 +37,18 @@ use crate::engine::side::Role;
 use crate::engine::stall::Timeouts;
 use crate::report::Plan;
 use crate::report::theme::Theme;
-use crate::units::{Share, Size};
+use crate::units::{Share, Size, SyncTime};
+
+/// A spool.
+#[derive(Debug)]
+pub(crate) struct Spool {
+    /// Where it lies.
+    pub directory: PathBuf,
+    /// Bytes of disk that it may use.
+    pub size: u64,
+    /// How soon it is forced to the disk.
+    pub sync: SyncTime,
+}
 
 /// Everything that data mode needs to know.
 #[derive(Debug)]
@@ -56,6 +67,8 @@ pub(crate) struct Config {
     pub share: Option<Share>,
     /// Bytes of disk to go on into when memory is full.
     pub spill: Option<u64>,
+    /// Where all is kept, and outlives this run.
+    pub spool: Option<Spool>,
     /// Where what is shed goes.
     pub shed_to: Option<PathBuf>,
     /// Who gets the stream beside the consumer.
@@ -90,7 +103,10 @@ impl Config {
     /// When they contradict each other or this machine.
     pub(crate) fn resolve(options: Options) -> Result<Config, ConfigError> {
         let memory = check::capacity(options.buffer)?;
-        let capacity = check::with_spill(memory, options.spill)?;
+        let capacity = match check::spool(&options)? {
+            Some(size) => size,
+            None => check::with_spill(memory, options.spill)?,
+        };
         let framing = check::framing(&options)?;
         let both = check::timeout("--timeout", options.timeout)?;
         let patience = Timeouts {
@@ -102,6 +118,8 @@ impl Config {
         check::share(options.share.as_ref(), &options.live)?;
         let is_shared = options.share.is_some();
         let restart = check::restart(&options)?;
+        let outlives = options.spool.is_some();
+        let has_disk = outlives || options.spill.is_some();
         let mut typed = options.live.clone();
         // Looked at once, now.
         typed.size = typed.size.map(ExpectedSize::looked_at).transpose()?;
@@ -113,7 +131,15 @@ impl Config {
             command: check::command(&options.command)?,
             restart,
             append: options.append,
-            spill: options.spill.map(Size::bytes),
+            spill: options
+                .spill
+                .filter(|_| options.spool.is_none())
+                .map(Size::bytes),
+            spool: options.spool.map(|directory| Spool {
+                directory,
+                size: capacity as u64,
+                sync: options.sync.unwrap_or_default(),
+            }),
             shed_to: check::shed_to(options.shed_to, may_shed)?,
             fit_pipe: options.pipe_size == PipeSize::Auto,
             hooks: options.on,
@@ -121,7 +147,8 @@ impl Config {
             share: options.share,
             rules: Rules {
                 capacity,
-                memory: options.spill.map(|_| memory),
+                memory: has_disk.then_some(memory),
+                outlives,
                 marks: live.marks,
                 may_bypass: !options.no_splice,
                 keeps_given: restart.is_some(),

@@ -13,7 +13,7 @@ use super::live_options::{LiveOptions, REMOTE_HELP};
 use super::pipe_size::PipeSize;
 use super::version;
 use crate::report::format::Format;
-use crate::units::{Amount, Backoff, BufferSize, Share, Size, Span, UnitError};
+use crate::units::{Amount, Backoff, BufferSize, Share, Size, Span, SyncTime, UnitError};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -89,6 +89,25 @@ pub(crate) struct Options {
         buffer does"
     )]
     pub spill: Option<Size>,
+
+    /// Keep all that is buffered in DIR, so that it outlives weir
+    #[arg(long, value_name = "DIR", help_heading = "Buffer")]
+    #[arg(
+        long_help = "Keep all that is buffered in DIR, made if it is not there, so that it outlives weir: what an \
+        earlier run has left there is delivered first, and what is not delivered when weir ends stays there. --spill \
+        is then its size (1GiB if it is not given). One weir at a time has a DIR. 'weir --query DIR/' says what lies \
+        there; the stream lies in its *.stream files as it is"
+    )]
+    pub spool: Option<PathBuf>,
+
+    /// How soon a spool is forced to the disk: DURATION, always or off [default: 500ms]
+    #[arg(long, value_name = "DURATION|always|off", help_heading = "Buffer")]
+    #[arg(
+        long_help = "How soon what a spool has taken in is forced to the disk, which only the end of the system \
+        needs, not that of weir: within a DURATION (500ms if it is not given), always before it is passed on, or \
+        when the system likes: off"
+    )]
+    pub sync: Option<SyncTime>,
 
     /// Kernel pipe size to ask for on both sides: SIZE, auto or keep
     #[arg(
@@ -347,7 +366,8 @@ pub(crate) struct Options {
     #[arg(
         long_help = "Print the status of the weir of this PID or name, or of all that you run: a \
         table on a terminal, else a JSON object per line. Rates are those since the last time \
-        that anybody asked, or since the start"
+        that anybody asked, or since the start. A TARGET with a '/' is the directory of a spool: what lies \
+        there, whether or not a weir has it"
     )]
     pub query: Option<Option<String>>,
 

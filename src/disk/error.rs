@@ -36,4 +36,11 @@ impl DiskError {
             reason: reason.to_string(),
         }
     }
+
+    /// A file was written by a later weir.
+    pub(crate) fn unknown_version(version: u32, name: &Path) -> DiskError {
+        let reason =
+            format!("it has format {version}, and this weir knows format 1; use a newer weir");
+        DiskError::because("read", name, reason)
+    }
 }

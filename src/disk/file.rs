@@ -1,7 +1,11 @@
-//! Whole reads at an offset, however many calls they take.
+//! Whole reads and writes at an offset, however many calls they take.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+
+use rustix::io::Errno;
+
+use super::sys;
 
 /// Reads until `buffer` is full or the file ends; how many bytes came.
 pub(crate) fn read_at(file: &File, buffer: &mut [u8], at: u64) -> std::io::Result<usize> {
@@ -15,4 +19,17 @@ pub(crate) fn read_at(file: &File, buffer: &mut [u8], at: u64) -> std::io::Resul
         }
     }
     Ok(filled)
+}
+
+/// Writes all of it.
+pub(crate) fn write_all(file: &File, mut bytes: &[u8], mut at: u64) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        let n = sys::again(|| rustix::io::pwrite(file, bytes, at))?;
+        if n == 0 {
+            return Err(Errno::IO);
+        }
+        bytes = &bytes[n..];
+        at += n as u64;
+    }
+    Ok(())
 }

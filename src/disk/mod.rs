@@ -1,16 +1,39 @@
-//! What lies on a disk: a stream that is too much for memory ([`spill`]).
+//! What lies on a disk: a stream that is too much for memory ([`spill`]), and one that outlives the process
+//! ([`spool`]).
 //!
-//! The room knows nothing of queues, options or threads; it is told offsets in a stream, and moves bytes. Its errors
-//! are one line each.
+//! The room knows nothing of queues, options or threads but the one that syncs; it is told offsets in a stream, and
+//! moves bytes. Its errors are one line each, and what is damaged is no error: it is a value, [`damage::Damage`], and
+//! the rest goes on. The format is written down in [`format`] and [`state`].
 //!
-//! Imports go down: `spill` over `segments`, over `room`, over `file` and `sys`.
+//! Imports go down: `recovery`, `query`, `sync`, `reader`, `append` over `spool`, over `writer`, `state_file`, `index`,
+//! `segments`, `spill`; those over `format`, `state`, `records`, which are pure, and over `room`, `directory`, `file`,
+//! `sys`.
 
+mod append;
+pub(crate) mod damage;
+mod directory;
 pub(crate) mod error;
 mod file;
+pub(crate) mod format;
+mod index;
+mod lock;
+mod mend;
+pub(crate) mod query;
+pub(crate) mod reader;
+mod records;
+pub(crate) mod recovery;
+mod rescue;
 pub(crate) mod room;
-mod segments;
+pub(crate) mod schedule;
+pub(crate) mod segments;
 pub(crate) mod spill;
-mod sys;
+pub(crate) mod spool;
+pub(crate) mod state;
+mod state_file;
+mod survey;
+pub(crate) mod sync;
+pub(crate) mod sys;
+mod writer;
 
 #[cfg(test)]
 mod tests;

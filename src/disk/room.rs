@@ -41,6 +41,11 @@ impl Room {
         Room { bound, used }
     }
 
+    /// Bytes that may be used.
+    pub(crate) fn bound(&self) -> u64 {
+        self.bound
+    }
+
     /// Bytes that are in use.
     #[cfg(test)]
     pub(crate) fn used(&self) -> u64 {
@@ -57,6 +62,11 @@ impl Room {
                 Some(used + granted)
             });
         granted
+    }
+
+    /// Counts what is there already, within the bound or not.
+    pub(crate) fn count(&self, bytes: u64) {
+        self.used.fetch_add(bytes, Ordering::AcqRel);
     }
 
     pub(crate) fn give_back(&self, bytes: u64) {

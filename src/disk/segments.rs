@@ -1,14 +1,16 @@
 //! Segments: the files in which a stream lies, in order, as it is.
 //!
-//! A segment is appended to and otherwise never changed, and it is given back whole. Room for it is taken before it is
-//! needed, so that a full disk is met there and not in the middle; all segments together never take more than the
-//! bound.
+//! A segment is appended to and otherwise never changed, and it is given back whole. Room for it is
+//! taken before it is needed, so that a full disk is met there and not in the middle; all segments
+//! together never take more than the bound. What has been appended is never unsaid: the length of a
+//! file is the truth about it, also when the process is killed between two calls.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::Path;
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use rustix::io::Errno;
 
@@ -16,24 +18,60 @@ use super::error::DiskError;
 use super::room::{Full, Room, STEP_MOST, pages, reserve};
 use super::sys;
 
-/// One file of the stream. It has no name: closing it gives its room back.
+/// What came of taking bytes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// That many.
+    Bytes(usize),
+    /// Nothing: the pipe is empty.
+    Empty,
+    /// Nothing: the pipe is at its end.
+    End,
+    /// Nothing: there is no room.
+    Full(Full),
+    /// Nothing: the system does not move bytes from there to here.
+    Refused,
+}
+
+/// One file of the stream.
 #[derive(Debug)]
 pub(crate) struct Segment {
     base: u64,
     len: AtomicU64,
-    /// Bytes of the bound that it has taken.
+    /// Bytes of the bound that it has taken, its index included.
     charged: AtomicU64,
-    file: File,
+    /// Where what it holds is entered in its index up to; beyond is what is being written.
+    entered: AtomicU64,
+    file: Handle,
+}
+
+#[derive(Debug)]
+enum Handle {
+    /// A file without a name: closing it gives it back.
+    Kept(Arc<File>),
+    /// A file that is opened when it is read.
+    Named(PathBuf, Mutex<Weak<File>>),
 }
 
 impl Segment {
-    pub(crate) fn new(base: u64, file: File) -> Segment {
+    fn new(base: u64, len: u64, charged: u64, file: Handle) -> Segment {
         Segment {
             base,
-            len: AtomicU64::new(0),
-            charged: AtomicU64::new(0),
+            len: AtomicU64::new(len),
+            charged: AtomicU64::new(charged),
+            entered: AtomicU64::new(base + len),
             file,
         }
+    }
+
+    pub(crate) fn unnamed(base: u64, file: Arc<File>) -> Segment {
+        Segment::new(base, 0, 0, Handle::Kept(file))
+    }
+
+    /// A segment that has a name; `file`, if it is open.
+    pub(crate) fn named(base: u64, len: u64, path: PathBuf, file: Option<&Arc<File>>) -> Segment {
+        let open = Mutex::new(file.map(Arc::downgrade).unwrap_or_default());
+        Segment::new(base, len, pages(len), Handle::Named(path, open))
     }
 
     /// Offset in the stream of its first byte.
@@ -51,14 +89,52 @@ impl Segment {
         self.base + self.len()
     }
 
+    /// Offset in the stream up to which its index is complete.
+    pub(crate) fn entered(&self) -> u64 {
+        self.entered.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_entered(&self, at: u64) {
+        self.entered.store(at, Ordering::Release);
+    }
+
     /// Bytes of the bound that it takes.
     pub(crate) fn charged(&self) -> u64 {
         self.charged.load(Ordering::Acquire)
     }
 
-    /// The file.
-    pub(crate) fn file(&self) -> &File {
-        &self.file
+    pub(crate) fn charge(&self, bytes: u64) {
+        self.charged.fetch_add(bytes, Ordering::AcqRel);
+    }
+
+    pub(crate) fn uncharge(&self, bytes: u64) {
+        self.charged.fetch_sub(bytes, Ordering::AcqRel);
+    }
+
+    /// The file, opened if it is not.
+    pub(crate) fn file(&self) -> Result<Arc<File>, DiskError> {
+        match &self.file {
+            Handle::Kept(file) => Ok(Arc::clone(file)),
+            Handle::Named(path, open) => {
+                let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(file) = open.upgrade() {
+                    return Ok(file);
+                }
+                let file = File::open(path)
+                    .map_err(|error| DiskError::new("open a segment", path, error))?;
+                let file = Arc::new(file);
+                *open = Arc::downgrade(&file);
+                Ok(file)
+            }
+        }
+    }
+
+    /// Where it is, for what is said about it.
+    pub(crate) fn path(&self) -> &Path {
+        match &self.file {
+            Handle::Kept(_) => Path::new("unnamed file of --spill"),
+            Handle::Named(path, _) => path,
+        }
     }
 }
 
@@ -71,16 +147,35 @@ impl Segments {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds one.
+    /// Adds one, in place of another that begins at the same offset.
     pub(crate) fn insert(&self, segment: Arc<Segment>) {
         self.map().insert(segment.base, segment);
     }
 
-    /// The segment that holds that byte.
-    pub(crate) fn holder(&self, at: u64) -> Option<Arc<Segment>> {
+    /// Takes one out.
+    pub(crate) fn remove(&self, base: u64) {
+        self.map().remove(&base);
+    }
+
+    /// The segment that holds that byte, else the next one behind it.
+    pub(crate) fn at_or_after(&self, at: u64) -> Option<Arc<Segment>> {
         let map = self.map();
         let holds = map.range(..=at).next_back().map(|(_, s)| s);
-        holds.filter(|segment| at < segment.end()).map(Arc::clone)
+        let next = map.range(at.saturating_add(1)..).next().map(|(_, s)| s);
+        holds
+            .filter(|segment| at < segment.end())
+            .or(next)
+            .map(Arc::clone)
+    }
+
+    /// The segment that holds that byte.
+    pub(crate) fn holder(&self, at: u64) -> Option<Arc<Segment>> {
+        self.at_or_after(at).filter(|segment| segment.base() <= at)
+    }
+
+    /// The last one.
+    pub(crate) fn last(&self) -> Option<Arc<Segment>> {
+        self.map().values().next_back().map(Arc::clone)
     }
 
     /// Takes out those that end at or before `at`, but for the one that is being written.
@@ -101,6 +196,7 @@ impl Segments {
 #[derive(Debug)]
 pub(crate) struct Tail {
     segment: Arc<Segment>,
+    file: Arc<File>,
     /// Bytes of the file that room has been taken for.
     reserved: u64,
     /// Most bytes that it may have.
@@ -108,9 +204,10 @@ pub(crate) struct Tail {
 }
 
 impl Tail {
-    pub(crate) fn new(segment: Arc<Segment>, most: u64) -> Tail {
+    pub(crate) fn new(segment: Arc<Segment>, file: Arc<File>, most: u64) -> Tail {
         Tail {
             segment,
+            file,
             reserved: 0,
             most,
         }
@@ -118,6 +215,10 @@ impl Tail {
 
     pub(crate) fn segment(&self) -> &Arc<Segment> {
         &self.segment
+    }
+
+    pub(crate) fn file(&self) -> &Arc<File> {
+        &self.file
     }
 
     /// Whether it can take no more at all.
@@ -130,13 +231,13 @@ impl Tail {
         let len = self.segment.len();
         if self.reserved <= len {
             let want = (self.most - self.reserved).min(STEP_MOST);
-            match reserve(self.segment.file(), self.reserved, want, room) {
+            match reserve(&self.file, self.reserved, want, room) {
                 Ok(Ok(got)) => {
                     self.reserved += got;
-                    self.segment.charged.fetch_add(got, Ordering::AcqRel);
+                    self.segment.charge(got);
                 }
                 Ok(Err(full)) => return Ok(Err(full)),
-                Err(error) => return Err(failed("take room for", error)),
+                Err(error) => return Err(self.error("take room for", error)),
             }
         }
         Ok(Ok(
@@ -144,32 +245,46 @@ impl Tail {
         ))
     }
 
-    /// Appends from memory, at most what it is ready for. How many bytes it has taken.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<Result<usize, Full>, DiskError> {
+    /// Appends from memory, at most what it is ready for.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<Taken, DiskError> {
         let to = self.segment.len();
-        match sys::again(|| rustix::io::pwrite(self.segment.file(), bytes, to)) {
-            Ok(n) => {
-                self.segment.len.fetch_add(n as u64, Ordering::AcqRel);
-                Ok(Ok(n))
-            }
-            Err(error) if sys::is_full(error) => Ok(Err(Full::Disk)),
-            Err(error) => Err(failed("write", error)),
+        match sys::again(|| rustix::io::pwrite(&self.file, bytes, to)) {
+            Ok(n) => Ok(Taken::Bytes(n)),
+            Err(error) if sys::is_full(error) => Ok(Taken::Full(Full::Disk)),
+            Err(error) => Err(self.error("write", error)),
         }
+    }
+
+    /// Appends what lies in a pipe, at most `most` bytes and what it is ready for.
+    pub(crate) fn splice(&mut self, pipe: BorrowedFd<'_>, most: usize) -> Result<Taken, DiskError> {
+        match sys::splice_in(pipe, &self.file, self.segment.len(), most) {
+            Ok(0) => Ok(Taken::End),
+            Ok(n) => Ok(Taken::Bytes(n)),
+            Err(Errno::AGAIN) => Ok(Taken::Empty),
+            Err(error) if sys::is_full(error) => Ok(Taken::Full(Full::Disk)),
+            Err(Errno::INVAL | Errno::NOSYS) => Ok(Taken::Refused),
+            Err(error) => Err(self.error("splice into", error)),
+        }
+    }
+
+    /// What was appended can be read from now on.
+    pub(crate) fn publish(&mut self, bytes: usize) {
+        self.segment.len.fetch_add(bytes as u64, Ordering::AcqRel);
     }
 
     /// Gives back the room that was taken and not used.
-    pub(crate) fn finish(self, room: &Room) {
-        let segment = &self.segment;
-        let unused = self.reserved.saturating_sub(pages(segment.len()));
-        let cut = || rustix::fs::ftruncate(segment.file(), segment.len());
-        // What cannot be given back now goes with the file.
-        if unused > 0 && sys::again(cut).is_ok() {
-            segment.charged.fetch_sub(unused, Ordering::AcqRel);
+    pub(crate) fn finish(self, room: &Room) -> Result<(), DiskError> {
+        let unused = self.reserved.saturating_sub(pages(self.segment.len()));
+        if unused > 0 {
+            sys::again(|| rustix::fs::ftruncate(&self.file, self.segment.len()))
+                .map_err(|error| self.error("give back room of", error))?;
+            self.segment.uncharge(unused);
             room.give_back(unused);
         }
+        Ok(())
     }
-}
 
-fn failed(what: &'static str, error: Errno) -> DiskError {
-    DiskError::new(what, Path::new("unnamed file of --spill"), error)
+    fn error(&self, what: &'static str, error: Errno) -> DiskError {
+        DiskError::new(what, self.segment.path(), error)
+    }
 }

@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use super::error::DiskError;
 use super::file::read_at;
 use super::room::{Full, Room};
-use super::segments::{Segment, Segments, Tail};
+use super::segments::{Segment, Segments, Tail, Taken};
 use super::sys;
 
 /// Where files without a name are made.
@@ -110,7 +110,13 @@ impl Spill {
         let mut rest = bytes;
         while !rest.is_empty() {
             let put = self.tail(&mut writer, |tail, ready| {
-                tail.write(&rest[..ready.min(rest.len())])
+                match tail.write(&rest[..ready.min(rest.len())])? {
+                    Taken::Bytes(n) => {
+                        tail.publish(n);
+                        Ok(Ok(n))
+                    }
+                    _ => Ok(Err(Full::Disk)),
+                }
             })?;
             match put {
                 Ok(n) => {
@@ -130,16 +136,18 @@ impl Spill {
         what: impl FnOnce(&mut Tail, usize) -> Result<Result<T, Full>, DiskError>,
     ) -> Result<Result<T, Full>, DiskError> {
         if let Some(tail) = writer.tail.take_if(|tail| tail.is_complete()) {
-            tail.finish(&self.room);
+            // What cannot be given back now goes with the file.
+            let _ = tail.finish(&self.room);
         }
         if writer.tail.is_none() {
             let file = match open_file(&self.home.path)? {
                 Ok(file) => file,
                 Err(full) => return Ok(Err(full)),
             };
-            let segment = Arc::new(Segment::new(writer.end, file));
+            let file = Arc::new(file);
+            let segment = Arc::new(Segment::unnamed(writer.end, Arc::clone(&file)));
             self.segments.insert(Arc::clone(&segment));
-            writer.tail = Some(Tail::new(segment, self.room.part(FILES)));
+            writer.tail = Some(Tail::new(segment, file, self.room.part(FILES)));
         }
         let Some(tail) = writer.tail.as_mut() else {
             return Ok(Err(Full::Disk));
@@ -163,7 +171,11 @@ impl Spill {
             };
             let n = usize::try_from(segment.end() - from).unwrap_or(usize::MAX);
             let to = buffer.len().min(done.saturating_add(n));
-            match read_at(segment.file(), &mut buffer[done..to], from - segment.base()) {
+            match read_at(
+                &*segment.file()?,
+                &mut buffer[done..to],
+                from - segment.base(),
+            ) {
                 Ok(n) if n == to - done => done = to,
                 Ok(_) => return Err(self.not_read("it has been truncated")),
                 Err(error) => {

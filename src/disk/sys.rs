@@ -3,7 +3,7 @@
 //! A call that a file system does not have is no error here: it answers as if it had done nothing.
 
 use std::fs::File;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use rustix::io::Errno;
@@ -23,10 +23,27 @@ pub(crate) fn again<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, 
     }
 }
 
+/// Which start of the system this is: equal on two occasions only if nothing that was written has
+/// been lost between them. `None` where the system does not tell.
+pub(crate) fn boot_id() -> Option<[u8; 16]> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+    u128::from_str_radix(&digits, 16)
+        .ok()
+        .map(u128::to_le_bytes)
+}
+
+/// Forces what a file holds to the disk, and what it takes to find it again.
+pub(crate) fn force(file: &File) -> Result<(), Errno> {
+    file.sync_data()
+        .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+}
+
 #[cfg(target_os = "linux")]
 mod linux {
-    use super::{AsFd, Errno, File, Path, again};
+    use super::{AsFd, BorrowedFd, Errno, File, Path, again};
     use rustix::fs::{FallocateFlags, Mode, OFlags, fallocate, fstatfs};
+    use rustix::pipe::{SpliceFlags, splice};
 
     /// Takes room for `len` bytes from `from` on, beyond the end of the file and without moving it.
     pub(crate) fn reserve(file: &File, from: u64, len: u64) -> Result<(), Errno> {
@@ -34,6 +51,18 @@ mod linux {
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
             answer => answer,
         }
+    }
+
+    /// Moves at most `most` bytes from `pipe` into `file` at `to`, without waiting for the pipe.
+    pub(crate) fn splice_in(
+        pipe: BorrowedFd<'_>,
+        file: &File,
+        to: u64,
+        most: usize,
+    ) -> Result<usize, Errno> {
+        let mut to = to;
+        let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
+        again(|| splice(pipe, None, file, Some(&mut to), most, flags))
     }
 
     /// A file in `directory` that has no name; `None` where the file system has no such thing.
@@ -59,11 +88,16 @@ mod linux {
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere {
-    use super::{AsFd, Errno, File, Path};
+    use super::{AsFd, BorrowedFd, Errno, File, Path};
 
     /// No room can be taken here without moving the end of the file.
     pub(crate) fn reserve(_: &File, _: u64, _: u64) -> Result<(), Errno> {
         Ok(())
+    }
+
+    /// There is no splice here: whoever asks reads and writes instead.
+    pub(crate) fn splice_in(_: BorrowedFd<'_>, _: &File, _: u64, _: usize) -> Result<usize, Errno> {
+        Err(Errno::NOSYS)
     }
 
     /// Files without a name are made and unlinked here.
@@ -78,6 +112,6 @@ mod elsewhere {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) use elsewhere::{in_memory, open_unnamed, reserve};
+pub(crate) use elsewhere::{in_memory, open_unnamed, reserve, splice_in};
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{in_memory, open_unnamed, reserve};
+pub(crate) use linux::{in_memory, open_unnamed, reserve, splice_in};

@@ -216,6 +216,8 @@ pub(crate) struct Write {
     pub permit: Permit,
     /// Bytes that lie in the output's pipe then, where that matters and can be told.
     pub unread: Option<u64>,
+    /// Where the first of them lies in a stream that outlives this run.
+    pub place: Option<u64>,
     pub(super) obligation: Obligation,
 }
 

@@ -121,6 +121,7 @@ impl Engine {
         } else {
             self.claimable(CONSUMER).min(SEGMENT_MAX as u64)
         };
+        let (n, place) = self.remembered(CONSUMER, n);
         let output = &mut self.outputs[CONSUMER];
         let claim = output.queue.begin_claim(n);
         let mut parts = std::mem::take(&mut output.parts);
@@ -137,6 +138,7 @@ impl Engine {
             parts,
             permit,
             unread: None,
+            place,
             obligation,
         })
     }

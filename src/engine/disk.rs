@@ -7,6 +7,8 @@ use std::time::Instant;
 pub(crate) struct Spill {
     /// Bytes of memory.
     pub(super) memory: u64,
+    /// All goes there, and stays there when this run ends.
+    pub(super) outlives: bool,
     /// The system has let us have no more of it, and this is when to try again.
     pub(super) short: Option<Instant>,
     /// It has no room, and this is when to try again.
@@ -23,10 +25,24 @@ pub(super) struct Full {
     pub(super) others: bool,
 }
 
+/// What an earlier run has left on the disk.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Inherited {
+    /// The offsets of its first byte there, and behind its last one.
+    pub from: u64,
+    /// See there.
+    pub to: u64,
+    /// Records that end in it.
+    pub records: u64,
+    /// How far inside of a record it begins, and ends.
+    pub depths: [u64; 2],
+}
+
 impl Spill {
-    pub(super) fn new(memory: usize) -> Spill {
+    pub(super) fn new(memory: usize, outlives: bool) -> Spill {
         Spill {
             memory: memory as u64,
+            outlives,
             short: None,
             full: None,
             memory_peak: 0,

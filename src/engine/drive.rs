@@ -12,7 +12,7 @@ use super::action::{
     Action, Actor, Done, Fetch, FetchOutcome, Outcome, Permit, Read, ReadOutcome, Reason, Transfer,
     Wait, Write,
 };
-use super::on_disk::EXTENT_MOST;
+use super::on_disk::{EXTENT_MOST, Load};
 use super::scan::Run;
 use super::segment::Segment;
 use super::stall::Side;
@@ -42,6 +42,9 @@ pub(crate) enum Passage {
     /// This side has failed. Nothing has passed.
     Failed(Side, io::Error),
 }
+
+/// Bytes that were read (0: the end), and where they begin on the disk, if they lie there.
+pub(crate) type Came = (usize, Option<u64>);
 
 /// Why there is no room on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,17 +108,37 @@ pub(crate) trait Edge {
         Err(NoRoom::Others)
     }
 
+    /// Reads what is there and puts it on the disk; where it begins there: see [`Edge::store`].
+    ///
+    /// # Errors
+    /// When the input fails.
+    fn take(&mut self, into: &mut [u8]) -> io::Result<Option<Came>> {
+        let came = self.read(&mut [IoSliceMut::new(into)])?;
+        Ok(came.map(|n| match n {
+            0 => (0, None),
+            n => (n, self.store(&into[..n])),
+        }))
+    }
+
     /// Puts this on the disk, and says where it begins there; `None`: it is not there, or not all of it.
     fn store(&mut self, _bytes: &[u8]) -> Option<u64> {
         None
     }
 
-    /// Reads back from the disk what begins at this offset.
+    /// Reads back from the disk what is asked for, or the first part of it.
     ///
     /// # Errors
-    /// When that fails, or it is not all there.
-    fn fetch(&mut self, _offset: u64, _into: &mut [u8]) -> io::Result<()> {
+    /// When that fails, or it is not there.
+    fn fetch(&mut self, _load: &mut Load) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// What lies before this offset of a stream that outlives the run has been written: this was the last of it.
+    ///
+    /// # Errors
+    /// When that cannot be remembered.
+    fn remember(&mut self, _to: u64, _run: Run) -> io::Result<()> {
+        Ok(())
     }
 
     /// Gives the output's pipe this size. False when it holds too much for that.
@@ -281,12 +304,17 @@ impl Driver {
             }
             pack.copy();
         }
-        match edge.read(&mut read.buffer.slices()) {
-            Ok(Some(n @ 1..)) => {
+        let came = if read.to_disk {
+            let [_, mut into] = read.buffer.slices();
+            edge.take(&mut into)
+        } else {
+            let came = edge.read(&mut read.buffer.slices());
+            came.map(|n| n.map(|n| (n, None)))
+        };
+        match came {
+            Ok(Some((n @ 1.., stored))) => {
                 read.scan(n);
-                if read.to_disk {
-                    read.stored = edge.store(read.buffer.read(n)[1]);
-                }
+                read.stored = stored;
                 // With a permit there is nothing held, and so no tail before the fresh segment.
                 if let Some(permit) = read.pass {
                     let [_, bytes] = read.buffer.read(n);
@@ -295,7 +323,7 @@ impl Driver {
                 }
                 (Done::Read(read, ReadOutcome::Moved), None)
             }
-            Ok(Some(0)) => (Done::Read(read, ReadOutcome::Ended), Some(End::Input)),
+            Ok(Some((0, _))) => (Done::Read(read, ReadOutcome::Ended), Some(End::Input)),
             Ok(None) => (Done::Read(read, ReadOutcome::Empty), None),
             Err(e) => (Done::Read(read, ReadOutcome::Failed), Some(End::Read(e))),
         }
@@ -325,8 +353,7 @@ fn read_back(mut fetch: Fetch, edge: &mut impl Edge) -> (Done, Option<End>) {
             Err(_) => return (Done::Fetch(fetch, FetchOutcome::Short), None),
         }
     }
-    let offset = fetch.load.offset;
-    match edge.fetch(offset, fetch.load.bytes()) {
+    match edge.fetch(&mut fetch.load) {
         Ok(()) => (Done::Fetch(fetch, FetchOutcome::Here), None),
         Err(e) => (Done::Fetch(fetch, FetchOutcome::Failed), Some(End::Disk(e))),
     }
@@ -334,7 +361,12 @@ fn read_back(mut fetch: Fetch, edge: &mut impl Edge) -> (Done, Option<End>) {
 
 fn write_out(mut write: Write, edge: &mut impl Edge) -> (Done, Option<End>) {
     let (outcome, end) = match edge.write(&write) {
-        Ok(Some(n)) => (Outcome::Moved(write.run(n)), None),
+        Ok(Some(n)) => {
+            let run = write.run(n);
+            let known = write.place.map(|at| edge.remember(at + n as u64, run));
+            let failed = known.and_then(Result::err);
+            (Outcome::Moved(run), failed.map(End::Disk))
+        }
         Ok(None) => (Outcome::Full, None),
         Err(e) => (Outcome::Nothing, Some(End::Write(e))),
     };

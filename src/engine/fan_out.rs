@@ -373,6 +373,7 @@ impl Engine {
             parts,
             permit: Permit { grant, cursor },
             unread: None,
+            place: None,
             obligation: Obligation::new(Actor::Output(i)),
         })
     }

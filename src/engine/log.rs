@@ -100,6 +100,16 @@ impl Log {
         self.framing.is_some()
     }
 
+    /// How far into a record this place is, at which an extent begins; 0 where none does.
+    #[must_use]
+    pub(crate) fn depth_at(&self, at: u64) -> u64 {
+        match self.extents.get(self.index(at)) {
+            Some(extent) if extent.at == at => extent.depth,
+            None if at == self.end => self.depth,
+            _ => 0,
+        }
+    }
+
     /// Bytes in one segment.
     #[must_use]
     pub(crate) fn segment_size(&self) -> usize {

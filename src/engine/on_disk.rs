@@ -1,8 +1,11 @@
 //! The extents that lie on the disk, all together, and one of them that is being read back.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::extent::Extent;
+use super::record::Cursor;
+use super::scan::Scan;
 use super::segment::{Segment, writable};
 
 /// Bytes in an extent on the disk, at most, and so in the memory into which it is read back.
@@ -46,11 +49,39 @@ impl OnDisk {
 pub(crate) struct Load {
     /// Where on the disk it begins.
     pub offset: u64,
-    /// Its bytes.
+    /// Its bytes, of which the first ones may be read alone.
     pub length: usize,
     /// What to read into, if there is memory at hand.
     pub(super) segment: Option<Arc<Segment>>,
     pub(super) at: u64,
+    /// Where in its record it begins.
+    pub(super) cursor: Cursor,
+    /// What was read.
+    pub(super) found: Found,
+}
+
+/// What was found where an extent is to be read back.
+#[derive(Debug, Default, Clone)]
+pub(crate) enum Found {
+    /// Nothing yet.
+    #[default]
+    Nothing,
+    /// Bytes: where in the memory they lie, and what was seen of them.
+    Bytes(Range<usize>, Scan),
+    /// So many bytes are lost, in which so many records end.
+    Gap(usize, u64),
+}
+
+impl Found {
+    /// Bytes that it accounts for, of so many.
+    pub(super) fn length(&self, most: usize) -> usize {
+        match self {
+            Found::Nothing => 0,
+            Found::Bytes(range, _) => range.len(),
+            Found::Gap(bytes, _) => *bytes,
+        }
+        .min(most)
+    }
 }
 
 impl Load {
@@ -66,8 +97,21 @@ impl Load {
 
     /// Where to read to.
     pub(crate) fn bytes(&mut self) -> &mut [u8] {
-        let n = self.length;
         let segment = self.segment.as_mut();
-        segment.map_or(&mut [], |s| &mut writable(s, 0)[..n])
+        segment.map_or(&mut [], |s| writable(s, 0))
+    }
+
+    /// This part of the memory holds its first bytes.
+    pub(crate) fn read(&mut self, range: Range<usize>) {
+        let range = range.start..range.end.min(range.start + self.length);
+        let cursor = self.cursor;
+        let scan = Scan::over(cursor, &self.bytes()[range.clone()]);
+        self.found = Found::Bytes(range, scan);
+    }
+
+    /// So many of its first bytes are lost, in which so many records end.
+    pub(crate) fn lose(&mut self, bytes: u64, records: u64) {
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        self.found = Found::Gap(bytes.min(self.length), records);
     }
 }

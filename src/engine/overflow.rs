@@ -74,6 +74,7 @@ impl Engine {
             parts: self.log.parts(claim).collect(),
             permit,
             unread: None,
+            place: None,
             obligation: Obligation::new(Actor::Output(OVERFLOW)),
         })
     }

@@ -49,6 +49,8 @@ pub(crate) struct Rules {
     pub capacity: usize,
     /// The part of it that is memory, where the rest is disk.
     pub memory: Option<usize>,
+    /// Whether all goes to a disk, and stays there when this run ends; memory is then known, too.
+    pub outlives: bool,
     /// The watermarks.
     pub marks: Marks,
     /// Whether bytes may bypass the log while nothing is held, without being looked at.

@@ -12,11 +12,14 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::action::{Action, Actor, Fetch, FetchOutcome, For, OVERFLOW, Obligation, Read};
-use super::disk::{Full, Spill};
+use super::action::{
+    Action, Actor, CONSUMER, Fetch, FetchOutcome, For, OVERFLOW, Obligation, Read,
+};
+use super::disk::{Full, Inherited, Spill};
 use super::on_disk::EXTENT_MOST;
 use super::output::Output;
 use super::plan::{Plan, earlier};
+use super::record::Cursor;
 use super::segment::Segment;
 use super::state::Engine;
 use super::status::Places;
@@ -78,6 +81,9 @@ impl Engine {
     /// Whether what is read next goes to the disk.
     pub(super) fn goes_to_disk(&self) -> bool {
         self.spill.as_ref().is_some_and(|spill| {
+            if spill.outlives {
+                return true;
+            }
             // What a disk fails to take although it had room must have a place in memory.
             let most = spill.memory + self.apart() + self.segment_size() as u64;
             let is_wanted = self.is_read_from_disk() || self.memory_room(spill) == 0;
@@ -88,6 +94,7 @@ impl Engine {
     /// Bytes for which there is a place, in memory or on the disk.
     pub(super) fn place_room(&self) -> usize {
         match &self.spill {
+            Some(spill) if spill.outlives && spill.full.is_some() => 0,
             Some(spill) if !self.goes_to_disk() => {
                 usize::try_from(self.memory_room(spill)).unwrap_or(usize::MAX)
             }
@@ -165,7 +172,97 @@ impl Engine {
         match self.shedder.max_age {
             _ if is_cut => 0,
             Some(_) => AGING_MOST,
+            None if self.outlives() && self.are_behind(self.log.last_extent()) => usize::MAX,
             None => (self.capacity / 64).clamp(1, EXTENT_MOST),
+        }
+    }
+
+    /// Whether all that is read is put where it outlives this run.
+    pub(super) fn outlives(&self) -> bool {
+        self.spill.as_ref().is_some_and(|spill| spill.outlives)
+    }
+
+    /// What an earlier run has left is delivered first.
+    pub(crate) fn inherit(&mut self, left: Inherited, now: Instant) {
+        let Inherited {
+            from,
+            to,
+            records,
+            depths,
+        } = left;
+        self.log.inherit(from, to, records, depths);
+        let [depth, end_depth] = depths;
+        let places = from..to;
+        self.log.pin(&places);
+        self.outputs[CONSUMER].queue.push(places.clone());
+        self.outputs[CONSUMER].cursor = Cursor::at(self.framing, depth);
+        self.source.cursor = Cursor::at(self.framing, end_depth);
+        self.timeline.push(&places, now);
+        self.stats
+            .on_inherited(to - from, records, self.occupancy());
+        self.note_places();
+        self.update(now);
+    }
+
+    /// Whether all outputs are still owed what lies at this place, and nothing before it was read back.
+    fn are_behind(&self, place: u64) -> bool {
+        let end = self.log.end();
+        let heads = self.outputs.iter().map(|output| {
+            let head = output.queue.claim().or(output.queue.first());
+            head.map_or(end, |run| run.start)
+        });
+        // The file of what was shed is not there.
+        let mut heads = heads.enumerate().filter(|(i, _)| *i != OVERFLOW);
+        heads.all(|(_, head)| head <= place)
+    }
+
+    /// How often these places are pinned, each byte once for each pin.
+    fn pins(&self, range: &Range<u64>) -> usize {
+        let overlap = |run: &Range<u64>| {
+            run.end
+                .min(range.end)
+                .saturating_sub(run.start.max(range.start)) as usize
+        };
+        let owed = self
+            .outputs
+            .iter()
+            .flat_map(|output| output.queue.claim().into_iter().chain(output.queue.runs()));
+        let owed = owed
+            .chain(self.given.runs())
+            .chain(&self.overflow.unfinished);
+        owed.map(overlap).sum()
+    }
+
+    /// These places, which are next for this output, cannot be read back.
+    fn lose(&mut self, i: usize, lost: &Range<u64>, now: Instant) {
+        while let Some(run) = self.outputs[i]
+            .queue
+            .first()
+            .filter(|run| run.start < lost.end)
+        {
+            let n = run.end.min(lost.end) - run.start;
+            let Some(run) = self.outputs[i].queue.pop_front(n) else {
+                return;
+            };
+            self.stats.shed.bytes += n;
+            self.stats.shed.records += self.log.records(&run);
+            self.log.unpin(&run);
+        }
+        // What comes behind a gap is taken to begin with a record, unless it is known better.
+        let depth = self.log.depth_at(lost.end);
+        self.outputs[i].cursor = Cursor::at(self.framing, depth);
+        if i == CONSUMER {
+            self.on_shrunk(now);
+        }
+    }
+
+    /// Of so many bytes to be claimed those that lie in one piece, where what is written is remembered; and where that
+    /// is.
+    pub(super) fn remembered(&self, i: usize, n: u64) -> (u64, Option<u64>) {
+        let first = self.outputs[i].queue.first().filter(|_| self.outlives());
+        match first.and_then(|run| self.log.stored_at(run.start)) {
+            Some((at, most)) => (n.min(most), Some(at)),
+            None => (n, None),
         }
     }
 
@@ -255,8 +352,14 @@ impl Engine {
     }
 
     pub(super) fn end_fetch(&mut self, fetch: Fetch, outcome: FetchOutcome, now: Instant) {
-        self.log.end_load(fetch.load, outcome == FetchOutcome::Here);
+        let at = fetch.load.at;
+        let found = fetch.load.found.length(fetch.load.length);
+        let pinned = self.pins(&(at..at + found as u64));
+        let lost = self.log.end_load(fetch.load, pinned);
         if let Actor::Output(i) = fetch.obligation.meet() {
+            if let Some(lost) = lost {
+                self.lose(i, &lost, now);
+            }
             let is_short = outcome == FetchOutcome::Short;
             // One that looked has gone meanwhile, maybe.
             if let Some(output) = self.outputs.get_mut(i) {

@@ -174,7 +174,9 @@ impl Engine {
             output: Limiters::default(),
             burst: rules.burst,
             capacity: rules.capacity,
-            spill: rules.memory.map(Spill::new),
+            spill: rules
+                .memory
+                .map(|memory| Spill::new(memory, rules.outlives)),
             framing: rules.framing,
             shedder: Shedder::default(),
             timeline: Timeline::default(),

@@ -118,6 +118,13 @@ impl Stats {
         self.peak = self.peak.max(used);
     }
 
+    /// This is there from an earlier run.
+    pub(crate) fn on_inherited(&mut self, bytes: u64, records: u64, used: usize) {
+        self.read.bytes += bytes;
+        self.read.records += records;
+        self.peak = self.peak.max(used);
+    }
+
     /// The input has ended, maybe inside a record.
     /// `skipped`: its beginning was shed, and so was what came of it.
     pub(crate) fn on_last_record(&mut self, inside: bool, skipped: bool) {

@@ -16,7 +16,9 @@ pub(crate) enum Event {
     /// Something that was shed could not be written down. Said once.
     OverflowFailed(PipeError),
     /// The disk behind memory has no room, or fails. Said once; what is held is in memory or on the disk all the same.
-    SpillFailed(PipeError),
+    DiskFailed(PipeError),
+    /// Something that lies on it is not as it was: what, and what becomes of it.
+    Damaged(String),
     /// The process that reads our output has gone away: what is held can reach nobody.
     ConsumerLeft,
     /// The system has refused to write for that reason.

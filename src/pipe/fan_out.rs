@@ -18,6 +18,7 @@ use super::shared::{Event, Shared};
 use super::waker::Waker;
 use crate::engine::action::{Actor, For, Wait, Write};
 use crate::engine::drive::{Driver, Edge, End, Turn};
+use crate::engine::on_disk::Load;
 use crate::engine::side::Role;
 
 /// An output that can be written to, or will be able to.
@@ -187,8 +188,8 @@ impl Edge for World<'_> {
         Ok(self.port.write_now(&write.slices().collect::<Vec<_>>())?)
     }
 
-    fn fetch(&mut self, at: u64, into: &mut [u8]) -> io::Result<()> {
-        self.shared.fetch(at, into)
+    fn fetch(&mut self, load: &mut Load) -> io::Result<()> {
+        self.shared.fetch(load)
     }
 
     fn wait(&mut self, Wait { sleep, version }: Wait) -> Option<io::Result<bool>> {

@@ -17,6 +17,7 @@ use super::shared::Shared;
 use super::waker::Waker;
 use crate::engine::action::{Actor, Wait, Write};
 use crate::engine::drive::{Driver, Edge, End, Turn};
+use crate::engine::on_disk::Load;
 use crate::engine::status::Count;
 
 /// How far a looker may be behind, in bytes.
@@ -124,8 +125,8 @@ impl Edge for Looker {
         Ok(Some(length))
     }
 
-    fn fetch(&mut self, at: u64, into: &mut [u8]) -> io::Result<()> {
-        self.shared.fetch(at, into)
+    fn fetch(&mut self, load: &mut Load) -> io::Result<()> {
+        self.shared.fetch(load)
     }
 
     fn wait(&mut self, Wait { version, .. }: Wait) -> Option<io::Result<bool>> {

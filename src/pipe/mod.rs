@@ -18,8 +18,9 @@ pub(crate) mod reopen;
 mod shared;
 mod sink;
 mod source;
-mod spill;
+pub(crate) mod spill;
 pub(crate) mod splice;
+pub(crate) mod spool;
 mod waker;
 
 use std::io;
@@ -28,7 +29,6 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use crate::disk::spill::Spill;
 use crate::engine::Rules;
 use crate::engine::limiter::SharedCap;
 use crate::units::Unit;
@@ -39,7 +39,7 @@ use overflow::{OverflowFile, OverflowThread};
 pub(crate) use shared::{Event, Shared};
 pub(crate) use sink::Sinks;
 pub(crate) use source::Input;
-use spill::Disk;
+use spill::{Disk, Store};
 
 /// What runs.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ pub(crate) struct Beside {
     /// The tees and taps.
     pub branches: Vec<Branch>,
     /// The disk behind memory.
-    pub spill: Option<Spill>,
+    pub store: Option<Store>,
 }
 
 /// Starts the threads; `caps` on the output are shared with others. What they have to say comes through the receiver.
@@ -86,17 +86,18 @@ pub(crate) fn start(
     let Beside {
         overflow,
         branches,
-        spill,
+        store,
     } = beside;
     let (events, listener) = unbounded();
-    let disk = spill.map(|spill| Disk::new(spill, events.clone()));
+    let disk = store.map(|store| Disk::new(store, events.clone()));
     let (disk, floors) = disk.unzip();
     let sides = branches
         .iter()
         .map(|branch| (branch.role, branch.is_vacant()));
     let (happened, happenings) = unbounded();
     let shared = Arc::new(Shared::new(rules, sides, caps, happened, disk)?);
-    if let Some(floors) = floors {
+    if let (Some(floors), Some(disk)) = (floors, &shared.disk) {
+        disk.start()?;
         let shared = shared.clone();
         let give_back = move || {
             let on_room = || shared.tell(|engine, now| engine.on_disk_room(now));

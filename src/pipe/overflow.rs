@@ -18,6 +18,7 @@ use super::shared::{Event, Shared};
 use crate::engine::OVERFLOW;
 use crate::engine::action::{Actor, Wait, Write};
 use crate::engine::drive::{Driver, Edge, End, Turn};
+use crate::engine::on_disk::Load;
 use crate::engine::record::Framing;
 
 /// How long the end of a run waits for the file, at most.
@@ -161,8 +162,8 @@ impl Edge for World {
         Ok(Some(taken))
     }
 
-    fn fetch(&mut self, at: u64, into: &mut [u8]) -> io::Result<()> {
-        self.shared.fetch(at, into)
+    fn fetch(&mut self, load: &mut Load) -> io::Result<()> {
+        self.shared.fetch(load)
     }
 
     fn wait(&mut self, Wait { sleep, version }: Wait) -> Option<io::Result<bool>> {

@@ -12,6 +12,8 @@ use super::waker::Waker;
 use crate::engine::drive::Access;
 use crate::engine::event;
 use crate::engine::limiter::SharedCap;
+use crate::engine::on_disk::Load;
+use crate::engine::scan::Run;
 use crate::engine::segment::Segment;
 use crate::engine::side::Role;
 use crate::engine::{Engine, Rules};
@@ -45,6 +47,9 @@ impl Shared {
         let mut engine = Engine::new(rules, now);
         if disk.is_some() {
             engine.give_reserve(Segment::map(engine.segment_size())?);
+        }
+        if let Some(left) = disk.as_ref().and_then(Disk::inherited) {
+            engine.inherit(left, now);
         }
         for (unit, cap) in caps {
             engine.share(unit, cap, now);
@@ -108,11 +113,26 @@ impl Shared {
         said
     }
 
-    /// Reads back from the disk what lies at this offset.
-    pub(super) fn fetch(&self, at: u64, into: &mut [u8]) -> io::Result<()> {
+    /// Reads back from the disk what is asked for.
+    pub(super) fn fetch(&self, load: &mut Load) -> io::Result<()> {
         match &self.disk {
-            Some(disk) => disk.fetch(at, into),
+            Some(disk) => disk.fetch(load),
             None => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// What lies before this offset on the disk has been written to the consumer: this was the last of it.
+    pub(super) fn remember(&self, to: u64, run: Run) -> io::Result<()> {
+        match &self.disk {
+            Some(disk) => disk.remember(to, run),
+            None => Ok(()),
+        }
+    }
+
+    /// What is to stay on the disk is told so: nothing is written or delivered any more.
+    pub(crate) fn close_disk(&self, has_ended: bool) {
+        if let Some(disk) = &self.disk {
+            disk.close(has_ended);
         }
     }
 

@@ -12,6 +12,8 @@ use super::outlet::{Grip, Outlet};
 use super::shared::{Event, Shared};
 use crate::engine::action::{Actor, For, Wait, Write};
 use crate::engine::drive::{Driver, Edge, End, Turn};
+use crate::engine::on_disk::Load;
+use crate::engine::scan::Run;
 
 /// What it takes to start the thread, once for each consumer.
 #[derive(Debug)]
@@ -94,8 +96,12 @@ impl Edge for Sink {
         output.flatten()?.unread()
     }
 
-    fn fetch(&mut self, at: u64, into: &mut [u8]) -> io::Result<()> {
-        self.shared.fetch(at, into)
+    fn fetch(&mut self, load: &mut Load) -> io::Result<()> {
+        self.shared.fetch(load)
+    }
+
+    fn remember(&mut self, to: u64, run: Run) -> io::Result<()> {
+        self.shared.remember(to, run)
     }
 
     fn fit(&mut self, size: usize) -> bool {

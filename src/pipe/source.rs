@@ -14,7 +14,7 @@ use super::peek::Peek;
 use super::shared::{Event, Shared};
 use super::splice;
 use crate::engine::action::{Actor, For, Path, Permit, Wait};
-use crate::engine::drive::{Driver, End, NoRoom, Passage, Turn};
+use crate::engine::drive::{Came, Driver, End, NoRoom, Passage, Turn};
 use crate::engine::record::Framing;
 use crate::engine::segment::Segment;
 
@@ -171,6 +171,19 @@ impl crate::engine::drive::Edge for Edge<'_> {
     fn disk_room(&mut self, most: usize) -> Result<usize, NoRoom> {
         let disk = self.shared.disk.as_ref();
         disk.map_or(Err(NoRoom::Others), |disk| disk.room(most))
+    }
+
+    fn take(&mut self, into: &mut [u8]) -> io::Result<Option<Came>> {
+        if let Some(disk) = self.shared.disk.as_ref().filter(|_| self.input.is_pipe())
+            && let Ok(came) = disk.take_from(&self.input, into)
+        {
+            return Ok(came);
+        }
+        let came = self.read(&mut [IoSliceMut::new(into)])?;
+        Ok(came.map(|n| match n {
+            0 => (0, None),
+            n => (n, self.store(&into[..n])),
+        }))
     }
 
     fn store(&mut self, bytes: &[u8]) -> Option<u64> {

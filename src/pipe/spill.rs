@@ -5,19 +5,38 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::event::Event;
+use super::fd::Port;
+use super::spool::SpoolStore;
 use crate::disk::error::DiskError;
 use crate::disk::room::Full;
+use crate::disk::segments::Taken;
 use crate::disk::spill::Spill;
-use crate::engine::drive::NoRoom;
+use crate::engine::disk::Inherited;
+use crate::engine::drive::{Came, NoRoom};
+use crate::engine::on_disk::Load;
+use crate::engine::scan::Run;
+
+/// How soon to try again what a disk does not take although it had room.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// Where on the disk it is put.
+#[derive(Debug)]
+pub(crate) enum Store {
+    /// Files that are gone with this run.
+    Spill(Spill),
+    /// A directory that outlives it.
+    Spool(SpoolStore),
+}
 
 /// The disk.
 #[derive(Debug)]
 pub(super) struct Disk {
-    spill: Spill,
+    store: Store,
     /// Nobody is owed what lies before this offset; the thread is told of each.
     floor: AtomicU64,
     floors: Sender<u64>,
@@ -28,10 +47,10 @@ pub(super) struct Disk {
 
 impl Disk {
     /// The disk, and what its thread is to hear.
-    pub(super) fn new(spill: Spill, events: Sender<Event>) -> (Disk, Receiver<u64>) {
+    pub(super) fn new(store: Store, events: Sender<Event>) -> (Disk, Receiver<u64>) {
         let (floors, heard) = unbounded();
         let disk = Disk {
-            spill,
+            store,
             floor: AtomicU64::new(0),
             floors,
             events,
@@ -40,13 +59,29 @@ impl Disk {
         (disk, heard)
     }
 
+    /// Has what is put there forced to the disk, where that is wanted.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub(super) fn start(&self) -> io::Result<()> {
+        match &self.store {
+            Store::Spill(_) => Ok(()),
+            Store::Spool(spool) => spool.start(&self.events),
+        }
+    }
+
+    /// What an earlier run has left there.
+    pub(super) fn inherited(&self) -> Option<Inherited> {
+        match &self.store {
+            Store::Spill(_) => None,
+            Store::Spool(spool) => Some(spool.inherited()),
+        }
+    }
+
     /// Gives back what it is told of, until nobody is left to tell it.
     pub(super) fn give_back_all(&self, floors: &Receiver<u64>, mut on_room: impl FnMut()) {
         while let Ok(floor) = floors.recv() {
-            if self
-                .spill
-                .release(floors.try_iter().last().unwrap_or(floor))
-            {
+            if self.give_back_to(floors.try_iter().last().unwrap_or(floor)) {
                 on_room();
             }
         }
@@ -58,11 +93,31 @@ impl Disk {
         let _ = self.floors.send(floor);
     }
 
+    fn give_back_to(&self, floor: u64) -> bool {
+        match &self.store {
+            Store::Spill(spill) => spill.release(floor),
+            Store::Spool(spool) => spool.release().unwrap_or_else(|failure| {
+                self.failed(failure);
+                false
+            }),
+        }
+    }
+
     /// See [`Edge::disk_room`](crate::engine::drive::Edge::disk_room).
     pub(super) fn room(&self, most: usize) -> Result<usize, NoRoom> {
         loop {
-            return match self.spill.ready(most) {
-                Ok(Ok(room)) => Ok(room),
+            let ready = match &self.store {
+                Store::Spill(spill) => spill.ready(most),
+                Store::Spool(spool) => spool.ready(most),
+            };
+            return match ready {
+                Ok(Ok(room)) => {
+                    if let Store::Spool(_) = self.store {
+                        // There is room again: that there is none is said anew.
+                        self.said.store(false, Ordering::Relaxed);
+                    }
+                    Ok(room)
+                }
                 // What waits for the thread need not be waited for: something would be shed for it.
                 Ok(Err(Full::Bound)) if self.release() => continue,
                 Ok(Err(Full::Bound)) => Err(NoRoom::Ours),
@@ -73,12 +128,20 @@ impl Disk {
     }
 
     fn release(&self) -> bool {
-        self.spill.release(self.floor.load(Ordering::Acquire))
+        self.give_back_to(self.floor.load(Ordering::Acquire))
     }
 
     /// See [`Edge::store`](crate::engine::drive::Edge::store).
     pub(super) fn store(&self, bytes: &[u8]) -> Option<u64> {
-        match self.spill.append(bytes) {
+        let put = match &self.store {
+            Store::Spill(spill) => spill.append(bytes),
+            Store::Spool(spool) => {
+                let put = spool.append(bytes);
+                spool.tell_untold(&self.events);
+                put
+            }
+        };
+        match put {
             Ok(Ok(at)) => Some(at),
             Ok(Err(Full::Bound)) => None,
             Ok(Err(Full::Disk)) => {
@@ -92,20 +155,72 @@ impl Disk {
         }
     }
 
+    /// Takes what lies in a pipe straight to the disk, and then into memory. `Err`: that cannot be; `Ok(None)`: not now.
+    pub(super) fn take_from(&self, input: &Port, into: &mut [u8]) -> Result<Option<Came>, ()> {
+        let Store::Spool(spool) = &self.store else {
+            return Err(());
+        };
+        let taken = spool.take_from(input, into);
+        spool.tell_untold(&self.events);
+        match taken {
+            Ok((Taken::Bytes(n), at)) => return Ok(Some((n, Some(at)))),
+            Ok((Taken::Empty, _)) => return Ok(None),
+            Ok((Taken::End, _)) => return Ok(Some((0, None))),
+            Ok((Taken::Refused, _)) => return Err(()),
+            Ok((Taken::Full(Full::Bound), _)) => {}
+            Ok((Taken::Full(Full::Disk), _)) => {
+                self.full();
+            }
+            Err(failure) => {
+                self.failed(failure);
+            }
+        }
+        // What the disk does not take although it had room stays in the pipe.
+        std::thread::sleep(AGAIN);
+        Ok(None)
+    }
+
     /// See [`Edge::fetch`](crate::engine::drive::Edge::fetch).
-    pub(super) fn fetch(&self, at: u64, into: &mut [u8]) -> io::Result<()> {
-        self.spill.read(at, into).map_err(io::Error::other)
+    pub(super) fn fetch(&self, load: &mut Load) -> io::Result<()> {
+        match &self.store {
+            Store::Spill(spill) => {
+                let (at, n) = (load.offset, load.length);
+                let read = spill.read(at, &mut load.bytes()[..n]);
+                read.map_err(io::Error::other)?;
+                load.read(0..n);
+                Ok(())
+            }
+            Store::Spool(spool) => spool.fetch(load, &self.events),
+        }
+    }
+
+    /// See [`Edge::remember`](crate::engine::drive::Edge::remember).
+    pub(super) fn remember(&self, to: u64, run: Run) -> io::Result<()> {
+        match &self.store {
+            Store::Spill(_) => Ok(()),
+            Store::Spool(spool) => spool.remember(to, run).map_err(io::Error::other),
+        }
+    }
+
+    /// Nothing is put there or read any more; `has_ended`: the input has.
+    pub(super) fn close(&self, has_ended: bool) {
+        if let Store::Spool(spool) = &self.store {
+            spool.close(has_ended, &self.events);
+        }
     }
 
     fn full(&self) -> NoRoom {
-        let home = self.spill.home();
+        let (what, home) = match &self.store {
+            Store::Spill(spill) => ("spill to", spill.home()),
+            Store::Spool(spool) => ("spool to", spool.home()),
+        };
         let why = "the disk is full: what it has no room for waits for some";
-        self.failed(DiskError::because("spill to", home, why))
+        self.failed(DiskError::because(what, home, why))
     }
 
     fn failed(&self, failure: DiskError) -> NoRoom {
         if !self.said.swap(true, Ordering::Relaxed) {
-            let _ = self.events.send(Event::SpillFailed(failure.into()));
+            let _ = self.events.send(Event::DiskFailed(failure.into()));
         }
         NoRoom::Others
     }

@@ -30,6 +30,7 @@ pub(crate) mod prometheus;
 pub(crate) mod sample;
 mod screen;
 pub(crate) mod snapshot;
+pub(crate) mod spool;
 pub(crate) mod stderr;
 mod stop;
 pub(crate) mod summary;

@@ -57,6 +57,11 @@ impl End {
         }
     }
 
+    /// Whether all input was delivered.
+    pub(super) fn is_end_of_input(&self) -> bool {
+        matches!(self, End::Delivered | End::Command(..) | End::Unkept)
+    }
+
     /// Its word in reports.
     pub(super) fn ending(&self) -> Ending {
         match self {

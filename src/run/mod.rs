@@ -123,6 +123,7 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     let mut end = run.supervise();
     run.control.close();
     run.shared.halt(HALT);
+    run.shared.close_disk(end.is_end_of_input());
     run.hear_last();
     let status = run.status();
     run.put_down_consumer(&end);
@@ -208,7 +209,7 @@ fn start(
     let reopeners = branches.iter().filter_map(Branch::reopener);
     let reopeners = reopeners.chain(overflow.as_ref().map(OverflowFile::reopener));
     let reopeners = reopeners.collect();
-    let spill = open::spill(config, |what| drop(notices.send(what)))?;
+    let store = open::store(config, |what| drop(notices.send(what)))?;
     let (caps, membership) = share(config, notices)?;
     // All is open: what happens to a signal from here on is decided here.
     let mask = listener.before;
@@ -225,7 +226,7 @@ fn start(
     let beside = Beside {
         overflow,
         branches,
-        spill,
+        store,
     };
     let started = pipe::start(rules, caps, inputs, &outlet, size, beside);
     let started = started.map_err(|e| {

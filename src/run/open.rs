@@ -4,10 +4,18 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
+use crate::disk::format::Framing;
+use crate::disk::schedule::Policy;
 use crate::disk::spill::{Spill, SpillHome};
+use crate::disk::spool::{Spool, SpoolOptions};
+use crate::disk::sys;
+use crate::engine::record;
 use crate::pipe::Input;
 use crate::pipe::error::PipeError;
 use crate::pipe::fd::Port;
+use crate::pipe::spill::Store;
+use crate::pipe::spool::SpoolStore;
+use crate::units::SyncTime;
 
 /// What is read, in order: standard input where nothing is named.
 pub(super) fn inputs(config: &Config) -> Vec<PathBuf> {
@@ -51,8 +59,31 @@ pub(super) fn open(
 /// The disk behind memory, if one is asked for; `say` is told what is odd about it.
 ///
 /// # Errors
-/// When no file can be made there.
-pub(super) fn spill(config: &Config, say: impl Fn(String)) -> Result<Option<Spill>, PipeError> {
+/// When no file can be made there, or a spool not be used.
+pub(super) fn store(config: &Config, say: impl Fn(String)) -> Result<Option<Store>, PipeError> {
+    if let Some(spool) = &config.spool {
+        let options = SpoolOptions {
+            bound: spool.size,
+            framing: match config.rules.framing {
+                None => Framing::Bytes,
+                Some(record::Framing::Terminator(0)) => Framing::Zero,
+                Some(record::Framing::Terminator(_)) => Framing::Lines,
+                Some(record::Framing::Fixed(size)) => Framing::Fixed(size.get()),
+            },
+            policy: match spool.sync {
+                SyncTime::Within(time) => Policy::Within(time.duration()),
+                SyncTime::Always => Policy::Always,
+                SyncTime::Off => Policy::Off,
+            },
+            boot: sys::boot_id(),
+        };
+        let opened = Spool::open(&spool.directory, &options)?;
+        opened
+            .damages
+            .iter()
+            .for_each(|damage| say(damage.to_string()));
+        return Ok(Some(Store::Spool(SpoolStore::new(opened)?)));
+    }
     let Some(bound) = config.spill else {
         return Ok(None);
     };
@@ -63,7 +94,7 @@ pub(super) fn spill(config: &Config, say: impl Fn(String)) -> Result<Option<Spil
             home.path.display()
         ));
     }
-    Ok(Some(Spill::new(home, bound)?))
+    Ok(Some(Store::Spill(Spill::new(home, bound)?)))
 }
 
 /// Names every file that cannot be found, not only the first.

@@ -204,7 +204,8 @@ impl Run {
         match event {
             Some(Event::SourceFailed(failure)) => self.failure = Some(failure),
             Some(Event::OverflowFailed(failure)) => self.on_overflow_failed(&failure),
-            Some(Event::SpillFailed(failure)) => self.reporter.complain(&failure.to_string()),
+            Some(Event::DiskFailed(failure)) => self.reporter.complain(&failure.to_string()),
+            Some(Event::Damaged(what)) => self.reporter.complain(&what),
             Some(Event::OutputFailed(failure)) => {
                 self.output_failed = true;
                 self.reporter.complain(&failure.to_string());
@@ -249,7 +250,14 @@ impl Run {
     pub(super) fn hear_last(&mut self) {
         let events: Vec<Event> = self.events.try_iter().collect();
         for event in events {
-            if matches!(event, Event::OverflowFailed(_) | Event::OutputFailed(_)) {
+            let is_to_be_said = matches!(
+                event,
+                Event::OverflowFailed(_)
+                    | Event::OutputFailed(_)
+                    | Event::DiskFailed(_)
+                    | Event::Damaged(_)
+            );
+            if is_to_be_said {
                 self.on_event(Some(event));
             }
         }

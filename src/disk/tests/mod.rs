@@ -1,3 +1,115 @@
 //! The room, on real files.
 
+mod damage;
+mod kills;
+mod limits;
+mod model;
+mod opening;
 mod spill;
+mod syncing;
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::damage::Damage;
+use super::format::{ENTRY_MOST, Framing};
+use super::reader::{Cursor, Piece};
+use super::recovery::Opened;
+use super::schedule::Policy;
+use super::segments::Taken;
+use super::spool::{Spool, SpoolOptions};
+
+pub(super) const BOOT: [u8; 16] = [7; 16];
+
+/// What came when does not matter to most tests.
+pub(super) const NOW: u64 = 1_700_000_000_000_000_000;
+
+/// Lines, in 1 MiB: segments of 64 KiB.
+pub(super) fn small() -> SpoolOptions {
+    SpoolOptions {
+        bound: 1 << 20,
+        framing: Framing::Lines,
+        policy: Policy::Within(Duration::from_secs(3600)),
+        boot: Some(BOOT),
+    }
+}
+
+pub(super) fn roomy() -> SpoolOptions {
+    SpoolOptions {
+        bound: 1 << 30,
+        ..small()
+    }
+}
+
+pub(super) fn open(path: &Path, options: &SpoolOptions) -> Opened {
+    Spool::open(path, options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Appends all of it.
+pub(super) fn append(spool: &Spool, bytes: &[u8]) {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match spool.append(rest, NOW).unwrap() {
+            Taken::Bytes(n) => rest = &rest[n..],
+            other => panic!("{other:?} with {} bytes to go", rest.len()),
+        }
+    }
+}
+
+/// What a reader met: bytes, and gaps in between.
+#[derive(Debug, Default)]
+pub(super) struct Story {
+    /// Where each run of bytes begins, and the bytes.
+    pub parts: Vec<(u64, Vec<u8>)>,
+    pub gaps: Vec<Damage>,
+    pub unchecked: Vec<Damage>,
+}
+
+impl Story {
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        self.parts
+            .iter()
+            .flat_map(|(_, bytes)| bytes)
+            .copied()
+            .collect()
+    }
+
+    pub(super) fn lost(&self) -> u64 {
+        self.gaps.iter().map(|gap| gap.bytes).sum()
+    }
+}
+
+/// Reads to the end, at most `most` bytes a time.
+pub(super) fn read_all(spool: &Spool, cursor: &mut Cursor) -> Story {
+    let mut story = Story::default();
+    let mut buffer = vec![0; ENTRY_MOST];
+    loop {
+        let at = cursor.at();
+        match spool.read(cursor, &mut buffer).unwrap() {
+            Piece::Bytes { range, damage } => {
+                story.unchecked.extend(damage);
+                assert!(!range.is_empty(), "nothing at {at}");
+                story.parts.push((at, buffer[range.clone()].to_vec()));
+                cursor.advance(range.len() as u64);
+            }
+            Piece::Gap(gap) => {
+                assert_eq!(gap.at, at);
+                assert_eq!(cursor.at(), at + gap.bytes);
+                assert!(gap.bytes > 0, "{gap}");
+                story.gaps.push(gap);
+            }
+            Piece::End => return story,
+        }
+    }
+}
+
+pub(super) fn read_from(spool: &Spool, at: u64) -> Story {
+    read_all(spool, &mut Cursor::new(at))
+}
+
+/// Numbered lines, so that each is different.
+pub(super) fn lines(from: usize, count: usize) -> Vec<u8> {
+    (from..from + count)
+        .flat_map(|n| format!("{n:09} and what is said about it\n").into_bytes())
+        .collect()
+}

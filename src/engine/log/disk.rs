@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use super::{Entry, Log};
 use crate::engine::extent::Extent;
-use crate::engine::on_disk::{EXTENT_MOST, Load};
-use crate::engine::record::Framing;
+use crate::engine::on_disk::{EXTENT_MOST, Found, Load};
+use crate::engine::record::{Cursor, Framing};
 use crate::engine::segment::{ReadBuffer, Segment};
 
 impl Log {
@@ -120,7 +120,7 @@ impl Log {
                 && !last.is_loading
                 && !last.is_cut
                 && self.depth == entry.depth
-                && last.length + entry.range.len() <= most.min(EXTENT_MOST)
+                && last.length.saturating_add(entry.range.len()) <= most
         })
     }
 
@@ -169,6 +169,7 @@ impl Log {
     pub(crate) fn begin_load(&mut self, place: u64) -> Load {
         let i = self.index(place);
         let segment = self.disk.free.pop();
+        let framing = self.framing;
         let Some(extent) = self.extents.get_mut(i) else {
             unreachable!("nothing is there to be read back")
         };
@@ -178,27 +179,106 @@ impl Log {
             length: extent.length,
             segment,
             at: extent.at,
+            cursor: Cursor::at(framing, extent.depth),
+            found: Found::Nothing,
         }
     }
 
-    /// It was read back, or not. Nobody may be owed it any more.
-    pub(crate) fn end_load(&mut self, load: Load, is_read: bool) {
+    /// It was read back, or not; of what was, so many bytes are pinned, once for each pin. Nobody may be owed it any
+    /// more. Returns the places that are lost, if any are.
+    pub(crate) fn end_load(&mut self, load: Load, pinned: usize) -> Option<Range<u64>> {
         let i = self.index(load.at);
-        let extent = self.extents.get_mut(i);
-        let extent =
-            extent.filter(|it| it.is_loading && it.at == load.at && it.stored == Some(load.offset));
-        match extent {
-            Some(extent) => {
-                extent.is_loading = false;
-                if is_read {
-                    (extent.segment, extent.start) = (load.segment, 0);
-                    self.disk.here.push(load.at);
-                } else {
-                    self.disk.recycle(load.segment);
-                }
-            }
-            None => self.disk.recycle(load.segment),
+        let is_it =
+            |it: &&Extent| it.is_loading && it.at == load.at && it.stored == Some(load.offset);
+        let Some(length) = self.extents.get(i).filter(is_it).map(|it| it.length) else {
+            self.disk.recycle(load.segment);
+            return None;
+        };
+        let found = load.found.length(length);
+        if 0 < found && found < length {
+            self.split(i, &load, found, pinned);
         }
+        let extent = &mut self.extents[i];
+        extent.is_loading = false;
+        match load.found {
+            Found::Bytes(range, scan) => {
+                (extent.segment, extent.start) = (load.segment, range.start);
+                (extent.ends, extent.first_end) = (scan.ends, scan.first_end);
+                extent.last_end = scan.last_end;
+                self.disk.here.push(load.at);
+                None
+            }
+            found => {
+                self.disk.recycle(load.segment);
+                let lost = matches!(found, Found::Gap(..));
+                lost.then(|| load.at..self.extents[i].end())
+            }
+        }
+    }
+
+    /// The first bytes of an extent become one of their own.
+    fn split(&mut self, i: usize, load: &Load, first: usize, pinned: usize) {
+        let framing = self.framing;
+        let extent = &mut self.extents[i];
+        let (ends, first_end, last_end, behind) = match &load.found {
+            Found::Bytes(_, scan) => (scan.ends, scan.first_end, scan.last_end, scan.cursor),
+            // Where a record begins behind a gap is known only if all are of one size.
+            Found::Gap(_, ends) => match framing {
+                Some(Framing::Fixed(_)) => {
+                    let depth = extent.depth + first as u64;
+                    (*ends, first, first, Cursor::at(framing, depth))
+                }
+                _ => (*ends, first, first, Cursor::new(framing)),
+            },
+            Found::Nothing => return,
+        };
+        let ends = ends.min(extent.ends);
+        let rest = Extent {
+            segment: None,
+            stored: extent.stored.map(|at| at + first as u64),
+            is_loading: false,
+            is_cut: extent.is_cut,
+            at: extent.at + first as u64,
+            start: 0,
+            length: extent.length - first,
+            depth: behind.depth(),
+            ends: extent.ends - ends,
+            last_end: extent.last_end.saturating_sub(first),
+            first_end: 0,
+            pinned: extent.pinned - pinned,
+        };
+        extent.length = first;
+        (extent.ends, extent.first_end, extent.last_end) = (ends, first_end, last_end);
+        extent.pinned = pinned;
+        self.extents.insert(i + 1, rest);
+    }
+
+    /// What an earlier run has left on the disk, from one offset to another, is there: its places are its offsets.
+    /// So many records end in it; it begins and ends so far inside of one.
+    pub(crate) fn inherit(&mut self, from: u64, to: u64, ends: u64, [depth, end_depth]: [u64; 2]) {
+        let length = (to - from) as usize;
+        self.disk.bytes += length as u64;
+        (self.disk.end, self.disk.to) = (to, to);
+        (self.end, self.depth) = (to, end_depth);
+        if length > 0 {
+            let entry = Entry {
+                depth,
+                ..Entry::default()
+            };
+            self.push_stored(&entry, (from, from));
+            if let Some(last) = self.extents.back_mut() {
+                let behind = usize::try_from(end_depth).unwrap_or(0).min(length);
+                last.grow(length, ends, length - behind);
+            }
+        }
+    }
+
+    /// Where on the disk this place lies, and how many bytes there are in one piece with it.
+    #[must_use]
+    pub(crate) fn stored_at(&self, place: u64) -> Option<(u64, u64)> {
+        let extent = self.extents.get(self.index(place))?;
+        let into = place.checked_sub(extent.at)?;
+        Some((extent.stored? + into, extent.end() - place))
     }
 
     /// Those that were read back leave memory again, but for those that hold some of these places, and those that

@@ -18,6 +18,7 @@ use crate::engine::directive::Directive;
 use crate::engine::drive::{Access, Driver, Edge, End, NoRoom, Passage, Turn};
 use crate::engine::gate::Marks;
 use crate::engine::limiter::Bursts;
+use crate::engine::on_disk::Load;
 use crate::engine::record::Framing;
 use crate::engine::segment::Segment;
 use crate::engine::side::Role;
@@ -103,6 +104,7 @@ pub(super) fn rules(capacity: usize) -> Rules {
     Rules {
         capacity,
         memory: None,
+        outlives: false,
         marks: Marks {
             high: capacity,
             low: capacity - capacity / 8,
@@ -659,19 +661,21 @@ impl Edge for Side<'_> {
         Some(at)
     }
 
-    fn fetch(&mut self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+    fn fetch(&mut self, load: &mut Load) -> io::Result<()> {
         let world = &mut *self.0;
         world.now += world.adversity.disk.slow;
         let now = world.now - world.start;
         if world.adversity.disk.fails.is_some_and(|at| now >= at) {
             return Err(io::ErrorKind::Other.into());
         }
-        let from = offset as usize;
-        match offset >= world.floor {
-            true => into.copy_from_slice(&world.disk[from..from + into.len()]),
+        let (from, n) = (load.offset as usize, load.length);
+        let into = &mut load.bytes()[..n];
+        match from as u64 >= world.floor {
+            true => into.copy_from_slice(&world.disk[from..from + n]),
             // Nobody is owed it any more.
             false => into.fill(b'?'),
         }
+        load.read(0..n);
         Ok(())
     }
 

@@ -1,0 +1,233 @@
+//! Appending to a spool: segments begun and ended, what they hold entered in their indexes.
+//!
+//! Bytes are in the file before they are counted, and room for their entry is there before they are
+//! taken. An entry that is not written yet is no loss: the length of the file tells of it.
+
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use super::error::DiskError;
+use super::file::read_at;
+use super::format::{ENTRY_MOST, Entry, IndexHeader, checksum, names};
+use super::index::IndexWriter;
+use super::room::Full;
+use super::schedule::Policy;
+use super::segments::{Segment, Tail, Taken};
+use super::spool::Spool;
+use super::sys;
+use super::writer::{Unsynced, Writer};
+
+/// Most bytes of a segment, and how many there are when the bound is used up: one is held by the last few bytes in it.
+const SEGMENT_MOST: u64 = 64 << 20;
+const FILES: u64 = 16;
+
+/// What came within this time has one arrival: nanoseconds.
+const ARRIVAL_GRAIN: u64 = 1_000_000_000;
+
+impl Spool {
+    /// Appends from memory what came at `arrival` (nanoseconds since 1970); the first bytes of it,
+    /// as many as are taken.
+    pub(crate) fn append(&self, bytes: &[u8], arrival: u64) -> Result<Taken, DiskError> {
+        let mut writer = self.writer();
+        let most = match self.ready(&mut writer, arrival)? {
+            Ok(most) => most.min(bytes.len()),
+            Err(full) => return Ok(Taken::Full(full)),
+        };
+        let Some((tail, _)) = &mut writer.tail else {
+            return Ok(Taken::Full(Full::Disk));
+        };
+        let taken = tail.write(&bytes[..most])?;
+        if let Taken::Bytes(n) = taken {
+            self.account(&mut writer, &bytes[..n], arrival);
+            drop(writer);
+            self.changed();
+        }
+        Ok(taken)
+    }
+
+    /// Appends what lies in a pipe, without waiting for more. What was taken is at the beginning of
+    /// `buffer`, too: as a read would have left it, but it is in the file before it is anywhere else.
+    pub(crate) fn append_pipe(
+        &self,
+        pipe: BorrowedFd<'_>,
+        buffer: &mut [u8],
+        arrival: u64,
+    ) -> Result<Taken, DiskError> {
+        let mut writer = self.writer();
+        let most = match self.ready(&mut writer, arrival)? {
+            Ok(most) => most.min(buffer.len()),
+            Err(full) => return Ok(Taken::Full(full)),
+        };
+        let Some((tail, _)) = &mut writer.tail else {
+            return Ok(Taken::Full(Full::Disk));
+        };
+        let taken = tail.splice(pipe, most)?;
+        if let Taken::Bytes(n) = taken {
+            let bytes = &mut buffer[..n];
+            let from = tail.segment().len();
+            let name = tail.segment().path().to_owned();
+            let back = read_at(tail.file(), bytes, from)
+                .map_err(|error| DiskError::new("read back from", &name, error))?;
+            if back < n {
+                let reason = "less came back than was written; look at the disk";
+                return Err(DiskError::because("read back from", &name, reason));
+            }
+            self.account(&mut writer, bytes, arrival);
+            drop(writer);
+            self.changed();
+        }
+        Ok(taken)
+    }
+
+    /// Takes room for bytes to come: for how many there is some, `most` at most.
+    pub(crate) fn room_for(
+        &self,
+        most: usize,
+        arrival: u64,
+    ) -> Result<Result<usize, Full>, DiskError> {
+        let ready = self.ready(&mut self.writer(), arrival)?;
+        Ok(ready.map(|ready| ready.min(most)))
+    }
+
+    /// Makes sure that bytes can be appended and entered, and says how many.
+    fn ready(&self, writer: &mut Writer, arrival: u64) -> Result<Result<usize, Full>, DiskError> {
+        let complete = writer.tail.as_ref().is_some_and(|(t, _)| t.is_complete());
+        let closes = writer.pending.is_some_and(|pending| {
+            complete
+                || pending.len as usize >= ENTRY_MOST
+                || pending.arrival.abs_diff(arrival) >= ARRIVAL_GRAIN
+        });
+        if closes && let Err(full) = self.enter(writer)? {
+            return Ok(Err(full));
+        }
+        if complete {
+            self.finish(writer)?;
+        }
+        if writer.tail.is_none()
+            && let Err(full) = self.begin(writer)?
+        {
+            return Ok(Err(full));
+        }
+        let open = writer.pending.map_or(0, |pending| pending.len as usize);
+        let Some((tail, index)) = &mut writer.tail else {
+            return Ok(Err(Full::Disk));
+        };
+        let segment = Arc::clone(tail.segment());
+        let ready = match index.ready(&self.room, &segment) {
+            Ok(Ok(())) => tail.ready(&self.room)?,
+            Ok(Err(full)) => Err(full),
+            Err(error) => {
+                return Err(self.failed("take room for the index of", segment.path(), error));
+            }
+        };
+        if let Err(full) = ready
+            && segment.len() > 0
+        {
+            // What is full must be given back once it is delivered, and only whole segments are.
+            if self.enter(writer)?.is_ok() {
+                self.finish(writer)?;
+            }
+            return Ok(Err(full));
+        }
+        Ok(ready.map(|n| n.min(ENTRY_MOST - open)))
+    }
+
+    /// Begins a segment. Its index is there first, so that no segment is ever without one.
+    fn begin(&self, writer: &mut Writer) -> Result<Result<(), Full>, DiskError> {
+        let (stream_name, index_name) = names(writer.end);
+        let header = IndexHeader {
+            base: writer.end,
+            ..writer.header
+        };
+        let made = self
+            .directory
+            .create(&index_name)
+            .and_then(|file| IndexWriter::begin(file, &header))
+            .and_then(|index| Ok((index, self.directory.create(&stream_name)?)));
+        let path = self.directory.path_of(&stream_name);
+        let (index, stream) = match made {
+            Ok(made) => made,
+            Err(error) => {
+                let _ = self.directory.remove(&index_name);
+                if sys::is_full(error) {
+                    return Ok(Err(Full::Disk));
+                }
+                return Err(self.failed("make", &path, error));
+            }
+        };
+        let stream = Arc::new(stream);
+        let segment = Arc::new(Segment::named(writer.end, 0, path, Some(&stream)));
+        self.segments.insert(Arc::clone(&segment));
+        writer.names_changed = true;
+        if writer.policy != Policy::Off {
+            writer.unsynced.push(Unsynced::new(
+                Arc::clone(&segment),
+                Arc::clone(&stream),
+                Arc::clone(index.file()),
+            ));
+        }
+        let tail = Tail::new(segment, stream, self.room.part(FILES).min(SEGMENT_MOST));
+        writer.tail = Some((tail, index));
+        Ok(Ok(()))
+    }
+
+    /// Enters what has been appended in the index.
+    pub(super) fn enter(&self, writer: &mut Writer) -> Result<Result<(), Full>, DiskError> {
+        let (Some(entry), Some((tail, index))) = (writer.pending, &mut writer.tail) else {
+            return Ok(Ok(()));
+        };
+        match index.push(&entry) {
+            Ok(()) => {
+                writer.pending = None;
+                tail.segment().set_entered(entry.end());
+                Ok(Ok(()))
+            }
+            Err(error) if sys::is_full(error) => Ok(Err(Full::Disk)),
+            Err(error) => {
+                let path = tail.segment().path().to_owned();
+                Err(self.failed("write to the index of", &path, error))
+            }
+        }
+    }
+
+    /// Ends a segment: the next byte begins another.
+    pub(super) fn finish(&self, writer: &mut Writer) -> Result<(), DiskError> {
+        match writer.tail.take() {
+            Some((tail, index)) => {
+                let segment = Arc::clone(tail.segment());
+                index.finish(&self.room, &segment);
+                tail.finish(&self.room)?;
+                if segment.len() == 0 {
+                    // The next one begins at the same offset, and would have the same name.
+                    writer
+                        .unsynced
+                        .retain(|u| !Arc::ptr_eq(&u.segment, &segment));
+                    self.segments.remove(segment.base());
+                    self.remove_files(&segment)?;
+                }
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn account(&self, writer: &mut Writer, bytes: &[u8], arrival: u64) {
+        let fresh = Entry {
+            at: writer.end,
+            first_record: writer.records.next(),
+            arrival,
+            begun: writer.records.begun(),
+            ..Entry::default()
+        };
+        let entry = writer.pending.get_or_insert(fresh);
+        entry.crc = checksum(entry.crc, bytes);
+        entry.records += writer.records.pass(bytes);
+        // An entry never has more than ENTRY_MOST bytes.
+        entry.len += bytes.len() as u32;
+        writer.end += bytes.len() as u64;
+        if let Some((tail, _)) = &mut writer.tail {
+            tail.publish(bytes.len());
+        }
+        self.set_end(writer.place());
+    }
+}

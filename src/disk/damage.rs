@@ -1,0 +1,132 @@
+//! What is wrong with a spool: said in one line, counted, and set aside as a file where it can be.
+
+use std::fmt;
+
+use super::directory::Directory;
+use super::file::write_all;
+
+/// What is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Bytes are not what was written.
+    Checksum,
+    /// The system cannot read them.
+    Unreadable,
+    /// They are not there any more.
+    Missing,
+    /// They had not been forced to the disk when the system stopped.
+    PowerCut,
+    /// They had been delivered and given back, or were not on the disk yet, when the system stopped.
+    Uncertain,
+    /// Forcing them to the disk failed, and they could not be read back.
+    SyncFailed,
+    /// They are delivered, but nothing is left to check them by.
+    Index,
+    /// The newest of its places are not to be read: what was delivered since may be repeated.
+    OldState,
+    /// Where the outputs were is not known any more: they begin again with what is there.
+    State,
+}
+
+/// A part of a spool that is not as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Damage {
+    pub cause: Cause,
+    /// The file.
+    pub file: String,
+    /// Offset in the stream.
+    pub at: u64,
+    /// Bytes that will not be delivered (with [`Cause::Index`]: that are delivered unchecked).
+    pub bytes: u64,
+    /// Records that end in them, as far as is known.
+    pub records: u64,
+    /// The file in which the bytes are kept.
+    pub aside: Option<String>,
+    /// It has been found, and said, before.
+    pub known: bool,
+}
+
+impl Damage {
+    pub(crate) fn new(cause: Cause, file: &str, at: u64, bytes: u64, records: u64) -> Damage {
+        Damage {
+            cause,
+            file: file.to_owned(),
+            at,
+            bytes,
+            records,
+            aside: None,
+            known: false,
+        }
+    }
+
+    /// Whether bytes of the stream are lost by it.
+    pub(crate) fn is_loss(&self) -> bool {
+        !matches!(
+            self.cause,
+            Cause::Uncertain | Cause::Index | Cause::State | Cause::OldState
+        )
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Damage {
+            file, at, bytes, ..
+        } = self;
+        match self.cause {
+            Cause::State => {
+                return write!(
+                    f,
+                    "{file} is damaged: all that the spool holds is delivered again"
+                );
+            }
+            Cause::OldState => {
+                return write!(
+                    f,
+                    "{file} is damaged: what was delivered last may be delivered again"
+                );
+            }
+            Cause::Index => {
+                return write!(
+                    f,
+                    "{file} is damaged: {bytes} bytes at {at} are delivered unchecked"
+                );
+            }
+            _ => {}
+        }
+        if self.cause == Cause::Uncertain {
+            return write!(
+                f,
+                "{file}: {bytes} bytes at {at} were delivered already or are lost: the system stopped \
+                 before that was on the disk"
+            );
+        }
+        write!(f, "{file}: {bytes} bytes at {at} are lost: ")?;
+        f.write_str(match self.cause {
+            Cause::Checksum => "they are not what was written",
+            Cause::Unreadable => "the disk cannot read them",
+            Cause::PowerCut => "they were not on the disk yet when the system stopped",
+            Cause::SyncFailed => "the disk did not take them",
+            _ => "they are not there any more",
+        })?;
+        match &self.aside {
+            Some(aside) => write!(f, "; what is left of them is in {aside}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Keeps bytes that are cut out at that offset as a file; its name, if that could be done.
+pub(crate) fn set_aside(directory: &Directory, at: u64, bytes: &[u8]) -> Option<String> {
+    if bytes.is_empty() {
+        return None;
+    }
+    let name = format!("damaged-{at:020}");
+    // One that is there was cut out at the same place before; nothing is written over.
+    let file = directory.create(&name).ok()?;
+    if write_all(&file, bytes, 0).is_err() {
+        let _ = directory.remove(&name);
+        return None;
+    }
+    Some(name)
+}

@@ -1,0 +1,317 @@
+//! The last segments of a spool, put right: what the end of a weir left unentered, and what the end
+//! of the system left unwritten.
+
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+use rustix::io::Errno;
+
+use super::damage::{Cause, Damage, set_aside};
+use super::directory::Directory;
+use super::error::DiskError;
+use super::file::read_at;
+use super::format::{ENTRY_MOST, Entry, Framing, IndexHeader, ROW, Read, checksum, names};
+use super::index::{Index, IndexWriter, cut_out};
+use super::records::Records;
+use super::survey::Seen;
+use super::sys;
+
+/// Works on one segment after another.
+pub(super) struct Mender<'a> {
+    pub(super) directory: &'a Directory,
+    pub(super) framing: Framing,
+    pub(super) damages: &'a mut Vec<Damage>,
+}
+
+/// The files of a segment.
+struct Files {
+    stream: File,
+    stream_path: PathBuf,
+    index_file: File,
+    index: Index,
+    index_path: PathBuf,
+}
+
+impl Files {
+    fn failed(&self, error: impl Into<std::io::Error>) -> DiskError {
+        DiskError::new("recover", &self.stream_path, error)
+    }
+
+    fn index_failed(&self, error: impl Into<std::io::Error>) -> DiskError {
+        DiskError::new("recover", &self.index_path, error)
+    }
+}
+
+impl Mender<'_> {
+    /// The count of records behind a segment that is whole.
+    pub(super) fn records_behind(&self, seen: &Seen) -> Result<Option<Records>, DiskError> {
+        let (stream, index) = names(seen.base);
+        let (Ok(stream), Ok(index)) = (
+            self.directory.read_file(&stream),
+            self.directory.read_file(&index),
+        ) else {
+            return Ok(None);
+        };
+        let path = self.directory.path_of(&names(seen.base).1);
+        let last = Index::open(index).and_then(|mut index| index.last());
+        let last = last.map_err(|error| DiskError::new("recover", &path, error))?;
+        Ok(last.map(|(_, entry)| self.behind(&stream, seen, &entry)))
+    }
+
+    fn behind(&self, stream: &File, seen: &Seen, entry: &Entry) -> Records {
+        // A last byte that cannot be read counts as a terminator: that record's number is lost.
+        let last = byte_before(stream, entry.end() - seen.base).ok().flatten();
+        let terminator = if self.framing == Framing::Lines {
+            b'\n'
+        } else {
+            0
+        };
+        Records::behind(self.framing, entry, last.unwrap_or(terminator))
+    }
+
+    fn open(&self, seen: &Seen) -> Result<Files, DiskError> {
+        let (stream_name, index_name) = names(seen.base);
+        let stream_path = self.directory.path_of(&stream_name);
+        let index_path = self.directory.path_of(&index_name);
+        let failed = |error| DiskError::new("recover", &stream_path, error);
+        let index_failed = |error| DiskError::new("recover", &index_path, error);
+        let stream = self.directory.open_file(&stream_name).map_err(failed)?;
+        let index_file = self
+            .directory
+            .open_or_create(&index_name)
+            .map_err(index_failed)?;
+        let read = || Index::open(index_file.try_clone()?);
+        let index = read().map_err(|error| DiskError::new("recover", &index_path, error))?;
+        Ok(Files {
+            stream,
+            index_file,
+            index,
+            stream_path,
+            index_path,
+        })
+    }
+
+    /// The head of the index, made anew where it is damaged.
+    fn head(&self, files: &mut Files, seen: &Seen) -> Result<(), DiskError> {
+        let header = files.index.header();
+        match header.map_err(|error| files.index_failed(error))? {
+            Read::Good(_) => Ok(()),
+            Read::Unknown(version) => Err(DiskError::unknown_version(version, &files.index_path)),
+            Read::Damaged => {
+                let header = IndexHeader {
+                    opening: 0,
+                    base: seen.base,
+                    spool: 0,
+                    boot: [0; 16],
+                };
+                let file = files.index_file.try_clone();
+                file.map_err(|error| files.index_failed(error))
+                    .and_then(|file| {
+                        IndexWriter::begin(file, &header).map_err(|e| files.index_failed(e))
+                    })?;
+                let refreshed = files.index.refresh();
+                refreshed.map_err(|error| files.index_failed(error))
+            }
+        }
+    }
+
+    /// The system has run on: all that the file has is good, and its rest is entered.
+    /// `start`: what has been counted before it.
+    pub(super) fn enter_rest(
+        &mut self,
+        seen: &mut Seen,
+        start: Records,
+    ) -> Result<Records, DiskError> {
+        let mut files = self.open(seen)?;
+        self.head(&mut files, seen)?;
+        let last = files.index.last().map_err(|e| files.index_failed(e))?;
+        let mut records = match &last {
+            Some((_, entry)) => self.behind(&files.stream, seen, entry),
+            None => start,
+        };
+        let row = last.map_or(1, |(row, _)| row + 1);
+        let entered = last.map_or(seen.base, |(_, entry)| entry.end());
+        let lost_rows = files.index.rows() > row || seen.index_len < ROW as u64;
+        if lost_rows && seen.end() > entered {
+            let name = files.index_path.display().to_string();
+            let damage = Damage::new(Cause::Index, &name, entered, seen.end() - entered, 0);
+            self.damages.push(damage);
+        }
+        let file = files.index_file.try_clone();
+        let file = file.map_err(|error| files.index_failed(error))?;
+        let mut writer = IndexWriter::resume(file, row);
+        self.enter_from(&files, &mut writer, seen, entered, &mut records)?;
+        seen.index_len = writer.len();
+        // Only now is the room given back that was taken and not used: the disk may be full.
+        let cut = rustix::fs::ftruncate(&files.index_file, seen.index_len)
+            .and_then(|()| rustix::fs::ftruncate(&files.stream, seen.len));
+        cut.map_err(|error| files.failed(error))?;
+        seen.len = seen.len.max(entered - seen.base);
+        Ok(records)
+    }
+
+    fn enter_from(
+        &self,
+        files: &Files,
+        writer: &mut IndexWriter,
+        seen: &Seen,
+        from: u64,
+        records: &mut Records,
+    ) -> Result<(), DiskError> {
+        let arrival = files.stream.metadata().map_or(0, |data| {
+            let nanos = i128::from(data.mtime()) * 1_000_000_000 + i128::from(data.mtime_nsec());
+            u64::try_from(nanos).unwrap_or(0)
+        });
+        let mut buffer = vec![0; ENTRY_MOST];
+        let mut at = from;
+        while at < seen.end() {
+            let got = read_at(&files.stream, &mut buffer, at - seen.base);
+            let got = got.map_err(|error| files.failed(error))?;
+            if got == 0 {
+                break;
+            }
+            let bytes = &buffer[..got];
+            let entry = Entry {
+                at,
+                first_record: records.next(),
+                arrival,
+                begun: records.begun(),
+                len: got as u32,
+                records: records.pass(bytes),
+                crc: checksum(0, bytes),
+                damaged: false,
+            };
+            writer.push(&entry).map_err(|e| files.index_failed(e))?;
+            at += got as u64;
+        }
+        Ok(())
+    }
+
+    /// The system was started anew: what is not known to have been on the disk is checked, and what
+    /// does not match is cut out.
+    pub(super) fn cut_unsynced(
+        &mut self,
+        seen: &mut Seen,
+        start: Records,
+        synced: u64,
+    ) -> Result<Records, DiskError> {
+        let mut files = self.open(seen)?;
+        self.head(&mut files, seen)?;
+        let mut last = Entry {
+            at: seen.base,
+            first_record: start.next(),
+            begun: start.begun(),
+            ..Entry::default()
+        };
+        let mut unbelieved = None;
+        let mut rows = 1;
+        for row in 1..files.index.rows() {
+            match files.index.entry(row).map_err(|e| files.index_failed(e))? {
+                None => unbelieved = unbelieved.or(Some(row)),
+                Some(entry) => {
+                    if let Some(hole) = unbelieved.take() {
+                        self.cut_hole(&files, seen, hole, &last, (synced, entry.at))?;
+                    }
+                    if entry.end() > synced {
+                        self.check(&files, seen, row, entry)?;
+                    }
+                    (last, rows) = (entry, row + 1);
+                }
+            }
+        }
+        let entered = last.end();
+        if self.cut_hole(&files, seen, rows, &last, (synced, seen.end()))? {
+            rows += 1;
+        }
+        seen.len = seen.len.max(entered - seen.base);
+        seen.index_len = rows * ROW as u64;
+        let forced = rustix::fs::ftruncate(&files.index_file, seen.index_len)
+            .and_then(|()| sys::force(&files.index_file))
+            .and_then(|()| sys::force(&files.stream));
+        forced.map_err(|error| files.failed(error))?;
+        Ok(self.behind(&files.stream, seen, &last))
+    }
+
+    fn check(
+        &mut self,
+        files: &Files,
+        seen: &Seen,
+        row: u64,
+        entry: Entry,
+    ) -> Result<(), DiskError> {
+        if entry.damaged {
+            return Ok(());
+        }
+        let bytes = read_part(&files.stream, entry.at - seen.base, u64::from(entry.len));
+        if entry.matches(&bytes) {
+            return Ok(());
+        }
+        cut_out(&files.index_file, row, entry).map_err(|error| files.index_failed(error))?;
+        self.report(
+            files,
+            entry.at,
+            entry.end(),
+            u64::from(entry.records),
+            &bytes,
+        );
+        Ok(())
+    }
+
+    /// Enters what has no entry of its own as damaged, in a row that has none; whether there is any.
+    /// What is known to have been on the disk is good without.
+    fn cut_hole(
+        &mut self,
+        files: &Files,
+        seen: &Seen,
+        row: u64,
+        before: &Entry,
+        (synced, to): (u64, u64),
+    ) -> Result<bool, DiskError> {
+        let from = before.end().max(synced);
+        let Some(len) = to.checked_sub(from).filter(|len| *len > 0) else {
+            return Ok(false);
+        };
+        let entry = Entry {
+            at: from,
+            first_record: before.first_record + u64::from(before.records),
+            arrival: before.arrival,
+            len: u32::try_from(len).unwrap_or(u32::MAX),
+            ..Entry::default()
+        };
+        cut_out(&files.index_file, row, entry).map_err(|error| files.index_failed(error))?;
+        let bytes = read_part(&files.stream, from - seen.base, len);
+        self.report(files, from, to, 0, &bytes);
+        Ok(true)
+    }
+
+    fn report(&mut self, files: &Files, from: u64, to: u64, records: u64, bytes: &[u8]) {
+        let name = files.stream_path.display().to_string();
+        let mut damage = Damage::new(Cause::PowerCut, &name, from, to - from, records);
+        damage.aside = set_aside(self.directory, from, bytes);
+        self.damages.push(damage);
+    }
+}
+
+/// What can be read of a part of a file.
+fn read_part(file: &File, at: u64, len: u64) -> Vec<u8> {
+    // No part is longer than a segment.
+    let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
+    let got: Result<usize, Errno> =
+        read_at(file, &mut bytes, at).map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO));
+    bytes.truncate(got.unwrap_or(0));
+    bytes
+}
+
+/// The byte before that offset of a segment's file.
+fn byte_before(file: &std::fs::File, offset: u64) -> Result<Option<u8>, Errno> {
+    let Some(at) = offset.checked_sub(1) else {
+        return Ok(None);
+    };
+    let mut byte = [0];
+    match read_at(file, &mut byte, at) {
+        Ok(1) => Ok(Some(byte[0])),
+        Ok(_) => Ok(None),
+        Err(error) => Err(Errno::from_io_error(&error).unwrap_or(Errno::IO)),
+    }
+}

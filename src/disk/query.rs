@@ -1,0 +1,161 @@
+//! What lies in a spool, for whoever asks: read-only, whether or not a weir is using it, without
+//! reading any payload. Beside a weir that is using it, the figures are those of an instant ago.
+
+use std::path::Path;
+
+use super::directory::Directory;
+use super::error::DiskError;
+use super::format::{Framing, Read, names};
+use super::index::{Found, Index};
+use super::lock::Lock;
+use super::state::{Place, State};
+use super::state_file;
+use super::survey::{Seen, Survey};
+
+/// What lies in a spool.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct SpoolStatus {
+    /// The PID of the weir that is using it; 0 where that is not known.
+    pub owner: Option<u32>,
+    /// Bytes that some output is still owed.
+    pub bytes: u64,
+    /// Records that some output is still owed.
+    pub records: u64,
+    /// Whether it is divided into records.
+    pub is_framed: bool,
+    /// When the oldest of them came: nanoseconds since 1970.
+    pub oldest: Option<u64>,
+    /// Bytes of disk that segments and indexes have.
+    pub disk: u64,
+    /// Bytes and records lost to damage so far.
+    pub lost_bytes: u64,
+    pub lost_records: u64,
+    /// Files with parts that were cut out.
+    pub aside: Vec<String>,
+    /// What can be seen to be wrong, one line each.
+    pub problems: Vec<String>,
+}
+
+/// Looks at a spool.
+///
+/// # Errors
+/// When there is none, a later weir wrote it, or the system refuses.
+pub(crate) fn query(path: &Path) -> Result<SpoolStatus, DiskError> {
+    let directory = Directory::open(path)?;
+    let survey = Survey::of(&directory)?;
+    if !survey.ours {
+        let reason = "there is no spool in it";
+        return Err(DiskError::because("query", path, reason));
+    }
+    let mut status = SpoolStatus {
+        owner: Lock::owner(&directory),
+        disk: survey.segments.iter().map(|s| s.len + s.index_len).sum(),
+        aside: survey.aside.clone(),
+        ..SpoolStatus::default()
+    };
+    let state = read_state(&directory, &mut status)?;
+    let state_path = directory.path_of("state");
+    let end = end(&directory, &survey, state.as_ref())?;
+    let first = survey.segments.first().map_or(end.at, |first| first.base);
+    let mut oldest = Place {
+        at: first,
+        ..Place::default()
+    };
+    let places = state.iter().flat_map(|state| state.places.values());
+    if let Some(least) = places.min_by_key(|place| place.at) {
+        oldest = *least;
+    }
+    status.bytes = end.at.saturating_sub(oldest.at);
+    status.records = end.record.saturating_sub(oldest.record);
+    status.problems.extend(gaps(&survey, oldest.at, end.at));
+    if status.bytes > 0 {
+        status.oldest = arrival(&directory, &survey, oldest.at)?;
+    }
+    if state.is_none() {
+        let name = state_path.display();
+        let line = format!("{name} is missing or damaged: places of outputs are not known");
+        status.problems.push(line);
+    }
+    Ok(status)
+}
+
+fn read_state(directory: &Directory, status: &mut SpoolStatus) -> Result<Option<State>, DiskError> {
+    let path = directory.path_of("state");
+    let Ok(file) = directory.read_file("state") else {
+        return Ok(None);
+    };
+    match state_file::read(&file).map_err(|error| DiskError::new("read", &path, error))? {
+        (Read::Good(state), _) => {
+            status.lost_bytes = state.lost_bytes;
+            status.lost_records = state.lost_records;
+            status.is_framed = state.framing != Framing::Bytes;
+            Ok(Some(state))
+        }
+        (Read::Damaged, _) => Ok(None),
+        (Read::Unknown(version), _) => Err(DiskError::unknown_version(version, &path)),
+    }
+}
+
+fn index_of(directory: &Directory, base: u64) -> Option<Index> {
+    let file = directory.read_file(&names(base).1).ok()?;
+    Index::open(file).ok()
+}
+
+fn end(directory: &Directory, survey: &Survey, state: Option<&State>) -> Result<Place, DiskError> {
+    let mut end = state.map_or(Place::default(), |state| state.end);
+    let Some(last) = survey.segments.last() else {
+        return Ok(end);
+    };
+    end.at = end.at.max(last.end());
+    if let Some(mut index) = index_of(directory, last.base) {
+        let path = directory.path_of(&names(last.base).1);
+        let entry = index.last().map_err(|e| DiskError::new("read", &path, e))?;
+        if let Some((_, entry)) = entry {
+            end.at = end.at.max(entry.end());
+            end.record = end
+                .record
+                .max(entry.first_record + u64::from(entry.records));
+        }
+    }
+    Ok(end)
+}
+
+/// Bytes that should be there and are not.
+fn gaps(survey: &Survey, from: u64, end: u64) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut at = from;
+    let behind = Seen {
+        base: end,
+        len: 0,
+        index_len: 0,
+    };
+    for seen in survey.segments.iter().chain([&behind]) {
+        if seen.base > at {
+            lines.push(format!("{} bytes at {at} are missing", seen.base - at));
+        }
+        at = at.max(seen.end());
+    }
+    lines
+}
+
+/// When the byte at that offset came.
+fn arrival(directory: &Directory, survey: &Survey, at: u64) -> Result<Option<u64>, DiskError> {
+    let behind = survey.segments.partition_point(|seen| seen.end() <= at);
+    let Some(seen) = survey.segments.get(behind) else {
+        return Ok(None);
+    };
+    let Some(mut index) = index_of(directory, seen.base) else {
+        return Ok(None);
+    };
+    let path = directory.path_of(&names(seen.base).1);
+    let found = index.find(at.max(seen.base), seen.base, seen.end());
+    match found.map_err(|error| DiskError::new("read", &path, error))? {
+        Found::Entry(_, entry) => Ok(Some(entry.arrival)),
+        // So new that it is not entered yet, or its entry is damaged: as of the last change.
+        Found::Hole { .. } => Ok(directory
+            .stat(&names(seen.base).0)
+            .ok()
+            .and_then(|stat| u64::try_from(stat.st_mtime).ok())
+            .map(|seconds| seconds.saturating_mul(1_000_000_000))),
+    }
+}

@@ -1,0 +1,74 @@
+//! Counts the records of a stream as it goes by. Pure.
+
+use super::format::{Entry, Framing};
+
+/// How far the stream has come, in records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Records {
+    framing: Framing,
+    /// Number of the record that the next byte belongs to.
+    next: u64,
+    /// Bytes of that record which have come. (With a terminator: whether any have.)
+    begun: u64,
+}
+
+impl Records {
+    /// Goes on in this record, of which so many bytes have come.
+    pub(crate) fn new(framing: Framing, next: u64, begun: u64) -> Records {
+        Records {
+            framing,
+            next,
+            begun,
+        }
+    }
+
+    /// Goes on behind an entry of which `last` is the last byte.
+    pub(crate) fn behind(framing: Framing, entry: &Entry, last: u8) -> Records {
+        let begun = match framing {
+            Framing::Bytes => 0,
+            Framing::Lines => u64::from(last != b'\n'),
+            Framing::Zero => u64::from(last != 0),
+            Framing::Fixed(size) => (entry.begun + u64::from(entry.len)) % size.max(1),
+        };
+        Records {
+            framing,
+            next: entry.first_record + u64::from(entry.records),
+            begun,
+        }
+    }
+
+    /// Bytes of that record which have come already.
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun
+    }
+
+    /// Number of the record that the next byte belongs to.
+    pub(crate) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Records that end in `bytes`, which come next.
+    pub(crate) fn pass(&mut self, bytes: &[u8]) -> u32 {
+        let ended = match self.framing {
+            Framing::Bytes => return 0,
+            Framing::Lines => self.pass_terminated(b'\n', bytes),
+            Framing::Zero => self.pass_terminated(0, bytes),
+            Framing::Fixed(size) => {
+                let size = size.max(1);
+                let all = self.begun + bytes.len() as u64;
+                self.begun = all % size;
+                all / size
+            }
+        };
+        self.next += ended;
+        // No entry has more bytes than this type can count.
+        u32::try_from(ended).unwrap_or(u32::MAX)
+    }
+
+    fn pass_terminated(&mut self, terminator: u8, bytes: &[u8]) -> u64 {
+        if let Some(&last) = bytes.last() {
+            self.begun = u64::from(last != terminator);
+        }
+        memchr::memchr_iter(terminator, bytes).count() as u64
+    }
+}

@@ -1,0 +1,366 @@
+//! Opening a spool after whatever ended the last weir that used it.
+//!
+//! If the system has not been started anew since, nothing that was written is lost: the length of
+//! the last file is the truth, and what had not been entered is entered now. If it has, only what is
+//! entered and matches its checksum counts; what is known to have been forced to the disk is not
+//! read for that. But for such a rest, no payload is read, and nothing of the size of the spool is
+//! kept in memory but one small value for each segment.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::damage::{Cause, Damage};
+use super::directory::Directory;
+use super::error::DiskError;
+use super::format::{Framing, IndexHeader, Read, names};
+use super::index::Index;
+use super::lock::Lock;
+use super::mend::Mender;
+use super::records::Records;
+use super::room::{Room, pages};
+use super::schedule::Policy;
+use super::segments::{Segment, Segments};
+use super::spool::{Spool, SpoolOptions};
+use super::state::{Place, State};
+use super::state_file::{self, StateFile};
+use super::survey::{Seen, Survey};
+use super::writer::{Unsynced, Writer};
+
+/// A spool that has been opened.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub spool: Spool,
+    /// What was found not to be as it was. What no reader has come to may still be damaged.
+    pub damages: Vec<Damage>,
+    /// Where the oldest byte is that is still there; the end of the stream if there is none.
+    pub oldest: Place,
+}
+
+/// The least that a spool can do with.
+pub(crate) const BOUND_LEAST: u64 = 1 << 20;
+
+impl Spool {
+    /// Opens a spool, and makes it if there is none.
+    ///
+    /// # Errors
+    /// When another weir has it, a later weir wrote it, it was written with other framing and still
+    /// holds something, or the system refuses. Nothing has then been changed in it.
+    pub(crate) fn open(path: &Path, options: &SpoolOptions) -> Result<Opened, DiskError> {
+        if options.bound < BOUND_LEAST {
+            let reason = "a spool needs at least 1MiB; give --spill more";
+            return Err(DiskError::because("open the spool", path, reason));
+        }
+        let directory = Directory::make(path)?;
+        Survey::refuse_foreign(&directory)?;
+        let lock = Lock::take(&directory)?;
+        let survey = Survey::of(&directory)?;
+        Opening {
+            directory: &directory,
+            options,
+            survey: &survey,
+            damages: Vec::new(),
+            old_state: false,
+        }
+        .run()
+        .map(|ready| ready.assemble(directory, lock, options))
+    }
+}
+
+struct Opening<'a> {
+    directory: &'a Directory,
+    options: &'a SpoolOptions,
+    survey: &'a Survey,
+    damages: Vec<Damage>,
+    /// The newest save could not be read.
+    old_state: bool,
+}
+
+/// All that a spool is made of.
+struct Ready {
+    state: StateFile,
+    segments: Segments,
+    room: Room,
+    header: IndexHeader,
+    unsynced: Vec<Unsynced>,
+    end: Place,
+    trusted: u64,
+    oldest: Place,
+    damages: Vec<Damage>,
+}
+
+impl Ready {
+    fn assemble(self, directory: Directory, lock: Lock, options: &SpoolOptions) -> Opened {
+        let mut writer = Writer::new(self.header, options.framing, self.end, options.policy);
+        let dirty = !self.unsynced.is_empty();
+        writer.unsynced = self.unsynced;
+        let (room, segments, state) = (self.room, self.segments, self.state);
+        let spool = Spool::assemble(directory, lock, room, segments, writer, state, self.trusted);
+        if dirty {
+            spool.wakeup.changed();
+        }
+        for damage in &self.damages {
+            spool.count_loss(damage);
+        }
+        Opened {
+            spool,
+            damages: self.damages,
+            oldest: self.oldest,
+        }
+    }
+}
+
+impl Opening<'_> {
+    fn run(mut self) -> Result<Ready, DiskError> {
+        let found = self.read_state()?;
+        let known = found.as_ref().map(|(_, state)| state.clone());
+        let boot = self.options.boot.unwrap_or_default();
+        let same_boot = self.options.boot.is_some()
+            && match &known {
+                Some(state) => state.boot == boot,
+                None => self.last_header()?.is_some_and(|h| h.boot == boot),
+            };
+        if let Some(state) = &known {
+            self.check_framing(state)?;
+        }
+        let synced = known.as_ref().map_or(0, |state| state.synced);
+        let (seen, next) = self.mend(known.as_ref(), same_boot, synced)?;
+        let opening = known.as_ref().map_or(0, |state| state.opening) + 1;
+        let spool = known.as_ref().map_or_else(new_identity, |s| s.spool);
+        let end = end_of(&seen, next, known.as_ref());
+        let oldest = self.oldest(&seen, end)?;
+        let mut state = known.unwrap_or_else(|| State {
+            saves: 0,
+            spool,
+            boot,
+            opening: 0,
+            framing: self.options.framing,
+            synced: 0,
+            end,
+            lost_bytes: 0,
+            lost_records: 0,
+            places: Default::default(),
+        });
+        (state.opening, state.boot, state.end) = (opening, boot, end);
+        state.framing = self.options.framing;
+        if !same_boot {
+            // What was not on the disk has been forced there, or cut out.
+            state.synced = end.at;
+        }
+        if !same_boot || self.old_state {
+            self.take_back_places(&mut state, oldest, synced);
+        }
+        let trusted = if same_boot { end.at } else { synced };
+        let header = IndexHeader {
+            opening,
+            base: 0,
+            spool: state.spool,
+            boot,
+        };
+        let state = StateFile::take(self.directory, found.map(|(file, _)| file), state)?;
+        self.ready(state, &seen, header, end, trusted, oldest)
+    }
+
+    fn read_state(&mut self) -> Result<state_file::Found, DiskError> {
+        if !self.survey.has_state && !self.survey.ours {
+            return Ok(None);
+        }
+        let (found, damage) = state_file::find(self.directory)?;
+        self.old_state = damage.as_ref().is_some_and(|d| d.cause == Cause::OldState);
+        self.damages.extend(damage);
+        Ok(found)
+    }
+
+    /// A first segment that is missing has been delivered, for places are saved before segments are
+    /// given back; but that may have reached the disk in another order, or the segment never.
+    fn take_back_places(&mut self, state: &mut State, oldest: Place, synced: u64) {
+        let first = state.places.values().map(|place| place.at).min();
+        let from = first.unwrap_or(oldest.at).max(synced);
+        if from < oldest.at {
+            let name = self.directory.path().display().to_string();
+            let damage = Damage::new(Cause::Uncertain, &name, from, oldest.at - from, 0);
+            self.damages.push(damage);
+        }
+        for place in state.places.values_mut().filter(|p| p.at < oldest.at) {
+            *place = oldest;
+        }
+    }
+
+    fn last_header(&self) -> Result<Option<IndexHeader>, DiskError> {
+        let Some(last) = self.survey.segments.last() else {
+            return Ok(None);
+        };
+        let name = names(last.base).1;
+        let path = self.directory.path_of(&name);
+        let Ok(file) = self.directory.read_file(&name) else {
+            return Ok(None);
+        };
+        let header = Index::open(file).and_then(|mut index| index.header());
+        match header.map_err(|error| DiskError::new("read", &path, error))? {
+            Read::Good(header) => Ok(Some(header)),
+            Read::Unknown(version) => Err(DiskError::unknown_version(version, &path)),
+            Read::Damaged => Ok(None),
+        }
+    }
+
+    /// What is still owed to somebody has the framing that it was written with.
+    fn check_framing(&self, state: &State) -> Result<(), DiskError> {
+        if state.framing == self.options.framing {
+            return Ok(());
+        }
+        let end = self.survey.segments.last().map_or(0, Seen::end);
+        let oldest = state.places.values().map(|p| p.at).min().unwrap_or(0);
+        if oldest >= end {
+            return Ok(());
+        }
+        let said = |framing| match framing {
+            Framing::Bytes => "without framing".to_owned(),
+            framing => format!("with {framing}"),
+        };
+        let reason = format!(
+            "it holds {} bytes that were written {}, not {}; deliver those first, or name another directory",
+            end - oldest,
+            said(state.framing),
+            said(self.options.framing)
+        );
+        Err(DiskError::because(
+            "open the spool",
+            self.directory.path(),
+            reason,
+        ))
+    }
+
+    /// Puts right what the end of the last weir has left: the segments, and the next record's number.
+    fn mend(
+        &mut self,
+        state: Option<&State>,
+        same_boot: bool,
+        synced: u64,
+    ) -> Result<(Vec<Seen>, Option<Records>), DiskError> {
+        for name in self.survey.orphans.iter().chain(&self.survey.unfinished) {
+            // One that stays is in nobody's way.
+            let _ = self.directory.remove(name);
+        }
+        let mut seen = self.survey.segments.clone();
+        while let Some(last) = seen.pop_if(|last| last.len == 0 && last.index_len <= 64) {
+            let (stream, index) = names(last.base);
+            let gone = self.directory.remove(&stream);
+            let gone = gone.and_then(|()| self.directory.remove(&index));
+            gone.map_err(|e| DiskError::new("remove", &self.directory.path_of(&stream), e))?;
+        }
+        let first_unsure = if same_boot || state.is_none() {
+            seen.len().saturating_sub(1)
+        } else {
+            let sure = seen.partition_point(|seen| seen.end() <= synced);
+            sure.min(seen.len().saturating_sub(1))
+        };
+        let mut mender = Mender {
+            directory: self.directory,
+            framing: self.options.framing,
+            damages: &mut self.damages,
+        };
+        let mut next = match first_unsure.checked_sub(1) {
+            Some(before) => mender.records_behind(&seen[before])?,
+            None => None,
+        };
+        for n in first_unsure..seen.len() {
+            let seen = &mut seen[n];
+            let start = next.unwrap_or_else(|| {
+                let places = state.iter().flat_map(|s| s.places.values());
+                let first = places.min_by_key(|place| place.at);
+                let record = first.map_or(0, |place| place.record);
+                Records::new(self.options.framing, record, 0)
+            });
+            next = Some(if same_boot {
+                mender.enter_rest(seen, start)?
+            } else {
+                mender.cut_unsynced(seen, start, synced)?
+            });
+        }
+        Ok((seen, next))
+    }
+
+    fn oldest(&self, seen: &[Seen], end: Place) -> Result<Place, DiskError> {
+        let Some(first) = seen.first() else {
+            return Ok(end);
+        };
+        let name = names(first.base).1;
+        let path = self.directory.path_of(&name);
+        let entry = match self.directory.read_file(&name) {
+            Ok(file) => Index::open(file)
+                .and_then(|mut index| index.entry(1))
+                .map_err(|error| DiskError::new("read", &path, error))?,
+            Err(_) => None,
+        };
+        Ok(Place {
+            at: first.base,
+            record: entry.map_or(0, |entry| entry.first_record),
+            begun: entry.map_or(0, |entry| entry.begun),
+        })
+    }
+
+    fn ready(
+        self,
+        state: StateFile,
+        seen: &[Seen],
+        header: IndexHeader,
+        end: Place,
+        trusted: u64,
+        oldest: Place,
+    ) -> Result<Ready, DiskError> {
+        let segments = Segments::default();
+        let room = Room::new(self.options.bound);
+        let mut unsynced = Vec::new();
+        for seen in seen {
+            let (stream, index) = names(seen.base);
+            let path = self.directory.path_of(&stream);
+            let segment = Arc::new(Segment::named(seen.base, seen.len, path, None));
+            segment.charge(pages(seen.index_len));
+            room.count(segment.charged());
+            if seen.end() > state.state.synced && self.options.policy != Policy::Off {
+                let open = |name: &str| {
+                    let file = self.directory.open_file(name).map(Arc::new);
+                    file.map_err(|e| DiskError::new("open", &self.directory.path_of(name), e))
+                };
+                let files = (open(&stream)?, open(&index)?);
+                unsynced.push(Unsynced::new(Arc::clone(&segment), files.0, files.1));
+            }
+            segments.insert(segment);
+        }
+        Ok(Ready {
+            state,
+            segments,
+            room,
+            header,
+            unsynced,
+            end,
+            trusted,
+            oldest,
+            damages: self.damages,
+        })
+    }
+}
+
+/// Where the next byte goes: behind all that has ever been said to be there.
+fn end_of(seen: &[Seen], next: Option<Records>, state: Option<&State>) -> Place {
+    let mut end = Place {
+        at: seen.last().map_or(0, Seen::end),
+        record: next.map_or(0, |next| next.next()),
+        begun: next.map_or(0, |next| next.begun()),
+    };
+    let said = state.iter().flat_map(|s| s.places.values().chain([&s.end]));
+    for place in said {
+        if place.at > end.at || seen.is_empty() && place.at == end.at {
+            end = Place {
+                record: end.record.max(place.record),
+                ..*place
+            };
+        }
+    }
+    end
+}
+
+/// A number that no other spool has.
+fn new_identity() -> u64 {
+    use std::hash::BuildHasher;
+    std::hash::RandomState::new().hash_one(std::process::id())
+}

@@ -1,0 +1,178 @@
+//! What a failed sync covered is written anew, to other files.
+//!
+//! After a failed fdatasync the system counts the pages that it could not write as written, and may
+//! drop them. So what is still readable is read back, checked against its entry, and written to a
+//! file that has never failed; what does not match any more is lost, and is said to be.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use rustix::io::Errno;
+
+use super::damage::{Cause, Damage, set_aside};
+use super::error::DiskError;
+use super::file::{read_at, write_all};
+use super::format::{ENTRY_MOST, IndexHeader, Read, names};
+use super::index::{Index, IndexWriter};
+use super::room::pages;
+use super::segments::Segment;
+use super::spool::Spool;
+use super::sys;
+use super::writer::Unsynced;
+
+impl Spool {
+    /// Writes a segment anew, after `failed`. Readers of the old file go on with it.
+    pub(super) fn rescue(
+        &self,
+        unsynced: &Unsynced,
+        failed: Errno,
+    ) -> Result<Vec<Damage>, DiskError> {
+        let old = &unsynced.segment;
+        let error = |error: Errno| {
+            let reason = format!(
+                "{}, and writing it anew failed: {}; look at the disk, and make room on it",
+                text(failed),
+                text(error)
+            );
+            DiskError::because("sync", old.path(), reason)
+        };
+        self.end_if_open(old)?;
+        if !old.path().exists() {
+            // It was given back meanwhile: nobody needs it any more.
+            return Ok(self.forget(old));
+        }
+        let (stream_name, index_name) = names(old.base());
+        let (stream_new, index_new) = (format!("{stream_name}.new"), format!("{index_name}.new"));
+        let _ = self.directory.remove(&stream_new);
+        let _ = self.directory.remove(&index_new);
+        let mut found = Vec::new();
+        let made = self.copy(unsynced, &stream_new, &index_new, &mut found);
+        let renamed = made.and_then(|made| {
+            self.directory.rename(&index_new, &index_name)?;
+            self.directory.rename(&stream_new, &stream_name)?;
+            Ok(made)
+        });
+        let stream = match renamed {
+            Ok(stream) => Arc::new(stream),
+            Err(problem) => {
+                let _ = self.directory.remove(&stream_new);
+                let _ = self.directory.remove(&index_new);
+                return Err(error(problem));
+            }
+        };
+        let path = old.path().to_owned();
+        let segment = Segment::named(old.base(), old.len(), path, Some(&stream));
+        segment.charge(old.charged().saturating_sub(pages(old.len())));
+        self.segments.insert(Arc::new(segment));
+        self.forget(old);
+        for damage in &found {
+            self.count_loss(damage);
+        }
+        Ok(found)
+    }
+
+    /// What is being written goes on in another segment.
+    fn end_if_open(&self, segment: &Arc<Segment>) -> Result<(), DiskError> {
+        let mut writer = self.writer();
+        let open = writer.tail.as_ref();
+        if open.is_some_and(|(tail, _)| Arc::ptr_eq(tail.segment(), segment)) {
+            if let Err(_full) = self.enter(&mut writer)? {
+                let reason = "no room for the index; make room on the disk";
+                return Err(DiskError::because("sync", segment.path(), reason));
+            }
+            self.finish(&mut writer)?;
+        }
+        Ok(())
+    }
+
+    fn forget(&self, segment: &Arc<Segment>) -> Vec<Damage> {
+        let mut writer = self.writer();
+        writer
+            .unsynced
+            .retain(|u| !Arc::ptr_eq(&u.segment, segment));
+        Vec::new()
+    }
+
+    /// Copies entry by entry, and forces the copies to the disk.
+    fn copy(
+        &self,
+        from: &Unsynced,
+        stream_name: &str,
+        index_name: &str,
+        found: &mut Vec<Damage>,
+    ) -> Result<File, Errno> {
+        let base = from.segment.base();
+        let stream = self.directory.create(stream_name)?;
+        let index_file = self.directory.create(index_name)?;
+        let mut old = open_again(&from.index).map_err(io)?;
+        let header = match old.header().map_err(io)? {
+            Read::Good(header) => header,
+            _ => IndexHeader {
+                base,
+                ..self.writer().header
+            },
+        };
+        let mut index = IndexWriter::begin(index_file, &header)?;
+        let mut at = base;
+        for row in 1..old.rows() {
+            let Some(mut entry) = old.entry(row).map_err(io)? else {
+                continue;
+            };
+            copy_plain(from, &stream, at, entry.at)?;
+            at = entry.end();
+            let bytes = copy_part(from, &stream, entry.at, entry.len as usize)?;
+            if !entry.damaged && !entry.matches(&bytes) {
+                entry.damaged = true;
+                let name = from.segment.path().display().to_string();
+                let (len, records) = (u64::from(entry.len), u64::from(entry.records));
+                let mut damage = Damage::new(Cause::SyncFailed, &name, entry.at, len, records);
+                damage.aside = set_aside(&self.directory, entry.at, &bytes);
+                found.push(damage);
+            }
+            index.push(&entry)?;
+        }
+        copy_plain(from, &stream, at, from.segment.end())?;
+        sys::force(&stream)?;
+        sys::force(index.file())?;
+        Ok(stream)
+    }
+}
+
+/// Copies what no entry covers.
+fn copy_plain(from: &Unsynced, to: &File, at: u64, end: u64) -> Result<(), Errno> {
+    let mut at = at;
+    while at < end {
+        let len = (end - at).min(ENTRY_MOST as u64);
+        copy_part(from, to, at, len as usize)?;
+        at += len;
+    }
+    Ok(())
+}
+
+/// Copies a part of the stream; what could be read of it.
+fn copy_part(from: &Unsynced, to: &File, at: u64, len: usize) -> Result<Vec<u8>, Errno> {
+    let offset = at - from.segment.base();
+    let mut bytes = vec![0; len];
+    let got = read_at(&from.stream, &mut bytes, offset).unwrap_or(0);
+    // What cannot be read leaves zeros, so that the rest stays where it was.
+    bytes[got..].fill(0);
+    write_all(to, &bytes, offset)?;
+    bytes.truncate(got);
+    Ok(bytes)
+}
+
+fn open_again(file: &Arc<File>) -> std::io::Result<Index> {
+    Index::open(file.try_clone()?)
+}
+
+fn io(error: std::io::Error) -> Errno {
+    Errno::from_io_error(&error).unwrap_or(Errno::IO)
+}
+
+fn text(error: Errno) -> String {
+    let text = std::io::Error::from(error).to_string();
+    text.split(" (os error ")
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}

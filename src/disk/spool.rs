@@ -1,0 +1,262 @@
+//! A stream in a directory, which outlives the process that writes it.
+//!
+//! What has been taken in is in a file before anybody can be told of it, and stays until every
+//! output's place, as it was saved, lies behind it. Nothing is entered, forced to the disk or saved
+//! for the stream's bytes to survive the process: the length of the last file is the truth.
+//!
+//! One thread appends; any number read, each at its own [`Cursor`](super::reader::Cursor). No lock
+//! is held while the disk is waited for but that of whoever appends.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::io::Errno;
+
+use super::damage::Damage;
+use super::directory::Directory;
+use super::error::DiskError;
+use super::format::{Framing, names};
+use super::lock::Lock;
+use super::room::Room;
+use super::schedule::{Policy, Wakeup};
+use super::segments::{Segment, Segments};
+use super::state::Place;
+use super::state_file::StateFile;
+use super::writer::Writer;
+
+/// How a spool is to be used.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SpoolOptions {
+    /// Most bytes of disk for segments and their indexes.
+    pub bound: u64,
+    pub framing: Framing,
+    pub policy: Policy,
+    /// Which start of the system this is, from [`sys::boot_id`].
+    pub boot: Option<[u8; 16]>,
+}
+
+/// Bytes of the last segment that all outputs have, and that are kept all the same: making a new one takes time.
+const TAIL_MOST: u64 = 4 << 20;
+
+/// A spool that is ours.
+#[derive(Debug)]
+pub(crate) struct Spool {
+    pub(super) directory: Directory,
+    pub(super) room: Room,
+    pub(super) segments: Segments,
+    pub(super) writer: Mutex<Writer>,
+    pub(super) state: Mutex<StateFile>,
+    pub(super) wakeup: Wakeup,
+    /// Where the stream ended when the spool was opened.
+    pub(super) inherited: u64,
+    /// Up to where bytes are good even if nothing is left to check them by.
+    pub(super) trusted: u64,
+    /// Where the stream ends.
+    pub(super) end: Mutex<Place>,
+    untold: Mutex<Option<Result<Vec<Damage>, DiskError>>>,
+    _lock: Lock,
+}
+
+impl Spool {
+    pub(super) fn assemble(
+        directory: Directory,
+        lock: Lock,
+        room: Room,
+        segments: Segments,
+        writer: Writer,
+        state: StateFile,
+        trusted: u64,
+    ) -> Spool {
+        Spool {
+            directory,
+            room,
+            segments,
+            inherited: writer.end,
+            trusted,
+            end: Mutex::new(writer.place()),
+            wakeup: Wakeup::new(writer.policy),
+            writer: Mutex::new(writer),
+            state: Mutex::new(state),
+            untold: Mutex::default(),
+            _lock: lock,
+        }
+    }
+
+    pub(super) fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, StateFile> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the stream ends.
+    pub(crate) fn end(&self) -> Place {
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_end(&self, end: Place) {
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = end;
+    }
+
+    /// Where it is.
+    pub(crate) fn home(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Bytes of disk that it may use.
+    pub(crate) fn bound(&self) -> u64 {
+        self.room.bound()
+    }
+
+    /// Bytes of disk in use.
+    #[cfg(test)]
+    pub(crate) fn used(&self) -> u64 {
+        self.room.used()
+    }
+
+    /// Something is not on the disk yet. What comes of forcing it there at once is kept to be told.
+    pub(super) fn changed(&self) {
+        if self.wakeup.policy() != Policy::Always {
+            return self.wakeup.changed();
+        }
+        let outcome = self.sync();
+        if !matches!(&outcome, Ok(found) if found.is_empty()) {
+            let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
+            untold.get_or_insert(outcome);
+        }
+    }
+
+    /// What has come of forcing something to the disk, if there is anything to say of it.
+    pub(crate) fn take_untold(&self) -> Option<Result<Vec<Damage>, DiskError>> {
+        self.untold
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    /// The place of an output, if one is known by that name.
+    pub(crate) fn place(&self, output: &str) -> Option<Place> {
+        self.state().state.places.get(output).copied()
+    }
+
+    /// Saves how far an output has come: when this returns, a kill does not undo it.
+    pub(crate) fn set_place(&self, output: &str, place: Place) -> Result<(), DiskError> {
+        let mut state = self.state();
+        match state.state.places.get_mut(output) {
+            Some(known) => *known = place,
+            None => {
+                state.state.places.insert(output.to_owned(), place);
+            }
+        }
+        self.save(&mut state)?;
+        drop(state);
+        self.changed();
+        Ok(())
+    }
+
+    /// Forgets the outputs that are not among these.
+    pub(crate) fn keep_places(&self, outputs: &[&str]) -> Result<(), DiskError> {
+        let mut state = self.state();
+        state
+            .state
+            .places
+            .retain(|name, _| outputs.contains(&name.as_str()));
+        self.save(&mut state)
+    }
+
+    pub(super) fn save(&self, state: &mut StateFile) -> Result<(), DiskError> {
+        state.state.end = self.end();
+        state.save().map_err(|error| {
+            let path = self.directory.path_of("state");
+            if error == Errno::TOOBIG {
+                let reason = "too many outputs, or too long names of them; name fewer";
+                return DiskError::because("save places in", &path, reason);
+            }
+            self.failed("save places in", &path, error)
+        })
+    }
+
+    /// Counts what is lost; saved with the next place.
+    pub(super) fn count_loss(&self, damage: &Damage) {
+        if damage.is_loss() && !damage.known {
+            let mut state = self.state();
+            state.state.lost_bytes += damage.bytes;
+            state.state.lost_records += damage.records;
+        }
+    }
+
+    /// Gives back whole segments that every output has behind it, as their places were saved.
+    pub(crate) fn release(&self) -> Result<bool, DiskError> {
+        let oldest = self.state().state.places.values().map(|p| p.at).min();
+        let Some(oldest) = oldest else {
+            return Ok(false);
+        };
+        let Ok(mut writer) = self.writer.try_lock() else {
+            let last = self.segments.last().map(|last| last.base());
+            return self.remove_before(oldest, last);
+        };
+        let tail = writer.tail.as_ref().map(|(tail, _)| tail.segment());
+        let is_worth_it = tail.is_some_and(|tail| tail.len() >= TAIL_MOST && tail.end() <= oldest);
+        if is_worth_it && self.enter(&mut writer)?.is_ok() {
+            self.finish(&mut writer)?;
+        }
+        let writing = writer.tail.as_ref().map(|(tail, _)| tail.segment().base());
+        drop(writer);
+        self.remove_before(oldest, writing)
+    }
+
+    fn remove_before(&self, at: u64, writing: Option<u64>) -> Result<bool, DiskError> {
+        let taken = self.segments.take_before(at, writing);
+        for segment in &taken {
+            self.remove_files(segment)?;
+        }
+        Ok(!taken.is_empty())
+    }
+
+    /// The stream first: an index that is left alone is removed at the next opening.
+    pub(super) fn remove_files(&self, segment: &Segment) -> Result<(), DiskError> {
+        let (stream, index) = names(segment.base());
+        for name in [&stream, &index] {
+            let path = self.directory.path_of(name);
+            let removed = self.directory.remove(name);
+            removed.map_err(|error| self.failed("remove", &path, error))?;
+        }
+        self.room.give_back(segment.charged());
+        Ok(())
+    }
+
+    /// Ends in order: what has been appended is entered, forced to the disk (but with `off`), and
+    /// what every output has is given back, the last segment too. `at_record`: what comes next begins a record.
+    pub(crate) fn close(&self, at_record: bool) -> Result<Vec<Damage>, DiskError> {
+        let mut writer = self.writer();
+        // A disk that is full keeps the entry out; the file's length is the truth all the same.
+        let _ = self.enter(&mut writer)?;
+        self.finish(&mut writer)?;
+        drop(writer);
+        if at_record {
+            let end = self.end();
+            self.set_end(Place {
+                record: end.record + u64::from(end.begun > 0),
+                begun: 0,
+                ..end
+            });
+        }
+        self.save(&mut self.state())?;
+        let damages = match self.wakeup.policy() {
+            Policy::Off => Vec::new(),
+            _ => self.sync()?,
+        };
+        self.release()?;
+        Ok(damages)
+    }
+
+    /// An error of the system, with a way out where the reason alone does not show one.
+    pub(super) fn failed(&self, what: &'static str, path: &Path, error: Errno) -> DiskError {
+        if error == Errno::NOENT {
+            let reason = "the spool's directory was removed while weir was using it";
+            return DiskError::because(what, path, reason);
+        }
+        DiskError::new(what, path, error)
+    }
+}

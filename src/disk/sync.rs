@@ -1,0 +1,146 @@
+//! Forcing a spool to the disk: what that covers, and the thread that does it.
+//!
+//! What a sync covered is safe only once
+//! it has answered that it worked; one that failed is never simply tried again, for the system
+//! forgets what it could not write and the next call would succeed: see [`rescue`](super::rescue).
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+
+use rustix::io::Errno;
+
+use super::damage::Damage;
+use super::error::DiskError;
+use super::schedule::Policy;
+use super::spool::Spool;
+use super::sys;
+use super::writer::Unsynced;
+
+/// The thread that forces a spool to the disk when it is due.
+#[derive(Debug)]
+pub(crate) struct Syncer {
+    spool: Arc<Spool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Syncer {
+    /// Starts it, where the policy needs one. What a sync has to say goes to `report`: damage that it
+    /// found, or that it failed and is tried with another file in a while.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub(crate) fn start(
+        spool: Arc<Spool>,
+        mut report: impl FnMut(Result<Vec<Damage>, DiskError>) + Send + 'static,
+    ) -> std::io::Result<Syncer> {
+        let Policy::Within(_) = spool.wakeup.policy() else {
+            return Ok(Syncer {
+                spool,
+                thread: None,
+            });
+        };
+        let for_thread = Arc::clone(&spool);
+        let thread = std::thread::Builder::new()
+            .name("sync".to_owned())
+            .spawn(move || {
+                while for_thread.wakeup.wait() {
+                    let outcome = for_thread.sync();
+                    if outcome.is_err() {
+                        for_thread.wakeup.changed();
+                    }
+                    if !matches!(&outcome, Ok(found) if found.is_empty()) {
+                        report(outcome);
+                    }
+                }
+            })?;
+        Ok(Syncer {
+            spool,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Syncer {
+    fn drop(&mut self) {
+        self.spool.wakeup.stop();
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has said so.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Spool {
+    /// Forces all that has been appended and saved so far to the disk. Answers with what was lost
+    /// because the disk did not take it.
+    ///
+    /// # Errors
+    /// When it is not on the disk: what a later call covers is then everything again, by other files.
+    pub(crate) fn sync(&self) -> Result<Vec<Damage>, DiskError> {
+        let mut writer = self.writer();
+        // A disk that is full keeps the entry out: what is entered is what is covered.
+        let _ = self.enter(&mut writer)?;
+        let through = writer
+            .pending
+            .map_or_else(|| self.end().at, |pending| pending.at);
+        let covered = writer.unsynced.clone();
+        let names = std::mem::take(&mut writer.names_changed);
+        drop(writer);
+        let outcome = self.force(&covered, names, through);
+        let mut writer = self.writer();
+        if outcome.is_err() {
+            writer.names_changed |= names;
+            return outcome;
+        }
+        let writing = writer.tail.as_ref().map(|(tail, _)| tail.segment().base());
+        writer
+            .unsynced
+            .retain(|u| u.segment.end() > through || Some(u.segment.base()) == writing);
+        outcome
+    }
+
+    fn force(
+        &self,
+        covered: &[Unsynced],
+        names: bool,
+        through: u64,
+    ) -> Result<Vec<Damage>, DiskError> {
+        let mut found = Vec::new();
+        let mut names = names;
+        for unsynced in covered {
+            let forced = if unsynced.failed.load(Ordering::Acquire) {
+                Err(Errno::IO)
+            } else {
+                sys::force(&unsynced.stream).and_then(|()| sys::force(&unsynced.index))
+            };
+            if let Err(error) = forced {
+                unsynced.failed.store(true, Ordering::Release);
+                found.extend(self.rescue(unsynced, error)?);
+                names = true;
+            }
+        }
+        if names {
+            let synced = self.directory.sync();
+            synced.map_err(|e| self.failed("sync", self.directory.path(), e))?;
+        }
+        self.force_state(through)?;
+        Ok(found)
+    }
+
+    fn force_state(&self, through: u64) -> Result<(), DiskError> {
+        let path = self.directory.path_of("state");
+        let mut state = self.state();
+        state.state.synced = state.state.synced.max(through);
+        self.save(&mut state)?;
+        let file = state.force();
+        drop(state);
+        let forced = sys::force(&file);
+        self.state().forced(forced.is_ok());
+        forced.map_err(|error| self.failed("sync", &path, error))?;
+        match rustix::fs::fstat(&file) {
+            Ok(stat) if stat.st_nlink == 0 => Err(self.failed("sync", &path, Errno::NOENT)),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Disks that are full, read-only, or refuse; on file systems of the test's own where it may mount
+//! them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::super::room::Full;
+use super::super::schedule::Policy;
+use super::super::segments::Taken;
+use super::super::spool::{Spool, SpoolOptions};
+use super::super::state::Place;
+use super::{NOW, append, lines, open, read_from, roomy};
+
+/// A file system of a few MiB, gone with the test.
+struct Mounted {
+    _home: tempfile::TempDir,
+    path: PathBuf,
+}
+
+impl Mounted {
+    fn run(program: &str, arguments: &[&str]) -> bool {
+        Command::new(program)
+            .args(arguments)
+            .output()
+            .is_ok_and(|output| output.status.success())
+    }
+
+    fn tmpfs(size: &str) -> Option<Mounted> {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("disk");
+        fs::create_dir(&path).unwrap();
+        let at = path.to_str().unwrap();
+        let size = format!("size={size}");
+        if !Mounted::run("mount", &["-t", "tmpfs", "-o", &size, "none", at]) {
+            println!("skipped: no file system may be mounted here");
+            return None;
+        }
+        Some(Mounted { _home: home, path })
+    }
+
+    fn ext4(size: u64) -> Option<Mounted> {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("disk");
+        let image = home.path().join("image");
+        fs::create_dir(&path).unwrap();
+        fs::File::create(&image).unwrap().set_len(size).unwrap();
+        let (at, from) = (path.to_str().unwrap(), image.to_str().unwrap());
+        if !Mounted::run("mkfs.ext4", &["-q", "-F", "-m", "0", from])
+            || !Mounted::run("mount", &["-o", "loop", from, at])
+        {
+            println!("skipped: no ext4 may be made and mounted here");
+            return None;
+        }
+        Some(Mounted { _home: home, path })
+    }
+
+    fn spool(&self) -> PathBuf {
+        self.path.join("q")
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Mounted::run("umount", &["-l", self.path.to_str().unwrap()]);
+    }
+}
+
+/// Appends until the disk is full; what was taken.
+fn fill(spool: &Spool, text: &[u8]) -> usize {
+    let mut taken = 0;
+    loop {
+        match spool.append(&text[taken..][..10_000], NOW).unwrap() {
+            Taken::Bytes(n) => taken += n,
+            Taken::Full(Full::Disk) => return taken,
+            other => panic!("{other:?} after {taken} bytes"),
+        }
+    }
+}
+
+fn a_full_disk_blocks_and_loses_nothing(disk: &Mounted) {
+    let text = lines(0, 600_000);
+    let ballast = disk.path.join("ballast");
+    let spool = open(&disk.spool(), &roomy()).spool;
+    fs::write(&ballast, vec![1; 1 << 20]).unwrap();
+    let mut taken = fill(&spool, &text);
+    assert!(taken > 5 << 20, "{taken}");
+    // Places are saved on a full disk.
+    for at in 0..50 {
+        spool
+            .set_place(
+                "stdout",
+                Place {
+                    at,
+                    record: 0,
+                    begun: 0,
+                },
+            )
+            .unwrap();
+    }
+    assert_eq!(fill(&spool, &text[taken..]), 0);
+    assert!(spool.sync().unwrap().is_empty());
+    assert!(read_from(&spool, 0).bytes() == text[..taken]);
+
+    // A kill, and another start, on the full disk.
+    drop(spool);
+    let opened = open(&disk.spool(), &roomy());
+    assert!(opened.damages.is_empty(), "{:?}", opened.damages);
+    let spool = opened.spool;
+    assert_eq!(
+        spool.place("stdout"),
+        Some(Place {
+            at: 49,
+            record: 0,
+            begun: 0
+        })
+    );
+    taken += fill(&spool, &text[taken..]);
+
+    // Space appears elsewhere, and then by delivering.
+    fs::remove_file(&ballast).unwrap();
+    let more = fill(&spool, &text[taken..]);
+    assert!(more > 500_000, "{more}");
+    taken += more;
+    let place = Place {
+        at: taken as u64,
+        record: 0,
+        begun: 0,
+    };
+    spool.set_place("stdout", place).unwrap();
+    spool.release().unwrap();
+    let more = fill(&spool, &text[taken..]);
+    assert!(more > 1 << 20, "{more}");
+    assert!(read_from(&spool, taken as u64).bytes() == text[taken..taken + more]);
+}
+
+#[test]
+fn a_full_tmpfs_blocks_and_loses_nothing() {
+    if let Some(disk) = Mounted::tmpfs("8M") {
+        a_full_disk_blocks_and_loses_nothing(&disk);
+    }
+}
+
+#[test]
+fn a_full_ext4_blocks_and_loses_nothing() {
+    if let Some(disk) = Mounted::ext4(12 << 20) {
+        a_full_disk_blocks_and_loses_nothing(&disk);
+    }
+}
+
+#[test]
+fn a_disk_that_became_read_only_is_one_line_and_what_is_there_can_still_be_read() {
+    let Some(disk) = Mounted::tmpfs("8M") else {
+        return;
+    };
+    let text = lines(0, 10_000);
+    let spool = open(&disk.spool(), &roomy()).spool;
+    append(&spool, &text);
+    spool.close(false).unwrap();
+    drop(spool);
+    let at = disk.path.to_str().unwrap();
+    let spool = open(&disk.spool(), &roomy()).spool;
+    assert!(read_from(&spool, 0).bytes() == text);
+    // This one is not to be had while somebody may write.
+    drop(spool);
+    assert!(Mounted::run("mount", &["-o", "remount,ro", at]));
+    let error = Spool::open(&disk.spool(), &roomy())
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("Read-only file system"), "{error}");
+    assert_eq!(error.lines().count(), 1);
+    assert_eq!(
+        super::super::query::query(&disk.spool()).unwrap().bytes,
+        360_000
+    );
+}
+
+#[test]
+fn a_disk_that_becomes_read_only_under_a_running_weir_loses_nothing_that_is_there() {
+    let Some(disk) = Mounted::ext4(12 << 20) else {
+        return;
+    };
+    let text = lines(0, 20_000);
+    let spool = open(&disk.spool(), &roomy()).spool;
+    append(&spool, &text);
+    let at = disk.path.to_str().unwrap();
+    if !Mounted::run("mount", &["-o", "remount,abort", at]) {
+        println!("skipped: this system does not stop a file system on demand");
+        return;
+    }
+    let error = loop {
+        match spool.append(&text, NOW) {
+            Ok(_) => {}
+            Err(error) => break error.to_string(),
+        }
+    };
+    assert_eq!(error.lines().count(), 1, "{error}");
+    assert!(spool.sync().is_err());
+    let story = read_from(&spool, 0);
+    assert!(story.bytes().starts_with(&text));
+    assert!(story.gaps.is_empty(), "{:?}", story.gaps);
+}
+
+#[test]
+fn more_outputs_than_a_state_can_hold_are_refused_in_one_line() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("q");
+    let options = SpoolOptions {
+        policy: Policy::Off,
+        ..roomy()
+    };
+    let spool = open(&path, &options).spool;
+    let long = "x".repeat(4_000);
+    let error = (0..100)
+        .find_map(|n| {
+            spool
+                .set_place(&format!("{long}{n}"), Place::default())
+                .err()
+        })
+        .unwrap()
+        .to_string();
+    assert!(error.contains("name fewer"), "{error}");
+    spool.keep_places(&["stdout"]).unwrap();
+    spool.set_place("stdout", Place::default()).unwrap();
+    drop(spool);
+    assert!(open(Path::new(&path), &options).damages.is_empty());
+}

@@ -1,0 +1,446 @@
+//! A spool against a plain list of bytes: appends, reads, places, kills, power cuts and damage in
+//! any order. Whatever happens, what is delivered is what was appended at that place, in order; what
+//! is not delivered is said; and nothing is lost but by damage and power cuts.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+
+use super::super::damage::{Cause, Damage};
+use super::super::reader::Cursor;
+use super::super::recovery::Opened;
+use super::super::segments::Taken;
+use super::super::spool::SpoolOptions;
+use super::super::state::Place;
+use super::{NOW, open, read_all, small};
+
+#[derive(Debug, Clone)]
+enum Step {
+    Append {
+        bytes: usize,
+        by_pipe: bool,
+        later: bool,
+    },
+    /// Reads so much of what is there, and saves the place.
+    Deliver {
+        percent: u8,
+    },
+    Sync,
+    Close,
+    Kill,
+    /// Of what was not forced to the disk, some is there, some is zeros and some is not there.
+    PowerCut {
+        seed: u64,
+    },
+    Flip {
+        file: usize,
+        at: u64,
+        bit: u8,
+    },
+    Truncate {
+        file: usize,
+        by: u64,
+    },
+    ZeroState,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (1..60_000usize, any::<bool>(), any::<bool>())
+            .prop_map(|(bytes, by_pipe, later)| Step::Append { bytes, by_pipe, later }),
+        5 => (0..=100u8).prop_map(|percent| Step::Deliver { percent }),
+        2 => Just(Step::Sync),
+        1 => Just(Step::Close),
+        3 => Just(Step::Kill),
+        2 => any::<u64>().prop_map(|seed| Step::PowerCut { seed }),
+        1 => (any::<usize>(), any::<u64>(), 0..8u8)
+            .prop_map(|(file, at, bit)| Step::Flip { file, at, bit }),
+        1 => (any::<usize>(), 1..5_000u64)
+            .prop_map(|(file, by)| Step::Truncate { file, by }),
+        1 => Just(Step::ZeroState),
+    ]
+}
+
+type Snapshot = BTreeMap<PathBuf, Vec<u8>>;
+
+fn snapshot(path: &Path) -> Snapshot {
+    let files = fs::read_dir(path)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    files
+        .map(|path| (path.clone(), fs::read(path).unwrap()))
+        .collect()
+}
+
+struct Bench {
+    path: PathBuf,
+    options: SpoolOptions,
+    opened: Option<Opened>,
+    /// All that was ever appended, by offset; what a power cut took is overwritten by what comes.
+    model: Vec<u8>,
+    /// The place that was saved last, and the one that is known to be on the disk.
+    place: u64,
+    synced_place: u64,
+    synced: u64,
+    on_disk: Snapshot,
+    salt: u64,
+    /// How much may be missing, because of what was done to the files.
+    excused: bool,
+    /// Places may be older than they were saved.
+    older: bool,
+}
+
+impl Bench {
+    fn new(path: &Path) -> Bench {
+        let options = small();
+        let opened = open(path, &options);
+        opened.spool.set_place("stdout", Place::default()).unwrap();
+        opened.spool.sync().unwrap();
+        Bench {
+            path: path.to_owned(),
+            options,
+            opened: Some(opened),
+            model: Vec::new(),
+            place: 0,
+            synced_place: 0,
+            synced: 0,
+            on_disk: snapshot(path),
+            salt: 1,
+            excused: false,
+            older: false,
+        }
+    }
+
+    fn opened(&self) -> &Opened {
+        self.opened.as_ref().unwrap()
+    }
+
+    fn fresh(&mut self, len: usize) -> Vec<u8> {
+        (0..len)
+            .map(|_| {
+                self.salt ^= self.salt << 13;
+                self.salt ^= self.salt >> 7;
+                self.salt ^= self.salt << 17;
+                if self.salt.is_multiple_of(23) {
+                    b'\n'
+                } else {
+                    (self.salt >> 11) as u8
+                }
+            })
+            .collect()
+    }
+
+    fn run(&mut self, step: &Step) {
+        match *step {
+            Step::Append {
+                bytes,
+                by_pipe,
+                later,
+            } => self.append(bytes, by_pipe, later),
+            Step::Deliver { percent } => self.deliver(percent),
+            Step::Sync => self.sync(),
+            Step::Close => {
+                let found = self.opened().spool.close(false).unwrap();
+                assert!(found.is_empty(), "{found:?}");
+                self.note_synced();
+                self.reopen();
+            }
+            Step::Kill => {
+                self.opened = None;
+                self.reopen();
+            }
+            Step::PowerCut { seed } => self.power_cut(seed),
+            Step::Flip { file, at, bit } => self.hurt(file, |bytes| {
+                let at = (at % bytes.len() as u64) as usize;
+                bytes[at] ^= 1 << bit;
+            }),
+            Step::Truncate { file, by } => self.hurt(file, |bytes| {
+                bytes.truncate(bytes.len().saturating_sub(by as usize));
+            }),
+            Step::ZeroState => {
+                self.opened = None;
+                let zeros = vec![0; fs::read(self.path.join("state")).unwrap().len()];
+                fs::write(self.path.join("state"), zeros).unwrap();
+                self.older = true;
+                self.reopen();
+                self.older = false;
+                self.sync();
+            }
+        }
+    }
+
+    fn append(&mut self, bytes: usize, by_pipe: bool, later: bool) {
+        let text = self.fresh(bytes);
+        let arrival = NOW + u64::from(later) * 2_000_000_000;
+        let spool = &self.opened.as_ref().unwrap().spool;
+        let taken = if by_pipe {
+            let (read, write) = rustix::pipe::pipe().unwrap();
+            rustix::io::write(&write, &text[..text.len().min(60_000)]).unwrap();
+            let mut buffer = vec![0; 100_000];
+            let taken = spool
+                .append_pipe(read.as_fd(), &mut buffer, arrival)
+                .unwrap();
+            if let Taken::Bytes(n) = taken {
+                assert_eq!(buffer[..n], text[..n]);
+            }
+            taken
+        } else {
+            spool.append(&text, arrival).unwrap()
+        };
+        match taken {
+            Taken::Bytes(n) => self.model.extend_from_slice(&text[..n]),
+            Taken::Full(_) => assert!(spool.used() > 900 << 10),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(spool.end().at, self.model.len() as u64);
+        assert!(spool.used() <= self.options.bound);
+    }
+
+    fn deliver(&mut self, percent: u8) {
+        self.check();
+        let end = self.model.len() as u64;
+        let to = self.place + (end - self.place) * u64::from(percent) / 100;
+        let record = self.model[..to as usize]
+            .iter()
+            .filter(|b| **b == b'\n')
+            .count() as u64;
+        let spool = &self.opened().spool;
+        spool
+            .set_place(
+                "stdout",
+                Place {
+                    at: to,
+                    record,
+                    begun: 0,
+                },
+            )
+            .unwrap();
+        spool.release().unwrap();
+        self.place = to;
+    }
+
+    /// Everything that is owed is there, or is said not to be.
+    fn check(&mut self) {
+        let opened = self.opened.as_ref().unwrap();
+        let story = read_all(&opened.spool, &mut Cursor::new(self.place));
+        let mut at = self.place;
+        for (from, bytes) in &story.parts {
+            assert!(*from >= at);
+            let range = *from as usize..*from as usize + bytes.len();
+            assert!(self.model[range] == bytes[..], "other bytes at {from}");
+            at = from + bytes.len() as u64;
+        }
+        let delivered = story.bytes().len() as u64;
+        assert_eq!(
+            delivered + story.lost(),
+            self.model.len() as u64 - self.place
+        );
+        if !self.excused {
+            assert!(story.gaps.is_empty(), "{:?}", story.gaps);
+            assert!(story.unchecked.is_empty(), "{:?}", story.unchecked);
+        }
+    }
+
+    fn sync(&mut self) {
+        let found = self.opened().spool.sync().unwrap();
+        assert!(found.is_empty(), "{found:?}");
+        self.note_synced();
+    }
+
+    fn note_synced(&mut self) {
+        self.synced = self.model.len() as u64;
+        self.synced_place = self.place;
+        self.on_disk = snapshot(&self.path);
+    }
+
+    fn reopen(&mut self) -> Vec<Damage> {
+        self.opened = None;
+        let opened = open(&self.path, &self.options);
+        let damages = opened.damages.clone();
+        let end = opened.spool.end().at;
+        if self.excused {
+            self.model.resize(end as usize, 0);
+        }
+        let place = opened.spool.place("stdout").map(|place| place.at);
+        if self.older
+            && place.is_none()
+            && self.place == self.model.len() as u64
+            && end < self.place
+        {
+            // All was delivered, nothing but the state knew how much that was: it counts anew.
+            assert!(opened.spool.used() == 0 || end > 0);
+            self.model.truncate(end as usize);
+            self.place = end;
+        }
+        assert_eq!(end, self.model.len() as u64);
+        if self.older {
+            let place = place.unwrap_or(opened.oldest.at);
+            assert!(place <= self.place, "{place} is beyond {}", self.place);
+            self.place = place;
+        } else {
+            assert_eq!(place, Some(self.place));
+        }
+        self.opened = Some(opened);
+        if place.is_none() {
+            // As the output would do.
+            let place = Place {
+                at: self.place,
+                record: 0,
+                begun: 0,
+            };
+            self.opened().spool.set_place("stdout", place).unwrap();
+        }
+        if !self.excused && !self.older {
+            assert!(damages.is_empty(), "{damages:?}");
+        }
+        self.check();
+        damages
+    }
+
+    fn power_cut(&mut self, seed: u64) {
+        self.opened = None;
+        let now = snapshot(&self.path);
+        let mut seed = seed | 1;
+        let mut dice = |sides: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (seed >> 33) % sides
+        };
+        for (path, before) in &self.on_disk {
+            if !now.contains_key(path) && dice(2) == 0 {
+                // It was unlinked, and that has not reached the disk.
+                fs::write(path, before).unwrap();
+            }
+        }
+        for (path, bytes) in &now {
+            let before = self.on_disk.get(path);
+            let is_state = path.ends_with("state");
+            let torn = match before {
+                None if dice(3) == 0 => {
+                    fs::remove_file(path).unwrap();
+                    continue;
+                }
+                before => tear(before.map_or(&[][..], |b| b), bytes, is_state, &mut dice),
+            };
+            fs::write(path, torn).unwrap();
+        }
+        self.options.boot = Some(dice(u64::MAX).to_le_bytes().repeat(2).try_into().unwrap());
+        let saved = self.place;
+        let opened = open(&self.path, &self.options);
+        let place = opened.spool.place("stdout").unwrap().at;
+        assert!(place >= self.synced_place, "{place}");
+        let said = |damage: &&Damage| damage.cause == Cause::Uncertain;
+        let uncertain = opened
+            .damages
+            .iter()
+            .filter(said)
+            .map(|d| d.bytes)
+            .sum::<u64>();
+        assert!(
+            place.saturating_sub(saved) <= uncertain,
+            "{place} {:?}",
+            opened.damages
+        );
+        let end = opened.spool.end().at;
+        assert!(end >= self.synced, "{end} < {}", self.synced);
+        assert!(end <= self.model.len() as u64);
+        self.model.truncate(end as usize);
+        self.place = place;
+        // What was forced to the disk is there.
+        let story = read_all(&opened.spool, &mut Cursor::new(place));
+        for gap in &story.gaps {
+            assert!(
+                self.excused || gap.at >= self.synced,
+                "{gap} of {}",
+                self.synced
+            );
+        }
+        self.opened = Some(opened);
+        let clean = std::mem::replace(&mut self.excused, true);
+        self.check();
+        // The gaps stay until they have been passed.
+        self.excused = !clean || !story.gaps.is_empty();
+        if self.excused {
+            self.deliver(100);
+            self.excused = false;
+        }
+        self.sync();
+    }
+
+    fn hurt(&mut self, file: usize, how: impl FnOnce(&mut Vec<u8>)) {
+        // What a kill leaves unentered has no checksum yet.
+        self.sync();
+        self.opened = None;
+        let files: Vec<_> = snapshot(&self.path)
+            .into_iter()
+            .filter(|(path, bytes)| !path.ends_with("lock") && !bytes.is_empty())
+            .filter(|(path, _)| !path.to_string_lossy().contains("damaged-"))
+            .collect();
+        let (path, mut bytes) = files[file % files.len()].clone();
+        let before = bytes.clone();
+        how(&mut bytes);
+        fs::write(&path, &bytes).unwrap();
+        self.older = path.ends_with("state");
+        self.excused = true;
+        let owed = self.model.len() as u64 - self.place;
+        let damages = self.reopen();
+        let story = read_all(&self.opened().spool, &mut Cursor::new(self.place));
+        // One wound costs one part, or none.
+        let lost = story.lost();
+        let cost = (before.len() - bytes.len()).max(256 << 10) as u64;
+        assert!(lost <= cost, "{lost} of {owed} lost: {:?}", story.gaps);
+        assert!(
+            damages.iter().all(|d| d.cause != Cause::PowerCut),
+            "{damages:?}"
+        );
+        self.deliver(100);
+        self.excused = false;
+        self.older = false;
+        self.sync();
+    }
+}
+
+/// What the disk has of a file: what was forced there, and something of the rest.
+fn tear(before: &[u8], now: &[u8], is_state: bool, dice: &mut impl FnMut(u64) -> u64) -> Vec<u8> {
+    let mut torn = now.to_vec();
+    if is_state {
+        // Pages that have changed since are there or are not, each for itself.
+        for (new, old) in torn.chunks_mut(4096).zip(before.chunks(4096)) {
+            if dice(2) == 0 {
+                new.copy_from_slice(old);
+            }
+        }
+        return torn;
+    }
+    let sure = before.len().min(now.len());
+    let unsure = (now.len() - sure) as u64;
+    if unsure > 0 {
+        torn.truncate(sure + dice(unsure + 1) as usize);
+        let written = (torn.len() - sure) as u64;
+        if written > 0 && dice(2) == 0 {
+            let from = sure + dice(written) as usize;
+            let len = 1 + dice(5_000) as usize;
+            let to = torn.len().min(from + len);
+            torn[from..to].fill(0);
+        }
+    }
+    torn
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_spool_delivers_what_a_list_would_through_kills_power_cuts_and_damage(
+        steps in proptest::collection::vec(step(), 1..40)
+    ) {
+        let home = tempfile::tempdir().unwrap();
+        let mut bench = Bench::new(&home.path().join("q"));
+        for step in &steps {
+            bench.run(step);
+        }
+        bench.check();
+    }
+}

@@ -1,0 +1,131 @@
+//! When a sync is due, what it covers, and what a failed one means.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::super::damage::Cause;
+use super::super::format::names;
+use super::super::schedule::{Policy, Schedule};
+use super::super::spool::SpoolOptions;
+use super::super::state::Place;
+use super::super::sync::Syncer;
+use super::{append, lines, open, read_from, roomy, small};
+
+#[test]
+fn a_sync_is_due_a_period_after_the_first_change_that_none_covers() {
+    let start = Instant::now();
+    let at = |ms| start + Duration::from_millis(ms);
+    let mut schedule = Schedule::new(Policy::Within(Duration::from_millis(500)));
+    assert_eq!(schedule.due(), None);
+    assert!(schedule.changed(|| at(100)));
+    assert!(!schedule.changed(|| at(200)));
+    assert_eq!(schedule.due(), Some(at(600)));
+    schedule.begun();
+    assert_eq!(schedule.due(), None);
+    assert!(
+        schedule.changed(|| at(650)),
+        "not covered by a sync that had begun"
+    );
+    assert_eq!(schedule.due(), Some(at(1150)));
+    for policy in [Policy::Always, Policy::Off] {
+        let mut schedule = Schedule::new(policy);
+        assert!(!schedule.changed(|| at(0)));
+        assert_eq!(schedule.due(), None);
+    }
+}
+
+#[test]
+fn the_thread_syncs_what_has_changed_without_being_asked() {
+    let home = tempfile::tempdir().unwrap();
+    let options = SpoolOptions {
+        policy: Policy::Within(Duration::from_millis(1)),
+        ..small()
+    };
+    let spool = Arc::new(open(&home.path().join("q"), &options).spool);
+    let syncer = Syncer::start(Arc::clone(&spool), |said| panic!("{said:?}")).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    for round in 1..4u64 {
+        append(&spool, b"0123456789");
+        while spool.state().state.synced < round * 10 {
+            assert!(Instant::now() < deadline);
+            std::thread::yield_now();
+        }
+    }
+    drop(syncer);
+}
+
+#[test]
+fn always_has_it_on_the_disk_before_it_is_taken_and_off_never_asks() {
+    let home = tempfile::tempdir().unwrap();
+    for (policy, synced) in [(Policy::Always, 10), (Policy::Off, 0)] {
+        let path = home.path().join(format!("{policy:?}"));
+        let options = SpoolOptions { policy, ..small() };
+        let spool = open(&path, &options).spool;
+        append(&spool, b"0123456789");
+        assert_eq!(spool.state().state.synced, synced);
+        spool.close(false).unwrap();
+        assert_eq!(spool.state().state.synced, synced);
+    }
+}
+
+#[test]
+fn what_a_failed_sync_covered_is_in_another_file_and_what_does_not_match_is_lost_and_said() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("q");
+    let text = lines(0, 22_000);
+    let spool = open(&path, &roomy()).spool;
+    append(&spool, &text);
+    let covered = spool.writer().unsynced.clone();
+    let before = std::os::unix::fs::MetadataExt::ino(&covered[0].stream.metadata().unwrap());
+    // The disk has written one page as it was not.
+    let wrong = fs::OpenOptions::new()
+        .write(true)
+        .open(path.join(names(0).0))
+        .unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&wrong, &[0; 100], 300_000).unwrap();
+    let found = spool.rescue(&covered[0], rustix::io::Errno::IO).unwrap();
+    let (from, to) = (256 << 10, 512 << 10);
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        (found[0].cause, found[0].at, found[0].bytes),
+        (Cause::SyncFailed, from as u64, from as u64)
+    );
+    assert!(found[0].aside.is_some());
+    let now = std::os::unix::fs::MetadataExt::ino(&fs::metadata(path.join(names(0).0)).unwrap());
+    assert_ne!(before, now);
+    append(&spool, b"goes on\n");
+    let rest = [&text[..from], &text[to..], b"goes on\n"].concat();
+    assert_eq!(read_from(&spool, 0).bytes(), rest);
+    assert!(spool.sync().unwrap().is_empty());
+    assert_eq!(spool.state().state.synced, spool.end().at);
+    spool.set_place("stdout", Place::default()).unwrap();
+    drop(spool);
+    let opened = open(&path, &roomy());
+    assert!(opened.damages.is_empty(), "{:?}", opened.damages);
+    let story = read_from(&opened.spool, 0);
+    assert_eq!(story.bytes(), rest);
+    assert_eq!((story.gaps.len(), story.gaps[0].known), (1, true));
+    assert!(!path.join("00000000000000000000.stream.new").exists());
+}
+
+#[test]
+fn what_a_sync_failed_for_is_never_taken_to_be_safe_because_the_next_one_works() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("q");
+    let spool = open(&path, &roomy()).spool;
+    append(&spool, &lines(0, 1_000));
+    let failed = spool.writer().unsynced[0].failed.clone();
+    failed.store(true, std::sync::atomic::Ordering::Release);
+    // No other file can be made: the sync goes on failing, however well the old one would do.
+    fs::create_dir(path.join("00000000000000000000.stream.new")).unwrap();
+    for _ in 0..2 {
+        let error = spool.sync().unwrap_err().to_string();
+        assert!(error.contains("writing it anew failed"), "{error}");
+        assert_eq!(spool.state().state.synced, 0);
+    }
+    fs::remove_dir(path.join("00000000000000000000.stream.new")).unwrap();
+    assert!(spool.sync().unwrap().is_empty());
+    assert_eq!(spool.state().state.synced, 36_000);
+    assert_eq!(read_from(&spool, 0).bytes(), lines(0, 1_000));
+}

@@ -1,0 +1,73 @@
+//! What a spool's appending thread works with, and what it leaves to be forced to the disk.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::format::{Entry, Framing, IndexHeader};
+use super::index::IndexWriter;
+use super::records::Records;
+use super::schedule::Policy;
+use super::segments::{Segment, Tail};
+use super::state::Place;
+
+/// What the appending thread works with.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) header: IndexHeader,
+    pub(super) tail: Option<(Tail, IndexWriter)>,
+    /// What has been appended and is not entered yet.
+    pub(super) pending: Option<Entry>,
+    pub(super) records: Records,
+    pub(super) end: u64,
+    pub(super) policy: Policy,
+    /// Segments that have not been forced to the disk, held open so that the error of a failed
+    /// write is not missed; and whether their names have not been.
+    pub(super) unsynced: Vec<Unsynced>,
+    pub(super) names_changed: bool,
+}
+
+/// A segment that has not been forced to the disk since it was written to.
+#[derive(Debug, Clone)]
+pub(super) struct Unsynced {
+    pub(super) segment: Arc<Segment>,
+    pub(super) stream: Arc<File>,
+    pub(super) index: Arc<File>,
+    /// Forcing it to the disk has failed. Trying that again would succeed, and mean nothing.
+    pub(super) failed: Arc<AtomicBool>,
+}
+
+impl Unsynced {
+    pub(super) fn new(segment: Arc<Segment>, stream: Arc<File>, index: Arc<File>) -> Unsynced {
+        Unsynced {
+            segment,
+            stream,
+            index,
+            failed: Arc::default(),
+        }
+    }
+}
+
+impl Writer {
+    pub(super) fn new(header: IndexHeader, framing: Framing, end: Place, policy: Policy) -> Writer {
+        Writer {
+            header,
+            tail: None,
+            pending: None,
+            records: Records::new(framing, end.record, end.begun),
+            end: end.at,
+            policy,
+            unsynced: Vec::new(),
+            names_changed: false,
+        }
+    }
+
+    /// Where the stream ends.
+    pub(super) fn place(&self) -> Place {
+        Place {
+            at: self.end,
+            record: self.records.next(),
+            begun: self.records.begun(),
+        }
+    }
+}
