@@ -124,3 +124,55 @@ fn each_reader_of_a_tap_begins_with_a_whole_line() {
     all.done();
     running.end().assert_success("taps came and went");
 }
+
+/// While all keep up bytes go to all pipes without being copied, whatever is counted on the way.
+#[test]
+#[cfg(target_os = "linux")]
+fn what_several_pipes_take_at_once_is_not_copied() {
+    const PIECE: [u8; 64] = *b"one line, which is exactly as long as a piece of it, and an end\n";
+    for args in [&[][..], &["-l"]] {
+        let folder = folder();
+        let paths = ["tee", "tap"].map(|path| folder.path().join(path));
+        paths.iter().for_each(|path| make_fifo(path));
+        let (input, mut feeder) = pipe().expect("a pipe");
+        let (reader, output) = pipe().expect("a pipe");
+        let [tee, tap] = paths.clone().map(|path| beside(move || File::open(path)));
+        let sides = ["--tee", name(&paths[0]), "--tap", name(&paths[1])];
+        let args = [&sides[..], &["--summary", "json"], args].concat();
+        let running = start(weir(&args), input, output);
+        let [mut tee, mut tap] = [tee, tap].map(|side| side.done().expect("a FIFO"));
+        let mut reader = File::from(std::os::fd::OwnedFd::from(reader));
+        // What comes before the tap knows its reader is dropped for it.
+        let (say, said) = std::sync::mpsc::channel();
+        let first = std::thread::spawn(move || {
+            let mut got = [0; PIECE.len()];
+            tap.read_exact(&mut got).expect("a piece");
+            say.send(got).expect("somebody listens");
+            tap
+        });
+        let mut pass_one = || {
+            feeder.write_all(&PIECE).expect("taken");
+            for side in [&mut reader, &mut tee] {
+                let mut got = [0; PIECE.len()];
+                side.read_exact(&mut got).expect("a piece");
+                assert_eq!(got, PIECE);
+            }
+        };
+        eventually("the tap has got a piece", || {
+            pass_one();
+            said.try_recv().is_ok()
+        });
+        let mut tap = first.join().expect("a piece");
+        for _ in 0..200 {
+            pass_one();
+        }
+        drop(feeder);
+        let mut rest = Vec::new();
+        tap.read_to_end(&mut rest).expect("the rest");
+        assert!(rest.len() >= 200 * PIECE.len() && rest.chunks(PIECE.len()).all(|it| it == PIECE));
+        let books = Books::of(&running.end());
+        assert!(books.n("path/spliced") > 0, "all of it was copied");
+        let written = books.n("outputs/0/written/bytes");
+        assert_eq!(written, books.n("in/bytes"), "the tee's books");
+    }
+}

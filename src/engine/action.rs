@@ -116,6 +116,10 @@ pub(crate) enum Outcome {
     Full,
     /// The input has nothing (or its end has come), or it failed, or the output did.
     Nothing,
+    /// Some have had less than the consumer: what that has had was read, and is there for them.
+    Uneven,
+    /// There is no memory to read into, should that have to be.
+    Short,
     /// The system refuses to do this here, now and for ever.
     Refused,
 }
@@ -204,7 +208,29 @@ impl ReadState {
 pub(crate) struct Transfer {
     /// How many.
     pub permit: Permit,
+    /// Who is to get them beside the consumer, if anybody is.
+    pub fan: Option<Fan>,
     pub(super) obligation: Obligation,
+}
+
+/// Bytes that are to go to several outputs at once.
+#[derive(Debug)]
+pub(crate) struct Fan {
+    /// What is needed to read them where not all have room.
+    pub read: Box<ReadState>,
+    /// The outputs beside the consumer, and how many of the bytes each of them has had.
+    pub had: Vec<(usize, usize)>,
+}
+
+impl Fan {
+    /// The first `n` bytes that were read.
+    #[must_use]
+    pub(super) fn run_of(&self, n: usize) -> Run {
+        let [first, second] = self.read.buffer.read(n);
+        let mut run = Run::over(self.read.cursor, first);
+        run.add(second);
+        run
+    }
 }
 
 /// A write to be made: a claim on what is next for an output.
@@ -259,6 +285,8 @@ pub(crate) struct Fetch {
 pub(crate) struct Path {
     /// The system can pass bytes from the one to the other.
     pub direct: bool,
+    /// And to several pipes at once.
+    pub fans_out: bool,
     /// The input can be waited for before it is tried.
     pub waits_first: bool,
     /// A read may block although it is not meant to, and so may a write.

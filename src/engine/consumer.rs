@@ -61,9 +61,6 @@ impl Engine {
         if self.paused || self.is_filling() {
             return Plan::wait(For::Release, expiry);
         }
-        if self.trim_at.is_some_and(|at| now >= at) {
-            return Plan::Trim;
-        }
         let output = &self.outputs[CONSUMER];
         if !self.is_fresh()
             && let Some(usual) = output.pipe.usual
@@ -73,6 +70,9 @@ impl Engine {
             return plan;
         }
         if self.reachable(CONSUMER) == 0 {
+            if self.trim_at.is_some_and(|at| now >= at) {
+                return Plan::Trim;
+            }
             return Plan::wait(For::Data, earlier(self.trim_at, expiry));
         }
         if let Some(plan) = self.plan_fetch(CONSUMER, expiry, now) {
@@ -96,7 +96,7 @@ impl Engine {
     fn plan_fresh_write(&self, expiry: Option<Instant>, now: Instant) -> Plan {
         let output = &self.outputs[CONSUMER];
         if self.deliverable() == 0 {
-            return Plan::wait(For::Data, earlier(self.trim_at, expiry));
+            return Plan::wait(For::Data, expiry);
         }
         // The rest of a record that is half gone can only go as well.
         let is_torn = output.cursor.is_inside();
@@ -195,8 +195,15 @@ impl Engine {
             .map_or(self.log.end(), |run| run.start);
         self.timeline.forget_before(head);
         if queue.owed() == 0 {
-            self.bypass.on_empty(now);
+            self.on_empty(now);
             self.plan_trim(now);
+        }
+    }
+
+    /// Nobody who holds the flow up is owed anything, maybe: then bytes may pass around the log again.
+    pub(super) fn on_empty(&mut self, now: Instant) {
+        if self.occupancy() == 0 {
+            self.bypass.on_empty(now);
         }
     }
 

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::action::{
-    Action, Actor, Done, Fetch, FetchOutcome, Outcome, Permit, Read, ReadOutcome, Reason, Transfer,
-    Wait, Write,
+    Action, Actor, Done, Fan, Fetch, FetchOutcome, Outcome, Permit, Read, ReadOutcome, Reason,
+    Transfer, Wait, Write,
 };
 use super::on_disk::{EXTENT_MOST, Load};
 use super::scan::Run;
@@ -39,6 +39,8 @@ pub(crate) enum Passage {
     Stuck,
     /// Not to be had between these two.
     Refused,
+    /// So many have passed to the consumer, and still lie in the input: somebody has had less.
+    Uneven(usize),
     /// This side has failed. Nothing has passed.
     Failed(Side, io::Error),
 }
@@ -82,6 +84,12 @@ pub(crate) trait Edge {
 
     /// Moves bytes from the input to the output.
     fn bypass(&mut self, _permit: Permit) -> Passage {
+        Passage::Refused
+    }
+
+    /// Moves bytes from the input to the output, and to others whose numbers these are, for each of which it says how
+    /// many it has had: of those that the output has had.
+    fn fan_out(&mut self, _permit: Permit, _had: &mut [(usize, usize)]) -> Passage {
         Passage::Refused
     }
 
@@ -329,10 +337,27 @@ impl Driver {
         }
     }
 
-    fn bypass(&mut self, bypass: Transfer, edge: &mut impl Edge) -> (Done, Option<End>) {
+    fn bypass(&mut self, mut bypass: Transfer, edge: &mut impl Edge) -> (Done, Option<End>) {
         let had_room = std::mem::take(&mut self.had_room);
-        let (outcome, end) = match edge.bypass(bypass.permit) {
+        let passage = match &mut bypass.fan {
+            None => edge.bypass(bypass.permit),
+            Some(fan) => {
+                let buffer = &mut fan.read.buffer;
+                if buffer.wants_segment() {
+                    match edge.segment(buffer.size) {
+                        Ok(segment) => buffer.give(segment),
+                        Err(_) => return (Done::Transfer(bypass, Outcome::Short), None),
+                    }
+                }
+                edge.fan_out(bypass.permit, &mut fan.had)
+            }
+        };
+        let (outcome, end) = match passage {
             Passage::Passed(run) => (Outcome::Moved(run), None),
+            Passage::Uneven(n) => match bypass.fan.as_mut().map(|fan| read_passed(fan, n, edge)) {
+                Some(Err(e)) => (Outcome::Nothing, Some(End::Read(e))),
+                _ => (Outcome::Uneven, None),
+            },
             // There was room: somebody else may have taken what there was.
             Passage::Stuck if had_room && !edge.is_readable() => (Outcome::Nothing, None),
             Passage::Stuck => (Outcome::Full, None),
@@ -343,6 +368,15 @@ impl Driver {
         };
         (Done::Transfer(bypass, outcome), end)
     }
+}
+
+/// Reads what has passed to the consumer, and lies in the input still.
+fn read_passed(fan: &mut Fan, n: usize, edge: &mut impl Edge) -> io::Result<()> {
+    fan.read.buffer.limit(n);
+    let read = edge.read(&mut fan.read.buffer.slices())?;
+    // It was there; if it is not, somebody else reads this input, too.
+    fan.read.scan(read.unwrap_or(0));
+    Ok(())
 }
 
 /// Reads what is to be written next back from the disk.

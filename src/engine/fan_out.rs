@@ -43,7 +43,9 @@ impl Engine {
         (output.cursor, output.room) = (cursor, Room::Unknown);
         if let Some(side) = &mut output.side {
             (side.stage, side.is_skipping) = (Stage::Open, inside);
+            (side.is_pipe, side.is_late) = (false, true);
         }
+        self.look_at_suspension();
         self.update(now);
     }
 
@@ -68,6 +70,7 @@ impl Engine {
         if let Some(side) = &mut self.outputs[i].side {
             side.stage = stage;
         }
+        self.look_at_suspension();
         self.on_side_shrunk(i, now);
         self.update(now);
     }
@@ -223,7 +226,7 @@ impl Engine {
     }
 
     /// A tap that is too far behind loses its oldest.
-    fn keep_within_share(&mut self, i: usize, now: Instant) {
+    pub(super) fn keep_within_share(&mut self, i: usize, now: Instant) {
         let output = &self.outputs[i];
         let owed = output.queue.owed();
         if let Some(share) = output.side.as_ref().and_then(|side| side.role.share())
@@ -308,6 +311,7 @@ impl Engine {
             side.timeline.forget_before(head);
         }
         if self.used() == 0 {
+            self.on_empty(now);
             self.plan_trim(now);
         }
     }

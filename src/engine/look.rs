@@ -57,7 +57,7 @@ impl Engine {
         let last = self.outputs.iter().rposition(is_there);
         self.outputs.truncate(last.map_or(SIDES, |last| last + 1));
         self.side_count -= 1;
-        self.bypass.suspend(self.needs_log());
+        self.look_at_suspension();
         if self.used() == 0 {
             self.plan_trim(now);
         }

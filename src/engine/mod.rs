@@ -22,6 +22,7 @@ pub(crate) mod drive;
 pub(crate) mod event;
 mod extent;
 mod fan_out;
+mod fan_pass;
 pub(crate) mod gate;
 mod given;
 pub(crate) mod inflight;

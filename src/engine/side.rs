@@ -55,6 +55,10 @@ pub(super) enum Stage {
 pub(crate) struct Side {
     pub(super) role: Role,
     pub(super) stage: Stage,
+    /// Bytes can pass to it around the log.
+    pub(super) is_pipe: bool,
+    /// It has come since what is passing now has set out.
+    pub(super) is_late: bool,
     /// The record in progress at the input is being dropped.
     pub is_skipping: bool,
     /// It has come in the middle of that record, and has missed nothing so far.
@@ -88,6 +92,8 @@ impl Side {
         Side {
             role,
             stage,
+            is_pipe: false,
+            is_late: false,
             is_skipping: false,
             is_new: stage == Stage::Joining,
             since: Total::default(),

@@ -4,19 +4,21 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use super::action::{CONSUMER, Read};
+use super::action::{CONSUMER, Read, ReadState};
 use super::log::Entry;
 use super::scan::{Run, Scan};
 use super::state::Engine;
 
 /// A piece of the second slice of a buffer.
 #[derive(Debug, Clone, Default)]
-struct Piece {
-    range: Range<usize>,
+pub(super) struct Piece {
+    pub range: Range<usize>,
     /// Records that end in it.
-    ends: u64,
-    depth: u64,
-    end_depth: u64,
+    pub ends: u64,
+    /// How far into a record its first byte is, and the byte behind its last.
+    pub depth: u64,
+    /// See there.
+    pub end_depth: u64,
 }
 
 /// What becomes of a piece.
@@ -146,7 +148,12 @@ impl Engine {
     }
 
     /// Takes a piece into the log.
-    fn enter(&mut self, read: &mut Read, scans: [Scan; 2], piece: &Piece) -> Range<u64> {
+    pub(super) fn enter(
+        &mut self,
+        read: &mut ReadState,
+        scans: [Scan; 2],
+        piece: &Piece,
+    ) -> Range<u64> {
         let last_end = if piece.ends == 0 {
             0
         } else {

@@ -21,8 +21,8 @@ impl Engine {
     pub(crate) fn on_input_begin(&mut self, path: Path) {
         // What several are owed goes through the log, where it is held once.
         self.bypass = Bypass::new(path.direct && self.may_bypass);
-        self.bypass.suspend(self.needs_log());
         self.source.path = path;
+        self.look_at_suspension();
         self.source.waits_first = false;
     }
 
@@ -34,7 +34,8 @@ impl Engine {
 
     /// The time that the bypass lingers for room or for a cap begins and ends here.
     pub(super) fn look_at_bypass(&mut self, now: Instant) {
-        let is_held = self.used() > 0 || self.paused || self.is_filling();
+        let is_behind = !self.sides_are_even();
+        let is_held = self.used() > 0 || is_behind || self.paused || self.is_filling();
         let inside = self.outputs[CONSUMER].cursor.is_inside();
         if self.is_fresh() {
             self.bypass.on_room(now);
@@ -43,7 +44,7 @@ impl Engine {
                 self.bypass.on_full(now);
             }
         } else if self.gate.marks().prefill == 0 {
-            self.bypass.look(self.used(), now);
+            self.bypass.look(self.occupancy(), now);
         }
         self.bypass.age(now);
     }
@@ -67,14 +68,16 @@ impl Engine {
         }
         let used = self.used();
         let mut pass = false;
-        if used == 0 && !self.paused && !self.is_filling() {
+        if used == 0 && self.sides_are_even() && !self.paused && !self.is_filling() {
             let is_open = self.bypass.is_open(now);
             match self
                 .output
                 .peek(self.outputs[CONSUMER].cursor.is_inside(), now)
             {
+                // Who is to get it at once with others may have to be owed it.
+                Ok(_) if is_open && self.has_sides() && self.room() == 0 => {}
                 Ok(_) if is_open => return self.plan_bypass(),
-                Ok(_) => pass = !self.needs_log(),
+                Ok(_) => pass = !self.needs_log() && !self.has_sides(),
                 Err(at) if is_open => {
                     let until = earlier(Some(at), self.bypass.until());
                     return Plan::wait(For::Cap, until);
@@ -82,7 +85,7 @@ impl Engine {
                 Err(_) => {}
             }
         } else if self.gate.marks().prefill == 0
-            && let Some(until) = self.bypass.rejoins(used, now)
+            && let Some(until) = self.bypass.rejoins(self.occupancy(), now)
         {
             return Plan::wait(For::Empty, Some(until));
         }
@@ -340,8 +343,19 @@ impl Engine {
         }
         self.source.is_reading = true;
         self.source.is_passing = true;
+        if self.has_sides() {
+            permit.grant.bytes = permit.grant.bytes.min(self.room());
+        }
+        let fan = self.begin_fan(permit.grant.bytes);
+        if let Some(fan) = &fan {
+            permit.grant.bytes = permit.grant.bytes.min(fan.read.buffer.most());
+        }
         let obligation = Obligation::new(Actor::Source);
-        Action::Transfer(Transfer { permit, obligation })
+        Action::Transfer(Transfer {
+            permit,
+            fan,
+            obligation,
+        })
     }
 
     pub(super) fn end_bypass(&mut self, transfer: Transfer, outcome: Outcome, now: Instant) {
@@ -351,31 +365,46 @@ impl Engine {
         if self.source.path.output_blocks {
             self.source.is_full = false;
         }
-        match outcome {
-            Outcome::Moved(run) => {
+        let moved = match (transfer.fan, outcome) {
+            (Some(fan), Outcome::Uneven) => Some(self.end_uneven(fan, now)),
+            (Some(fan), Outcome::Moved(run)) => {
+                self.end_even(fan, run);
+                Some(run)
+            }
+            (fan, _) => {
+                fan.into_iter().for_each(|fan| self.end_fan(fan));
+                match outcome {
+                    Outcome::Moved(run) => Some(run),
+                    _ => None,
+                }
+            }
+        };
+        match (outcome, moved) {
+            (_, Some(run)) => {
                 self.source.cursor = run.cursor;
                 self.source.is_full = false;
                 self.source.is_waiting = false;
                 self.source.waits_first = self.source.path.waits_first;
                 self.stats.spliced += run.bytes as u64;
                 self.bypass.on_passed(run.bytes, now);
-                self.stats.on_read(run, self.used());
+                self.stats.on_read(run, self.occupancy());
                 self.bypass.on_input(self.stats.source.run(false, now));
                 self.input.on_passed(run.bytes, run.tally.ended, now);
                 self.on_left(run, now);
                 self.on_taken(run);
             }
-            Outcome::Full => {
+            (Outcome::Full, _) => {
                 self.source.is_full = true;
                 self.source.is_waiting = false;
                 self.bypass.on_full(now);
             }
-            Outcome::Nothing => {
-                self.source.waits_first = self.source.path.waits_first;
+            (Outcome::Refused, _) => {
+                self.bypass.on_refused();
                 self.source.is_full = false;
             }
-            Outcome::Refused => {
-                self.bypass.on_refused();
+            (Outcome::Short, _) => self.on_memory_short(now),
+            (Outcome::Nothing | Outcome::Moved(_) | Outcome::Uneven, _) => {
+                self.source.waits_first = self.source.path.waits_first;
                 self.source.is_full = false;
             }
         }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::action::{
-    Action, Actor, CONSUMER, Fetch, FetchOutcome, For, OVERFLOW, Obligation, Read,
+    Action, Actor, CONSUMER, Fetch, FetchOutcome, For, OVERFLOW, Obligation, ReadState,
 };
 use super::disk::{Full, Inherited, Spill};
 use super::on_disk::EXTENT_MOST;
@@ -166,7 +166,7 @@ impl Engine {
     }
 
     /// Bytes of an extent that what was read may join.
-    pub(super) fn extent_most(&self, read: &Read) -> usize {
+    pub(super) fn extent_most(&self, read: &ReadState) -> usize {
         // What is about to be cut, other than at its ends, stays by itself.
         let is_cut = read.discard || self.shedder.skipped.is_some() || self.is_side_skipping();
         match self.shedder.max_age {

@@ -19,7 +19,8 @@ impl Engine {
     /// Whether everything has to go through the log: what several are owed is held once, and what may have to be
     /// given again is kept.
     pub(super) fn needs_log(&self) -> bool {
-        self.given.is_kept || self.has_sides() || self.outlives()
+        let has_sides = self.has_sides() && !self.can_fan_out();
+        self.given.is_kept || has_sides || self.outlives()
     }
 
     /// Nobody is owed these by the queue any more: they have been given.

@@ -12,9 +12,9 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use rustix::fs::{Access, access};
 
 use super::error::PipeError;
-use super::fd::Port;
+use super::fd::{Port, Wanted};
 use super::reopen::{Reopener, Successor};
-use super::shared::{Event, Shared};
+use super::shared::{Event, Shared, SidePipe};
 use super::waker::Waker;
 use crate::engine::action::{Actor, For, Wait, Write};
 use crate::engine::drive::{Driver, Edge, End, Turn};
@@ -74,6 +74,12 @@ impl Branch {
         is_file.then(|| self.next.reopener(move || Port::create(&path, true)))
     }
 
+    /// Asks for a pipe of this size, of one that gets everything.
+    pub(super) fn ask_pipe_size(&self, wanted: Wanted) {
+        let port = self.port.as_ref().filter(|_| self.role == Role::Tee);
+        port.inspect(|port| port.ask_pipe_size(wanted));
+    }
+
     /// Whether nobody reads it yet.
     pub(super) fn is_vacant(&self) -> bool {
         self.port.is_none()
@@ -82,6 +88,7 @@ impl Branch {
     /// Writes until there is nothing more to write, and tells how it ended.
     fn run(mut self, i: usize, shared: &Arc<Shared>, events: &Sender<Event>, over: &Sender<()>) {
         let done = self.carry(i, shared);
+        shared.let_none_pass(i);
         shared.tell(|engine, now| engine.on_side_over(i, done.is_err(), now));
         if let Err(failure) = done {
             let _ = events.send(Event::OutputFailed(failure));
@@ -100,6 +107,12 @@ impl Branch {
                     port
                 }
             };
+            let pipe = SidePipe {
+                i,
+                port: port.clone(),
+                is_waited_for: !is_tap,
+            };
+            shared.let_pass(pipe);
             let mut edge = World {
                 watched: is_tap && port.can_hang_up(),
                 waker: shared.side(i),
@@ -117,6 +130,7 @@ impl Branch {
                 End::Write(e) if edge.watched && e.kind() == io::ErrorKind::BrokenPipe => {
                     // What lies in it unread goes with our end of it, so that the next reader begins with a record.
                     drop(edge);
+                    shared.let_none_pass(i);
                     shared.tell(|engine, now| engine.on_side_left(i, now));
                 }
                 End::Disk(e) => return Err(PipeError::disk(e)),

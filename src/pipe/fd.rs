@@ -245,6 +245,15 @@ impl Port {
         let _ = wanted;
     }
 
+    /// Bytes that there is room for in this pipe, if what lies in it fills its slots; 0 where that cannot be told.
+    #[must_use]
+    #[cfg(target_os = "linux")]
+    pub(crate) fn pipe_room(&self) -> usize {
+        let size = rustix::pipe::fcntl_getpipe_size(&self.fd).unwrap_or(0);
+        let unread = self.unread().unwrap_or(u64::MAX);
+        size.saturating_sub(usize::try_from(unread).unwrap_or(usize::MAX))
+    }
+
     /// Bytes that lie in a pipe unread; `None` where that cannot be told.
     #[must_use]
     pub(crate) fn unread(&self) -> Option<u64> {
@@ -427,6 +436,14 @@ impl Port {
     /// As `poll(2)`.
     pub(crate) fn wait_hang_up(&self) -> rustix::io::Result<()> {
         self.wait(PollFlags::empty(), None).map(drop)
+    }
+
+    /// Whether nobody is at the other end of this pipe any more.
+    #[must_use]
+    #[cfg(target_os = "linux")]
+    pub(crate) fn has_no_reader(&self) -> bool {
+        let gone = self.wait(PollFlags::empty(), Some(Instant::now()));
+        gone.unwrap_or(true)
     }
 
     fn wait(&self, what: PollFlags, until: Option<Instant>) -> rustix::io::Result<bool> {

@@ -1,12 +1,13 @@
 //! The engine behind its lock, and the wakers of its threads. The lock is held for arithmetic only.
 
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
 pub(crate) use super::event::Event;
+use super::fd::Port;
 use super::spill::Disk;
 use super::waker::Waker;
 use crate::engine::drive::Access;
@@ -33,6 +34,19 @@ pub(crate) struct Shared {
     happened: Sender<event::Event>,
     /// The disk behind memory.
     pub(super) disk: Option<Disk>,
+    /// Those tees and taps, by their numbers, that are pipes, so that bytes can go to them around the log. While bytes
+    /// do this is locked, so that one that was taken out is in nobody's hands.
+    pub(super) pipes: Mutex<Vec<SidePipe>>,
+}
+
+/// A tee or tap that is a pipe.
+#[derive(Debug)]
+pub(super) struct SidePipe {
+    /// Its number.
+    pub i: usize,
+    pub port: Port,
+    /// It is a tee, which gets everything.
+    pub is_waited_for: bool,
 }
 
 impl Shared {
@@ -71,7 +85,27 @@ impl Shared {
             quiet: Default::default(),
             happened,
             disk,
+            pipes: Mutex::default(),
         })
+    }
+
+    /// Those to which bytes can go around the log.
+    pub(super) fn pipes(&self) -> MutexGuard<'_, Vec<SidePipe>> {
+        self.pipes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is read for this tee or tap can go around the log to it, if it is a pipe.
+    pub(super) fn let_pass(&self, pipe: SidePipe) {
+        if pipe.port.is_pipe() {
+            let i = pipe.i;
+            self.pipes().push(pipe);
+            self.tell(|engine, now| engine.let_side_pass(i, now));
+        }
+    }
+
+    /// It cannot any more.
+    pub(super) fn let_none_pass(&self, i: usize) {
+        self.pipes().retain(|pipe| pipe.i != i);
     }
 
     /// Tells the engine something, or asks it something, and wakes whom that concerns.

@@ -12,7 +12,7 @@ use super::memory::BufferPool;
 use super::outlet::{Grip, Outlet};
 use super::peek::Peek;
 use super::shared::{Event, Shared};
-use super::splice;
+use super::splice::{self, FanOut};
 use crate::engine::action::{Actor, For, Path, Permit, Wait};
 use crate::engine::drive::{Came, Driver, End, NoRoom, Passage, Turn};
 use crate::engine::record::Framing;
@@ -40,6 +40,8 @@ pub(super) struct Source {
     supply: BufferPool,
     /// For records on the bypass.
     peek: Option<Peek>,
+    /// For what passes to several outputs.
+    drain: Option<splice::Drain>,
     is_framed: bool,
     /// What to ask for on pipes that are opened here.
     pipe_size: Option<Wanted>,
@@ -52,6 +54,9 @@ struct Edge<'a> {
     output: &'a mut Grip,
     supply: &'a mut BufferPool,
     peek: Option<&'a mut Peek>,
+    drain: Option<&'a splice::Drain>,
+    /// The one of several outputs that had no room.
+    full: Option<Port>,
 }
 
 impl Source {
@@ -70,6 +75,7 @@ impl Source {
             events,
             supply: BufferPool::default(),
             peek: None,
+            drain: None,
             is_framed: framing.is_some(),
             pipe_size,
         }
@@ -106,10 +112,12 @@ impl Source {
         let framed = self.is_framed;
         let output = self.output.port();
         let suits = |output: &Port| splice::suits(&input, output, framed);
-        let (suits, output_blocks) =
-            output.map_or((false, false), |it| (suits(it), it.may_block()));
+        let of_output = |it: &mut Port| (suits(it), it.may_block(), it.is_pipe());
+        let (suits, output_blocks, is_pipe) = output.map_or((false, false, false), of_output);
+        let are_pipes = input.is_pipe() && is_pipe;
         let path = Path {
             direct: suits && (!framed || self.prepare_peek().is_ok()),
+            fans_out: suits && are_pipes && self.prepare_drain(),
             waits_first: input.is_pipe(),
             input_blocks: input.may_block(),
             output_blocks,
@@ -121,6 +129,8 @@ impl Source {
             output: &mut self.output,
             supply: &mut self.supply,
             peek: self.peek.as_mut(),
+            drain: self.drain.as_ref(),
+            full: None,
         };
         let mut driver = Driver::new(Actor::Source);
         let end = loop {
@@ -144,6 +154,14 @@ impl Source {
                 Ok(false)
             }
         }
+    }
+
+    /// Whether there is what it takes to pass bytes to several outputs, if there are any.
+    fn prepare_drain(&mut self) -> bool {
+        if self.drain.is_none() && !self.shared.sides().is_empty() {
+            self.drain = splice::Drain::open().ok();
+        }
+        self.drain.is_some()
     }
 
     fn prepare_peek(&mut self) -> io::Result<()> {
@@ -206,13 +224,31 @@ impl crate::engine::drive::Edge for Edge<'_> {
         }
     }
 
+    fn fan_out(&mut self, permit: Permit, had: &mut [(usize, usize)]) -> Passage {
+        let (Some(output), Some(drain)) = (self.output.port(), self.drain) else {
+            return Passage::Refused;
+        };
+        let others = self.shared.pipes();
+        let peek = self.peek.as_deref_mut();
+        let way = FanOut {
+            input: &self.input,
+            output,
+            others: &others,
+            drain,
+        };
+        let (passage, full) = splice::fan_out(way, permit, peek, had);
+        self.full = full;
+        passage
+    }
+
     fn is_readable(&mut self) -> bool {
         self.input.is_readable().unwrap_or(true)
     }
 
     fn wait(&mut self, Wait { sleep, version }: Wait) -> Option<io::Result<bool>> {
+        let full = self.full.take();
         if sleep.what == For::Room
-            && let Some(output) = self.output.port()
+            && let Some(output) = full.as_ref().or(self.output.port().as_deref())
         {
             return Some(output.wait_writable(sleep.until).map_err(Into::into));
         }

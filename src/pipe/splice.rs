@@ -11,24 +11,41 @@
 
 use super::fd::Port;
 use super::peek::Peek;
+use super::shared::SidePipe;
 use crate::engine::action::Permit;
 use crate::engine::drive::Passage;
 
+/// The way of bytes that go to several at once.
+pub(super) struct FanOut<'a> {
+    pub input: &'a Port,
+    pub output: &'a Port,
+    pub others: &'a [SidePipe],
+    /// Where what everybody has had goes.
+    pub drain: &'a Drain,
+}
+
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{pass, suits};
+pub(in crate::pipe) use linux::fan_out;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::{Drain, pass, suits};
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) use elsewhere::{pass, suits};
+pub(in crate::pipe) use elsewhere::fan_out;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use elsewhere::{Drain, pass, suits};
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use super::{Passage, Peek, Permit, Port};
+    use std::fs::File;
+    use std::io;
+
+    use super::{FanOut, Passage, Peek, Permit, Port};
     use crate::engine::scan::Run;
     use crate::engine::stall::Side;
     use crate::pipe::fd::again;
     use rustix::fs::{SeekFrom, copy_file_range, seek};
     use rustix::io::{Errno, pread};
-    use rustix::pipe::{SpliceFlags, splice};
+    use rustix::pipe::{SpliceFlags, splice, tee};
 
     /// Bytes asked of one call: more than any pipe holds, little enough for the counters to move
     /// while a file is copied.
@@ -76,6 +93,93 @@ mod linux {
             Ok(None) => Passage::Stuck,
             Err(e) => verdict(e, input, output),
         }
+    }
+
+    /// Where what everybody has had goes.
+    #[derive(Debug)]
+    pub(crate) struct Drain(File);
+
+    impl Drain {
+        /// There is none in some systems' small rooms.
+        ///
+        /// # Errors
+        /// When it cannot be opened.
+        pub(crate) fn open() -> io::Result<Drain> {
+            File::options().write(true).open("/dev/null").map(Drain)
+        }
+
+        /// Takes so many bytes off the input, which lie there.
+        fn take(&self, input: &Port, mut n: usize) {
+            while n > 0 {
+                let taken = again(|| splice(input, None, &self.0, None, n, SpliceFlags::NONBLOCK));
+                match taken {
+                    Ok(Some(m @ 1..)) => n -= m,
+                    // What was there is gone: somebody else reads as well.
+                    _ => return,
+                }
+            }
+        }
+    }
+
+    /// Passes on what is there and has leave to several pipes: as much as all that are waited for have room for. Where
+    /// all have had the same it is taken off the input. Also says who has no room.
+    pub(in crate::pipe) fn fan_out(
+        FanOut {
+            input,
+            output,
+            others,
+            drain,
+        }: FanOut<'_>,
+        permit: Permit,
+        mut peek: Option<&mut Peek>,
+        had: &mut [(usize, usize)],
+    ) -> (Passage, Option<Port>) {
+        let mut most = permit.grant.bytes.min(STEP);
+        if let Some(peek) = peek.as_deref_mut() {
+            match peek.look(input) {
+                Ok(Some(0)) => return (Passage::End, None),
+                Ok(Some(_)) => most = most.min(peek.reach(permit)),
+                Ok(None) => return (Passage::Stuck, None),
+                Err(_) => return (Passage::Refused, None),
+            }
+        }
+        let tees = others.iter().filter(|other| other.is_waited_for);
+        for pipe in tees.map(|tee| &tee.port).chain([output]) {
+            // By bytes: where its slots are not full there is less, and some get less than others.
+            let room = pipe.pipe_room();
+            if room == 0 && pipe.has_no_reader() {
+                // Whoever writes to it finds that out.
+                continue;
+            }
+            most = most.min(room);
+            if room == 0 {
+                return (Passage::Stuck, Some(pipe.clone()));
+            }
+        }
+        let copy = |to: &Port, most| again(|| tee(input, to, most, SpliceFlags::NONBLOCK));
+        let n = match copy(output, most) {
+            Ok(Some(0)) => return (Passage::End, None),
+            Ok(Some(n)) => n,
+            Ok(None) => return (Passage::Stuck, None),
+            Err(e) => return (verdict(e, input, output), None),
+        };
+        for (i, had) in &mut *had {
+            let other = others.iter().find(|other| other.i == *i);
+            // What is wrong with it its own thread will find, when it writes the rest.
+            *had = other.map_or(0, |to| copy(&to.port, n).ok().flatten().unwrap_or(0));
+        }
+        if had.iter().any(|(_, had)| *had < n) {
+            return (Passage::Uneven(n), None);
+        }
+        drain.take(input, n);
+        let run = match peek {
+            Some(peek) => peek.go_by(permit.cursor, n),
+            None => Run {
+                bytes: n,
+                ..Run::at(permit.cursor)
+            },
+        };
+        (Passage::Passed(run), None)
     }
 
     /// What an error means.
@@ -183,7 +287,33 @@ mod linux {
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere {
-    use super::{Passage, Peek, Permit, Port};
+    use std::io;
+
+    use super::{FanOut, Passage, Peek, Permit, Port};
+
+    /// There is no zero-copy path here.
+    #[derive(Debug)]
+    pub(crate) struct Drain;
+
+    impl Drain {
+        /// There is no such thing here.
+        ///
+        /// # Errors
+        /// Always.
+        pub(crate) fn open() -> io::Result<Drain> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    /// There is no zero-copy path here.
+    pub(in crate::pipe) fn fan_out(
+        _: FanOut<'_>,
+        _: Permit,
+        _: Option<&mut Peek>,
+        _: &mut [(usize, usize)],
+    ) -> (Passage, Option<Port>) {
+        (Passage::Refused, None)
+    }
 
     /// There is no zero-copy path here.
     #[must_use]

@@ -89,6 +89,8 @@ pub(super) struct Outcome {
     pub span: bool,
     /// What each tee and tap got, once for each time that somebody was there to take it.
     pub sides: Vec<Vec<Vec<u8>>>,
+    /// How often bytes went to several at once, around the log.
+    pub fanned: usize,
 }
 
 /// What a driver is about.
@@ -362,6 +364,7 @@ pub(super) fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
         accused: false,
         span: false,
         sides: vec![Vec::new(); sides.len()],
+        fanned: 0,
     };
     let mut engine = Engine::new(s.rules, start);
     engine.want_overflow();
@@ -373,7 +376,11 @@ pub(super) fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
     for side in &sides {
         let is_vacant = side.comes.is_some();
         let is_read = !matches!(side.role, Role::Recall(_)) && !is_vacant;
-        drivers.push(Actor::Output(engine.add_side(side.role, is_vacant)));
+        let i = engine.add_side(side.role, is_vacant);
+        if is_read && is_pipe(s.seed, i) {
+            engine.let_side_pass(i, start);
+        }
+        drivers.push(Actor::Output(i));
         doing.push(if is_read {
             Doing::Something
         } else {
@@ -382,6 +389,7 @@ pub(super) fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
     }
     engine.on_input_begin(Path {
         direct: s.direct,
+        fans_out: s.direct,
         waits_first: !s.seed.is_multiple_of(3),
         ..Path::default()
     });
@@ -493,12 +501,16 @@ impl World {
         }
         let bytes: Vec<u8> = write.slices().collect::<Vec<_>>().concat();
         let n = 1 + self.random() as usize % bytes.len();
+        self.give_side(who, &bytes[..n]);
+        Ok(Some(n))
+    }
+
+    fn give_side(&mut self, who: usize, bytes: &[u8]) {
         if std::mem::take(&mut self.away[who - SIDES]) {
             self.out.sides[who - SIDES].push(Vec::new());
         }
         let got = self.out.sides[who - SIDES].last_mut().expect("it is there");
-        got.extend_from_slice(&bytes[..n]);
-        Ok(Some(n))
+        got.extend_from_slice(bytes);
     }
 
     /// Whether it has come to look, and has gone.
@@ -561,6 +573,11 @@ impl World {
     }
 }
 
+/// Whether bytes can go to a tee or tap of this number around the log: most can.
+fn is_pipe(seed: u64, i: usize) -> bool {
+    !(seed + i as u64).is_multiple_of(5)
+}
+
 impl Edge for Side<'_> {
     fn segment(&mut self, size: usize) -> io::Result<Arc<Segment>> {
         let now = self.0.now - self.0.start;
@@ -604,6 +621,42 @@ impl Edge for Side<'_> {
         let bytes = permit.within(&world.s.input.0[world.taken..][..n]).to_vec();
         assert!(!bytes.is_empty(), "a permit to pass nothing");
         world.put(&bytes);
+        world.taken += bytes.len();
+        Passage::Passed(permit.use_up(&bytes))
+    }
+
+    fn fan_out(&mut self, permit: Permit, had: &mut [(usize, usize)]) -> Passage {
+        let world = &mut *self.0;
+        let n = world.waiting().min(world.room());
+        if world.waiting() == 0 && world.producer_is_done() {
+            return Passage::End;
+        } else if n == 0 {
+            return Passage::Stuck;
+        } else if world.is_dead() {
+            return Passage::Failed(stall::Side::Sink, io::ErrorKind::BrokenPipe.into());
+        }
+        let bytes = permit.within(&world.s.input.0[world.taken..][..n]).to_vec();
+        world.put(&bytes);
+        for (i, had) in &mut *had {
+            let who = *i - OVERFLOW - 1 + SIDES;
+            // As a rule all of it.
+            let most = match world.random() % 4 {
+                0 => world.random() as usize % (bytes.len() + 1),
+                _ => bytes.len(),
+            };
+            *had = if world.has_room(who) && !world.is_gone(who) {
+                most
+            } else {
+                0
+            };
+            if *had > 0 {
+                world.give_side(who, &bytes[..*had]);
+            }
+        }
+        world.out.fanned += 1;
+        if had.iter().any(|(_, had)| *had < bytes.len()) {
+            return Passage::Uneven(bytes.len());
+        }
         world.taken += bytes.len();
         Passage::Passed(permit.use_up(&bytes))
     }
@@ -808,6 +861,9 @@ impl Sim {
         self.doing[who] = Doing::Something;
         self.core.now.set(self.world.now);
         self.core.tell(|engine, now| engine.on_side_open(i, now));
+        if is_pipe(self.world.s.seed, i) {
+            self.core.tell(|engine, now| engine.let_side_pass(i, now));
+        }
         self.wake();
     }
 
