@@ -14,8 +14,9 @@ complete -c weir -l burst -d 'What may pass at once after a pause [default: noth
 complete -c weir -l high -d 'Occupancy at which reading stops' -r
 complete -c weir -l low -d 'Occupancy at which reading starts again' -r
 complete -c weir -l prefill -d 'Hold the output until occupancy first reaches MARK' -r
-complete -c weir -l shed -d 'When the buffer is full, drop the oldest or the newest instead of blocking the producer' -r -f -a "oldest\t'What has been held longest'
+complete -c weir -l shed -d 'When the buffer is full, drop the oldest, the newest, or fairly, instead of blocking the producer' -r -f -a "oldest\t'What has been held longest'
 newest\t'What has just come'
+fair\t'What belongs to the lane that holds most'
 off\t'Nothing: block the producer'"
 complete -c weir -l patience -d 'Block the producer this long before shedding' -r
 complete -c weir -l max-age -d 'Also drop what has waited in the buffer longer than this' -r
@@ -32,6 +33,8 @@ always\t'Whatever its status is'"
 complete -c weir -l backoff -d 'How long to wait between failures of COMMAND: MIN..MAX' -r
 complete -c weir -l give-up -d 'End with COMMAND\'s status after N failures in a row' -r
 complete -c weir -l share -d 'Share the cap with all running weirs that give the same NAME' -r
+complete -c weir -l key -d 'With --shed fair: what tells the lane of a record, a pattern or the number of a field' -r
+complete -c weir -l keep -d 'Shed records that match REGEX only when nothing else is left' -r
 complete -c weir -l shed-to -d 'Append what is shed to FILE instead of discarding it' -r -F
 complete -c weir -l display -d 'Live report on standard error' -r -f -a "auto\t'As suits where it goes'
 bar\t'A line that changes'

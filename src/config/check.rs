@@ -17,6 +17,7 @@ use crate::engine::policy::{Policy, Which};
 use crate::engine::record::Framing;
 use crate::engine::restart::{RestartRules, When};
 use crate::engine::side::Role;
+use crate::engine::sorter::Sorter;
 use crate::pipe::memory;
 use crate::units::{Backoff, BufferSize, Limit, Mark, OrOff, Share, Size, Span, TypedLimit};
 
@@ -206,7 +207,7 @@ pub(super) fn shed(
     patience: Option<Span>,
 ) -> Result<Option<Policy>, ConfigError> {
     if which.is_none() && patience.is_some() {
-        let what = "--patience: nothing would be shed after it; add --shed oldest or newest";
+        let what = "--patience: nothing would be shed after it; add --shed oldest, newest or fair";
         return Err(ConfigError(what.into()));
     }
     Ok(which.and_then(|which| which.0).map(|which| Policy {
@@ -293,6 +294,42 @@ pub(super) fn shed_to(
         return Err(ConfigError(what.into()));
     }
     Ok(file)
+}
+
+/// What tells lanes apart, and what is to be kept.
+pub(super) fn sorter(
+    options: &Options,
+    framing: Option<Framing>,
+) -> Result<Option<Sorter>, ConfigError> {
+    let (key, keep) = (&options.key, &options.keep);
+    let live = &options.live;
+    let Some(option) = key
+        .as_ref()
+        .map(|_| "--key")
+        .or(keep.as_ref().map(|_| "--keep"))
+    else {
+        return Ok(None);
+    };
+    // Who says `off` may mean to switch it on later.
+    let may_be_fair = live
+        .shed
+        .is_some_and(|it| it.0.is_none_or(|which| which == Which::Fair));
+    let may_shed = live.shed.is_some() || live.max_age.is_some();
+    let what = if key.is_some() && !may_be_fair {
+        "--key: nothing is shed by lanes; add --shed fair".to_owned()
+    } else if !may_shed {
+        "--keep: nothing would be shed; add --shed oldest, newest or fair".to_owned()
+    } else if framing.is_none() {
+        format!("{option}: there are no records; add --lines, --null or --record-size")
+    } else if options.spill.is_some() {
+        format!("{option} and --spill: what lies on the disk cannot be picked from; leave one out")
+    } else {
+        return Ok(Some(Sorter {
+            key: key.clone(),
+            keep: keep.clone(),
+        }));
+    };
+    Err(ConfigError(what))
 }
 
 /// The program to run, if there is one.

@@ -88,12 +88,15 @@ pub(crate) struct LiveOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefill: Option<Mark>,
 
-    /// When the buffer is full, drop the oldest or the newest instead of blocking the producer
+    /// When the buffer is full, drop the oldest, the newest, or fairly, instead of blocking the producer
     #[arg(long, value_name = "WHICH", help_heading = "Shedding", value_parser = which())]
     #[arg(
         long_help = "When the buffer is at its high mark, drop the oldest or the newest instead \
         of blocking the producer: whole records with -l, -0 or --record-size, else bytes. The \
-        pipe to the consumer is kept small, so that what it gets is fresh"
+        pipe to the consumer is kept small, so that what it gets is fresh. fair drops from the lane \
+        that holds most (see --key; without it, the oldest), so that one that floods takes nothing from those \
+        that stay below their share: its newest, so that all who want more get the same, or its oldest while \
+        the consumer takes nothing"
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shed: Option<OrOff<Which>>,
@@ -162,6 +165,7 @@ fn which() -> impl TypedValueParser<Value = OrOff<Which>> {
     PossibleValuesParser::new([
         word("oldest", "What has been held longest"),
         word("newest", "What has just come"),
+        word("fair", "What belongs to the lane that holds most"),
         word("off", "Nothing: block the producer"),
     ])
     .try_map(|text| text.parse())

@@ -34,6 +34,7 @@ use crate::command::line::CommandLine;
 use crate::engine::Rules;
 use crate::engine::restart::RestartRules;
 use crate::engine::side::Role;
+use crate::engine::sorter::Sorter;
 use crate::engine::stall::Timeouts;
 use crate::report::Plan;
 use crate::report::theme::Theme;
@@ -71,6 +72,8 @@ pub(crate) struct Config {
     pub spool: Option<Spool>,
     /// Where what is shed goes.
     pub shed_to: Option<PathBuf>,
+    /// What tells the lanes of records apart, and which are to be kept.
+    pub sorter: Option<Sorter>,
     /// Who gets the stream beside the consumer.
     pub outputs: Vec<(PathBuf, Role)>,
     /// Whether their files are added to.
@@ -128,6 +131,7 @@ impl Config {
         let stop_at = display::stop_at(&options)?;
         Ok(Config {
             outputs: check::outputs(&options)?,
+            sorter: check::sorter(&options, framing)?,
             command: check::command(&options.command)?,
             restart,
             append: options.append,

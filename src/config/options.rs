@@ -13,7 +13,9 @@ use super::live_options::{LiveOptions, REMOTE_HELP};
 use super::pipe_size::PipeSize;
 use super::version;
 use crate::report::format::Format;
-use crate::units::{Amount, Backoff, BufferSize, Share, Size, Span, SyncTime, UnitError};
+use crate::units::{
+    Amount, Backoff, BufferSize, Key, Pattern, Share, Size, Span, SyncTime, UnitError,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -224,6 +226,27 @@ pub(crate) struct Options {
         $WEIR_SHARE_PASSWORD_FILE names"
     )]
     pub share: Option<Share>,
+
+    /// With --shed fair: what tells the lane of a record, a pattern or the number of a field
+    #[arg(long, value_name = "REGEX|N", help_heading = "Shedding")]
+    #[arg(allow_hyphen_values = true)]
+    #[arg(
+        long_help = "With --shed fair: the lane of a record is what the first group of REGEX says in it, else \
+        all that REGEX matches, or its Nth field, counted from 1, where blanks separate them. Records without \
+        are a lane of their own. The first 4096 keys each have a lane of their own, and so has a \
+        further one while one of these holds nothing and has lost nothing; others share 4096 lanes by their hash. Of a \
+        key 1024 bytes count, and of a record the first 64KiB. A REGEX is one of Rust's regex crate and matches bytes"
+    )]
+    pub key: Option<Key>,
+
+    /// Shed records that match REGEX only when nothing else is left
+    #[arg(long, value_name = "REGEX", help_heading = "Shedding")]
+    #[arg(allow_hyphen_values = true)]
+    #[arg(
+        long_help = "Shed records that match REGEX only when nothing else is left to be shed; they are never too \
+        old for --max-age"
+    )]
+    pub keep: Option<Pattern>,
 
     /// Append what is shed to FILE instead of discarding it
     #[arg(long, value_name = "FILE", help_heading = "Shedding")]

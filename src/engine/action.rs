@@ -14,6 +14,7 @@ use super::pack::Pack;
 use super::record::Cursor;
 use super::scan::{Run, Scan};
 use super::segment::{Part, ReadBuffer, Segment};
+use super::sorter::Sorting;
 
 /// The number of the consumer among the outputs.
 pub(super) const CONSUMER: usize = 0;
@@ -179,6 +180,9 @@ pub(crate) struct ReadState {
     pub pass: Option<Permit>,
     /// What is to be moved together in the log, on the way.
     pub(super) pack: Option<Pack>,
+    /// Finds out which lane each record belongs to, where that is asked for; and whether it is for this read.
+    pub(super) sorting: Option<Box<Sorting>>,
+    pub(super) sorts: bool,
     /// Where in its record the input stands.
     pub cursor: Cursor,
     /// What comes is the newest, and too much.
@@ -197,6 +201,11 @@ impl ReadState {
     /// The first `n` bytes of the buffer were read, and nothing is passed on yet.
     pub(crate) fn scan(&mut self, n: usize) {
         let [first, second] = self.buffer.read(n);
+        if self.sorts
+            && let Some(sorting) = &mut self.sorting
+        {
+            sorting.sort(self.cursor, [first, second]);
+        }
         let first = Scan::over(self.cursor, first);
         self.scans = [first, Scan::over(first.cursor, second)];
         self.passed = Run::at(self.cursor);

@@ -124,6 +124,9 @@ impl Engine {
         let (n, place) = self.remembered(CONSUMER, n);
         let output = &mut self.outputs[CONSUMER];
         let claim = output.queue.begin_claim(n);
+        if let Some(lanes) = &mut output.lanes {
+            lanes.on_claimed(claim.end);
+        }
         let mut parts = std::mem::take(&mut output.parts);
         parts.extend(self.log.parts(claim.clone()).take(PARTS_MOST));
         output.is_writing = true;
@@ -154,6 +157,9 @@ impl Engine {
         };
         let was_inside = output.cursor.is_inside();
         let range = output.queue.end_claim(run.bytes as u64);
+        if let Some(lanes) = &mut output.lanes {
+            lanes.on_delivered(&range, now);
+        }
         output.room = match outcome {
             Outcome::Full => Room::None(again),
             _ => Room::Unknown,

@@ -246,7 +246,7 @@ impl Engine {
             && let Some(run) = self.whole_records(i, skip, need - n)
         {
             n += run.end - run.start;
-            self.outputs[i].queue.pop_behind(skip, run.end - run.start);
+            self.outputs[i].queue.remove(&run);
             self.drop_for_side(i, &run);
         }
         n
@@ -256,7 +256,7 @@ impl Engine {
     fn drop_unfinished_of_side(&mut self, i: usize) {
         let skip = self.torn(i);
         if let Some(run) = self.run_behind(i, skip) {
-            self.outputs[i].queue.pop_behind(skip, run.end - run.start);
+            self.outputs[i].queue.remove(&run);
             self.drop_for_side(i, &run);
             if let Some(side) = &mut self.outputs[i].side {
                 side.is_skipping = true;

@@ -21,11 +21,14 @@ pub(crate) mod disk;
 pub(crate) mod drive;
 pub(crate) mod event;
 mod extent;
+mod fair;
 mod fan_out;
 mod fan_pass;
 pub(crate) mod gate;
 mod given;
 pub(crate) mod inflight;
+mod lane_books;
+mod lanes;
 pub(crate) mod limiter;
 pub(crate) mod log;
 mod look;
@@ -39,11 +42,13 @@ pub(crate) mod queue;
 pub(crate) mod record;
 pub(crate) mod restart;
 mod rules;
+mod runs;
 pub(crate) mod scan;
 pub(crate) mod segment;
 mod shed;
 pub(crate) mod side;
 mod sift;
+pub(crate) mod sorter;
 mod source;
 mod spill;
 pub(crate) mod stall;
@@ -194,8 +199,14 @@ impl Engine {
                 self.burst = burst;
             }
             Directive::Marks(marks) => self.gate.set(marks, self.used()),
-            Directive::Shed(policy) => self.shedder.policy = policy,
-            Directive::MaxAge(age) => self.shedder.max_age = age,
+            Directive::Shed(policy) => {
+                self.shedder.policy = policy;
+                self.put_lanes_in_force(now);
+            }
+            Directive::MaxAge(age) => {
+                self.shedder.max_age = age;
+                self.put_lanes_in_force(now);
+            }
             Directive::Pause => self.paused = true,
             Directive::Resume => self.paused = false,
             Directive::HoldInput(held) => self.input_held = held,
@@ -435,6 +446,9 @@ impl Engine {
             let is_oversized = skipped.is_some_and(|length| self.is_oversized(length));
             self.stats.shed_oversized += u64::from(inside && is_oversized);
             self.count_last_of_sides(inside);
+            if inside && skipped.is_none() {
+                self.enter_last(CONSUMER);
+            }
         }
     }
 }

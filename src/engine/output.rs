@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::action::For;
 use super::inflight::InFlightWindow;
+use super::lane_books::Books;
 use super::plan::{Plan, Sleeper};
 use super::queue::Queue;
 use super::record::{Cursor, Framing};
@@ -29,6 +30,8 @@ pub(crate) enum Room {
 pub(crate) struct Output {
     pub sleeper: Sleeper,
     pub queue: Queue,
+    /// The records in it, by lanes, where that matters.
+    pub(super) lanes: Option<Box<Books>>,
     /// Where in its record the output stands.
     pub cursor: Cursor,
     /// Room for the parts of a write, for the next one.
@@ -81,6 +84,7 @@ impl Output {
         Output {
             sleeper: Sleeper::default(),
             queue: Queue::default(),
+            lanes: None,
             cursor: Cursor::new(framing),
             parts: Vec::new(),
             claim_is_torn: false,

@@ -13,6 +13,8 @@ pub(crate) enum Which {
     Oldest,
     /// What has just come.
     Newest,
+    /// What belongs to the lane that holds most.
+    Fair,
 }
 
 impl fmt::Display for Which {
@@ -20,6 +22,7 @@ impl fmt::Display for Which {
         f.write_str(match self {
             Which::Oldest => "oldest",
             Which::Newest => "newest",
+            Which::Fair => "fair",
         })
     }
 }
@@ -31,9 +34,10 @@ impl FromStr for Which {
         match text {
             "oldest" => Ok(Which::Oldest),
             "newest" => Ok(Which::Newest),
+            "fair" => Ok(Which::Fair),
             _ => Err(UnitError::new(
                 "nothing that can be shed",
-                &["oldest", "newest"],
+                &["oldest", "newest", "fair"],
             )),
         }
     }

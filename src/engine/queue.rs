@@ -7,13 +7,14 @@
 //! Invariants: the runs are not empty, and `owed` is their length and that of the claim. Who drops takes care
 //! that a run behind another one begins with a record.
 
-use std::collections::VecDeque;
 use std::ops::Range;
+
+use super::runs::Runs;
 
 /// The queue of one output. Pinning in the log is its owner's business.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    runs: VecDeque<Range<u64>>,
+    runs: Runs,
     /// Bytes in the runs.
     queued: u64,
     claim: Option<Range<u64>>,
@@ -51,13 +52,13 @@ impl Queue {
     /// The places that are next.
     #[must_use]
     pub(crate) fn first(&self) -> Option<&Range<u64>> {
-        self.runs.front()
+        self.runs.first()
     }
 
     /// The places that are last.
     #[must_use]
     pub(crate) fn last(&self) -> Option<&Range<u64>> {
-        self.runs.back()
+        self.runs.last()
     }
 
     /// All runs that nobody has claimed.
@@ -71,19 +72,14 @@ impl Queue {
             return;
         }
         self.queued += length(&run);
-        match self.runs.back_mut() {
-            Some(last) if last.end == run.start => last.end = run.end,
-            _ => self.runs.push_back(run),
-        }
+        self.runs.push_back(run);
     }
 
     /// These, which are before all others, are owed again.
     pub(crate) fn give_back(&mut self, run: Range<u64>) {
-        self.queued += length(&run);
-        match self.runs.front_mut() {
-            _ if run.is_empty() => {}
-            Some(first) if first.start == run.end => first.start = run.start,
-            _ => self.runs.push_front(run),
+        if !run.is_empty() {
+            self.queued += length(&run);
+            self.runs.push_front(run);
         }
     }
 
@@ -118,72 +114,44 @@ impl Queue {
 
     /// Takes the first `n` places off the queue, or as many as lie in one run.
     pub(crate) fn pop_front(&mut self, n: u64) -> Option<Range<u64>> {
-        let first = self.runs.front_mut()?;
-        let n = n.min(length(first));
-        let run = first.start..first.start + n;
-        first.start = run.end;
-        if first.is_empty() {
-            self.runs.pop_front();
-        }
-        self.queued -= n;
+        let run = self.runs.pop_front(n)?;
+        self.queued -= length(&run);
         Some(run)
     }
 
-    /// Takes `n` places off the queue that come `skip` places behind its head, or as many of them as lie in
-    /// one run.
-    pub(crate) fn pop_behind(&mut self, skip: u64, n: u64) -> Option<Range<u64>> {
-        if skip == 0 {
-            return self.pop_front(n);
+    /// Takes these places off the queue, which lie in one run.
+    pub(crate) fn remove(&mut self, run: &Range<u64>) {
+        if !run.is_empty() {
+            self.runs.remove(run);
+            self.queued -= length(run);
         }
-        let mut before = 0;
-        let i = self.runs.iter().position(|run| {
-            before += length(run);
-            before > skip
-        })?;
-        let run = self.runs[i].clone();
-        let from = run.end - (before - skip);
-        let out = from..from + n.min(run.end - from);
-        let rest = out.end..run.end;
-        self.runs[i].end = from;
-        if !rest.is_empty() {
-            self.runs.insert(i + 1, rest);
-        }
-        if self.runs[i].is_empty() {
-            self.runs.remove(i);
-        }
-        self.queued -= length(&out);
-        Some(out)
     }
 
     /// Takes the last `n` places off the queue, or as many as lie in its last run.
     pub(crate) fn pop_back(&mut self, n: u64) -> Option<Range<u64>> {
-        let last = self.runs.back_mut()?;
-        let n = n.min(length(last));
-        let run = last.end - n..last.end;
-        last.end = run.start;
-        if last.is_empty() {
-            self.runs.pop_back();
-        }
-        self.queued -= n;
+        let run = self.runs.pop_back(n)?;
+        self.queued -= length(&run);
         Some(run)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
     use super::*;
     use proptest::prelude::*;
 
     /// The places that are owed, one by one.
     fn places(queue: &Queue) -> Vec<u64> {
         let claim = queue.claim.clone().into_iter();
-        claim.chain(queue.runs.iter().cloned()).flatten().collect()
+        claim.chain(queue.runs().cloned()).flatten().collect()
     }
 
     proptest! {
         #[test]
         fn it_is_what_a_list_of_places_would_be(
-            steps in prop::collection::vec((0u8..6, 0u64..20, 1u64..20), 1..60),
+            steps in prop::collection::vec((0u8..9, 0u64..20, 1u64..20), 1..300),
         ) {
             let (mut queue, mut list, mut claimed) = (Queue::default(), VecDeque::new(), 0usize);
             let mut end = 0;
@@ -192,7 +160,7 @@ mod tests {
                 match what {
                     0 | 1 => {
                         let from = end + a % 2;
-                        end = from + n;
+                        end = from + 5 * n;
                         queue.push(from..end);
                         list.extend(from..end);
                     }
@@ -206,13 +174,15 @@ mod tests {
                         prop_assert_eq!(done, wanted);
                         claimed = 0;
                     }
-                    4 if queued > 0 => {
-                        let skip = a % queued as u64;
-                        let out: Vec<u64> = queue.pop_behind(skip, n).into_iter().flatten().collect();
-                        let from = claimed + skip as usize;
-                        let wanted: Vec<_> = list.drain(from..from + out.len()).collect();
-                        prop_assert!(!out.is_empty());
-                        prop_assert_eq!(out, wanted);
+                    4 | 6.. if queued > 0 => {
+                        // A few places behind the head, or before the end.
+                        let skip = (a as usize * 31 + n as usize * 7) % queued;
+                        let from = list[claimed + skip];
+                        let run = queue.runs().find(|run| run.contains(&from));
+                        let run = run.cloned().expect("it is queued");
+                        let out = from..run.end.min(from + n);
+                        queue.remove(&out);
+                        list.retain(|place| !out.contains(place));
                     }
                     5 if queued > 0 => {
                         let out: Vec<u64> = queue.pop_back(n).into_iter().flatten().collect();
@@ -226,6 +196,8 @@ mod tests {
                 prop_assert_eq!(queue.owed(), list.len() as u64);
                 prop_assert_eq!(queue.claimed(), claimed as u64);
                 prop_assert!(queue.runs().all(|run| !run.is_empty()));
+                prop_assert_eq!(queue.first().map(|run| run.start), list.get(claimed).copied());
+                prop_assert_eq!(queue.last().map(|run| run.end - 1), list.iter().skip(claimed).next_back().copied());
             }
         }
     }

@@ -13,7 +13,6 @@ use super::output::Output;
 use super::policy::Which;
 use super::record::Cursor;
 use super::state::Engine;
-use super::stats::Total;
 
 /// Bytes for which room is made at a time, at most.
 const ROOM_MOST: usize = 256 * 1024;
@@ -126,7 +125,7 @@ impl Engine {
         if self.is_starved() && self.lose_overflow() {
             // There is memory again.
             self.update(now);
-        } else if policy.is_some_and(|policy| policy.which == Which::Newest) {
+        } else if policy.is_some_and(|policy| policy.which == Which::Newest) && !self.has_lanes() {
             self.drop_newest(now);
         } else {
             self.shed_oldest(now);
@@ -139,7 +138,7 @@ impl Engine {
         let fullest: Vec<usize> = self.fullest().collect();
         for i in fullest {
             match i {
-                CONSUMER => self.shed_oldest_of_consumer(need),
+                CONSUMER => self.shed_oldest_of_consumer(need, now),
                 i => self.shed_oldest_of_side(i, need, now),
             }
         }
@@ -149,14 +148,15 @@ impl Engine {
         self.update(now);
     }
 
-    fn shed_oldest_of_consumer(&mut self, need: u64) {
+    fn shed_oldest_of_consumer(&mut self, need: u64, now: Instant) {
         let skip = self.torn(CONSUMER);
-        let mut n = 0;
+        let mut n = self.shed_from_lanes(CONSUMER, need, now);
         while n < need
+            && !self.has_lanes()
             && let Some(run) = self.whole_records(CONSUMER, skip, need - n)
         {
             n += run.end - run.start;
-            self.forget(skip, run);
+            self.forget(run);
         }
         if n == 0 {
             // One record fills the buffer and has not ended yet.
@@ -195,7 +195,7 @@ impl Engine {
     fn drop_unfinished(&mut self, skip: u64) {
         if let Some(run) = self.run_behind(CONSUMER, skip) {
             let n = run.end - run.start;
-            self.outputs[CONSUMER].queue.pop_behind(skip, n);
+            self.outputs[CONSUMER].queue.remove(&run);
             self.stats.shed.bytes += n;
             if self.is_last() {
                 // It never will.
@@ -209,23 +209,25 @@ impl Engine {
         }
     }
 
-    /// Drops these whole records, which are `skip` bytes behind the head.
-    fn forget(&mut self, skip: u64, run: Range<u64>) -> Total {
-        let n = run.end - run.start;
-        let popped = self.outputs[CONSUMER].queue.pop_behind(skip, n);
-        debug_assert_eq!(popped.as_ref(), Some(&run));
+    /// Drops these whole records.
+    fn forget(&mut self, run: Range<u64>) {
         let records = if self.framing.is_some() {
             self.log.records(&run)
         } else {
             0
         };
-        self.stats.shed.bytes += n;
+        self.forget_records(run, records);
+    }
+
+    /// Drops these places, in which so many records end.
+    pub(super) fn forget_records(&mut self, run: Range<u64>, records: u64) {
+        self.outputs[CONSUMER].queue.remove(&run);
+        self.stats.shed.bytes += run.end - run.start;
         self.stats.shed.records += records;
         self.log.cut(&run);
         self.overflow_whole(&run);
         self.on_shed(&run);
         self.log.unpin(&run);
-        Total { bytes: n, records }
     }
 
     /// These were dropped, maybe with a last record that has no end.
@@ -242,9 +244,10 @@ impl Engine {
         };
         let (skip, old) = (self.torn(CONSUMER), self.timeline.older_than(then));
         let before = self.stats.shed;
+        self.expire_from_lanes(CONSUMER, old);
         while let Some(run) = self
             .run_behind(CONSUMER, skip)
-            .filter(|run| run.start < old)
+            .filter(|run| run.start < old && !self.has_lanes())
         {
             let end = run.end.min(old);
             let end = match self.framing {
@@ -253,7 +256,7 @@ impl Engine {
                 Some(_) => self.log.last_boundary(run.start, end),
             };
             let Some(end) = end else { break };
-            self.forget(skip, run.start..end);
+            self.forget(run.start..end);
         }
         let shed = self.stats.shed;
         self.stats.shed_expired += match self.framing {
@@ -267,6 +270,10 @@ impl Engine {
     /// When the next record will have waited too long, if nothing happens before.
     pub(super) fn next_expiry(&self) -> Option<Instant> {
         let age = self.shedder.max_age?;
+        if let Some(lanes) = &self.outputs[CONSUMER].lanes {
+            let end = lanes.next_to_expire()?;
+            return self.timeline.arrival(end - 1)?.checked_add(age);
+        }
         let run = self.run_behind(CONSUMER, self.torn(CONSUMER))?;
         let first = match self.framing {
             None => run.start + 1,
@@ -307,7 +314,7 @@ impl Engine {
         };
         let start = start.max(first);
         if start < whole {
-            self.forget(behind + (start - last.start), start..whole);
+            self.forget(start..whole);
         }
         if begun > 0 {
             self.drop_unfinished(behind + (start.max(whole) - last.start));

@@ -166,13 +166,17 @@ impl Engine {
                 return Plan::wait(For::Gate, earlier(due, expiry));
             };
             match policy.which {
-                Which::Oldest if self.can_shed() => return Plan::Shed,
+                Which::Oldest | Which::Fair if self.can_shed() => return Plan::Shed,
+                _ if self.has_lanes() && self.can_shed() => return Plan::Shed,
                 // What comes needs memory, if only to be read.
                 Which::Newest if self.is_starved() && self.droppable(CONSUMER) > 0 => {
                     return Plan::Shed;
                 }
                 Which::Newest
-                    if !self.is_starved() && !self.lacks_memory() && !self.any_has_left() =>
+                    if !self.has_lanes()
+                        && !self.is_starved()
+                        && !self.lacks_memory()
+                        && !self.any_has_left() =>
                 {
                     plan.most = self.log.segment_size().min(permit);
                     if self.has_sides() {
@@ -211,6 +215,7 @@ impl Engine {
         self.source.is_passing = pass.is_some();
         (state.pass, state.cursor, state.discard) = (pass, self.source.cursor, plan.discard);
         (state.to_disk, state.stored) = (plan.to_disk, None);
+        state.sorts = self.has_lanes();
         state.pack = self.log.begin_pack(LOOSE);
         let obligation = Obligation::new(Actor::Source);
         Action::Read(Read { state, obligation })
@@ -298,7 +303,11 @@ impl Engine {
     /// Takes in what was read, but for what has been passed on already.
     fn take_in(&mut self, read: &mut Read, scans: [Scan; 2], passed: Run, now: Instant) {
         let run = Scan::sum(scans);
+        let begun = self.has_lanes() && self.owes_begun(CONSUMER, read.cursor.depth());
         let kept = self.sift(read, scans, passed, now);
+        if self.has_lanes() {
+            self.enter_lanes(CONSUMER, read, &kept, begun);
+        }
         self.timeline.push(&kept, now);
         self.source.cursor = run.cursor;
         self.source.is_waiting = false;
@@ -379,6 +388,10 @@ impl Engine {
                 }
             }
         };
+        if self.has_lanes() {
+            // The rules have changed meanwhile.
+            self.sort_anew(CONSUMER);
+        }
         match (outcome, moved) {
             (_, Some(run)) => {
                 self.source.cursor = run.cursor;

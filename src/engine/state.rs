@@ -12,6 +12,7 @@ use super::disk::Spill;
 use super::event::{Event, Events};
 use super::gate::Gate;
 use super::given::Given;
+use super::lane_books::Fairness;
 use super::limiter::{Bursts, Limiters};
 use super::log::Log;
 use super::output::Output;
@@ -129,6 +130,8 @@ pub(crate) struct Engine {
     pub(super) spill: Option<Spill>,
     pub(super) framing: Option<Framing>,
     pub(super) shedder: Shedder,
+    /// What tells the lanes of records apart, where they are.
+    pub(super) fairness: Option<Box<Fairness>>,
     pub(super) timeline: Timeline,
     /// Somebody holds the output.
     pub(super) paused: bool,
@@ -179,6 +182,7 @@ impl Engine {
                 .map(|memory| Spill::new(memory, rules.outlives)),
             framing: rules.framing,
             shedder: Shedder::default(),
+            fairness: None,
             timeline: Timeline::default(),
             paused: false,
             input_held: false,

@@ -95,6 +95,7 @@ impl Engine {
             self.last_counted && is_open,
         );
         self.begin_anew();
+        self.sort_anew(CONSUMER);
         self.update(now);
     }
 

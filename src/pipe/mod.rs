@@ -23,6 +23,7 @@ pub(crate) mod splice;
 pub(crate) mod spool;
 mod waker;
 
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -31,6 +32,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::engine::Rules;
 use crate::engine::limiter::SharedCap;
+use crate::engine::sorter::Sorter;
 use crate::units::Unit;
 use fan_out::{Branch, Branches};
 use fd::{Port, Wanted};
@@ -69,6 +71,8 @@ pub(crate) struct Beside {
     pub branches: Vec<Branch>,
     /// The disk behind memory.
     pub store: Option<Store>,
+    /// What tells the lanes of records apart.
+    pub sorter: Option<Sorter>,
 }
 
 /// Starts the threads; `caps` on the output are shared with others. What they have to say comes through the receiver.
@@ -87,6 +91,7 @@ pub(crate) fn start(
         overflow,
         branches,
         store,
+        sorter,
     } = beside;
     let (events, listener) = unbounded();
     let disk = store.map(|store| Disk::new(store, events.clone()));
@@ -101,6 +106,11 @@ pub(crate) fn start(
     }
     let (happened, happenings) = unbounded();
     let shared = Arc::new(Shared::new(rules, sides, caps, happened, disk)?);
+    if let Some(sorter) = sorter {
+        // Whoever chooses the keys must not foresee which of them share a lane.
+        let seed = RandomState::new().hash_one(0);
+        shared.tell(|engine, now| engine.sort_by(sorter, seed, now));
+    }
     if let (Some(floors), Some(disk)) = (floors, &shared.disk) {
         disk.start()?;
         let shared = shared.clone();

@@ -227,6 +227,7 @@ fn start(
         overflow,
         branches,
         store,
+        sorter: config.sorter.clone(),
     };
     let started = pipe::start(rules, caps, inputs, &outlet, size, beside);
     let started = started.map_err(|e| {

@@ -133,6 +133,14 @@ impl Dice {
         }
     }
 
+    /// What tells lanes apart: a digit, the number without its last digit, or nothing.
+    fn lanes(&mut self) -> (Option<&'static str>, Option<&'static str>) {
+        let key = [None, Some("^[0-9]"), Some("^([0-9]*)[0-9]"), Some("[0-9]x")];
+        let keep = [None, None, Some("^[0-9]*3"), Some("xx")];
+        let (k, l) = (self.roll(4) as usize, self.roll(4) as usize);
+        (key[k], keep[l])
+    }
+
     fn command(&mut self, capacity: usize, framed: bool) -> Directive {
         match self.roll(12) {
             0..=2 => Directive::Shed(self.some(2, Dice::policy)),
@@ -240,6 +248,7 @@ fn scenario(seed: u64) -> (Scenario, Adversity) {
         dies: dice.some(12, |dice| dice.micros(130_000)),
         halts: dice.some(12, |dice| dice.micros(130_000)),
         slow_file: dice.some(3, |dice| dice.micros(130_000)),
+        lanes: None,
         stale_clock: true,
         watched: true,
     };
@@ -252,12 +261,30 @@ fn scenario(seed: u64) -> (Scenario, Adversity) {
         true if framed => StopAt::Records(dice.roll(900)),
         _ => StopAt::Bytes(dice.roll(50_000)),
     });
+    let lanes = dice
+        .some(3, Dice::lanes)
+        .filter(|_| framed && memory.is_none());
+    let mut rules = Rules {
+        memory,
+        stop_at,
+        ..rules
+    };
+    if lanes.is_some() {
+        let policies = commands
+            .iter_mut()
+            .filter_map(|(_, command)| match command {
+                Directive::Shed(policy) => policy.as_mut(),
+                _ => None,
+            });
+        for policy in policies.chain(&mut rules.shed) {
+            if !dice.one_in(3) {
+                policy.which = Which::Fair;
+            }
+        }
+    }
+    let adversity = Adversity { lanes, ..adversity };
     let scenario = Scenario {
-        rules: Rules {
-            memory,
-            stop_at,
-            ..rules
-        },
+        rules,
         direct: !dice.one_in(3),
         input: Text(input),
         offers,

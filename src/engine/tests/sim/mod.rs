@@ -22,6 +22,7 @@ use crate::engine::on_disk::Load;
 use crate::engine::record::Framing;
 use crate::engine::segment::Segment;
 use crate::engine::side::Role;
+use crate::engine::sorter::Sorter;
 use crate::engine::stall::{self, Timeouts, Watch};
 use crate::engine::{Engine, Limits, OVERFLOW, Rules};
 
@@ -184,6 +185,8 @@ pub(super) struct Adversity {
     pub slow_file: Option<Duration>,
     /// The disk.
     pub disk: Disk,
+    /// Which patterns tell the lanes of records apart, and which of them are to be kept.
+    pub lanes: Option<(Option<&'static str>, Option<&'static str>)>,
 }
 
 /// What the disk behind memory is like, if there is one.
@@ -368,6 +371,11 @@ pub(super) fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
     };
     let mut engine = Engine::new(s.rules, start);
     engine.want_overflow();
+    if let Some((key, keep)) = adversity.lanes {
+        let key = key.map(|text| text.parse().expect("a key"));
+        let keep = keep.map(|text| text.parse().expect("a pattern"));
+        engine.sort_by(Sorter { key, keep }, s.seed, start);
+    }
     if s.rules.memory.is_some() {
         engine.give_reserve(Segment::map(engine.segment_size()).expect("memory"));
     }
@@ -1116,6 +1124,7 @@ impl Sim {
             panic!("{e}");
         }
         engine.check_memory();
+        engine.check_lanes(self.world.rng.is_multiple_of(61));
         engine.check_lookers();
         // What those who look held is the buffer's for a while when they have gone.
         let looks = &self.world.adversity.lookers;

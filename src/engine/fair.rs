@@ -1,0 +1,303 @@
+//! Records in lanes, for an output that is owed them: who enters the lanes, and who leaves them in the middle of
+//! the queue.
+//!
+//! Invariant: while the lanes of an output are in force they hold exactly the whole records that it is owed and that
+//! nobody has claimed, but while something is being read that was not looked at (`is_behind`).
+
+use std::ops::Range;
+use std::time::Instant;
+
+use super::action::{CONSUMER, For, Read};
+use super::lane_books::{Books, Fairness};
+use super::lanes::{End, Lane, Lanes, Names, Record};
+use super::policy::Which;
+use super::record::Cursor;
+use super::sorter::{Sorter, Sorting};
+use super::state::Engine;
+
+impl Engine {
+    /// Records are in lanes, and some of them are to be kept. `seed` decides which keys share a lane where there are
+    /// too many of them.
+    pub(crate) fn sort_by(&mut self, sorter: Sorter, seed: u64, now: Instant) {
+        if let Some(read) = &mut self.source.read {
+            read.sorting = Some(Box::new(Sorting::new(sorter.clone())));
+        }
+        let names = Names::new(seed);
+        self.fairness = Some(Box::new(Fairness { sorter, names }));
+        self.put_lanes_in_force(now);
+        self.update(now);
+    }
+
+    /// The rules have changed: lanes are wanted, or no longer.
+    pub(super) fn put_lanes_in_force(&mut self, now: Instant) {
+        let sheds = self.shedder.policy.is_some() || self.shedder.max_age.is_some();
+        let wants = sheds && self.fairness.is_some();
+        if wants == self.has_lanes() {
+            return;
+        }
+        self.outputs[CONSUMER].lanes = wants.then(|| Box::new(Books::new(now)));
+        if wants {
+            self.sort_anew(CONSUMER);
+        }
+    }
+
+    /// Whether the consumer's records are in lanes.
+    pub(super) fn has_lanes(&self) -> bool {
+        self.outputs[CONSUMER].lanes.is_some()
+    }
+
+    /// Puts all that is owed into the lanes, from what lies in the log: when the rules have changed, or records have
+    /// come back.
+    pub(super) fn sort_anew(&mut self, i: usize) {
+        let Some(mut books) = self.outputs[i].lanes.take() else {
+            return;
+        };
+        books.lanes = Lanes::new();
+        books.claimed.clear();
+        let readable = self.log.readable();
+        // The source is filling up what cannot be looked at; there will be time when it has.
+        books.is_behind = readable < self.log.end();
+        let queue = &self.outputs[i].queue;
+        let runs: Vec<Range<u64>> = queue.runs().cloned().collect();
+        let claim = queue.claim().cloned().into_iter();
+        let is_inside = self.outputs[i].cursor.is_inside();
+        for (k, run) in claim.chain(runs).enumerate() {
+            let run = run.start..run.end.min(readable);
+            let is_torn =
+                k == 0 && is_inside || !run.is_empty() && !self.log.is_boundary(run.start);
+            self.sort_run(&mut books.lanes, &run, is_torn);
+        }
+        if let Some(claim) = self.outputs[i].queue.claim() {
+            books.on_claimed(claim.end);
+        }
+        self.outputs[i].lanes = Some(books);
+    }
+
+    /// Puts the records of a run into the lanes; `is_torn`: it begins with the rest of one.
+    fn sort_run(&mut self, lanes: &mut Lanes, run: &Range<u64>, is_torn: bool) {
+        let Some(fairness) = &mut self.fairness else {
+            return;
+        };
+        let first = match is_torn {
+            true => self.log.next_boundary(run.start, run.end),
+            false => Some(run.start),
+        };
+        let Some(mut at) = first.filter(|first| *first < run.end) else {
+            return;
+        };
+        let mut sorting = Sorting::new(fairness.sorter.clone());
+        let mut cursor = Cursor::new(self.framing);
+        for part in self.log.parts(at..run.end) {
+            sorting.sort(cursor, [part.bytes(), &[]]);
+            cursor.pass(part.bytes());
+            for sorted in sorting.records() {
+                let is_empty = |lane: Lane| lanes.is_empty(lane);
+                let lane = fairness.names.lane(sorting.key_of(sorted), is_empty);
+                let (length, kept) = (sorted.length, sorted.kept);
+                lanes.push(Record {
+                    at,
+                    length,
+                    lane,
+                    kept,
+                });
+                at += length;
+            }
+        }
+        if self.last_counted
+            && run.end == self.log.end()
+            && let Some((key, kept, length)) = sorting.sort_last()
+        {
+            // The last record has no end.
+            let lane = fairness.names.lane(key, |lane| lanes.is_empty(lane));
+            lanes.push(Record {
+                at,
+                length,
+                lane,
+                kept,
+            });
+        }
+    }
+
+    /// This output is owed these places, too, the last ones that were just read. `begun`: what of the record in
+    /// progress had been read before is owed to it as well.
+    pub(super) fn enter_lanes(&mut self, i: usize, read: &Read, kept: &Range<u64>, begun: bool) {
+        let Some(mut books) = self.outputs[i].lanes.take() else {
+            return;
+        };
+        if !read.sorts || read.discard || books.is_behind {
+            self.outputs[i].lanes = Some(books);
+            return self.sort_anew(i);
+        }
+        if let (Some(sorting), Some(fairness)) = (&read.sorting, &mut self.fairness) {
+            let total: u64 = read.scans.iter().map(|scan| scan.bytes as u64).sum();
+            let depth = read.cursor.depth();
+            let begun = begun && kept.end - kept.start == total;
+            let lanes = &mut books.lanes;
+            let (mut passed, mut last) = (0, None);
+            for sorted in sorting.records() {
+                passed += sorted.length;
+                // As much as comes behind it in what was read comes behind it in the log.
+                let end = (kept.end + passed).saturating_sub(depth + total);
+                let is_first = passed == sorted.length && depth > 0;
+                let at = end.saturating_sub(sorted.length);
+                if end <= kept.start || !(at >= kept.start || is_first && begun) {
+                    continue;
+                }
+                let lane = match last {
+                    Some((key, lane)) if key == &sorted.key => lane,
+                    _ => fairness
+                        .names
+                        .lane(sorting.key_of(sorted), |lane| lanes.is_empty(lane)),
+                };
+                last = Some((&sorted.key, lane));
+                let (length, kept) = (sorted.length, sorted.kept);
+                lanes.push(Record {
+                    at,
+                    length,
+                    lane,
+                    kept,
+                });
+            }
+        }
+        self.outputs[i].lanes = Some(books);
+    }
+
+    /// Whether so many bytes of the record in progress are all that there is of it, and nobody has claimed any.
+    pub(super) fn owes_begun(&self, i: usize, depth: u64) -> bool {
+        let last = self.outputs[i].queue.last();
+        last.is_some_and(|run| run.end == self.log.end() && run.end - run.start >= depth)
+    }
+
+    /// No more will come: the last record that has no end is complete.
+    pub(super) fn enter_last(&mut self, i: usize) {
+        let depth = self.source.cursor.depth();
+        let end = self.log.end();
+        if depth == 0 || !self.owes_begun(i, depth) {
+            return;
+        }
+        let run = end - depth..end;
+        if let Some(mut books) = self.outputs[i].lanes.take() {
+            self.sort_run(&mut books.lanes, &run, false);
+            self.outputs[i].lanes = Some(books);
+        }
+    }
+
+    /// Drops records from the lanes until so many bytes are gone, or all.
+    pub(super) fn shed_from_lanes(&mut self, i: usize, need: u64, now: Instant) -> u64 {
+        let by_key = self
+            .fairness
+            .as_ref()
+            .is_some_and(|it| it.sorter.key.is_some());
+        let which = self.shedder.policy.map(|policy| policy.which);
+        // What a cap holds up is not stalled.
+        let output = &self.outputs[i];
+        let books = output
+            .lanes
+            .as_ref()
+            .filter(|_| !output.sleeper.is_for(For::Cap));
+        let is_stalled = books.is_some_and(|books| books.is_stalled(now));
+        let mut gone = 0;
+        self.drop_from_lanes(i, |lanes| {
+            if gone >= need {
+                return None;
+            }
+            let end = match which {
+                Some(Which::Newest) => End::Newest,
+                Some(Which::Fair) if by_key && !is_stalled => End::Newest,
+                _ => End::Oldest,
+            };
+            let record = lanes.shed(end)?;
+            gone += record.length;
+            Some(record)
+        });
+        gone
+    }
+
+    /// Drops the records that were complete before this place, but for those that are to be kept. Returns
+    /// how many.
+    pub(super) fn expire_from_lanes(&mut self, i: usize, old: u64) -> u64 {
+        let mut records = 0;
+        self.drop_from_lanes(i, |lanes| {
+            let record = lanes.first_to_expire()?;
+            if record.at + record.length > old {
+                return None;
+            }
+            records += 1;
+            lanes.expire()
+        });
+        records
+    }
+
+    /// Drops one record after the other that comes out of the lanes; neighbours together.
+    fn drop_from_lanes(&mut self, i: usize, mut next: impl FnMut(&mut Lanes) -> Option<Record>) {
+        let Some(mut books) = self.outputs[i].lanes.take() else {
+            return;
+        };
+        let mut run = 0..0;
+        let mut records = 0;
+        while let Some(record) = next(&mut books.lanes) {
+            if let Some(fairness) = self.fairness.as_mut().filter(|_| i == CONSUMER) {
+                fairness.names.on_lost(record.lane, record.length, 1);
+            }
+            let end = record.at + record.length;
+            if end == run.start {
+                run.start = record.at;
+            } else if record.at == run.end {
+                run.end = end;
+            } else {
+                self.drop_run(i, run, records);
+                (run, records) = (record.at..end, 0);
+            }
+            records += 1;
+        }
+        self.drop_run(i, run, records);
+        self.outputs[i].lanes = Some(books);
+    }
+
+    fn drop_run(&mut self, _i: usize, run: Range<u64>, records: u64) {
+        if run.is_empty() {
+            return;
+        }
+        // A last record that has no end is counted by itself.
+        let is_open = self.is_last() && run.end == self.log.end() && self.source.cursor.is_inside();
+        self.forget_records(run, records - u64::from(is_open));
+    }
+
+    /// The lanes of each output hold what they should.
+    ///
+    /// # Panics
+    /// When they do not.
+    #[cfg(test)]
+    pub(crate) fn check_lanes(&self, thoroughly: bool) {
+        for output in &self.outputs {
+            let Some(books) = output.lanes.as_ref().filter(|books| !books.is_behind) else {
+                continue;
+            };
+            let held = books.lanes.bytes();
+            let queued = output.queue.queued();
+            assert!(held <= queued, "{held} of {queued} bytes are in lanes");
+            if !thoroughly {
+                continue;
+            }
+            let mut whole = Vec::new();
+            let is_torn = output.is_torn();
+            for (k, run) in output.queue.runs().enumerate() {
+                let mut at = run.start;
+                if k == 0 && is_torn || !self.log.is_boundary(at) {
+                    at = self.log.next_boundary(at, run.end).unwrap_or(run.end);
+                }
+                while let Some(end) = self.log.next_boundary(at, run.end) {
+                    whole.push((at, end - at));
+                    at = end;
+                }
+                if at < run.end && self.last_counted && run.end == self.log.end() {
+                    whole.push((at, run.end - at));
+                }
+            }
+            let held: Vec<_> = books.lanes.all().map(|it| (it.at, it.length)).collect();
+            if self.log.readable() == self.log.end() {
+                assert_eq!(held, whole, "records in lanes");
+            }
+        }
+    }
+}

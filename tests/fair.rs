@@ -1,0 +1,130 @@
+//! One noisy key does not drown the others, and what is to be kept is.
+
+mod harness;
+
+use std::collections::BTreeMap;
+
+use harness::line::Line;
+use harness::stalled::{Overflow, Stalled, success};
+
+/// So many lines of one key beside one of each of some others, so many times.
+fn flood(rounds: usize, loud: usize, others: usize) -> Vec<u8> {
+    let mut text = Vec::new();
+    for round in 0..rounds {
+        for n in 0..loud {
+            text.extend(format!("noisy {round} {n} {}\n", "x".repeat(n % 50)).into_bytes());
+        }
+        for other in 0..others {
+            text.extend(format!("key{other} {round} caf\u{e9}\n").into_bytes());
+        }
+    }
+    text
+}
+
+/// The lines of each first word.
+fn by_key(text: &[u8]) -> BTreeMap<String, Vec<String>> {
+    let mut all: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for line in String::from_utf8_lossy(text).lines() {
+        let key = line.split(' ').next().unwrap_or_default();
+        all.entry(key.to_owned()).or_default().push(line.to_owned());
+    }
+    all
+}
+
+#[test]
+fn a_key_at_a_hundredfold_takes_nothing_from_99_that_stay_below_their_share() {
+    for args in [
+        &["-l", "--shed", "fair", "--key", "1"][..],
+        &["-l", "--shed", "fair", "--key", "^([^ ]*) "],
+        &["-l", "--shed", "fair", "--key", "1", "--patience", "10ms"],
+    ] {
+        let overflow = Overflow::new();
+        let path = overflow.name();
+        let mut weir = Stalled::new(&[args, &["--shed-to", &path]].concat());
+        let case = weir.case.clone();
+        let sent = flood(20, 1000, 99);
+        weir.send(sent.clone());
+        let (got, ended) = weir.finish();
+        let (sent, got) = (by_key(&sent), by_key(&got));
+        let mut shed = by_key(&overflow.read());
+        for (key, lines) in &sent {
+            let mut all = got.get(key).cloned().unwrap_or_default();
+            if key != "noisy" {
+                assert_eq!(&all, lines, "{case}: {key}");
+            }
+            all.extend(shed.remove(key).unwrap_or_default());
+            all.sort();
+            let mut lines = lines.clone();
+            lines.sort();
+            assert!(all == lines, "{case}: {key} is lost, torn or there twice");
+        }
+        assert!(
+            got["noisy"].len() > 500,
+            "{case}: the loud one gets the rest"
+        );
+        success(&ended, &case).assert_balance(&case);
+    }
+}
+
+#[test]
+fn what_matches_keep_is_shed_only_when_nothing_else_is_left() {
+    for which in ["oldest", "newest", "fair"] {
+        let mut weir = Stalled::new(&["-l", "--shed", which, "--keep", "^key[0-9]+ "]);
+        let sent = flood(20, 1000, 99);
+        weir.send(sent.clone());
+        let (got, ended) = weir.finish();
+        let (mut sent, mut got) = (by_key(&sent), by_key(&got));
+        let (loud, heard) = (sent.remove("noisy"), got.remove("noisy"));
+        assert!(sent == got, "{which}: something to be kept is not there");
+        assert!(
+            heard.map(|it| it.len()) < loud.map(|it| it.len()),
+            "{which}"
+        );
+        success(&ended, which).assert_balance(which);
+    }
+}
+
+#[test]
+fn what_cannot_be_is_refused_in_one_line() {
+    for (args, says) in [
+        (
+            &["-l", "--shed", "oldest", "--key", "1"][..],
+            "--key: nothing is shed by lanes; add --shed fair",
+        ),
+        (&["-l", "--key", "1"], "add --shed fair"),
+        (&["-l", "--keep", "x"], "--keep: nothing would be shed"),
+        (
+            &["--shed", "fair", "--key", "1"],
+            "--key: there are no records; add --lines",
+        ),
+        (
+            &["--shed", "oldest", "--keep", "x"],
+            "--keep: there are no records; add --lines",
+        ),
+        (
+            &["-l", "--shed", "fair", "--key", "1", "--spill", "1GiB"],
+            "--key and --spill",
+        ),
+        (
+            &["-l", "--shed", "fair", "--key", "1", "--spool", "/tmp"],
+            "--shed cannot go together with --spool",
+        ),
+        (
+            &["-l", "--shed", "oldest", "--keep", "x", "--spill", "1GiB"],
+            "--keep and --spill",
+        ),
+        (&["-l", "--shed", "fair", "--key", "0"], "counted from 1"),
+        (
+            &["-l", "--shed", "fair", "--key", "user=("],
+            "unclosed group, at character 6",
+        ),
+        (
+            &["-l", "--shed", "fair", "--keep", "a["],
+            "unclosed character class, at character 2",
+        ),
+    ] {
+        let mut line = Line::new(args);
+        line.ends_untouched();
+        line.finish(0).assert_complains(2, &[says]);
+    }
+}
