@@ -13,6 +13,7 @@ pub(crate) struct Peer {
 /// The tools looked for and how each is asked for its version.
 const KNOWN: &[(&str, &str)] = &[
     ("cat", "--version"),
+    ("tee", "--version"),
     ("pv", "--version"),
     ("mbuffer", "--version"),
     ("cstream", "-V"),

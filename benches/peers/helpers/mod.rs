@@ -3,8 +3,9 @@
 //! They are this same benchmark executed again under a name such as `__gen`, so that no other
 //! tool is needed, and each does one thing with plain `read` and `write`: none of them must be
 //! the bottleneck before the pipe is. They never change the size of a pipe, `__splice` and `__tee`
-//! excepted. Parameters are `key=value` words with integer values.
+//! excepted. Parameters are `key=value` words.
 
+mod fan;
 mod flow;
 mod lines;
 mod paced;
@@ -18,21 +19,27 @@ use std::process::ExitCode;
 
 use rustix::process::{Signal, set_parent_process_death_signal};
 
-/// Integer parameters of one helper, by name.
-pub(crate) struct Params(HashMap<String, u64>);
+/// Parameters of one helper, by name.
+pub(crate) struct Params(HashMap<String, String>);
 
 impl Params {
     fn parse(words: &[String]) -> Self {
         let pair = |word: &String| {
             let (key, value) = word.split_once('=')?;
-            Some((key.to_owned(), value.parse().ok()?))
+            Some((key.to_owned(), value.to_owned()))
         };
         Self(words.iter().filter_map(pair).collect())
     }
 
     /// The value given for `key`, else `default`.
     fn get(&self, key: &str, default: u64) -> u64 {
-        self.0.get(key).copied().unwrap_or(default)
+        let value = self.0.get(key).and_then(|value| value.parse().ok());
+        value.unwrap_or(default)
+    }
+
+    /// The text given for `key`, or none.
+    fn text(&self, key: &str) -> &str {
+        self.0.get(key).map_or("", String::as_str)
     }
 
     /// The same as an amount of memory, at least one byte.
@@ -50,6 +57,7 @@ pub(crate) fn dispatch(words: &[String]) -> Option<ExitCode> {
         "__meter" => flow::meter,
         "__splice" => splice::run,
         "__tee" => tee::run,
+        "__fan" => fan::run,
         "__lines" => lines::produce,
         "__judge" => lines::judge,
         "__leaky" => lines::leak,

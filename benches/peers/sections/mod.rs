@@ -1,6 +1,7 @@
 //! The sections, each a folder of questions with an answer in a table.
 
 mod copied;
+mod fan_out;
 mod idle;
 mod latency;
 mod lumpy;
@@ -23,6 +24,7 @@ pub(crate) type Section = fn(&Lab) -> Vec<Table>;
 const ALL: &[(&str, Section)] = &[
     ("throughput", throughput::tables),
     ("copied", copied::tables),
+    ("fan-out", fan_out::tables),
     ("tiny", tiny::tables),
     ("latency", latency::tables),
     ("memory", memory::tables),
