@@ -74,6 +74,8 @@ pub(crate) struct Plan {
     pub metrics: bool,
     /// A file is shown what passes.
     pub taps: bool,
+    /// And a program, through a FIFO.
+    pub pipes: bool,
     pub before: Link,
     pub behind: Link,
     pub producer: Producer,
@@ -128,6 +130,7 @@ impl Plan {
             stalls: options.stalls,
             metrics: dice.percent(20),
             taps: dice.percent(30),
+            pipes: dice.percent(30),
             options: options.list,
             before,
             behind,

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use wait_timeout::ChildExt;
 
+use crate::harness::sides::make_fifo;
 use crate::harness::{DEADLINE, WEIR, program};
 use crate::plan::{Action, Plan, Producer};
 use crate::sides::{self, Hurry};
@@ -35,11 +36,14 @@ struct Pipeline<'a> {
     before: Option<Child>,
     behind: Option<Child>,
     looks: Vec<Child>,
+    /// It reads a tap that is a FIFO.
+    reader: Option<Child>,
 }
 
 impl Drop for Pipeline<'_> {
     fn drop(&mut self) {
-        let cats = [self.before.as_mut(), self.behind.as_mut()];
+        let cats = [&mut self.before, &mut self.behind, &mut self.reader];
+        let cats = cats.map(Option::as_mut);
         let looks = self.looks.iter_mut();
         for child in cats
             .into_iter()
@@ -64,6 +68,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
     );
     let seeds = (plan.seed ^ 1, plan.seed ^ 2);
     let consumer = sides::consume(plan.consumer, output.ours, seeds.1, hurry.clone());
+    let reader = plan.pipes.then(|| read_tap(dir));
     let mut pipeline = Pipeline {
         plan,
         dir,
@@ -71,6 +76,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
         before: input.cat,
         behind: output.cat,
         looks: Vec::new(),
+        reader,
     };
     let bytes = plan.input.clone();
     let producer = sides::produce(plan.producer, input.ours, bytes, seeds.0, hurry.clone());
@@ -98,9 +104,21 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
     })
 }
 
-/// What was shown to the tap, and to each that looked.
+/// A program that reads a tap, whenever that opens.
+fn read_tap(dir: &Path) -> Child {
+    let fifo = dir.join("fifo");
+    make_fifo(&fifo);
+    let file = fs::File::create(dir.join("piped")).expect("make a file");
+    let mut cat = program("cat");
+    let cat = cat.arg(fifo).stdin(Stdio::null()).stdout(file);
+    cat.stderr(Stdio::null()).spawn().expect("start cat")
+}
+
+/// What was shown to the taps, and to each that looked.
 fn shown(dir: &Path, looks: usize) -> Vec<Vec<u8>> {
-    let names = (0..looks).map(|n| format!("look{n}")).chain(["tap".into()]);
+    let names = (0..looks)
+        .map(|n| format!("look{n}"))
+        .chain(["tap", "piped"].map(String::from));
     names
         .filter_map(|name| fs::read(dir.join(name)).ok())
         .collect()
@@ -115,6 +133,9 @@ fn start(plan: &Plan, dir: &Path, stdin: Stdio, stdout: Stdio) -> Child {
     if plan.taps {
         weir.arg("--tap").arg(dir.join("tap"));
         weir.args(["--tap-buffer", "64KiB"]);
+    }
+    if plan.pipes {
+        weir.arg("--tap").arg(dir.join("fifo"));
     }
     if plan.metrics {
         weir.arg("--metrics").arg(dir.join("metrics"));
@@ -180,7 +201,7 @@ impl Pipeline<'_> {
                 self.remote(change);
             }
             Action::Look => self.look(),
-            Action::KillLook => kill(self.looks.last_mut()),
+            Action::KillLook => kill(self.looks.last_mut().or(self.reader.as_mut())),
             Action::KillBefore => kill(self.before.as_mut()),
             Action::KillBehind => kill(self.behind.as_mut()),
         }
