@@ -30,8 +30,10 @@ complete -c weir -l recall -d 'Keep the newest SIZE of what has passed, for thos
 complete -c weir -l restart -d 'Run COMMAND again when it has ended before the input has' -r -f -a "never\t'It is the end'
 on-failure\t'When its status is not 0, or a signal has ended it'
 always\t'Whatever its status is'"
+complete -c weir -l batch -d 'Run COMMAND once for each batch: 1000 (records), 1MiB, 5s' -r
+complete -c weir -l reject -d 'Exit statuses of COMMAND that say: this batch never' -r
 complete -c weir -l backoff -d 'How long to wait between failures of COMMAND: MIN..MAX' -r
-complete -c weir -l give-up -d 'End with COMMAND\'s status after N failures in a row' -r
+complete -c weir -l give-up -d 'End, or shed the batch, after N failures in a row' -r
 complete -c weir -l share -d 'Share the cap with all running weirs that give the same NAME' -r
 complete -c weir -l key -d 'With --shed fair: what tells the lane of a record, a pattern or the number of a field' -r
 complete -c weir -l keep -d 'Shed records that match REGEX only when nothing else is left' -r

@@ -23,6 +23,8 @@ const USAGE: u8 = 2;
 /// A failure of weir's own, where the status is a program's that it runs.
 const FAILURE_BESIDE: u8 = 125;
 const STALLED: u8 = 124;
+/// Some batches were given up: as of `xargs`, of whose commands some have failed.
+const GIVEN_UP: u8 = 123;
 
 /// What the binary does.
 pub fn main() -> ExitCode {
@@ -105,6 +107,7 @@ fn conclude_of(name: Option<&str>, end: Result<End, StartError>, failed: u8) -> 
         End::Drained => signals::die_by(signals::SIGTERM),
         End::Signal(signal) => signals::die_by(signal),
         End::Stalled(..) => STALLED.into(),
+        End::GivenUp(..) => GIVEN_UP.into(),
         End::Command(exit, _) => exit.status().into(),
         End::BrokenPipe(_) | End::Failed(_) | End::Unkept => failed.into(),
     }

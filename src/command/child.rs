@@ -54,6 +54,11 @@ impl Child {
         }
     }
 
+    /// Whether this is the same one.
+    pub(crate) fn is(&self, other: &Child) -> bool {
+        Arc::ptr_eq(&self.was_waited_for, &other.was_waited_for)
+    }
+
     /// Sends it a signal, if it is still there.
     pub(crate) fn signal(&self, signal: i32) {
         let gone = self.was_waited_for.lock();

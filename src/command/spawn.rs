@@ -34,8 +34,24 @@ pub(crate) struct SpawnError {
     pub status: u8,
 }
 
+/// Looks for it where it will be looked for: what is not there need not be met when the first batch is complete.
+///
+/// # Errors
+/// When it is not there.
+pub(crate) fn look_for(line: &CommandLine) -> Result<(), SpawnError> {
+    let is_known = env::var_os("PATH").is_none() || found(&line.program).is_some();
+    if is_known && (!has_folder(&line.program) || Path::new(&line.program).exists()) {
+        return Ok(());
+    }
+    Err(refused(line, Errno::ENOENT))
+}
+
+fn has_folder(program: &OsStr) -> bool {
+    program.as_bytes().contains(&b'/')
+}
+
 /// Starts it with this standard input, with the signals blocked that `mask` says, and with these variables beside
-/// those of weir itself.
+/// those of weir itself; without those that have no value.
 ///
 /// # Errors
 /// When it cannot be run; the program has not begun then.
@@ -43,7 +59,7 @@ pub(crate) fn spawn(
     line: &CommandLine,
     input: BorrowedFd<'_>,
     mask: &SigSet,
-    variables: &[(&str, String)],
+    variables: &[(&str, Option<String>)],
 ) -> Result<Child, SpawnError> {
     let words = [&line.program].into_iter().chain(&line.arguments);
     let mut words: Vec<OsString> = words.cloned().collect();
@@ -97,11 +113,11 @@ fn text(word: impl AsRef<OsStr>) -> nix::Result<CString> {
 }
 
 /// The variables of weir itself, but for those of these names, and these.
-fn environment(variables: &[(&str, String)]) -> Vec<CString> {
+fn environment(variables: &[(&str, Option<String>)]) -> Vec<CString> {
     let is_ours = |name: &OsStr| variables.iter().any(|(ours, _)| name == *ours);
     let theirs = env::vars_os().filter(|(name, _)| !is_ours(name));
     let ours = variables.iter();
-    let ours = ours.map(|(name, value)| (name.into(), value.into()));
+    let ours = ours.filter_map(|(name, value)| Some((name.into(), value.as_ref()?.into())));
     let pairs = theirs.chain(ours).map(|(name, value): (OsString, _)| {
         let mut pair = name.into_vec();
         pair.push(b'=');
@@ -114,7 +130,7 @@ fn environment(variables: &[(&str, String)]) -> Vec<CString> {
 /// The first file of this name that `PATH` leads to and that can be run.
 fn found(program: &OsStr) -> Option<PathBuf> {
     use rustix::fs::{Access, access};
-    if program.as_bytes().contains(&b'/') {
+    if has_folder(program) {
         return Some(program.into());
     }
     let path = env::var_os("PATH")?;

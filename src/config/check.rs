@@ -1,7 +1,6 @@
 //! The rules between options, and between an option and this machine: each refusal is one line
 //! that says what is wrong and what would be right.
 
-use std::ffi::OsString;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,15 +10,13 @@ use clap::ValueEnum;
 use super::error::ConfigError;
 use super::live_options::LiveOptions;
 use super::options::{Display, Options, Restart, Summary};
-use crate::command::line::CommandLine;
 use crate::engine::gate::Marks;
 use crate::engine::policy::{Policy, Which};
 use crate::engine::record::Framing;
-use crate::engine::restart::{RestartRules, When};
 use crate::engine::side::Role;
 use crate::engine::sorter::Sorter;
 use crate::pipe::memory;
-use crate::units::{Backoff, BufferSize, Limit, Mark, OrOff, Share, Size, Span, TypedLimit};
+use crate::units::{BufferSize, Limit, Mark, OrOff, Share, Size, Span, TypedLimit};
 
 /// The smallest buffer: a page.
 const BUFFER_MIN: u64 = 4096;
@@ -27,8 +24,6 @@ const BUFFER_MIN: u64 = 4096;
 const INTERVAL_MIN: Duration = Duration::from_millis(10);
 /// How far below the high mark reading starts again, at most.
 const LOW_GAP: usize = 1 << 20;
-/// How long to wait between failures where nobody says.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
 /// How far a tap may be behind where nobody says.
 const TAP_BUFFER: u64 = 16 << 20;
 
@@ -104,6 +99,7 @@ pub(super) fn spool(options: &Options) -> Result<Option<usize>, ConfigError> {
         ("--tap", !options.tap.is_empty()),
         ("--recall", options.recall.is_some()),
         ("--restart", options.restart != Restart::Never),
+        ("--batch", !options.batch.is_empty()),
     ];
     if let Some((what, _)) = refused.iter().find(|(_, is_there)| *is_there) {
         return Err(ConfigError(format!(
@@ -321,6 +317,8 @@ pub(super) fn sorter(
         "--keep: nothing would be shed; add --shed oldest, newest or fair".to_owned()
     } else if framing.is_none() {
         format!("{option}: there are no records; add --lines, --null or --record-size")
+    } else if !options.batch.is_empty() {
+        format!("{option} and --batch: lanes of batches are not there yet; leave one out")
     } else if options.spill.is_some() {
         format!("{option} and --spill: what lies on the disk cannot be picked from; leave one out")
     } else {
@@ -332,20 +330,6 @@ pub(super) fn sorter(
     Err(ConfigError(what))
 }
 
-/// The program to run, if there is one.
-pub(super) fn command(words: &[OsString]) -> Result<Option<CommandLine>, ConfigError> {
-    match words.split_first() {
-        Some((program, _)) if program.is_empty() => Err(ConfigError(
-            "--: the name of the program is empty; is a variable not set?".into(),
-        )),
-        Some((program, arguments)) => Ok(Some(CommandLine {
-            program: program.clone(),
-            arguments: arguments.to_vec(),
-        })),
-        None => Ok(None),
-    }
-}
-
 /// How much of what has passed is kept.
 pub(super) fn recall(recall: Option<Size>) -> Result<Option<u64>, ConfigError> {
     match recall {
@@ -354,30 +338,6 @@ pub(super) fn recall(recall: Option<Size>) -> Result<Option<u64>, ConfigError> {
         ))),
         size => Ok(size.map(Size::bytes)),
     }
-}
-
-/// What is to be done when the program has ended.
-pub(super) fn restart(options: &Options) -> Result<Option<RestartRules>, ConfigError> {
-    let when = match options.restart {
-        Restart::Never => None,
-        Restart::OnFailure => Some(When::OnFailure),
-        Restart::Always => Some(When::Always),
-    };
-    let refuse = |what: &str| Err(ConfigError(what.into()));
-    if when.is_some() && options.command.is_empty() {
-        return refuse("--restart: there is nothing to run again; add -- COMMAND");
-    }
-    if when.is_none() && options.backoff.is_some() {
-        return refuse("--backoff: nothing is run again; add --restart on-failure");
-    }
-    if when.is_none() && options.give_up.is_some() {
-        return refuse("--give-up: nothing is run again; add --restart on-failure");
-    }
-    Ok(when.map(|when| RestartRules {
-        when,
-        backoff: options.backoff.map_or(BACKOFF, Backoff::bounds),
-        give_up: options.give_up,
-    }))
 }
 
 /// Who gets the stream beside the consumer.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustix::fs::{Dev, FileType, SeekFrom, fstat, major, minor, seek, stat};
 
 use super::check;
+use super::check_command;
 use super::error::ConfigError;
 use super::expected_size::expected;
 use super::live::LiveConfig;
@@ -58,7 +59,7 @@ pub(super) fn plan(
     Ok(Plan {
         name: live.name.clone(),
         inputs: options.files.clone(),
-        command: check::command(&options.command)?.map(|it| it.name()),
+        command: check_command::command(&options.command)?.map(|it| it.name()),
         share: options.share.as_ref().map(ToString::to_string),
         records: if options.lines {
             Records::Lines

@@ -3,6 +3,7 @@
 
 mod caps;
 mod check;
+mod check_command;
 pub(crate) mod command_line;
 mod completions;
 mod display;
@@ -60,6 +61,8 @@ pub(crate) struct Config {
     pub command: Option<CommandLine>,
     /// What is to be done when that has ended, if anything.
     pub restart: Option<RestartRules>,
+    /// Exit statuses that say that a batch can never succeed.
+    pub reject: Vec<u8>,
     /// What the engine is told.
     pub rules: Rules,
     /// What can be changed later.
@@ -120,7 +123,10 @@ impl Config {
         let may_shed = options.live.shed.is_some() || options.live.max_age.is_some();
         check::share(options.share.as_ref(), &options.live)?;
         let is_shared = options.share.is_some();
-        let restart = check::restart(&options)?;
+        let restart = check_command::restart(&options)?;
+        let batch = check_command::batch(&options, framing)?;
+        let may_shed =
+            may_shed || batch.is_some_and(|it| it.give_up.is_some()) || !options.reject.is_empty();
         let outlives = options.spool.is_some();
         let has_disk = outlives || options.spill.is_some();
         let mut typed = options.live.clone();
@@ -132,8 +138,9 @@ impl Config {
         Ok(Config {
             outputs: check::outputs(&options)?,
             sorter: check::sorter(&options, framing)?,
-            command: check::command(&options.command)?,
+            command: check_command::command(&options.command)?,
             restart,
+            reject: options.reject,
             append: options.append,
             spill: options
                 .spill
@@ -156,6 +163,7 @@ impl Config {
                 marks: live.marks,
                 may_bypass: !options.no_splice,
                 keeps_given: restart.is_some(),
+                batch,
                 framing,
                 output: live.output.limits(),
                 input: live.input.limits(),

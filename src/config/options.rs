@@ -201,18 +201,52 @@ pub(crate) struct Options {
     )]
     pub restart: Restart,
 
+    /// Run COMMAND once for each batch: 1000 (records), 1MiB, 5s
+    #[arg(
+        long,
+        value_name = "LIMIT[,LIMIT]...",
+        value_delimiter = ',',
+        help_heading = "Command",
+        display_order = 0
+    )]
+    #[arg(
+        long_help = "Run COMMAND once for each batch, which it finds complete in a file as its standard input. A \
+        batch is closed by whichever comes first: a count of records (1000), a SIZE (1MiB: no more than that, but \
+        for a longer record), a DURATION (5s; write 5min) after its first record; also at the high mark and at the \
+        end. Exit status 0 acknowledges it; anything else means the same batch again, after a wait"
+    )]
+    #[arg(value_parser = batch_limit)]
+    pub batch: Vec<Amount>,
+
+    /// Exit statuses of COMMAND that say: this batch never
+    #[arg(
+        long,
+        value_name = "STATUS[,STATUS]...",
+        value_delimiter = ',',
+        help_heading = "Command"
+    )]
+    #[arg(
+        long_help = "Exit statuses of COMMAND that say that this batch can never succeed (128+N: signal N): it is \
+        shed at once, to --shed-to if that is given, and the next one's turn comes"
+    )]
+    #[arg(value_parser = rejection)]
+    pub reject: Vec<u8>,
+
     /// How long to wait between failures of COMMAND: MIN..MAX
     #[arg(long, value_name = "MIN..MAX", help_heading = "Command")]
     #[arg(
         long_help = "How long to wait between failures of COMMAND: doubled each time, less up to a fifth by \
-        chance, and back to MIN when it has read a whole record and lived for longer than the last wait \
-        [default: 100ms..1m]"
+        chance, and back to MIN when it has read a whole record and lived for longer than the last wait, or has \
+        acknowledged a batch [default: 100ms..1m]"
     )]
     pub backoff: Option<Backoff>,
 
-    /// End with COMMAND's status after N failures in a row
+    /// End, or shed the batch, after N failures in a row
     #[arg(long, value_name = "N", help_heading = "Command")]
-    #[arg(long_help = "End with COMMAND's status after N failures in a row [default: never]")]
+    #[arg(
+        long_help = "After N failures in a row end with COMMAND's status; with --batch shed the batch, to --shed-to \
+        if that is given, and go on with the next one [default: never]"
+    )]
     #[arg(value_parser = failures)]
     pub give_up: Option<NonZeroU32>,
 
@@ -463,6 +497,30 @@ pub(crate) struct Options {
 fn stop_at(text: &str) -> Result<Amount, UnitError> {
     let amount = text.parse::<Amount>();
     amount.map_err(|error| error.instead(&["4GiB", "1000 (records, or bytes)"]))
+}
+
+/// What `--batch` takes.
+fn batch_limit(text: &str) -> Result<Amount, UnitError> {
+    const EXAMPLES: &[&str] = &["1000 (records)", "1MiB", "5s"];
+    let amount = text.parse::<Amount>();
+    match amount.map_err(|error| error.instead(EXAMPLES))? {
+        Amount::Count(0) => Err(UnitError::new("no record at all", EXAMPLES)),
+        Amount::Bytes(size) if size.bytes() == 0 => Err(UnitError::new("no byte at all", EXAMPLES)),
+        amount => Ok(amount),
+    }
+}
+
+/// What `--reject` takes.
+fn rejection(text: &str) -> Result<u8, UnitError> {
+    const EXAMPLES: &[&str] = &["22", "65,22"];
+    match text.trim().parse() {
+        Ok(0) => Err(UnitError::new("the status of success", EXAMPLES)),
+        Ok(status) => Ok(status),
+        Err(_) => Err(UnitError::new(
+            "not an exit status, from 1 to 255",
+            EXAMPLES,
+        )),
+    }
 }
 
 /// What `--give-up` takes.

@@ -15,6 +15,7 @@ use super::record::Cursor;
 use super::scan::{Run, Scan};
 use super::segment::{Part, ReadBuffer, Segment};
 use super::sorter::Sorting;
+use super::ticket::{Finish, Ticket};
 
 /// The number of the consumer among the outputs.
 pub(super) const CONSUMER: usize = 0;
@@ -30,6 +31,8 @@ pub(crate) enum Actor {
     Source,
     /// Gives to the output of this number; 0 is the consumer.
     Output(usize),
+    /// Runs programs with batches, the one of this number.
+    Job(usize),
 }
 
 /// What to do next.
@@ -46,6 +49,8 @@ pub(crate) enum Action {
     Fetch(Fetch),
     /// Give the pipe to the consumer this size.
     Fit(usize),
+    /// Run the program with the batch whose file is complete, and wait for its end.
+    Run(RunOrder),
     /// Sleep.
     Wait(Wait),
     /// Drop this.
@@ -74,6 +79,8 @@ pub(crate) enum Done {
     Write(Write, Outcome),
     /// Of a read from the disk.
     Fetch(Fetch, FetchOutcome),
+    /// Of a program that was run.
+    Run(RunOrder, Finish),
     /// The pipe has this size now, or holds too much for that at present.
     Fit(Option<usize>),
     /// A sleep is over; `ready`: what it was for beside the waker is there.
@@ -253,6 +260,25 @@ pub(crate) struct Write {
     pub unread: Option<u64>,
     /// Where the first of them lies in a stream that outlives this run.
     pub place: Option<u64>,
+    /// What it is a piece of, where it is one of a batch.
+    pub piece: Option<Piece>,
+    pub(super) obligation: Obligation,
+}
+
+/// What a piece of a batch belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// The number of the batch.
+    pub batch: u64,
+    /// Bytes in all of it.
+    pub bytes: u64,
+}
+
+/// A program to be run.
+#[derive(Debug)]
+pub(crate) struct RunOrder {
+    /// What it is to know.
+    pub ticket: Ticket,
     pub(super) obligation: Obligation,
 }
 
@@ -319,6 +345,8 @@ pub(crate) enum For {
     Cap,
     /// Something to write.
     Data,
+    /// That a program may be run again.
+    Turn,
     /// That nothing holds the output any more.
     Release,
     /// That the pipe can be made smaller.

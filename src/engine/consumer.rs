@@ -142,6 +142,7 @@ impl Engine {
             permit,
             unread: None,
             place,
+            piece: None,
             obligation,
         })
     }
@@ -195,12 +196,11 @@ impl Engine {
     /// Less is owed to the consumer than before.
     pub(super) fn on_shrunk(&mut self, now: Instant) {
         let queue = &self.outputs[CONSUMER].queue;
-        let head = queue
-            .claim()
-            .or(queue.first())
-            .map_or(self.log.end(), |run| run.start);
-        self.timeline.forget_before(head);
-        if queue.owed() == 0 {
+        let head = queue.claim().or(queue.first()).map(|run| run.start);
+        let batch = self.jobs.as_ref().and_then(|jobs| jobs.first_place());
+        let head = head.into_iter().chain(batch).min();
+        self.timeline.forget_before(head.unwrap_or(self.log.end()));
+        if self.used() == 0 {
             self.on_empty(now);
             self.plan_trim(now);
         }

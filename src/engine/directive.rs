@@ -32,4 +32,6 @@ pub(crate) enum Directive {
     HoldInput(bool),
     /// Read nothing more; deliver what is held, and end.
     Drain,
+    /// No more input, and no program is started any more: those that run with a batch go on to their ends.
+    Finish,
 }

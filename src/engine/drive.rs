@@ -10,13 +10,14 @@ use std::time::Instant;
 
 use super::action::{
     Action, Actor, Done, Fan, Fetch, FetchOutcome, Outcome, Permit, Read, ReadOutcome, Reason,
-    Transfer, Wait, Write,
+    RunOrder, Transfer, Wait, Write,
 };
 use super::on_disk::{EXTENT_MOST, Load};
 use super::scan::Run;
 use super::segment::Segment;
 use super::stall::Side;
 use super::state::Engine;
+use super::ticket::{Finish, Ticket};
 
 /// The way to the state machine: behind a lock, or not. The clock is looked at behind the lock.
 pub(crate) trait Access {
@@ -111,6 +112,11 @@ pub(crate) trait Edge {
         None
     }
 
+    /// Runs the program with the batch that was written last, and says what came of it; `None`: it still runs.
+    fn run(&mut self, _ticket: &Ticket) -> Option<Finish> {
+        Some(Finish::Failed)
+    }
+
     /// How many bytes there is room for on the disk, which is more than none, `most` at most; it is kept for them.
     fn disk_room(&mut self, _most: usize) -> Result<usize, NoRoom> {
         Err(NoRoom::Others)
@@ -189,6 +195,12 @@ pub(crate) enum Turn {
     Over(End),
 }
 
+/// What is not over yet.
+enum Again {
+    Wait(Wait),
+    Run(RunOrder),
+}
+
 /// The next call.
 #[derive(Debug)]
 enum Next {
@@ -241,8 +253,11 @@ impl Driver {
             }
             Next::Act(action) => match self.act(action, edge) {
                 Ok((done, end)) => self.next = Next::Ask(done, end),
-                Err(wait) => {
-                    self.next = Next::Act(Action::Wait(wait));
+                Err(again) => {
+                    self.next = Next::Act(match again {
+                        Again::Wait(wait) => Action::Wait(wait),
+                        Again::Run(order) => Action::Run(order),
+                    });
                     return Turn::Waits;
                 }
             },
@@ -250,23 +265,27 @@ impl Driver {
         Turn::On
     }
 
-    /// Does it. `Err`: the wait is not over.
+    /// Does it. `Err`: that is not over.
     fn act(
         &mut self,
         action: Action,
         edge: &mut impl Edge,
-    ) -> Result<(Option<Done>, Option<End>), Wait> {
+    ) -> Result<(Option<Done>, Option<End>), Again> {
         let (done, end) = match action {
             Action::Read(read) => self.read(read, edge),
             Action::Transfer(bypass) => self.bypass(bypass, edge),
             Action::Write(write) => write_out(write, edge),
             Action::Fetch(fetch) => read_back(fetch, edge),
+            Action::Run(order) => match edge.run(&order.ticket) {
+                None => return Err(Again::Run(order)),
+                Some(finish) => (Done::Run(order, finish), None),
+            },
             Action::Fit(size) => {
                 let size = edge.fit(size).then_some(size);
                 (Done::Fit(size), None)
             }
             Action::Wait(wait) => match edge.wait(wait) {
-                None => return Err(wait),
+                None => return Err(Again::Wait(wait)),
                 Some(ready) => {
                     self.had_room = ready.as_ref().is_ok_and(|ready| *ready);
                     let is_ready = self.had_room;

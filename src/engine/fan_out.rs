@@ -138,13 +138,19 @@ impl Engine {
         if !self.has_sides() {
             return self.used();
         }
-        let owed = self.holders().map(|(_, output)| output.queue.owed());
+        let owed = self.holders().map(|(i, _)| self.owed_to(i));
         owed.max().unwrap_or(0) as usize
+    }
+
+    /// What this one is owed, in bytes, what is in batches included.
+    pub(super) fn owed_to(&self, i: usize) -> u64 {
+        let batches = if i == CONSUMER { self.in_batches() } else { 0 };
+        self.outputs[i].queue.owed() + batches
     }
 
     /// Whether nobody is owed anything.
     pub(super) fn holds_nothing(&self) -> bool {
-        self.outputs.iter().all(|output| output.queue.owed() == 0)
+        self.in_batches() == 0 && self.outputs.iter().all(|output| output.queue.owed() == 0)
     }
 
     /// Whether all of them have enough to do without the last extent, which nobody can read while it is filled
@@ -378,6 +384,7 @@ impl Engine {
             permit: Permit { grant, cursor },
             unread: None,
             place: None,
+            piece: None,
             obligation: Obligation::new(Actor::Output(i)),
         })
     }

@@ -30,6 +30,7 @@ use super::scan::Scan;
 use super::segment::{Part, ReadBuffer, SEGMENT_MAX, SEGMENT_MIN, Segment};
 
 mod disk;
+mod nth;
 
 /// Reads of at most this many bytes are moved next to their predecessors, so that a producer of
 /// single bytes does not fill the buffer with segments of one byte.

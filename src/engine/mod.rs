@@ -12,9 +12,12 @@
 
 pub(crate) mod action;
 pub(crate) mod age;
+pub(crate) mod batch;
 mod books;
+mod breaker;
 pub(crate) mod bucket;
 pub(crate) mod bypass;
+mod closing;
 mod consumer;
 pub(crate) mod directive;
 pub(crate) mod disk;
@@ -27,6 +30,7 @@ mod fan_pass;
 pub(crate) mod gate;
 mod given;
 pub(crate) mod inflight;
+mod jobs;
 mod lane_books;
 mod lanes;
 pub(crate) mod limiter;
@@ -56,6 +60,7 @@ mod state;
 pub(crate) mod stats;
 pub(crate) mod status;
 mod take_back;
+pub(crate) mod ticket;
 
 use std::time::Instant;
 
@@ -87,6 +92,7 @@ impl Engine {
             Actor::Output(CONSUMER) => self.plan_consumer(now),
             Actor::Output(OVERFLOW) => self.plan_overflow(now),
             Actor::Output(i) => self.plan_side(i, now),
+            Actor::Job(j) => self.plan_job(j, now),
         }
     }
 
@@ -117,6 +123,11 @@ impl Engine {
             match self.plan(actor, now) {
                 Plan::Expire => self.expire(now),
                 Plan::Shed => self.shed(now),
+                Plan::Take(end) => {
+                    if let Actor::Job(j) = actor {
+                        self.take_batch(j, end);
+                    }
+                }
                 plan => return self.act(actor, plan, now),
             }
         }
@@ -128,8 +139,10 @@ impl Engine {
             (Plan::Transfer, _) => self.begin_bypass(now),
             (Plan::Write, Actor::Output(OVERFLOW)) => self.begin_overflow(),
             (Plan::Write, Actor::Output(i @ SIDES..)) => self.begin_side(i),
+            (Plan::Write, Actor::Job(j)) => self.begin_filling(j),
             (Plan::Write, _) => self.begin_write(now),
-            (Plan::Fetch(at), Actor::Output(i)) => self.begin_fetch(i, at),
+            (Plan::Run, Actor::Job(j)) => self.begin_run(j, now),
+            (Plan::Fetch(at), _) => self.begin_fetch(actor, at),
             (Plan::Fit(size), _) => Action::Fit(size),
             (Plan::Trim, _) => {
                 self.trim_at = None;
@@ -143,7 +156,9 @@ impl Engine {
                 Action::Wait(Wait { sleep, version })
             }
             (Plan::End(why), _) => Action::End(why),
-            (Plan::Expire | Plan::Shed | Plan::Fetch(_), _) => unreachable!("done before"),
+            (Plan::Expire | Plan::Shed | Plan::Take(_) | Plan::Run, _) => {
+                unreachable!("done before")
+            }
         }
     }
 
@@ -167,10 +182,16 @@ impl Engine {
                 match actor {
                     Actor::Output(CONSUMER) => self.end_write(outcome, write.unread, now),
                     Actor::Output(i @ SIDES..) => self.end_side(i, outcome, now),
+                    Actor::Job(j) => self.end_filling(j, outcome),
                     _ => self.end_overflow(outcome),
                 }
             }
             Done::Fetch(fetch, outcome) => self.end_fetch(fetch, outcome, now),
+            Done::Run(order, finish) => {
+                if let Actor::Job(j) = order.obligation.meet() {
+                    self.end_run(j, finish, now);
+                }
+            }
             Done::Fit(size) => self.on_fit(size, now),
             Done::Wait(Actor::Source, ready) => self.on_source_ready(ready),
             Done::Wait(Actor::Output(CONSUMER), ready) => self.on_output_ready(ready, now),
@@ -210,6 +231,10 @@ impl Engine {
             Directive::Pause => self.paused = true,
             Directive::Resume => self.paused = false,
             Directive::HoldInput(held) => self.input_held = held,
+            Directive::Finish => {
+                self.ended = true;
+                self.start_no_more();
+            }
             Directive::Drain => {
                 // What nobody may deliver would keep it from ending.
                 self.paused = false;
@@ -279,6 +304,7 @@ impl Engine {
         match actor {
             Actor::Source => &mut self.source.sleeper,
             Actor::Output(i) => &mut self.outputs[i].sleeper,
+            Actor::Job(j) => self.job_sleeper(j),
         }
     }
 
@@ -308,6 +334,7 @@ impl Engine {
         let may_come = !self.ended && !self.has_no_place();
         self.gate.on_occupancy(used, all, may_come);
         self.look_at_delay(now);
+        self.form_batch();
         if self.input.moves() || self.output.moves() {
             self.tune(now);
         }
@@ -346,6 +373,11 @@ impl Engine {
                 self.wake(Actor::Output(i), now);
             }
         }
+        for j in 0..self.job_count() {
+            if told != Some(Actor::Job(j)) {
+                self.wake(Actor::Job(j), now);
+            }
+        }
         self.watch_waits(now);
         if self.quiet_wanted && self.is_quiet() {
             self.quiet_wanted = false;
@@ -370,6 +402,7 @@ impl Engine {
         match actor {
             Actor::Source => self.wakes.source = version,
             Actor::Output(i @ SIDES..) => self.wakes.sides.extend(version.map(|v| (i, v))),
+            Actor::Job(j) => self.wakes.jobs.extend(version.map(|v| (j, v))),
             Actor::Output(i) => self.wakes.outputs[i] = version,
         }
     }
@@ -382,7 +415,13 @@ impl Engine {
     pub(crate) fn check_sleepers(&self, now: Instant) -> Result<(), String> {
         let outputs = self.outputs.iter().enumerate();
         let outputs = outputs.map(|(i, output)| (Actor::Output(i), &output.sleeper));
-        for (actor, sleeper) in outputs.chain([(Actor::Source, &self.source.sleeper)]) {
+        let jobs = self
+            .jobs
+            .iter()
+            .flat_map(|jobs| jobs.list.iter().enumerate());
+        let jobs = jobs.map(|(j, job)| (Actor::Job(j), &job.sleeper));
+        let source = [(Actor::Source, &self.source.sleeper)];
+        for (actor, sleeper) in outputs.chain(jobs).chain(source) {
             let Some(sleep) = sleeper.asleep.filter(|sleep| is_wakeable(actor, *sleep)) else {
                 continue;
             };
@@ -409,7 +448,7 @@ impl Engine {
         let owed: u64 = self.outputs.iter().map(|output| output.queue.owed()).sum();
         let pinned = self.log.pinned();
         assert_eq!(
-            owed + self.overflow.unfinished_bytes() + self.given.bytes(),
+            owed + self.overflow.unfinished_bytes() + self.given.bytes() + self.in_batches(),
             pinned,
             "pinned bytes"
         );
@@ -424,10 +463,10 @@ impl Engine {
     pub(super) fn watch_waits(&mut self, now: Instant) {
         let output = &self.outputs[CONSUMER];
         let capped = [&self.source.sleeper, &output.sleeper];
-        let capped = capped.iter().any(|sleeper| sleeper.is_for(For::Cap));
+        let capped = capped.iter().any(|sleeper| sleeper.is_for(For::Cap)) || self.is_job_capped();
         let is_full = output.is_full() || self.given.is_down;
-        let full = is_full && output.queue.owed() > 0 || self.source.is_full;
-        let nothing = self.used() == 0 || self.is_filling();
+        let full = is_full && output.queue.owed() > 0 || self.source.is_full || self.awaits_jobs();
+        let nothing = self.used() == 0 || self.is_filling() || self.is_batch_forming();
         let source = self.source.is_waiting && !self.ended;
         self.stats.cap.run(capped, now);
         self.stats.sink.run(full && !self.paused, now);

@@ -115,3 +115,14 @@ impl Load {
         self.found = Found::Gap(bytes.min(self.length), records);
     }
 }
+
+/// What is known of the end of the nth record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nth {
+    /// It is here.
+    At(u64),
+    /// There are only so many.
+    Only(u64),
+    /// It is in the extent at this place, which is on the disk.
+    Away(u64),
+}

@@ -75,6 +75,7 @@ impl Engine {
             permit,
             unread: None,
             place: None,
+            piece: None,
             obligation: Obligation::new(Actor::Output(OVERFLOW)),
         })
     }

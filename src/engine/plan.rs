@@ -25,6 +25,10 @@ pub(crate) enum Plan {
     Expire,
     /// See there.
     Shed,
+    /// Close a batch, up to this place, first; then plan again.
+    Take(u64),
+    /// Run the program.
+    Run,
     /// Sleep.
     Wait(Sleep),
     /// It is over.
@@ -46,6 +50,14 @@ pub(crate) struct ReadPlan {
 impl Plan {
     pub(super) fn wait(what: For, until: Option<Instant>) -> Plan {
         Plan::Wait(Sleep { what, until })
+    }
+
+    /// The same, but for a sleep that is over by then.
+    pub(super) fn or_sooner(self, at: Option<Instant>) -> Plan {
+        match self {
+            Plan::Wait(Sleep { what, until }) => Plan::wait(what, earlier(until, at)),
+            plan => plan,
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
-use super::status::Count;
+use super::status::{BatchStatus, Count};
 
 /// Which ends are no end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +65,8 @@ pub(crate) struct CommandStatus {
     pub taken_back: Count,
     /// What of that it had begun, and was given twice.
     pub repeated: Count,
+    /// What became of batches, where it is run once for each.
+    pub batches: Option<BatchStatus>,
 }
 
 impl Default for CommandStatus {
@@ -76,7 +78,38 @@ impl Default for CommandStatus {
             restarts: 0,
             taken_back: Count::default(),
             repeated: Count::default(),
+            batches: None,
         }
+    }
+}
+
+/// Waits that grow with each failure.
+#[derive(Debug, Clone)]
+pub(super) struct Backoff {
+    bounds: (Duration, Duration),
+    chance: u64,
+}
+
+impl Backoff {
+    /// Between these two.
+    pub(super) fn new(bounds: (Duration, Duration), chance: u64) -> Backoff {
+        let chance = chance | 1;
+        Backoff { bounds, chance }
+    }
+
+    /// The wait after so many failures: doubled each time, less up to a fifth by chance, so that many who have
+    /// failed together do not come again together.
+    pub(super) fn wait(&mut self, failures: u32) -> Duration {
+        let (least, most) = self.bounds;
+        let doublings = failures.saturating_sub(1);
+        let doubled = 1u32.checked_shl(doublings).unwrap_or(u32::MAX);
+        let whole = least.saturating_mul(doubled).min(most);
+        // Marsaglia's xorshift64.
+        self.chance ^= self.chance << 13;
+        self.chance ^= self.chance >> 7;
+        self.chance ^= self.chance << 17;
+        let fifth = whole / 5 * u32::try_from(self.chance % 1024).unwrap_or(0) / 1024;
+        (whole - fifth).max(least)
     }
 }
 
@@ -92,7 +125,7 @@ pub(crate) struct Breaker {
     /// When the present try began.
     since: Instant,
     restarts: u64,
-    chance: u64,
+    backoff: Backoff,
 }
 
 impl Breaker {
@@ -106,7 +139,7 @@ impl Breaker {
             waited: Duration::ZERO,
             since: now,
             restarts: 0,
-            chance: chance | 1,
+            backoff: Backoff::new(rules.backoff, chance),
         }
     }
 
@@ -169,7 +202,7 @@ impl Breaker {
         if self.has_given_up() {
             return Verdict::Over;
         }
-        self.waited = self.wait();
+        self.waited = self.backoff.wait(self.failures);
         match now.checked_add(self.waited) {
             Some(at) => {
                 self.circuit = Circuit::Open(at);
@@ -177,20 +210,6 @@ impl Breaker {
             }
             None => Verdict::Over,
         }
-    }
-
-    /// The wait after so many failures: doubled each time, less up to a fifth by chance, so that many who have
-    /// failed together do not come again together.
-    fn wait(&mut self) -> Duration {
-        let (least, most) = self.rules.backoff;
-        let doubled = 1u32.checked_shl(self.failures - 1).unwrap_or(u32::MAX);
-        let whole = least.saturating_mul(doubled).min(most);
-        // Marsaglia's xorshift64.
-        self.chance ^= self.chance << 13;
-        self.chance ^= self.chance >> 7;
-        self.chance ^= self.chance << 17;
-        let fifth = whole / 5 * u32::try_from(self.chance % 1024).unwrap_or(0) / 1024;
-        (whole - fifth).max(least)
     }
 }
 

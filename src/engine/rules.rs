@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::batch::BatchRules;
 use super::gate::Marks;
 use super::limiter::{Bursts, Cap};
 use super::policy::Policy;
@@ -57,6 +58,8 @@ pub(crate) struct Rules {
     pub may_bypass: bool,
     /// Whether what is given to the consumer may have to be given to another one.
     pub keeps_given: bool,
+    /// When a batch is closed, where the consumer is a program that is run for each.
+    pub batch: Option<BatchRules>,
     /// What makes a record, if anything does.
     pub framing: Option<Framing>,
     /// Caps on what leaves.
@@ -82,5 +85,15 @@ impl Rules {
     #[must_use]
     pub(crate) fn is_fresh(&self) -> bool {
         self.shed.is_some() || self.max_age.is_some()
+    }
+
+    /// How long the sides may stall as far as they are looked at together: each program that runs with a batch is
+    /// looked at by itself.
+    pub(super) fn common_patience(&self) -> Timeouts {
+        let sink = self.patience.sink.filter(|_| self.batch.is_none());
+        Timeouts {
+            sink,
+            ..self.patience
+        }
     }
 }

@@ -34,8 +34,8 @@ impl Engine {
                 self.outputs.iter_mut().for_each(|output| output.taken = 0);
             }
         } else if self.shedder.full_since.is_some() {
-            let is_relieved = |(_, output): (usize, &Output)| {
-                let owed = output.queue.owed() as usize;
+            let is_relieved = |(i, output): (usize, &Output)| {
+                let owed = self.owed_to(i) as usize;
                 owed == 0 || owed <= low && output.taken >= (high - low) as u64
             };
             if self.holders().all(is_relieved) {
@@ -50,7 +50,7 @@ impl Engine {
         let has_nothing = |i: usize| {
             self.outputs[i].queue.claim().is_none()
                 && match i {
-                    CONSUMER => self.deliverable() == 0,
+                    CONSUMER => self.deliverable() == 0 && self.in_batches() == 0,
                     i => self.side_deliverable(i) == 0,
                 }
         };
@@ -65,7 +65,7 @@ impl Engine {
         let floor = self.occupancy() as u64;
         let floor = floor.saturating_sub(self.room_to_make());
         let holders = self.holders();
-        let behind = holders.filter(move |(_, output)| output.queue.owed() > floor);
+        let behind = holders.filter(move |(i, _)| self.owed_to(*i) > floor);
         behind.map(|(i, _)| i)
     }
 

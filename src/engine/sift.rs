@@ -137,7 +137,7 @@ impl Engine {
     /// Whether so many bytes more, when the buffer is full, are too much for this output. Where there is no other
     /// it is the one for which the buffer is full.
     pub(super) fn is_too_much(&self, i: usize, n: usize) -> bool {
-        let owed = self.outputs[i].queue.owed() as usize;
+        let owed = self.owed_to(i) as usize;
         !self.has_sides() || self.has_no_place() || owed + n > self.gate.marks().high
     }
 

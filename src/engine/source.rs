@@ -232,7 +232,7 @@ impl Engine {
         let first = self.outputs[CONSUMER].queue.first();
         if first.is_none() && self.has_sides() {
             // What is left is there for others.
-            return self.sides_can_spare(last);
+            return self.sides_can_spare(last) && self.jobs_can_spare(last);
         }
         let waits_for_end = self.is_fresh() && self.framing.is_some() && !self.is_inside_consumer();
         let has_enough = first.is_some_and(|run| {
@@ -452,6 +452,7 @@ impl Engine {
                 }
             }
             Actor::Output(i) => self.outputs[i].on_sleep(sleep.what, now),
+            Actor::Job(_) => {}
         }
     }
 

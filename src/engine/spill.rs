@@ -229,7 +229,8 @@ impl Engine {
             .flat_map(|output| output.queue.claim().into_iter().chain(output.queue.runs()));
         let owed = owed
             .chain(self.given.runs())
-            .chain(&self.overflow.unfinished);
+            .chain(&self.overflow.unfinished)
+            .chain(self.jobs.iter().flat_map(|jobs| jobs.runs()));
         owed.map(overlap).sum()
     }
 
@@ -333,7 +334,7 @@ impl Engine {
         })
     }
 
-    pub(super) fn begin_fetch(&mut self, i: usize, place: u64) -> Action {
+    pub(super) fn begin_fetch(&mut self, actor: Actor, place: u64) -> Action {
         let head = |run: &Range<u64>| run.start..run.start + 1;
         let mut keep: Vec<_> = std::iter::once(place..place + 1).collect();
         for output in &self.outputs {
@@ -344,10 +345,14 @@ impl Engine {
         if self.given.bytes() <= GIVEN_MOST {
             keep.extend(self.given.runs().cloned());
         }
+        if let (Some(jobs), Actor::Job(j)) = (&mut self.jobs, actor) {
+            jobs.on_fetch(j, place);
+        }
+        keep.extend(self.jobs.iter().flat_map(|jobs| jobs.heads()));
         self.log.evict(&keep);
         Action::Fetch(Fetch {
             load: self.log.begin_load(place),
-            obligation: Obligation::new(Actor::Output(i)),
+            obligation: Obligation::new(actor),
         })
     }
 
@@ -356,15 +361,20 @@ impl Engine {
         let found = fetch.load.found.length(fetch.load.length);
         let pinned = self.pins(&(at..at + found as u64));
         let lost = self.log.end_load(fetch.load, pinned);
-        if let Actor::Output(i) = fetch.obligation.meet() {
-            if let Some(lost) = lost {
-                self.lose(i, &lost, now);
+        let is_short = outcome == FetchOutcome::Short;
+        let again = is_short.then(|| now + MEMORY_AGAIN);
+        match fetch.obligation.meet() {
+            Actor::Job(j) => self.on_fetched_for(j, again),
+            Actor::Output(i) => {
+                if let Some(lost) = lost {
+                    self.lose(i, &lost, now);
+                }
+                // One that looked has gone meanwhile, maybe.
+                if let Some(output) = self.outputs.get_mut(i) {
+                    output.fetch_again = again;
+                }
             }
-            let is_short = outcome == FetchOutcome::Short;
-            // One that looked has gone meanwhile, maybe.
-            if let Some(output) = self.outputs.get_mut(i) {
-                output.fetch_again = is_short.then(|| now + MEMORY_AGAIN);
-            }
+            Actor::Source => {}
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::action::{CONSUMER, Path, ReadState};
 use super::age::Timeline;
+use super::batch::Jobs;
 use super::bypass::Bypass;
 use super::directive::Directive;
 use super::disk::Spill;
@@ -33,6 +34,8 @@ pub(crate) struct Wakes {
     pub outputs: [Option<u64>; 2],
     /// Those of tees and taps, with their numbers.
     pub sides: Vec<(usize, u64)>,
+    /// Those of jobs, with their numbers.
+    pub jobs: Vec<(usize, u64)>,
     /// That of whoever waits until nothing moves any more: what was asked for up to this number has come.
     pub quiet: Option<u64>,
     /// What has happened that somebody listens to.
@@ -139,6 +142,8 @@ pub(crate) struct Engine {
     pub(super) input_held: bool,
     /// What was given to the consumer and may lie unread.
     pub(super) given: Given,
+    /// Who runs programs with batches, where that is the consumer.
+    pub(super) jobs: Option<Box<Jobs>>,
     /// Nothing more will be read: end of input, or told to drain.
     pub(super) ended: bool,
     /// No read is under way after the end: a last record without terminator has been counted.
@@ -172,7 +177,7 @@ impl Engine {
             may_bypass: rules.may_bypass,
             bypass: Bypass::new(false),
             stats: Stats::default(),
-            watchdog: StallDetector::new(rules.patience),
+            watchdog: StallDetector::new(rules.common_patience()),
             input: Limiters::default(),
             output: Limiters::default(),
             burst: rules.burst,
@@ -187,6 +192,9 @@ impl Engine {
             paused: false,
             input_held: false,
             given: Given::new(rules.keeps_given),
+            jobs: rules
+                .batch
+                .map(|batch| Box::new(Jobs::new(batch, rules.patience))),
             ended: rules.stop_at.is_some_and(|left| left.bytes() == 0),
             last_counted: false,
             halted: false,
@@ -219,8 +227,8 @@ impl Engine {
         self.log.segment_size()
     }
 
-    /// What the consumer is owed, in bytes.
+    /// What the consumer is owed, in bytes, what is in batches included.
     pub(super) fn used(&self) -> usize {
-        self.outputs[CONSUMER].queue.owed() as usize
+        (self.outputs[CONSUMER].queue.owed() + self.in_batches()) as usize
     }
 }

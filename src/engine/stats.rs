@@ -75,6 +75,12 @@ impl Total {
         }
     }
 
+    /// This too.
+    pub(super) fn add_all(&mut self, other: Total) {
+        self.bytes += other.bytes;
+        self.records += other.records;
+    }
+
     fn add(&mut self, run: Run) {
         self.bytes += run.bytes as u64;
         self.records += run.tally.ended;
@@ -141,6 +147,28 @@ impl Stats {
             self.sink.stop(now);
             self.close_last();
         }
+    }
+
+    /// A batch was acknowledged.
+    pub(crate) fn on_acknowledged(&mut self, total: Total, now: Instant) {
+        self.written.bytes += total.bytes;
+        self.written.records += total.records;
+        self.sink.stop(now);
+        self.close_last();
+    }
+
+    /// A batch was given up.
+    pub(crate) fn on_given_up(&mut self, total: Total) {
+        self.shed.bytes += total.bytes;
+        self.shed.records += total.records;
+        if self.written.bytes + self.shed.bytes == self.read.bytes {
+            self.shed.records += self.take_last();
+        }
+    }
+
+    /// Counts the last record, if it has no end and has not been counted: with whoever has it.
+    pub(crate) fn take_last(&mut self) -> u64 {
+        u64::from(std::mem::take(&mut self.last_is_open))
     }
 
     /// This went out, and came back; `last_is_open`: the last record, which has no end, with it.

@@ -17,6 +17,19 @@ pub(crate) struct Count {
     pub records: Option<u64>,
 }
 
+/// What became of batches that a program is run with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct BatchStatus {
+    /// How many it has acknowledged.
+    pub acknowledged: u64,
+    /// How often one was tried again, and how much was in these.
+    pub retried: (u64, Count),
+    /// How many were given up or rejected, and how much was in them.
+    pub shed: (u64, Count),
+    /// How many are being dealt with.
+    pub running: usize,
+}
+
 /// What went over the top.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Shed {

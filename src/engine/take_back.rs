@@ -20,7 +20,7 @@ impl Engine {
     /// given again is kept.
     pub(super) fn needs_log(&self) -> bool {
         let has_sides = self.has_sides() && !self.can_fan_out();
-        self.given.is_kept || has_sides || self.outlives()
+        self.given.is_kept || self.jobs.is_some() || has_sides || self.outlives()
     }
 
     /// Nobody is owed these by the queue any more: they have been given.

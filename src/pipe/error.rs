@@ -45,7 +45,7 @@ impl PipeError {
 
     /// What was put on the disk cannot be read back: `error` tells where and why.
     #[must_use]
-    pub(super) fn disk(error: io::Error) -> PipeError {
+    pub(crate) fn disk(error: io::Error) -> PipeError {
         match error.downcast::<DiskError>() {
             Ok(error) => error.into(),
             Err(error) => PipeError::new("read back", "disk", error),

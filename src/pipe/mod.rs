@@ -56,8 +56,8 @@ pub(crate) struct Started {
     pub overflow_thread: Option<OverflowThread>,
     /// The tees and taps.
     pub branches: Branches,
-    /// Who writes to the consumer, and how to have another one.
-    pub sink: JoinHandle<()>,
+    /// Who writes to the consumer, where it is not given files, and how to have another one.
+    pub sink: Option<JoinHandle<()>>,
     /// See there.
     pub sinks: Sinks,
 }
@@ -142,7 +142,10 @@ pub(crate) fn start(
         pipe_size,
         looks: rules.keeps_given,
     };
-    let sink = sinks.start(!rules.is_fresh())?;
+    let sink = match rules.batch {
+        None => Some(sinks.start(!rules.is_fresh())?),
+        Some(_) => None,
+    };
     let source = source::Source::new(
         shared.clone(),
         inputs,

@@ -34,6 +34,12 @@ impl Outlet {
         Outlet::new(Some(port), false)
     }
 
+    /// None, for good: who consumes gets it in other ways.
+    #[must_use]
+    pub(crate) fn absent() -> Outlet {
+        Outlet::new(None, false)
+    }
+
     fn new(port: Option<Port>, is_lasting: bool) -> Outlet {
         Outlet(Arc::new(Place {
             port: Mutex::new(port),

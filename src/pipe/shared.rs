@@ -10,6 +10,7 @@ pub(crate) use super::event::Event;
 use super::fd::Port;
 use super::spill::Disk;
 use super::waker::Waker;
+use crate::engine::action::Wait;
 use crate::engine::drive::Access;
 use crate::engine::event;
 use crate::engine::limiter::SharedCap;
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     pub(super) overflow: Waker,
     /// Those of tees and taps, and of those who look, by their numbers.
     sides: RwLock<Vec<(usize, Arc<Waker>)>>,
+    /// Those of jobs.
+    jobs: Vec<Waker>,
     pub(super) quiet: (Mutex<u64>, Condvar),
     /// Where what has happened to the flow is told.
     happened: Sender<event::Event>,
@@ -59,6 +62,7 @@ impl Shared {
     ) -> io::Result<Shared> {
         let now = Instant::now();
         let mut engine = Engine::new(rules, now);
+        let jobs = rules.batch.map_or(0, |batch| batch.jobs);
         if disk.is_some() {
             engine.give_reserve(Segment::map(engine.segment_size())?);
         }
@@ -82,6 +86,7 @@ impl Shared {
             source: Waker::default(),
             sink: Waker::beside_stream()?,
             overflow: Waker::default(),
+            jobs: std::iter::repeat_with(Waker::default).take(jobs).collect(),
             quiet: Default::default(),
             happened,
             disk,
@@ -132,6 +137,9 @@ impl Shared {
         for (i, version) in wakes.sides {
             self.side(i).wake(version);
         }
+        for (j, version) in wakes.jobs {
+            self.jobs[j].wake(version);
+        }
         for event in wakes.events {
             // Who does not listen any more need not be told.
             let _ = self.happened.send(event);
@@ -148,7 +156,10 @@ impl Shared {
     }
 
     /// Reads back from the disk what is asked for.
-    pub(super) fn fetch(&self, load: &mut Load) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// When the disk fails, or there is none.
+    pub(crate) fn fetch(&self, load: &mut Load) -> io::Result<()> {
         match &self.disk {
             Some(disk) => disk.fetch(load),
             None => Err(io::ErrorKind::Unsupported.into()),
@@ -168,6 +179,11 @@ impl Shared {
         if let Some(disk) = &self.disk {
             disk.close(has_ended);
         }
+    }
+
+    /// The job of this number sleeps.
+    pub(crate) fn sleep_as_job(&self, j: usize, wait: Wait) {
+        self.jobs[j].wait(wait.version, wait.sleep.until);
     }
 
     /// The numbers of tees and taps.

@@ -11,7 +11,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::plain;
-use super::snapshot::{Circuit, Output, Place, Snapshot};
+use super::snapshot::{Batches, Circuit, Output, Place, Snapshot};
 
 /// The text of the file.
 #[must_use]
@@ -221,6 +221,21 @@ fn command(page: &mut Page, s: &Snapshot) {
     let help = "Bytes that were given twice, because a record had been begun.";
     let repeated = it.repeated.bytes as f64;
     page.counter("command_repeated_bytes", help, Some(repeated));
+    if let Some(it) = &it.batches {
+        batches(page, it);
+    }
+}
+
+/// The batches that it is run with.
+fn batches(page: &mut Page, it: &Batches) {
+    let help = "Batches that are being dealt with.";
+    page.gauge("batches_running", help, Some(it.running as f64));
+    let help = "Batches that were acknowledged.";
+    page.counter("batches_acknowledged", help, Some(it.acknowledged as f64));
+    let help = "Batches that were tried again, once for each time.";
+    page.counter("batches_retried", help, Some(it.retried.batches as f64));
+    let help = "Batches that were given up or rejected.";
+    page.counter("batches_shed", help, Some(it.shed.batches as f64));
 }
 
 /// When the page was written, and how the run ended if it has.

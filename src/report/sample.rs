@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::moving_average::MovingAverage;
-use super::snapshot::{Amount, Circuit, Command, Ending, Expected, Identity, Snapshot};
+use super::snapshot::{
+    Amount, Batched, Batches, Circuit, Command, Ending, Expected, Identity, Snapshot,
+};
 use crate::engine::status::{Ages, Buffer, Caps, Count, Shed, State, Status, Waits};
 
 const MIB: u64 = 1 << 20;
@@ -69,6 +71,22 @@ pub(crate) fn command(
             bytes: repeated,
             records: None,
         },
+        batches: None,
+    }
+}
+
+/// Batches of which so many were tried again.
+pub(crate) fn batches(retried: u64) -> Batches {
+    let batched = |batches| Batched {
+        batches,
+        bytes: 80,
+        records: None,
+    };
+    Batches {
+        running: 1,
+        acknowledged: 12,
+        retried: batched(retried),
+        shed: batched(2),
     }
 }
 

@@ -12,7 +12,7 @@ use super::moving_average::MovingAverage;
 use super::trail::Trail;
 use crate::engine::restart::{self, CommandStatus};
 use crate::engine::side::SideStatus;
-use crate::engine::status::{self, Count, State, Status};
+use crate::engine::status::{self, BatchStatus, Count, State, Status};
 
 /// The schema's version.
 const VERSION: u32 = 1;
@@ -356,6 +356,47 @@ pub(crate) struct Command {
     pub taken_back: Amount,
     /// What of that it had begun, and is given twice.
     pub repeated: Amount,
+    /// What became of batches, where it is run once for each.
+    #[serde(default)]
+    pub batches: Option<Batches>,
+}
+
+/// What became of batches so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub(crate) struct Batches {
+    /// Those that are being dealt with.
+    pub running: usize,
+    pub acknowledged: u64,
+    /// One that was tried three times was retried twice.
+    pub retried: Batched,
+    /// Those that were given up or rejected.
+    pub shed: Batched,
+}
+
+/// Batches, and what was in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub(crate) struct Batched {
+    pub batches: u64,
+    pub bytes: u64,
+    pub records: Option<u64>,
+}
+
+impl Batches {
+    fn of(it: &BatchStatus) -> Batches {
+        let batched = |(batches, count): (u64, Count)| Batched {
+            batches,
+            bytes: count.bytes,
+            records: count.records,
+        };
+        Batches {
+            running: it.running,
+            acknowledged: it.acknowledged,
+            retried: batched(it.retried),
+            shed: batched(it.shed),
+        }
+    }
 }
 
 /// Whether it is run.
@@ -390,6 +431,7 @@ impl Command {
             restarts: it.restarts,
             taken_back: amount(it.taken_back),
             repeated: amount(it.repeated),
+            batches: it.batches.as_ref().map(Batches::of),
         }
     }
 }

@@ -22,7 +22,14 @@ pub(crate) fn text(s: &Snapshot) -> String {
     );
     // A timeout has a line of its own, which says this and more.
     let ending = ending(s).filter(|_| s.end != Some(Ending::Timeout));
-    let notes = [shed(s), restarts(s), ending, places(s), advice(s)];
+    let notes = [
+        shed(s),
+        restarts(s),
+        retries(s),
+        ending,
+        places(s),
+        advice(s),
+    ];
     let notes: Vec<String> = notes.into_iter().flatten().collect();
     if !notes.is_empty() {
         text.push_str(&format!("\n{who}: {}", notes.join("; ")));
@@ -121,6 +128,21 @@ fn restarts(s: &Snapshot) -> Option<String> {
         bytes => format!(", {} repeated", amount(s, bytes, it.repeated.records)),
     };
     Some(format!("{} was restarted {times}{repeated}", it.name))
+}
+
+/// How often it was given the same batch again.
+fn retries(s: &Snapshot) -> Option<String> {
+    let it = s.command.as_ref()?;
+    let again = it
+        .batches
+        .map(|it| it.retried)
+        .filter(|it| it.batches > 0)?;
+    let batches = match again.batches {
+        1 => "a batch".to_owned(),
+        n => format!("{} batches", figures::count(n)),
+    };
+    let what = amount(s, again.bytes, again.records);
+    Some(format!("{} was given {batches} again, {what}", it.name))
 }
 
 /// What there is evidence for.
@@ -264,6 +286,21 @@ mod tests {
         ] {
             s.command = Some(sample::command(None, 0, restarts, bytes));
             assert_eq!(text(&s).lines().nth(1), Some(said));
+        }
+    }
+
+    #[test]
+    fn batches_that_were_tried_again_are_told_of() {
+        let mut s = sample::summary(Ending::Eof, 0);
+        for (batches, said) in [
+            (0, None),
+            (1, Some("weir backup: curl was given a batch again, 80B")),
+            (7, Some("weir backup: curl was given 7 batches again, 80B")),
+        ] {
+            let mut command = sample::command(None, 0, 0, 0);
+            command.batches = Some(sample::batches(batches));
+            s.command = Some(command);
+            assert_eq!(text(&s).lines().nth(1), said);
         }
     }
 

@@ -199,6 +199,10 @@ impl Run {
 
     /// Somebody does not want to wait. False where there is nothing to be tried.
     pub(super) fn retry_now(&mut self) -> bool {
+        if self.batches.is_some() {
+            self.shared.tell(|engine, now| engine.retry_batches(now));
+            return true;
+        }
         let restarts = self.consumer.as_mut().and_then(|it| it.restarts.as_mut());
         if let Some(restarts) = restarts {
             restarts.due = restarts.due.map(|_| Instant::now());
@@ -209,6 +213,9 @@ impl Run {
 
     /// How the program fares, for reports.
     pub(super) fn command_status(&mut self) -> Option<CommandStatus> {
+        if self.batches.is_some() {
+            return self.shared.tell(|engine, now| engine.job_status(now));
+        }
         let told = self
             .shared
             .tell(|engine, _| (engine.dealt_with(), engine.taken_back()));
@@ -230,6 +237,7 @@ impl Run {
             restarts: restarts.breaker.restarts(),
             taken_back,
             repeated,
+            batches: None,
         })
     }
 

@@ -130,9 +130,11 @@ impl Launch {
         }
         self.runs += 1;
         let variables = [
-            ("WEIR_BATCH", format!("{}-{}", self.stamp, self.runs)),
-            ("WEIR_TRY", trial.to_string()),
-            ("WEIR_FIRST", (before + 1).to_string()),
+            ("WEIR_BATCH", Some(format!("{}-{}", self.stamp, self.runs))),
+            ("WEIR_TRY", Some(trial.to_string())),
+            ("WEIR_FIRST", Some((before + 1).to_string())),
+            ("WEIR_RECORDS", None),
+            ("WEIR_BYTES", None),
         ];
         let child = spawn::spawn(&self.line, theirs.as_fd(), &self.mask, &variables)?;
         let exits = child.watch().inspect_err(|_| {

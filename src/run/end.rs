@@ -31,6 +31,8 @@ pub(crate) enum End {
     Failed(PipeError),
     /// The program that was run as the consumer has ended, as reports say: this is its status.
     Command(Exit, Ending),
+    /// Everything was dealt with, but so many batches, with so much in them, were given up or rejected.
+    GivenUp(u64, Count),
     /// All was delivered to the consumer, but not all that was shed could be kept, or another output has failed, as
     /// was said.
     Unkept,
@@ -71,6 +73,7 @@ impl End {
             End::Signal(_) => Ending::Signal,
             End::Stalled(..) => Ending::Timeout,
             End::Failed(_) | End::Unkept => Ending::Error,
+            End::GivenUp(..) => Ending::CommandFailed,
             End::Command(_, ending) => *ending,
         }
     }
@@ -81,6 +84,7 @@ impl End {
         match self {
             End::Delivered | End::Drained | End::Signal(_) | End::Unkept | End::Command(..) => None,
             End::Failed(failure) | End::BrokenPipe(failure) => Some(failure.to_string()),
+            End::GivenUp(batches, count) => Some(given_up(*batches, *count)),
             End::Stalled(side, time, undelivered) => {
                 let what = match side {
                     Side::Source => "the source has sent nothing",
@@ -98,6 +102,23 @@ impl End {
                 Some(format!("timeout: {what} for {time}; {left} undelivered"))
             }
         }
+    }
+}
+
+/// What is said of batches that were given up or rejected.
+fn given_up(batches: u64, count: Count) -> String {
+    let bytes = figures::bytes(count.bytes);
+    let what = match count.records {
+        Some(1) => format!("1 record, {bytes}"),
+        Some(n) => format!("{} records, {bytes}", figures::count(n)),
+        None => bytes,
+    };
+    match batches {
+        1 => format!("1 batch ({what}) was given up or rejected"),
+        n => format!(
+            "{} batches ({what}) were given up or rejected",
+            figures::count(n)
+        ),
     }
 }
 

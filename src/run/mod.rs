@@ -1,5 +1,6 @@
 //! One run in data mode, from the options to its end.
 
+mod batches;
 mod beside;
 mod consumer;
 mod end;
@@ -10,6 +11,7 @@ mod open;
 mod questions;
 mod supervise;
 mod timetable;
+mod with_jobs;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -34,6 +36,7 @@ use crate::pipe::reopen::Reopener;
 use crate::pipe::{self, Beside, Started};
 use crate::report::{Others, Reporter};
 use crate::share::{self, Membership};
+use batches::Batches;
 use consumer::Consumer;
 pub(crate) use end::End;
 use end::undelivered;
@@ -90,7 +93,7 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     reopeners.extend(reporter.take_log_reopener());
     let mut consumer = running.consumer;
     if let Some(restarts) = consumer.as_mut().and_then(|it| it.restarts.as_mut()) {
-        restarts.threads = Some((sinks, sink));
+        restarts.threads = sink.map(|sink| (sinks, sink));
     }
     let mut run = Run {
         schedules,
@@ -104,6 +107,11 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         reopeners,
         reporter,
         outlet: running.outlet,
+        news: running
+            .batches
+            .as_ref()
+            .map_or_else(never, |it| it.jobs.news.clone()),
+        batches: running.batches,
         exits: consumer.as_ref().map_or_else(never, |it| it.exits.clone()),
         consumer,
         spare_threads: None,
@@ -127,6 +135,7 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     run.hear_last();
     let status = run.status();
     run.put_down_consumer(&end);
+    run.put_down_jobs(&end);
     run.membership.leave();
     if let Some(overflow_thread) = overflow_thread {
         let is_end = |signal: Received| signals::is_end(signal.number);
@@ -173,6 +182,7 @@ struct Running {
     signals: Receiver<Received>,
     outlet: Outlet,
     consumer: Option<Consumer>,
+    batches: Option<Batches>,
     /// With whom the caps are shared.
     membership: Membership,
 }
@@ -215,6 +225,10 @@ fn start(
     let mask = listener.before;
     let signals = listener.heed();
     let (outlet, mut consumer) = match (output, &config.command) {
+        (None, Some(line)) if rules.batch.is_some() => {
+            batches::look_for(line)?;
+            (Outlet::absent(), None)
+        }
         (None, Some(line)) => {
             let (outlet, consumer) = consumer::start(line, config, mask)?;
             (outlet, Some(consumer))
@@ -237,12 +251,15 @@ fn start(
         }
         system(e)
     });
+    let started = started?;
+    let batches = batches::start(config, rules.batch, mask, &started.shared)?;
     Ok(Running {
-        started: started?,
+        started,
         reopeners,
         signals,
         outlet,
         consumer,
+        batches,
         membership,
     })
 }

@@ -47,7 +47,7 @@ impl Run {
                 question.answer(Answer::Refused(what.into()), None);
             }
             Ask::Change(asked) if asked.flow == Some(Flow::Retry) && !self.retry_now() => {
-                let what = "--retry: it runs no COMMAND with --restart";
+                let what = "--retry: it runs no COMMAND with --restart or --batch";
                 question.answer(Answer::Refused(what.into()), None);
             }
             Ask::Change(asked) => {

@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, after, at, bounded, never, select};
 use jiff::Zoned;
 
+use super::batches::Batches;
 use super::consumer::Consumer;
 use super::end::{End, undelivered};
 use super::hooks::Hooks;
 use super::timetable::Schedules;
 use crate::command::child::Exit;
+use crate::command::jobs::News;
 use crate::config::hook::Occasion;
 use crate::config::live::LiveConfig;
 use crate::control::server::Control;
@@ -62,6 +64,9 @@ pub(super) struct Run {
     /// The program that is the consumer, where there is one, and how it ends.
     pub(super) consumer: Option<Consumer>,
     pub(super) exits: Receiver<Exit>,
+    /// Who runs programs with batches, where that is the consumer, and what they have to say.
+    pub(super) batches: Option<Batches>,
+    pub(super) news: Receiver<News>,
     /// How to have another thread for it, while there is none.
     pub(super) spare_threads: Option<Sinks>,
     pub(super) unread: Option<u64>,
@@ -122,6 +127,7 @@ impl Run {
             }
             let due = [
                 watch,
+                self.look_whether_jobs_stall(),
                 self.consumer.as_ref().and_then(Consumer::due),
                 self.retry_due(),
                 self.schedules.due(),
@@ -141,6 +147,7 @@ impl Run {
                     None
                 }
                 recv(self.exits) -> exit => self.on_exits(exit.ok()),
+                recv(self.news) -> news => self.on_news(news.ok()),
                 recv(self.signals) -> signal => self.on_signal(signal.ok()),
                 recv(self.control.questions) -> question => {
                     question.into_iter().for_each(|question| self.on_question(question));
@@ -218,7 +225,7 @@ impl Run {
             Some(Event::ConsumerGone) => return Some(self.gone()),
             Some(Event::Delivered) if self.consumer.is_some() => return self.feed_end(),
             // Nobody has anything to say any more.
-            None if self.consumer.is_some() => self.events = never(),
+            None if self.consumer.is_some() || self.batches.is_some() => self.events = never(),
             Some(Event::Delivered) | None => {
                 return Some(self.delivered());
             }
@@ -307,7 +314,7 @@ impl Run {
     }
 
     /// Everything has been written. Whether it has arrived some outputs tell only at their end.
-    fn delivered(&mut self) -> End {
+    pub(super) fn delivered(&mut self) -> End {
         let cut = self.finish_branches();
         let closed = cut.or_else(|| self.close_output());
         let end = match self.signal {
@@ -358,6 +365,7 @@ impl Run {
                 None
             }
             Some(signal) if self.consumer.is_some() => self.on_signal_beside(signal),
+            Some(signal) if self.batches.is_some() => self.on_signal_with_jobs(signal),
             Some(signal) if signal.number != SIGINT => self.on_termination(signal.number),
             signal => Some(End::Signal(signal.map_or(SIGINT, |signal| signal.number))),
         }

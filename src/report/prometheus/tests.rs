@@ -13,7 +13,9 @@ fn pages() -> Vec<String> {
     let mut ended = sample::summary(Ending::Signal, 5);
     ended.time = Some("2026-11-25T18:30:00.123+01:00".into());
     let mut waits = sample::busy();
-    waits.command = Some(sample::command(Some(2.5), 3, 7, 80));
+    let mut command = sample::command(Some(2.5), 3, 7, 80);
+    command.batches = Some(sample::batches(3));
+    waits.command = Some(command);
     [
         sample::fresh(),
         sample::busy(),

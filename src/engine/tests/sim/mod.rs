@@ -6,6 +6,8 @@
 //! one call of one driver, so anything may come between any two calls. After every step it checks what
 //! must always hold; at the end it returns what the consumer got and when.
 
+mod programs;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
@@ -24,6 +26,7 @@ use crate::engine::segment::Segment;
 use crate::engine::side::Role;
 use crate::engine::sorter::Sorter;
 use crate::engine::stall::{self, Timeouts, Watch};
+use crate::engine::ticket::{Finish, Ticket};
 use crate::engine::{Engine, Limits, OVERFLOW, Rules};
 
 /// What the producer does: each burst of bytes is offered at its time, and waits for room.
@@ -88,16 +91,30 @@ pub(super) struct Outcome {
     pub accused: bool,
     /// A driver went on and on, and nothing came of it.
     pub span: bool,
+    /// Each try of a batch: what it was told, when it began and ended, what it got, and what came of it.
+    pub tries: Vec<Try>,
     /// What each tee and tap got, once for each time that somebody was there to take it.
     pub sides: Vec<Vec<Vec<u8>>>,
     /// How often bytes went to several at once, around the log.
     pub fanned: usize,
 }
 
+/// A try of a batch.
+#[derive(Debug, Clone)]
+pub(super) struct Try {
+    pub ticket: Ticket,
+    pub began: Duration,
+    pub ended: Option<Duration>,
+    pub bytes: Vec<u8>,
+    pub finish: Option<Finish>,
+}
+
 /// What a driver is about.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Doing {
     Something,
+    /// A program runs until then.
+    Running(Instant),
     Waiting(Wait),
     Nothing,
 }
@@ -115,6 +132,7 @@ pub(super) fn rules(capacity: usize) -> Rules {
         },
         may_bypass: true,
         keeps_given: false,
+        batch: None,
         framing: None,
         output: Limits::default(),
         input: Limits::default(),
@@ -183,10 +201,26 @@ pub(super) struct Adversity {
     pub watched: bool,
     /// The file for what is shed takes nothing until this time.
     pub slow_file: Option<Duration>,
+    /// What the programs do that are run with batches.
+    pub programs: Script,
     /// The disk.
     pub disk: Disk,
     /// Which patterns tell the lanes of records apart, and which of them are to be kept.
     pub lanes: Option<(Option<&'static str>, Option<&'static str>)>,
+}
+
+/// What programs do that are run with batches.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Script {
+    /// One try in so many fails, and one in so many is rejected.
+    pub fails: Option<u64>,
+    pub rejects: Option<u64>,
+    /// Until then all fail.
+    pub outage: Duration,
+    /// How long each runs, at most.
+    pub lasts: Duration,
+    /// From then on, and until then, programs do not end.
+    pub hangs: Option<(Duration, Duration)>,
 }
 
 /// What the disk behind memory is like, if there is one.
@@ -237,9 +271,13 @@ struct World {
     doing: Doing,
     /// The version that each sleeper's waker has.
     versions: Vec<u64>,
+    job_versions: Vec<u64>,
     sides: Vec<SidePlan>,
     /// Those who are not there.
     away: Vec<bool>,
+    /// The files of jobs: which batch, and its bytes so far; and the try that is under way.
+    files: Vec<(u64, Vec<u8>)>,
+    running: Vec<Option<usize>>,
     /// What was put on the disk, and how much of it has been given back.
     disk: Vec<u8>,
     floor: u64,
@@ -252,6 +290,8 @@ struct Sim {
     core: Core,
     drivers: Vec<Driver>,
     doing: Vec<Doing>,
+    jobs: Vec<Driver>,
+    jobs_doing: Vec<Doing>,
     world: World,
     closed_at: Option<usize>,
     /// What was held when a command was given: a mark that falls below it lets it be.
@@ -267,6 +307,7 @@ struct Sim {
     failed: bool,
     /// The consumer has fallen, and no other has come.
     fallen: bool,
+    any_job_left: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -291,6 +332,8 @@ const SINK: usize = 1;
 const FILE: usize = 2;
 /// The first of the tees and taps.
 const SIDES: usize = 3;
+/// The first of the jobs.
+const JOBS: usize = 1000;
 
 /// Steps without any byte moved, after which a driver is taken for one that spins.
 const SPINNING: usize = 10_000;
@@ -366,6 +409,7 @@ pub(super) fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
         taken: 0,
         accused: false,
         span: false,
+        tries: Vec::new(),
         sides: vec![Vec::new(); sides.len()],
         fanned: 0,
     };
@@ -395,6 +439,10 @@ pub(super) fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
             Doing::Nothing
         });
     }
+    let jobs = s.rules.batch.map_or(0, |batch| batch.jobs);
+    if jobs > 0 {
+        doing[SINK] = Doing::Nothing;
+    }
     engine.on_input_begin(Path {
         direct: s.direct,
         fans_out: s.direct,
@@ -410,6 +458,9 @@ pub(super) fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
         },
         drivers: drivers.into_iter().map(Driver::new).collect(),
         doing,
+        jobs: (0..jobs).map(|j| Driver::new(Actor::Job(j))).collect(),
+        jobs_doing: vec![Doing::Something; jobs],
+
         world: World {
             start,
             now: start,
@@ -427,6 +478,9 @@ pub(super) fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
             versions: vec![0; SIDES + sides.len()],
             away: vec![true; sides.len()],
             sides,
+            files: vec![(0, Vec::new()); jobs],
+            running: vec![None; jobs],
+            job_versions: vec![0; jobs],
             disk: Vec::new(),
             floor: 0,
             s,
@@ -439,6 +493,7 @@ pub(super) fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
         quiet: false,
         failed: false,
         fallen: false,
+        any_job_left: false,
     };
     while sim.step() {
         sim.check();
@@ -557,11 +612,15 @@ impl World {
     fn can_act(&self, who: usize, doing: Doing) -> bool {
         let wait = match doing {
             Doing::Something => return true,
+            Doing::Running(until) => return self.now >= until,
             Doing::Waiting(wait) => wait,
             Doing::Nothing => return false,
         };
         let is_due = wait.sleep.until.is_some_and(|at| self.now >= at);
-        let is_woken = self.versions[who] != wait.version;
+        let is_woken = match who.checked_sub(JOBS) {
+            Some(j) => return is_due || self.job_versions[j] != wait.version,
+            None => self.versions[who] != wait.version,
+        };
         match (wait.sleep.what, who) {
             (For::Input, _) => self.has_input(),
             (For::Room, SOURCE) => self.room() > 0 || is_due,
@@ -679,6 +738,9 @@ impl Edge for Side<'_> {
             self.0.out.spilled.extend_from_slice(&records);
             return Ok(Some(records.len()));
         }
+        if self.1 >= JOBS {
+            return self.0.fill(self.1 - JOBS, write);
+        }
         if self.1 >= SIDES {
             return self.0.take_side(self.1, write);
         }
@@ -740,6 +802,10 @@ impl Edge for Side<'_> {
         Ok(())
     }
 
+    fn run(&mut self, ticket: &Ticket) -> Option<Finish> {
+        self.0.run_program(self.1 - JOBS, ticket)
+    }
+
     fn fit(&mut self, _: usize) -> bool {
         self.0.random().is_multiple_of(2)
     }
@@ -754,7 +820,7 @@ impl Edge for Side<'_> {
             For::Room => self.0.room() > 0,
             _ => false,
         };
-        if is_over && self.0.has_left(self.1) {
+        if is_over && self.1 < JOBS && self.0.has_left(self.1) {
             return Some(Err(io::ErrorKind::BrokenPipe.into()));
         }
         is_over.then_some(Ok(ready))
@@ -767,7 +833,9 @@ impl Sim {
         self.happen();
         self.world.neighbours();
         let can = (0..self.drivers.len()).filter(|who| self.can_act(*who));
-        let can: Vec<usize> = can.collect();
+        let jobs =
+            (0..self.jobs.len()).filter(|j| self.world.can_act(JOBS + j, self.jobs_doing[*j]));
+        let can: Vec<usize> = can.chain(jobs.map(|j| JOBS + j)).collect();
         if can.is_empty() {
             return self.jump();
         }
@@ -806,6 +874,9 @@ impl Sim {
     }
 
     fn act(&mut self, who: usize) {
+        if who >= JOBS {
+            return self.act_as_job(who - JOBS);
+        }
         self.core.now.set(self.world.now);
         let moved = self.moved();
         self.world.doing = Doing::Something;
@@ -832,8 +903,11 @@ impl Sim {
     /// What has moved so far.
     fn moved(&self) -> (usize, usize, usize) {
         let out = &self.world.out;
-        let sides = out.sides.iter().flatten().map(Vec::len).sum();
-        (self.world.taken, out.output.len(), sides)
+        let sides: usize = out.sides.iter().flatten().map(Vec::len).sum();
+        let files: usize = self.world.files.iter().map(|file| file.1.len()).sum();
+        let tries =
+            files + out.tries.len() + out.tries.iter().filter(|it| it.finish.is_some()).count();
+        (self.world.taken, out.output.len() + tries, sides)
     }
 
     fn end_of_side(&mut self, who: usize, end: &End) -> Doing {
@@ -916,6 +990,9 @@ impl Sim {
         let wakes = self.core.engine.borrow_mut().take_wakes();
         let [sink, file] = wakes.outputs;
         self.quiet |= wakes.quiet.is_some();
+        for (j, version) in wakes.jobs {
+            self.world.job_versions[j] = version;
+        }
         for (i, version) in wakes.sides {
             self.world.versions[i - OVERFLOW - 1 + SIDES] = version;
         }
@@ -937,17 +1014,22 @@ impl Sim {
     }
 
     fn jump(&mut self) -> bool {
-        let timers = self.doing.iter().map(|doing| match doing {
-            Doing::Waiting(wait) => wait.sleep.until,
-            _ => None,
-        });
+        let timers = self
+            .doing
+            .iter()
+            .chain(&self.jobs_doing)
+            .map(|doing| match doing {
+                Doing::Waiting(wait) => wait.sleep.until,
+                Doing::Running(until) => Some(*until),
+                _ => None,
+            });
         let event = self.world.events.front().map(|e| e.0);
         let next = timers.chain([event]).flatten();
         let next = next.filter(|at| *at > self.world.now).min();
         match next {
             // Who tries again and again in vain does so for ever.
             Some(at) if event.is_none() && at > self.moved_at + IN_VAIN => false,
-            Some(at) if self.doing[SINK] != Doing::Nothing || self.fallen => {
+            Some(at) if self.doing[SINK] != Doing::Nothing || self.fallen || self.any_left() => {
                 self.world.now = at;
                 self.idle_steps = 0;
                 true
@@ -1083,10 +1165,13 @@ impl Sim {
                 self.check();
             }
         }
+        self.end_programs();
         self.world.out.end = self.world.now - self.world.start;
         self.world.out.taken = self.world.taken;
+        self.any_job_left = self.any_job();
         let engine = self.core.engine.into_inner();
-        self.world.out.finished = self.doing[SINK] == Doing::Nothing && engine.is_finished();
+        let is_over = self.doing[SINK] == Doing::Nothing && !self.any_job_left;
+        self.world.out.finished = is_over && engine.is_finished();
         self.world.out.engine = engine;
         self.world.out
     }
@@ -1116,6 +1201,7 @@ impl Sim {
         }
         assert!(status.read.bytes <= self.world.taken as u64);
         assert!(status.written.bytes <= self.world.out.output.len() as u64);
+        self.check_jobs();
         assert!(
             status.buffer.used <= status.buffer.high.max(self.held),
             "held more than the high mark"

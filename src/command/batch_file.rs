@@ -1,0 +1,162 @@
+//! The file that a batch lies in while a program deals with it: complete before the program starts, so that a weir
+//! that dies leaves no half of one behind that could be taken for a whole.
+//!
+//! Invariants: it has no name, and goes when nobody has it open any more; each program gets it from its first byte
+//! on, and none can change it. Only short ones take memory.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
+
+use rustix::fs::{Mode, OFlags};
+
+/// Longer ones lie on a disk: what is in the buffer already is not to take its memory twice.
+const MEMORY_MOST: u64 = 1 << 20;
+
+/// See the module's text.
+#[derive(Debug)]
+pub(crate) struct BatchFile {
+    file: File,
+    is_in_memory: bool,
+}
+
+impl BatchFile {
+    /// An empty one, for so many bytes.
+    ///
+    /// # Errors
+    /// When none can be made.
+    pub(crate) fn new(bytes: u64) -> io::Result<BatchFile> {
+        let file = if bytes <= MEMORY_MOST {
+            in_memory()
+        } else {
+            None
+        };
+        let is_in_memory = file.is_some();
+        let file = match file {
+            Some(file) => file,
+            None => on_disk()?,
+        };
+        Ok(BatchFile { file, is_in_memory })
+    }
+
+    /// Adds these.
+    ///
+    /// # Errors
+    /// When not all of them could be.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)
+    }
+
+    /// It is complete. A way to read it, from its beginning on.
+    ///
+    /// # Errors
+    /// When the system has none.
+    pub(crate) fn reader(&self) -> io::Result<OwnedFd> {
+        if self.is_in_memory {
+            seal(&self.file);
+        }
+        let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        if let Ok(reader) = rustix::fs::open(path, flags, Mode::empty()) {
+            return Ok(reader);
+        }
+        // The same place for all: none reads beside another one.
+        rustix::fs::seek(&self.file, rustix::fs::SeekFrom::Start(0))?;
+        self.file.as_fd().try_clone_to_owned()
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn in_memory() -> Option<File> {
+    use rustix::fs::{MemfdFlags, memfd_create};
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    memfd_create("weir batch", flags).ok().map(File::from)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn in_memory() -> Option<File> {
+    None
+}
+
+/// Nobody can change it any more.
+#[cfg(target_os = "linux")]
+fn seal(file: &File) {
+    use rustix::fs::{SealFlags, fcntl_add_seals};
+    let all = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+    // One that is sealed already is.
+    let _ = fcntl_add_seals(file, all);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn seal(_: &File) {}
+
+/// In `$TMPDIR`, else in `/var/tmp`, else in the system's own place.
+fn on_disk() -> io::Result<File> {
+    let named = std::env::var_os("TMPDIR").filter(|path| !path.is_empty());
+    let place = named.map_or_else(|| PathBuf::from("/var/tmp"), PathBuf::from);
+    #[cfg(target_os = "linux")]
+    {
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        if let Ok(file) = rustix::fs::open(&place, flags, Mode::RUSR) {
+            return Ok(file.into());
+        }
+    }
+    made_and_unlinked(&place)
+}
+
+fn made_and_unlinked(place: &std::path::Path) -> io::Result<File> {
+    use std::hash::{BuildHasher, RandomState};
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
+    loop {
+        // A name that nobody can have foreseen.
+        let chance = RandomState::new().hash_one(std::process::id());
+        let path = place.join(format!(".weir-batch-{chance:016x}"));
+        match rustix::fs::open(&path, flags, Mode::RUSR) {
+            Ok(file) => {
+                rustix::fs::unlink(&path)?;
+                return Ok(file.into());
+            }
+            Err(rustix::io::Errno::EXIST) => {}
+            Err(e) => {
+                let why = format!("{}: {}", place.display(), io::Error::from(e));
+                return Err(io::Error::new(io::Error::from(e).kind(), why));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn each_reader_gets_all_and_none_can_change_it() {
+        for bytes in [10u64, 3 << 20] {
+            let mut file = BatchFile::new(bytes).expect("a file");
+            assert_eq!(file.is_in_memory, cfg!(target_os = "linux") && bytes == 10);
+            file.append(b"first ").expect("written");
+            file.append(b"second").expect("written");
+            for _ in 0..2 {
+                let mut reader = File::from(file.reader().expect("a reader"));
+                let mut all = String::new();
+                reader.read_to_string(&mut all).expect("read");
+                assert_eq!(all, "first second");
+                assert!(reader.write_all(b"x").is_err());
+                assert!(reader.metadata().expect("its kind").is_file());
+            }
+        }
+    }
+
+    #[test]
+    fn where_there_are_no_files_without_names_one_is_made_and_unlinked() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut file = made_and_unlinked(dir.path()).expect("a file");
+        file.write_all(b"x").expect("written");
+        assert_eq!(dir.path().read_dir().expect("a directory").count(), 0);
+        let error = made_and_unlinked(&dir.path().join("none")).expect_err("nowhere");
+        assert!(error.to_string().contains("none: No such file"), "{error}");
+    }
+}

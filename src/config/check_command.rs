@@ -1,0 +1,116 @@
+//! The rules between the options about the program that is the consumer: each refusal is one line that says what is
+//! wrong and what would be right.
+
+use std::ffi::OsString;
+use std::num::NonZeroU64;
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::error::ConfigError;
+use super::options::{Options, Restart};
+use crate::command::line::CommandLine;
+use crate::engine::batch::BatchRules;
+use crate::engine::record::Framing;
+use crate::engine::restart::{RestartRules, When};
+use crate::units::{Amount, Backoff};
+
+/// How long to wait between failures where nobody says.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
+
+/// The program to run, if there is one.
+pub(super) fn command(words: &[OsString]) -> Result<Option<CommandLine>, ConfigError> {
+    match words.split_first() {
+        Some((program, _)) if program.is_empty() => Err(ConfigError(
+            "--: the name of the program is empty; is a variable not set?".into(),
+        )),
+        Some((program, arguments)) => Ok(Some(CommandLine {
+            program: program.clone(),
+            arguments: arguments.to_vec(),
+        })),
+        None => Ok(None),
+    }
+}
+
+/// What is to be done when the program has ended.
+pub(super) fn restart(options: &Options) -> Result<Option<RestartRules>, ConfigError> {
+    let when = match options.restart {
+        Restart::Never => None,
+        Restart::OnFailure => Some(When::OnFailure),
+        Restart::Always => Some(When::Always),
+    };
+    let is_tried_again = when.is_some() || !options.batch.is_empty();
+    if when.is_some() && options.command.is_empty() {
+        return refuse("--restart: there is nothing to run again; add -- COMMAND");
+    }
+    if !is_tried_again && options.backoff.is_some() {
+        return refuse(
+            "--backoff: nothing is run again; add --restart on-failure, or --batch 1000",
+        );
+    }
+    if !is_tried_again && options.give_up.is_some() {
+        return refuse(
+            "--give-up: nothing is run again; add --restart on-failure, or --batch 1000",
+        );
+    }
+    Ok(when.map(|when| RestartRules {
+        when,
+        backoff: options.backoff.map_or(BACKOFF, Backoff::bounds),
+        give_up: options.give_up,
+    }))
+}
+
+/// When a batch is closed, where there are any.
+pub(super) fn batch(
+    options: &Options,
+    framing: Option<Framing>,
+) -> Result<Option<BatchRules>, ConfigError> {
+    if options.batch.is_empty() {
+        return match options.reject.first() {
+            Some(_) => refuse("--reject: there are no batches to be rejected; add --batch 1000"),
+            None => Ok(None),
+        };
+    }
+    if options.command.is_empty() {
+        return refuse("--batch: there is nothing to run with a batch; add -- COMMAND");
+    }
+    if options.restart != Restart::Never {
+        let what = "--batch and --restart: COMMAND is run for each batch, and again with one that has failed, \
+                    without being asked to; leave --restart out";
+        return refuse(what);
+    }
+    let since = UNIX_EPOCH.elapsed().unwrap_or_default();
+    let mut rules = BatchRules {
+        records: None,
+        bytes: None,
+        age: None,
+        jobs: 1,
+        backoff: options.backoff.map_or(BACKOFF, Backoff::bounds),
+        give_up: options.give_up,
+        chance: since.as_nanos() as u64,
+    };
+    for limit in &options.batch {
+        let was_there = match limit {
+            Amount::Count(_) if framing.is_none() => {
+                return refuse(&format!(
+                    "--batch {limit}: that is a number of records, and nothing makes a record; add --lines, or give a size, such as 1MiB"
+                ));
+            }
+            Amount::Count(n) => {
+                std::mem::replace(&mut rules.records, NonZeroU64::new(*n)).is_some()
+            }
+            Amount::Bytes(size) => {
+                std::mem::replace(&mut rules.bytes, NonZeroU64::new(size.bytes())).is_some()
+            }
+            Amount::Time(age) => rules.age.replace(*age).is_some(),
+        };
+        if was_there {
+            return refuse(&format!(
+                "--batch {limit}: there is another limit of that kind; leave one out"
+            ));
+        }
+    }
+    Ok(Some(rules))
+}
+
+fn refuse<T>(what: &str) -> Result<T, ConfigError> {
+    Err(ConfigError(what.into()))
+}

@@ -1,0 +1,410 @@
+//! The turn of a job: it takes a batch, fills its file, and runs the program with it until that has dealt with it.
+//!
+//! Whoever acts for it is told to run the program, and that is an obligation as a write is one: what came of it comes
+//! back. Several jobs take batches from one queue as they can; what one has, no other has.
+
+use std::time::Instant;
+
+use super::action::{
+    Action, Actor, CONSUMER, For, Obligation, Outcome, Permit, Piece, Reason, RunOrder, Write,
+};
+use super::batch::{Batch, Counts, Stage};
+use super::limiter::Allowance;
+use super::output::PARTS_MOST;
+use super::plan::{Plan, Sleeper, earlier};
+use super::record::Cursor;
+use super::restart::{Circuit, CommandStatus};
+use super::segment::SEGMENT_MAX;
+use super::stall::Watch;
+use super::state::Engine;
+use super::stats::{Stopwatch, Total};
+use super::status::BatchStatus;
+use super::ticket::{Finish, Ticket};
+
+impl Engine {
+    /// Bytes in batches.
+    pub(super) fn in_batches(&self) -> u64 {
+        self.jobs.as_ref().map_or(0, |jobs| jobs.held)
+    }
+
+    pub(super) fn plan_job(&self, j: usize, now: Instant) -> Plan {
+        let Some(jobs) = self.jobs.as_ref().filter(|_| !self.halted) else {
+            return Plan::End(Reason::Over);
+        };
+        match &jobs.list[j].stage {
+            // Whoever acts for it is waiting for the program.
+            Stage::Running(_) => Plan::wait(For::Release, None),
+            _ if jobs.is_over => Plan::End(Reason::Over),
+            Stage::Filling(batch) => {
+                let place = batch.rest().start;
+                match self.log.away(place) {
+                    Some(_) => self.plan_fetch_for(j, place, now),
+                    None => Plan::Write,
+                }
+            }
+            Stage::Ready(batch) => match batch.due.filter(|due| now < *due) {
+                _ if self.paused => Plan::wait(For::Release, None),
+                Some(due) => Plan::wait(For::Turn, Some(due)),
+                None => self.plan_start(j, now).unwrap_or(Plan::Run),
+            },
+            Stage::Idle => self.plan_idle(j, now),
+        }
+    }
+
+    fn plan_idle(&self, j: usize, now: Instant) -> Plan {
+        if self.is_last() && self.outputs[CONSUMER].queue.owed() == 0 {
+            return Plan::End(Reason::Over);
+        }
+        let expiry = self.next_expiry();
+        if expiry.is_some_and(|at| at <= now) {
+            return Plan::Expire;
+        }
+        if self.paused || self.is_filling() {
+            return Plan::wait(For::Release, expiry);
+        }
+        self.plan_batch(j, expiry, now)
+    }
+
+    /// What keeps this job from starting a program now, if anything does.
+    pub(super) fn plan_start(&self, j: usize, now: Instant) -> Option<Plan> {
+        let jobs = self.jobs.as_ref()?;
+        if self.paused {
+            return Some(Plan::wait(For::Release, None));
+        }
+        if let Err(until) = jobs.breaker.may_start(j, now) {
+            return Some(Plan::wait(For::Turn, until));
+        }
+        let cap = self.output.peek(false, now).err();
+        cap.map(|at| Plan::wait(For::Cap, Some(at)))
+    }
+
+    /// Something has to be read back from the disk first.
+    pub(super) fn plan_fetch_for(&self, j: usize, place: u64, now: Instant) -> Plan {
+        let again = self.jobs.as_ref().and_then(|jobs| jobs.list[j].fetch_again);
+        let again = again.filter(|at| now < *at);
+        if self.log.away(place) == Some(true) || again.is_some() {
+            return Plan::wait(For::Data, again);
+        }
+        Plan::Fetch(place)
+    }
+
+    /// Something was read back for this job, or not: then it is tried again later.
+    pub(super) fn on_fetched_for(&mut self, j: usize, again: Option<Instant>) {
+        if let Some(jobs) = &mut self.jobs {
+            jobs.list[j].fetch_again = again;
+        }
+    }
+
+    /// Closes a batch, which is this job's from now on.
+    pub(super) fn take_batch(&mut self, j: usize, end: u64) {
+        let mut runs = Vec::new();
+        let mut total = Total::default();
+        let queue = &mut self.outputs[CONSUMER].queue;
+        while let Some(first) = queue.first().filter(|run| run.start < end) {
+            let n = first.end.min(end) - first.start;
+            runs.extend(queue.pop_front(n));
+        }
+        for run in &runs {
+            total.bytes += run.end - run.start;
+            total.records += self.log.records(run);
+        }
+        let is_torn = self.framing.is_some() && !self.log.is_boundary(end);
+        self.outputs[CONSUMER].cursor = Cursor::at(self.framing, u64::from(is_torn));
+        let Some(jobs) = &mut self.jobs else { return };
+        jobs.held += total.bytes;
+        jobs.last += 1;
+        let first = jobs.records + 1;
+        // A record that goes on in the next batch counts there; one that never ends is one all the same.
+        let is_open = is_torn && self.last_counted;
+        jobs.records += total.records + u64::from(is_open);
+        jobs.breaker.on_start(j);
+        jobs.looked_at.clear();
+        jobs.list[j].stage = Stage::Filling(Batch {
+            number: jobs.last,
+            runs,
+            total,
+            first,
+            tries: 0,
+            filled: 0,
+            is_open,
+            due: None,
+        });
+        self.form_batch();
+    }
+
+    /// Its next piece is to be written to its file.
+    pub(super) fn begin_filling(&mut self, j: usize) -> Action {
+        let jobs = self.jobs.as_ref();
+        let Some(Stage::Filling(batch)) = jobs.map(|jobs| &jobs.list[j].stage) else {
+            unreachable!("planned with a batch")
+        };
+        let rest = batch.rest();
+        let end = rest.end.min(self.log.here_to(rest.start));
+        let end = end.min(rest.start + SEGMENT_MAX as u64 * 4);
+        let piece = Piece {
+            batch: batch.number,
+            bytes: batch.total.bytes,
+        };
+        Action::Write(Write {
+            parts: self.log.parts(rest.start..end).take(PARTS_MOST).collect(),
+            permit: Permit {
+                grant: Allowance::ALL,
+                cursor: Cursor::new(None),
+            },
+            unread: None,
+            place: None,
+            piece: Some(piece),
+            obligation: Obligation::new(Actor::Job(j)),
+        })
+    }
+
+    pub(super) fn end_filling(&mut self, j: usize, outcome: Outcome) {
+        let Some(jobs) = &mut self.jobs else { return };
+        let stage = std::mem::take(&mut jobs.list[j].stage);
+        let Stage::Filling(mut batch) = stage else {
+            unreachable!("a batch was being filled")
+        };
+        if let Outcome::Moved(run) = outcome {
+            batch.filled += run.bytes as u64;
+        }
+        jobs.list[j].stage = match batch.filled == batch.total.bytes {
+            true => Stage::Ready(batch),
+            false => Stage::Filling(batch),
+        };
+    }
+
+    /// The program is to be run.
+    pub(super) fn begin_run(&mut self, j: usize, now: Instant) -> Action {
+        let is_framed = self.framing.is_some();
+        let _ = self.output.may_pass(false, now);
+        let Some(jobs) = &mut self.jobs else {
+            unreachable!("there are jobs")
+        };
+        let Stage::Ready(mut batch) = std::mem::take(&mut jobs.list[j].stage) else {
+            unreachable!("planned with a batch that is complete")
+        };
+        batch.tries = batch.tries.saturating_add(1);
+        batch.due = None;
+        if batch.tries > 1 {
+            jobs.counts.retried.0 += 1;
+            jobs.counts.retried.1.add_all(batch.total);
+        }
+        let total = batch.total;
+        let ticket = Ticket {
+            number: batch.number,
+            trial: batch.tries,
+            records: is_framed.then_some((total.records + u64::from(batch.is_open), batch.first)),
+            bytes: total.bytes,
+        };
+        jobs.breaker.on_start(j);
+        jobs.counts.running += 1;
+        jobs.list[j].running.start(now);
+        jobs.list[j].stage = Stage::Running(batch);
+        let bytes = usize::try_from(total.bytes).unwrap_or(usize::MAX);
+        self.output.on_passed(bytes, total.records, now);
+        let obligation = Obligation::new(Actor::Job(j));
+        Action::Run(RunOrder { ticket, obligation })
+    }
+
+    /// It has ended.
+    pub(super) fn end_run(&mut self, j: usize, finish: Finish, now: Instant) {
+        let halted = self.halted;
+        let Some(jobs) = &mut self.jobs else { return };
+        let Stage::Running(mut batch) = std::mem::take(&mut jobs.list[j].stage) else {
+            unreachable!("a program was running")
+        };
+        jobs.counts.running -= 1;
+        jobs.list[j].running.stop(now);
+        if halted {
+            // The books are closed.
+            jobs.list[j].stage = Stage::Ready(batch);
+            return;
+        }
+        if finish == Finish::Failed {
+            batch.due = jobs.breaker.on_failure(j, batch.tries, now);
+            let most = jobs.rules.give_up;
+            if most.is_none_or(|most| batch.tries < most.get()) {
+                jobs.list[j].stage = Stage::Ready(batch);
+                return;
+            }
+        } else {
+            jobs.breaker.on_success(j);
+        }
+        self.settle_batch(&batch, finish == Finish::Acknowledged, now);
+    }
+
+    /// A batch is nobody's any more: it was acknowledged, or is shed.
+    fn settle_batch(&mut self, batch: &Batch, is_acknowledged: bool, now: Instant) {
+        let mut total = batch.total;
+        let has_last = batch
+            .runs
+            .last()
+            .is_some_and(|run| run.end == self.log.end());
+        if has_last && self.is_last() {
+            total.records += self.stats.take_last();
+        }
+        let Some(jobs) = &mut self.jobs else { return };
+        jobs.held -= total.bytes;
+        let counts = &mut jobs.counts;
+        if is_acknowledged {
+            counts.acknowledged += 1;
+        } else {
+            counts.shed.0 += 1;
+            counts.shed.1.add_all(total);
+        }
+        for run in &batch.runs {
+            if is_acknowledged {
+                self.timeline.deliver(run, now);
+            } else {
+                self.log.cut(run);
+                self.overflow_whole(run);
+            }
+            self.log.unpin(run);
+        }
+        if is_acknowledged {
+            self.stats.on_acknowledged(total, now);
+        } else {
+            self.stats.on_given_up(total);
+        }
+        self.outputs[CONSUMER].taken += total.bytes;
+        self.form_batch();
+        self.on_shrunk(now);
+    }
+
+    /// Whether none of them is about to write from the last extent, which begins there, to a file.
+    pub(super) fn jobs_can_spare(&self, last: u64) -> bool {
+        let mut jobs = self.jobs.iter().flat_map(|jobs| &jobs.list);
+        jobs.all(|job| match &job.stage {
+            Stage::Filling(batch) => batch.runs.last().is_none_or(|run| run.end <= last),
+            _ => true,
+        })
+    }
+
+    /// No program is started any more.
+    pub(super) fn start_no_more(&mut self) {
+        if let Some(jobs) = &mut self.jobs {
+            jobs.is_over = true;
+        }
+    }
+
+    pub(super) fn job_sleeper(&mut self, j: usize) -> &mut Sleeper {
+        match &mut self.jobs {
+            Some(jobs) => &mut jobs.list[j].sleeper,
+            None => unreachable!("there are jobs"),
+        }
+    }
+
+    pub(super) fn job_count(&self) -> usize {
+        self.jobs.as_ref().map_or(0, |jobs| jobs.list.len())
+    }
+
+    /// Whether a cap keeps one of them from starting a program.
+    pub(super) fn is_job_capped(&self) -> bool {
+        let mut jobs = self.jobs.iter().flat_map(|jobs| &jobs.list);
+        jobs.any(|job| job.sleeper.is_for(For::Cap))
+    }
+
+    /// Whether it is programs that keep what is held waiting.
+    pub(super) fn awaits_jobs(&self) -> bool {
+        self.used() > 0
+            && self.jobs.as_ref().is_some_and(|jobs| {
+                jobs.counts.running > 0 || jobs.breaker.circuit() != Circuit::Closed
+            })
+    }
+
+    /// Whether all that is held waits for more to come.
+    pub(super) fn is_batch_forming(&self) -> bool {
+        self.jobs.is_some() && self.in_batches() == 0 && !self.awaits_jobs()
+    }
+
+    /// Somebody does not want to wait until what has failed is tried again.
+    pub(crate) fn retry_batches(&mut self, now: Instant) {
+        if let Some(jobs) = &mut self.jobs {
+            jobs.breaker.retry(now);
+            for job in &mut jobs.list {
+                if let Stage::Ready(batch) = &mut job.stage {
+                    batch.due = None;
+                }
+            }
+        }
+        self.update(now);
+    }
+
+    /// Programs that have been running for too long, and when to ask again.
+    pub(crate) fn watch_jobs(&mut self, now: Instant) -> (Vec<usize>, Option<Instant>) {
+        let (mut stalled, mut due) = (Vec::new(), None);
+        let jobs = self
+            .jobs
+            .iter_mut()
+            .flat_map(|jobs| jobs.list.iter_mut().enumerate());
+        for (j, job) in jobs.filter(|(_, job)| job.stage.is_running()) {
+            match job
+                .watchdog
+                .look(&mut Stopwatch::default(), &mut job.running, now)
+            {
+                Watch::Quiet(again) => due = earlier(due, again),
+                Watch::Stalled(..) => {
+                    stalled.push(j);
+                    // It is told to end, and has as long again for it.
+                    job.running.stop(now);
+                    job.running.start(now);
+                }
+            }
+        }
+        (stalled, due)
+    }
+
+    /// How the programs fare, where the consumer is one that is run with batches.
+    #[must_use]
+    pub(crate) fn job_status(&self, now: Instant) -> Option<CommandStatus> {
+        let jobs = self.jobs.as_ref()?;
+        let circuit = jobs.breaker.circuit();
+        Some(CommandStatus {
+            circuit,
+            retry_in: match circuit {
+                Circuit::Open(at) => Some(at.saturating_duration_since(now)),
+                _ => None,
+            },
+            failures: jobs.breaker.failures(),
+            batches: Some(self.batch_status(&jobs.counts)),
+            ..CommandStatus::default()
+        })
+    }
+
+    fn batch_status(&self, counts: &Counts) -> BatchStatus {
+        let count = |total: Total| total.counting(self.framing.is_some());
+        BatchStatus {
+            acknowledged: counts.acknowledged,
+            retried: (counts.retried.0, count(counts.retried.1)),
+            shed: (counts.shed.0, count(counts.shed.1)),
+            running: counts.running,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Engine {
+    /// No place is in two batches, nor in a batch and in the queue.
+    ///
+    /// # Panics
+    /// When one is.
+    pub(crate) fn check_batches(&self) {
+        let Some(jobs) = &self.jobs else { return };
+        let batches = jobs.list.iter().filter_map(|job| job.stage.batch());
+        let mut runs: Vec<_> = batches.clone().flat_map(|it| it.runs.clone()).collect();
+        let held: u64 = runs.iter().map(|run| run.end - run.start).sum();
+        assert_eq!(held, jobs.held, "bytes in batches");
+        runs.extend(self.outputs[CONSUMER].queue.runs().cloned());
+        runs.sort_by_key(|run| run.start);
+        let apart = runs.windows(2).all(|two| two[0].end <= two[1].start);
+        assert!(apart, "a place is held twice: {runs:?}");
+        let numbers: std::collections::HashSet<_> = batches.map(|it| it.number).collect();
+        assert_eq!(
+            numbers.len(),
+            jobs.list
+                .iter()
+                .filter(|it| it.stage.batch().is_some())
+                .count()
+        );
+    }
+}

@@ -1,0 +1,128 @@
+//! The programs of the simulator: they get batches, and do with them as their script says.
+//!
+//! What is acknowledged joins the output in the order in which that happens.
+
+use std::io;
+use std::time::Duration;
+
+use super::{Doing, JOBS, Side, Sim, Try, World};
+use crate::engine::action::Write;
+use crate::engine::drive::Turn;
+use crate::engine::ticket::{Finish, Ticket};
+
+impl World {
+    /// A piece of a batch goes to its file.
+    pub(super) fn fill(&mut self, j: usize, write: &Write) -> io::Result<Option<usize>> {
+        let piece = write.piece.expect("a piece of a batch");
+        if self.files[j].0 != piece.batch {
+            self.files[j] = (piece.batch, Vec::new());
+        }
+        let bytes: Vec<u8> = write.slices().collect::<Vec<_>>().concat();
+        assert!(!bytes.is_empty(), "a permit to write nothing");
+        let file = &mut self.files[j].1;
+        file.extend_from_slice(&bytes);
+        assert!(file.len() as u64 <= piece.bytes, "more than the batch");
+        Ok(Some(bytes.len()))
+    }
+
+    /// The program is run, or still runs.
+    pub(super) fn run_program(&mut self, j: usize, ticket: &Ticket) -> Option<Finish> {
+        let (now, script) = (self.now - self.start, self.adversity.programs);
+        let Some(n) = self.running[j] else {
+            assert_eq!(self.files[j].0, ticket.number, "the file of another batch");
+            let bytes = self.files[j].1.clone();
+            assert_eq!(bytes.len() as u64, ticket.bytes, "not all of it");
+            self.running[j] = Some(self.out.tries.len());
+            self.out.tries.push(Try {
+                ticket: *ticket,
+                began: now,
+                ended: None,
+                bytes,
+                finish: None,
+            });
+            let lasts = self.random() % (1 + script.lasts.as_nanos() as u64);
+            let mut until = self.now + Duration::from_nanos(lasts);
+            if let Some((from, to)) = script.hangs
+                && (from..to).contains(&now)
+            {
+                until = until.max(self.start + to);
+            }
+            self.doing = Doing::Running(until);
+            return None;
+        };
+        self.running[j] = None;
+        let roll = |n: Option<u64>, dice: u64| n.is_some_and(|n| dice.is_multiple_of(n));
+        let (a, b) = (self.random() >> 9, self.random() >> 9);
+        let finish = match () {
+            () if now < script.outage || roll(script.fails, a) => Finish::Failed,
+            () if roll(script.rejects, b) => Finish::Rejected,
+            () => Finish::Acknowledged,
+        };
+        let it = &mut self.out.tries[n];
+        (it.ended, it.finish) = (Some(now), Some(finish));
+        if finish == Finish::Acknowledged {
+            let bytes = it.bytes.clone();
+            self.out.passed.push((now, bytes.len()));
+            self.out.output.extend_from_slice(&bytes);
+        }
+        Some(finish)
+    }
+}
+
+impl Sim {
+    pub(super) fn act_as_job(&mut self, j: usize) {
+        self.core.now.set(self.world.now);
+        let moved = self.moved();
+        self.world.doing = Doing::Something;
+        let turn = self.jobs[j].step(&self.core, &mut Side(&mut self.world, JOBS + j));
+        self.jobs_doing[j] = match turn {
+            Turn::On | Turn::Waits => self.world.doing,
+            Turn::Over(_) => Doing::Nothing,
+        };
+        if moved != self.moved() {
+            self.idle_steps = 0;
+            self.moved_at = self.world.now;
+        }
+        self.wake();
+        self.note_turn();
+    }
+
+    /// Whether somebody has something to do with batches.
+    pub(super) fn any_job(&self) -> bool {
+        self.jobs_doing.iter().any(|doing| *doing != Doing::Nothing)
+    }
+
+    /// Whether there are jobs, and somebody is still owed something: tees may be, when all jobs are over.
+    pub(super) fn any_left(&self) -> bool {
+        let is_finished = self.core.engine.borrow().is_finished();
+        self.any_job() || !self.jobs.is_empty() && !is_finished
+    }
+
+    /// Those that still run are ended.
+    pub(super) fn end_programs(&mut self) {
+        for j in 0..self.jobs.len() {
+            if let Doing::Running(until) = self.jobs_doing[j] {
+                self.world.now = self.world.now.max(until);
+                self.act_as_job(j);
+            }
+            for _ in 0..2 {
+                if self.jobs_doing[j] == Doing::Something {
+                    self.act_as_job(j);
+                }
+            }
+        }
+    }
+
+    /// No two programs have the same record, and none runs beyond what the circuit allows.
+    pub(super) fn check_jobs(&self) {
+        let running = self.world.running.iter().flatten();
+        let mut places: Vec<_> = running
+            .map(|n| self.world.out.tries[*n].ticket.number)
+            .collect();
+        let all = places.len();
+        places.sort_unstable();
+        places.dedup();
+        assert_eq!(places.len(), all, "a batch is being tried twice at a time");
+        self.core.engine.borrow().check_batches();
+    }
+}

@@ -1,0 +1,68 @@
+//! Those who run programs with batches, as the main thread knows them.
+
+use std::sync::Arc;
+use std::time::{Instant, UNIX_EPOCH};
+
+use nix::sys::signal::SigSet;
+
+use super::error::{StartError, system};
+use crate::command::child::Child;
+use crate::command::jobs::{JobPlan, Jobs};
+use crate::command::line::CommandLine;
+use crate::command::spawn;
+use crate::config::Config;
+use crate::control::signals;
+use crate::engine::batch::BatchRules;
+use crate::pipe::Shared;
+
+/// Those who run programs, and what they were told.
+pub(super) struct Batches {
+    pub jobs: Jobs,
+    /// Those that were told to end since they stalled, and when they are ended by force.
+    pub stalled: Vec<(Child, Instant)>,
+    /// It was said that the program cannot be run.
+    pub cannot_be_run: bool,
+    /// A signal from the terminal, or from somebody in its place: nothing is started after it.
+    pub interrupted: Option<i32>,
+    /// Batches that were shed, as far as was told.
+    pub shed: u64,
+}
+
+/// Looks whether the program is there.
+///
+/// # Errors
+/// When it is not.
+pub(super) fn look_for(line: &CommandLine) -> Result<(), StartError> {
+    signals::want_ends_of_children().map_err(system)?;
+    Ok(spawn::look_for(line)?)
+}
+
+/// Starts those who run it, if anybody is to.
+///
+/// # Errors
+/// When the system refuses threads.
+pub(super) fn start(
+    config: &Config,
+    rules: Option<BatchRules>,
+    mask: SigSet,
+    shared: &Arc<Shared>,
+) -> Result<Option<Batches>, StartError> {
+    let Some((rules, line)) = rules.zip(config.command.as_ref()) else {
+        return Ok(None);
+    };
+    let since = UNIX_EPOCH.elapsed().unwrap_or_default();
+    let plan = JobPlan {
+        line: line.clone(),
+        mask,
+        stamp: format!("{}-{:x}", std::process::id(), since.as_micros()),
+        reject: config.reject.clone(),
+    };
+    let jobs = Jobs::start(plan, rules.jobs, shared).map_err(system)?;
+    Ok(Some(Batches {
+        jobs,
+        stalled: Vec::new(),
+        cannot_be_run: false,
+        interrupted: None,
+        shed: 0,
+    }))
+}

@@ -1,0 +1,152 @@
+//! What the main thread does about the programs that it runs with batches: it tells them of signals, ends those that
+//! stall, and waits for all of them, whatever ends weir.
+
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{after, select};
+
+use super::end::End;
+use super::supervise::Run;
+use crate::command::child::Exit;
+use crate::command::jobs::News;
+use crate::config::hook::Occasion;
+use crate::control::signals::{self, Received, SIGINT, SIGPIPE, SIGQUIT, SIGTERM};
+use crate::engine::directive::Directive;
+use crate::report::Ending;
+
+/// How long a program that was told to end may take for it.
+const LAST_WAIT: Duration = Duration::from_secs(5);
+
+impl Run {
+    pub(super) fn on_news(&mut self, news: Option<News>) -> Option<End> {
+        let batches = self.batches.as_mut()?;
+        match news? {
+            News::Over => {
+                batches.jobs.left -= 1;
+                (batches.jobs.left == 0).then(|| self.end_of_jobs())
+            }
+            News::Failed => {
+                self.on_failed_batch();
+                None
+            }
+            News::NotRun { error, first } => {
+                let is_news = !std::mem::replace(&mut batches.cannot_be_run, true);
+                if is_news {
+                    self.reporter.complain(&error.failure.to_string());
+                }
+                let exit = Exit::Status(error.status);
+                first.then_some(End::Command(exit, Ending::CommandFailed))
+            }
+            News::Broken(failure) => Some(End::Failed(failure)),
+        }
+    }
+
+    /// A batch has failed: it was given up, or is to be tried again.
+    fn on_failed_batch(&mut self) {
+        let told = self.shared.tell(|engine, now| engine.job_status(now));
+        let shed = told.and_then(|it| it.batches).map_or(0, |it| it.shed.0);
+        let Some(batches) = &mut self.batches else {
+            return;
+        };
+        let was = std::mem::replace(&mut batches.shed, shed);
+        let occasion = if shed > was {
+            Occasion::GiveUp
+        } else {
+            Occasion::Restart
+        };
+        let status = self.status();
+        self.hooks.run(occasion, &status, None);
+    }
+
+    /// None of them has anything to do any more.
+    fn end_of_jobs(&mut self) -> End {
+        let interrupted = self.batches.as_ref().and_then(|it| it.interrupted);
+        if let Some(signal) = interrupted {
+            return End::Signal(signal);
+        }
+        let end = self.delivered();
+        let told = self.shared.tell(|engine, now| engine.job_status(now));
+        match told.and_then(|it| it.batches) {
+            Some(it) if it.shed.0 > 0 && end.is_good() => End::GivenUp(it.shed.0, it.shed.1),
+            _ => end,
+        }
+    }
+
+    /// A signal that would end weir, if there were no programs to think of.
+    pub(super) fn on_signal_with_jobs(&mut self, signal: Received) -> Option<End> {
+        let is_interrupt = [SIGINT, SIGQUIT].contains(&signal.number);
+        let is_second = self.signal.is_some();
+        let batches = self.batches.as_mut()?;
+        if batches.interrupted.is_some() || is_second || !batches.jobs.any_runs() {
+            return Some(End::Signal(signal.number));
+        }
+        if is_interrupt {
+            if !signal.is_from_terminal {
+                batches.jobs.signal(signal.number);
+            }
+            batches.interrupted = Some(signal.number);
+        } else {
+            self.signal = Some(signal.number);
+            // One that is beyond the end of time never comes.
+            self.deliver_until = Instant::now().checked_add(self.signal_grace);
+        }
+        self.shared
+            .tell(|engine, now| engine.command(now, Directive::Finish));
+        None
+    }
+
+    /// Ends programs that take too long: they are told to, and some time later made to. When to look again.
+    pub(super) fn look_whether_jobs_stall(&mut self) -> Option<Instant> {
+        let batches = self.batches.as_mut()?;
+        let (stalled, again) = self.shared.tell(|engine, now| engine.watch_jobs(now));
+        let now = Instant::now();
+        for child in stalled
+            .into_iter()
+            .filter_map(|job| batches.jobs.program(job))
+        {
+            if !batches.stalled.iter().any(|(other, _)| other.is(&child)) {
+                child.signal(SIGTERM);
+                batches.stalled.push((child, now + LAST_WAIT));
+            }
+        }
+        let due = batches.stalled.extract_if(.., |(_, at)| *at <= now);
+        due.for_each(|(child, _)| child.signal(signals::SIGKILL));
+        let kill = batches.stalled.iter().map(|(_, at)| *at).min();
+        again.into_iter().chain(kill).min()
+    }
+
+    /// No end of weir leaves a program behind.
+    pub(super) fn put_down_jobs(&mut self, end: &End) {
+        let Some(batches) = &mut self.batches else {
+            return;
+        };
+        let by = match end {
+            End::Signal(signal) if *signal != SIGPIPE => *signal,
+            _ => SIGTERM,
+        };
+        batches.jobs.close();
+        // One from the terminal has reached them already.
+        if batches.jobs.left > 0 {
+            batches.jobs.signal(by);
+        }
+        let mut late = after(LAST_WAIT);
+        while batches.jobs.left > 0 {
+            select! {
+                recv(batches.jobs.news) -> news => match news {
+                    Ok(News::Over) => batches.jobs.left -= 1,
+                    Ok(_) => {}
+                    Err(_) => return,
+                },
+                recv(late) -> _ => {
+                    batches.jobs.signal(signals::SIGKILL);
+                    late = after(LAST_WAIT);
+                }
+                recv(self.signals) -> signal => {
+                    if signal.is_ok_and(|signal| signals::is_end(signal.number)) {
+                        batches.jobs.signal(signals::SIGKILL);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,516 @@
+//! `weir --batch LIMIT -- COMMAND`: the program is run once for each batch, and again with one that it has not
+//! acknowledged.
+
+mod harness;
+
+use std::fs;
+use std::io::{Write, pipe};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Stdio;
+
+use harness::books::Books;
+use harness::remote::Home;
+use harness::sides::Before;
+use harness::{Ended, eventually, start, weir};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Numbered lines.
+fn lines(n: usize) -> Vec<u8> {
+    (1..=n)
+        .map(|i| format!("{i:08}\n"))
+        .collect::<String>()
+        .into()
+}
+
+struct Dir(tempfile::TempDir);
+
+impl Dir {
+    fn new() -> Dir {
+        Dir(tempfile::tempdir().expect("a directory"))
+    }
+
+    fn at(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().expect("plain").to_owned()
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.at(name)).unwrap_or_default()
+    }
+
+    fn lines(&self, name: &str) -> Vec<String> {
+        self.read(name).lines().map(str::to_owned).collect()
+    }
+}
+
+/// Words of a command line that runs `sh -c SCRIPT DIR/out`.
+fn words<'a>(options: &[&'a str], script: &'a str, out: &'a str) -> Vec<&'a str> {
+    [
+        options,
+        &["--backoff", "1ms..5ms", "--", "sh", "-c", script, out],
+    ]
+    .concat()
+}
+
+fn run(dir: &Dir, options: &[&str], script: &str, input: &[u8]) -> Ended {
+    let out = dir.at("out");
+    let words = words(options, script, &out);
+    start(weir(&words), Before::Pipe.open(input), Stdio::null()).end()
+}
+
+/// The same with records of lines and a summary to read.
+fn run_lines(dir: &Dir, options: &[&str], script: &str, n: usize) -> (Ended, Books) {
+    let options = [&["-l", "--summary", "json"], options].concat();
+    let end = run(dir, &options, script, &lines(n));
+    let books = Books::of(&end);
+    (end, books)
+}
+
+#[test]
+fn each_batch_is_a_whole_file_with_its_number_and_what_is_in_it() {
+    let dir = Dir::new();
+    let script = "test -f /dev/stdin || exit 9; n=$(wc -l); \
+                  echo $WEIR_TRY $WEIR_RECORDS $WEIR_BYTES $WEIR_FIRST $n >> $0; \
+                  echo $WEIR_BATCH >> $0.ids";
+    let (end, books) = run_lines(&dir, &["--batch", "4"], script, 10);
+    assert!(end.status.success(), "{end:?}");
+    assert_eq!(dir.lines("out"), ["1 4 36 1 4", "1 4 36 5 4", "1 2 18 9 2"]);
+    let mut ids = dir.lines("out.ids");
+    ids.dedup();
+    assert_eq!(ids.len(), 3, "{ids:?}");
+    books.assert_are("records", [10, 10, 0, 0], "all of them");
+    assert_eq!(books.n("command/batches/acknowledged"), 3);
+}
+
+#[test]
+fn a_batch_that_fails_is_tried_again_byte_for_byte_under_the_same_number() {
+    let dir = Dir::new();
+    let script =
+        "cat > $0.$WEIR_FIRST.$WEIR_TRY; echo $WEIR_BATCH >> $0.$WEIR_FIRST; test $WEIR_TRY = 3";
+    let (end, books) = run_lines(&dir, &["--batch", "100"], script, 250);
+    assert!(end.status.success(), "{end:?}");
+    let input = lines(250);
+    let mut ids = Vec::new();
+    for (first, range) in [(1, 0..900), (101, 900..1800), (201, 1800..2250)] {
+        for trial in 1..=3 {
+            let got = fs::read(dir.at(&format!("out.{first}.{trial}"))).expect("a try");
+            harness::assert_same(&got, &input[range.clone()], "the same batch");
+        }
+        let mut of_it = dir.lines(&format!("out.{first}"));
+        of_it.dedup();
+        assert_eq!(of_it.len(), 1, "one number for all tries");
+        ids.extend(of_it);
+    }
+    ids.dedup();
+    assert_eq!(ids.len(), 3);
+    let retried = |what: &str| books.n(&format!("command/batches/retried/{what}"));
+    assert_eq!((retried("batches"), retried("records")), (6, 500));
+}
+
+#[test]
+fn batches_are_closed_by_bytes_at_record_ends() {
+    let dir = Dir::new();
+    let script = "wc -c >> $0; wc -l < /dev/null > /dev/null";
+    let (end, _) = run_lines(&dir, &["--batch", "40B,1000"], script, 10);
+    assert!(end.status.success(), "{end:?}");
+    // Four lines are 36 bytes; a fifth would be too much.
+    assert_eq!(dir.lines("out"), ["36", "36", "18"]);
+    // One that is longer by itself is a batch by itself.
+    let dir = Dir::new();
+    let end = run(
+        &dir,
+        &["-l", "--batch", "5B"],
+        script,
+        b"a\nlonger than that\nb\nc\n",
+    );
+    end.assert_success("long");
+    assert_eq!(dir.lines("out"), ["2", "17", "4"]);
+    // Without records there are bytes.
+    let dir = Dir::new();
+    let end = run(&dir, &["--batch", "1000B"], script, &[7; 2500]);
+    end.assert_success("bytes");
+    assert_eq!(dir.lines("out"), ["1000", "1000", "500"]);
+}
+
+#[test]
+fn a_batch_is_closed_when_its_first_record_has_waited_for_so_long() {
+    let dir = Dir::new();
+    let (stdin, mut input) = pipe().expect("a pipe");
+    let out = dir.at("out");
+    let words = words(&["-l", "--batch", "1000,50ms"], "cat >> $0", &out);
+    let weir = start(weir(&words), stdin, Stdio::null());
+    input.write_all(b"first\nsec").expect("written");
+    eventually("it arrives", || dir.read("out") == "first\n");
+    input.write_all(b"ond\n").expect("written");
+    eventually("it arrives", || dir.read("out") == "first\nsecond\n");
+    drop(input);
+    weir.end().assert_success("age");
+}
+
+#[test]
+fn a_batch_is_closed_at_the_high_mark() {
+    let dir = Dir::new();
+    let script = "wc -c >> $0";
+    let end = run(
+        &dir,
+        &["-l", "-b", "4KiB", "--batch", "1GiB"],
+        script,
+        &lines(5000),
+    );
+    end.assert_success("high");
+    let sizes: Vec<u64> = dir
+        .lines("out")
+        .iter()
+        .map(|n| n.parse().expect("a size"))
+        .collect();
+    assert!(sizes.iter().all(|n| *n <= 4096 && n % 9 == 0), "{sizes:?}");
+    assert_eq!(sizes.iter().sum::<u64>(), 45_000);
+}
+
+#[test]
+fn a_record_larger_than_the_buffer_passes_in_pieces() {
+    let dir = Dir::new();
+    let mut input = vec![b'x'; 20_000];
+    input.extend_from_slice(b"\nshort\n");
+    let end = run(
+        &dir,
+        &["-l", "-b", "4KiB", "--batch", "1"],
+        "cat >> $0",
+        &input,
+    );
+    end.assert_success("pieces");
+    harness::assert_same(dir.read("out").as_bytes(), &input, "pieces");
+}
+
+#[test]
+fn one_that_ends_well_without_reading_has_acknowledged() {
+    let dir = Dir::new();
+    let (end, books) = run_lines(&dir, &["--batch", "7"], "exit 0", 1000);
+    assert!(end.status.success(), "{end:?}");
+    books.assert_are("records", [1000, 1000, 0, 0], "unread");
+}
+
+#[test]
+fn no_input_is_no_batch() {
+    let dir = Dir::new();
+    let end = run(&dir, &["-l", "--batch", "7"], "echo run >> $0", b"");
+    end.assert_success("nothing");
+    assert_eq!(dir.read("out"), "");
+}
+
+#[test]
+fn a_last_line_without_an_end_is_in_the_last_batch() {
+    let dir = Dir::new();
+    let mut input = lines(10);
+    input.extend_from_slice(b"no end");
+    let script = "echo $WEIR_RECORDS >> $0.n; cat >> $0";
+    let options = ["-l", "--batch", "5", "--summary", "json"];
+    let end = run(&dir, &options, script, &input);
+    assert!(end.status.success(), "{end:?}");
+    assert_eq!(dir.read("out").as_bytes(), input);
+    assert_eq!(dir.lines("out.n"), ["5", "5", "1"]);
+    Books::of(&end).assert_are("records", [11, 11, 0, 0], "no end");
+}
+
+#[test]
+fn after_so_many_failures_a_batch_is_shed_and_the_next_one_has_its_turn() {
+    let dir = Dir::new();
+    let shed = dir.at("shed");
+    let script = "test $WEIR_FIRST = 11 && { echo $WEIR_TRY >> $0.tries; exit 5; }; cat >> $0";
+    let options = ["--batch", "10", "--give-up", "3", "--shed-to", &shed];
+    let (end, books) = run_lines(&dir, &options, script, 30);
+    assert_eq!(end.status.code(), Some(123), "{end:?}");
+    assert!(
+        end.stderr
+            .contains("weir: 1 batch (10 records, 90B) was given up or rejected\n")
+    );
+    assert_eq!(dir.lines("out.tries"), ["1", "2", "3"]);
+    let all = lines(30);
+    assert_eq!(dir.read("shed").as_bytes(), &all[90..180]);
+    assert_eq!(
+        dir.read("out").as_bytes(),
+        [&all[..90], &all[180..]].concat()
+    );
+    books.assert_are("records", [30, 20, 10, 0], "given up");
+    assert_eq!(books.n("command/batches/shed/batches"), 1);
+}
+
+#[test]
+fn one_that_is_rejected_is_shed_at_once() {
+    let dir = Dir::new();
+    let shed = dir.at("shed");
+    let script = "echo $WEIR_FIRST >> $0; case $WEIR_FIRST in 11) exit 22;; 21) kill -9 $$;; esac";
+    let options = ["--batch", "10", "--reject", "22,137", "--shed-to", &shed];
+    let (end, books) = run_lines(&dir, &options, script, 40);
+    assert_eq!(end.status.code(), Some(123), "{end:?}");
+    assert_eq!(dir.lines("out"), ["1", "11", "21", "31"]);
+    assert_eq!(dir.read("shed").as_bytes(), &lines(40)[90..270]);
+    books.assert_are("records", [40, 20, 20, 0], "rejected");
+}
+
+#[test]
+fn what_is_not_there_is_127_before_anything_is_read() {
+    let (stdin, _input) = pipe().expect("a pipe");
+    let words = ["-l", "--batch", "10", "--", "no-such-program-here"];
+    let end = start(weir(&words), stdin, Stdio::null()).end();
+    end.assert_complains(127, &["run: no-such-program-here"]);
+    let words = ["-l", "--batch", "10", "--", "/etc/passwd"];
+    let end = start(weir(&words), Before::Pipe.open(b"x\n"), Stdio::null()).end();
+    end.assert_complains(126, &["run: /etc/passwd"]);
+}
+
+#[test]
+fn one_that_hangs_is_ended_and_its_batch_tried_again() {
+    let dir = Dir::new();
+    let script = "test $WEIR_TRY = 1 && exec sleep 1000; cat >> $0";
+    let options = ["-l", "--batch", "10", "--sink-timeout", "50ms"];
+    let end = run(&dir, &options, script, &lines(20));
+    end.assert_success("hangs");
+    assert_eq!(dir.read("out").as_bytes(), lines(20));
+}
+
+/// The one child of weir.
+fn child(of: Pid) -> Option<Pid> {
+    let path = format!("/proc/{}/task", of.as_raw_nonzero());
+    let tasks = fs::read_dir(path).into_iter().flatten().flatten();
+    let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    let all: String = children.collect();
+    let first = all.split_whitespace().next()?;
+    Pid::from_raw(first.parse().ok()?)
+}
+
+#[test]
+fn a_command_that_is_killed_at_any_time_loses_nothing() {
+    let dir = Dir::new();
+    let (stdin, mut input) = pipe().expect("a pipe");
+    let out = dir.at("out");
+    // Whoever reads the result takes each batch once, by its number.
+    let script = "cat > $0.part.$$ && mv $0.part.$$ $0.$WEIR_BATCH";
+    let words = words(&["-l", "--batch", "50", "--summary", "json"], script, &out);
+    let mut weir = start(weir(&words), stdin, Stdio::null());
+    let writing = harness::beside(move || input.write_all(&lines(20_000)));
+    let (mut kills, mut dice) = (0, 1u64);
+    while weir.is_alive() && kills < 200 {
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        std::thread::sleep(std::time::Duration::from_micros((dice >> 33) % 3000));
+        if let Some(child) = child(weir.pid()) {
+            kills += usize::from(kill_process(child, Signal::KILL).is_ok());
+        }
+    }
+    writing.done().expect("all is read");
+    let end = weir.end();
+    assert!(end.status.success(), "{end:?}");
+    let files = Path::new(&out)
+        .parent()
+        .expect("a folder")
+        .read_dir()
+        .expect("files");
+    let names = files.map(|file| file.expect("a file").path());
+    let whole = names.filter(|path| !path.to_string_lossy().contains(".part."));
+    let all: String = whole
+        .map(|path| fs::read_to_string(path).expect("a batch"))
+        .collect();
+    let mut numbers: Vec<&str> = all.lines().collect();
+    numbers.sort_unstable();
+    let wanted = String::from_utf8(lines(20_000)).expect("text");
+    assert_eq!(numbers, wanted.lines().collect::<Vec<_>>(), "{kills} kills");
+}
+
+#[test]
+fn while_it_waits_it_can_be_told_to_try_at_once_and_to_try_no_more() {
+    let dir = Dir::new();
+    let home = Home::new();
+    let (stdin, mut input) = pipe().expect("a pipe");
+    let script = "echo run >> $0.runs; test -e $0.well || exit 1; cat >> $0";
+    let out = dir.at("out");
+    let words = [
+        "-N",
+        "it",
+        "-l",
+        "--batch",
+        "10",
+        "--backoff",
+        "1h",
+        "--",
+        "sh",
+        "-c",
+        script,
+        &out,
+    ];
+    let weir = start(home.command(&words), stdin, Stdio::null());
+    input.write_all(&lines(10)).expect("it is read");
+    let status = || -> serde_json::Value {
+        let output = home.run(&["--query", "it"]);
+        serde_json::from_slice(&output.stdout).unwrap_or_default()
+    };
+    eventually("it waits", || status()["command"]["circuit"] == "open");
+    let it = status();
+    assert_eq!(it["command"]["failures"], 1, "{it}");
+    assert_eq!(it["buffer"]["used"], 90, "what is in a batch is held: {it}");
+    home.tell("it", &["--retry"]);
+    eventually("it is tried", || dir.lines("out.runs").len() == 2);
+    eventually("it waits again", || status()["command"]["failures"] == 2);
+    home.tell("it", &["--pause"]);
+    home.tell("it", &["--retry"]);
+    fs::write(dir.at("out.well"), "").expect("a file");
+    weir.settle();
+    assert_eq!(dir.lines("out.runs").len(), 2, "it is paused");
+    home.tell("it", &["--resume"]);
+    eventually("it is delivered", || {
+        dir.read("out").as_bytes() == lines(10)
+    });
+    drop(input);
+    assert!(weir.end().status.success());
+}
+
+#[test]
+fn a_signal_lets_the_batch_in_hand_finish_and_starts_no_other() {
+    for signal in [Signal::TERM, Signal::HUP] {
+        let dir = Dir::new();
+        let (stdin, mut input) = pipe().expect("a pipe");
+        let script = "echo run >> $0.runs; until test -e $0.go; do sleep 0.01; done; cat >> $0";
+        let out = dir.at("out");
+        let words = words(&["-l", "--batch", "10", "--summary", "json"], script, &out);
+        let weir = start(weir(&words), stdin, Stdio::null());
+        input.write_all(&lines(25)).expect("it is read");
+        eventually("it runs", || dir.lines("out.runs").len() == 1);
+        weir.settle();
+        weir.signal(signal);
+        fs::write(dir.at("out.go"), "").expect("a file");
+        let end = weir.end();
+        assert_eq!(end.status.signal(), Some(signal.as_raw()), "{end:?}");
+        assert_eq!(dir.read("out").as_bytes(), lines(10));
+        assert_eq!(dir.lines("out.runs").len(), 1);
+        Books::of(&end).assert_are("records", [25, 10, 0, 15], "in hand");
+    }
+}
+
+#[test]
+fn an_interrupt_is_passed_on_and_nothing_is_tried_again() {
+    let dir = Dir::new();
+    let (stdin, mut input) = pipe().expect("a pipe");
+    let script = "echo run >> $0.runs; trap 'exit 5' INT; while :; do sleep 0.01; done";
+    let out = dir.at("out");
+    let words = words(&["-l", "--batch", "10"], script, &out);
+    let weir = start(weir(&words), stdin, Stdio::null());
+    input.write_all(&lines(25)).expect("it is read");
+    eventually("it runs", || dir.lines("out.runs").len() == 1);
+    weir.signal(Signal::INT);
+    let end = weir.end();
+    assert_eq!(end.status.signal(), Some(Signal::INT.as_raw()), "{end:?}");
+    assert_eq!(dir.lines("out.runs").len(), 1);
+}
+
+#[test]
+fn a_signal_while_it_waits_ends_it_at_once() {
+    let dir = Dir::new();
+    let (stdin, mut input) = pipe().expect("a pipe");
+    let out = dir.at("out");
+    let words = [
+        "-l",
+        "--batch",
+        "10",
+        "--backoff",
+        "1h",
+        "--summary",
+        "json",
+        "--",
+        "sh",
+        "-c",
+        "echo run >> $0; exit 1",
+        &out,
+    ];
+    let weir = start(weir(&words), stdin, Stdio::null());
+    input.write_all(&lines(10)).expect("it is read");
+    eventually("it has failed", || dir.lines("out").len() == 1);
+    weir.settle();
+    weir.signal(Signal::TERM);
+    let end = weir.end();
+    assert_eq!(end.status.signal(), Some(Signal::TERM.as_raw()), "{end:?}");
+    Books::of(&end).assert_are("records", [10, 0, 0, 10], "undelivered");
+}
+
+#[test]
+fn shedding_rules_while_it_fails_but_for_the_batch_that_was_tried() {
+    let dir = Dir::new();
+    let script = "echo $WEIR_FIRST >> $0.firsts; test -e $0.well || exit 1; cat >> $0";
+    let out = dir.at("out");
+    let (stdin, mut input) = pipe().expect("a pipe");
+    let options = [
+        "-l",
+        "-b",
+        "16KiB",
+        "--shed",
+        "oldest",
+        "--batch",
+        "10",
+        "--summary",
+        "json",
+    ];
+    let words = words(&options, script, &out);
+    let weir = start(weir(&words), stdin, Stdio::null());
+    let all = lines(20_000);
+    input.write_all(&all[..90]).expect("it is read");
+    eventually("it is tried", || !dir.lines("out.firsts").is_empty());
+    // More than fits: that it is all read shows that it was shed.
+    input.write_all(&all[90..]).expect("it is read");
+    fs::write(dir.at("out.well"), "").expect("a file");
+    drop(input);
+    let end = weir.end();
+    assert!(end.status.success(), "{end:?}");
+    let got = dir.lines("out");
+    assert_eq!(
+        got[0], "00000001",
+        "the batch that was tried is still there"
+    );
+    assert_eq!(got.last().map(String::as_str), Some("00020000"));
+    assert!(
+        got.windows(2).all(|pair| pair[0] < pair[1]),
+        "in order, none twice"
+    );
+    let books = Books::of(&end);
+    books.assert_balance("shed");
+    assert!(books.n("shed/records") > 0);
+}
+
+#[test]
+fn options_that_make_no_sense_are_refused() {
+    for (words, says) in [
+        (
+            &["-l", "--batch", "10"][..],
+            "--batch: there is nothing to run with a batch; add -- COMMAND",
+        ),
+        (
+            &["--batch", "10", "--", "cat"],
+            "--batch 10: that is a number of records",
+        ),
+        (&["-l", "--batch", "0", "--", "cat"], "no record at all"),
+        (
+            &["-l", "--batch", "10,20", "--", "cat"],
+            "another limit of that kind",
+        ),
+        (
+            &["-l", "--batch", "10", "--restart", "always", "--", "cat"],
+            "leave --restart out",
+        ),
+        (
+            &["--reject", "3", "--", "cat"],
+            "--reject: there are no batches",
+        ),
+        (
+            &["-l", "--batch", "10", "--reject", "0", "--", "cat"],
+            "the status of success",
+        ),
+        (
+            &["-l", "--batch", "10", "--reject", "256", "--", "cat"],
+            "not an exit status",
+        ),
+        (
+            &["-l", "--batch", "10", "--shed-to", "x", "--", "cat"],
+            "--shed-to: nothing would be shed",
+        ),
+    ] {
+        let end = start(weir(words), Stdio::null(), Stdio::null()).end();
+        end.assert_complains(2, &[says]);
+    }
+}
