@@ -64,9 +64,17 @@ pub(super) fn batch(
     framing: Option<Framing>,
 ) -> Result<Option<BatchRules>, ConfigError> {
     if options.batch.is_empty() {
-        return match options.reject.first() {
-            Some(_) => refuse("--reject: there are no batches to be rejected; add --batch 1000"),
-            None => Ok(None),
+        return match (options.reject.first(), options.jobs) {
+            (Some(_), _) => {
+                refuse("--reject: there are no batches to be rejected; add --batch 1000")
+            }
+            (None, Some(_)) if options.command.is_empty() => {
+                refuse("--jobs: there is nothing to run; add --batch 1000 -- COMMAND")
+            }
+            (None, Some(_)) => refuse(
+                "--jobs: only batches can be dealt out to several COMMANDs yet; add --batch 1000",
+            ),
+            (None, None) => Ok(None),
         };
     }
     if options.command.is_empty() {
@@ -82,7 +90,7 @@ pub(super) fn batch(
         records: None,
         bytes: None,
         age: None,
-        jobs: 1,
+        jobs: options.jobs.map_or(1, |n| n.get() as usize),
         backoff: options.backoff.map_or(BACKOFF, Backoff::bounds),
         give_up: options.give_up,
         chance: since.as_nanos() as u64,

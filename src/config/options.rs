@@ -218,6 +218,16 @@ pub(crate) struct Options {
     #[arg(value_parser = batch_limit)]
     pub batch: Vec<Amount>,
 
+    /// That many COMMANDs at a time, each with a batch
+    #[arg(short, long, value_name = "N", help_heading = "Command")]
+    #[arg(
+        long_help = "Run that many COMMANDs at a time, each with a batch of its own, which it gets when it is ready \
+        for one: a slow one gets fewer. Order among them is not kept. After a failure one alone tries, and the \
+        others start when it has succeeded [default: 1]"
+    )]
+    #[arg(value_parser = jobs)]
+    pub jobs: Option<NonZeroU32>,
+
     /// Exit statuses of COMMAND that say: this batch never
     #[arg(
         long,
@@ -509,6 +519,23 @@ fn batch_limit(text: &str) -> Result<Amount, UnitError> {
         amount => Ok(amount),
     }
 }
+
+/// What `--jobs` takes.
+fn jobs(text: &str) -> Result<NonZeroU32, UnitError> {
+    const EXAMPLES: &[&str] = &["4"];
+    if text.contains("..") {
+        return Err(UnitError::new(
+            "a range, which is not there yet, but a number is",
+            EXAMPLES,
+        ));
+    }
+    let number = text.parse::<NonZeroU32>();
+    let number = number.ok().filter(|n| n.get() <= JOBS_MOST);
+    number.ok_or_else(|| UnitError::new("not a number of jobs, from 1 to 1000", EXAMPLES))
+}
+
+/// Each job is a thread.
+const JOBS_MOST: u32 = 1000;
 
 /// What `--reject` takes.
 fn rejection(text: &str) -> Result<u8, UnitError> {
