@@ -40,7 +40,7 @@ const STAND_INS: [(&str, &str); 3] = [
     ),
 ];
 
-const CASES: [Case; 21] = [
+const CASES: [Case; 22] = [
     Case {
         recipe: "backup",
         before: "",
@@ -94,6 +94,14 @@ const CASES: [Case; 21] = [
             printf '#!/bin/sh\necho >> tries; [ $(wc -l < tries) = 3 ] && { cat >> server.log; exit; }
                 while read -r n; do echo $n >> server.log; [ $((n %% 500)) = 0 ] && exit 255; done\n' > bin/ssh"#,
         after: "seq 100000 | cmp - server.log; [ $(wc -l < tries) = 3 ]",
+    },
+    Case {
+        recipe: "batches",
+        // Every other request is refused.
+        before: r#"printf '#!/bin/sh\nexec seq 5000\n' > server
+            printf '#!/bin/sh\necho $WEIR_TRY >> tries; [ $(($(wc -l < tries) %% 2)) = 0 ] || exit 22
+                cat >> logs\n' > bin/curl"#,
+        after: "seq 5000 | cmp - logs; [ $(wc -l < tries) -ge 10 ]",
     },
     Case {
         recipe: "look",
