@@ -117,7 +117,8 @@ impl Books<'_> {
     fn is_graceful(&self) -> bool {
         let status = self.outcome.status;
         // Nothing is run again after one of these.
-        let once = self.plan.sends(&["TERM", "HUP"]) == 1 && !self.plan.falls();
+        let starts_again = self.plan.falls() || self.plan.batches();
+        let once = self.plan.sends(&["TERM", "HUP"]) == 1 && !starts_again;
         status.success() || matches!(status.signal(), Some(TERM | HUP)) && once
     }
 

@@ -45,6 +45,8 @@ pub(crate) enum Link {
     Command,
     /// A program that weir runs again and again, since it ends after some bytes.
     Falls,
+    /// A `cat` that weir runs with each batch.
+    Batches,
 }
 
 /// What is done to a pipeline while it runs.
@@ -120,6 +122,20 @@ impl Plan {
                 .list
                 .extend(["--restart", "always", "--backoff", "1ms..2ms"].map(String::from));
         }
+        let is_sorted = |option: &String| option.starts_with("--ke");
+        let may_batch = !options.stalls && !options.list.iter().any(is_sorted);
+        let may_batch = may_batch && !matches!(consumer, Consumer::Leaves(_));
+        if behind == Link::Command && may_batch && dice.percent(70) {
+            behind = Link::Batches;
+            let of_records = ["100", "30,9999B", "1000,20ms"];
+            let of_bytes = ["9999B", "64KiB", "20ms", "64KiB,5ms"];
+            let limit = match framing {
+                Framing::None => dice.pick(&of_bytes),
+                _ if dice.percent(50) => dice.pick(&of_records),
+                _ => dice.pick(&of_bytes),
+            };
+            options.list.extend(["--batch", limit].map(String::from));
+        }
         let actions = actions(dice, control, &mut options, framing, input.len());
         Plan {
             seed,
@@ -170,7 +186,12 @@ impl Plan {
 
     /// Whether weir runs its consumer.
     pub(crate) fn has_command(&self) -> bool {
-        matches!(self.behind, Link::Command | Link::Falls)
+        matches!(self.behind, Link::Command | Link::Falls | Link::Batches)
+    }
+
+    /// Whether that is run with batches.
+    pub(crate) fn batches(&self) -> bool {
+        self.behind == Link::Batches
     }
 
     /// Whether that ends again and again.

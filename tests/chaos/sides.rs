@@ -71,7 +71,10 @@ pub(crate) fn link(how: Link, out: bool) -> Linked {
         };
     }
     let (weirs, far) = turn(wire());
-    if matches!(how, Link::Pipe | Link::Command | Link::Falls) {
+    if matches!(
+        how,
+        Link::Pipe | Link::Command | Link::Falls | Link::Batches
+    ) {
         return Linked {
             weirs: weirs.into(),
             ours: far,
