@@ -62,7 +62,11 @@ fn a_key_at_a_hundredfold_takes_nothing_from_99_that_stay_below_their_share() {
             got["noisy"].len() > 500,
             "{case}: the loud one gets the rest"
         );
-        success(&ended, &case).assert_balance(&case);
+        let books = success(&ended, &case);
+        books.assert_balance(&case);
+        assert_eq!(books.value("lanes/0/key"), "noisy", "{case}");
+        let lost = books.n("lanes/0/shed/records");
+        assert_eq!(lost, books.n("shed/records"), "{case}");
     }
 }
 

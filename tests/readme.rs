@@ -40,7 +40,7 @@ const STAND_INS: [(&str, &str); 3] = [
     ),
 ];
 
-const CASES: [Case; 22] = [
+const CASES: [Case; 23] = [
     Case {
         recipe: "backup",
         before: "",
@@ -153,6 +153,14 @@ const CASES: [Case; 22] = [
         after: "[ \"$(tail -n 1 shown)\" = last ]; [ $(wc -l < shown) -lt 25000 ]",
     },
     Case {
+        recipe: "fair",
+        before: "printf '#!/bin/sh\nseq -f \"%%.0f quiet x\" 100; seq -f \"%%.0f noisy x\" 300000
+            seq -f \"%%.0f noisy ERROR x\" 100; touch late\n' > services
+            printf '#!/bin/sh\nuntil [ -e late ]; do sleep 0.05; done\nexec cat > shown\n' > ship-logs",
+        after: "[ $(grep -c quiet shown) = 100 ]; [ $(grep -c ERROR shown) = 100 ]
+            [ $(wc -l < shown) -lt 200000 ]",
+    },
+    Case {
         recipe: "patience",
         before: "printf '#!/bin/sh\nexec seq 2000000\n' > server",
         after: "gzip -dc server.log.gz | cmp - <(seq 2000000)",
@@ -226,7 +234,7 @@ fn try_out(case: &Case, commands: &str) {
     std::os::unix::fs::symlink(WEIR, dir.join("bin/weir")).expect("link to weir");
     let before = format!("{MATERIAL}\n{}\n", case.before);
     bash(dir, &format!("{name}: before"), &before);
-    for own in ["server", "ship-logs", "sensor", "dashboard"] {
+    for own in ["server", "services", "ship-logs", "sensor", "dashboard"] {
         if dir.join(own).exists() {
             let executable = fs::Permissions::from_mode(0o755);
             fs::set_permissions(dir.join(own), executable).expect("make it executable");

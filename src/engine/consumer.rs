@@ -1,18 +1,21 @@
 //! The consumer's turn: what may be written, and what came of it.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use super::action::{Action, Actor, CONSUMER, For, Obligation, Outcome, Reason, Write};
+use super::action::{Action, Actor, CONSUMER, For, Obligation, Outcome, Permit, Reason, Write};
 use super::output::{PARTS_MOST, Room};
 use super::plan::{Plan, earlier};
 use super::scan::Run;
-use super::segment::SEGMENT_MAX;
+use super::segment::{Part, SEGMENT_MAX};
 use super::state::Engine;
 
 /// How long memory that a flood has left behind is kept for the next flood.
 pub(crate) const TRIM_AFTER: Duration = Duration::from_secs(1);
 /// Bytes claimed at a time where freshness rules, at most: what is claimed is not shed.
 const CLAIM_MOST: u64 = 64 * 1024;
+/// Pieces written at a time where they lie scattered, at most.
+const PARTS_MOST_SCATTERED: usize = 128;
 /// How soon to try again when a pipe cannot be made smaller because it holds too much.
 const AGAIN: Duration = Duration::from_millis(1);
 /// The same for a consumer that does not move: what lies in its pipe keeps it busy for a while.
@@ -124,18 +127,16 @@ impl Engine {
         let (n, place) = self.remembered(CONSUMER, n);
         let output = &mut self.outputs[CONSUMER];
         let claim = output.queue.begin_claim(n);
-        if let Some(lanes) = &mut output.lanes {
-            lanes.on_claimed(claim.end);
-        }
         let mut parts = std::mem::take(&mut output.parts);
         parts.extend(self.log.parts(claim.clone()).take(PARTS_MOST));
+        let claim = self.claim_scattered(claim, permit, &mut parts);
+        let output = &mut self.outputs[CONSUMER];
         output.is_writing = true;
         output.is_cramped = false;
         output.claim_is_torn = !self.log.is_boundary(claim.end);
-        output.window.on_given(
-            (claim.end - claim.start) as usize,
-            output.queue.queued() > 0,
-        );
+        output
+            .window
+            .on_given(output.queue.claimed() as usize, output.queue.queued() > 0);
         let obligation = Obligation::new(Actor::Output(CONSUMER));
         Action::Write(Write {
             parts,
@@ -157,27 +158,34 @@ impl Engine {
             _ => Run::at(output.cursor),
         };
         let was_inside = output.cursor.is_inside();
-        let range = output.queue.end_claim(run.bytes as u64);
-        if let Some(lanes) = &mut output.lanes {
-            lanes.on_delivered(&range, now);
-        }
         output.room = match outcome {
             Outcome::Full => Room::None(again),
             _ => Room::Unknown,
         };
+        let (mut left, mut is_rest, mut done) = (run.bytes as u64, was_inside, None);
+        while let Some(range) = self.outputs[CONSUMER].queue.deliver(left) {
+            left -= range.end - range.start;
+            // A record is as old as it was when it began to leave: its rest can only follow.
+            let begun = if is_rest {
+                self.log
+                    .next_boundary(range.start, range.end)
+                    .unwrap_or(range.end)
+            } else {
+                range.start
+            };
+            is_rest = false;
+            self.timeline.deliver(&(begun..range.end), now);
+            self.on_given(&range, unread.filter(|_| left == 0));
+            done = Some(range.end);
+        }
+        let output = &mut self.outputs[CONSUMER];
+        output.queue.give_back_claim();
+        if let Some(lanes) = &mut output.lanes {
+            lanes.on_delivered(done, now);
+        }
         if run.bytes == 0 {
             return;
         }
-        // A record is as old as it was when it began to leave: its rest can only follow.
-        let begun = if was_inside {
-            self.log
-                .next_boundary(range.start, range.end)
-                .unwrap_or(range.end)
-        } else {
-            range.start
-        };
-        self.timeline.deliver(&(begun..range.end), now);
-        self.on_given(&range, unread);
         self.source.is_full = false;
         self.bypass.on_written(run.bytes);
         self.on_left(run, now);
@@ -272,6 +280,40 @@ impl Engine {
         }
     }
 
+    /// Where records have left the middle of the queue what is next lies in many runs: claims more of them, up to what
+    /// keeps the consumer busy. Returns the last of what is claimed.
+    fn claim_scattered(
+        &mut self,
+        first: Range<u64>,
+        permit: Permit,
+        parts: &mut Vec<Part>,
+    ) -> Range<u64> {
+        let output = &mut self.outputs[CONSUMER];
+        let Some(lanes) = &mut output.lanes else {
+            return first;
+        };
+        let window = output.window.bytes().min(permit.grant.bytes) as u64;
+        let window = window.min(CLAIM_MOST).min(self.capacity as u64 / 4);
+        let length: usize = parts.iter().map(|part| part.bytes().len()).sum();
+        // Nothing may come behind a claim of which some pieces were left out.
+        let is_complete = length as u64 == first.end - first.start;
+        let mut last = first;
+        while is_complete
+            && parts.len() < PARTS_MOST_SCATTERED
+            && let Some(left) = window.checked_sub(output.queue.claimed())
+            && self.log.is_boundary(last.end)
+            && let Some(run) = output.queue.first()
+            && let end = run.end.min(self.log.readable()).min(run.start + left)
+            && let Some(whole) = self.log.last_boundary(run.start, end)
+            && let Some(run) = output.queue.extend_claim(whole - run.start)
+        {
+            parts.extend(self.log.parts(run.clone()));
+            last = run;
+        }
+        lanes.on_claimed(last.end);
+        last
+    }
+
     /// Bytes at the head that may be given to the consumer where freshness rules: none of a record that is
     /// not complete, unless it never will be or blocks everything.
     pub(super) fn deliverable(&self) -> u64 {
@@ -282,7 +324,7 @@ impl Engine {
         let end = run.end.min(self.log.readable());
         let piece = end.saturating_sub(run.start).min(CLAIM_MOST);
         // The rest of it cannot come.
-        let is_full = self.gate.is_closed() || self.has_no_place();
+        let is_full = self.gate.is_closed() || self.has_no_place() || self.has_full_books();
         let is_blocked = is_full && self.shedder.policy.is_none() || self.is_starved();
         if output.cursor.is_inside() || self.framing.is_none() || self.is_last() || is_blocked {
             return piece;

@@ -7,6 +7,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::pieces::Pieces;
 use super::record::Framing;
 use super::segment::Segment;
 
@@ -35,6 +36,8 @@ pub(super) struct Extent {
     pub(super) first_end: usize,
     /// Bytes in it that are pinned, once for each pin.
     pub(super) pinned: usize,
+    /// What of it is in memory, where that is not all.
+    pub(super) pieces: Option<Box<Pieces>>,
 }
 
 impl Extent {
@@ -42,9 +45,25 @@ impl Extent {
         self.at + self.length as u64
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    /// The bytes of a part of it, or as many of the first of them as are there.
+    pub(super) fn bytes(&self, part: Range<usize>) -> &[u8] {
         let segment = self.segment.as_ref();
-        segment.map_or(&[], |s| &s.0[self.start..self.start + self.length])
+        segment.map_or(&[], |s| &s.0[self.memory(&part)])
+    }
+
+    /// Where in its segment that is.
+    pub(super) fn memory(&self, part: &Range<usize>) -> Range<usize> {
+        let place = match &self.pieces {
+            Some(pieces) => pieces.memory(part),
+            None => part.clone(),
+        };
+        place.start + self.start..place.end + self.start
+    }
+
+    /// Bytes of memory that it takes.
+    pub(super) fn memory_length(&self) -> usize {
+        let pieces = self.pieces.as_ref();
+        pieces.map_or(self.length, |pieces| pieces.bytes())
     }
 
     /// The part of it that lies in `range`, from its own start on.
@@ -55,7 +74,7 @@ impl Extent {
     }
 
     pub(super) fn spare(&self) -> usize {
-        let segment = self.segment.as_ref();
+        let segment = self.segment.as_ref().filter(|_| self.pieces.is_none());
         segment.map_or(0, |s| s.len() - self.start - self.length)
     }
 

@@ -14,6 +14,14 @@ use super::policy::Which;
 use super::record::Cursor;
 use super::sorter::{Sorter, Sorting};
 use super::state::Engine;
+use super::status::LaneLoss;
+
+/// Bytes that the books of one record take, about: an entry, a place in the order, and maybe a run of the queue.
+const RECORD_BOOKS: usize = 64;
+/// The books may take so many bytes however small the buffer is.
+const BOOKS_LEAST: usize = 1 << 20;
+/// Lanes that are named, of those that have lost most.
+const LOSSES: usize = 10;
 
 impl Engine {
     /// Records are in lanes, and some of them are to be kept. `seed` decides which keys share a lane where there are
@@ -35,15 +43,28 @@ impl Engine {
         if wants == self.has_lanes() {
             return;
         }
-        self.outputs[CONSUMER].lanes = wants.then(|| Box::new(Books::new(now)));
-        if wants {
-            self.sort_anew(CONSUMER);
+        for i in 0..self.outputs.len() {
+            let side = self.outputs[i].side.as_ref();
+            if i == CONSUMER || side.is_some_and(|side| side.role.is_named()) {
+                self.outputs[i].lanes = wants.then(|| Box::new(Books::new(now)));
+                self.sort_anew(i);
+            }
         }
     }
 
     /// Whether the consumer's records are in lanes.
     pub(super) fn has_lanes(&self) -> bool {
         self.outputs[CONSUMER].lanes.is_some()
+    }
+
+    /// Whether there are so many records that their books would take more memory than the buffer.
+    pub(super) fn has_full_books(&self) -> bool {
+        if !self.has_lanes() {
+            return false;
+        }
+        let most = self.capacity.max(BOOKS_LEAST) / RECORD_BOOKS;
+        let mut books = self.outputs.iter().filter_map(|it| it.lanes.as_ref());
+        books.any(|books| books.lanes.records() >= most)
     }
 
     /// Puts all that is owed into the lanes, from what lies in the log: when the rules have changed, or records have
@@ -59,16 +80,17 @@ impl Engine {
         books.is_behind = readable < self.log.end();
         let queue = &self.outputs[i].queue;
         let runs: Vec<Range<u64>> = queue.runs().cloned().collect();
-        let claim = queue.claim().cloned().into_iter();
+        let claims: Vec<Range<u64>> = queue.claims().cloned().collect();
+        let claimed = claims.last().map(|run| run.end);
         let is_inside = self.outputs[i].cursor.is_inside();
-        for (k, run) in claim.chain(runs).enumerate() {
+        for (k, run) in claims.into_iter().chain(runs).enumerate() {
             let run = run.start..run.end.min(readable);
             let is_torn =
                 k == 0 && is_inside || !run.is_empty() && !self.log.is_boundary(run.start);
             self.sort_run(&mut books.lanes, &run, is_torn);
         }
-        if let Some(claim) = self.outputs[i].queue.claim() {
-            books.on_claimed(claim.end);
+        if let Some(end) = claimed {
+            books.on_claimed(end);
         }
         self.outputs[i].lanes = Some(books);
     }
@@ -162,17 +184,17 @@ impl Engine {
         self.outputs[i].lanes = Some(books);
     }
 
-    /// Whether so many bytes of the record in progress are all that there is of it, and nobody has claimed any.
-    pub(super) fn owes_begun(&self, i: usize, depth: u64) -> bool {
+    /// Whether this output is owed so many bytes up to a place, without a gap, and nobody has claimed any of them.
+    pub(super) fn owed_up_to(&self, i: usize, end: u64, depth: u64) -> bool {
         let last = self.outputs[i].queue.last();
-        last.is_some_and(|run| run.end == self.log.end() && run.end - run.start >= depth)
+        last.is_some_and(|run| run.end == end && run.end - run.start >= depth)
     }
 
     /// No more will come: the last record that has no end is complete.
     pub(super) fn enter_last(&mut self, i: usize) {
         let depth = self.source.cursor.depth();
         let end = self.log.end();
-        if depth == 0 || !self.owes_begun(i, depth) {
+        if depth == 0 || !self.owed_up_to(i, end, depth) {
             return;
         }
         let run = end - depth..end;
@@ -180,6 +202,14 @@ impl Engine {
             self.sort_run(&mut books.lanes, &run, false);
             self.outputs[i].lanes = Some(books);
         }
+    }
+
+    /// The lanes that have lost most, most first; none where nothing tells lanes apart.
+    #[must_use]
+    pub(crate) fn lane_losses(&self) -> Vec<LaneLoss> {
+        let fairness = self.fairness.as_ref();
+        let fairness = fairness.filter(|it| it.sorter.key.is_some());
+        fairness.map_or(Vec::new(), |it| it.names.losses(LOSSES))
     }
 
     /// Drops records from the lanes until so many bytes are gone, or all.
@@ -254,13 +284,20 @@ impl Engine {
         self.outputs[i].lanes = Some(books);
     }
 
-    fn drop_run(&mut self, _i: usize, run: Range<u64>, records: u64) {
+    fn drop_run(&mut self, i: usize, run: Range<u64>, records: u64) {
         if run.is_empty() {
             return;
         }
         // A last record that has no end is counted by itself.
         let is_open = self.is_last() && run.end == self.log.end() && self.source.cursor.is_inside();
-        self.forget_records(run, records - u64::from(is_open));
+        let records = records - u64::from(is_open);
+        match i {
+            CONSUMER => self.forget_records(run, records),
+            i => {
+                self.outputs[i].queue.remove(&run);
+                self.drop_records_for_side(i, &run, records);
+            }
+        }
     }
 
     /// The lanes of each output hold what they should.

@@ -71,6 +71,9 @@ impl Engine {
             side.stage = stage;
         }
         self.look_at_suspension();
+        if let Some(books) = &mut self.outputs[i].lanes {
+            books.clear();
+        }
         self.on_side_shrunk(i, now);
         self.update(now);
     }
@@ -175,12 +178,17 @@ impl Engine {
         // While some of them take and others drop, all of it has to be there.
         self.log.pin(places);
         for i in SIDES..self.outputs.len() {
+            let has_lanes = self.outputs[i].lanes.is_some();
+            let begun = has_lanes && self.owed_up_to(i, places.start, read.cursor.depth());
             if let Some(kept) = self.side_part(i, read, run, places) {
                 self.log.pin(&kept);
                 let output = &mut self.outputs[i];
                 output.queue.push(kept.clone());
                 if let Some(side) = &mut output.side {
                     side.timeline.push(&kept, now);
+                }
+                if has_lanes {
+                    self.enter_lanes(i, read, &kept, begun);
                 }
                 self.keep_within_share(i, now);
             }
@@ -237,7 +245,7 @@ impl Engine {
         let owed = output.queue.owed();
         if let Some(share) = output.side.as_ref().and_then(|side| side.role.share())
             && owed > share
-            && self.drop_oldest(i, owed - share) < owed - share
+            && self.drop_oldest(i, owed - share, now) < owed - share
         {
             self.drop_unfinished_of_side(i);
         }
@@ -245,7 +253,10 @@ impl Engine {
     }
 
     /// Drops the oldest whole records that are together so long, or as many as there are.
-    fn drop_oldest(&mut self, i: usize, need: u64) -> u64 {
+    fn drop_oldest(&mut self, i: usize, need: u64, now: Instant) -> u64 {
+        if self.outputs[i].lanes.is_some() {
+            return self.shed_from_lanes(i, need, now);
+        }
         let skip = self.torn(i);
         let mut n = 0;
         while n < need
@@ -272,7 +283,7 @@ impl Engine {
 
     /// The buffer is full: the same for a tee.
     pub(super) fn shed_oldest_of_side(&mut self, i: usize, need: u64, now: Instant) {
-        if self.drop_oldest(i, need) == 0 {
+        if self.drop_oldest(i, need, now) == 0 {
             self.drop_unfinished_of_side(i);
         }
         self.on_side_shrunk(i, now);
@@ -284,7 +295,7 @@ impl Engine {
         for i in SIDES..self.outputs.len() {
             if self.outputs[i].is_tap() {
                 let queued = self.outputs[i].queue.queued();
-                self.drop_oldest(i, queued);
+                self.drop_oldest(i, queued, now);
                 self.drop_unfinished_of_side(i);
                 lost |= self.outputs[i].queue.queued() < queued;
                 self.on_side_shrunk(i, now);
@@ -295,7 +306,11 @@ impl Engine {
 
     /// These have come off the queue and are nobody's.
     fn drop_for_side(&mut self, i: usize, run: &Range<u64>) {
-        let records = self.log.records(run);
+        self.drop_records_for_side(i, run, self.log.records(run));
+    }
+
+    /// The same, where it is known how many records end in them.
+    pub(super) fn drop_records_for_side(&mut self, i: usize, run: &Range<u64>, records: u64) {
         let is_last = run.end == self.log.end();
         if let Some(side) = &mut self.outputs[i].side {
             side.drop_all(run.end - run.start, records);
@@ -373,6 +388,9 @@ impl Engine {
         let n = self.side_deliverable(i).min(self.claimable(i));
         let output = &mut self.outputs[i];
         let claim = output.queue.begin_claim(n);
+        if let Some(lanes) = &mut output.lanes {
+            lanes.on_claimed(claim.end);
+        }
         output.is_writing = true;
         output.claim_is_torn = !self.log.is_boundary(claim.end);
         let grant = Allowance::ALL;
@@ -401,6 +419,9 @@ impl Engine {
             _ => Run::at(output.cursor),
         };
         let done = output.queue.end_claim(run.bytes as u64);
+        if let Some(lanes) = &mut output.lanes {
+            lanes.on_delivered(Some(done.end).filter(|_| run.bytes > 0), now);
+        }
         output.cursor = run.cursor;
         output.taken += run.bytes as u64;
         if let Some(side) = &mut output.side {
@@ -427,6 +448,12 @@ impl Engine {
 
     /// Nothing more is read; `inside`: the last record has no end.
     pub(super) fn count_last_of_sides(&mut self, inside: bool) {
+        for i in SIDES..self.outputs.len() {
+            let side = self.outputs[i].side.as_ref();
+            if inside && side.is_some_and(|side| !side.is_skipping && side.stage == Stage::Open) {
+                self.enter_last(i);
+            }
+        }
         for output in self.outputs[SIDES..].iter_mut().filter(|_| inside) {
             let is_open = output.is_open_side();
             let Some(side) = &mut output.side else {

@@ -3,7 +3,6 @@
 //! Invariant: a record is in the lanes or claimed, and given back to them if it was not delivered.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::lanes::{Lanes, Names, Record};
@@ -47,6 +46,11 @@ impl Books {
         }
     }
 
+    /// Nothing is owed any more but what is claimed.
+    pub(super) fn clear(&mut self) {
+        self.lanes = Lanes::new();
+    }
+
     /// What is before this place has been claimed.
     pub(super) fn on_claimed(&mut self, end: u64) {
         while let Some(record) = self.lanes.first().filter(|record| record.at < end) {
@@ -55,16 +59,17 @@ impl Books {
         }
     }
 
-    /// Of what was claimed all before this place has been delivered, and the rest is owed as before.
-    pub(super) fn on_delivered(&mut self, done: &Range<u64>, now: Instant) {
+    /// Of what was claimed all before this place has been delivered, and the rest is owed as before; without one,
+    /// all.
+    pub(super) fn on_delivered(&mut self, done: Option<u64>, now: Instant) {
         while let Some(record) = self.claimed.pop_back() {
-            if record.at < done.end {
+            if done.is_some_and(|end| record.at < end) {
                 break;
             }
             self.lanes.give_back(record);
         }
         self.claimed.clear();
-        if !done.is_empty() {
+        if done.is_some() {
             let gap = now.saturating_duration_since(self.delivered);
             self.gap = (7 * self.gap.min(GAP_MOST) + gap.min(GAP_MOST)) / 8;
             self.delivered = now;

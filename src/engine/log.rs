@@ -64,10 +64,12 @@ pub(crate) struct Log {
     pub(super) packs: Vec<Arc<Segment>>,
     /// Up to which place nothing can be packed any better.
     pub(super) packed_to: u64,
+    /// Up to which place all was looked through for extents of which little is left.
+    pub(super) thinned_to: u64,
     /// Bytes of the extents in memory that were given back since all was looked through for something to pack.
     pub(super) released: u64,
     /// Bytes of the extents that are in memory alone.
-    in_memory: u64,
+    pub(super) in_memory: u64,
     disk: OnDisk,
     /// The place of the next byte.
     end: u64,
@@ -87,6 +89,7 @@ impl Log {
             free: Vec::new(),
             packs: Vec::new(),
             packed_to: 0,
+            thinned_to: 0,
             released: 0,
             in_memory: 0,
             disk: OnDisk::default(),
@@ -240,6 +243,7 @@ impl Log {
             last_end: entry.last_end,
             first_end: 0,
             pinned: 0,
+            pieces: None,
         });
     }
 
@@ -252,7 +256,10 @@ impl Log {
             if keep == 0 {
                 self.release(self.extents.len() - 1);
             } else {
-                let less = (last.length - keep) as u64;
+                let less = match &mut last.pieces {
+                    Some(pieces) => pieces.truncate(keep) as u64,
+                    None => (last.length - keep) as u64,
+                };
                 last.length = keep;
                 match last.stored {
                     Some(_) => self.disk.bytes -= less,
@@ -296,8 +303,8 @@ impl Log {
         if extent.stored.is_some() {
             return self.disk.on_released(extent);
         }
-        self.in_memory -= extent.length as u64;
-        self.released += extent.length as u64;
+        self.in_memory -= extent.memory_length() as u64;
+        self.released += extent.memory_length() as u64;
         if let Some(segment) = extent.segment {
             self.recycle(segment);
         }
@@ -336,7 +343,7 @@ impl Log {
         self.extents.range(i..).map_while(move |extent| {
             let part = extent.overlap(&range);
             let segment = extent.segment.clone().filter(|_| !part.is_empty())?;
-            let range = part.start + extent.start..part.end + extent.start;
+            let range = extent.memory(&part);
             Some(Part { segment, range })
         })
     }
@@ -364,7 +371,7 @@ impl Log {
                 ended
             } else {
                 self.cursor(extent, part.start)
-                    .pass(&extent.bytes()[part])
+                    .pass(extent.bytes(part))
                     .ended
             }
         })
@@ -391,7 +398,10 @@ impl Log {
                 extent.known_end((at - extent.at) as usize)
             }
             (Some(Framing::Terminator(end)), Some(extent)) => {
-                extent.bytes().get((at - extent.at) as usize - 1) == Some(&end)
+                let before = (at - extent.at) as usize - 1;
+                // What comes behind something that was dropped begins with a record.
+                let byte = extent.bytes(before..before + 1).first();
+                byte.is_none_or(|byte| *byte == end)
             }
             (_, None) => true,
         }
@@ -404,16 +414,19 @@ impl Log {
         for extent in self.extents.range(i..).take_while(|extent| extent.at < to) {
             let skip = from.saturating_sub(extent.at) as usize;
             if !extent.is_lent() && extent.ends > 0 && extent.last_end > skip {
-                let at = extent.at + self.first_end(extent, skip) as u64;
+                let Some(end) = self.first_end(extent, skip) else {
+                    continue;
+                };
+                let at = extent.at + end as u64;
                 return (at <= to).then_some(at);
             }
         }
         None
     }
 
-    /// The length of an extent up to the first end behind `skip`: there is one.
-    fn first_end(&self, extent: &Extent, skip: usize) -> usize {
-        match self.framing {
+    /// The length of an extent up to the first end behind `skip`: there is one, if all of it is there.
+    fn first_end(&self, extent: &Extent, skip: usize) -> Option<usize> {
+        Some(match self.framing {
             None => skip + 1,
             Some(Framing::Fixed(size)) => {
                 let size = size.get();
@@ -422,10 +435,10 @@ impl Log {
             }
             Some(Framing::Terminator(_)) if !extent.is_here() => extent.first_known_end(skip),
             Some(Framing::Terminator(end)) => {
-                let found = memchr::memchr(end, &extent.bytes()[skip..]);
-                found.map_or(extent.last_end, |at| skip + at + 1)
+                let bytes = extent.bytes(skip..extent.length);
+                skip + memchr::memchr(end, bytes)? + 1
             }
-        }
+        })
     }
 
     /// The last end of a record behind `from`, at `to` at the latest.
@@ -455,7 +468,7 @@ impl Log {
                     extent.last_known_end(&part)?
                 }
                 Some(Framing::Terminator(end)) => {
-                    memchr::memrchr(end, &extent.bytes()[part.clone()])? + part.start + 1
+                    memchr::memrchr(end, extent.bytes(part.clone()))? + part.start + 1
                 }
             }
         };

@@ -40,6 +40,7 @@ pub(crate) mod on_disk;
 mod output;
 mod overflow;
 mod pack;
+mod pieces;
 mod plan;
 pub(crate) mod policy;
 pub(crate) mod queue;
@@ -60,6 +61,7 @@ mod state;
 pub(crate) mod stats;
 pub(crate) mod status;
 mod take_back;
+mod thin;
 pub(crate) mod ticket;
 
 use std::time::Instant;
@@ -456,6 +458,11 @@ impl Engine {
         assert!(
             memory <= 2 * bytes + 32 * self.log.segment_size(),
             "{bytes} bytes lie in {memory}"
+        );
+        let most = 4 * pinned.max(self.capacity as u64) as usize + 32 * self.log.segment_size();
+        assert!(
+            !self.has_lanes() || bytes <= most,
+            "{bytes} bytes are held for {pinned}"
         );
     }
 

@@ -14,18 +14,63 @@ use std::sync::Arc;
 
 use super::extent::Extent;
 use super::log::Log;
+use super::pieces::Pieces;
 use super::segment::Segment;
 
 /// Segments that may be filled with little before their contents are moved together.
 pub(super) const LOOSE: usize = 16;
 /// Segments' worth that is packed into one piece: what is lost at its end is at most a segment.
-const PACKED: usize = 4;
+pub(super) const PACKED: usize = 4;
+
+/// An extent that is moved.
+#[derive(Debug)]
+pub(super) struct Moved {
+    /// Its place in the log.
+    at: u64,
+    /// Where it lies, and which parts of that are moved.
+    segment: Arc<Segment>,
+    parts: Vec<Range<usize>>,
+    /// Bytes of memory that it has taken.
+    length: usize,
+    /// Which pieces of it they are, where some are left behind.
+    pieces: Option<Box<Pieces>>,
+}
+
+impl Moved {
+    /// Bytes of memory that are left behind.
+    pub(super) fn saves(&self) -> usize {
+        self.length - self.parts.iter().map(Range::len).sum::<usize>()
+    }
+}
+
+impl Extent {
+    /// It is to be moved as it is.
+    fn whole(&self) -> Option<Moved> {
+        Some(Moved {
+            at: self.at,
+            segment: self.segment.clone()?,
+            parts: std::iter::once(self.start..self.start + self.memory_length()).collect(),
+            length: self.memory_length(),
+            pieces: None,
+        })
+    }
+
+    /// These parts of it are to be moved.
+    pub(super) fn thinned(&self, kept: &[Range<usize>]) -> Option<Moved> {
+        Some(Moved {
+            at: self.at,
+            segment: self.segment.clone()?,
+            parts: kept.iter().map(|part| self.memory(part)).collect(),
+            length: self.memory_length(),
+            pieces: Some(Box::new(Pieces::of(kept))),
+        })
+    }
+}
 
 /// Extents to be moved together.
 #[derive(Debug)]
 pub(crate) struct Pack {
-    /// Where each of them lies, and its place in the log.
-    from: Vec<(u64, Arc<Segment>, Range<usize>)>,
+    from: Vec<Moved>,
     into: Option<Arc<Segment>>,
     /// They lie there, too.
     is_copied: bool,
@@ -51,9 +96,11 @@ impl Pack {
             return;
         };
         let mut end = 0;
-        for (_, segment, range) in &self.from {
-            into.copy(end, segment, range.clone());
-            end += range.len();
+        for moved in &self.from {
+            for part in &moved.parts {
+                into.copy(end, &moved.segment, part.clone());
+                end += part.len();
+            }
         }
         self.is_copied = true;
     }
@@ -79,7 +126,7 @@ impl Log {
                 // It has memory of its own, if any, and only while somebody writes from it.
                 continue;
             }
-            if bytes + extent.length > PACKED * self.segment {
+            if bytes + extent.memory_length() > PACKED * self.segment {
                 if pieces > 1 {
                     self.packed_to = extent.at;
                     return Some(self.pack(first..i));
@@ -87,7 +134,7 @@ impl Log {
                 (first, bytes, pieces) = (i, 0, 0);
             }
             let shares = pieces > 0 && previous.is_some_and(|it| it.shares_with(extent));
-            bytes += extent.length;
+            bytes += extent.memory_length();
             pieces += usize::from(!shares);
             previous = Some(extent);
         }
@@ -97,12 +144,13 @@ impl Log {
 
     fn pack(&mut self, which: Range<usize>) -> Pack {
         let memory = self.extents.range(which).filter(|it| it.is_in_memory());
-        let from = memory.filter_map(|extent| {
-            let range = extent.start..extent.start + extent.length;
-            Some((extent.at, extent.segment.clone()?, range))
-        });
+        let from = memory.filter_map(Extent::whole).collect();
+        self.pack_of(from)
+    }
+
+    pub(super) fn pack_of(&mut self, from: Vec<Moved>) -> Pack {
         Pack {
-            from: from.collect(),
+            from,
             into: self.packs.pop(),
             is_copied: false,
             size: PACKED * self.segment,
@@ -113,17 +161,21 @@ impl Log {
     pub(super) fn end_pack(&mut self, pack: Pack) {
         let copied = pack.into.as_ref().filter(|_| pack.is_copied);
         let mut end = 0;
-        for (at, segment, range) in pack.from {
-            let i = self.index(at);
+        for moved in pack.from {
+            let i = self.index(moved.at);
+            let bytes = moved.length - moved.saves();
             if let (Some(into), Some(extent)) = (copied, self.extents.get_mut(i))
-                && extent.at == at
-                && extent.length == range.len()
+                && extent.at == moved.at
+                && extent.memory_length() == moved.length
             {
+                self.in_memory -= moved.saves() as u64;
+                self.released += moved.saves() as u64;
                 extent.segment = Some(into.clone());
                 extent.start = end;
+                extent.pieces = moved.pieces.or(extent.pieces.take());
             }
-            end += range.len();
-            self.recycle(segment);
+            end += bytes;
+            self.recycle(moved.segment);
         }
         pack.into.into_iter().for_each(|into| self.recycle(into));
     }

@@ -7,6 +7,7 @@
 //! Invariants: the runs are not empty, and `owed` is their length and that of the claim. Who drops takes care
 //! that a run behind another one begins with a record.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::runs::Runs;
@@ -17,7 +18,8 @@ pub(crate) struct Queue {
     runs: Runs,
     /// Bytes in the runs.
     queued: u64,
-    claim: Option<Range<u64>>,
+    /// Runs of it, too, as a rule one.
+    claim: VecDeque<Range<u64>>,
 }
 
 fn length(run: &Range<u64>) -> u64 {
@@ -40,13 +42,18 @@ impl Queue {
     /// Bytes that are claimed.
     #[must_use]
     pub(crate) fn claimed(&self) -> u64 {
-        self.claim.as_ref().map_or(0, length)
+        self.claim.iter().map(length).sum()
     }
 
-    /// What is claimed.
+    /// What is claimed, or the first run of it.
     #[must_use]
     pub(crate) fn claim(&self) -> Option<&Range<u64>> {
-        self.claim.as_ref()
+        self.claim.front()
+    }
+
+    /// All that is claimed.
+    pub(crate) fn claims(&self) -> impl Iterator<Item = &Range<u64>> {
+        self.claim.iter()
     }
 
     /// The places that are next.
@@ -64,6 +71,11 @@ impl Queue {
     /// All runs that nobody has claimed.
     pub(crate) fn runs(&self) -> impl DoubleEndedIterator<Item = &Range<u64>> {
         self.runs.iter()
+    }
+
+    /// The runs that nobody has claimed that reach into this range.
+    pub(crate) fn over(&self, range: &Range<u64>) -> impl Iterator<Item = &Range<u64>> {
+        self.runs.over(range)
     }
 
     /// These are owed, too.
@@ -88,15 +100,43 @@ impl Queue {
     /// # Panics
     /// When something is claimed already, or there is nothing.
     pub(crate) fn begin_claim(&mut self, n: u64) -> Range<u64> {
-        assert!(self.claim.is_none(), "claimed twice");
+        assert!(self.claim.is_empty(), "claimed twice");
         let run = self
             .pop_front(n)
             .unwrap_or_else(|| unreachable!("nothing to claim"));
-        self.claim = Some(run.clone());
+        self.claim.push_back(run.clone());
         run
     }
 
-    /// Ends the claim: its first `n` bytes were delivered, and the others are owed as before. Returns the
+    /// Claims the next `n` places, too, or as many as lie in one run.
+    pub(crate) fn extend_claim(&mut self, n: u64) -> Option<Range<u64>> {
+        let run = self.pop_front(n)?;
+        match self.claim.back_mut() {
+            Some(last) if last.end == run.start => last.end = run.end,
+            _ => self.claim.push_back(run.clone()),
+        }
+        Some(run)
+    }
+
+    /// Of the claim the first `n` bytes were delivered: returns the places, or as many as lie in one run.
+    pub(crate) fn deliver(&mut self, n: u64) -> Option<Range<u64>> {
+        let first = self.claim.front_mut().filter(|_| n > 0)?;
+        let done = first.start..first.end.min(first.start + n);
+        first.start = done.end;
+        if first.is_empty() {
+            self.claim.pop_front();
+        }
+        Some(done)
+    }
+
+    /// What is left of the claim is owed as before.
+    pub(crate) fn give_back_claim(&mut self) {
+        while let Some(run) = self.claim.pop_back() {
+            self.give_back(run);
+        }
+    }
+
+    /// Ends a claim of one run: its first `n` bytes were delivered, and the others are owed as before. Returns the
     /// places that were delivered.
     ///
     /// # Panics
@@ -104,7 +144,7 @@ impl Queue {
     pub(crate) fn end_claim(&mut self, n: u64) -> Range<u64> {
         let claim = self
             .claim
-            .take()
+            .pop_front()
             .unwrap_or_else(|| unreachable!("nothing is claimed"));
         let done = claim.start..claim.start + n;
         assert!(done.end <= claim.end, "more was delivered than was claimed");
@@ -137,14 +177,12 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::VecDeque;
-
     use super::*;
     use proptest::prelude::*;
 
     /// The places that are owed, one by one.
     fn places(queue: &Queue) -> Vec<u64> {
-        let claim = queue.claim.clone().into_iter();
+        let claim = queue.claims().cloned();
         claim.chain(queue.runs().cloned()).flatten().collect()
     }
 
@@ -166,10 +204,15 @@ mod tests {
                     }
                     2 if queued > 0 && claimed == 0 => {
                         claimed = queue.begin_claim(n).count();
+                        claimed += queue.extend_claim(a).map_or(0, Iterator::count);
                     }
                     3 if queue.claim().is_some() => {
                         let n = a.min(claimed as u64);
-                        let done: Vec<_> = queue.end_claim(n).collect();
+                        let mut done = Vec::new();
+                        while let Some(run) = queue.deliver(n - done.len() as u64) {
+                            done.extend(run);
+                        }
+                        queue.give_back_claim();
                         let wanted: Vec<_> = list.drain(..n as usize).collect();
                         prop_assert_eq!(done, wanted);
                         claimed = 0;

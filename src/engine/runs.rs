@@ -49,6 +49,26 @@ impl Runs {
         few.into_iter().flatten().chain(many)
     }
 
+    /// Those that reach into this range.
+    pub(super) fn over(&self, range: &Range<u64>) -> impl Iterator<Item = &Range<u64>> {
+        let end = range.end;
+        let (few, many) = match self {
+            Runs::Few(list) => {
+                let first = list.partition_point(|run| run.end <= range.start);
+                (Some(list.range(first..)), None)
+            }
+            Runs::Many(tree) => {
+                let before = tree.range(..=range.start).next_back();
+                let before = before.filter(|(_, run)| run.end > range.start);
+                let from = before.map_or(range.start, |(key, _)| *key);
+                (None, Some(tree.range(from..).map(|(_, run)| run)))
+            }
+        };
+        let many = many.into_iter().flatten();
+        let all = few.into_iter().flatten().chain(many);
+        all.take_while(move |run| run.start < end)
+    }
+
     /// Adds one behind all others.
     pub(super) fn push_back(&mut self, run: Range<u64>) {
         match self {

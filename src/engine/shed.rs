@@ -28,7 +28,7 @@ impl Engine {
     /// as good as full: it takes those who take to make the delay begin anew.
     pub(super) fn look_at_delay(&mut self, now: Instant) {
         let (low, high) = (self.gate.marks().low, self.gate.marks().high);
-        if self.gate.is_closed() || self.has_no_place() {
+        if self.gate.is_closed() || self.has_no_place() || self.has_full_books() {
             if self.shedder.full_since.is_none() {
                 self.shedder.full_since = Some(now);
                 self.outputs.iter_mut().for_each(|output| output.taken = 0);

@@ -54,6 +54,12 @@ impl Sorting {
         }
     }
 
+    /// Something may have passed unseen.
+    pub(crate) fn forget(&mut self) {
+        self.begun.clear();
+        self.depth = u64::MAX;
+    }
+
     /// Looks at what was read, which begins at this place of the stream.
     pub(crate) fn sort(&mut self, at: Cursor, pieces: [&[u8]; 2]) {
         self.records.clear();

@@ -123,12 +123,15 @@ impl Engine {
 
     /// Whether a prefill holds the output; it gives way where there is no memory to reach it.
     pub(super) fn is_filling(&self) -> bool {
-        self.gate.is_filling() && !self.is_starved() && !self.has_no_place()
+        self.gate.is_filling()
+            && !self.is_starved()
+            && !self.has_no_place()
+            && !self.has_full_books()
     }
 
     /// Bytes that may be read into the log now.
     fn room(&self) -> usize {
-        if self.is_starved() {
+        if self.is_starved() || self.has_full_books() {
             return 0;
         }
         self.gate.may_take(self.occupancy()).min(self.place_room())
@@ -215,8 +218,13 @@ impl Engine {
         self.source.is_passing = pass.is_some();
         (state.pass, state.cursor, state.discard) = (pass, self.source.cursor, plan.discard);
         (state.to_disk, state.stored) = (plan.to_disk, None);
-        state.sorts = self.has_lanes();
-        state.pack = self.log.begin_pack(LOOSE);
+        if let Some(sorting) = &mut state.sorting
+            && !std::mem::replace(&mut state.sorts, self.has_lanes())
+        {
+            sorting.forget();
+        }
+        let thinned = if state.sorts { self.begin_thin() } else { None };
+        state.pack = thinned.or_else(|| self.log.begin_pack(LOOSE));
         let obligation = Obligation::new(Actor::Source);
         Action::Read(Read { state, obligation })
     }
@@ -303,7 +311,8 @@ impl Engine {
     /// Takes in what was read, but for what has been passed on already.
     fn take_in(&mut self, read: &mut Read, scans: [Scan; 2], passed: Run, now: Instant) {
         let run = Scan::sum(scans);
-        let begun = self.has_lanes() && self.owes_begun(CONSUMER, read.cursor.depth());
+        let begun =
+            self.has_lanes() && self.owed_up_to(CONSUMER, self.log.end(), read.cursor.depth());
         let kept = self.sift(read, scans, passed, now);
         if self.has_lanes() {
             self.enter_lanes(CONSUMER, read, &kept, begun);
@@ -390,7 +399,7 @@ impl Engine {
         };
         if self.has_lanes() {
             // The rules have changed meanwhile.
-            self.sort_anew(CONSUMER);
+            (0..self.outputs.len()).for_each(|i| self.sort_anew(i));
         }
         match (outcome, moved) {
             (_, Some(run)) => {

@@ -41,6 +41,19 @@ pub(crate) struct Shed {
     pub expired: u64,
 }
 
+/// What a lane has lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LaneLoss {
+    /// Its key; `None` for records without one.
+    pub key: Option<Box<[u8]>>,
+    /// The lane is that of other keys too: this was the first of them.
+    pub shared: bool,
+    /// Bytes that it has lost.
+    pub bytes: u64,
+    /// How many records that were.
+    pub records: u64,
+}
+
 /// The log, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Buffer {

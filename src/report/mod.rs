@@ -47,7 +47,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::engine::restart::CommandStatus;
 use crate::engine::side::SideStatus;
-use crate::engine::status::{Count, Status};
+use crate::engine::status::{Count, LaneLoss, Status};
 use crate::pipe::error::PipeError;
 use crate::pipe::reopen::Reopener;
 use advice::Trace;
@@ -61,7 +61,7 @@ use log::Log;
 use moving_average::MovingAverage;
 pub(crate) use plan::{Closing, Plan, Show};
 use prometheus::AtomicFile;
-use snapshot::{Command, Identity, Output, OutputKind, Snapshot};
+use snapshot::{Command, Identity, Lane, Output, OutputKind, Snapshot};
 pub(crate) use snapshot::{Ending, Expected, Records};
 use stderr::{Directory, Stderr, Word};
 use trail::Trail;
@@ -145,6 +145,8 @@ pub(crate) struct Reporter {
     format: Option<Format>,
     /// What tees and taps are called, and what they have come to.
     outputs: (Vec<(OutputKind, String)>, Vec<Output>),
+    /// The lanes that have lost most.
+    lanes: Vec<Lane>,
     /// The program that is the consumer, and how it fares.
     command: (Option<String>, Option<Command>),
     /// The picture to draw, and the course of the run for it.
@@ -205,6 +207,7 @@ impl Reporter {
             trace: Trace::default(),
             format: plan.format.clone(),
             outputs: (plan.outputs.clone(), Vec::new()),
+            lanes: Vec::new(),
             command: (plan.command.clone(), None),
             chart: chart.map(|writer| (writer, Course::default())),
         })
@@ -263,6 +266,11 @@ impl Reporter {
     pub(crate) fn note_outputs(&mut self, status: Vec<SideStatus>) {
         let named = self.outputs.0.iter().zip(&status);
         self.outputs.1 = named.map(|(name, it)| Output::of(name, it)).collect();
+    }
+
+    /// Which lanes have lost most, for the next report.
+    pub(crate) fn note_lanes(&mut self, losses: &[LaneLoss]) {
+        self.lanes = losses.iter().map(Lane::of).collect();
     }
 
     /// Reports what it is time for.
@@ -338,6 +346,7 @@ impl Reporter {
         self.last_report(status);
         let mut snapshot = Snapshot::summary(&self.who, status, end, undelivered);
         snapshot.outputs = self.outputs.1.clone();
+        snapshot.lanes = self.lanes.clone();
         snapshot.command = self.command.1.clone();
         snapshot.rates = self.extremes.of(status);
         snapshot.advice = self.trace.advice(status);
@@ -451,6 +460,7 @@ impl Reporter {
         it.finish = it.eta_s.and_then(clock::after);
         it.trail = self.trail.clone();
         it.outputs = self.outputs.1.clone();
+        it.lanes = self.lanes.clone();
         it.command = self.command.1.clone();
         it.formatted = self.format.as_ref().map(|format| format.line(&it));
         it

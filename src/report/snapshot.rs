@@ -12,7 +12,8 @@ use super::moving_average::MovingAverage;
 use super::trail::Trail;
 use crate::engine::restart::{self, CommandStatus};
 use crate::engine::side::SideStatus;
-use crate::engine::status::{self, BatchStatus, Count, State, Status};
+use crate::engine::status::{self, BatchStatus, Count, LaneLoss, State, Status};
+use crate::units::printable;
 
 /// The schema's version.
 const VERSION: u32 = 1;
@@ -504,6 +505,42 @@ impl Output {
     }
 }
 
+/// A lane that has lost records: its key as far as it is fit to be shown, `null` for records without one; and
+/// whether other keys share it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub(crate) struct Lane {
+    pub key: Option<String>,
+    pub shared: bool,
+    pub shed: Amount,
+}
+
+impl Lane {
+    /// The lane that has lost this.
+    #[must_use]
+    pub(crate) fn of(it: &LaneLoss) -> Lane {
+        let key = it.key.as_ref().map(|key| {
+            let text = String::from_utf8_lossy(key);
+            let mut shown = printable(&text.chars().take(KEY_SHOWN).collect::<String>());
+            if text.chars().nth(KEY_SHOWN).is_some() {
+                shown.push('\u{2026}');
+            }
+            shown
+        });
+        Lane {
+            key,
+            shared: it.shared,
+            shed: Amount {
+                bytes: it.bytes,
+                records: Some(it.records),
+            },
+        }
+    }
+}
+
+/// Characters of a key that are shown.
+const KEY_SHOWN: usize = 60;
+
 /// The whole of it. Field names and their order are the contract's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
@@ -536,6 +573,9 @@ pub(crate) struct Snapshot {
     /// The outputs beside the consumer; set by whoever knows.
     #[serde(default)]
     pub outputs: Vec<Output>,
+    /// The lanes that have lost most, most first; set by whoever knows.
+    #[serde(default)]
+    pub lanes: Vec<Lane>,
     /// How fast it was in the course of the run; known at the end.
     #[serde(default)]
     pub rates: Rates,
@@ -667,6 +707,7 @@ impl Snapshot {
             culprit: None,
             time: None,
             outputs: Vec::new(),
+            lanes: Vec::new(),
             command: None,
             rates: Rates::default(),
             advice: None,

@@ -2,7 +2,7 @@
 //! was not delivered, and why.
 
 use super::figures::{self, Scale};
-use super::snapshot::{self, Advice, Ending, Holdup, Output, Snapshot};
+use super::snapshot::{self, Advice, Ending, Holdup, Lane, Output, Snapshot};
 
 /// One line, or two when there is something to explain. No line break at the end.
 #[must_use]
@@ -103,6 +103,9 @@ fn holdup(s: &Snapshot) -> String {
     }
 }
 
+/// Lanes that are named, of those that have lost most.
+const LANES_NAMED: usize = 3;
+
 fn shed(s: &Snapshot) -> Option<String> {
     if s.shed.bytes == 0 {
         return None;
@@ -112,6 +115,16 @@ fn shed(s: &Snapshot) -> Option<String> {
         if n > 0 {
             text.push_str(&format!(", {} {why}", figures::count(n)));
         }
+    }
+    if !s.lanes.is_empty() {
+        let lane = |it: &Lane| {
+            let key = it.key.as_deref().unwrap_or("without a key");
+            let others = if it.shared { " and others" } else { "" };
+            let records = figures::count(it.shed.records.unwrap_or(0));
+            format!("{key}{others} {records}")
+        };
+        let lanes: Vec<_> = s.lanes.iter().take(LANES_NAMED).map(lane).collect();
+        text.push_str(&format!(", most of: {}", lanes.join(", ")));
     }
     Some(text)
 }
@@ -194,6 +207,7 @@ fn ending(s: &Snapshot) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::status::LaneLoss;
     use crate::report::sample;
 
     #[test]
@@ -314,5 +328,33 @@ mod tests {
             second,
             Some("weir: shed 51.2k records (5.00MiB), 2 oversized, 7 expired")
         );
+    }
+
+    #[test]
+    fn the_lanes_that_lost_most_are_named_fit_for_a_terminal() {
+        let mut s = sample::shedding();
+        let lane = |key: Option<&[u8]>, shared, records| {
+            Lane::of(&LaneLoss {
+                key: key.map(Into::into),
+                shared,
+                bytes: 10 * records,
+                records,
+            })
+        };
+        let long = b"x".repeat(100);
+        s.lanes = vec![
+            lane(Some(b"no\x1b[2Jisy\xff"), false, 51_000),
+            lane(None, false, 9),
+            lane(Some(&long), true, 2),
+            lane(Some(b"quiet"), false, 1),
+        ];
+        let text = text(&s);
+        let second = text.lines().nth(1);
+        let wanted = format!(
+            "weir: shed 51.2k records (5.00MiB), 2 oversized, 7 expired, \
+             most of: no\\u{{1b}}[2Jisy\u{fffd} 51.0k, without a key 9, {}\u{2026} and others 2",
+            "x".repeat(60)
+        );
+        assert_eq!(second, Some(&*wanted));
     }
 }

@@ -174,10 +174,12 @@ impl Run {
     }
 
     pub(super) fn status(&mut self) -> Status {
-        let told = self
-            .shared
-            .tell(|engine, now| (engine.status(now), engine.side_status(now)));
+        let told = self.shared.tell(|engine, now| {
+            let losses = engine.lane_losses();
+            (engine.status(now), engine.side_status(now), losses)
+        });
         self.reporter.note_outputs(told.1);
+        self.reporter.note_lanes(&told.2);
         let command = self.command_status();
         self.reporter.note_command(command);
         let mut status = told.0;

@@ -133,7 +133,6 @@ impl Lanes {
     }
 
     /// Records that are held.
-    #[cfg(test)]
     pub(crate) fn records(&self) -> usize {
         self.orders.iter().map(|order| order.held).sum()
     }

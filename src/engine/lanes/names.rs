@@ -10,6 +10,8 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::{FixedState, RandomState};
 
+use crate::engine::status::LaneLoss;
+
 /// Keys that have a lane of their own.
 pub(crate) const EXACT: usize = 4096;
 /// Lanes for all other keys.
@@ -22,20 +24,6 @@ pub(crate) const OTHERS: Lane = Lane(0);
 /// A lane, by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Lane(pub(super) u32);
-
-/// What a lane has lost.
-#[cfg(test)]
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Loss {
-    /// Its key; `None` for records without one.
-    pub(crate) key: Option<Box<[u8]>>,
-    /// The lane is that of other keys too: this was the first of them.
-    pub(crate) shared: bool,
-    /// What it has lost.
-    pub(crate) bytes: u64,
-    /// How many records that were.
-    pub(crate) records: u64,
-}
 
 #[derive(Debug, Default)]
 struct Name {
@@ -128,12 +116,11 @@ impl Names {
     }
 
     /// The lanes that have lost most bytes, most first.
-    #[cfg(test)]
-    pub(crate) fn losses(&self, most: usize) -> Vec<Loss> {
+    pub(crate) fn losses(&self, most: usize) -> Vec<LaneLoss> {
         let lost = self.names.iter().enumerate();
         let mut lost: Vec<_> = lost.filter(|(_, name)| name.records > 0).collect();
         lost.sort_by(|(a, x), (b, y)| y.bytes.cmp(&x.bytes).then(a.cmp(b)));
-        let loss = |(lane, name): (usize, &Name)| Loss {
+        let loss = |(lane, name): (usize, &Name)| LaneLoss {
             key: name.key.clone(),
             shared: lane > EXACT,
             bytes: name.bytes,

@@ -138,6 +138,7 @@ impl Log {
             last_end: 0,
             first_end: 0,
             pinned: 0,
+            pieces: None,
         });
     }
 
@@ -246,6 +247,7 @@ impl Log {
             last_end: extent.last_end.saturating_sub(first),
             first_end: 0,
             pinned: extent.pinned - pinned,
+            pieces: None,
         };
         extent.length = first;
         (extent.ends, extent.first_end, extent.last_end) = (ends, first_end, last_end);
@@ -337,7 +339,7 @@ impl Log {
             "the order on the disk"
         );
         let memory = self.extents.iter().filter(|it| it.stored.is_none());
-        let bytes: u64 = memory.map(|it| it.length as u64).sum();
+        let bytes: u64 = memory.map(|it| it.memory_length() as u64).sum();
         assert_eq!(bytes, self.in_memory, "bytes in memory");
     }
 }

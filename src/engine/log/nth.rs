@@ -47,7 +47,7 @@ impl Log {
                 }
             }
             Some(Framing::Terminator(end)) => {
-                let bytes = &extent.bytes()[part.clone()];
+                let bytes = extent.bytes(part.clone());
                 let nth = usize::try_from(n - 1).unwrap_or(usize::MAX);
                 let found = memchr::memchr_iter(end, bytes).nth(nth);
                 found.map_or(part.end, |at| part.start + at + 1)

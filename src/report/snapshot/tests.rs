@@ -37,7 +37,7 @@ const CONTRACT: &str = "v name pid event elapsed_s state \
     shed shed.bytes shed.records shed.oversized shed.expired \
     undelivered undelivered.bytes undelivered.records \
     cap cap.bytes_per_s cap.records_per_s wait_s wait_s.source wait_s.sink wait_s.cap \
-    holdup age_s age_s.now age_s.p50 age_s.p99 age_s.max path path.spliced path.copied size eta_s culprit time outputs \
+    holdup age_s age_s.now age_s.p50 age_s.p99 age_s.max path path.spliced path.copied size eta_s culprit time outputs lanes \
     rates rates.in rates.in.min rates.in.mean rates.in.max \
     rates.out rates.out.min rates.out.mean rates.out.max advice share command";
 

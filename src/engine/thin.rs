@@ -1,0 +1,142 @@
+//! Extents of which most was dropped: what is left of them is moved together, so that a few records that are still
+//! owed do not keep the memory of all that came with them.
+//!
+//! An extent is thinned as a whole, by the source's thread on its next read, behind the lock. It keeps its place
+//! in the log and what it knows of its records; only where its bytes lie is then said piece by piece.
+//!
+//! Invariants: what is owed stays where it can be found; an extent that an output has begun to take, or may have to
+//! be given again, is left alone, so that no piece begins in the middle of a record but at the beginning of
+//! an extent.
+
+use std::ops::Range;
+
+use super::action::OVERFLOW;
+use super::extent::Extent;
+use super::log::Log;
+use super::pack::{Moved, PACKED, Pack};
+use super::state::Engine;
+
+/// Extents that are looked at in one go.
+const LOOKS: usize = 4096;
+/// Segments' worth of memory for which it is worth doing.
+const WORTH: usize = 2;
+
+/// Which places are owed to whom.
+struct Owed<'a> {
+    engine: &'a Engine,
+    /// Those that stand in no queue which is in order.
+    others: Vec<Range<u64>>,
+    /// Extents that hold one of these are left alone.
+    heads: Vec<u64>,
+}
+
+impl Engine {
+    /// What is to be moved together now of extents of which most was dropped, if that is worth it.
+    pub(super) fn begin_thin(&mut self) -> Option<Pack> {
+        let owed: u64 = self.outputs.iter().map(|output| output.queue.owed()).sum();
+        let owed = owed + self.overflow.unfinished_bytes() + self.given.bytes();
+        if !self.log.is_thin(owed) {
+            return None;
+        }
+        let pack = self.log.plan_thin(&Owed::of(self));
+        pack.and_then(|(moved, upto)| self.log.begin_thin(moved, upto))
+    }
+}
+
+impl<'a> Owed<'a> {
+    fn of(engine: &'a Engine) -> Owed<'a> {
+        let mut others: Vec<_> = engine.outputs[OVERFLOW].queue.runs().cloned().collect();
+        others.extend(engine.overflow.unfinished.clone());
+        others.extend(engine.given.runs().cloned());
+        let mut heads: Vec<_> = engine.given.runs().take(1).map(|run| run.start).collect();
+        for output in &engine.outputs {
+            others.extend(output.queue.claims().cloned());
+            let head = output.queue.claim().or(output.queue.first());
+            heads.extend(head.map(|run| run.start));
+        }
+        others.sort_by_key(|run| run.start);
+        Owed {
+            engine,
+            others,
+            heads,
+        }
+    }
+
+    /// What is owed of an extent, once for each to whom it is; `None` where it is to be left alone.
+    fn within(&self, extent: &Range<u64>) -> Option<Vec<Range<u64>>> {
+        if self.heads.iter().any(|head| extent.contains(head)) {
+            return None;
+        }
+        let mut all = Vec::new();
+        for (i, output) in self.engine.outputs.iter().enumerate() {
+            if i != OVERFLOW {
+                all.extend(output.queue.over(extent).cloned());
+            }
+        }
+        // They do not overlap, so that their ends are in order, too.
+        let first = self.others.partition_point(|run| run.end <= extent.start);
+        let others = self.others[first..].iter();
+        all.extend(others.take_while(|run| run.start < extent.end).cloned());
+        Some(all)
+    }
+}
+
+impl Log {
+    /// Whether memory is many times what is owed.
+    fn is_thin(&self, owed: u64) -> bool {
+        self.in_memory() > 2 * owed + (2 * WORTH * self.segment) as u64
+    }
+
+    /// What is to be moved, and up to which place nothing else is for now.
+    fn plan_thin(&self, owed: &Owed) -> Option<(Vec<Moved>, u64)> {
+        // The last extent may still be filled up.
+        let last = self.extents.len().checked_sub(1)?;
+        let first = self.index(self.thinned_to).min(last);
+        let (mut moved, mut bytes, mut upto) = (Vec::new(), 0, 0);
+        for extent in self.extents.range(first..last.min(first + LOOKS)) {
+            upto = extent.end();
+            if !extent.is_in_memory() || 2 * extent.pinned >= extent.memory_length() {
+                continue;
+            }
+            let all = owed.within(&(extent.at..extent.end()));
+            let Some(kept) = all.and_then(|all| kept(extent, all)) else {
+                continue;
+            };
+            let length: usize = kept.iter().map(Range::len).sum();
+            if bytes + length > PACKED * self.segment {
+                upto = extent.at;
+                break;
+            }
+            bytes += length;
+            moved.extend(extent.thinned(&kept));
+        }
+        Some((moved, upto))
+    }
+
+    fn begin_thin(&mut self, moved: Vec<Moved>, upto: u64) -> Option<Pack> {
+        let is_all = self.extents.back().is_none_or(|last| upto >= last.at);
+        self.thinned_to = if is_all { 0 } else { upto };
+        let saved: usize = moved.iter().map(Moved::saves).sum();
+        (saved >= WORTH * self.segment).then(|| self.pack_of(moved))
+    }
+}
+
+/// The parts of an extent that are owed, from its own beginning on, in order and without touching each other.
+fn kept(extent: &Extent, all: Vec<Range<u64>>) -> Option<Vec<Range<usize>>> {
+    let all = all.iter().map(|run| extent.overlap(run));
+    let mut all: Vec<Range<usize>> = all.filter(|part| !part.is_empty()).collect();
+    let pinned: usize = all.iter().map(Range::len).sum();
+    if pinned != extent.pinned {
+        // Somebody else is owed something of it.
+        return None;
+    }
+    all.sort_by_key(|part| part.start);
+    all.dedup_by(|next, part| {
+        let touches = next.start <= part.end;
+        if touches {
+            part.end = part.end.max(next.end);
+        }
+        touches
+    });
+    Some(all)
+}
