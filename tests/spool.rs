@@ -369,7 +369,7 @@ fn files_that_are_cut_or_gone_or_zeros_never_stop_it() {
 #[test]
 fn an_unknown_version_is_refused_and_nothing_is_touched() {
     let place = Place::new();
-    place.leave(&lines(0, 10_000), &[]);
+    place.leave(&lines(0, 300_000), &[]);
     let index = files(&place.spool(), "index").pop().expect("an index");
     for file in [place.spool().join("state"), index] {
         let good = fs::read(&file).expect("a file");

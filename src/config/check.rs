@@ -81,6 +81,24 @@ pub(super) fn with_spill(memory: usize, spill: Option<Size>) -> Result<usize, Co
 /// The size of a spool where nobody says.
 const SPOOL: u64 = 1 << 30;
 
+fn refuse_with_spool(refused: &[(&str, bool)]) -> Result<(), ConfigError> {
+    match refused.iter().find(|(_, is_there)| *is_there) {
+        Some((what, _)) => Err(ConfigError(format!(
+            "{what} cannot go together with --spool yet; leave one out, or put a weir without --spool behind this one"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// What can be changed and does not go together with a spool.
+pub(super) fn spooled(live: &LiveOptions) -> Result<(), ConfigError> {
+    let is_on = |it: Option<bool>| it.unwrap_or(false);
+    refuse_with_spool(&[
+        ("--shed", is_on(live.shed.map(|it| it.0.is_some()))),
+        ("--max-age", is_on(live.max_age.map(|it| it.0.is_some()))),
+    ])
+}
+
 /// The size of the spool, if there is one. What cannot work together with it is refused.
 pub(super) fn spool(options: &Options) -> Result<Option<usize>, ConfigError> {
     let Some(_) = &options.spool else {
@@ -91,21 +109,14 @@ pub(super) fn spool(options: &Options) -> Result<Option<usize>, ConfigError> {
             None => Ok(None),
         };
     };
-    let live = &options.live;
     let refused = [
-        ("--shed", live.shed.is_some()),
-        ("--max-age", live.max_age.is_some()),
         ("--tee", !options.tee.is_empty()),
         ("--tap", !options.tap.is_empty()),
         ("--recall", options.recall.is_some()),
         ("--restart", options.restart != Restart::Never),
         ("--batch", !options.batch.is_empty()),
     ];
-    if let Some((what, _)) = refused.iter().find(|(_, is_there)| *is_there) {
-        return Err(ConfigError(format!(
-            "{what} cannot go together with --spool yet; leave one out, or put a weir without --spool behind this one"
-        )));
-    }
+    refuse_with_spool(&refused)?;
     let size = options.spill.unwrap_or(Size::new(SPOOL));
     with_spill(0, Some(size)).map(Some)
 }

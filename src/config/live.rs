@@ -28,6 +28,8 @@ pub(crate) struct LiveConfig {
     pub(super) framing: Option<Framing>,
     /// Whether the caps on the output are shared, likewise.
     pub(super) is_shared: bool,
+    /// Whether all is kept in a spool, likewise.
+    pub(super) is_spooled: bool,
     /// The watermarks.
     pub marks: Marks,
     /// Caps on the output.
@@ -54,10 +56,13 @@ impl LiveConfig {
         options: LiveOptions,
         capacity: usize,
         framing: Option<Framing>,
-        is_shared: bool,
+        (is_shared, is_spooled): (bool, bool),
     ) -> Result<LiveConfig, ConfigError> {
         if is_shared {
             check::shared_rates(&options.rate)?;
+        }
+        if is_spooled {
+            check::spooled(&options)?;
         }
         let shed = check::shed(options.shed, options.patience)?;
         check::records_fit(shed, framing, capacity)?;
@@ -65,6 +70,7 @@ impl LiveConfig {
             capacity,
             framing,
             is_shared,
+            is_spooled,
             marks: check::marks(&options, capacity)?,
             output: SideCaps::of("--rate", Side::Sink, &options.rate, framing)?,
             input: SideCaps::of("--input-rate", Side::Source, &options.input_rate, framing)?,

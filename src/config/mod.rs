@@ -132,7 +132,7 @@ impl Config {
         let mut typed = options.live.clone();
         // Looked at once, now.
         typed.size = typed.size.map(ExpectedSize::looked_at).transpose()?;
-        let live = LiveConfig::check(typed, capacity, framing, is_shared)?;
+        let live = LiveConfig::check(typed, capacity, framing, (is_shared, outlives))?;
         let report = display::plan(&options, &live, &display::World::look())?;
         let stop_at = display::stop_at(&options)?;
         Ok(Config {

@@ -46,6 +46,7 @@ impl LiveConfig {
             framed,
         )?;
         let options = asked.clone().over(ours, [rate, input_rate]);
+        let fixed = (self.is_shared, self.is_spooled);
         let next = match burst(&options, framed, self.capacity) {
             // A burst that was given for a cap that is gone waits for the next one.
             Err(_) if asked.burst.is_none() => {
@@ -53,10 +54,10 @@ impl LiveConfig {
                     burst: None,
                     ..options.clone()
                 };
-                let next = LiveConfig::check(without, self.capacity, self.framing, self.is_shared)?;
+                let next = LiveConfig::check(without, self.capacity, self.framing, fixed)?;
                 LiveConfig { options, ..next }
             }
-            _ => LiveConfig::check(options, self.capacity, self.framing, self.is_shared)?,
+            _ => LiveConfig::check(options, self.capacity, self.framing, fixed)?,
         };
         let mut patch = Patch::between(self, &next);
         if self.is_shared && patch.commands.is_empty() {

@@ -24,6 +24,7 @@ use super::spool::{Spool, SpoolOptions};
 use super::state::{Place, State};
 use super::state_file::{self, StateFile};
 use super::survey::{Seen, Survey};
+use super::sys;
 use super::writer::{Unsynced, Writer};
 
 /// A spool that has been opened.
@@ -35,6 +36,9 @@ pub(crate) struct Opened {
     /// Where the oldest byte is that is still there; the end of the stream if there is none.
     pub oldest: Place,
 }
+
+/// Segments that are held open because they have not been forced to the disk, at most, when a spool is opened.
+const UNSYNCED_MOST: usize = 16;
 
 /// The least that a spool can do with.
 pub(crate) const BOUND_LEAST: u64 = 1 << 20;
@@ -298,6 +302,14 @@ impl Opening<'_> {
         })
     }
 
+    /// Forces a segment to the disk now; whether that has worked.
+    fn force(&self, stream: &str, index: &str) -> bool {
+        [stream, index].into_iter().all(|name| {
+            let file = self.directory.open_file(name);
+            file.and_then(|file| sys::force(&file)).is_ok()
+        })
+    }
+
     fn ready(
         self,
         state: StateFile,
@@ -310,13 +322,19 @@ impl Opening<'_> {
         let segments = Segments::default();
         let room = Room::new(self.options.bound);
         let mut unsynced = Vec::new();
-        for seen in seen {
+        // Each takes two descriptors, and after a run that forced nothing there may be many.
+        let held = seen.len().saturating_sub(UNSYNCED_MOST);
+        for (nth, seen) in seen.iter().enumerate() {
             let (stream, index) = names(seen.base);
             let path = self.directory.path_of(&stream);
             let segment = Arc::new(Segment::named(seen.base, seen.len, path, None));
             segment.charge(pages(seen.index_len));
             room.count(segment.charged());
             if seen.end() > state.state.synced && self.options.policy != Policy::Off {
+                if nth < held && self.force(&stream, &index) {
+                    segments.insert(segment);
+                    continue;
+                }
                 let open = |name: &str| {
                     let file = self.directory.open_file(name).map(Arc::new);
                     file.map_err(|e| DiskError::new("open", &self.directory.path_of(name), e))

@@ -173,18 +173,14 @@ impl Segments {
         self.at_or_after(at).filter(|segment| segment.base() <= at)
     }
 
-    /// The last one.
-    pub(crate) fn last(&self) -> Option<Arc<Segment>> {
-        self.map().values().next_back().map(Arc::clone)
-    }
-
-    /// Takes out those that end at or before `at`, but for the one that is being written.
-    pub(crate) fn take_before(&self, at: u64, writing: Option<u64>) -> Vec<Arc<Segment>> {
+    /// Takes out those that end at or before `at`; not the last one where that `is_written`, or may be: one that has
+    /// just been begun ends where it begins.
+    pub(crate) fn take_before(&self, at: u64, is_written: bool) -> Vec<Arc<Segment>> {
         let mut map = self.map();
         let mut taken = Vec::new();
-        while let Some(first) = map.first_entry()
+        while map.len() > usize::from(is_written)
+            && let Some(first) = map.first_entry()
             && first.get().end() <= at
-            && Some(*first.key()) != writing
         {
             taken.push(first.remove());
         }

@@ -198,10 +198,11 @@ impl Spill {
         if writer.end <= at {
             writer.tail = None;
         }
-        let writing = writer.tail.as_ref().map(|tail| tail.segment().base());
+        // Nobody begins another one meanwhile.
+        let taken = self.segments.take_before(at, writer.tail.is_some());
         drop(writer);
         let mut is_any = false;
-        for segment in self.segments.take_before(at, writing) {
+        for segment in taken {
             let charged = segment.charged();
             // Its room is there again when the file is closed, and not before.
             drop(segment);

@@ -54,6 +54,7 @@ pub(crate) struct Spool {
     /// Where the stream ends.
     pub(super) end: Mutex<Place>,
     untold: Mutex<Option<Result<Vec<Damage>, DiskError>>>,
+    removing: Mutex<()>,
     _lock: Lock,
 }
 
@@ -78,6 +79,7 @@ impl Spool {
             writer: Mutex::new(writer),
             state: Mutex::new(state),
             untold: Mutex::default(),
+            removing: Mutex::default(),
             _lock: lock,
         }
     }
@@ -188,26 +190,28 @@ impl Spool {
 
     /// Gives back whole segments that every output has behind it, as their places were saved.
     pub(crate) fn release(&self) -> Result<bool, DiskError> {
+        self.release_by(self.writer.try_lock().ok())
+    }
+
+    fn release_by(&self, writer: Option<MutexGuard<'_, Writer>>) -> Result<bool, DiskError> {
+        // Whoever closes the spool waits for what is being removed.
+        let _one = self.removing.lock().unwrap_or_else(PoisonError::into_inner);
         let oldest = self.state().state.places.values().map(|p| p.at).min();
         let Some(oldest) = oldest else {
             return Ok(false);
         };
-        let Ok(mut writer) = self.writer.try_lock() else {
-            let last = self.segments.last().map(|last| last.base());
-            return self.remove_before(oldest, last);
+        let taken = match writer {
+            // Whoever appends may be about to begin the last one.
+            None => self.segments.take_before(oldest, true),
+            Some(mut writer) => {
+                let tail = writer.tail.as_ref().map(|(tail, _)| tail.segment());
+                let is_read = tail.is_some_and(|it| it.len() >= TAIL_MOST && it.end() <= oldest);
+                if is_read && self.enter(&mut writer)?.is_ok() {
+                    self.finish(&mut writer)?;
+                }
+                self.segments.take_before(oldest, writer.tail.is_some())
+            }
         };
-        let tail = writer.tail.as_ref().map(|(tail, _)| tail.segment());
-        let is_worth_it = tail.is_some_and(|tail| tail.len() >= TAIL_MOST && tail.end() <= oldest);
-        if is_worth_it && self.enter(&mut writer)?.is_ok() {
-            self.finish(&mut writer)?;
-        }
-        let writing = writer.tail.as_ref().map(|(tail, _)| tail.segment().base());
-        drop(writer);
-        self.remove_before(oldest, writing)
-    }
-
-    fn remove_before(&self, at: u64, writing: Option<u64>) -> Result<bool, DiskError> {
-        let taken = self.segments.take_before(at, writing);
         for segment in &taken {
             self.remove_files(segment)?;
         }
@@ -247,7 +251,8 @@ impl Spool {
             Policy::Off => Vec::new(),
             _ => self.sync()?,
         };
-        self.release()?;
+        // Somebody else may be about to end.
+        self.release_by(Some(self.writer()))?;
         Ok(damages)
     }
 

@@ -288,7 +288,7 @@ impl Engine {
     pub(super) fn places(&self) -> Option<Places> {
         let spill = self.spill.as_ref()?;
         Some(Places {
-            memory: spill.memory,
+            memory: if spill.outlives { 0 } else { spill.memory },
             memory_peak: spill.memory_peak,
             disk: self.log.on_disk(),
             disk_peak: spill.disk_peak,

@@ -74,7 +74,7 @@ pub(crate) struct Buffer {
 /// Bytes in memory, and on the disk behind it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Places {
-    /// What fits into memory.
+    /// What fits into memory; 0 where all lies on the disk, and stays there when the run ends.
     pub memory: u64,
     /// The most that was ever in memory.
     pub memory_peak: u64,

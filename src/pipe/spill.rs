@@ -111,13 +111,7 @@ impl Disk {
                 Store::Spool(spool) => spool.ready(most),
             };
             return match ready {
-                Ok(Ok(room)) => {
-                    if let Store::Spool(_) = self.store {
-                        // There is room again: that there is none is said anew.
-                        self.said.store(false, Ordering::Relaxed);
-                    }
-                    Ok(room)
-                }
+                Ok(Ok(room)) => Ok(room),
                 // What waits for the thread need not be waited for: something would be shed for it.
                 Ok(Err(Full::Bound)) if self.release() => continue,
                 Ok(Err(Full::Bound)) => Err(NoRoom::Ours),

@@ -166,7 +166,7 @@ pub(crate) struct Buffer {
     pub peak: u64,
     pub low: u64,
     pub high: u64,
-    /// Its parts, where there is a disk behind memory.
+    /// Its parts, where there is a disk behind memory; the disk alone, where all lies there and outlives the run.
     #[serde(default)]
     pub memory: Option<Place>,
     #[serde(default)]
@@ -182,9 +182,17 @@ pub(crate) struct Place {
     pub peak: u64,
 }
 
+impl Buffer {
+    /// Whether what is not delivered stays there for another run.
+    pub(crate) fn is_spool(&self) -> bool {
+        self.disk.is_some() && self.memory.is_none()
+    }
+}
+
 impl From<status::Buffer> for Buffer {
     fn from(it: status::Buffer) -> Buffer {
-        let memory = it.places.map(|places| Place {
+        let memory = it.places.filter(|places| places.memory > 0);
+        let memory = memory.map(|places| Place {
             capacity: places.memory,
             used: (it.used as u64).saturating_sub(places.disk),
             peak: places.memory_peak,

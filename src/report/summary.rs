@@ -83,7 +83,13 @@ fn peak(s: &Snapshot) -> String {
 
 /// The most that each part of the buffer held, once the disk was needed.
 fn places(s: &Snapshot) -> Option<String> {
-    let (memory, disk) = (s.buffer.memory?, s.buffer.disk.filter(|it| it.peak > 0)?);
+    let disk = s.buffer.disk.filter(|it| it.peak > 0)?;
+    let Some(memory) = s.buffer.memory else {
+        return Some(format!(
+            "at most {} in the spool",
+            s.scale().bytes(disk.peak)
+        ));
+    };
     let (memory, disk) = (s.scale().bytes(memory.peak), s.scale().bytes(disk.peak));
     Some(format!("at most {memory} in memory, {disk} on disk"))
 }
@@ -197,6 +203,10 @@ fn ending(s: &Snapshot) -> Option<String> {
         (Ending::Eof, 0) => None,
         (Ending::Drained, 0) => Some(why.to_owned()),
         (_, 0) => Some(format!("{why}, nothing undelivered")),
+        _ if s.buffer.is_spool() => Some(format!(
+            "{why}, {} undelivered, which stays in the spool",
+            amount(s, left, s.undelivered.records)
+        )),
         _ => Some(format!(
             "{why}, {} undelivered",
             amount(s, left, s.undelivered.records)

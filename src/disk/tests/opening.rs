@@ -4,9 +4,9 @@ use std::fs;
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 
-use super::super::format::Framing;
+use super::super::format::{ENTRY_MOST, Framing};
 use super::super::query::query;
-use super::super::reader::Cursor;
+use super::super::reader::{Cursor, Piece};
 use super::super::room::Full;
 use super::super::segments::Taken;
 use super::super::spool::{Spool, SpoolOptions};
@@ -403,5 +403,60 @@ fn readers_at_different_places_go_on_while_another_thread_appends() {
                 assert!(got == text);
             });
         }
+    });
+}
+
+#[test]
+fn what_is_given_back_while_a_segment_is_begun_is_only_what_was_delivered() {
+    let home = tempfile::tempdir().unwrap();
+    let spool = open(&home.path().join("q"), &small()).spool;
+    // A segment has 64 KiB: each is begun when all before it was delivered, as a rule.
+    const PIECE: usize = 32 << 10;
+    let pieces = 2_000_u64;
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let over = std::sync::atomic::Ordering::Acquire;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0..pieces {
+                let piece = [n as u8; PIECE];
+                let mut rest = &piece[..];
+                while !rest.is_empty() {
+                    match spool.append(rest, NOW).unwrap() {
+                        Taken::Bytes(taken) => rest = &rest[taken..],
+                        _ => std::thread::yield_now(),
+                    }
+                }
+            }
+        });
+        scope.spawn(|| {
+            while !is_over.load(over) {
+                spool.release().unwrap();
+            }
+        });
+        let mut cursor = Cursor::new(0);
+        let mut buffer = vec![0; ENTRY_MOST];
+        let end = pieces * PIECE as u64;
+        while cursor.at() < end {
+            match spool.read(&mut cursor, &mut buffer).unwrap() {
+                Piece::Bytes { range, .. } => {
+                    for (at, byte) in (cursor.at()..).zip(&buffer[range.clone()]) {
+                        assert_eq!(*byte, (at / PIECE as u64) as u8, "at {at}");
+                    }
+                    cursor.advance(range.len() as u64);
+                    let at = cursor.at();
+                    let place = Place {
+                        at,
+                        ..Place::default()
+                    };
+                    spool.set_place("stdout", place).unwrap();
+                }
+                Piece::Gap(gap) => {
+                    is_over.store(true, std::sync::atomic::Ordering::Release);
+                    panic!("{gap}");
+                }
+                Piece::End => std::thread::yield_now(),
+            }
+        }
+        is_over.store(true, std::sync::atomic::Ordering::Release);
     });
 }

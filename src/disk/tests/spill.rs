@@ -135,3 +135,33 @@ fn a_directory_in_memory_is_told_and_one_that_is_not_there_is_an_error() {
     let error = Spill::new(SpillHome::find(Some("/proc".into())).unwrap(), 1 << 20).unwrap_err();
     assert_eq!(error.to_string().lines().count(), 1);
 }
+
+#[test]
+fn what_is_given_back_while_another_is_begun_is_only_what_was_read() {
+    let (_directory, spill) = spill(1 << 20);
+    // Files are full after as many bytes as a piece has, so that each is begun when all before it was read.
+    let pieces = 3_000_u64;
+    const PIECE: usize = 32 << 10;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0..pieces {
+                let piece = [n as u8; PIECE];
+                while spill.ready(PIECE).unwrap() != Ok(PIECE) {
+                    std::thread::yield_now();
+                }
+                assert_eq!(spill.append(&piece).unwrap(), Ok(n * PIECE as u64));
+            }
+        });
+        let mut back = vec![0; PIECE];
+        for n in 0..pieces {
+            let at = n * PIECE as u64;
+            // It is not there yet, or not all of it.
+            while spill.read(at, &mut back).is_err() {
+                spill.release(at);
+            }
+            assert!(back == [n as u8; PIECE], "piece {n}");
+            spill.release(at + PIECE as u64);
+        }
+    });
+    assert_eq!(spill.used(), 0);
+}
