@@ -264,9 +264,9 @@ fn one_that_hangs_is_ended_and_its_batch_tried_again() {
     let dir = Dir::new();
     let script = "test $WEIR_TRY = 1 && exec sleep 1000; cat >> $0";
     let options = ["-l", "--batch", "10", "--sink-timeout", "50ms"];
-    let end = run(&dir, &options, script, &lines(20));
+    let end = run(&dir, &options, script, &lines(200));
     end.assert_success("hangs");
-    assert_eq!(dir.read("out").as_bytes(), lines(20));
+    assert_eq!(dir.read("out").as_bytes(), lines(200));
 }
 
 /// The one child of weir.

@@ -337,7 +337,12 @@ impl Engine {
             .jobs
             .iter_mut()
             .flat_map(|jobs| jobs.list.iter_mut().enumerate());
-        for (j, job) in jobs.filter(|(_, job)| job.stage.is_running()) {
+        for (j, job) in jobs {
+            if !job.stage.is_running() {
+                // Nobody is told when it begins to.
+                due = earlier(due, job.watchdog.next_try(now));
+                continue;
+            }
             match job
                 .watchdog
                 .look(&mut Stopwatch::default(), &mut job.running, now)

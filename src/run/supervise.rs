@@ -104,9 +104,13 @@ impl Run {
             for command in self.schedules.poll(Instant::now(), Zoned::now) {
                 self.shared.tell(|engine, now| engine.command(now, command));
             }
-            let watch = match self.watch() {
+            let mut watch = self.watch();
+            if matches!(watch, Watch::Stalled(Side::Sink, _)) && self.is_run_again() {
+                // The next one has as much time, however soon it comes.
+                watch = self.watch();
+            }
+            let watch = match watch {
                 Watch::Quiet(due) => due,
-                Watch::Stalled(Side::Sink, _) if self.is_run_again() => None,
                 Watch::Stalled(side, time) => {
                     return End::Stalled(side, time, undelivered(&self.status()).bytes);
                 }
