@@ -49,6 +49,10 @@ pub(super) struct SidePipe {
     pub i: usize,
     pub port: Port,
     /// It is a tee, which gets everything.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        allow(dead_code, reason = "tee(2) is Linux's")
+    )]
     pub is_waited_for: bool,
 }
 

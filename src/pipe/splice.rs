@@ -16,6 +16,10 @@ use crate::engine::action::Permit;
 use crate::engine::drive::Passage;
 
 /// The way of bytes that go to several at once.
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "tee(2) is Linux's")
+)]
 pub(super) struct FanOut<'a> {
     pub input: &'a Port,
     pub output: &'a Port,
