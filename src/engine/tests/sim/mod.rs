@@ -449,8 +449,13 @@ pub(super) fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
         waits_first: !s.seed.is_multiple_of(3),
         ..Path::default()
     });
-    let all = records(s.rules.framing, &s.input.0);
-    let longest = all.iter().map(|it| it.len()).max().unwrap_or(0);
+    let longest = match s.rules.framing {
+        None => 1,
+        framing => {
+            let all = records(framing, &s.input.0);
+            all.iter().map(|it| it.len()).max().unwrap_or(0)
+        }
+    };
     let mut sim = Sim {
         core: Core {
             engine: RefCell::new(engine),
