@@ -456,7 +456,7 @@ impl Engine {
         );
         let (memory, bytes) = self.log.footprint();
         assert!(
-            memory <= 2 * bytes + 32 * self.log.segment_size(),
+            !self.may_scatter() || memory <= 2 * bytes + 32 * self.log.segment_size(),
             "{bytes} bytes lie in {memory}"
         );
         let most = 4 * pinned.max(self.capacity as u64) as usize + 32 * self.log.segment_size();

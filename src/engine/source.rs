@@ -224,7 +224,8 @@ impl Engine {
             sorting.forget();
         }
         let thinned = if state.sorts { self.begin_thin() } else { None };
-        state.pack = thinned.or_else(|| self.log.begin_pack(LOOSE));
+        let packs = self.may_scatter();
+        state.pack = thinned.or_else(|| packs.then(|| self.log.begin_pack(LOOSE)).flatten());
         let obligation = Obligation::new(Actor::Source);
         Action::Read(Read { state, obligation })
     }

@@ -23,6 +23,12 @@ impl Engine {
         self.given.is_kept || self.jobs.is_some() || has_sides || self.outlives()
     }
 
+    /// Whether what is held may come to lie in many pieces of memory that hold little, which are worth moving together:
+    /// not where one consumer alone takes all in order.
+    pub(super) fn may_scatter(&self) -> bool {
+        self.has_sides() || self.needs_log() || self.spill.is_some() || self.jobs.is_some()
+    }
+
     /// Nobody is owed these by the queue any more: they have been given.
     pub(super) fn on_given(&mut self, run: &Range<u64>, unread: Option<u64>) {
         if !self.given.is_kept {
