@@ -47,6 +47,7 @@ impl Engine {
                 source: self.stats.starved.total(now),
                 sink: self.stats.sink.total(now),
                 cap: self.stats.cap.total(now),
+                room: self.stats.room.total(now),
             },
             ages: None,
         }

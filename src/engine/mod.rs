@@ -475,7 +475,9 @@ impl Engine {
         let full = is_full && output.queue.owed() > 0 || self.source.is_full || self.awaits_jobs();
         let nothing = self.used() == 0 || self.is_filling() || self.is_batch_forming();
         let source = self.source.is_waiting && !self.ended;
+        let no_room = self.source.sleeper.is_for(For::Gate);
         self.stats.cap.run(capped, now);
+        self.stats.room.run(no_room, now);
         self.stats.sink.run(full && !self.paused, now);
         self.stats.source.run(source, now);
         self.stats.starved.run(source && nothing, now);

@@ -113,6 +113,8 @@ pub(crate) struct Stats {
     pub sink: Stopwatch,
     /// Time a cap held what could have gone.
     pub cap: Stopwatch,
+    /// Time in which the producer was held up, since there was no room.
+    pub room: Stopwatch,
     /// The last record has no terminator: it is complete when all is written.
     last_is_open: bool,
 }

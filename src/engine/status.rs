@@ -93,6 +93,8 @@ pub(crate) struct Waits {
     pub sink: Duration,
     /// For a cap, while there was data.
     pub cap: Duration,
+    /// For room in the buffer: the producer was held up.
+    pub room: Duration,
 }
 
 /// Caps in force on the output, per second; `None` is no cap.

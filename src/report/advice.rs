@@ -36,29 +36,19 @@ pub(crate) struct Trace {
     last: Option<Status>,
     /// Stretches are at least this long, in seconds.
     least: f64,
-    /// The fastest that the source has been while nothing held it up, in bytes per second.
-    fastest: f64,
 }
 
 impl Trace {
     /// This is how it stands.
     pub(crate) fn on(&mut self, now: &Status) {
-        let before = self.last.unwrap_or(Status {
-            elapsed: Duration::ZERO,
-            ..*now
-        });
-        let time = now.elapsed.saturating_sub(before.elapsed).as_secs_f64();
-        if self.last.is_some() && time < self.least.max(0.05) {
-            return;
-        }
-        if self.last.is_none() {
-            self.last = Some(Status {
-                elapsed: Duration::ZERO,
-                ..*now
-            });
+        let Some(before) = self.last.replace(*now) else {
             // What came before the first look is a stretch without a rate of its own.
             self.push(0.0, now.read.bytes, 0.0, now.written.bytes);
-            self.last = Some(*now);
+            return;
+        };
+        let time = now.elapsed.saturating_sub(before.elapsed).as_secs_f64();
+        if time < self.least.max(0.05) {
+            self.last = Some(before);
             return;
         }
         let bytes = |now: u64, before: u64| now.saturating_sub(before);
@@ -66,19 +56,9 @@ impl Trace {
         let written = bytes(now.written.bytes, before.written.bytes);
         let starved = now.waits.source.saturating_sub(before.waits.source);
         let starved = starved.as_secs_f64().min(time);
-        let is_held = |status: &Status| status.buffer.used >= status.buffer.low.max(1);
-        let free = if is_held(&before) && is_held(now) {
-            // It was held up for most of the time: what came would have come at its own pace.
-            match self.fastest > 0.0 {
-                true => (read as f64 / self.fastest).min(time),
-                false => 0.0,
-            }
-        } else {
-            self.fastest = self.fastest.max(read as f64 / time);
-            time
-        };
-        self.push(free, read, time - starved, written);
-        self.last = Some(*now);
+        let held = now.waits.room.saturating_sub(before.waits.room);
+        let held = held.as_secs_f64().min(time);
+        self.push(time - held, read, time - starved, written);
     }
 
     fn push(&mut self, free: f64, read: u64, busy: f64, written: u64) {

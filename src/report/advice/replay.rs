@@ -73,6 +73,8 @@ pub(crate) struct Moment {
     pub(crate) written: f64,
     /// For how long the sink has starved.
     pub(crate) starved: f64,
+    /// For how long the source was held up.
+    pub(crate) held: f64,
 }
 
 /// How long it takes, in seconds, until all that the source has is through.
@@ -128,6 +130,7 @@ pub(crate) fn watched(
         now.read = (now.read + read * step).min(total);
         now.written = (now.written + written * step).min(now.read);
         now.starved += step * (1.0 - sink_pace);
+        now.held += step * (1.0 - source_pace);
         source.pass(step * source_pace);
         sink.pass(step * sink_pace);
         if now.time >= due {

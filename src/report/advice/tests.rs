@@ -18,6 +18,7 @@ fn seen(source: &[Stretch], sink: &[Stretch], size: f64) -> (Trace, Status) {
         status.read.bytes = moment.read as u64;
         status.written.bytes = moment.written as u64;
         status.waits.source = Duration::from_secs_f64(moment.starved);
+        status.waits.room = Duration::from_secs_f64(moment.held);
         status.buffer.used = (moment.read - moment.written) as usize;
         peak = peak.max(status.buffer.used);
         status.buffer.peak = peak;
@@ -36,6 +37,7 @@ fn seen(source: &[Stretch], sink: &[Stretch], size: f64) -> (Trace, Status) {
             read: all,
             written: all,
             starved: end.waits.source.as_secs_f64(),
+            held: end.waits.room.as_secs_f64(),
         },
     );
     (trace, end)
