@@ -8,8 +8,6 @@
 //! Invariant: pure, and bounded: a trace has at most [`MOST`] stretches, of twice the length each
 //! time that they have become too many.
 
-use std::time::Duration;
-
 use crate::engine::status::Status;
 use crate::report::snapshot::Advice;
 
