@@ -141,11 +141,27 @@ impl SpoolStore {
             }
             Piece::Gap(damage) => {
                 load.lose(damage.bytes, damage.records);
+                self.skip(&damage)?;
                 tell(Ok(vec![damage]), events);
             }
             Piece::End => return Err(io::ErrorKind::UnexpectedEof.into()),
         }
         Ok(())
+    }
+
+    /// What is lost is nothing that the consumer still waits for, and is not found to be lost again.
+    fn skip(&self, lost: &Damage) -> io::Result<()> {
+        let mut place = lock(&self.place);
+        if place.at != lost.at {
+            return Ok(());
+        }
+        *place = Place {
+            at: lost.at + lost.bytes,
+            record: place.record + lost.records,
+            begun: 0,
+        };
+        let saved = self.spool.set_place(CONSUMER, *place);
+        saved.map_err(io::Error::other)
     }
 
     /// The consumer has what lies before this offset: this was the last of it.

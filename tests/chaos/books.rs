@@ -64,6 +64,7 @@ pub(crate) fn check(plan: &Plan, outcome: &Outcome) -> Checked {
         Books::order,
         Books::shown,
         Books::spilt,
+        Books::stays,
         Books::metrics,
     ];
     let told = |what| format!("{what}\n{:?}\n{}", outcome.status, books.summary);
@@ -254,6 +255,25 @@ impl Books<'_> {
                 );
             }
         }
+        Ok(())
+    }
+
+    /// What was not delivered stays in the spool, from the first byte that is not known to have been written on.
+    fn stays(&self) -> Checked {
+        let Some(stays) = &self.outcome.stays else {
+            return Ok(());
+        };
+        let input = &self.plan.input[self.written..];
+        ensure!(
+            input.starts_with(stays),
+            "something else stays in the spool"
+        );
+        ensure!(
+            stays.len() >= self.left,
+            "{} of {} bytes stay in the spool",
+            stays.len(),
+            self.left
+        );
         Ok(())
     }
 

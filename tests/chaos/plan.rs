@@ -78,6 +78,8 @@ pub(crate) struct Plan {
     pub taps: bool,
     /// And a program, through a FIFO.
     pub pipes: bool,
+    /// What is not delivered stays for another weir.
+    pub spools: bool,
     pub before: Link,
     pub behind: Link,
     pub producer: Producer,
@@ -136,6 +138,8 @@ impl Plan {
             };
             options.list.extend(["--batch", limit].map(String::from));
         }
+        let goes_with_spool = !options.sheds && !matches!(behind, Link::Falls | Link::Batches);
+        let spools = goes_with_spool && dice.percent(40);
         let actions = actions(dice, control, &mut options, framing, input.len());
         Plan {
             seed,
@@ -145,8 +149,9 @@ impl Plan {
             spills: options.spills,
             stalls: options.stalls,
             metrics: dice.percent(20),
-            taps: dice.percent(30),
-            pipes: dice.percent(30),
+            taps: dice.percent(30) && !spools,
+            pipes: dice.percent(30) && !spools,
+            spools,
             options: options.list,
             before,
             behind,
@@ -160,12 +165,13 @@ impl Plan {
     /// One line for a person, without the data.
     pub(crate) fn describe(&self) -> String {
         format!(
-            "CHAOS_SEED={} {:?} by {:?} ({} bytes) | weir {} | {:?} by {:?}; {:?}",
+            "CHAOS_SEED={} {:?} by {:?} ({} bytes) | weir {}{} | {:?} by {:?}; {:?}",
             self.seed,
             self.producer,
             self.before,
             self.input.len(),
             self.options.join(" "),
+            if self.spools { " --spool DIR" } else { "" },
             self.consumer,
             self.behind,
             self.actions

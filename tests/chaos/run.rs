@@ -13,10 +13,13 @@ use crate::harness::sides::make_fifo;
 use crate::harness::{DEADLINE, WEIR, program};
 use crate::plan::{Action, Plan, Producer};
 use crate::sides::{self, Hurry};
+use crate::stream::Framing;
 
 /// What came of a pipeline.
 #[derive(Debug)]
 pub(crate) struct Outcome {
+    /// What stayed in the spool, if there was one.
+    pub stays: Option<Vec<u8>>,
     pub status: ExitStatus,
     pub stderr: String,
     pub log: String,
@@ -92,7 +95,9 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
     let looks = pipeline.looks.len();
     drop(pipeline);
     let text = |name: &str| fs::read_to_string(dir.join(name)).unwrap_or_default();
+    let stays = plan.spools.then(|| left_in_spool(plan, dir));
     Ok(Outcome {
+        stays,
         status,
         stderr: text("stderr"),
         log: text("log"),
@@ -124,11 +129,29 @@ fn shown(dir: &Path, looks: usize) -> Vec<Vec<u8>> {
         .collect()
 }
 
+/// What another weir delivers of what this one has left.
+fn left_in_spool(plan: &Plan, dir: &Path) -> Vec<u8> {
+    let mut weir = Command::new(WEIR);
+    weir.arg("-q").arg("--spool").arg(dir.join("spool"));
+    match plan.framing {
+        Framing::None => {}
+        Framing::Lines => drop(weir.arg("--lines")),
+        Framing::Null => drop(weir.arg("--null")),
+        Framing::Fixed(size) => drop(weir.arg("--record-size").arg(size.to_string())),
+    }
+    let output = weir.stdin(Stdio::null()).output().expect("another weir");
+    assert!(output.status.success(), "{output:?}");
+    output.stdout
+}
+
 fn start(plan: &Plan, dir: &Path, stdin: Stdio, stdout: Stdio) -> Child {
     let mut weir = Command::new(WEIR);
     weir.args(&plan.options).arg("--log").arg(dir.join("log"));
     if plan.spills {
         weir.arg("--shed-to").arg(dir.join("spill"));
+    }
+    if plan.spools {
+        weir.arg("--spool").arg(dir.join("spool"));
     }
     if plan.taps {
         weir.arg("--tap").arg(dir.join("tap"));

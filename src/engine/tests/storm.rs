@@ -11,7 +11,8 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use super::sim::{
-    self, Adversity, Disk, Outcome, Scenario, Script, SidePlan, Text, Try, rules, run_through,
+    self, Adversity, Disk, Left, Outcome, Scenario, Script, SidePlan, Text, Try, rules, run_after,
+    run_through,
 };
 use super::text::{lines, records};
 use crate::engine::batch::BatchRules;
@@ -521,6 +522,100 @@ fn assert_waits(s: &Scenario, outcome: &Outcome) {
             !failed || wait >= rules.backoff.0,
             "tried again after {wait:?}"
         );
+    }
+}
+
+/// A stream that outlives each of several runs, which are cut short somehow: each goes on where what is remembered of
+/// the one before it ends, in order or where that was killed, and in the end all has come out once, but for what those
+/// who were killed had begun of a record.
+fn spool(seed: u64) {
+    let (mut s, mut adversity) = scenario(seed);
+    let capacity = s.rules.capacity;
+    s.rules = Rules {
+        memory: Some(capacity),
+        outlives: true,
+        keeps_given: false,
+        batch: None,
+        shed: None,
+        max_age: None,
+        stop_at: None,
+        ..s.rules
+    };
+    let sheds = |it: &Directive| matches!(it, Directive::Shed(_) | Directive::MaxAge(_));
+    s.commands.retain(|(_, it)| !sheds(it));
+    adversity = Adversity {
+        sides: [None; 3],
+        lookers: [None; 3],
+        recall: None,
+        falls: [None; 3],
+        lanes: None,
+        disk: Disk {
+            tears: None,
+            fails: None,
+            ..adversity.disk
+        },
+        ..adversity
+    };
+    let input = s.input.0.clone();
+    let mut dice = Dice(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) | 1);
+    let (mut delivered, mut taken, mut left) = (Vec::new(), 0, Left::default());
+    for run in 0..4 {
+        let is_last = run == 3;
+        let mut next = s.clone();
+        next.input = Text(input[taken..].to_vec());
+        let mut harm = adversity;
+        if is_last {
+            (harm.dies, harm.halts, harm.short) = (None, None, None);
+            next.takes = sim::glutton();
+            next.commands
+                .retain(|(_, it)| !matches!(it, Directive::Drain | Directive::Finish));
+        } else if dice.one_in(2) {
+            harm.halts = Some(dice.micros(100_000));
+        }
+        let before = left.bytes.len();
+        let outcome = run_after(left, next, harm);
+        assert!(!outcome.span, "somebody spins");
+        assert!(
+            !is_last || outcome.finished,
+            "stuck: {:?} {harm:?}",
+            s.rules
+        );
+        delivered.extend_from_slice(&outcome.output);
+        taken += outcome.taken;
+        let status = outcome.engine.status(std::time::Instant::now());
+        assert!(status.read.bytes <= (before + outcome.taken) as u64);
+        left = outcome.left;
+        if !is_last && dice.one_in(2) {
+            // It was killed: what the consumer has begun of a record is given again.
+            let begun = left.depths[0] as usize;
+            if begun <= delivered.len() && begun > 0 {
+                let again = delivered.split_off(delivered.len() - begun);
+                left.bytes.splice(0..0, again);
+                left.depths[0] = 0;
+            }
+        }
+        if outcome.finished {
+            let gone = status.written;
+            assert_eq!(status.read.bytes, gone.bytes, "bytes");
+            if !is_last || gone.records.is_some() {
+                assert_eq!(status.read.records, gone.records, "records");
+            }
+        }
+    }
+    assert_eq!(taken, input.len(), "all was taken");
+    assert!(delivered == input, "what came is not what was sent");
+}
+
+#[test]
+fn what_outlives_a_run_comes_out_once_whatever_ends_each_of_them() {
+    let number = |name: &str, usual: u64| {
+        let given = std::env::var(name).ok().and_then(|text| text.parse().ok());
+        given.unwrap_or(usual)
+    };
+    let first = number("STORM_SEED", 1);
+    for seed in first..first + number("STORM", USUAL) / 3 {
+        let done = std::panic::catch_unwind(|| spool(seed));
+        assert!(done.is_ok(), "STORM_SEED={seed} STORM=3");
     }
 }
 

@@ -17,11 +17,13 @@ use std::time::{Duration, Instant};
 use super::text::records;
 use crate::engine::action::{Actor, For, Path, Permit, Wait, Write};
 use crate::engine::directive::Directive;
+use crate::engine::disk::Inherited;
 use crate::engine::drive::{Access, Driver, Edge, End, NoRoom, Passage, Turn};
 use crate::engine::gate::Marks;
 use crate::engine::limiter::Bursts;
-use crate::engine::on_disk::Load;
-use crate::engine::record::Framing;
+use crate::engine::on_disk::{EXTENT_MOST, Load};
+use crate::engine::record::{Cursor, Framing};
+use crate::engine::scan::Run;
 use crate::engine::segment::Segment;
 use crate::engine::side::Role;
 use crate::engine::sorter::Sorter;
@@ -97,6 +99,16 @@ pub(super) struct Outcome {
     pub sides: Vec<Vec<Vec<u8>>>,
     /// How often bytes went to several at once, around the log.
     pub fanned: usize,
+    /// What lies where it outlives the run, and was not delivered by what is remembered.
+    pub left: Left,
+}
+
+/// What a run leaves for the next one, where it outlives it.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Left {
+    pub bytes: Vec<u8>,
+    /// How far inside of a record it begins, and ends.
+    pub depths: [u64; 2],
 }
 
 /// A try of a batch.
@@ -278,6 +290,10 @@ struct World {
     /// The files of jobs: which batch, and its bytes so far; and the try that is under way.
     files: Vec<(u64, Vec<u8>)>,
     running: Vec<Option<usize>>,
+    /// Bytes that an earlier run has left.
+    inherited: usize,
+    /// What is remembered of how far the consumer has come: an offset, and how far that is inside of a record.
+    remembered: (u64, u64),
     /// What was put on the disk, and how much of it has been given back.
     disk: Vec<u8>,
     floor: u64,
@@ -347,6 +363,11 @@ pub(super) fn run(s: Scenario) -> Outcome {
 
 /// The same in a harder world.
 pub(super) fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
+    run_after(Left::default(), s, adversity)
+}
+
+/// The same behind what an earlier run has left.
+pub(super) fn run_after(left: Left, s: Scenario, adversity: Adversity) -> Outcome {
     let start = Instant::now();
     let mut events: Vec<_> = s
         .offers
@@ -412,8 +433,22 @@ pub(super) fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
         tries: Vec::new(),
         sides: vec![Vec::new(); sides.len()],
         fanned: 0,
+        left: Left::default(),
     };
     let mut engine = Engine::new(s.rules, start);
+    if s.rules.outlives {
+        let mut cursor = Cursor::at(s.rules.framing, left.depths[0]);
+        let records = cursor.pass(&left.bytes).ended;
+        engine.inherit(
+            Inherited {
+                from: 0,
+                to: left.bytes.len() as u64,
+                records,
+                depths: left.depths,
+            },
+            start,
+        );
+    }
     engine.want_overflow();
     if let Some((key, keep)) = adversity.lanes {
         let key = key.map(|text| text.parse().expect("a key"));
@@ -456,6 +491,7 @@ pub(super) fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
             all.iter().map(|it| it.len()).max().unwrap_or(0)
         }
     };
+    let held = left.bytes.len();
     let mut sim = Sim {
         core: Core {
             engine: RefCell::new(engine),
@@ -486,12 +522,14 @@ pub(super) fn run_through(s: Scenario, adversity: Adversity) -> Outcome {
             files: vec![(0, Vec::new()); jobs],
             running: vec![None; jobs],
             job_versions: vec![0; jobs],
-            disk: Vec::new(),
+            inherited: left.bytes.len(),
+            remembered: (0, left.depths[0]),
+            disk: left.bytes,
             floor: 0,
             s,
         },
         closed_at: None,
-        held: 0,
+        held,
         idle_steps: 0,
         longest,
         moved_at: start,
@@ -796,7 +834,13 @@ impl Edge for Side<'_> {
         if world.adversity.disk.fails.is_some_and(|at| now >= at) {
             return Err(io::ErrorKind::Other.into());
         }
-        let (from, n) = (load.offset as usize, load.length);
+        let from = load.offset as usize;
+        let n = if world.s.rules.outlives {
+            // As much as is in one piece there.
+            1 + world.random() as usize % load.length.min(EXTENT_MOST)
+        } else {
+            load.length
+        };
         let into = &mut load.bytes()[..n];
         match from as u64 >= world.floor {
             true => into.copy_from_slice(&world.disk[from..from + n]),
@@ -809,6 +853,17 @@ impl Edge for Side<'_> {
 
     fn run(&mut self, ticket: &Ticket) -> Option<Finish> {
         self.0.run_program(self.1 - JOBS, ticket)
+    }
+
+    fn remember(&mut self, to: u64, run: Run) -> io::Result<()> {
+        let before = self.0.remembered.0;
+        assert_eq!(
+            to,
+            before + run.bytes as u64,
+            "a place that does not follow"
+        );
+        self.0.remembered = (to, run.cursor.depth());
+        Ok(())
     }
 
     fn fit(&mut self, _: usize) -> bool {
@@ -1174,6 +1229,12 @@ impl Sim {
         self.world.out.end = self.world.now - self.world.start;
         self.world.out.taken = self.world.taken;
         self.any_job_left = self.any_job();
+        let (to, depth) = self.world.remembered;
+        let inside = self.core.engine.borrow().source.cursor.depth();
+        self.world.out.left = Left {
+            bytes: self.world.disk.split_off(to as usize),
+            depths: [depth, inside],
+        };
         let engine = self.core.engine.into_inner();
         let is_over = self.doing[SINK] == Doing::Nothing && !self.any_job_left;
         self.world.out.finished = is_over && engine.is_finished();
@@ -1204,7 +1265,25 @@ impl Sim {
                 assert!(side.owed <= 2 * share, "{} are owed to {plan:?}", side.owed);
             }
         }
-        assert!(status.read.bytes <= self.world.taken as u64);
+        let came = self.world.inherited + self.world.taken;
+        assert!(status.read.bytes <= came as u64);
+        if self.world.s.rules.outlives {
+            let place = self.world.remembered.0;
+            assert_eq!(
+                place,
+                self.world.out.output.len() as u64,
+                "what is remembered"
+            );
+            assert_eq!(
+                self.world.disk.len(),
+                came,
+                "what has come lies on the disk"
+            );
+            assert!(
+                self.world.floor <= place,
+                "given back before it was delivered"
+            );
+        }
         assert!(status.written.bytes <= self.world.out.output.len() as u64);
         self.check_jobs();
         assert!(
