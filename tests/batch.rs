@@ -719,3 +719,80 @@ fn a_database_that_knows_the_number_of_a_batch_has_no_row_twice_and_misses_none(
         "{kills} kills"
     );
 }
+
+#[test]
+fn a_directory_for_large_batches_that_is_not_there_is_refused_at_the_start() {
+    let dir = Dir::new();
+    for (limit, is_refused) in [("10000000", true), ("1MiB", false)] {
+        let mut weir = weir(&[
+            "-l",
+            "--batch",
+            limit,
+            "--",
+            "sh",
+            "-c",
+            "cat >> $0",
+            &dir.at("out"),
+        ]);
+        weir.env("TMPDIR", dir.at("none"));
+        let ended = start(weir, Before::Pipe.open(&lines(10)), Stdio::null()).end();
+        if is_refused {
+            ended.assert_complains(125, &["none: No such file", "set TMPDIR"]);
+            assert_eq!(dir.read("out"), "", "nothing was run");
+        } else {
+            assert!(ended.status.success(), "{ended:?}");
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_under_the_file_of_a_batch_is_said_once_and_waited_for() {
+    let dir = Dir::new();
+    fs::create_dir(dir.at("disk")).expect("a directory");
+    let mut mount = harness::program("mount");
+    mount.args(["-t", "tmpfs", "-o", "size=4m", "tmpfs", &dir.at("disk")]);
+    if !mount
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|it| it.success())
+    {
+        eprintln!("SKIPPED: this test may not mount a file system, so no disk is full here");
+        return;
+    }
+    let ballast = dir.at("disk/ballast");
+    fs::write(&ballast, vec![1; 3 << 20]).expect("a file in the way");
+    let (out, log) = (dir.at("out"), dir.at("log"));
+    let mut weir = weir(&[
+        "-q",
+        "--log",
+        &log,
+        "--batch",
+        "2MiB",
+        "--",
+        "sh",
+        "-c",
+        "cat >> $0",
+        &out,
+    ]);
+    weir.env("TMPDIR", dir.at("disk"));
+    let bytes = harness::data(6 << 20, 9);
+    let running = start(weir, Before::Pipe.open(&bytes), Stdio::null());
+    eventually("it says so", || {
+        dir.read("log")
+            .contains("the disk is full: the batch waits for room")
+    });
+    assert_eq!(fs::read(dir.at("out")).unwrap_or_default().len(), 0);
+    fs::remove_file(&ballast).expect("room");
+    let ended = running.end();
+    let gone = harness::program("umount")
+        .args(["-l", &dir.at("disk")])
+        .status();
+    assert!(gone.is_ok_and(|it| it.success()), "unmounted");
+    assert!(ended.status.success(), "{ended:?}");
+    assert_eq!(dir.lines("log").len(), 1, "{}", dir.read("log"));
+    harness::assert_same(
+        &fs::read(dir.at("out")).expect("all"),
+        &bytes,
+        "each batch as it was",
+    );
+}

@@ -40,7 +40,7 @@ const STAND_INS: [(&str, &str); 3] = [
     ),
 ];
 
-const CASES: [Case; 23] = [
+const CASES: [Case; 24] = [
     Case {
         recipe: "backup",
         before: "",
@@ -102,6 +102,14 @@ const CASES: [Case; 23] = [
             printf '#!/bin/sh\necho $WEIR_TRY >> tries; [ $(($(wc -l < tries) %% 2)) = 0 ] || exit 22
                 cat >> logs\n' > bin/curl"#,
         after: "seq 5000 | cmp - logs; [ $(wc -l < tries) -ge 10 ]",
+    },
+    Case {
+        recipe: "spooled-batches",
+        // Every other request is refused, and the log has an end.
+        before: r#"seq 5000 > app.log; printf '#!/bin/sh\nexec cat app.log\n' > bin/tail; chmod +x bin/tail
+            printf '#!/bin/sh\necho $3 >> keys; [ $(($(wc -l < keys) %% 2)) = 0 ] || exit 22\ncat >> logs\n' > bin/curl"#,
+        after: "seq 5000 | cmp - logs; [ $(wc -l < keys) = 20 ]; [ $(sort -u keys | wc -l) = 10 ]
+            weir --query outbox/ | grep -q '\"bytes\":0,'",
     },
     Case {
         recipe: "look",

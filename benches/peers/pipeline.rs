@@ -106,6 +106,11 @@ impl Pipeline {
         self.stages[place].wait()
     }
 
+    /// Time since the start of the first process.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
     /// Waits for one line from the last process.
     pub(crate) fn line(&mut self) -> io::Result<String> {
         let mut line = String::new();

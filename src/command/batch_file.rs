@@ -2,14 +2,18 @@
 //! that dies leaves no half of one behind that could be taken for a whole.
 //!
 //! Invariants: it has no name, and goes when nobody has it open any more; each program gets it from its first byte
-//! on, and none can change it. Only short ones take memory.
+//! on, and none can change it. Only short ones take memory. Where the disk is full, what was written of a piece is taken
+//! back, so that the piece can be written again when there is room.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, SeekFrom};
+
+use crate::disk::sys::is_full;
+use crate::pipe::error::PipeError;
 
 /// Longer ones lie on a disk: what is in the buffer already is not to take its memory twice.
 const MEMORY_MOST: u64 = 1 << 20;
@@ -19,6 +23,12 @@ const MEMORY_MOST: u64 = 1 << 20;
 pub(crate) struct BatchFile {
     file: File,
     is_in_memory: bool,
+    bytes: u64,
+}
+
+/// Whether an error says that there is no room for now.
+pub(crate) fn says_full(error: &io::Error) -> bool {
+    rustix::io::Errno::from_io_error(error).is_some_and(is_full)
 }
 
 impl BatchFile {
@@ -37,15 +47,26 @@ impl BatchFile {
             Some(file) => file,
             None => on_disk()?,
         };
-        Ok(BatchFile { file, is_in_memory })
+        Ok(BatchFile {
+            file,
+            is_in_memory,
+            bytes: 0,
+        })
     }
 
-    /// Adds these.
+    /// Adds these, all or none.
     ///
     /// # Errors
-    /// When not all of them could be.
+    /// When they could not be.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)
+        let written = self.file.write_all(bytes);
+        if written.is_ok() {
+            self.bytes += bytes.len() as u64;
+        } else {
+            rustix::fs::ftruncate(&self.file, self.bytes)?;
+            rustix::fs::seek(&self.file, SeekFrom::Start(self.bytes))?;
+        }
+        written
     }
 
     /// It is complete. A way to read it, from its beginning on.
@@ -62,7 +83,7 @@ impl BatchFile {
             return Ok(reader);
         }
         // The same place for all: none reads beside another one.
-        rustix::fs::seek(&self.file, rustix::fs::SeekFrom::Start(0))?;
+        rustix::fs::seek(&self.file, SeekFrom::Start(0))?;
         self.file.as_fd().try_clone_to_owned()
     }
 }
@@ -91,10 +112,30 @@ fn seal(file: &File) {
 #[cfg(not(target_os = "linux"))]
 fn seal(_: &File) {}
 
-/// In `$TMPDIR`, else in `/var/tmp`, else in the system's own place.
-fn on_disk() -> io::Result<File> {
+/// Looks whether long ones can be made where somebody has said that they are to be.
+///
+/// # Errors
+/// When they cannot.
+pub(crate) fn look_for_place(most: Option<u64>) -> Result<(), PipeError> {
+    if named_place().is_none() || most.is_some_and(|most| most <= MEMORY_MOST) {
+        return Ok(());
+    }
+    let found = on_disk().map(drop);
+    found.map_err(|error| PipeError::new("make a file for", "batches", error))
+}
+
+fn named_place() -> Option<PathBuf> {
     let named = std::env::var_os("TMPDIR").filter(|path| !path.is_empty());
-    let place = named.map_or_else(|| PathBuf::from("/var/tmp"), PathBuf::from);
+    named.map(PathBuf::from)
+}
+
+/// Where long ones are: in `$TMPDIR`, else in `/var/tmp`.
+pub(crate) fn place() -> PathBuf {
+    named_place().unwrap_or_else(|| PathBuf::from("/var/tmp"))
+}
+
+fn on_disk() -> io::Result<File> {
+    let place = place();
     #[cfg(target_os = "linux")]
     {
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
@@ -119,7 +160,11 @@ fn made_and_unlinked(place: &std::path::Path) -> io::Result<File> {
             }
             Err(rustix::io::Errno::EXIST) => {}
             Err(e) => {
-                let why = format!("{}: {}", place.display(), io::Error::from(e));
+                let why = format!(
+                    "{}: {}; set TMPDIR to a directory with room",
+                    place.display(),
+                    PipeError::reason(e)
+                );
                 return Err(io::Error::new(io::Error::from(e).kind(), why));
             }
         }

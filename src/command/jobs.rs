@@ -3,15 +3,17 @@
 //!
 //! Invariants: a program that is signalled has not been waited for; once they are closed, none is started any more.
 
-use std::io;
+use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use nix::sys::signal::SigSet;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 
-use super::batch_file::BatchFile;
+use super::batch_file::{self, BatchFile};
 use super::child::{Child, Exit};
 use super::line::CommandLine;
 use super::spawn::{self, SpawnError};
@@ -21,6 +23,12 @@ use crate::engine::on_disk::Load;
 use crate::engine::ticket::{Finish, Ticket};
 use crate::pipe::Shared;
 use crate::pipe::error::PipeError;
+
+/// How soon to look again whether a full disk has room: it is to be used within a second.
+const ROOM_AGAIN: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 500_000_000,
+};
 
 /// How to run the program.
 #[derive(Debug)]
@@ -44,8 +52,12 @@ pub(crate) enum News {
     Failed,
     /// The program could not be run; `first`: it never has been.
     NotRun { error: SpawnError, first: bool },
-    /// A batch could not be put into a file, or not be read back.
+    /// A batch could not be put into a file, or not be read back, or it could not be written down what became of it.
     Broken(PipeError),
+    /// A program that an earlier run has started still deals with its batch, and is waited for: what to say of it.
+    Outlived(String),
+    /// There is no room for a batch's file: it waits for some. Said once.
+    Full(PipeError),
 }
 
 /// The programs that run.
@@ -55,6 +67,8 @@ struct Programs {
     /// One was run.
     any: bool,
     is_closed: bool,
+    /// Its other end says that they are closed.
+    closing: Option<PipeWriter>,
 }
 
 /// All jobs, as the main thread knows them.
@@ -75,8 +89,11 @@ impl Jobs {
     pub(crate) fn start(plan: JobPlan, count: usize, shared: &Arc<Shared>) -> io::Result<Jobs> {
         let (tell, news) = unbounded();
         let plan = Arc::new(plan);
+        let (closed, closing) = io::pipe()?;
+        let closed = Arc::new(closed);
         let programs = Programs {
             list: vec![None; count],
+            closing: Some(closing),
             ..Programs::default()
         };
         let programs = Arc::new(Mutex::new(programs));
@@ -87,8 +104,10 @@ impl Jobs {
                 shared: shared.clone(),
                 programs: programs.clone(),
                 tell: tell.clone(),
+                closed: closed.clone(),
                 file: None,
                 has_failed: false,
+                has_said_full: false,
             };
             let thread = thread::Builder::new().name("job".into());
             thread.spawn(move || job.run())?;
@@ -120,7 +139,9 @@ impl Jobs {
 
     /// None is started any more.
     pub(crate) fn close(&self) {
-        lock(&self.programs).is_closed = true;
+        let mut programs = lock(&self.programs);
+        programs.is_closed = true;
+        programs.closing = None;
     }
 }
 
@@ -135,9 +156,13 @@ struct Job {
     shared: Arc<Shared>,
     programs: Arc<Mutex<Programs>>,
     tell: Sender<News>,
+    /// At its end when none is to be started any more.
+    closed: Arc<PipeReader>,
     /// The batch that it has, by its number.
     file: Option<(u64, BatchFile)>,
     has_failed: bool,
+    /// It was said that there is no room for a file.
+    has_said_full: bool,
 }
 
 impl Job {
@@ -163,18 +188,84 @@ impl Job {
         self.say(News::Over);
     }
 
+    /// Does it, and again for as long as the disk is full.
+    fn when_there_is_room<T>(
+        &mut self,
+        mut what: impl FnMut(&mut Job) -> io::Result<T>,
+    ) -> io::Result<T> {
+        loop {
+            let full = match what(self) {
+                Err(error) if batch_file::says_full(&error) => error,
+                done => return done,
+            };
+            if !std::mem::replace(&mut self.has_said_full, true) {
+                let why = "the disk is full: the batch waits for room; TMPDIR can name another one";
+                let place = batch_file::place().display().to_string();
+                self.say(News::Full(PipeError::because(
+                    "write a batch to",
+                    &place,
+                    why,
+                )));
+            }
+            let mut closed = [PollFd::new(&*self.closed, PollFlags::IN)];
+            match rustix::event::poll(&mut closed, Some(&ROOM_AGAIN)) {
+                Ok(0) | Err(Errno::INTR) => {}
+                // None is to be run any more.
+                _ => return Err(full),
+            }
+        }
+    }
+
     fn say(&self, news: News) {
         // Who does not listen any more need not be told.
         let _ = self.tell.send(news);
     }
 
+    /// Writes down that the program is about to be run with this batch; the batch's name. `None`: it is not to be run.
+    fn enter(&self, ticket: &Ticket) -> Option<String> {
+        if lock(&self.programs).is_closed {
+            return None;
+        }
+        let begun = self.shared.begin_batch(ticket);
+        match begun.map_err(|e| self.say(News::Broken(e))).ok()? {
+            None => Some(format!("{}-{}", self.plan.stamp, ticket.number)),
+            Some((name, is_inherited)) => {
+                let is_free = !is_inherited || self.wait_for_outlived(&name);
+                is_free.then_some(name)
+            }
+        }
+    }
+
+    /// One that an earlier run has started is waited for; false where nothing is to be started any more.
+    #[cfg(target_os = "linux")]
+    fn wait_for_outlived(&self, name: &str) -> bool {
+        while let Some(other) = super::outlived::find(name) {
+            let pid = other.pid;
+            self.say(News::Outlived(format!(
+                "batch {name}: process {pid}, which an earlier weir has started, still deals with it; waiting for its end"
+            )));
+            if !other.wait(&*self.closed).unwrap_or(false) {
+                return false;
+            }
+        }
+        true
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn wait_for_outlived(&self, name: &str) -> bool {
+        self.say(News::Outlived(format!(
+            "batch {name}: an earlier weir has begun it; a program that still deals with it cannot be told here"
+        )));
+        true
+    }
+
     /// Starts the program, unless none is to be started any more.
-    fn start(&self, ticket: &Ticket) -> Option<Child> {
+    fn start(&self, ticket: &Ticket, name: &str) -> Option<Child> {
         let (_, file) = self.file.as_ref()?;
         let input = file.reader();
         let input = input.map_err(|e| PipeError::new("open", "a batch", e));
         let input = input.map_err(|e| self.say(News::Broken(e))).ok()?;
-        let variables = variables(ticket, &self.plan.stamp);
+        let variables = variables(ticket, name);
         // Who signals all of them comes before or after.
         let mut programs = lock(&self.programs);
         if programs.is_closed {
@@ -194,6 +285,14 @@ impl Job {
         }
     }
 
+    /// Runs the program, unless none is to be run any more, and waits for it.
+    fn try_it(&self, ticket: &Ticket, name: &str) -> Finish {
+        let child = self.start(ticket, name);
+        let exit = child.map(|child| child.wait());
+        lock(&self.programs).list[self.number] = None;
+        exit.map_or(Finish::Failed, |exit| self.judge(exit))
+    }
+
     fn judge(&self, exit: Exit) -> Finish {
         match exit {
             _ if exit.is_success() => Finish::Acknowledged,
@@ -204,11 +303,11 @@ impl Job {
 }
 
 /// What a program finds in its environment.
-fn variables(ticket: &Ticket, stamp: &str) -> [(&'static str, Option<String>); 5] {
+fn variables(ticket: &Ticket, name: &str) -> [(&'static str, Option<String>); 5] {
     let (records, first) = ticket.records.unzip();
     let text = |n: u64| n.to_string();
     [
-        ("WEIR_BATCH", Some(format!("{stamp}-{}", ticket.number))),
+        ("WEIR_BATCH", Some(name.to_owned())),
         ("WEIR_TRY", Some(ticket.trial.to_string())),
         ("WEIR_BYTES", Some(text(ticket.bytes))),
         ("WEIR_RECORDS", records.map(text)),
@@ -222,23 +321,33 @@ impl Edge for Job {
             return Err(io::ErrorKind::Unsupported.into());
         };
         if self.file.as_ref().is_none_or(|(of, _)| *of != piece.batch) {
-            self.file = Some((piece.batch, BatchFile::new(piece.bytes)?));
+            let file = self.when_there_is_room(|_| BatchFile::new(piece.bytes))?;
+            self.file = Some((piece.batch, file));
         }
         let mut written = 0;
-        if let Some((_, file)) = &mut self.file {
-            for bytes in write.slices() {
-                file.append(bytes)?;
-                written += bytes.len();
-            }
+        for bytes in write.slices() {
+            self.when_there_is_room(|job| match &mut job.file {
+                Some((_, file)) => file.append(bytes),
+                None => Err(io::ErrorKind::NotFound.into()),
+            })?;
+            written += bytes.len();
         }
         Ok(Some(written))
     }
 
     fn run(&mut self, ticket: &Ticket) -> Option<Finish> {
-        let child = self.start(ticket);
-        let exit = child.map(|child| child.wait());
-        lock(&self.programs).list[self.number] = None;
-        let finish = exit.map_or(Finish::Failed, |exit| self.judge(exit));
+        let finish = match self.enter(ticket) {
+            // All of it is lost, and nobody is to be run for nothing.
+            Some(_) if ticket.bytes == 0 => Finish::Acknowledged,
+            Some(name) => self.try_it(ticket, &name),
+            None => Finish::Failed,
+        };
+        let is_over = lock(&self.programs).is_closed && finish == Finish::Failed;
+        if let Some(how) = finish.settles(ticket).filter(|_| !is_over)
+            && let Err(error) = self.shared.settle_batch(ticket.number, how)
+        {
+            self.say(News::Broken(error));
+        }
         match finish {
             // Its memory is not needed any more.
             Finish::Acknowledged => self.file = None,

@@ -9,4 +9,6 @@ pub(crate) mod batch_file;
 pub(crate) mod child;
 pub(crate) mod jobs;
 pub(crate) mod line;
+#[cfg(target_os = "linux")]
+mod outlived;
 pub(crate) mod spawn;

@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use super::error::ConfigError;
 use super::live_options::LiveOptions;
 use super::options::{Display, Options, Restart, Summary};
+use crate::disk::journal::BATCHES_MOST;
 use crate::engine::gate::Marks;
 use crate::engine::policy::{Policy, Which};
 use crate::engine::record::Framing;
@@ -114,9 +115,13 @@ pub(super) fn spool(options: &Options) -> Result<Option<usize>, ConfigError> {
         ("--tap", !options.tap.is_empty()),
         ("--recall", options.recall.is_some()),
         ("--restart", options.restart != Restart::Never),
-        ("--batch", !options.batch.is_empty()),
     ];
     refuse_with_spool(&refused)?;
+    if let Some(jobs) = options.jobs.filter(|n| n.get() as usize > BATCHES_MOST) {
+        return Err(ConfigError(format!(
+            "--jobs {jobs}: a spool keeps the books of {BATCHES_MOST} batches at a time; give at most that many"
+        )));
+    }
     let size = options.spill.unwrap_or(Size::new(SPOOL));
     with_spill(0, Some(size)).map(Some)
 }

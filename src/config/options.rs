@@ -213,7 +213,8 @@ pub(crate) struct Options {
         long_help = "Run COMMAND once for each batch, which it finds complete in a file as its standard input. A \
         batch is closed by whichever comes first: a count of records (1000), a SIZE (1MiB: no more than that, but \
         for a longer record), a DURATION (5s; write 5min) after its first record; also at the high mark and at the \
-        end. Exit status 0 acknowledges it; anything else means the same batch again, after a wait"
+        end. Exit status 0 acknowledges it; anything else means the same batch again, after a wait. With --spool also \
+        after weir itself was killed"
     )]
     #[arg(value_parser = batch_limit)]
     pub batch: Vec<Amount>,

@@ -6,8 +6,8 @@
 //! the rest goes on. The format is written down in [`format`] and [`state`].
 //!
 //! Imports go down: `recovery`, `query`, `sync`, `reader`, `append` over `spool`, over `writer`, `state_file`, `index`,
-//! `segments`, `spill`; those over `format`, `state`, `records`, which are pure, and over `room`, `directory`, `file`,
-//! `sys`.
+//! `segments`, `spill`; those over `format`, `state`, `journal`, `place`, `records`, which are pure, and over
+//! `room`, `directory`, `file`, `sys`.
 
 mod append;
 pub(crate) mod damage;
@@ -16,8 +16,10 @@ pub(crate) mod error;
 mod file;
 pub(crate) mod format;
 mod index;
+pub(crate) mod journal;
 mod lock;
 mod mend;
+mod place;
 pub(crate) mod query;
 pub(crate) mod reader;
 mod records;

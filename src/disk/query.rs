@@ -7,6 +7,7 @@ use super::directory::Directory;
 use super::error::DiskError;
 use super::format::{Framing, Read, names};
 use super::index::{Found, Index};
+use super::journal::Entry;
 use super::lock::Lock;
 use super::state::{Place, State};
 use super::state_file;
@@ -23,6 +24,8 @@ pub(crate) struct SpoolStatus {
     pub records: u64,
     /// Whether it is divided into records.
     pub is_framed: bool,
+    /// Batches that have been begun, and not been acknowledged.
+    pub batches: u64,
     /// When the oldest of them came: nanoseconds since 1970.
     pub oldest: Option<u64>,
     /// Bytes of disk that segments and indexes have.
@@ -67,6 +70,13 @@ pub(crate) fn query(path: &Path) -> Result<SpoolStatus, DiskError> {
     }
     status.bytes = end.at.saturating_sub(oldest.at);
     status.records = end.record.saturating_sub(oldest.record);
+    if let Some(journal) = state.as_ref().and_then(|state| state.journal.as_ref()) {
+        // What lies between batches may have been acknowledged.
+        let open = |of: fn(&Entry) -> u64| journal.open.iter().map(of).sum::<u64>();
+        status.batches = journal.open.len() as u64;
+        status.bytes = open(|it| it.end - it.place.at) + end.at.saturating_sub(journal.next.at);
+        status.records = open(|it| it.records) + end.record.saturating_sub(journal.next.record);
+    }
     status.problems.extend(gaps(&survey, oldest.at, end.at));
     if status.bytes > 0 {
         status.oldest = arrival(&directory, &survey, oldest.at)?;

@@ -143,6 +143,7 @@ impl Opening<'_> {
             lost_bytes: 0,
             lost_records: 0,
             places: Default::default(),
+            journal: None,
         });
         (state.opening, state.boot, state.end) = (opening, boot, end);
         state.framing = self.options.framing;

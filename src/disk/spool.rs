@@ -16,6 +16,7 @@ use super::damage::Damage;
 use super::directory::Directory;
 use super::error::DiskError;
 use super::format::{Framing, names};
+use super::journal::Journal;
 use super::lock::Lock;
 use super::room::Room;
 use super::schedule::{Policy, Wakeup};
@@ -142,6 +143,50 @@ impl Spool {
         self.state().state.places.get(output).copied()
     }
 
+    /// What makes a name that no other spool and no other opening of this one has.
+    pub(crate) fn opening(&self) -> (u64, u32) {
+        let state = self.state();
+        (state.state.spool, state.state.opening)
+    }
+
+    /// The journal of batches, if there is one.
+    pub(crate) fn journal(&self) -> Option<Journal> {
+        self.state().state.journal.clone()
+    }
+
+    /// Saves what has become of batches, and with it how far this output has come: when this returns, a kill does not
+    /// undo it.
+    pub(crate) fn change_journal(
+        &self,
+        output: &str,
+        change: impl FnOnce(&mut Journal),
+    ) -> Result<(), DiskError> {
+        let mut state = self.state();
+        let place = state.state.places.get(output).copied();
+        let journal = state
+            .state
+            .journal
+            .get_or_insert_with(|| Journal::at(place.unwrap_or_default()));
+        change(journal);
+        let low = journal.low();
+        state.state.places.insert(output.to_owned(), low);
+        self.save(&mut state)?;
+        drop(state);
+        self.changed();
+        Ok(())
+    }
+
+    /// What was in batches goes out as a stream, and all before this place has: the place of what is next.
+    pub(crate) fn pass_batches(&self, place: Place) -> Place {
+        let journal = &mut self.state().state.journal;
+        let Some(batches) = journal else {
+            return place;
+        };
+        let next = batches.pass(place);
+        journal.take_if(|it| it.open.is_empty());
+        next
+    }
+
     /// Saves how far an output has come: when this returns, a kill does not undo it.
     pub(crate) fn set_place(&self, output: &str, place: Place) -> Result<(), DiskError> {
         let mut state = self.state();
@@ -188,16 +233,21 @@ impl Spool {
         }
     }
 
-    /// Gives back whole segments that every output has behind it, as their places were saved.
-    pub(crate) fn release(&self) -> Result<bool, DiskError> {
-        self.release_by(self.writer.try_lock().ok())
+    /// Gives back whole segments that every output has behind it, as their places were saved, and that lie before this
+    /// offset: others may read on, whose places are not saved.
+    pub(crate) fn release(&self, floor: u64) -> Result<bool, DiskError> {
+        self.release_by(self.writer.try_lock().ok(), floor)
     }
 
-    fn release_by(&self, writer: Option<MutexGuard<'_, Writer>>) -> Result<bool, DiskError> {
+    fn release_by(
+        &self,
+        writer: Option<MutexGuard<'_, Writer>>,
+        floor: u64,
+    ) -> Result<bool, DiskError> {
         // Whoever closes the spool waits for what is being removed.
         let _one = self.removing.lock().unwrap_or_else(PoisonError::into_inner);
         let oldest = self.state().state.places.values().map(|p| p.at).min();
-        let Some(oldest) = oldest else {
+        let Some(oldest) = oldest.map(|oldest| oldest.min(floor)) else {
             return Ok(false);
         };
         let taken = match writer {
@@ -252,7 +302,7 @@ impl Spool {
             _ => self.sync()?,
         };
         // Somebody else may be about to end.
-        self.release_by(Some(self.writer()))?;
+        self.release_by(Some(self.writer()), u64::MAX)?;
         Ok(damages)
     }
 

@@ -26,39 +26,20 @@
 //! | 96 | 8 | bytes lost to damage so far |
 //! | 104 | 8 | records lost to damage so far |
 //! | 112 | 4 | outputs; then for each: offset (8), record (8), bytes of that record that it has had (8), length of its name (2), the name |
+//! | | | the batches that are under way, see [`journal`](super::journal) |
 //! | | 4 | crc of all that is before |
 
 use std::collections::BTreeMap;
 
 use super::format::{Framing, Read, VERSION, checksum, u32_at, u64_at};
+use super::journal::Journal;
+pub(crate) use super::place::Place;
 
 const MAGIC: [u8; 8] = *b"weir.sta";
 
 /// Bytes of a slot.
 pub(crate) const SLOT: usize = 32 << 10;
 const FIXED: usize = 116;
-
-/// How far an output has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Place {
-    /// Offset in the stream of the next byte that it is owed.
-    pub at: u64,
-    /// Number of the record that this byte belongs to.
-    pub record: u64,
-    /// Bytes of that record before it.
-    pub begun: u64,
-}
-
-impl Place {
-    /// Where the record begins that it is inside of.
-    pub(crate) fn begun_anew(self) -> Place {
-        Place {
-            at: self.at.saturating_sub(self.begun),
-            begun: 0,
-            ..self
-        }
-    }
-}
 
 /// What a slot says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +54,8 @@ pub(crate) struct State {
     pub lost_bytes: u64,
     pub lost_records: u64,
     pub places: BTreeMap<String, Place>,
+    /// Where a program is run with batches, or was.
+    pub journal: Option<Journal>,
 }
 
 impl State {
@@ -112,6 +95,7 @@ impl State {
             slot.extend_from_slice(&u16::try_from(name.len()).ok()?.to_le_bytes());
             slot.extend_from_slice(name.as_bytes());
         }
+        Journal::encode(self.journal.as_ref(), &mut slot);
         let len = slot.len() + 4;
         slot[12..16].copy_from_slice(&u32::try_from(len).ok()?.to_le_bytes());
         let crc = checksum(0, &slot);
@@ -160,6 +144,7 @@ impl State {
             lost_bytes: u64_at(slot, 96),
             lost_records: u64_at(slot, 104),
             places: BTreeMap::new(),
+            journal: None,
         };
         let mut rest = &slot[FIXED..];
         for _ in 0..u32_at(slot, 112) {
@@ -175,6 +160,7 @@ impl State {
             state.places.insert(name.to_owned(), place);
             rest = behind;
         }
+        state.journal = Journal::decode(rest)?;
         Some(state)
     }
 }

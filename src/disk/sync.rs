@@ -44,12 +44,17 @@ impl Syncer {
         let thread = std::thread::Builder::new()
             .name("sync".to_owned())
             .spawn(move || {
+                let mut has_failed = false;
                 while for_thread.wakeup.wait() {
                     let outcome = for_thread.sync();
-                    if outcome.is_err() {
+                    let fails = outcome.is_err();
+                    if fails {
                         for_thread.wakeup.changed();
                     }
-                    if !matches!(&outcome, Ok(found) if found.is_empty()) {
+                    // One that goes on failing is said once.
+                    let is_news = !fails || !has_failed;
+                    has_failed = fails;
+                    if is_news && !matches!(&outcome, Ok(found) if found.is_empty()) {
                         report(outcome);
                     }
                 }

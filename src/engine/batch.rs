@@ -16,6 +16,7 @@ use super::breaker::SharedBreaker;
 use super::plan::Sleeper;
 use super::stall::{StallDetector, Timeouts};
 use super::stats::{Stopwatch, Total};
+use super::ticket::Stretch;
 
 /// When a batch is closed, and what becomes of one that fails; checked by whoever makes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +63,8 @@ pub(super) struct Batch {
     pub tries: u32,
     /// How much of it is in its file.
     pub filled: u64,
-    /// It ends with the last record of all, which has no end.
-    pub is_open: bool,
+    /// Which part of the stream that is, with what was lost in it.
+    pub stretch: Stretch,
     /// When it may be tried again.
     pub due: Option<Instant>,
 }
@@ -80,6 +81,25 @@ impl Batch {
             skip -= length;
         }
         0..0
+    }
+
+    /// These bytes, which are not in its file, are lost, as far as they are in it; which places that are.
+    pub(super) fn lose(&mut self, lost: &Range<u64>) -> Vec<Range<u64>> {
+        let mut gone = Vec::new();
+        let overlaps = |run: &Range<u64>| run.start < lost.end && lost.start < run.end;
+        for run in std::mem::take(&mut self.runs) {
+            if !overlaps(&run) {
+                self.runs.push(run);
+                continue;
+            }
+            let cut = run.start.max(lost.start)..run.end.min(lost.end);
+            let parts = [run.start..cut.start, cut.end..run.end];
+            self.runs
+                .extend(parts.into_iter().filter(|it| !it.is_empty()));
+            self.total.bytes -= cut.end - cut.start;
+            gone.push(cut);
+        }
+        gone
     }
 }
 
@@ -152,6 +172,10 @@ pub(super) struct Jobs {
     /// Batches so far, and records in them.
     pub last: u64,
     pub records: u64,
+    /// Up to where the stream is in batches, and how far inside of a record that is.
+    pub taken_to: (u64, u64),
+    /// Batches that an earlier run has left.
+    pub left: VecDeque<Batch>,
     /// Nothing is started any more.
     pub is_over: bool,
     pub counts: Counts,
@@ -176,6 +200,8 @@ impl Jobs {
             held: 0,
             last: 0,
             records: 0,
+            taken_to: (0, 0),
+            left: VecDeque::new(),
             is_over: false,
             counts: Counts::default(),
         }
@@ -203,18 +229,20 @@ impl Jobs {
         }
     }
 
+    /// All batches.
+    pub(super) fn batches(&self) -> impl Iterator<Item = &Batch> + Clone {
+        let batches = self.list.iter().filter_map(|job| job.stage.batch());
+        batches.chain(&self.left)
+    }
+
     /// All that is in batches.
     pub(super) fn runs(&self) -> impl Iterator<Item = &Range<u64>> {
-        let batches = self.list.iter().filter_map(|job| job.stage.batch());
-        batches.flat_map(|batch| &batch.runs)
+        self.batches().flat_map(|batch| &batch.runs)
     }
 
     /// The first place that is in a batch.
     pub(super) fn first_place(&self) -> Option<u64> {
-        let batches = self.list.iter().filter_map(|job| job.stage.batch());
-        batches
-            .flat_map(|it| it.runs.first())
-            .map(|run| run.start)
-            .min()
+        let first = self.batches().flat_map(|it| it.runs.first());
+        first.map(|run| run.start).min()
     }
 }

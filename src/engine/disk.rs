@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use super::ticket::Stretch;
+
 /// What is known of the disk.
 #[derive(Debug)]
 pub(crate) struct Spill {
@@ -25,17 +27,31 @@ pub(super) struct Full {
     pub(super) others: bool,
 }
 
-/// What an earlier run has left on the disk.
-#[derive(Debug, Clone, Copy)]
+/// What an earlier run has left on the disk: its places are its offsets there.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Inherited {
-    /// The offsets of its first byte there, and behind its last one.
-    pub from: u64,
+    /// What somebody is owed of it, in order.
+    pub parts: Vec<(Stretch, Owed)>,
+    /// Behind its last byte; how far inside of a record that is.
+    pub end: u64,
     /// See there.
-    pub to: u64,
-    /// Records that end in it.
-    pub records: u64,
-    /// How far inside of a record it begins, and ends.
-    pub depths: [u64; 2],
+    pub end_depth: u64,
+    /// Batches so far, and what comes behind them: from which place on, behind so many records, and how far inside of
+    /// one.
+    pub last_batch: u64,
+    /// See there.
+    pub next: (u64, u64, u64),
+}
+
+/// Who is owed a part of what was left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owed {
+    /// The consumer.
+    Consumer,
+    /// It is a batch, of this number, which was tried so often.
+    Batch(u64, u32),
+    /// The file for what is shed.
+    Overflow,
 }
 
 impl Spill {

@@ -3,6 +3,7 @@
 //! Whoever acts for it is told to run the program, and that is an obligation as a write is one: what came of it comes
 //! back. Several jobs take batches from one queue as they can; what one has, no other has.
 
+use std::ops::Range;
 use std::time::Instant;
 
 use super::action::{
@@ -19,7 +20,7 @@ use super::stall::Watch;
 use super::state::Engine;
 use super::stats::{Stopwatch, Total};
 use super::status::BatchStatus;
-use super::ticket::{Finish, Ticket};
+use super::ticket::{Finish, Stretch, Ticket};
 
 impl Engine {
     /// Bytes in batches.
@@ -52,7 +53,8 @@ impl Engine {
     }
 
     fn plan_idle(&self, j: usize, now: Instant) -> Plan {
-        if self.is_last() && self.outputs[CONSUMER].queue.owed() == 0 {
+        let has_left = self.jobs.as_ref().is_some_and(|it| !it.left.is_empty());
+        if self.is_last() && self.outputs[CONSUMER].queue.owed() == 0 && !has_left {
             return Plan::End(Reason::Over);
         }
         let expiry = self.next_expiry();
@@ -61,6 +63,10 @@ impl Engine {
         }
         if self.paused || self.is_filling() {
             return Plan::wait(For::Release, expiry);
+        }
+        if has_left {
+            // That is closed already.
+            return self.plan_start(j, now).unwrap_or(Plan::Take(0));
         }
         self.plan_batch(j, expiry, now)
     }
@@ -88,6 +94,44 @@ impl Engine {
         Plan::Fetch(place)
     }
 
+    /// What was to be read back for this job is lost: it is in its batch, or in what is still queued.
+    pub(super) fn lose_for_job(&mut self, j: usize, lost: &Range<u64>, now: Instant) {
+        let Some(jobs) = &mut self.jobs else { return };
+        let (gone, is_queued) = match &mut jobs.list[j].stage {
+            Stage::Filling(batch) => (batch.lose(lost), false),
+            _ => {
+                let queue = self.outputs[CONSUMER].queue.over(lost);
+                let part = |run: &Range<u64>| run.start.max(lost.start)..run.end.min(lost.end);
+                (queue.map(part).collect(), true)
+            }
+        };
+        for part in &gone {
+            let total = Total {
+                bytes: part.end - part.start,
+                records: self.log.records(part),
+            };
+            if is_queued {
+                self.outputs[CONSUMER].queue.remove(part);
+            } else if let Some(jobs) = &mut self.jobs {
+                jobs.held -= total.bytes;
+                if let Stage::Filling(batch) = &mut jobs.list[j].stage {
+                    batch.total.records = batch.total.records.saturating_sub(total.records);
+                }
+            }
+            self.stats.shed.add_all(total);
+            self.log.unpin(part);
+        }
+        if let Some(jobs) = &mut self.jobs
+            && let Stage::Filling(batch) = &mut jobs.list[j].stage
+            && batch.filled == batch.total.bytes
+            && let Stage::Filling(batch) = std::mem::take(&mut jobs.list[j].stage)
+        {
+            jobs.list[j].stage = Stage::Ready(batch);
+        }
+        self.form_batch();
+        self.on_shrunk(now);
+    }
+
     /// Something was read back for this job, or not: then it is tried again later.
     pub(super) fn on_fetched_for(&mut self, j: usize, again: Option<Instant>) {
         if let Some(jobs) = &mut self.jobs {
@@ -95,8 +139,41 @@ impl Engine {
         }
     }
 
-    /// Closes a batch, which is this job's from now on.
+    /// An earlier run has left a batch, which was tried before.
+    pub(super) fn inherit_batch(&mut self, (number, tries): (u64, u32), stretch: Stretch) {
+        let Some(jobs) = &mut self.jobs else { return };
+        let places = stretch.from..stretch.to;
+        let bytes = stretch.to - stretch.from;
+        let records = stretch.records;
+        jobs.held += bytes;
+        jobs.left.push_back(Batch {
+            number,
+            runs: Vec::from([places]),
+            total: Total { bytes, records },
+            first: stretch.before + 1,
+            tries,
+            filled: 0,
+            stretch,
+            due: None,
+        });
+    }
+
+    /// So many batches there have been, and what is in none yet begins there.
+    pub(super) fn begin_batches_at(&mut self, last: u64, (at, records, depth): (u64, u64, u64)) {
+        if let Some(jobs) = &mut self.jobs {
+            (jobs.last, jobs.records, jobs.taken_to) = (last, records, (at, depth));
+        }
+    }
+
+    /// Closes a batch, which is this job's from now on; one that an earlier run has left comes first.
     pub(super) fn take_batch(&mut self, j: usize, end: u64) {
+        if let Some(jobs) = &mut self.jobs
+            && let Some(batch) = jobs.left.pop_front()
+        {
+            jobs.breaker.on_start(j);
+            jobs.list[j].stage = Stage::Filling(batch);
+            return;
+        }
         let mut runs = Vec::new();
         let mut total = Total::default();
         let queue = &mut self.outputs[CONSUMER].queue;
@@ -110,23 +187,41 @@ impl Engine {
         }
         let is_torn = self.framing.is_some() && !self.log.is_boundary(end);
         self.outputs[CONSUMER].cursor = Cursor::at(self.framing, u64::from(is_torn));
+        let last = runs.last().cloned().unwrap_or_default();
+        let whole = self.log.last_boundary(last.start, last.end);
+        // What comes next is another batch's.
+        self.log.cut(&last);
         let Some(jobs) = &mut self.jobs else { return };
         jobs.held += total.bytes;
         jobs.last += 1;
-        let first = jobs.records + 1;
+        let before = jobs.records;
         // A record that goes on in the next batch counts there; one that never ends is one all the same.
         let is_open = is_torn && self.last_counted;
         jobs.records += total.records + u64::from(is_open);
+        let (from, depth) = jobs.taken_to;
+        let end_depth = match whole {
+            _ if !is_torn => 0,
+            Some(whole) => last.end - whole,
+            None => depth + (last.end - last.start),
+        };
+        jobs.taken_to = (end, end_depth);
         jobs.breaker.on_start(j);
         jobs.looked_at.clear();
         jobs.list[j].stage = Stage::Filling(Batch {
             number: jobs.last,
             runs,
             total,
-            first,
+            first: before + 1,
             tries: 0,
             filled: 0,
-            is_open,
+            stretch: Stretch {
+                from,
+                to: end,
+                depths: [depth, end_depth],
+                before,
+                records: total.records,
+                is_open,
+            },
             due: None,
         });
         self.form_batch();
@@ -193,8 +288,16 @@ impl Engine {
         let ticket = Ticket {
             number: batch.number,
             trial: batch.tries,
-            records: is_framed.then_some((total.records + u64::from(batch.is_open), batch.first)),
+            records: is_framed.then_some((
+                total.records + u64::from(batch.stretch.is_open),
+                batch.first,
+            )),
             bytes: total.bytes,
+            is_last_try: jobs
+                .rules
+                .give_up
+                .is_some_and(|most| batch.tries >= most.get()),
+            stretch: batch.stretch,
         };
         jobs.breaker.on_start(j);
         jobs.counts.running += 1;
@@ -395,7 +498,7 @@ impl Engine {
     /// When one is.
     pub(crate) fn check_batches(&self) {
         let Some(jobs) = &self.jobs else { return };
-        let batches = jobs.list.iter().filter_map(|job| job.stage.batch());
+        let batches = jobs.batches();
         let mut runs: Vec<_> = batches.clone().flat_map(|it| it.runs.clone()).collect();
         let held: u64 = runs.iter().map(|run| run.end - run.start).sum();
         assert_eq!(held, jobs.held, "bytes in batches");
@@ -403,13 +506,7 @@ impl Engine {
         runs.sort_by_key(|run| run.start);
         let apart = runs.windows(2).all(|two| two[0].end <= two[1].start);
         assert!(apart, "a place is held twice: {runs:?}");
-        let numbers: std::collections::HashSet<_> = batches.map(|it| it.number).collect();
-        assert_eq!(
-            numbers.len(),
-            jobs.list
-                .iter()
-                .filter(|it| it.stage.batch().is_some())
-                .count()
-        );
+        let numbers: std::collections::HashSet<_> = batches.clone().map(|it| it.number).collect();
+        assert_eq!(numbers.len(), batches.count());
     }
 }

@@ -66,6 +66,7 @@ impl Engine {
             whole.unwrap_or(all)
         };
         let claim = output.queue.begin_claim(end - run.start);
+        let place = self.outlives().then_some(claim.start);
         let permit = Permit {
             grant: Allowance::ALL,
             cursor: Cursor::new(None),
@@ -74,7 +75,7 @@ impl Engine {
             parts: self.log.parts(claim).collect(),
             permit,
             unread: None,
-            place: None,
+            place,
             piece: None,
             obligation: Obligation::new(Actor::Output(OVERFLOW)),
         })

@@ -15,13 +15,14 @@ use std::time::{Duration, Instant};
 use super::action::{
     Action, Actor, CONSUMER, Fetch, FetchOutcome, For, OVERFLOW, Obligation, ReadState,
 };
-use super::disk::{Full, Inherited, Spill};
+use super::disk::{Full, Inherited, Owed, Spill};
 use super::on_disk::EXTENT_MOST;
 use super::output::Output;
 use super::plan::{Plan, earlier};
 use super::record::Cursor;
 use super::segment::Segment;
 use super::state::Engine;
+use super::stats::Total;
 use super::status::Places;
 
 /// How soon to try again whether a full disk has room: room that others make is to be used within a second.
@@ -183,24 +184,44 @@ impl Engine {
     }
 
     /// What an earlier run has left is delivered first.
-    pub(crate) fn inherit(&mut self, left: Inherited, now: Instant) {
-        let Inherited {
-            from,
-            to,
-            records,
-            depths,
-        } = left;
-        self.log.inherit(from, to, records, depths);
-        let [depth, end_depth] = depths;
-        let places = from..to;
-        self.log.pin(&places);
-        self.outputs[CONSUMER].queue.push(places.clone());
+    pub(crate) fn inherit(&mut self, left: &Inherited, now: Instant) {
+        let parts = left.parts.iter().map(|(part, _)| *part);
+        self.log.inherit(parts, left.end, left.end_depth);
+        let mut owed = Total::default();
+        let mut depth = left.end_depth;
+        for (part, owner) in &left.parts {
+            let places = part.from..part.to;
+            let total = Total {
+                bytes: part.to - part.from,
+                records: part.records,
+            };
+            self.log.pin(&places);
+            if *owner != Owed::Consumer {
+                // What comes behind it is another one's.
+                self.log.cut(&places);
+            }
+            match owner {
+                Owed::Overflow => {
+                    self.outputs[OVERFLOW].queue.push(places);
+                    continue;
+                }
+                Owed::Batch(number, tries) => self.inherit_batch((*number, *tries), *part),
+                Owed::Consumer => {
+                    if self.outputs[CONSUMER].queue.owed() == 0 {
+                        depth = part.depths[0];
+                    }
+                    self.outputs[CONSUMER].queue.push(places.clone());
+                }
+            }
+            self.timeline.push(&places, now);
+            owed.add_all(total);
+        }
+        self.begin_batches_at(left.last_batch, left.next);
         self.outputs[CONSUMER].cursor = Cursor::at(self.framing, depth);
-        self.source.cursor = Cursor::at(self.framing, end_depth);
-        self.timeline.push(&places, now);
-        self.stats
-            .on_inherited(to - from, records, self.occupancy());
+        self.source.cursor = Cursor::at(self.framing, left.end_depth);
+        self.stats.on_inherited(owed, self.occupancy());
         self.note_places();
+        self.form_batch();
         self.update(now);
     }
 
@@ -364,7 +385,12 @@ impl Engine {
         let is_short = outcome == FetchOutcome::Short;
         let again = is_short.then(|| now + MEMORY_AGAIN);
         match fetch.obligation.meet() {
-            Actor::Job(j) => self.on_fetched_for(j, again),
+            Actor::Job(j) => {
+                if let Some(lost) = lost {
+                    self.lose_for_job(j, &lost, now);
+                }
+                self.on_fetched_for(j, again);
+            }
             Actor::Output(i) => {
                 if let Some(lost) = lost {
                     self.lose(i, &lost, now);

@@ -127,9 +127,8 @@ impl Stats {
     }
 
     /// This is there from an earlier run.
-    pub(crate) fn on_inherited(&mut self, bytes: u64, records: u64, used: usize) {
-        self.read.bytes += bytes;
-        self.read.records += records;
+    pub(crate) fn on_inherited(&mut self, owed: Total, used: usize) {
+        self.read.add_all(owed);
         self.peak = self.peak.max(used);
     }
 

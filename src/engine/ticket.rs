@@ -11,6 +11,27 @@ pub(crate) struct Ticket {
     pub records: Option<(u64, u64)>,
     /// Bytes in it.
     pub bytes: u64,
+    /// If this try fails, it is shed.
+    pub is_last_try: bool,
+    /// Which part of the stream it is.
+    pub stretch: Stretch,
+}
+
+/// A part of the stream; what was lost in it belongs to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Stretch {
+    /// Its first place, and the one behind it.
+    pub from: u64,
+    /// See there.
+    pub to: u64,
+    /// How far inside of a record it begins, and ends.
+    pub depths: [u64; 2],
+    /// Records that have ended before it, and that end in it.
+    pub before: u64,
+    /// See there.
+    pub records: u64,
+    /// Its last record has no end, and never will.
+    pub is_open: bool,
 }
 
 /// What came of a try.
@@ -22,4 +43,24 @@ pub(crate) enum Finish {
     Failed,
     /// It has not, and never will.
     Rejected,
+}
+
+impl Finish {
+    /// What becomes of its batch, if it is not tried again.
+    pub(crate) fn settles(self, ticket: &Ticket) -> Option<Settled> {
+        match self {
+            Finish::Acknowledged => Some(Settled::Acknowledged),
+            Finish::Rejected => Some(Settled::Shed),
+            Finish::Failed => ticket.is_last_try.then_some(Settled::Shed),
+        }
+    }
+}
+
+/// What has become of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// It was dealt with.
+    Acknowledged,
+    /// It never will be.
+    Shed,
 }

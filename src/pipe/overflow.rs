@@ -20,6 +20,7 @@ use crate::engine::action::{Actor, Wait, Write};
 use crate::engine::drive::{Driver, Edge, End, Turn};
 use crate::engine::on_disk::Load;
 use crate::engine::record::Framing;
+use crate::engine::scan::Run;
 
 /// How long the end of a run waits for the file, at most.
 const LAST_WAIT: Duration = Duration::from_secs(2);
@@ -164,6 +165,10 @@ impl Edge for World {
 
     fn fetch(&mut self, load: &mut Load) -> io::Result<()> {
         self.shared.fetch(load)
+    }
+
+    fn remember(&mut self, to: u64, run: Run) -> io::Result<()> {
+        self.shared.on_shed_written(to - run.bytes as u64, to)
     }
 
     fn wait(&mut self, Wait { sleep, version }: Wait) -> Option<io::Result<bool>> {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
+use super::error::PipeError;
 pub(crate) use super::event::Event;
 use super::fd::Port;
 use super::spill::Disk;
@@ -18,6 +19,7 @@ use crate::engine::on_disk::Load;
 use crate::engine::scan::Run;
 use crate::engine::segment::Segment;
 use crate::engine::side::Role;
+use crate::engine::ticket::{Settled, Ticket};
 use crate::engine::{Engine, Rules};
 use crate::units::Unit;
 
@@ -71,7 +73,7 @@ impl Shared {
             engine.give_reserve(Segment::map(engine.segment_size())?);
         }
         if let Some(left) = disk.as_ref().and_then(Disk::inherited) {
-            engine.inherit(left, now);
+            engine.inherit(&left, now);
         }
         for (unit, cap) in caps {
             engine.share(unit, cap, now);
@@ -178,11 +180,40 @@ impl Shared {
         }
     }
 
-    /// What is to stay on the disk is told so: nothing is written or delivered any more.
-    pub(crate) fn close_disk(&self, has_ended: bool) {
-        if let Some(disk) = &self.disk {
-            disk.close(has_ended);
-        }
+    /// A program is about to be run with this batch. Says by which name it is known, where it outlives this run, and
+    /// whether an earlier run has had it.
+    ///
+    /// # Errors
+    /// When that cannot be written down.
+    pub(crate) fn begin_batch(&self, ticket: &Ticket) -> Result<Option<(String, bool)>, PipeError> {
+        let begun = self.disk.as_ref().map(|disk| disk.begin_batch(ticket));
+        Ok(begun.transpose()?.flatten())
+    }
+
+    /// That is what has become of this batch.
+    ///
+    /// # Errors
+    /// When that cannot be written down.
+    pub(crate) fn settle_batch(&self, number: u64, how: Settled) -> Result<(), PipeError> {
+        let settled = self
+            .disk
+            .as_ref()
+            .map(|disk| disk.settle_batch(number, how));
+        Ok(settled.transpose().map(drop)?)
+    }
+
+    /// The file for what is shed has what lies between these offsets of the disk.
+    pub(super) fn on_shed_written(&self, from: u64, to: u64) -> io::Result<()> {
+        let written = self
+            .disk
+            .as_ref()
+            .map(|disk| disk.on_shed_written(from, to));
+        written.transpose().map(drop).map_err(io::Error::other)
+    }
+
+    /// What is to stay on the disk is told so: nothing is written or delivered any more. Says whether it is in order.
+    pub(crate) fn close_disk(&self, has_ended: bool) -> bool {
+        self.disk.as_ref().is_none_or(|disk| disk.close(has_ended))
     }
 
     /// The job of this number sleeps.

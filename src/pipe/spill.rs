@@ -20,6 +20,7 @@ use crate::engine::disk::Inherited;
 use crate::engine::drive::{Came, NoRoom};
 use crate::engine::on_disk::Load;
 use crate::engine::scan::Run;
+use crate::engine::ticket::{Settled, Ticket};
 
 /// How soon to try again what a disk does not take although it had room.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -49,9 +50,13 @@ impl Disk {
     /// The disk, and what its thread is to hear.
     pub(super) fn new(store: Store, events: Sender<Event>) -> (Disk, Receiver<u64>) {
         let (floors, heard) = unbounded();
+        let floor = match &store {
+            Store::Spill(_) => 0,
+            Store::Spool(spool) => spool.inherited_from(),
+        };
         let disk = Disk {
             store,
-            floor: AtomicU64::new(0),
+            floor: AtomicU64::new(floor),
             floors,
             events,
             said: AtomicBool::new(false),
@@ -96,7 +101,7 @@ impl Disk {
     fn give_back_to(&self, floor: u64) -> bool {
         match &self.store {
             Store::Spill(spill) => spill.release(floor),
-            Store::Spool(spool) => spool.release().unwrap_or_else(|failure| {
+            Store::Spool(spool) => spool.release(floor).unwrap_or_else(|failure| {
                 self.failed(failure);
                 false
             }),
@@ -196,10 +201,37 @@ impl Disk {
         }
     }
 
-    /// Nothing is put there or read any more; `has_ended`: the input has.
-    pub(super) fn close(&self, has_ended: bool) {
-        if let Store::Spool(spool) = &self.store {
-            spool.close(has_ended, &self.events);
+    /// A program is about to be run with this batch; by which name it is known, where it outlives this run, and whether
+    /// an earlier run has had it.
+    pub(super) fn begin_batch(&self, ticket: &Ticket) -> Result<Option<(String, bool)>, DiskError> {
+        match &self.store {
+            Store::Spill(_) => Ok(None),
+            Store::Spool(spool) => spool.begin_batch(ticket).map(Some),
+        }
+    }
+
+    /// That is what has become of this batch.
+    pub(super) fn settle_batch(&self, number: u64, how: Settled) -> Result<(), DiskError> {
+        match &self.store {
+            Store::Spill(_) => Ok(()),
+            Store::Spool(spool) => spool.settle_batch(number, how),
+        }
+    }
+
+    /// The file for what is shed has what lies between these offsets.
+    pub(super) fn on_shed_written(&self, from: u64, to: u64) -> Result<(), DiskError> {
+        match &self.store {
+            Store::Spill(_) => Ok(()),
+            Store::Spool(spool) => spool.on_shed_written(from, to),
+        }
+    }
+
+    /// Nothing is put there or read any more; `has_ended`: the input has. Says whether what stays there is
+    /// in order.
+    pub(super) fn close(&self, has_ended: bool) -> bool {
+        match &self.store {
+            Store::Spill(_) => true,
+            Store::Spool(spool) => spool.close(has_ended, &self.events),
         }
     }
 

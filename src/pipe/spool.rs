@@ -1,6 +1,9 @@
 //! A spool, as the threads see it: all that comes lies there before anything else can happen to it, and how far the
 //! consumer has come is saved there before it is given any more.
 //!
+//! Where a program is run with batches, what has become of each of them is saved instead, in a journal: before the
+//! program is run, and when it has ended.
+//!
 //! With framing a process that is killed leaves the place where the record in progress begins, so that nobody gets a
 //! record without its beginning; one that ends in order leaves the exact place.
 
@@ -16,6 +19,7 @@ use super::event::Event;
 use super::fd::Port;
 use crate::disk::damage::Damage;
 use crate::disk::error::DiskError;
+use crate::disk::journal::{Entry, Journal};
 use crate::disk::reader::{Cursor, Piece};
 use crate::disk::recovery::Opened;
 use crate::disk::room::Full;
@@ -23,17 +27,33 @@ use crate::disk::segments::Taken;
 use crate::disk::spool::Spool;
 use crate::disk::state::Place;
 use crate::disk::sync::Syncer;
-use crate::engine::disk::Inherited;
+use crate::engine::disk::{Inherited, Owed};
 use crate::engine::on_disk::Load;
 use crate::engine::scan::Run;
+use crate::engine::ticket::{Settled, Stretch, Ticket};
 
 /// The consumer's name among the outputs whose places are saved; the others' are their paths.
 const CONSUMER: &str = "-";
+
+/// How what lies in a spool goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UseBy {
+    /// As one stream.
+    Stream,
+    /// In batches; those that are given up go to a file, maybe.
+    Batches {
+        /// See there.
+        sheds_to_file: bool,
+    },
+}
 
 /// A spool that is in use.
 #[derive(Debug)]
 pub(crate) struct SpoolStore {
     spool: Arc<Spool>,
+    /// The spool's identity, and how many times it has been opened.
+    opening: (u64, u32),
+    use_by: UseBy,
     /// How far the consumer has come.
     place: Mutex<Place>,
     /// What an earlier run has left.
@@ -51,20 +71,29 @@ impl SpoolStore {
     ///
     /// # Errors
     /// When the consumer's place cannot be saved.
-    pub(crate) fn new(opened: Opened) -> Result<SpoolStore, DiskError> {
+    pub(crate) fn new(opened: Opened, use_by: UseBy) -> Result<SpoolStore, DiskError> {
         let Opened { spool, oldest, .. } = opened;
-        let place = spool.place(CONSUMER).unwrap_or(oldest);
+        let mut place = spool.place(CONSUMER).unwrap_or(oldest);
+        let opening = spool.opening();
+        if use_by == UseBy::Stream {
+            place = spool.pass_batches(place);
+        }
         spool.set_place(CONSUMER, place)?;
         spool.keep_places(&[CONSUMER])?;
-        let end = spool.end();
-        let inherited = Inherited {
-            from: place.at.min(end.at),
-            to: end.at,
-            records: end.record.saturating_sub(place.record),
-            depths: [place.begun, end.begun],
-        };
+        if let UseBy::Batches { sheds_to_file } = use_by {
+            spool.change_journal(CONSUMER, |journal| {
+                journal.forget_before(oldest);
+                journal.adopt(opening.1);
+                if !sheds_to_file {
+                    journal.shed_none();
+                }
+            })?;
+        }
+        let inherited = left(&spool, place, use_by);
         Ok(SpoolStore {
             spool: Arc::new(spool),
+            opening,
+            use_by,
             place: Mutex::new(place),
             inherited,
             cursor: Mutex::default(),
@@ -81,7 +110,59 @@ impl SpoolStore {
     }
 
     pub(super) fn inherited(&self) -> Inherited {
-        self.inherited
+        self.inherited.clone()
+    }
+
+    /// A program is about to be run with this batch. Says by which name it is known, and whether an earlier run of weir
+    /// has had it.
+    pub(super) fn begin_batch(&self, ticket: &Ticket) -> Result<(String, bool), DiskError> {
+        let (identity, opening) = self.opening;
+        let Stretch {
+            from, to, depths, ..
+        } = ticket.stretch;
+        let mut entry = Entry {
+            number: ticket.number,
+            opening,
+            tries: ticket.trial,
+            is_open: ticket.stretch.is_open,
+            is_shed: false,
+            records: ticket.stretch.records,
+            place: Place {
+                at: from,
+                record: ticket.stretch.before,
+                begun: depths[0],
+            },
+            end: to,
+            begun: depths[1],
+        };
+        self.spool.change_journal(CONSUMER, |journal| {
+            entry = journal.begin(entry);
+        })?;
+        let name = format!("{identity:016x}-{}-{}", entry.opening, entry.number);
+        Ok((name, entry.opening != opening))
+    }
+
+    /// That is what has become of this batch.
+    pub(super) fn settle_batch(&self, number: u64, how: Settled) -> Result<(), DiskError> {
+        let UseBy::Batches { sheds_to_file } = self.use_by else {
+            return Ok(());
+        };
+        self.spool.change_journal(CONSUMER, |journal| match how {
+            Settled::Shed if sheds_to_file => journal.shed(number),
+            _ => journal.settle(number),
+        })
+    }
+
+    /// The file for what is shed has what lies between these offsets.
+    pub(super) fn on_shed_written(&self, from: u64, to: u64) -> Result<(), DiskError> {
+        let change = |journal: &mut Journal| journal.on_shed_written(from, to);
+        self.spool.change_journal(CONSUMER, change)
+    }
+
+    /// Before this offset nobody is owed anything of what was left.
+    pub(super) fn inherited_from(&self) -> u64 {
+        let first = self.inherited.parts.first();
+        first.map_or(self.inherited.end, |(part, _)| part.from)
     }
 
     pub(super) fn home(&self) -> &Path {
@@ -92,9 +173,9 @@ impl SpoolStore {
         self.spool.room_for(most, now())
     }
 
-    /// Gives back what everybody has; whether there was any.
-    pub(super) fn release(&self) -> Result<bool, DiskError> {
-        self.spool.release()
+    /// Gives back what everybody has, and what lies before this offset; whether there was any.
+    pub(super) fn release(&self, floor: u64) -> Result<bool, DiskError> {
+        self.spool.release(floor)
     }
 
     /// Appends all of this, and says where it begins.
@@ -173,12 +254,20 @@ impl SpoolStore {
         // A record that takes up much of the spool cannot be kept until it is over.
         let keeps = place.begun <= self.spool.bound() / 4;
         let saved = if keeps { place.begun_anew() } else { *place };
-        self.spool.set_place(CONSUMER, saved)
+        let next = self.spool.pass_batches(saved);
+        if next.at > place.at {
+            // What comes in between was acknowledged in batches.
+            *place = next;
+        }
+        self.spool.set_place(CONSUMER, next)
     }
 
-    /// Leaves it in order: the exact place of the consumer is saved.
-    pub(super) fn close(&self, has_ended: bool, events: &Sender<Event>) {
+    /// Leaves it in order: the exact place of the consumer is saved. Says whether that has worked.
+    pub(super) fn close(&self, has_ended: bool, events: &Sender<Event>) -> bool {
         drop(lock(&self.syncer).take());
+        if self.use_by != UseBy::Stream {
+            return self.close_batches(has_ended, events);
+        }
         let mut place = *lock(&self.place);
         let is_all = place.at == self.spool.end().at;
         if has_ended && is_all {
@@ -187,10 +276,76 @@ impl SpoolStore {
             place.begun = 0;
         }
         let closed = self.spool.set_place(CONSUMER, place);
-        tell(
-            closed.and_then(|()| self.spool.close(has_ended && is_all)),
-            events,
-        );
+        let closed = closed.and_then(|()| self.spool.close(has_ended && is_all));
+        let is_good = closed.is_ok();
+        tell(closed, events);
+        is_good
+    }
+
+    fn close_batches(&self, has_ended: bool, events: &Sender<Event>) -> bool {
+        let end = self.spool.end();
+        let journal = self.spool.journal().unwrap_or_default();
+        // What was lost at the very end is in no batch.
+        let is_all = has_ended && journal.open.is_empty();
+        let closed = self.spool.change_journal(CONSUMER, |journal| {
+            if is_all {
+                journal.next = Place {
+                    record: end.record + u64::from(end.begun > 0),
+                    begun: 0,
+                    ..end
+                };
+            }
+        });
+        let closed = closed.and_then(|()| self.spool.close(is_all));
+        let is_good = closed.is_ok();
+        tell(closed, events);
+        is_good
+    }
+}
+
+/// What somebody is still owed of what lies there.
+fn left(spool: &Spool, place: Place, use_by: UseBy) -> Inherited {
+    let end = spool.end();
+    let journal = spool.journal().unwrap_or_else(|| Journal::at(place));
+    let owner = |entry: &Entry| match use_by {
+        UseBy::Stream => Owed::Consumer,
+        UseBy::Batches { .. } if entry.is_shed => Owed::Overflow,
+        UseBy::Batches { .. } => Owed::Batch(entry.number, entry.tries),
+    };
+    let mut parts: Vec<_> = journal
+        .open
+        .iter()
+        .map(|entry| {
+            let is_begun = use_by == UseBy::Stream && entry.place.at < place.at;
+            let from = if is_begun { place } else { entry.place };
+            let stretch = stretch(from, entry.behind(), entry.is_open);
+            (stretch, owner(entry))
+        })
+        .collect();
+    let next = if journal.next.at < place.at {
+        place
+    } else {
+        journal.next
+    };
+    parts.push((stretch(next, end, false), Owed::Consumer));
+    parts.retain(|(it, _)| it.from < it.to);
+    Inherited {
+        parts,
+        end: end.at,
+        end_depth: end.begun,
+        last_batch: journal.last,
+        next: (next.at, next.record, next.begun),
+    }
+}
+
+fn stretch(from: Place, to: Place, is_open: bool) -> Stretch {
+    Stretch {
+        from: from.at,
+        to: to.at,
+        depths: [from.begun, to.begun],
+        before: from.record,
+        records: to.record.saturating_sub(from.record),
+        is_open,
     }
 }
 

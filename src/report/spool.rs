@@ -20,6 +20,8 @@ struct Lying<'a> {
     pid: Option<u32>,
     bytes: u64,
     records: Option<u64>,
+    /// Batches that have been begun, and not been acknowledged.
+    batches: u64,
     /// How long the oldest byte has been there, in seconds.
     age_s: Option<f64>,
     /// Bytes of the disk that it takes.
@@ -57,6 +59,7 @@ fn json(path: &Path, status: &SpoolStatus, now: u64) -> String {
         pid: status.owner.filter(|pid| *pid > 0),
         bytes: status.bytes,
         records: records(status.records),
+        batches: status.batches,
         age_s: age(status, now).map(|age| (age * 1e3).round() / 1e3),
         disk: status.disk,
         lost: Lost {
@@ -83,6 +86,11 @@ fn text(path: &Path, status: &SpoolStatus, now: u64) -> String {
     if let Some(age) = age(status, now) {
         line += &format!(", the oldest {} old", figures::roughly(age));
     }
+    line += &match status.batches {
+        0 => String::new(),
+        1 => ", of which 1 batch has been begun".to_owned(),
+        n => format!(", of which {} batches have been begun", figures::count(n)),
+    };
     line += &match status.owner {
         Some(0) => ", in use".to_owned(),
         Some(pid) => format!(", in use by weir {pid}"),
@@ -118,6 +126,7 @@ mod tests {
             bytes: 3 << 20,
             records: 1200,
             is_framed: true,
+            batches: 2,
             oldest: Some(1_000_000_000),
             disk: 4 << 20,
             lost_bytes: 2048,
@@ -132,7 +141,8 @@ mod tests {
         let now = 91_000_000_000;
         let path = Path::new("/var/spool/x");
         let told = text(path, &status(), now);
-        let expected = "/var/spool/x: 3.00MiB in 1.20k records, the oldest 90 seconds old, in use by weir 4711\n  \
+        let expected = "/var/spool/x: 3.00MiB in 1.20k records, the oldest 90 seconds old, of which 2 batches have been \
+             begun, in use by weir 4711\n  \
              2.00KiB lost to damage so far\n  damaged part set aside: damaged-00000000000000000512\n";
         assert_eq!(told, expected);
         let empty = text(path, &SpoolStatus::default(), now);
@@ -142,7 +152,7 @@ mod tests {
     #[test]
     fn programs_get_one_object() {
         let line = json(Path::new("d/"), &status(), 2_500_000_000);
-        let expected = r#"{"v":1,"spool":"d/","pid":4711,"bytes":3145728,"records":1200,"age_s":1.5,"disk":4194304,"lost":{"bytes":2048,"records":3},"aside":["damaged-00000000000000000512"],"problems":[]}"#;
+        let expected = r#"{"v":1,"spool":"d/","pid":4711,"bytes":3145728,"records":1200,"batches":2,"age_s":1.5,"disk":4194304,"lost":{"bytes":2048,"records":3},"aside":["damaged-00000000000000000512"],"problems":[]}"#;
         assert_eq!(line.trim_end(), expected);
     }
 }

@@ -1,11 +1,13 @@
 //! Those who run programs with batches, as the main thread knows them.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Instant, UNIX_EPOCH};
 
 use nix::sys::signal::SigSet;
 
 use super::error::{StartError, system};
+use crate::command::batch_file;
 use crate::command::child::Child;
 use crate::command::jobs::{JobPlan, Jobs};
 use crate::command::line::CommandLine;
@@ -28,11 +30,13 @@ pub(super) struct Batches {
     pub shed: u64,
 }
 
-/// Looks whether the program is there.
+/// Looks whether the program is there, and a place for its batches.
 ///
 /// # Errors
-/// When it is not.
-pub(super) fn look_for(line: &CommandLine) -> Result<(), StartError> {
+/// When one of them is not.
+pub(super) fn look_for(line: &CommandLine, rules: Option<&BatchRules>) -> Result<(), StartError> {
+    let most = rules.and_then(|rules| rules.bytes).map(NonZeroU64::get);
+    batch_file::look_for_place(most)?;
     signals::want_ends_of_children().map_err(system)?;
     Ok(spawn::look_for(line)?)
 }

@@ -61,7 +61,10 @@ impl End {
 
     /// Whether all input was delivered.
     pub(super) fn is_end_of_input(&self) -> bool {
-        matches!(self, End::Delivered | End::Command(..) | End::Unkept)
+        matches!(
+            self,
+            End::Delivered | End::Command(..) | End::Unkept | End::GivenUp(..)
+        )
     }
 
     /// Its word in reports.

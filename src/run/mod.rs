@@ -131,7 +131,6 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     let mut end = run.supervise();
     run.control.close();
     run.shared.halt(HALT);
-    run.shared.close_disk(end.is_end_of_input());
     run.hear_last();
     let status = run.status();
     run.put_down_consumer(&end);
@@ -141,7 +140,11 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         let is_end = |signal: Received| signals::is_end(signal.number);
         run.on_overflow_end(overflow_thread.finish(&run.signals, is_end));
     }
-    let is_short = run.overflow_failed || run.output_failed;
+    // Only now is it known of all that lies there whether it is to stay.
+    let is_all_out = run.shared.tell(|engine, _| engine.is_finished());
+    let is_closed = run.shared.close_disk(end.is_end_of_input() && is_all_out);
+    run.hear_last();
+    let is_short = run.overflow_failed || run.output_failed || !is_closed;
     if is_short && end.is_good() {
         end = End::Unkept;
     }
@@ -226,7 +229,7 @@ fn start(
     let signals = listener.heed();
     let (outlet, mut consumer) = match (output, &config.command) {
         (None, Some(line)) if rules.batch.is_some() => {
-            batches::look_for(line)?;
+            batches::look_for(line, rules.batch.as_ref())?;
             (Outlet::absent(), None)
         }
         (None, Some(line)) => {

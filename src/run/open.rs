@@ -14,7 +14,7 @@ use crate::pipe::Input;
 use crate::pipe::error::PipeError;
 use crate::pipe::fd::Port;
 use crate::pipe::spill::Store;
-use crate::pipe::spool::SpoolStore;
+use crate::pipe::spool::{SpoolStore, UseBy};
 use crate::units::SyncTime;
 
 /// What is read, in order: standard input where nothing is named.
@@ -82,7 +82,12 @@ pub(super) fn store(config: &Config, say: impl Fn(String)) -> Result<Option<Stor
             .damages
             .iter()
             .for_each(|damage| say(damage.to_string()));
-        return Ok(Some(Store::Spool(SpoolStore::new(opened)?)));
+        let sheds_to_file = config.shed_to.is_some();
+        let use_by = match config.rules.batch {
+            Some(_) => UseBy::Batches { sheds_to_file },
+            None => UseBy::Stream,
+        };
+        return Ok(Some(Store::Spool(SpoolStore::new(opened, use_by)?)));
     }
     let Some(bound) = config.spill else {
         return Ok(None);

@@ -38,6 +38,14 @@ impl Run {
                 first.then_some(End::Command(exit, Ending::CommandFailed))
             }
             News::Broken(failure) => Some(End::Failed(failure)),
+            News::Full(failure) => {
+                self.reporter.complain(&failure.to_string());
+                None
+            }
+            News::Outlived(what) => {
+                self.reporter.complain(&what);
+                None
+            }
         }
     }
 

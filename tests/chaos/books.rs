@@ -120,6 +120,8 @@ impl Books<'_> {
         // Nothing is run again after one of these.
         let starts_again = self.plan.falls() || self.plan.batches();
         let once = self.plan.sends(&["TERM", "HUP"]) == 1 && !starts_again;
+        // Nor is anything delivered to a program that has lost its own consumer.
+        let once = once && !(self.plan.has_command() && self.plan.loses_consumer());
         status.success() || matches!(status.signal(), Some(TERM | HUP)) && once
     }
 

@@ -138,7 +138,7 @@ impl Plan {
             };
             options.list.extend(["--batch", limit].map(String::from));
         }
-        let goes_with_spool = !options.sheds && !matches!(behind, Link::Falls | Link::Batches);
+        let goes_with_spool = !options.sheds && behind != Link::Falls;
         let spools = goes_with_spool && dice.percent(40);
         let actions = actions(dice, control, &mut options, framing, input.len());
         Plan {

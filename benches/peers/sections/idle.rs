@@ -10,12 +10,22 @@ use crate::pipeline::Pipeline;
 use crate::spec::{Contender, Skip, Spec};
 use crate::table::{Figures, Table};
 
+const SPOOLED: &str = "weir -q --spool DIR";
+/// A spool that has just been opened is forced to the disk once.
+const SETTLED: Duration = Duration::from_millis(1500);
 const WATCHED: Duration = Duration::from_secs(5);
 
 /// System calls while the producer is silent.
 pub(super) fn tables(lab: &Lab) -> Vec<Table> {
+    let Ok(folder) = tempfile::tempdir_in("/var/tmp") else {
+        return Vec::new();
+    };
+    let spool = folder.path().join("q");
+    let mut spooled = lab.weir(&format!("-q --spool {}", spool.display()));
+    spooled.label = SPOOLED.to_owned();
     let contenders = [
         lab.weir("-q"),
+        spooled,
         lab.weir("-q -r 10MiB/s"),
         lab.peer("cat"),
         lab.peer("pv -q"),
@@ -25,8 +35,9 @@ pub(super) fn tables(lab: &Lab) -> Vec<Table> {
     let mut table = Table::measure("Idle", &["system calls in 5 s"], &contenders, runs, |c| {
         count(lab, c)
     })
-    .how("A silent producer; strace attached half a second after start-up.");
+    .how("A silent producer; strace attached one and a half seconds after start-up.");
     table.at_most("system calls of weir -q", table.median("weir -q", 0), 0.0);
+    table.at_most("with a spool", table.median(SPOOLED, 0), 0.0);
     vec![table]
 }
 
@@ -37,7 +48,7 @@ fn count(lab: &Lab, contender: &Contender) -> Result<Figures, Skip> {
     let specs = contender.between(lab.helper("__gen bytes=0 hold=1"), lab.helper("__sink"))?;
     let limit = WATCHED * 4;
     let mut watched = Pipeline::start(&specs, limit)?;
-    sleep(Duration::from_millis(500));
+    sleep(SETTLED);
     let words = format!("-f -c -p {}", watched.pid(1));
     let mut strace = Pipeline::start(&[Spec::new("strace", &words)], limit)?;
     sleep(WATCHED);

@@ -1,6 +1,7 @@
 //! The sections, each a folder of questions with an answer in a table.
 
 mod copied;
+mod disk;
 mod fan_out;
 mod idle;
 mod latency;
@@ -25,6 +26,7 @@ const ALL: &[(&str, Section)] = &[
     ("throughput", throughput::tables),
     ("copied", copied::tables),
     ("fan-out", fan_out::tables),
+    ("disk", disk::tables),
     ("tiny", tiny::tables),
     ("latency", latency::tables),
     ("memory", memory::tables),

@@ -94,7 +94,7 @@ fn process() {
             )
             .unwrap();
         if std::env::var_os(KEEP).is_none() {
-            spool.release().unwrap();
+            spool.release(u64::MAX).unwrap();
         }
     }
     drop(syncer);

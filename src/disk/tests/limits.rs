@@ -128,7 +128,7 @@ fn a_full_disk_blocks_and_loses_nothing(disk: &Mounted) {
         begun: 0,
     };
     spool.set_place("stdout", place).unwrap();
-    spool.release().unwrap();
+    spool.release(u64::MAX).unwrap();
     let more = fill(&spool, &text[taken..]);
     assert!(more > 1 << 20, "{more}");
     assert!(read_from(&spool, taken as u64).bytes() == text[taken..taken + more]);

@@ -218,7 +218,7 @@ impl Bench {
                 },
             )
             .unwrap();
-        spool.release().unwrap();
+        spool.release(u64::MAX).unwrap();
         self.place = to;
     }
 

@@ -146,7 +146,7 @@ fn space_is_given_back_in_whole_segments_and_the_bound_holds() {
             },
         )
         .unwrap();
-    spool.release().unwrap();
+    spool.release(u64::MAX).unwrap();
     assert_eq!(spool.append(&chunk, NOW).unwrap(), Taken::Full(Full::Bound));
     spool
         .set_place(
@@ -168,10 +168,10 @@ fn space_is_given_back_in_whole_segments_and_the_bound_holds() {
             },
         )
         .unwrap();
-    spool.release().unwrap();
+    spool.release(u64::MAX).unwrap();
     assert_eq!(spool.append(&chunk, NOW).unwrap(), Taken::Full(Full::Bound));
     spool.keep_places(&["stdout"]).unwrap();
-    spool.release().unwrap();
+    spool.release(u64::MAX).unwrap();
     assert!(matches!(
         spool.append(&chunk, NOW).unwrap(),
         Taken::Bytes(_)
@@ -295,7 +295,7 @@ fn another_size_is_fine_even_one_that_is_too_small_for_what_is_there() {
     );
     assert_eq!(read_from(&spool, 0).bytes(), text);
     spool.set_place("stdout", spool.end()).unwrap();
-    spool.release().unwrap();
+    spool.release(u64::MAX).unwrap();
     append(&spool, b"more\n");
     assert_eq!(read_from(&spool, text.len() as u64).bytes(), b"more\n");
 }
@@ -430,7 +430,7 @@ fn what_is_given_back_while_a_segment_is_begun_is_only_what_was_delivered() {
         });
         scope.spawn(|| {
             while !is_over.load(over) {
-                spool.release().unwrap();
+                spool.release(u64::MAX).unwrap();
             }
         });
         let mut cursor = Cursor::new(0);

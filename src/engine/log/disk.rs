@@ -16,6 +16,7 @@ use crate::engine::extent::Extent;
 use crate::engine::on_disk::{EXTENT_MOST, Found, Load};
 use crate::engine::record::{Cursor, Framing};
 use crate::engine::segment::{ReadBuffer, Segment};
+use crate::engine::ticket::Stretch;
 
 impl Log {
     /// Bytes of the extents on the disk.
@@ -201,7 +202,7 @@ impl Log {
         }
         let extent = &mut self.extents[i];
         extent.is_loading = false;
-        match load.found {
+        let lost = match load.found {
             Found::Bytes(range, scan) => {
                 (extent.segment, extent.start) = (load.segment, range.start);
                 (extent.ends, extent.first_end) = (scan.ends, scan.first_end);
@@ -214,7 +215,12 @@ impl Log {
                 let lost = matches!(found, Found::Gap(..));
                 lost.then(|| load.at..self.extents[i].end())
             }
+        };
+        // Somebody has had the beginning of it, and nobody is owed what was read now.
+        if self.extents[i].pinned == 0 {
+            self.release(i);
         }
+        lost
     }
 
     /// The first bytes of an extent become one of their own.
@@ -252,27 +258,32 @@ impl Log {
         extent.length = first;
         (extent.ends, extent.first_end, extent.last_end) = (ends, first_end, last_end);
         extent.pinned = pinned;
+        let is_owed = rest.pinned > 0;
         self.extents.insert(i + 1, rest);
+        if !is_owed {
+            // Others have had the end of it already.
+            self.release(i + 1);
+        }
     }
 
-    /// What an earlier run has left on the disk, from one offset to another, is there: its places are its offsets.
-    /// So many records end in it; it begins and ends so far inside of one.
-    pub(crate) fn inherit(&mut self, from: u64, to: u64, ends: u64, [depth, end_depth]: [u64; 2]) {
-        let length = (to - from) as usize;
-        self.disk.bytes += length as u64;
-        (self.disk.end, self.disk.to) = (to, to);
-        (self.end, self.depth) = (to, end_depth);
-        if length > 0 {
+    /// What an earlier run has left on the disk ends here: its places are its offsets. So far inside of a record.
+    pub(crate) fn inherit(&mut self, parts: impl Iterator<Item = Stretch>, end: u64, depth: u64) {
+        for part in parts {
+            let length = (part.to - part.from) as usize;
+            let [depth, end_depth] = part.depths;
             let entry = Entry {
                 depth,
                 ..Entry::default()
             };
-            self.push_stored(&entry, (from, from));
+            self.disk.bytes += length as u64;
+            self.push_stored(&entry, (part.from, part.from));
             if let Some(last) = self.extents.back_mut() {
                 let behind = usize::try_from(end_depth).unwrap_or(0).min(length);
-                last.grow(length, ends, length - behind);
+                last.grow(length, part.records, length - behind);
             }
         }
+        (self.disk.end, self.disk.to) = (end, end);
+        (self.end, self.depth) = (end, depth);
     }
 
     /// Where on the disk this place lies, and how many bytes there are in one piece with it.

@@ -17,6 +17,7 @@ use super::sim::{
 use super::text::{lines, records};
 use crate::engine::batch::BatchRules;
 use crate::engine::directive::Directive;
+use crate::engine::disk::Owed;
 use crate::engine::gate::Marks;
 use crate::engine::limiter::{Burst, Bursts, Cap};
 use crate::engine::policy::{Policy, Which};
@@ -572,7 +573,12 @@ fn spool(seed: u64) {
         } else if dice.one_in(2) {
             harm.halts = Some(dice.micros(100_000));
         }
-        let before = left.bytes.len();
+        let before = left
+            .inherited
+            .parts
+            .iter()
+            .map(|(it, _)| (it.to - it.from) as usize);
+        let before: usize = before.sum();
         let outcome = run_after(left, next, harm);
         assert!(!outcome.span, "somebody spins");
         assert!(
@@ -587,11 +593,12 @@ fn spool(seed: u64) {
         left = outcome.left;
         if !is_last && dice.one_in(2) {
             // It was killed: what the consumer has begun of a record is given again.
-            let begun = left.depths[0] as usize;
-            if begun <= delivered.len() && begun > 0 {
-                let again = delivered.split_off(delivered.len() - begun);
-                left.bytes.splice(0..0, again);
-                left.depths[0] = 0;
+            if let Some((part, _)) = left.inherited.parts.first_mut() {
+                let begun = (part.depths[0] as usize).min(delivered.len());
+                delivered.truncate(delivered.len() - begun);
+                part.from -= begun as u64;
+                part.depths[0] -= begun as u64;
+                left.floor = left.floor.min(part.from);
             }
         }
         if outcome.finished {
@@ -604,6 +611,134 @@ fn spool(seed: u64) {
     }
     assert_eq!(taken, input.len(), "all was taken");
     assert!(delivered == input, "what came is not what was sent");
+}
+
+/// The same in batches: those that are not known to have been dealt with come again with the same number and the same
+/// bytes, and in the end each byte was dealt with in one of them.
+fn spooled_batches(seed: u64) {
+    let (mut s, mut adversity) = scenario(seed);
+    let mut dice = Dice(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) | 1);
+    let capacity = s.rules.capacity;
+    let framed = s.rules.framing.is_some();
+    if s.rules.batch.is_none() {
+        adversity.programs = dice.script();
+    }
+    let batch = s
+        .rules
+        .batch
+        .unwrap_or_else(|| dice.batch(capacity, framed));
+    s.rules = Rules {
+        memory: Some(capacity),
+        outlives: true,
+        keeps_given: false,
+        batch: Some(batch),
+        shed: None,
+        max_age: None,
+        stop_at: None,
+        ..s.rules
+    };
+    let sheds = |it: &Directive| matches!(it, Directive::Shed(_) | Directive::MaxAge(_));
+    s.commands.retain(|(_, it)| !sheds(it));
+    adversity = Adversity {
+        sides: [None; 3],
+        lookers: [None; 3],
+        recall: None,
+        falls: [None; 3],
+        lanes: None,
+        disk: Disk {
+            tears: None,
+            fails: None,
+            ..adversity.disk
+        },
+        ..adversity
+    };
+    let input = s.input.0.clone();
+    let (mut taken, mut left) = (0, Left::default());
+    let mut known: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+    let mut dealt_with: BTreeMap<u64, u64> = BTreeMap::new();
+    for run in 0..4 {
+        let is_last = run == 3;
+        let mut next = s.clone();
+        next.input = Text(input[taken..].to_vec());
+        let mut harm = adversity;
+        if is_last {
+            (harm.dies, harm.halts, harm.short) = (None, None, None);
+            harm.programs = Script::default();
+            next.commands.retain(|(_, it)| {
+                !matches!(it, Directive::Drain | Directive::Finish | Directive::Pause)
+            });
+        } else {
+            harm.halts = Some(dice.micros(100_000));
+        }
+        let outcome = run_after(left, next, harm);
+        assert!(!outcome.span, "somebody spins");
+        assert!(
+            !is_last || outcome.finished,
+            "stuck: {:?} {harm:?}",
+            s.rules
+        );
+        taken += outcome.taken;
+        for it in &outcome.tries {
+            let part = it.ticket.stretch;
+            let lies = &input[part.from as usize..part.to as usize];
+            assert!(it.bytes == lies, "a batch is not what came");
+            let place = known
+                .entry(it.ticket.number)
+                .or_insert((part.from, part.to));
+            assert_eq!(
+                *place,
+                (part.from, part.to),
+                "another batch under the same number"
+            );
+        }
+        left = outcome.left;
+        let is_owed = |from: u64| left.inherited.parts.iter().any(|(it, _)| it.from == from);
+        for it in &outcome.tries {
+            let from = it.ticket.stretch.from;
+            assert!(
+                !dealt_with.contains_key(&from),
+                "what was dealt with is tried again"
+            );
+        }
+        for (from, to) in known.values().filter(|(from, _)| !is_owed(*from)) {
+            dealt_with.insert(*from, *to);
+        }
+        let shed = left.inherited.parts.iter();
+        let shed = shed.filter(|(_, owed)| *owed == Owed::Overflow);
+        assert!(!is_last || shed.count() == 0, "the file lacks something");
+        // It was killed before it could be written down that the last one was dealt with.
+        let lost = outcome.tries.last().filter(|_| !is_last && dice.one_in(2));
+        if let Some(it) = lost
+            && dealt_with.remove(&it.ticket.stretch.from).is_some()
+        {
+            let part = it.ticket.stretch;
+            let again = (part, Owed::Batch(it.ticket.number, it.ticket.trial));
+            let parts = &mut left.inherited.parts;
+            let behind = parts.partition_point(|(it, _)| it.from < part.from);
+            parts.insert(behind, again);
+            left.floor = left.floor.min(part.from);
+        }
+    }
+    assert_eq!(taken, input.len(), "all was taken");
+    let mut to = 0;
+    for (from, end) in dealt_with {
+        assert_eq!(from, to, "something is left out, or dealt with twice");
+        to = end;
+    }
+    assert_eq!(to, input.len() as u64, "all was dealt with");
+}
+
+#[test]
+fn batches_that_outlive_a_run_are_tried_again_as_they_were() {
+    let number = |name: &str, usual: u64| {
+        let given = std::env::var(name).ok().and_then(|text| text.parse().ok());
+        given.unwrap_or(usual)
+    };
+    let first = number("STORM_SEED", 1);
+    for seed in first..first + number("STORM", USUAL) / 3 {
+        let done = std::panic::catch_unwind(|| spooled_batches(seed));
+        assert!(done.is_ok(), "STORM_SEED={seed} STORM=3");
+    }
 }
 
 #[test]

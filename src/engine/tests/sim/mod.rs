@@ -9,7 +9,7 @@
 mod programs;
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, IoSliceMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ use crate::engine::drive::{Access, Driver, Edge, End, NoRoom, Passage, Turn};
 use crate::engine::gate::Marks;
 use crate::engine::limiter::Bursts;
 use crate::engine::on_disk::{EXTENT_MOST, Load};
-use crate::engine::record::{Cursor, Framing};
+use crate::engine::record::Framing;
 use crate::engine::scan::Run;
 use crate::engine::segment::Segment;
 use crate::engine::side::Role;
@@ -106,9 +106,11 @@ pub(super) struct Outcome {
 /// What a run leaves for the next one, where it outlives it.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Left {
+    /// All that was ever put on the disk, and how much of that has been given back.
     pub bytes: Vec<u8>,
-    /// How far inside of a record it begins, and ends.
-    pub depths: [u64; 2],
+    pub floor: u64,
+    /// What of it somebody is still owed.
+    pub inherited: Inherited,
 }
 
 /// A try of a batch.
@@ -290,8 +292,11 @@ struct World {
     /// The files of jobs: which batch, and its bytes so far; and the try that is under way.
     files: Vec<(u64, Vec<u8>)>,
     running: Vec<Option<usize>>,
-    /// Bytes that an earlier run has left.
-    inherited: usize,
+    /// What an earlier run has left, and where that begins for the consumer.
+    inherited: Inherited,
+    base: u64,
+    /// The journal of batches, by their first places.
+    begun: BTreeMap<u64, programs::Begun>,
     /// What is remembered of how far the consumer has come: an offset, and how far that is inside of a record.
     remembered: (u64, u64),
     /// What was put on the disk, and how much of it has been given back.
@@ -436,20 +441,10 @@ pub(super) fn run_after(left: Left, s: Scenario, adversity: Adversity) -> Outcom
         left: Left::default(),
     };
     let mut engine = Engine::new(s.rules, start);
-    if s.rules.outlives {
-        let mut cursor = Cursor::at(s.rules.framing, left.depths[0]);
-        let records = cursor.pass(&left.bytes).ended;
-        engine.inherit(
-            Inherited {
-                from: 0,
-                to: left.bytes.len() as u64,
-                records,
-                depths: left.depths,
-            },
-            start,
-        );
-    }
     engine.want_overflow();
+    if s.rules.outlives {
+        engine.inherit(&left.inherited, start);
+    }
     if let Some((key, keep)) = adversity.lanes {
         let key = key.map(|text| text.parse().expect("a key"));
         let keep = keep.map(|text| text.parse().expect("a pattern"));
@@ -491,7 +486,9 @@ pub(super) fn run_after(left: Left, s: Scenario, adversity: Adversity) -> Outcom
             all.iter().map(|it| it.len()).max().unwrap_or(0)
         }
     };
-    let held = left.bytes.len();
+    let owed = left.inherited.parts.iter();
+    let held = owed.map(|(part, _)| (part.to - part.from) as usize).sum();
+    let remembered = programs::first_of(&left.inherited);
     let mut sim = Sim {
         core: Core {
             engine: RefCell::new(engine),
@@ -522,10 +519,13 @@ pub(super) fn run_after(left: Left, s: Scenario, adversity: Adversity) -> Outcom
             files: vec![(0, Vec::new()); jobs],
             running: vec![None; jobs],
             job_versions: vec![0; jobs],
-            inherited: left.bytes.len(),
-            remembered: (0, left.depths[0]),
+            base: remembered.0,
+            remembered,
             disk: left.bytes,
-            floor: 0,
+            // What nobody is owed is given back by whoever finds the spool full.
+            floor: left.floor.max(remembered.0),
+            inherited: left.inherited,
+            begun: BTreeMap::new(),
             s,
         },
         closed_at: None,
@@ -644,8 +644,13 @@ impl World {
 
     /// What is before this offset is given back, in whole pieces. Says whether there was anything.
     fn give_back(&mut self, floor: u64) -> bool {
-        assert!(floor >= self.floor, "the floor goes back");
         assert!(floor <= self.disk.len() as u64, "a floor that is not there");
+        let floor = match self.s.rules.outlives {
+            // What is lost to the file for what is shed stays there for another run.
+            true => floor.min(self.owed_from()).max(self.floor),
+            false => floor,
+        };
+        assert!(floor >= self.floor, "the floor goes back");
         let piece = (self.adversity.disk.bound / 16).max(1);
         let before = std::mem::replace(&mut self.floor, floor / piece * piece);
         self.floor > before
@@ -856,6 +861,10 @@ impl Edge for Side<'_> {
     }
 
     fn remember(&mut self, to: u64, run: Run) -> io::Result<()> {
+        if self.1 == FILE {
+            self.0.on_shed_written(to - run.bytes as u64, to);
+            return Ok(());
+        }
         let before = self.0.remembered.0;
         assert_eq!(
             to,
@@ -1229,12 +1238,10 @@ impl Sim {
         self.world.out.end = self.world.now - self.world.start;
         self.world.out.taken = self.world.taken;
         self.any_job_left = self.any_job();
-        let (to, depth) = self.world.remembered;
         let inside = self.core.engine.borrow().source.cursor.depth();
-        self.world.out.left = Left {
-            bytes: self.world.disk.split_off(to as usize),
-            depths: [depth, inside],
-        };
+        if self.world.s.rules.outlives {
+            self.world.out.left = self.world.left(inside);
+        }
         let engine = self.core.engine.into_inner();
         let is_over = self.doing[SINK] == Doing::Nothing && !self.any_job_left;
         self.world.out.finished = is_over && engine.is_finished();
@@ -1265,15 +1272,13 @@ impl Sim {
                 assert!(side.owed <= 2 * share, "{} are owed to {plan:?}", side.owed);
             }
         }
-        let came = self.world.inherited + self.world.taken;
+        let came = self.world.inherited.end as usize + self.world.taken;
         assert!(status.read.bytes <= came as u64);
         if self.world.s.rules.outlives {
-            let place = self.world.remembered.0;
-            assert_eq!(
-                place,
-                self.world.out.output.len() as u64,
-                "what is remembered"
-            );
+            let place = self.world.owed_from();
+            let is_stream = self.world.s.rules.batch.is_none();
+            let written = self.world.base + self.world.out.output.len() as u64;
+            assert!(!is_stream || place == written, "what is remembered");
             assert_eq!(
                 self.world.disk.len(),
                 came,

@@ -1,14 +1,28 @@
 //! The programs of the simulator: they get batches, and do with them as their script says.
 //!
-//! What is acknowledged joins the output in the order in which that happens.
+//! What is acknowledged joins the output in the order in which that happens. Where batches outlive the run, what has
+//! become of each is kept, as a journal does it: before a program is run, and when it has ended.
 
 use std::io;
 use std::time::Duration;
 
-use super::{Doing, JOBS, Side, Sim, Try, World};
+use super::{Doing, JOBS, Left, Side, Sim, Try, World};
 use crate::engine::action::Write;
+use crate::engine::disk::{Inherited, Owed};
 use crate::engine::drive::Turn;
-use crate::engine::ticket::{Finish, Ticket};
+use crate::engine::record::Cursor;
+use crate::engine::ticket::{Finish, Settled, Stretch, Ticket};
+
+/// A batch in the journal: which part of the stream, and who is still owed it.
+pub(super) type Begun = (Stretch, Option<Owed>);
+
+/// Where what the consumer is owed begins, and how far that is inside of a record.
+pub(super) fn first_of(left: &Inherited) -> (u64, u64) {
+    let first = left.parts.first();
+    first.map_or((left.end, left.end_depth), |(it, _)| {
+        (it.from, it.depths[0])
+    })
+}
 
 impl World {
     /// A piece of a batch goes to its file.
@@ -32,6 +46,9 @@ impl World {
             assert_eq!(self.files[j].0, ticket.number, "the file of another batch");
             let bytes = self.files[j].1.clone();
             assert_eq!(bytes.len() as u64, ticket.bytes, "not all of it");
+            let owed = Owed::Batch(ticket.number, ticket.trial);
+            let entry = (ticket.stretch, Some(owed));
+            self.begun.insert(ticket.stretch.from, entry);
             self.running[j] = Some(self.out.tries.len());
             self.out.tries.push(Try {
                 ticket: *ticket,
@@ -58,6 +75,11 @@ impl World {
             () if roll(script.rejects, b) => Finish::Rejected,
             () => Finish::Acknowledged,
         };
+        if let Some(how) = finish.settles(ticket) {
+            let owed = (how == Settled::Shed).then_some(Owed::Overflow);
+            let entry = (ticket.stretch, owed);
+            self.begun.insert(ticket.stretch.from, entry);
+        }
         let it = &mut self.out.tries[n];
         (it.ended, it.finish) = (Some(now), Some(finish));
         if finish == Finish::Acknowledged {
@@ -66,6 +88,94 @@ impl World {
             self.out.output.extend_from_slice(&bytes);
         }
         Some(finish)
+    }
+}
+
+impl World {
+    /// The file for what is shed has what lies between these offsets.
+    pub(super) fn on_shed_written(&mut self, from: u64, to: u64) {
+        let inherited = self.inherited.parts.iter();
+        let known = inherited.filter(|(_, owed)| *owed == Owed::Overflow);
+        for (part, _) in known {
+            self.begun
+                .entry(part.from)
+                .or_insert((*part, Some(Owed::Overflow)));
+        }
+        for (part, owed) in self.begun.values_mut() {
+            if *owed == Some(Owed::Overflow) && from < part.to && part.to <= to {
+                *owed = None;
+            }
+        }
+    }
+
+    /// Before this place nobody is owed anything.
+    pub(super) fn owed_from(&self) -> u64 {
+        if self.s.rules.batch.is_none() {
+            return self.remembered.0;
+        }
+        let parts = self.left(0).inherited.parts;
+        parts
+            .first()
+            .map_or(self.disk.len() as u64, |(part, _)| part.from)
+    }
+
+    /// What is left for the next run, whose stream ends so far inside of a record.
+    pub(super) fn left(&self, inside: u64) -> Left {
+        let end = self.disk.len() as u64;
+        let mut next = Stretch {
+            from: self.remembered.0,
+            to: end,
+            depths: [self.remembered.1, inside],
+            ..Stretch::default()
+        };
+        let mut last = self.inherited.last_batch;
+        let mut parts = Vec::new();
+        if self.s.rules.batch.is_some() {
+            (next.from, next.before, next.depths[0]) = self.inherited.next;
+            let mut journal = self.begun.clone();
+            for (part, owed) in &self.inherited.parts {
+                if *owed != Owed::Consumer {
+                    journal.entry(part.from).or_insert((*part, Some(*owed)));
+                }
+            }
+            let tries = self.out.tries.iter().map(|it| it.ticket.number);
+            last = last.max(tries.max().unwrap_or(0));
+            for (part, owed) in journal.values() {
+                if next.from < part.from {
+                    // It is in batches that were not tried.
+                    last += 1;
+                    let ahead = Stretch {
+                        to: part.from,
+                        depths: [next.depths[0], part.depths[0]],
+                        records: part.before - next.before,
+                        ..next
+                    };
+                    parts.push((ahead, Owed::Batch(last, 0)));
+                }
+                parts.extend(owed.map(|owed| (*part, owed)));
+                if next.from < part.to {
+                    next.from = part.to;
+                    next.before = part.before + part.records;
+                    next.depths[0] = part.depths[1];
+                }
+            }
+        }
+        let mut cursor = Cursor::at(self.s.rules.framing, next.depths[0]);
+        next.records = cursor.pass(&self.disk[next.from as usize..]).ended;
+        if next.from < end {
+            parts.push((next, Owed::Consumer));
+        }
+        Left {
+            bytes: self.disk.clone(),
+            floor: self.floor,
+            inherited: Inherited {
+                parts,
+                end,
+                end_depth: inside,
+                last_batch: last,
+                next: (next.from, next.before, next.depths[0]),
+            },
+        }
     }
 }
 

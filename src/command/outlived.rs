@@ -1,0 +1,93 @@
+//! A program that was started by an earlier run of weir, which was killed, and that still deals with its batch: nobody
+//! else may be given that batch meanwhile.
+//!
+//! It is known by the name of the batch in its environment, which it has from its first instruction on, and which
+//! those have, too, that it has started: so none is missed, whenever weir was killed.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::process::{Pid, PidfdFlags};
+
+/// A process that still deals with a batch.
+#[derive(Debug)]
+pub(crate) struct Outlived {
+    /// Its number.
+    pub pid: i32,
+    process: OwnedFd,
+}
+
+/// One who deals with the batch of this name, if somebody does.
+pub(crate) fn find(batch: &str) -> Option<Outlived> {
+    let mark = format!("WEIR_BATCH={batch}");
+    let own = std::process::id() as i32;
+    let entries = std::fs::read_dir("/proc").ok()?.flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter(|pid| *pid != own).find_map(|pid| {
+        // It is held before it is looked at: another one may get its number.
+        let process = rustix::process::pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
+        is_marked(pid, mark.as_bytes()).then_some(Outlived { pid, process })
+    })
+}
+
+fn is_marked(pid: i32, mark: &[u8]) -> bool {
+    let path = format!("/proc/{pid}/environ");
+    let environ = std::fs::read(Path::new(&path)).unwrap_or_default();
+    environ.split(|byte| *byte == 0).any(|it| it == mark)
+}
+
+impl Outlived {
+    /// Waits until it has ended, or until there is something on `interrupt`; whether it has.
+    ///
+    /// # Errors
+    /// When the system cannot wait.
+    pub(crate) fn wait(&self, interrupt: impl AsFd) -> io::Result<bool> {
+        loop {
+            let mut fds = [
+                PollFd::new(&self.process, PollFlags::IN),
+                PollFd::new(&interrupt, PollFlags::IN),
+            ];
+            match rustix::event::poll(&mut fds, None) {
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+                Ok(_) if !fds[1].revents().is_empty() => return Ok(false),
+                Ok(_) => return Ok(true),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn one_that_has_the_name_in_its_environment_is_found_and_waited_for() {
+        let name = format!("test-{}", std::process::id());
+        assert!(find(&name).is_none());
+        let mut child = Command::new("sleep");
+        let mut child = child
+            .arg("1000")
+            .env("WEIR_BATCH", &name)
+            .spawn()
+            .expect("it runs");
+        let found = find(&name).expect("it is there");
+        assert_eq!(found.pid, child.id() as i32);
+        let (never, keep) = io::pipe().expect("a pipe");
+        let (now, gone) = io::pipe().expect("a pipe");
+        drop(gone);
+        assert!(
+            !found.wait(&now).expect("waited"),
+            "somebody has interrupted"
+        );
+        child.kill().expect("killed");
+        assert!(found.wait(&never).expect("waited"), "it has ended");
+        drop(keep);
+        child.wait().expect("its status");
+        assert!(find(&name).is_none());
+    }
+}

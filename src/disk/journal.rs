@@ -1,0 +1,390 @@
+//! The journal of a spool's batches: which of them have been begun, how often each was tried, and what has been
+//! acknowledged. Pure: bytes in, values out.
+//!
+//! It is a part of the [`state`](super::state), so that it changes together with the places, in one write that is
+//! whole or is not there. It is written before a program is run with a batch, and when the program has ended. What lies
+//! before `next` and in none of the batches has been acknowledged, in whatever order that happened: there are never
+//! more batches than programs, and so it stays small. Where programs run side by side the first try of a batch may begin
+//! before that of one that comes before it in the stream: that one is entered with the number 0, and no tries.
+//!
+//! | bytes | |
+//! |---|---|
+//! | 4 | 1: there is one; 0: there is none, and nothing follows |
+//! | 8 | number of the last batch |
+//! | 24 | the place behind all batches so far: offset, record, bytes of that record before it |
+//! | 4 | batches that are begun; then for each: |
+//! | 8 | its number |
+//! | 4 | how many times the spool had been opened when it was begun; with its number, that is its name |
+//! | 4 | tries so far |
+//! | 4 | bit 0: its last record has no end; bit 1: given up, and on its way to the file for what is shed |
+//! | 8 | records that end in it |
+//! | 24 | its place |
+//! | 8 | offset behind its last byte |
+//! | 8 | bytes before that of a record that goes on behind it |
+
+use super::format::{u32_at, u64_at};
+use super::place::Place;
+
+/// Batches that are begun at a time, at most: they have to fit into the state.
+pub(crate) const BATCHES_MOST: usize = 400;
+
+/// A batch that has been begun, and not been acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub number: u64,
+    /// The opening in which it was begun.
+    pub opening: u32,
+    pub tries: u32,
+    /// Its last record has no end.
+    pub is_open: bool,
+    /// It was given up, and is on its way to the file for what is shed.
+    pub is_shed: bool,
+    pub records: u64,
+    pub place: Place,
+    /// Offset behind its last byte.
+    pub end: u64,
+    /// Bytes before that of a record that goes on behind it.
+    pub begun: u64,
+}
+
+impl Entry {
+    /// The place behind it.
+    pub(crate) fn behind(&self) -> Place {
+        Place {
+            at: self.end,
+            record: self.place.record + self.records,
+            begun: self.begun,
+        }
+    }
+
+    /// Whether this is what is known of a part of the stream that holds that batch.
+    fn is_ahead_of(&self, batch: &Entry) -> bool {
+        self.number == 0 && self.place.at <= batch.place.at && batch.end <= self.end
+    }
+}
+
+/// See the module's text.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Journal {
+    /// Number of the last batch.
+    pub last: u64,
+    /// The place behind all of them.
+    pub next: Place,
+    /// Those that are begun, in the order of the stream.
+    pub open: Vec<Entry>,
+}
+
+impl Journal {
+    /// Of a stream that has been delivered up to here.
+    pub(crate) fn at(next: Place) -> Journal {
+        Journal {
+            next,
+            ..Journal::default()
+        }
+    }
+
+    /// A batch is begun, or tried again. Says what is known of it.
+    pub(crate) fn begin(&mut self, entry: Entry) -> Entry {
+        self.last = self.last.max(entry.number);
+        if let Some(known) = self.open.iter_mut().find(|it| it.number == entry.number) {
+            known.tries = entry.tries;
+            return *known;
+        }
+        let next = entry.behind();
+        let before = self.open.iter().position(|it| it.is_ahead_of(&entry));
+        if let Some(ahead) = before {
+            // What lies around it is another's, whose turn comes.
+            let ahead = self.open.remove(ahead);
+            self.reserve(ahead.place, entry.place);
+            self.reserve(next, ahead.behind());
+        } else {
+            self.reserve(self.next, entry.place);
+            self.next = next;
+        }
+        self.insert(entry);
+        entry
+    }
+
+    /// This part of the stream is in batches that have not been tried.
+    fn reserve(&mut self, from: Place, to: Place) {
+        if from.at < to.at {
+            self.insert(Entry {
+                number: 0,
+                opening: 0,
+                tries: 0,
+                is_open: false,
+                is_shed: false,
+                records: to.record.saturating_sub(from.record),
+                place: from,
+                end: to.at,
+                begun: to.begun,
+            });
+        }
+    }
+
+    fn insert(&mut self, entry: Entry) {
+        let behind = self.open.partition_point(|it| it.place.at < entry.place.at);
+        self.open.insert(behind, entry);
+    }
+
+    /// What was never tried becomes batches of their own, of this opening.
+    pub(crate) fn adopt(&mut self, opening: u32) {
+        for entry in self.open.iter_mut().filter(|it| it.number == 0) {
+            self.last += 1;
+            (entry.number, entry.opening) = (self.last, opening);
+        }
+    }
+
+    /// A batch is nobody's any more.
+    pub(crate) fn settle(&mut self, number: u64) {
+        self.open.retain(|it| it.number != number);
+    }
+
+    /// A batch is given up, and is on its way to the file for what is shed. Where there are too many of these, the
+    /// first of them are not known any more.
+    pub(crate) fn shed(&mut self, number: u64) {
+        if let Some(known) = self.open.iter_mut().find(|it| it.number == number) {
+            known.is_shed = true;
+        }
+        while self.open.len() >= BATCHES_MOST
+            && let Some(first) = self.open.iter().position(|it| it.is_shed)
+        {
+            self.open.remove(first);
+        }
+    }
+
+    /// The file for what is shed has what lies between these offsets; it gets each batch in order.
+    pub(crate) fn on_shed_written(&mut self, from: u64, to: u64) {
+        let has_ended = |it: &Entry| it.is_shed && from < it.end && it.end <= to;
+        self.open.retain(|it| !has_ended(it));
+    }
+
+    /// What came before this place is not there any more.
+    pub(crate) fn forget_before(&mut self, oldest: Place) {
+        self.open.retain(|it| it.end > oldest.at);
+        for entry in self.open.iter_mut().filter(|it| it.place.at < oldest.at) {
+            entry.records = entry.behind().record.saturating_sub(oldest.record);
+            entry.place = oldest;
+        }
+        if self.next.at < oldest.at {
+            self.next = oldest;
+        }
+    }
+
+    /// There is no such file: what was on its way there is tried again.
+    pub(crate) fn shed_none(&mut self) {
+        self.open.iter_mut().for_each(|it| it.is_shed = false);
+    }
+
+    /// All before this place has been delivered as a stream. Says what is next.
+    pub(crate) fn pass(&mut self, place: Place) -> Place {
+        self.open.retain(|it| it.end > place.at);
+        let next = self.low();
+        if place.at > next.at { place } else { next }
+    }
+
+    /// Before this place all has been acknowledged.
+    pub(crate) fn low(&self) -> Place {
+        self.open.first().map_or(self.next, |first| first.place)
+    }
+
+    pub(super) fn encode(journal: Option<&Journal>, into: &mut Vec<u8>) {
+        into.extend_from_slice(&u32::from(journal.is_some()).to_le_bytes());
+        let Some(journal) = journal else { return };
+        into.extend_from_slice(&journal.last.to_le_bytes());
+        encode_place(journal.next, into);
+        // No more than a state has room for.
+        into.extend_from_slice(&(journal.open.len() as u32).to_le_bytes());
+        for entry in &journal.open {
+            into.extend_from_slice(&entry.number.to_le_bytes());
+            into.extend_from_slice(&entry.opening.to_le_bytes());
+            into.extend_from_slice(&entry.tries.to_le_bytes());
+            let flags = u32::from(entry.is_open) | u32::from(entry.is_shed) << 1;
+            into.extend_from_slice(&flags.to_le_bytes());
+            into.extend_from_slice(&entry.records.to_le_bytes());
+            encode_place(entry.place, into);
+            into.extend_from_slice(&entry.end.to_le_bytes());
+            into.extend_from_slice(&entry.begun.to_le_bytes());
+        }
+    }
+
+    /// The journal in these bytes, if there is one; `None` where they are none of ours.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Option<Journal>> {
+        let (head, rest) = bytes.split_at_checked(4)?;
+        match u32_at(head, 0) {
+            0 => return Some(None),
+            1 => {}
+            _ => return None,
+        }
+        let (head, mut rest) = rest.split_at_checked(36)?;
+        let mut open = Vec::new();
+        for _ in 0..u32_at(head, 32) {
+            let (entry, behind) = rest.split_at_checked(68)?;
+            let flags = u32_at(entry, 16);
+            open.push(Entry {
+                number: u64_at(entry, 0),
+                opening: u32_at(entry, 8),
+                tries: u32_at(entry, 12),
+                is_open: flags & 1 != 0,
+                is_shed: flags & 2 != 0,
+                records: u64_at(entry, 20),
+                place: decode_place(entry, 28),
+                end: u64_at(entry, 52),
+                begun: u64_at(entry, 60),
+            });
+            rest = behind;
+        }
+        let is_whole = open.iter().all(|it| it.place.at <= it.end);
+        is_whole.then_some(Some(Journal {
+            last: u64_at(head, 0),
+            next: decode_place(head, 8),
+            open,
+        }))
+    }
+}
+
+fn encode_place(place: Place, into: &mut Vec<u8>) {
+    for number in [place.at, place.record, place.begun] {
+        into.extend_from_slice(&number.to_le_bytes());
+    }
+}
+
+fn decode_place(bytes: &[u8], at: usize) -> Place {
+    Place {
+        at: u64_at(bytes, at),
+        record: u64_at(bytes, at + 8),
+        begun: u64_at(bytes, at + 16),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(at: u64) -> Place {
+        Place {
+            at,
+            record: at / 10,
+            begun: 0,
+        }
+    }
+
+    fn entry(number: u64, from: u64, end: u64) -> Entry {
+        Entry {
+            number,
+            opening: 3,
+            tries: 1,
+            is_open: number.is_multiple_of(2),
+            is_shed: false,
+            records: (end - from) / 10,
+            place: place(from),
+            end,
+            begun: 0,
+        }
+    }
+
+    #[test]
+    fn what_is_in_no_batch_and_before_the_next_is_acknowledged() {
+        let mut journal = Journal::at(place(100));
+        journal.begin(entry(1, 100, 200));
+        journal.begin(entry(2, 200, 300));
+        journal.begin(entry(3, 300, 400));
+        journal.settle(2);
+        assert_eq!(
+            (journal.low().at, journal.next.at, journal.last),
+            (100, 400, 3)
+        );
+        journal.settle(1);
+        assert_eq!(journal.low(), place(300));
+        let again = Entry {
+            tries: 2,
+            ..entry(3, 300, 400)
+        };
+        journal.begin(again);
+        assert_eq!(journal.open, [again]);
+        journal.settle(3);
+        assert_eq!(
+            journal,
+            Journal {
+                last: 3,
+                ..Journal::at(place(400))
+            }
+        );
+    }
+
+    #[test]
+    fn one_that_begins_before_others_that_come_before_it_leaves_them_theirs() {
+        let mut journal = Journal::at(place(0));
+        journal.begin(entry(3, 200, 300));
+        assert_eq!((journal.low().at, journal.next.at), (0, 300));
+        journal.settle(3);
+        journal.begin(entry(2, 100, 200));
+        journal.settle(2);
+        let ahead = journal.open[0];
+        assert_eq!(
+            (journal.open.len(), ahead.place, ahead.end),
+            (1, place(0), 100)
+        );
+        assert_eq!((ahead.records, ahead.tries), (10, 0));
+        journal.begin(entry(6, 500, 600));
+        journal.begin(entry(4, 300, 400));
+        journal.adopt(9);
+        let names: Vec<_> = journal
+            .open
+            .iter()
+            .map(|it| (it.opening, it.number))
+            .collect();
+        assert_eq!(names, [(9, 7), (3, 4), (9, 8), (3, 6)]);
+        assert_eq!(journal.last, 8);
+    }
+
+    #[test]
+    fn one_that_is_shed_stays_until_the_file_has_it() {
+        let mut journal = Journal::at(place(0));
+        for n in 0..2 * BATCHES_MOST as u64 {
+            journal.begin(entry(n, n * 10, n * 10 + 10));
+            journal.shed(n);
+        }
+        assert!(journal.open.len() < BATCHES_MOST, "it fits");
+        assert!(journal.open.iter().all(|it| it.is_shed));
+        let end = journal.open[5].end;
+        let before = journal.open.len();
+        journal.on_shed_written(end - 1, end);
+        assert_eq!(journal.open.len(), before - 1);
+        assert!(journal.open.iter().all(|it| it.end != end));
+    }
+
+    #[test]
+    fn a_stream_that_passes_takes_batches_with_it() {
+        let mut journal = Journal::at(place(0));
+        journal.begin(entry(1, 0, 100));
+        journal.begin(entry(2, 100, 200));
+        journal.begin(entry(3, 200, 300));
+        journal.settle(2);
+        assert_eq!(journal.pass(place(50)), place(50));
+        assert_eq!(journal.pass(place(100)), place(200));
+        assert_eq!(journal.pass(place(250)), place(250));
+        assert_eq!(journal.open.len(), 1);
+        assert_eq!(journal.pass(place(300)), place(300));
+        assert!(journal.open.is_empty());
+    }
+
+    #[test]
+    fn it_is_read_as_it_was_written_and_anything_else_is_refused() {
+        let mut journal = Journal::at(place(7));
+        for n in 1..=BATCHES_MOST as u64 {
+            journal.begin(entry(n, n * 50 - 43, n * 50 + 7));
+        }
+        for journal in [None, Some(Journal::default()), Some(journal)] {
+            let mut bytes = Vec::new();
+            Journal::encode(journal.as_ref(), &mut bytes);
+            assert_eq!(Journal::decode(&bytes), Some(journal.clone()));
+            for cut in [0, 3, bytes.len() - 1] {
+                assert_eq!(Journal::decode(&bytes[..cut]), None, "{cut}");
+            }
+            let fits = bytes.len() + 4096 < super::super::state::SLOT;
+            assert!(fits, "{} bytes", bytes.len());
+        }
+        assert_eq!(Journal::decode(&[9; 100]), None);
+    }
+}
