@@ -3,7 +3,7 @@
 mod harness;
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -459,6 +459,28 @@ fn a_full_disk_blocks_as_a_full_buffer_does_and_goes_on_with_space() {
     assert_same(&collect(output).done(), &bytes, "all of it");
     feeding.done().expect("all was taken");
     assert!(weir.end().success());
+}
+
+#[test]
+fn a_directory_that_is_removed_is_said_once_and_what_was_taken_in_is_delivered() {
+    let place = Place::new();
+    let bytes = lines(0, 200_000);
+    let (stdin, mut input) = std::io::pipe().expect("a pipe");
+    let (output, stdout) = std::io::pipe().expect("a pipe");
+    let running = start(place.weir(&["-l", "--sync", "10ms"]), stdin, stdout);
+    let (first, rest) = bytes.split_at(300_000);
+    input.write_all(first).expect("it is taken");
+    eventually("it lies there", || {
+        stream(&place.spool()).len() == first.len()
+    });
+    fs::remove_dir_all(place.spool()).expect("removed");
+    feed(input, rest.to_vec());
+    assert_same(&collect(output).done(), &bytes, "all of it");
+    let ended = running.end();
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    let said: Vec<_> = ended.stderr.lines().collect();
+    let is_it = |line: &&str| line.ends_with("directory was removed while weir was using it");
+    assert!(said.len() <= 3 && said.iter().all(is_it), "{said:?}");
 }
 
 /// A file system that goes with its test.
