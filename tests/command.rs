@@ -185,6 +185,17 @@ fn command_has_no_descriptor_of_weir_s_and_all_of_its_own() {
 }
 
 #[test]
+fn no_program_gets_what_weir_is_controlled_by() {
+    let script = "cd /proc/$$/fd && echo *; sleep 0.2";
+    let words = ["-l", "--batch", "1", "--", "sh", "-c", script];
+    let (end, got) = run(weir_in_shell("", &words, ""), b"a\nb\nc\n");
+    assert!(end.status.success(), "{end:?}");
+    let [_, without] = descriptors("");
+    let got = String::from_utf8(got).expect("numbers");
+    assert_eq!(got, without.repeat(3));
+}
+
+#[test]
 fn a_closed_standard_output_is_closed_for_command_too() {
     let script = "test -e /proc/$$/fd/1 && exit 9; cat >&2";
     let mut command = weir_in_shell("", &["--", "sh", "-c", script], ">&-");

@@ -91,6 +91,8 @@ pub(crate) fn listen(has_command: bool) -> io::Result<Listener> {
     let all = ends.iter().chain(quit).chain(REPORT);
     let heeded: SigSet = all.filter_map(heeded).collect();
     heeded.thread_block()?;
+    // A file that may not become longer is an error of its write, which is told as every other one is.
+    SigSet::from(Signal::SIGXFSZ).thread_block()?;
     let mut source = Source::new(heeded, has_command)?;
     let (sender, signals) = unbounded();
     let is_heeded = Arc::new(AtomicBool::new(false));

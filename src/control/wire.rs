@@ -11,12 +11,19 @@ use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketType, send};
 /// How long a connection may wait to be made, where the other side has many to accept.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A socket of the right kind. It need not be closed at an `exec`, for there is none.
+/// A socket of the right kind.
 ///
 /// # Errors
 /// When the system has none.
 pub(super) fn socket() -> Result<OwnedFd> {
-    rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)
+    rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).and_then(kept)
+}
+
+/// No program that is started gets it. Not every system can say so in the call that makes it, and who is started in
+/// between finds one that nobody else knows of.
+fn kept(socket: OwnedFd) -> Result<OwnedFd> {
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(socket)
 }
 
 /// The next connection to a listener, one whose reads do not wait.
@@ -24,7 +31,7 @@ pub(super) fn socket() -> Result<OwnedFd> {
 /// # Errors
 /// `AGAIN` when there is none; when the system has no descriptors left.
 pub(super) fn accept(listener: impl AsFd) -> Result<OwnedFd> {
-    let socket = rustix::net::accept(listener)?;
+    let socket = rustix::net::accept(listener).and_then(kept)?;
     rustix::io::ioctl_fionbio(&socket, true)?;
     Ok(socket)
 }

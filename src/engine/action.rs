@@ -311,7 +311,7 @@ impl Write {
 #[derive(Debug)]
 pub(crate) struct Fetch {
     /// What is to be read, and into what.
-    pub load: Load,
+    pub load: Box<Load>,
     pub(super) obligation: Obligation,
 }
 

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::action::{
     Action, Actor, Done, Fan, Fetch, FetchOutcome, Outcome, Permit, Read, ReadOutcome, Reason,
-    RunOrder, Transfer, Wait, Write,
+    Transfer, Wait, Write,
 };
 use super::on_disk::{EXTENT_MOST, Load};
 use super::scan::Run;
@@ -195,19 +195,25 @@ pub(crate) enum Turn {
     Over(End),
 }
 
-/// What is not over yet.
-enum Again {
-    Wait(Wait),
-    Run(RunOrder),
+/// What came of doing something.
+enum Did {
+    /// This, or nothing that anybody need know.
+    This(Option<Done>),
+    /// It was the last.
+    Last(Option<Done>, End),
+    /// It is not over: the same again.
+    Again(Action),
 }
 
 /// The next call.
 #[derive(Debug)]
 enum Next {
-    /// To the state machine: this came of the last action. It may be the last call.
-    Ask(Option<Done>, Option<End>),
+    /// To the state machine: this came of the last action.
+    Ask(Option<Done>),
     /// To the edge.
     Act(Action),
+    /// To the state machine, for the last time.
+    Leave(Done, End),
 }
 
 /// See the module's text.
@@ -225,59 +231,68 @@ impl Driver {
     pub(crate) fn new(actor: Actor) -> Driver {
         Driver {
             actor,
-            next: Next::Ask(None, None),
+            next: Next::Ask(None),
             had_room: false,
         }
     }
 
-    /// Makes the next call.
-    pub(crate) fn step(&mut self, engine: &impl Access, edge: &mut impl Edge) -> Turn {
-        match std::mem::replace(&mut self.next, Next::Ask(None, None)) {
-            Next::Ask(done, end) => {
-                let action = engine.tell(|engine, now| match (done, &end) {
-                    (Some(done), None) => Some(engine.turn(done, self.actor, now)),
-                    (None, None) => Some(engine.poll(self.actor, now)),
-                    (done, Some(_)) => {
+    /// Makes one call after the other, to the end.
+    pub(crate) fn run(mut self, engine: &impl Access, edge: &mut impl Edge) -> End {
+        let mut done = None;
+        loop {
+            let mut action = self.ask(done, engine);
+            done = loop {
+                match self.act(action, edge) {
+                    Did::This(done) => break done,
+                    Did::Again(same) => action = same,
+                    Did::Last(done, end) => {
                         if let Some(done) = done {
-                            engine.done(done, now);
+                            engine.tell(|engine, now| engine.done(done, now));
                         }
-                        None
+                        return end;
                     }
-                });
-                match (action, end) {
-                    (_, Some(end)) => return Turn::Over(end),
-                    (Some(Action::End(Reason::Memory)), _) => return Turn::Over(End::Memory),
-                    (Some(Action::End(Reason::Over)) | None, _) => return Turn::Over(End::Over),
-                    (Some(action), None) => self.next = Next::Act(action),
                 }
-            }
+            };
+        }
+    }
+
+    /// Makes the next call alone.
+    pub(crate) fn step(&mut self, engine: &impl Access, edge: &mut impl Edge) -> Turn {
+        match std::mem::replace(&mut self.next, Next::Ask(None)) {
+            Next::Ask(done) => self.next = Next::Act(self.ask(done, engine)),
             Next::Act(action) => match self.act(action, edge) {
-                Ok((done, end)) => self.next = Next::Ask(done, end),
-                Err(again) => {
-                    self.next = Next::Act(match again {
-                        Again::Wait(wait) => Action::Wait(wait),
-                        Again::Run(order) => Action::Run(order),
-                    });
+                Did::This(done) => self.next = Next::Ask(done),
+                Did::Last(None, end) => return Turn::Over(end),
+                Did::Last(Some(done), end) => self.next = Next::Leave(done, end),
+                Did::Again(action) => {
+                    self.next = Next::Act(action);
                     return Turn::Waits;
                 }
             },
+            Next::Leave(done, end) => {
+                engine.tell(|engine, now| engine.done(done, now));
+                return Turn::Over(end);
+            }
         }
         Turn::On
     }
 
-    /// Does it. `Err`: that is not over.
-    fn act(
-        &mut self,
-        action: Action,
-        edge: &mut impl Edge,
-    ) -> Result<(Option<Done>, Option<End>), Again> {
+    fn ask(&self, done: Option<Done>, engine: &impl Access) -> Action {
+        engine.tell(|engine, now| match done {
+            Some(done) => engine.turn(done, self.actor, now),
+            None => engine.poll(self.actor, now),
+        })
+    }
+
+    /// Does it.
+    fn act(&mut self, action: Action, edge: &mut impl Edge) -> Did {
         let (done, end) = match action {
             Action::Read(read) => self.read(read, edge),
             Action::Transfer(bypass) => self.bypass(bypass, edge),
             Action::Write(write) => write_out(write, edge),
             Action::Fetch(fetch) => read_back(fetch, edge),
             Action::Run(order) => match edge.run(&order.ticket) {
-                None => return Err(Again::Run(order)),
+                None => return Did::Again(Action::Run(order)),
                 Some(finish) => (Done::Run(order, finish), None),
             },
             Action::Fit(size) => {
@@ -285,24 +300,31 @@ impl Driver {
                 (Done::Fit(size), None)
             }
             Action::Wait(wait) => match edge.wait(wait) {
-                None => return Err(Again::Wait(wait)),
-                Some(ready) => {
-                    self.had_room = ready.as_ref().is_ok_and(|ready| *ready);
-                    let is_ready = self.had_room;
-                    let end = ready.err().map(|e| match self.actor {
+                None => return Did::Again(Action::Wait(wait)),
+                Some(Ok(ready)) => {
+                    self.had_room = ready;
+                    (Done::Wait(self.actor, ready), None)
+                }
+                Some(Err(e)) => {
+                    self.had_room = false;
+                    let end = match self.actor {
                         Actor::Source if wait.sleep.what == super::For::Input => End::Read(e),
                         _ => End::Write(e),
-                    });
-                    (Done::Wait(self.actor, is_ready), end)
+                    };
+                    (Done::Wait(self.actor, false), Some(end))
                 }
             },
             Action::Trim(memory) => {
                 drop(memory);
-                return Ok((None, None));
+                return Did::This(None);
             }
-            Action::End(_) => return Ok((None, Some(End::Over))),
+            Action::End(Reason::Memory) => return Did::Last(None, End::Memory),
+            Action::End(Reason::Over) => return Did::Last(None, End::Over),
         };
-        Ok((Some(done), end))
+        match end {
+            None => Did::This(Some(done)),
+            Some(end) => Did::Last(Some(done), end),
+        }
     }
 
     /// Reads into the log, and writes what may be written of it at once.

@@ -25,6 +25,8 @@ pub(crate) struct Given {
     pub(super) taken_back: Total,
     /// What of that was given once more, because it had been begun.
     pub(super) repeated: Total,
+    /// What will be when something is given again.
+    pub(super) begun: u64,
 }
 
 impl Given {
@@ -37,6 +39,7 @@ impl Given {
             bytes: 0,
             taken_back: Total::default(),
             repeated: Total::default(),
+            begun: 0,
         }
     }
 
@@ -52,6 +55,9 @@ impl Given {
 
     pub(super) fn push(&mut self, run: Range<u64>) {
         self.bytes += run.end - run.start;
+        let begun = std::mem::take(&mut self.begun);
+        self.repeated.bytes += begun;
+        self.repeated.records += u64::from(begun > 0);
         match self.runs.back_mut() {
             Some(last) if last.end == run.start => last.end = run.end,
             _ => self.runs.push_back(run),

@@ -67,7 +67,7 @@ pub(crate) mod ticket;
 use std::time::Instant;
 
 pub(crate) use action::OVERFLOW;
-use action::{Action, Actor, CONSUMER, Done, For, SIDES, Wait};
+use action::{Action, Actor, CONSUMER, Done, For, Outcome, ReadOutcome, SIDES, Wait};
 use directive::Directive;
 use event::{Event, Events, Place};
 use limiter::SharedCap;
@@ -107,11 +107,30 @@ impl Engine {
 
     /// The one after the other: what came of what it was told to do last, and what to do next.
     pub(crate) fn turn(&mut self, done: Done, actor: Actor, now: Instant) -> Action {
+        let was_empty = may_be_private(&done) && self.flows_by();
         self.take(done, now);
+        if was_empty && self.flows_by() {
+            // Nothing is held, as before, so that neither the gate nor anybody else has anything to decide anew.
+            let action = self.next(actor, now);
+            self.watch_waits(now);
+            self.look_for_quiet();
+            return action;
+        }
         self.conclude(now);
         let action = self.next(actor, now);
         self.announce(Some(actor), now);
         action
+    }
+
+    /// Whether what comes goes at once, with nothing held and nobody else who has to do with it.
+    fn flows_by(&self) -> bool {
+        self.holds_nothing()
+            && !(self.ended || self.halted || self.has_sides() || self.has_lanes())
+            && self.jobs.is_none()
+            && self.spill.is_none()
+            && self.events.is_none()
+            && self.input.is_idle()
+            && self.output.is_idle()
     }
 
     fn next(&mut self, actor: Actor, now: Instant) -> Action {
@@ -381,6 +400,10 @@ impl Engine {
             }
         }
         self.watch_waits(now);
+        self.look_for_quiet();
+    }
+
+    fn look_for_quiet(&mut self) {
         if self.quiet_wanted && self.is_quiet() {
             self.quiet_wanted = false;
             self.wakes.quiet = Some(self.quiet_asked);
@@ -498,6 +521,19 @@ impl Engine {
                 self.enter_last(CONSUMER);
             }
         }
+    }
+}
+
+/// Whether this may concern nobody but the source, if nothing is held before and after it.
+fn may_be_private(done: &Done) -> bool {
+    match done {
+        Done::Wait(actor, _) => *actor == Actor::Source,
+        Done::Transfer(_, outcome) => matches!(
+            outcome,
+            Outcome::Moved(_) | Outcome::Full | Outcome::Nothing
+        ),
+        Done::Read(_, outcome) => matches!(outcome, ReadOutcome::Moved | ReadOutcome::Empty),
+        _ => false,
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) struct Queue {
     queued: u64,
     /// Runs of it, too, as a rule one.
     claim: VecDeque<Range<u64>>,
+    /// Bytes in these.
+    claimed: u64,
 }
 
 fn length(run: &Range<u64>) -> u64 {
@@ -30,7 +32,7 @@ impl Queue {
     /// Bytes owed, those that are claimed included.
     #[must_use]
     pub(crate) fn owed(&self) -> u64 {
-        self.queued + self.claimed()
+        self.queued + self.claimed
     }
 
     /// Bytes that nobody has claimed.
@@ -42,7 +44,7 @@ impl Queue {
     /// Bytes that are claimed.
     #[must_use]
     pub(crate) fn claimed(&self) -> u64 {
-        self.claim.iter().map(length).sum()
+        self.claimed
     }
 
     /// What is claimed, or the first run of it.
@@ -104,6 +106,7 @@ impl Queue {
         let run = self
             .pop_front(n)
             .unwrap_or_else(|| unreachable!("nothing to claim"));
+        self.claimed += length(&run);
         self.claim.push_back(run.clone());
         run
     }
@@ -111,6 +114,7 @@ impl Queue {
     /// Claims the next `n` places, too, or as many as lie in one run.
     pub(crate) fn extend_claim(&mut self, n: u64) -> Option<Range<u64>> {
         let run = self.pop_front(n)?;
+        self.claimed += length(&run);
         match self.claim.back_mut() {
             Some(last) if last.end == run.start => last.end = run.end,
             _ => self.claim.push_back(run.clone()),
@@ -123,6 +127,7 @@ impl Queue {
         let first = self.claim.front_mut().filter(|_| n > 0)?;
         let done = first.start..first.end.min(first.start + n);
         first.start = done.end;
+        self.claimed -= length(&done);
         if first.is_empty() {
             self.claim.pop_front();
         }
@@ -132,6 +137,7 @@ impl Queue {
     /// What is left of the claim is owed as before.
     pub(crate) fn give_back_claim(&mut self) {
         while let Some(run) = self.claim.pop_back() {
+            self.claimed -= length(&run);
             self.give_back(run);
         }
     }
@@ -146,6 +152,7 @@ impl Queue {
             .claim
             .pop_front()
             .unwrap_or_else(|| unreachable!("nothing is claimed"));
+        self.claimed -= length(&claim);
         let done = claim.start..claim.start + n;
         assert!(done.end <= claim.end, "more was delivered than was claimed");
         self.give_back(done.end..claim.end);

@@ -372,7 +372,7 @@ impl Engine {
         keep.extend(self.jobs.iter().flat_map(|jobs| jobs.heads()));
         self.log.evict(&keep);
         Action::Fetch(Fetch {
-            load: self.log.begin_load(place),
+            load: Box::new(self.log.begin_load(place)),
             obligation: Obligation::new(actor),
         })
     }
@@ -381,7 +381,7 @@ impl Engine {
         let at = fetch.load.at;
         let found = fetch.load.found.length(fetch.load.length);
         let pinned = self.pins(&(at..at + found as u64));
-        let lost = self.log.end_load(fetch.load, pinned);
+        let lost = self.log.end_load(*fetch.load, pinned);
         let is_short = outcome == FetchOutcome::Short;
         let again = is_short.then(|| now + MEMORY_AGAIN);
         match fetch.obligation.meet() {

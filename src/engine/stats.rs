@@ -30,6 +30,7 @@ impl Stopwatch {
     }
 
     /// It is the case from `now` on, or not. Returns how long it was, if it no longer is.
+    #[inline]
     pub(crate) fn run(&mut self, is_so: bool, now: Instant) -> Duration {
         match is_so {
             // As a rule nothing has changed.

@@ -86,11 +86,9 @@ impl Engine {
             records += self.log.records(&run);
             self.outputs[CONSUMER].queue.give_back(run);
         }
-        let begun = left.saturating_sub(unread);
+        self.given.begun += left.saturating_sub(unread);
         self.given.taken_back.bytes += left;
         self.given.taken_back.records += records;
-        self.given.repeated.bytes += begun;
-        self.given.repeated.records += u64::from(begun > 0);
         let is_open =
             reaches_end && self.source.cursor.is_inside() && self.shedder.skipped.is_none();
         self.stats.on_taken_back(

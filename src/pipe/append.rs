@@ -4,10 +4,12 @@
 //! batch goes out in one call, which the system does not let others divide. Room for a batch is
 //! taken beforehand where the file system can do that, so that a full disk is met before a record
 //! is torn. One that is torn all the same is mended: its rest goes out before the next batch,
-//! unless others have appended behind the first half, which can then only stay.
+//! unless others have appended behind the first half, which can then only stay. A last record
+//! that somebody has left without its end gets it before the first of ours.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::error::PipeError;
@@ -20,6 +22,7 @@ pub(crate) struct Appended {
     name: String,
     framing: Option<Framing>,
     torn: Option<Torn>,
+    is_untouched: bool,
 }
 
 /// A record of which the file has a part.
@@ -39,11 +42,13 @@ impl Appended {
         let name = path.display().to_string();
         let open = OpenOptions::new().append(true).create(true).open(path);
         let file = open.map_err(|e| PipeError::new("open", &name, e))?;
+        let torn = torn_by_others(path, framing);
         Ok(Appended {
             file,
             name,
             framing,
-            torn: None,
+            torn,
+            is_untouched: true,
         })
     }
 
@@ -66,9 +71,10 @@ impl Appended {
     /// # Errors
     /// When not all of them could be written.
     pub(crate) fn append(&mut self, records: &[u8]) -> Result<(), PipeError> {
-        if records.is_empty() && self.torn.is_none() {
+        if records.is_empty() && (self.torn.is_none() || self.is_untouched) {
             return Ok(());
         }
+        self.is_untouched = false;
         let written = self.append_by(records, |file, bytes| (&*file).write(bytes));
         written.map_err(|e| PipeError::new("write", &self.name, e))
     }
@@ -157,6 +163,23 @@ impl Appended {
     }
 }
 
+/// What the last record of a file lacks that ends without its terminator.
+fn torn_by_others(path: &Path, framing: Option<Framing>) -> Option<Torn> {
+    let Some(Framing::Terminator(end)) = framing else {
+        return None;
+    };
+    // A FIFO would wait for somebody.
+    let data = path.metadata().ok().filter(Metadata::is_file)?;
+    let file = File::open(path).ok()?;
+    let mut last = [0];
+    file.read_exact_at(&mut last, data.len().checked_sub(1)?)
+        .ok()?;
+    (last != [end]).then(|| Torn {
+        rest: vec![end],
+        behind: data.len(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -216,6 +239,24 @@ mod tests {
         ] {
             let text = after(framing, batches, room, |_| ());
             assert_eq!(text, format!("before\n{wanted}"), "{batches:?} {room}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_somebody_has_left_without_its_end_gets_it_before_the_next() {
+        for (before, records, wanted) in [
+            ("a\nb", "c\n", "a\nb\nc\n"),
+            ("a\nb\n", "c\n", "a\nb\nc\n"),
+            ("", "c\n", "c\n"),
+            ("a\nb", "", "a\nb"),
+        ] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("shed");
+            fs::write(&path, before).expect("written");
+            let mut file = Appended::open(&path, LINES).expect("a file");
+            file.append(records.as_bytes()).expect("written");
+            file.close().expect("closed");
+            assert_eq!(fs::read_to_string(&path).expect("text"), wanted);
         }
     }
 

@@ -17,7 +17,7 @@ use super::reopen::{Reopener, Successor};
 use super::shared::{Event, Shared, SidePipe};
 use super::waker::Waker;
 use crate::engine::action::{Actor, For, Wait, Write};
-use crate::engine::drive::{Driver, Edge, End, Turn};
+use crate::engine::drive::{Driver, Edge, End};
 use crate::engine::on_disk::Load;
 use crate::engine::side::Role;
 
@@ -120,12 +120,7 @@ impl Branch {
                 port,
                 next: &self.next,
             };
-            let mut driver = Driver::new(Actor::Output(i));
-            let end = loop {
-                if let Turn::Over(end) = driver.step(shared, &mut edge) {
-                    break end;
-                }
-            };
+            let end = Driver::new(Actor::Output(i)).run(shared, &mut edge);
             match end {
                 End::Write(e) if edge.watched && e.kind() == io::ErrorKind::BrokenPipe => {
                     // What lies in it unread goes with our end of it, so that the next reader begins with a record.

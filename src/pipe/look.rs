@@ -16,7 +16,7 @@ use super::fd::Port;
 use super::shared::Shared;
 use super::waker::Waker;
 use crate::engine::action::{Actor, Wait, Write};
-use crate::engine::drive::{Driver, Edge, End, Turn};
+use crate::engine::drive::{Driver, Edge, End};
 use crate::engine::on_disk::Load;
 use crate::engine::status::Count;
 
@@ -78,12 +78,7 @@ impl Looker {
         // The first word says that it is shown what comes.
         let first = self.preface(0);
         let _ = self.send(&first);
-        let mut driver = Driver::new(Actor::Output(self.i));
-        let end = loop {
-            if let Turn::Over(end) = driver.step(&shared, &mut self) {
-                break end;
-            }
-        };
+        let end = Driver::new(Actor::Output(self.i)).run(&shared, &mut self);
         if !matches!(end, End::Write(_)) {
             // The last word: nothing more comes. Whoever does not hear it has gone.
             let last = self.preface(0);

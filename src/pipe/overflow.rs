@@ -17,7 +17,7 @@ use super::reopen::{Reopener, Successor};
 use super::shared::{Event, Shared};
 use crate::engine::OVERFLOW;
 use crate::engine::action::{Actor, Wait, Write};
-use crate::engine::drive::{Driver, Edge, End, Turn};
+use crate::engine::drive::{Driver, Edge, End};
 use crate::engine::on_disk::Load;
 use crate::engine::record::Framing;
 use crate::engine::scan::Run;
@@ -92,7 +92,6 @@ impl OverflowFile {
     }
 
     fn run(self, shared: &Arc<Shared>, events: Sender<Event>) {
-        let mut driver = Driver::new(Actor::Output(OVERFLOW));
         let mut edge = World {
             file: self.file,
             next: self.next,
@@ -100,11 +99,7 @@ impl OverflowFile {
             events: Some(events),
             begun: Vec::new(),
         };
-        let end = loop {
-            if let Turn::Over(end) = driver.step(shared, &mut edge) {
-                break end;
-            }
-        };
+        let end = Driver::new(Actor::Output(OVERFLOW)).run(shared, &mut edge);
         if let End::Disk(e) = end {
             complain(&mut edge.events, Err(PipeError::disk(e)));
         }

@@ -11,7 +11,7 @@ use super::fd::Wanted;
 use super::outlet::{Grip, Outlet};
 use super::shared::{Event, Shared};
 use crate::engine::action::{Actor, For, Wait, Write};
-use crate::engine::drive::{Driver, Edge, End, Turn};
+use crate::engine::drive::{Driver, Edge, End};
 use crate::engine::on_disk::Load;
 use crate::engine::scan::Run;
 
@@ -63,13 +63,8 @@ struct Sink {
 impl Sink {
     /// Writes until everything is delivered or nothing more can be.
     fn run(mut self) {
-        let mut driver = Driver::new(Actor::Output(0));
         let shared = self.shared.clone();
-        let end = loop {
-            if let Turn::Over(end) = driver.step(&shared, &mut self) {
-                break end;
-            }
-        };
+        let end = Driver::new(Actor::Output(0)).run(&shared, &mut self);
         let _ = self.events.send(match end {
             End::Write(e) if e.kind() == io::ErrorKind::BrokenPipe => Event::ConsumerGone,
             End::Write(e) => {

@@ -14,7 +14,7 @@ use super::peek::Peek;
 use super::shared::{Event, Shared};
 use super::splice::{self, FanOut};
 use crate::engine::action::{Actor, For, Path, Permit, Wait};
-use crate::engine::drive::{Came, Driver, End, NoRoom, Passage, Turn};
+use crate::engine::drive::{Came, Driver, End, NoRoom, Passage};
 use crate::engine::record::Framing;
 use crate::engine::segment::Segment;
 
@@ -132,12 +132,7 @@ impl Source {
             drain: self.drain.as_ref(),
             full: None,
         };
-        let mut driver = Driver::new(Actor::Source);
-        let end = loop {
-            if let Turn::Over(end) = driver.step(&self.shared, &mut edge) {
-                break end;
-            }
-        };
+        let end = Driver::new(Actor::Source).run(&self.shared, &mut edge);
         match end {
             End::Input => Ok(true),
             End::Over => Ok(false),
