@@ -176,3 +176,17 @@ fn what_several_pipes_take_at_once_is_not_copied() {
         assert_eq!(written, books.n("in/bytes"), "the tee's books");
     }
 }
+
+#[test]
+fn the_pipe_of_a_tee_is_nobody_else_s() {
+    // Else whoever reads it would not see its end before all programs had ended that weir has started.
+    let script = "{ \"$0\" --tee /dev/fd/3 -- sh -c 'cat >&2; ! test -e /proc/$$/fd/3'; echo $? >&2; } 3>&1 | cat";
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_weir")]);
+    let (input, mut feeder) = pipe().expect("a pipe");
+    feeder.write_all(b"text\n").expect("taken");
+    drop(feeder);
+    let output = shell.stdin(input).output().expect("a shell");
+    assert_eq!(output.stdout, b"text\n");
+    assert_eq!(output.stderr, b"text\n0\n");
+}

@@ -206,6 +206,12 @@ fn the_culprit_is_called_by_its_name_in_every_report() {
             " culprit=other ",
             "held up by other ",
         ),
+        // A tee that takes nothing is as slow as a consumer.
+        (
+            "{ yes | WEIR --display json --tee /dev/fd/3 | cat >/dev/null; } 3>&1 | sleep 1000",
+            "\"culprit\":\"/dev/fd/3\"",
+            "held up by /dev/fd/3 ",
+        ),
         (
             "sleep 1000 | WEIR --display json | cat",
             "\"culprit\":\"sleep\"",
@@ -394,6 +400,7 @@ fn a_report_has_the_form_that_the_user_gives_it() {
     for (options, says) in [
         ("--format {rate}", "no field is called {rate}"),
         ("--size @none/such", "--size @none/such: No such file"),
+        ("--size @/dev/zero", "directories have a size"),
     ] {
         let output = weir(options).output().expect("weir");
         assert_eq!(output.status.code(), Some(2));

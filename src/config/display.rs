@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{Dev, FileType, SeekFrom, fstat, major, minor, seek, stat};
+use rustix::fs::{Dev, FileType, SeekFrom, Stat, fstat, major, minor, seek, stat};
 
 use super::check;
 use super::check_command;
@@ -80,6 +80,7 @@ pub(super) fn plan(
             _ => INTERVAL,
         }),
         closing: closing(options, world),
+        closing_is_asked: options.summary != Summary::Auto,
         log: options.log.clone(),
         format: options.format.clone(),
         chart: options.chart.clone(),
@@ -169,14 +170,22 @@ fn known(files: &[PathBuf]) -> Option<u64> {
 
 fn left(file: &Path) -> Option<u64> {
     let input = (file == Path::new("-")).then(rustix::stdio::stdin);
-    let stat = input.map_or_else(|| stat(file), fstat).ok()?;
-    let size = match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => u64::try_from(stat.st_size).ok()?,
-        FileType::BlockDevice => device_size(stat.st_rdev)?,
-        _ => return None,
-    };
+    let size = size(&input.map_or_else(|| stat(file), fstat).ok()?)?;
     let here = input.map_or(Ok(0), |input| seek(input, SeekFrom::Current(0)));
     Some(size.saturating_sub(here.ok()?))
+}
+
+/// That of a regular file or a block device.
+pub(super) fn size_of(file: &Path) -> Option<u64> {
+    size(&stat(file).ok()?)
+}
+
+fn size(stat: &Stat) -> Option<u64> {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => u64::try_from(stat.st_size).ok(),
+        FileType::BlockDevice => device_size(stat.st_rdev),
+        _ => None,
+    }
 }
 
 /// Bytes of a block device, as the kernel tells without its being opened, in sectors of 512.

@@ -93,14 +93,22 @@ fn tree(path: &Path) -> Result<u64, ConfigError> {
         |path: &Path, e: std::io::Error| ConfigError(format!("--size @{}: {e}", path.display()));
     let data = path.metadata().map_err(|e| failed(path, e))?;
     if !data.is_dir() {
-        return Ok(data.len());
+        return super::display::size_of(path).ok_or_else(|| {
+            ConfigError(format!(
+                "--size @{}: only files, block devices and directories have a size",
+                path.display()
+            ))
+        });
     }
     let mut sum = 0u64;
     let mut open = vec![path.to_owned()];
     while let Some(directory) = open.pop() {
-        for entry in directory.read_dir().map_err(|e| failed(&directory, e))? {
-            let entry = entry.map_err(|e| failed(&directory, e))?;
-            // What goes away meanwhile will not be read either.
+        // What cannot be looked at, or goes away meanwhile, will as a rule not be read either.
+        let entries = match directory.read_dir() {
+            Err(e) if directory == path => return Err(failed(&directory, e)),
+            entries => entries.into_iter().flatten().flatten(),
+        };
+        for entry in entries {
             let Ok(data) = entry.metadata() else { continue };
             if data.is_dir() {
                 open.push(entry.path());

@@ -18,6 +18,8 @@ use crate::config::live_options::LiveOptions;
 use crate::report::snapshot::Snapshot;
 use crate::report::{json, process, table, terminal};
 
+/// How long one that has closed a connection may take to end.
+const ENDING: Duration = Duration::from_millis(500);
 /// How long a weir may take to answer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -108,7 +110,7 @@ pub(crate) fn statuses(peers: &mut Vec<Peer>, patience: Duration) -> Statuses {
             Err(NoAnswerError::Timeout(pid) | NoAnswerError::Gibberish(pid)) => {
                 all.silent.push(pid)
             }
-            Ok(_) | Err(NoAnswerError::Ended(_)) => {}
+            Ok(_) | Err(NoAnswerError::Ended(_) | NoAnswerError::Closed(_)) => {}
         }
     }
     all
@@ -210,7 +212,7 @@ fn ask_all(
         .collect();
     let mut ended = answers
         .iter()
-        .map(|a| matches!(a, Err(NoAnswerError::Ended(_))));
+        .map(|a| matches!(a, Err(NoAnswerError::Ended(_) | NoAnswerError::Closed(_))));
     peers.retain(|_| !ended.next().unwrap_or(false));
     answers
 }
@@ -222,6 +224,8 @@ pub(crate) enum NoAnswerError {
     Timeout(u32),
     /// It is gone.
     Ended(u32),
+    /// It is there, and takes nobody more.
+    Closed(u32),
     /// It speaks another language.
     Gibberish(u32),
 }
@@ -231,6 +235,9 @@ impl From<NoAnswerError> for ClientError {
         ClientError::Failed(match silence {
             NoAnswerError::Timeout(pid) => format!("weir {pid} does not answer; is it stopped?"),
             NoAnswerError::Ended(pid) => format!("weir {pid} has ended"),
+            NoAnswerError::Closed(pid) => format!(
+                "weir {pid} has no descriptors left to answer; try again later, or start it with a larger ulimit -n"
+            ),
             NoAnswerError::Gibberish(pid) => {
                 format!("weir {pid} gives an answer of another version")
             }
@@ -298,9 +305,21 @@ impl Peer {
             match read(&self.socket, &mut bite) {
                 Ok(n) if n > 0 => self.heard.extend_from_slice(&bite[..n]),
                 Err(Errno::INTR | Errno::AGAIN) => {}
-                _ => return Err(NoAnswerError::Ended(self.pid)),
+                _ => return Err(self.why_closed()),
             }
         }
+    }
+
+    /// It has closed the connection without a word: most often because it ends, which takes a moment.
+    fn why_closed(&self) -> NoAnswerError {
+        let until = Instant::now() + ENDING;
+        while Instant::now() < until {
+            if directory::is_dead(self.pid) {
+                return NoAnswerError::Ended(self.pid);
+            }
+            std::thread::sleep(ENDING / 50);
+        }
+        NoAnswerError::Closed(self.pid)
     }
 
     fn converse(&mut self, ask: Ask) -> Result<Answer, ClientError> {

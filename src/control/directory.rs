@@ -100,7 +100,7 @@ pub(crate) fn remove_if_dead(pid: u32, path: &Path) {
 }
 
 /// Whether there is no such process; a process elsewhere may only look as if there were none.
-fn is_dead(pid: u32) -> bool {
+pub(super) fn is_dead(pid: u32) -> bool {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH))
 }

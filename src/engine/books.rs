@@ -45,10 +45,12 @@ impl Engine {
             share: None,
             waits: Waits {
                 source: self.stats.starved.total(now),
-                sink: self.stats.sink.total(now),
+                sink: self.stats.sink.total(now) + self.stats.tee.total(now),
+                tee: self.stats.tee.total(now),
                 cap: self.stats.cap.total(now),
                 room: self.stats.room.total(now),
             },
+            slow_tee: self.stats.slow_tee,
             ages: None,
         }
     }

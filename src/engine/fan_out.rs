@@ -151,6 +151,21 @@ impl Engine {
         self.outputs[i].queue.owed() + batches
     }
 
+    /// The tee that keeps the source from reading, or the run from its end, where it is not the consumer that does: its
+    /// number among the tees and taps.
+    pub(super) fn tee_that_holds(&self) -> Option<usize> {
+        if !self.has_sides() {
+            return None;
+        }
+        let is_held = self.source.sleeper.is_for(For::Gate);
+        let (i, owed) = self
+            .holders()
+            .map(|(i, _)| (i, self.owed_to(i)))
+            .max_by_key(|(i, owed)| (*owed, *i == CONSUMER))?;
+        let is_last = self.ended && self.used() == 0;
+        (i != CONSUMER && owed > 0 && (is_held || is_last)).then(|| i - SIDES)
+    }
+
     /// Whether nobody is owed anything.
     pub(super) fn holds_nothing(&self) -> bool {
         self.in_batches() == 0 && self.outputs.iter().all(|output| output.queue.owed() == 0)

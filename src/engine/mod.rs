@@ -501,6 +501,9 @@ impl Engine {
         let no_room = self.source.sleeper.is_for(For::Gate);
         self.stats.cap.run(capped, now);
         self.stats.room.run(no_room, now);
+        let tee = if full { None } else { self.tee_that_holds() };
+        self.stats.slow_tee = tee.or(self.stats.slow_tee);
+        self.stats.tee.run(tee.is_some(), now);
         self.stats.sink.run(full && !self.paused, now);
         self.stats.source.run(source, now);
         self.stats.starved.run(source && nothing, now);

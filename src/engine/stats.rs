@@ -114,6 +114,10 @@ pub(crate) struct Stats {
     pub sink: Stopwatch,
     /// Time a cap held what could have gone.
     pub cap: Stopwatch,
+    /// Time we waited for a tee that is further behind than the consumer, and which one that was last.
+    pub tee: Stopwatch,
+    /// Its number among the tees and taps.
+    pub slow_tee: Option<usize>,
     /// Time in which the producer was held up, since there was no room.
     pub room: Stopwatch,
     /// The last record has no terminator: it is complete when all is written.

@@ -89,8 +89,10 @@ pub(crate) struct Places {
 pub(crate) struct Waits {
     /// For the producer, while we were willing to read and had nothing to deliver.
     pub source: Duration,
-    /// For the consumer, while there was data that nothing else held.
+    /// For the consumer or a tee, while there was data that nothing else held.
     pub sink: Duration,
+    /// The part of that in which it was a tee.
+    pub tee: Duration,
     /// For a cap, while there was data.
     pub cap: Duration,
     /// For room in the buffer: the producer was held up.
@@ -178,6 +180,8 @@ pub(crate) struct Status {
     pub share: Option<Share>,
     /// Time spent waiting.
     pub waits: Waits,
+    /// The tee that was last waited for, by its number among the tees and taps.
+    pub slow_tee: Option<usize>,
     /// Ages of the data; `None` until something has waited in the buffer.
     pub ages: Option<Ages>,
 }

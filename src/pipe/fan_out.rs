@@ -58,7 +58,12 @@ impl Branch {
             let name = path.display().to_string();
             access(path, Access::WRITE_OK).map_err(|e| PipeError::new("open", &name, e))?;
         } else {
-            branch.port = Some(branch.port()?);
+            let port = branch.port()?;
+            if port.is_pipe() {
+                // Whoever reads it is to see its end, whatever programs are still running then that weir has started.
+                let _ = inherited_number(path).map(nix::unistd::close);
+            }
+            branch.port = Some(port);
         }
         Ok(branch)
     }
@@ -135,6 +140,13 @@ impl Branch {
             }
         }
     }
+}
+
+/// The number of the descriptor that was inherited and is opened anew by this path, as shells make them for `>(…)`.
+fn inherited_number(path: &Path) -> Option<i32> {
+    let number = path.to_str()?.strip_prefix("/dev/fd/");
+    let number = number.or_else(|| path.to_str()?.strip_prefix("/proc/self/fd/"))?;
+    number.parse().ok().filter(|n| *n > 2)
 }
 
 fn is_fifo(path: &Path) -> bool {

@@ -125,6 +125,8 @@ pub(crate) struct Reporter {
     who: Identity,
     show: Show,
     closing: Closing,
+    /// It is to be said whoever has the terminal.
+    closing_is_asked: bool,
     /// Standard error.
     stderr: Writer<Word>,
     log: Option<Writer<String>>,
@@ -192,6 +194,7 @@ impl Reporter {
             who,
             show: plan.show,
             closing: plan.closing,
+            closing_is_asked: plan.closing_is_asked,
             stderr: Writer::new("stderr", move |word| stderr.say(word)),
             troubles,
             live,
@@ -366,7 +369,11 @@ impl Reporter {
         match (&mut self.log, self.show) {
             (Some(log), _) => last.into_iter().for_each(|line| log.insist(line, deadline)),
             (None, _) if !last.is_empty() => {
-                self.stderr.insist(Word::Finish(last.join("\n")), deadline);
+                let lost = status.shed.total.bytes + undelivered.bytes > 0;
+                let is_urgent = self.closing_is_asked || complaint.is_some() || lost;
+                let text = last.join("\n");
+                let word = Word::Finish { text, is_urgent };
+                self.stderr.insist(word, deadline);
             }
             (None, Show::Bar(_)) => self.stderr.insist(Word::Clear, deadline),
             (None, _) => {}
@@ -455,7 +462,11 @@ impl Reporter {
 
     /// Adds what no status tells: the culprit's name and the time of day.
     fn complete(&mut self, mut it: Snapshot, now: Instant, patience: Duration) -> Snapshot {
-        it.culprit = self.culprits.name(it.holdup, now, patience);
+        let tee = it.slow_tee.and_then(|i| self.outputs.0.get(i));
+        it.culprit = match tee {
+            Some((_, path)) => Some(path.clone()),
+            None => self.culprits.name(it.holdup, now, patience),
+        };
         it.time = Some(clock::now());
         it.finish = it.eta_s.and_then(clock::after);
         it.trail = self.trail.clone();

@@ -52,6 +52,8 @@ pub(crate) struct Plan {
     pub interval: Duration,
     /// The report at the end.
     pub closing: Closing,
+    /// Somebody has asked for it.
+    pub closing_is_asked: bool,
     /// Where reports are appended in place of standard error.
     pub log: Option<PathBuf>,
     /// The text of a bar or a plain line, where it is not weir's own.

@@ -30,6 +30,7 @@ pub(crate) fn origin() -> Status {
         caps: Caps::default(),
         share: None,
         waits: Waits::default(),
+        slow_tee: None,
         ages: None,
     }
 }

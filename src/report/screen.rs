@@ -157,7 +157,7 @@ impl Screen {
             show(board, now, size, theme);
         });
         if told.is_none() {
-            put(&format!("{summary}\n"));
+            put(&said(summary));
         }
     }
 }

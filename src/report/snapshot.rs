@@ -600,6 +600,9 @@ pub(crate) struct Snapshot {
     /// Waits as parts of the interval; not part of the schema.
     #[serde(skip)]
     pub shares: Waits,
+    /// The tee that holds the flow up, by its number among the tees and taps; not part of the schema.
+    #[serde(skip)]
+    pub slow_tee: Option<usize>,
     /// The part of the expected size that is done, in percent; not part of the schema.
     #[serde(skip)]
     pub percent: Option<u64>,
@@ -726,6 +729,7 @@ impl Snapshot {
             }),
             end: None,
             shares: Waits::default(),
+            slow_tee: None,
             percent: who.expected.map(|size| percent(size, now)),
             progress: who.expected.map(|size| (size.done(now), size.amount())),
             finish: None,
@@ -761,6 +765,12 @@ impl Snapshot {
         };
         let (holdup, most) = self.shares.longest();
         self.holdup = (most >= NOTABLE).then_some(holdup);
+        let earlier = before.map_or_else(Default::default, |b| b.waits);
+        let tee = now.waits.tee.saturating_sub(earlier.tee);
+        let is_tee = tee * 2 > now.waits.sink.saturating_sub(earlier.sink);
+        self.slow_tee = now
+            .slow_tee
+            .filter(|_| is_tee && self.holdup == Some(Holdup::Sink));
     }
 }
 

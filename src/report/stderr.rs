@@ -20,8 +20,14 @@ pub(crate) enum Word {
     Line(String),
     /// Take the bar away.
     Clear,
-    /// Take the bar away and print these last lines, in the order of the pipeline.
-    Finish(String),
+    /// Take the bar away and print these last lines, in the order of the pipeline; those that are not urgent only
+    /// where nobody has the screen to itself.
+    Finish {
+        /// The lines; there is no line break at their end.
+        text: String,
+        /// They matter more than what they spoil.
+        is_urgent: bool,
+    },
 }
 
 /// Where the files of this user are that weirs share.
@@ -72,10 +78,20 @@ impl Stderr {
             (Word::Line(text), Some(screen)) if terminal::is_foreground() => {
                 screen.print(&text, size, now);
             }
-            (Word::Finish(text), Some(screen)) if terminal::is_foreground() => {
+            (
+                Word::Finish {
+                    is_urgent: false, ..
+                },
+                screen,
+            ) if terminal::is_read_by_keys() => {
+                if let Some(screen) = screen {
+                    screen.withdraw();
+                }
+            }
+            (Word::Finish { text, .. }, Some(screen)) if terminal::is_foreground() => {
                 screen.finish(&text, size, now);
             }
-            (Word::Line(text) | Word::Finish(text), screen) => {
+            (Word::Line(text) | Word::Finish { text, .. }, screen) => {
                 if let Some(screen) = screen {
                     screen.withdraw();
                 }

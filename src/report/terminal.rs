@@ -108,6 +108,12 @@ pub(crate) fn use_of() -> Use {
     }
 }
 
+/// Whether somebody reads keys from the terminal that standard error is, as pagers and editors do.
+#[must_use]
+pub(crate) fn is_read_by_keys() -> bool {
+    tcgetattr(stderr()).is_ok_and(|now| !now.local_modes.contains(LocalModes::ICANON))
+}
+
 /// Whether standard output is the terminal that standard error is.
 fn is_shared_with_output() -> bool {
     isatty(stdout()) && device(stdout()) == device(stderr())

@@ -18,6 +18,7 @@ fn plan() -> Plan {
         show: Show::Off,
         interval: Duration::from_secs(1),
         closing: Closing::Off,
+        closing_is_asked: true,
         log: None,
         format: None,
         chart: None,
