@@ -1,16 +1,15 @@
 //! The display options resolved against each other and against the terminal.
 
 use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{Dev, FileType, SeekFrom, Stat, fstat, major, minor, seek, stat};
+use rustix::fs::{SeekFrom, fstat, seek, stat};
 
 use super::check;
 use super::check_command;
 use super::error::ConfigError;
-use super::expected_size::expected;
+use super::expected_size::{expected, size};
 use super::live::LiveConfig;
 use super::options::{Display, Options, Summary};
 use crate::engine::StopAt;
@@ -173,26 +172,6 @@ fn left(file: &Path) -> Option<u64> {
     let size = size(&input.map_or_else(|| stat(file), fstat).ok()?)?;
     let here = input.map_or(Ok(0), |input| seek(input, SeekFrom::Current(0)));
     Some(size.saturating_sub(here.ok()?))
-}
-
-/// That of a regular file or a block device.
-pub(super) fn size_of(file: &Path) -> Option<u64> {
-    size(&stat(file).ok()?)
-}
-
-fn size(stat: &Stat) -> Option<u64> {
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => u64::try_from(stat.st_size).ok(),
-        FileType::BlockDevice => device_size(stat.st_rdev),
-        _ => None,
-    }
-}
-
-/// Bytes of a block device, as the kernel tells without its being opened, in sectors of 512.
-fn device_size(device: Dev) -> Option<u64> {
-    let (major, minor) = (major(device), minor(device));
-    let text = fs::read_to_string(format!("/sys/dev/block/{major}:{minor}/size")).ok()?;
-    text.trim().parse::<u64>().ok()?.checked_mul(512)
 }
 
 #[cfg(test)]

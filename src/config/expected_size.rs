@@ -1,9 +1,11 @@
 //! SIZE as `--size` takes it: an amount, or that of a file or a tree.
 
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use rustix::fs::{Dev, FileType, Stat, major, minor, stat};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::error::ConfigError;
@@ -93,7 +95,7 @@ fn tree(path: &Path) -> Result<u64, ConfigError> {
         |path: &Path, e: std::io::Error| ConfigError(format!("--size @{}: {e}", path.display()));
     let data = path.metadata().map_err(|e| failed(path, e))?;
     if !data.is_dir() {
-        return super::display::size_of(path).ok_or_else(|| {
+        return size_of(path).ok_or_else(|| {
             ConfigError(format!(
                 "--size @{}: only files, block devices and directories have a size",
                 path.display()
@@ -118,4 +120,25 @@ fn tree(path: &Path) -> Result<u64, ConfigError> {
         }
     }
     Ok(sum)
+}
+
+/// That of a regular file or a block device.
+fn size_of(file: &Path) -> Option<u64> {
+    size(&stat(file).ok()?)
+}
+
+/// The same for one that was looked at.
+pub(super) fn size(stat: &Stat) -> Option<u64> {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => u64::try_from(stat.st_size).ok(),
+        FileType::BlockDevice => device_size(stat.st_rdev),
+        _ => None,
+    }
+}
+
+/// Bytes of a block device, as the kernel tells without its being opened, in sectors of 512.
+fn device_size(device: Dev) -> Option<u64> {
+    let (major, minor) = (major(device), minor(device));
+    let text = fs::read_to_string(format!("/sys/dev/block/{major}:{minor}/size")).ok()?;
+    text.trim().parse::<u64>().ok()?.checked_mul(512)
 }

@@ -74,7 +74,6 @@ impl Appended {
         if records.is_empty() && (self.torn.is_none() || self.is_untouched) {
             return Ok(());
         }
-        self.is_untouched = false;
         let written = self.append_by(records, |file, bytes| (&*file).write(bytes));
         written.map_err(|e| PipeError::new("write", &self.name, e))
     }
@@ -95,6 +94,7 @@ impl Appended {
         records: &[u8],
         mut write: impl FnMut(&File, &[u8]) -> io::Result<usize>,
     ) -> io::Result<()> {
+        self.is_untouched = false;
         let torn = self.torn.take();
         let torn = torn.filter(|torn| self.len().is_some_and(|len| len == torn.behind));
         let rest = torn.as_ref().map_or(&[][..], |torn| &torn.rest);
