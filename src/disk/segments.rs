@@ -152,6 +152,11 @@ impl Segments {
         self.map().insert(segment.base, segment);
     }
 
+    /// Whether there is one that begins at this offset.
+    pub(crate) fn begins_at(&self, base: u64) -> bool {
+        self.map().contains_key(&base)
+    }
+
     /// Takes one out.
     pub(crate) fn remove(&self, base: u64) {
         self.map().remove(&base);

@@ -297,12 +297,17 @@ impl Spool {
             });
         }
         self.save(&mut self.state())?;
-        let damages = match self.wakeup.policy() {
-            Policy::Off => Vec::new(),
-            _ => self.sync()?,
-        };
+        let is_forced = self.wakeup.policy() != Policy::Off;
+        if is_forced {
+            // The places first: what they leave behind need not be forced to the disk to be removed.
+            self.force_state(0)?;
+        }
         // Somebody else may be about to end.
         self.release_by(Some(self.writer()), u64::MAX)?;
+        let damages = match is_forced {
+            true => self.sync()?,
+            false => Vec::new(),
+        };
         Ok(damages)
     }
 

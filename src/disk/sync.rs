@@ -89,6 +89,10 @@ impl Spool {
         let through = writer
             .pending
             .map_or_else(|| self.end().at, |pending| pending.at);
+        // What has been given back meanwhile is nobody's any more.
+        writer
+            .unsynced
+            .retain(|it| self.segments.begins_at(it.segment.base()));
         let covered = writer.unsynced.clone();
         let names = std::mem::take(&mut writer.names_changed);
         drop(writer);
@@ -133,7 +137,8 @@ impl Spool {
         Ok(found)
     }
 
-    fn force_state(&self, through: u64) -> Result<(), DiskError> {
+    /// Forces the state to the disk; the stream has been, up to there.
+    pub(super) fn force_state(&self, through: u64) -> Result<(), DiskError> {
         let path = self.directory.path_of("state");
         let mut state = self.state();
         state.state.synced = state.state.synced.max(through);
