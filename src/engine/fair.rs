@@ -153,18 +153,21 @@ impl Engine {
         if let (Some(sorting), Some(fairness)) = (&read.sorting, &mut self.fairness) {
             let total: u64 = read.scans.iter().map(|scan| scan.bytes as u64).sum();
             let depth = read.cursor.depth();
-            let begun = begun && kept.end - kept.start == total;
+            let owed = kept.end - kept.start;
+            let begun = begun && owed == total;
             let lanes = &mut books.lanes;
-            let (mut passed, mut last) = (0, None);
+            // How far before the end of what was read each record begins. Its beginning may have passed around the
+            // log, before whose first place there is none.
+            let mut back = depth + total;
+            let mut last = None;
             for sorted in sorting.records() {
-                passed += sorted.length;
-                // As much as comes behind it in what was read comes behind it in the log.
-                let end = (kept.end + passed).saturating_sub(depth + total);
-                let is_first = passed == sorted.length && depth > 0;
-                let at = end.saturating_sub(sorted.length);
-                if end <= kept.start || !(at >= kept.start || is_first && begun) {
+                let from = back;
+                back -= sorted.length;
+                let goes_on = from > total;
+                if !(from <= owed || goes_on && begun) {
                     continue;
                 }
+                let at = kept.end - from;
                 let lane = match last {
                     Some((key, lane)) if key == &sorted.key => lane,
                     _ => fairness
