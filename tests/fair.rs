@@ -5,7 +5,9 @@ mod harness;
 use std::collections::BTreeMap;
 
 use harness::line::Line;
+use harness::remote::{Home, Weir};
 use harness::stalled::{Overflow, Stalled, success};
+use harness::{collect, eventually, feed};
 
 /// So many lines of one key beside one of each of some others, so many times.
 fn flood(rounds: usize, loud: usize, others: usize) -> Vec<u8> {
@@ -131,4 +133,60 @@ fn what_cannot_be_is_refused_in_one_line() {
         line.ends_untouched();
         line.finish(0).assert_complains(2, &[says]);
     }
+}
+
+/// The lines of all others are there, whatever became of the loud one's.
+fn assert_others(sent: &BTreeMap<String, Vec<String>>, got: &[u8], case: &str) {
+    let got = by_key(got);
+    for (key, lines) in sent.iter().filter(|(key, _)| *key != "noisy") {
+        assert!(got.get(key) == Some(lines), "{case}: {key}");
+    }
+}
+
+/// One more end of the same pipe.
+fn duplicate(stdin: &std::process::ChildStdin) -> std::fs::File {
+    rustix::io::dup(stdin).expect("a descriptor").into()
+}
+
+#[test]
+fn a_running_weir_begins_to_shed_fairly_and_ends_when_it_is_told_to() {
+    let home = Home::new();
+    let (tee, tap) = (home.temporary().join("tee"), home.temporary().join("tap"));
+    let mut weir = home.start(
+        &[
+            &["-l", "-b", "256KiB", "--key", "1", "--shed", "off"][..],
+            &["--tee", &tee.to_string_lossy()],
+            &["--tap", &tap.to_string_lossy()],
+        ]
+        .concat(),
+    );
+    let text = flood(20, 1000, 99);
+    let half = text.len() / 2;
+    let sent = by_key(&text);
+    let stdin = weir.stdin.take().expect("a pipe");
+    let feeding = feed(duplicate(&stdin), text[..half].to_vec());
+    eventually("the producer is blocked", || {
+        home.status(&weir)["state"] == "blocked"
+    });
+    let read_all = |weir: &Weir| home.status(weir)["in"]["bytes"].as_u64() == Some(half as u64);
+    assert!(!read_all(&weir));
+    home.tell(&weir.pid(), &["--shed", "fair"]);
+    eventually("all is read", || read_all(&weir));
+    feeding.done().expect("it reads");
+    let status = home.status(&weir);
+    assert_eq!(status["lanes"][0]["key"], "noisy", "{status}");
+    assert!(status["lanes"][1].is_null(), "{status}");
+    // By the other rules the lanes are no lanes, and what is held stays.
+    home.tell(&weir.pid(), &["--shed", "oldest"]);
+    home.tell(&weir.pid(), &["--shed", "off"]);
+    let used = home.status(&weir)["buffer"]["used"].clone();
+    home.tell(&weir.pid(), &["--shed", "fair"]);
+    assert_eq!(home.status(&weir)["buffer"]["used"], used);
+    let feeding = feed(stdin, text[half..].to_vec());
+    feeding.done().expect("it reads, and sheds");
+    let got = collect(weir.stdout.take().expect("a pipe")).done();
+    assert!(weir.end().success());
+    assert_others(&sent, &got, "the consumer");
+    assert_others(&sent, &std::fs::read(tee).expect("a file"), "the tee");
+    assert_eq!(std::fs::read(tap).expect("a file"), text, "the tap");
 }

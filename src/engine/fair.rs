@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use super::action::{CONSUMER, For, Read};
+use super::dropped::Dropped;
 use super::lane_books::{Books, Fairness};
 use super::lanes::{End, Lane, Lanes, Names, Record};
 use super::policy::Which;
@@ -79,19 +80,22 @@ impl Engine {
         // The source is filling up what cannot be looked at; there will be time when it has.
         books.is_behind = readable < self.log.end();
         let queue = &self.outputs[i].queue;
-        let runs: Vec<Range<u64>> = queue.runs().cloned().collect();
-        let claims: Vec<Range<u64>> = queue.claims().cloned().collect();
-        let claimed = claims.last().map(|run| run.end);
+        // A record may begin in what is claimed and end behind it.
+        let mut runs: Vec<Range<u64>> = queue.claims().cloned().collect();
+        for run in queue.runs() {
+            match runs.last_mut() {
+                Some(last) if last.end == run.start => last.end = run.end,
+                _ => runs.push(run.clone()),
+            }
+        }
         let is_inside = self.outputs[i].cursor.is_inside();
-        for (k, run) in claims.into_iter().chain(runs).enumerate() {
+        for (k, run) in runs.into_iter().enumerate() {
             let run = run.start..run.end.min(readable);
             let is_torn =
                 k == 0 && is_inside || !run.is_empty() && !self.log.is_boundary(run.start);
             self.sort_run(&mut books.lanes, &run, is_torn);
         }
-        if let Some(end) = claimed {
-            books.on_claimed(end);
-        }
+        self.enter_claimed(i, &mut books);
         self.outputs[i].lanes = Some(books);
     }
 
@@ -184,13 +188,21 @@ impl Engine {
                 });
             }
         }
+        self.enter_claimed(i, &mut books);
         self.outputs[i].lanes = Some(books);
     }
 
-    /// Whether this output is owed so many bytes up to a place, without a gap, and nobody has claimed any of them.
+    /// Whether this output is owed so many bytes up to a place, without a gap.
     pub(super) fn owed_up_to(&self, i: usize, end: u64, depth: u64) -> bool {
-        let last = self.outputs[i].queue.last();
-        last.is_some_and(|run| run.end == end && run.end - run.start >= depth)
+        let tail = self.outputs[i].queue.tail();
+        tail.is_some_and(|run| run.end == end && run.end - run.start >= depth)
+    }
+
+    /// A record of which the beginning is claimed has come into the lanes, maybe: it is claimed, too.
+    fn enter_claimed(&self, i: usize, books: &mut Books) {
+        if let Some(claim) = self.outputs[i].queue.claims().last() {
+            books.on_claimed(claim.end);
+        }
     }
 
     /// No more will come: the last record that has no end is complete.
@@ -203,6 +215,7 @@ impl Engine {
         let run = end - depth..end;
         if let Some(mut books) = self.outputs[i].lanes.take() {
             self.sort_run(&mut books.lanes, &run, false);
+            self.enter_claimed(i, &mut books);
             self.outputs[i].lanes = Some(books);
         }
     }
@@ -215,8 +228,8 @@ impl Engine {
         fairness.map_or(Vec::new(), |it| it.names.losses(LOSSES))
     }
 
-    /// Drops records from the lanes until so many bytes are gone, or all.
-    pub(super) fn shed_from_lanes(&mut self, i: usize, need: u64, now: Instant) -> u64 {
+    /// Drops records from the lanes until `least` bytes are gone and about `need`, or all. Returns how many.
+    pub(super) fn shed_from_lanes(&mut self, i: usize, least: u64, need: u64, now: Instant) -> u64 {
         let by_key = self
             .fairness
             .as_ref()
@@ -229,78 +242,55 @@ impl Engine {
             .as_ref()
             .filter(|_| !output.sleeper.is_for(For::Cap));
         let is_stalled = books.is_some_and(|books| books.is_stalled(now));
-        let mut gone = 0;
-        self.drop_from_lanes(i, |lanes| {
-            if gone >= need {
-                return None;
-            }
-            let end = match which {
-                Some(Which::Newest) => End::Newest,
-                Some(Which::Fair) if by_key && !is_stalled => End::Newest,
-                _ => End::Oldest,
-            };
-            let record = lanes.shed(end)?;
-            gone += record.length;
-            Some(record)
-        });
-        gone
-    }
-
-    /// Drops the records that were complete before this place, but for those that are to be kept. Returns
-    /// how many.
-    pub(super) fn expire_from_lanes(&mut self, i: usize, old: u64) -> u64 {
-        let mut records = 0;
-        self.drop_from_lanes(i, |lanes| {
-            let record = lanes.first_to_expire()?;
-            if record.at + record.length > old {
-                return None;
-            }
-            records += 1;
-            lanes.expire()
-        });
-        records
-    }
-
-    /// Drops one record after the other that comes out of the lanes; neighbours together.
-    fn drop_from_lanes(&mut self, i: usize, mut next: impl FnMut(&mut Lanes) -> Option<Record>) {
-        let Some(mut books) = self.outputs[i].lanes.take() else {
-            return;
+        let end = match which {
+            Some(Which::Newest) => End::Newest,
+            Some(Which::Fair) if by_key && !is_stalled => End::Newest,
+            _ => End::Oldest,
         };
-        let mut run = 0..0;
-        let mut records = 0;
-        while let Some(record) = next(&mut books.lanes) {
-            if let Some(fairness) = self.fairness.as_mut().filter(|_| i == CONSUMER) {
-                fairness.names.on_lost(record.lane, record.length, 1);
-            }
-            let end = record.at + record.length;
-            if end == run.start {
-                run.start = record.at;
-            } else if record.at == run.end {
-                run.end = end;
-            } else {
-                self.drop_run(i, run, records);
-                (run, records) = (record.at..end, 0);
-            }
-            records += 1;
-        }
-        self.drop_run(i, run, records);
-        self.outputs[i].lanes = Some(books);
+        self.drop_from_lanes(i, |lanes, dropped| {
+            lanes.shed(end, least, need, |record| dropped.add(record))
+        })
     }
 
-    fn drop_run(&mut self, i: usize, run: Range<u64>, records: u64) {
-        if run.is_empty() {
-            return;
-        }
-        // A last record that has no end is counted by itself.
-        let is_open = self.is_last() && run.end == self.log.end() && self.source.cursor.is_inside();
-        let records = records - u64::from(is_open);
-        match i {
-            CONSUMER => self.forget_records(run, records),
-            i => {
-                self.outputs[i].queue.remove(&run);
-                self.drop_records_for_side(i, &run, records);
+    /// Drops the records that were complete before this place, but for those that are to be kept.
+    pub(super) fn expire_from_lanes(&mut self, i: usize, old: u64) {
+        self.drop_from_lanes(i, |lanes, dropped| {
+            while let Some(record) = lanes.first_to_expire()
+                && record.at + record.length <= old
+            {
+                lanes.expire();
+                dropped.add(record);
+            }
+        });
+    }
+
+    /// Drops the records that come out of the lanes; neighbours together.
+    fn drop_from_lanes<T: Default>(
+        &mut self,
+        i: usize,
+        drop: impl FnOnce(&mut Lanes, &mut Dropped) -> T,
+    ) -> T {
+        let Some(mut books) = self.outputs[i].lanes.take() else {
+            return T::default();
+        };
+        let fairness = self.fairness.as_mut();
+        let names = fairness.map(|it| &mut it.names).filter(|_| i == CONSUMER);
+        let mut dropped = Dropped::new(names);
+        let result = drop(&mut books.lanes, &mut dropped);
+        let Dropped { runs, records, .. } = dropped;
+        if let Some(last) = runs.last() {
+            // A last record that has no end is counted by itself.
+            let is_open =
+                self.is_last() && last.end == self.log.end() && self.source.cursor.is_inside();
+            let records = records - u64::from(is_open);
+            self.outputs[i].queue.remove_all(&runs);
+            match i {
+                CONSUMER => self.forget_records(&runs, records),
+                i => self.drop_records_for_side(i, &runs, records),
             }
         }
+        self.outputs[i].lanes = Some(books);
+        result
     }
 
     /// The lanes of each output hold what they should.

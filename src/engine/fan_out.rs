@@ -270,7 +270,7 @@ impl Engine {
     /// Drops the oldest whole records that are together so long, or as many as there are.
     fn drop_oldest(&mut self, i: usize, need: u64, now: Instant) -> u64 {
         if self.outputs[i].lanes.is_some() {
-            return self.shed_from_lanes(i, need, now);
+            return self.shed_from_lanes(i, need, need, now);
         }
         let skip = self.torn(i);
         let mut n = 0;
@@ -321,20 +321,21 @@ impl Engine {
 
     /// These have come off the queue and are nobody's.
     fn drop_for_side(&mut self, i: usize, run: &Range<u64>) {
-        self.drop_records_for_side(i, run, self.log.records(run));
+        self.drop_records_for_side(i, std::slice::from_ref(run), self.log.records(run));
     }
 
-    /// The same, where it is known how many records end in them.
-    pub(super) fn drop_records_for_side(&mut self, i: usize, run: &Range<u64>, records: u64) {
-        let is_last = run.end == self.log.end();
+    /// The same for places in order, where it is known how many records end in them.
+    pub(super) fn drop_records_for_side(&mut self, i: usize, runs: &[Range<u64>], records: u64) {
+        let is_last = runs.last().is_some_and(|run| run.end == self.log.end());
         if let Some(side) = &mut self.outputs[i].side {
-            side.drop_all(run.end - run.start, records);
+            let bytes = runs.iter().map(|run| run.end - run.start).sum();
+            side.drop_all(bytes, records);
             if is_last && std::mem::take(&mut side.last_is_open) {
                 side.dropped.records += 1;
             }
         }
-        self.log.cut(run);
-        self.log.unpin(run);
+        runs.iter().for_each(|run| self.log.cut(run));
+        self.log.unpin_all(runs);
     }
 
     /// Less is owed to it than before, maybe.

@@ -282,15 +282,26 @@ impl Log {
 
     /// These places are owed to one less.
     pub(crate) fn unpin(&mut self, range: &Range<u64>) {
-        let mut i = self.index(range.start);
-        while let Some(extent) = self.extents.get_mut(i)
-            && extent.at < range.end
-        {
-            extent.pinned -= extent.overlap(range).len();
-            if extent.pinned == 0 && !extent.is_lent() {
-                self.release(i);
-            } else {
-                i += 1;
+        self.unpin_all(std::slice::from_ref(range));
+    }
+
+    /// These places, which are in order, are owed to one less.
+    pub(crate) fn unpin_all(&mut self, ranges: &[Range<u64>]) {
+        let Some(first) = ranges.first() else { return };
+        let mut i = self.index(first.start);
+        for range in ranges {
+            while let Some(extent) = self.extents.get_mut(i)
+                && extent.at < range.end
+            {
+                extent.pinned -= extent.overlap(range).len();
+                let is_through = extent.end() <= range.end;
+                if extent.pinned == 0 && !extent.is_lent() {
+                    self.release(i);
+                } else if is_through {
+                    i += 1;
+                } else {
+                    break;
+                }
             }
         }
     }

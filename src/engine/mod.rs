@@ -22,6 +22,7 @@ mod consumer;
 pub(crate) mod directive;
 pub(crate) mod disk;
 pub(crate) mod drive;
+mod dropped;
 pub(crate) mod event;
 mod extent;
 mod fair;

@@ -70,6 +70,17 @@ impl Queue {
         self.runs.last()
     }
 
+    /// The last stretch that is owed without a gap, what is claimed included.
+    pub(crate) fn tail(&self) -> Option<Range<u64>> {
+        let claim = self.claim.back();
+        let Some(last) = self.runs.last() else {
+            return claim.cloned();
+        };
+        let is_first = self.runs.first() == Some(last);
+        let before = claim.filter(|claim| is_first && claim.end == last.start);
+        Some(before.map_or(last.start, |claim| claim.start)..last.end)
+    }
+
     /// All runs that nobody has claimed.
     pub(crate) fn runs(&self) -> impl DoubleEndedIterator<Item = &Range<u64>> {
         self.runs.iter()
@@ -169,9 +180,14 @@ impl Queue {
     /// Takes these places off the queue, which lie in one run.
     pub(crate) fn remove(&mut self, run: &Range<u64>) {
         if !run.is_empty() {
-            self.runs.remove(run);
-            self.queued -= length(run);
+            self.remove_all(std::slice::from_ref(run));
         }
+    }
+
+    /// Takes these places off the queue, in order, each range of which lies in one run and is not empty.
+    pub(crate) fn remove_all(&mut self, runs: &[Range<u64>]) {
+        self.runs.remove_all(runs);
+        self.queued -= runs.iter().map(length).sum::<u64>();
     }
 
     /// Takes the last `n` places off the queue, or as many as lie in its last run.

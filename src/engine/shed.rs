@@ -16,6 +16,10 @@ use super::state::Engine;
 
 /// Bytes for which room is made at a time, at most.
 const ROOM_MOST: usize = 256 * 1024;
+/// The same where records are in lanes, which are all looked at for it, of a buffer that is so many times as large.
+const LANES_ROOM_MOST: usize = 1024 * 1024;
+/// See there.
+const LANES_PARTS: usize = 64;
 
 impl Engine {
     /// Whether freshness rules: everything goes through the log, in small claims.
@@ -71,7 +75,11 @@ impl Engine {
 
     /// Bytes for which room is made at a time.
     pub(super) fn room_to_make(&self) -> u64 {
-        (self.capacity / 8).clamp(1, ROOM_MOST) as u64
+        let room = (self.capacity / 8).clamp(1, ROOM_MOST);
+        match self.has_lanes() {
+            true => room.max((self.capacity / LANES_PARTS).min(LANES_ROOM_MOST)) as u64,
+            false => room as u64,
+        }
     }
 
     /// Whether any of them has something to shed.
@@ -150,7 +158,8 @@ impl Engine {
 
     fn shed_oldest_of_consumer(&mut self, need: u64, now: Instant) {
         let skip = self.torn(CONSUMER);
-        let mut n = self.shed_from_lanes(CONSUMER, need, now);
+        // Half of it will do: lanes are lowered together, and as a rule most of it is gone then.
+        let mut n = self.shed_from_lanes(CONSUMER, need.div_ceil(2), need, now);
         while n < need
             && !self.has_lanes()
             && let Some(run) = self.whole_records(CONSUMER, skip, need - n)
@@ -216,18 +225,22 @@ impl Engine {
         } else {
             0
         };
-        self.forget_records(run, records);
+        self.outputs[CONSUMER].queue.remove(&run);
+        self.forget_records(&[run], records);
     }
 
-    /// Drops these places, in which so many records end.
-    pub(super) fn forget_records(&mut self, run: Range<u64>, records: u64) {
-        self.outputs[CONSUMER].queue.remove(&run);
-        self.stats.shed.bytes += run.end - run.start;
+    /// Drops these places, which have come off the queue, are in order, and in which so many records end.
+    pub(super) fn forget_records(&mut self, runs: &[Range<u64>], records: u64) {
+        self.stats.shed.bytes += runs.iter().map(|run| run.end - run.start).sum::<u64>();
         self.stats.shed.records += records;
-        self.log.cut(&run);
-        self.overflow_whole(&run);
-        self.on_shed(&run);
-        self.log.unpin(&run);
+        for run in runs {
+            self.log.cut(run);
+            self.overflow_whole(run);
+        }
+        if let Some(last) = runs.last() {
+            self.on_shed(last);
+        }
+        self.log.unpin_all(runs);
     }
 
     /// These were dropped, maybe with a last record that has no end.

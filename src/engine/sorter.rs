@@ -75,36 +75,40 @@ impl Sorting {
         }
     }
 
-    fn sort_piece(&mut self, framing: Framing, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let end = match framing {
-                Framing::Terminator(end) => memchr::memchr(end, bytes).map(|at| at + 1),
-                Framing::Fixed(size) => {
-                    let left = size.get() - self.depth;
-                    usize::try_from(left)
-                        .ok()
-                        .filter(|left| *left <= bytes.len())
+    fn sort_piece(&mut self, framing: Framing, bytes: &[u8]) {
+        let mut from = 0;
+        match framing {
+            Framing::Terminator(end) => {
+                for at in memchr::memchr_iter(end, bytes) {
+                    self.end_record(&bytes[from..=at], 1);
+                    from = at + 1;
                 }
-            };
-            let (piece, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
-            bytes = rest;
-            if end.is_none() {
-                return self.go_on(piece);
             }
-            let terminator = usize::from(matches!(framing, Framing::Terminator(_)));
-            if self.depth == 0 {
-                self.add(&piece[..piece.len() - terminator], piece.len() as u64);
-            } else {
-                self.go_on(piece);
-                let mut begun = std::mem::take(&mut self.begun);
-                let is_whole = begun.len() as u64 == self.depth;
-                let content = begun.len() - if is_whole { terminator } else { 0 };
-                self.add(&begun[..content], self.depth);
-                begun.clear();
-                self.begun = begun;
+            Framing::Fixed(size) => {
+                while let Ok(left) = usize::try_from(size.get() - self.depth)
+                    && let Some(piece) = bytes[from..].get(..left)
+                {
+                    self.end_record(piece, 0);
+                    from += left;
+                }
             }
-            self.depth = 0;
         }
+        self.go_on(&bytes[from..]);
+    }
+
+    /// With this piece a record ends; so many bytes of it are its terminator.
+    fn end_record(&mut self, piece: &[u8], terminator: usize) {
+        if self.depth == 0 {
+            return self.add(&piece[..piece.len() - terminator], piece.len() as u64);
+        }
+        self.go_on(piece);
+        let mut begun = std::mem::take(&mut self.begun);
+        let is_whole = begun.len() as u64 == self.depth;
+        let content = begun.len() - if is_whole { terminator } else { 0 };
+        self.add(&begun[..content], self.depth);
+        begun.clear();
+        self.begun = begun;
+        self.depth = 0;
     }
 
     /// This goes on with the record in progress.

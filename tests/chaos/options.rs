@@ -21,6 +21,11 @@ impl Options {
     fn give(&mut self, option: &str, value: impl ToString) {
         self.list.extend([option.to_owned(), value.to_string()]);
     }
+
+    /// Whether records are told apart by what they say.
+    pub(crate) fn has_lanes(&self) -> bool {
+        self.list.iter().any(|it| it == "--key" || it == "--keep")
+    }
 }
 
 /// Options to start with; `total` bytes will come.
@@ -48,6 +53,9 @@ pub(crate) fn draw(dice: &mut Dice, framing: Framing, total: usize) -> Options {
     }
     if dice.percent(40) {
         shedding(dice, o);
+        if framing != Framing::None {
+            lanes(dice, o);
+        }
     }
     if dice.percent(10) {
         o.list.push("--no-control".into());
@@ -69,7 +77,7 @@ pub(crate) fn draw(dice: &mut Dice, framing: Framing, total: usize) -> Options {
         o.give("--display", "off");
     }
     o.give("--summary", "json");
-    if dice.percent(30) {
+    if !o.has_lanes() && dice.percent(30) {
         o.give("--spill", dice.pick(&["1MiB", "1MiB", "3MB", "64MiB"]));
     }
     options
@@ -125,7 +133,7 @@ fn records(framing: Framing, bytes: u64) -> u64 {
 fn shedding(dice: &mut Dice, o: &mut Options) {
     let (shed, age) = dice.pick(&[(true, false), (true, false), (true, true), (false, true)]);
     if shed {
-        o.give("--shed", dice.pick(&["oldest", "newest"]));
+        o.give("--shed", dice.pick(&["oldest", "newest", "fair"]));
         if dice.percent(40) {
             o.give("--patience", format!("{}ms", dice.spread(0, 200)));
         }
@@ -135,6 +143,24 @@ fn shedding(dice: &mut Dice, o: &mut Options) {
     }
     o.sheds = true;
     o.spills = dice.percent(60);
+}
+
+/// What tells records apart: a digit of their number, or what fills them up. Lanes may come into force only later.
+fn lanes(dice: &mut Dice, o: &mut Options) {
+    let which = o.list.iter().position(|it| it == "--shed");
+    let which = which.map(|at| &mut o.list[at + 1]);
+    let is_fair = which.is_some_and(|which| {
+        if dice.percent(20) {
+            *which = "off".to_owned();
+        }
+        which == "fair" || which == "off"
+    });
+    if is_fair && dice.percent(70) {
+        o.give("--key", dice.pick(&["^.{7}(.)", "^.{6}(..)", "[a-m]", "1"]));
+    }
+    if dice.percent(30) {
+        o.give("--keep", dice.pick(&["^.{7}3", "[xyz]"]));
+    }
 }
 
 /// Something to change while it runs, which may turn out to be refused.

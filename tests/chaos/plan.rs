@@ -124,8 +124,7 @@ impl Plan {
                 .list
                 .extend(["--restart", "always", "--backoff", "1ms..2ms"].map(String::from));
         }
-        let is_sorted = |option: &String| option.starts_with("--ke");
-        let may_batch = !options.stalls && !options.list.iter().any(is_sorted);
+        let may_batch = !options.stalls && !options.has_lanes();
         let may_batch = may_batch && !matches!(consumer, Consumer::Leaves(_));
         if behind == Link::Command && may_batch && dice.percent(70) {
             behind = Link::Batches;

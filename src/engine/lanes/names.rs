@@ -18,12 +18,69 @@ pub(crate) const EXACT: usize = 4096;
 const SHARED: usize = 4096;
 /// The bytes of a key that count.
 pub(crate) const KEY_MOST: usize = 1024;
+/// Bytes that a short key takes, with its length.
+const SHORT: usize = 16;
 /// The lane of records without a key.
 pub(crate) const OTHERS: Lane = Lane(0);
 
 /// A lane, by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Lane(pub(super) u32);
+
+/// Lanes by their keys: short keys are looked for as numbers.
+///
+/// Keys come from outside: which of them collide must not be foreseen.
+#[derive(Debug, Default)]
+struct Keys {
+    short: HashMap<(u64, u64), Lane, RandomState>,
+    long: HashMap<Box<[u8]>, Lane, RandomState>,
+}
+
+impl Keys {
+    /// A short key, and its length in the last byte.
+    fn short(key: &[u8]) -> Option<(u64, u64)> {
+        let mut all = [0; SHORT];
+        all.get_mut(..key.len())
+            .filter(|it| it.len() < SHORT)?
+            .copy_from_slice(key);
+        all[SHORT - 1] = key.len() as u8;
+        let all = u128::from_ne_bytes(all);
+        Some((all as u64, (all >> 64) as u64))
+    }
+
+    fn get(&self, key: &[u8]) -> Option<Lane> {
+        let lane = match Keys::short(key) {
+            Some(short) => self.short.get(&short),
+            None => self.long.get(key),
+        };
+        lane.copied()
+    }
+
+    fn insert(&mut self, key: &[u8], lane: Lane) {
+        match Keys::short(key) {
+            Some(short) => self.short.insert(short, lane),
+            None => self.long.insert(key.into(), lane),
+        };
+    }
+
+    fn remove(&mut self, key: &[u8]) {
+        match Keys::short(key) {
+            Some(short) => self.short.remove(&short),
+            None => self.long.remove(key),
+        };
+    }
+
+    fn len(&self) -> usize {
+        self.short.len() + self.long.len()
+    }
+
+    /// Memory that they take, without the keys themselves.
+    #[cfg(test)]
+    fn memory(&self) -> usize {
+        self.short.capacity() * (size_of::<((u64, u64), Lane)>() + 1)
+            + self.long.capacity() * (size_of::<(Box<[u8]>, Lane)>() + 1)
+    }
+}
 
 #[derive(Debug, Default)]
 struct Name {
@@ -35,8 +92,7 @@ struct Name {
 /// See the module's text.
 #[derive(Debug)]
 pub(crate) struct Names {
-    /// Keys come from outside: which of them collide must not be foreseen.
-    lanes: HashMap<Box<[u8]>, Lane, RandomState>,
+    lanes: Keys,
     hash: FixedState,
     /// By lane: that of records without a key, those of one key each, and the shared ones.
     names: Vec<Name>,
@@ -48,7 +104,7 @@ impl Names {
     /// No lanes. `seed` decides which keys share one where there are too many of them.
     pub(crate) fn new(seed: u64) -> Names {
         Names {
-            lanes: HashMap::default(),
+            lanes: Keys::default(),
             hash: FixedState::with_seed(seed),
             names: vec![Name::default()],
             hand: 0,
@@ -60,7 +116,7 @@ impl Names {
         let Some(key) = key else { return OTHERS };
         let key = &key[..key.len().min(KEY_MOST)];
         if let Some(lane) = self.lanes.get(key) {
-            return *lane;
+            return lane;
         }
         let new = self.lanes.len() < EXACT;
         let lane = if new {
@@ -79,7 +135,7 @@ impl Names {
         if let Some(before) = before.filter(|_| !new) {
             self.lanes.remove(&before);
         }
-        self.lanes.insert(key.into(), lane);
+        self.lanes.insert(key, lane);
         lane
     }
 
@@ -135,6 +191,6 @@ impl Names {
         let keys = self.names.iter().filter_map(|name| name.key.as_ref());
         2 * keys.map(|key| key.len()).sum::<usize>()
             + self.names.capacity() * size_of::<Name>()
-            + self.lanes.capacity() * (size_of::<(Box<[u8]>, Lane)>() + 1)
+            + self.lanes.memory()
     }
 }
