@@ -16,6 +16,8 @@ use super::raw::{now_ns, read_some, report_time, write_all};
 
 const NUMBER: usize = 10;
 const TIME: usize = 13;
+/// Digits of a key.
+const KEY: usize = 6;
 /// The shortest line: number, space, time, newline.
 const SHORTEST: usize = NUMBER + TIME + 2;
 
@@ -33,7 +35,8 @@ fn get_digits(from: &[u8]) -> Option<u64> {
     })
 }
 
-/// `__lines count= len= block= rate=`: writes `count` lines, whole lines of up to `block` bytes at a time.
+/// `__lines count= len= block= rate= keys= loud=`: writes `count` lines, whole lines of up to `block` bytes at a time.
+/// With `keys` a third field tells so many apart, in turn; the first has `loud` lines to one of each other.
 pub(super) fn produce(params: &Params) -> io::Result<()> {
     let start = now_ns();
     let len = params.size("len", 100).max(SHORTEST);
@@ -44,6 +47,10 @@ pub(super) fn produce(params: &Params) -> io::Result<()> {
     let mut block = line.repeat(per_block);
     let count = params.get("count", u64::MAX);
     let mut turns = Turns::new(params);
+    let (keys, loud) = (params.get("keys", 0), params.get("loud", 1));
+    if keys > 0 && len < SHORTEST + KEY {
+        return Err(io::Error::other("the lines are too short for a key"));
+    }
     let mut number = 0;
     while number < count {
         turns.wait();
@@ -55,6 +62,12 @@ pub(super) fn produce(params: &Params) -> io::Result<()> {
             }
             put_digits(number, &mut line[..NUMBER]);
             put_digits(now, &mut line[NUMBER + 1..NUMBER + 1 + TIME]);
+            if keys > 0 {
+                let turn = number % (keys - 1 + loud);
+                let key = &mut line[SHORTEST..SHORTEST + KEY];
+                put_digits(turn.saturating_sub(loud - 1), key);
+                (line[SHORTEST - 1], line[SHORTEST + KEY]) = (b' ', b' ');
+            }
             number += 1;
             used += len;
         }
@@ -68,6 +81,8 @@ pub(super) fn produce(params: &Params) -> io::Result<()> {
 /// What the judge has seen so far.
 #[derive(Default)]
 struct Book {
+    /// Where in a line the filling begins.
+    filled_from: usize,
     lines: u64,
     torn: u64,
     disorder: u64,
@@ -77,7 +92,7 @@ struct Book {
 
 impl Book {
     fn enter(&mut self, line: &[u8], len: usize, now_us: u64) {
-        let whole = line.len() == len && line[SHORTEST - 1..len - 1].iter().all(|&b| b == b'x');
+        let whole = line.len() == len && line[self.filled_from..len - 1].iter().all(|&b| b == b'x');
         let parsed = whole.then(|| {
             let number = get_digits(&line[..NUMBER])?;
             let time = get_digits(&line[NUMBER + 1..NUMBER + 1 + TIME])?;
@@ -116,7 +131,7 @@ impl Book {
     }
 }
 
-/// `__judge len= block= rate= for_ms=`
+/// `__judge len= block= rate= for_ms= keys=`
 ///
 /// Reads at most `block` bytes at a time, at `rate` bytes per second, to the end or for `for_ms`,
 /// and prints how many lines were whole, torn and out of order, the number of the last, and
@@ -127,7 +142,14 @@ pub(super) fn judge(params: &Params) -> io::Result<()> {
     let mut buffer = vec![0; params.size("block", 128 << 10)];
     let mut turns = Turns::new(params);
     let mut pending: Vec<u8> = Vec::new();
-    let mut book = Book::default();
+    let filled_from = match params.get("keys", 0) {
+        0 => SHORTEST - 1,
+        _ => SHORTEST + KEY + 1,
+    };
+    let mut book = Book {
+        filled_from,
+        ..Book::default()
+    };
     loop {
         turns.wait();
         let n = read_some(&mut buffer)?;

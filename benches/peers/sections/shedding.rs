@@ -21,6 +21,8 @@ pub(super) fn tables(lab: &Lab) -> Vec<Table> {
     vec![
         producer_speed(lab, asleep, "block=131072", true),
         producer_speed(lab, slow, "block=4096 rate=10485760", false),
+        fair(lab, asleep, "block=131072", true),
+        fair(lab, slow, "block=4096 rate=10485760", false),
         fast_consumer(lab),
         freshness(lab),
     ]
@@ -109,6 +111,50 @@ fn judgement(outcome: &Outcome, nobody: bool, count: u64) -> Figures {
         printed("disorder"),
         missing,
     ]
+}
+
+/// What it costs to tell lanes apart: for one key at a hundredfold beside 99, and for a thousand in turn.
+fn fair(lab: &Lab, scene: &str, judge: &str, asleep: bool) -> Table {
+    const FAIR: &str = "weir -l --shed fair --key 3";
+    const KEYS: [&str; 2] = ["keys=100 loud=100", "keys=1000"];
+    let count = lab.either(2 * GIB, GIB / 4) / LEN;
+    let size = (count * LEN) as f64 / GIB as f64;
+    let contenders = [
+        lab.weir("-l --shed oldest"),
+        lab.weir("-l --shed fair --key 3"),
+    ];
+    let columns = ["100:1, GiB/s", "1,000 keys, GiB/s", "torn", "out of order"];
+    let title = format!("Shedding fairly: {scene}");
+    let mut table = Table::measure(title, &columns, &contenders, lab.options.runs(), |c| {
+        let (mut speeds, mut faults) = (Vec::new(), [0.0, 0.0]);
+        for keys in KEYS {
+            let producer = lab.helper(&format!("__lines count={count} len={LEN} {keys}"));
+            let consumer = lab.helper(&format!("__judge len={LEN} {keys} {judge}"));
+            let specs = c.between(producer, consumer)?;
+            let (outcome, seconds) = judged(lab, c, &specs, count * LEN, asleep)?;
+            speeds.push(size / seconds);
+            let judgement = judgement(&outcome, false, count);
+            faults = [faults[0] + judgement[1], faults[1] + judgement[2]];
+        }
+        speeds.extend(faults);
+        Ok(speeds)
+    })
+    .how(format!(
+        "{size:.2} GiB in numbered lines of {LEN} bytes, as fast as they are taken; {scene}. One of 100 keys has a \
+         hundred lines to one of each other, or 1,000 keys have one each in turn."
+    ));
+    table.at_least(
+        "speed over `--shed oldest`, one key at a hundredfold",
+        table.ratio(FAIR, SHED, 0),
+        0.8,
+    );
+    let many = figure(table.ratio(FAIR, SHED, 1));
+    table.notes.push(format!(
+        "no goal is set for 1,000 keys in turn; over `--shed oldest`: {many}"
+    ));
+    table.at_most("torn lines", table.median(FAIR, 2), 0.0);
+    table.at_most("lines out of order", table.median(FAIR, 3), 0.0);
+    table
 }
 
 fn fast_consumer(lab: &Lab) -> Table {
