@@ -277,4 +277,6 @@ pub(super) fn rules_from_text(amount: &str, per: &str, burst: &str, unit: Unit) 
 }
 
 #[cfg(test)]
+mod scale;
+#[cfg(test)]
 mod tests;
