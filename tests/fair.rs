@@ -160,7 +160,7 @@ fn a_running_weir_begins_to_shed_fairly_and_ends_when_it_is_told_to() {
         ]
         .concat(),
     );
-    let text = flood(20, 1000, 99);
+    let text = flood(60, 1000, 99);
     let half = text.len() / 2;
     let sent = by_key(&text);
     let stdin = weir.stdin.take().expect("a pipe");
