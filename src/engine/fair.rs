@@ -2,7 +2,8 @@
 //! the queue.
 //!
 //! Invariant: while the lanes of an output are in force they hold exactly the whole records that it is owed and that
-//! nobody has claimed, but while something is being read that was not looked at (`is_behind`).
+//! nobody has claimed, up to a place behind which nothing has been looked at yet (`behind`), if there is one. What is there
+//! when lanes come into force is looked at bit by bit: each takes the lock for a moment only.
 
 use std::ops::Range;
 use std::time::Instant;
@@ -21,6 +22,8 @@ use super::status::LaneLoss;
 const RECORD_BOOKS: usize = 64;
 /// The books may take so many bytes however small the buffer is.
 const BOOKS_LEAST: usize = 1 << 20;
+/// Bytes that are looked at at a time where what is held was not in lanes; few in tests, so that much may come between.
+const SLICE: u64 = if cfg!(test) { 4096 } else { 512 * 1024 };
 /// Lanes that are named, of those that have lost most.
 const LOSSES: usize = 10;
 
@@ -68,35 +71,99 @@ impl Engine {
         books.any(|books| books.lanes.records() >= most)
     }
 
-    /// Puts all that is owed into the lanes, from what lies in the log: when the rules have changed, or records have
-    /// come back.
+    /// All that is owed is to be put into the lanes, from what lies in the log: when the rules have changed, or records
+    /// have come back.
     pub(super) fn sort_anew(&mut self, i: usize) {
-        let Some(mut books) = self.outputs[i].lanes.take() else {
-            return;
-        };
-        books.lanes = Lanes::new();
-        books.claimed.clear();
-        let readable = self.log.readable();
-        // The source is filling up what cannot be looked at; there will be time when it has.
-        books.is_behind = readable < self.log.end();
         let queue = &self.outputs[i].queue;
-        // A record may begin in what is claimed and end behind it.
-        let mut runs: Vec<Range<u64>> = queue.claims().cloned().collect();
-        for run in queue.runs() {
-            match runs.last_mut() {
-                Some(last) if last.end == run.start => last.end = run.end,
-                _ => runs.push(run.clone()),
+        let first = queue.claim().or(queue.first()).map(|run| run.start);
+        if let Some(books) = &mut self.outputs[i].lanes {
+            books.lanes = Lanes::new();
+            books.claimed.clear();
+            books.behind = first;
+            self.sort_more(i);
+        }
+    }
+
+    /// Some more of what is owed comes into the lanes that are behind; so much that there is something to choose from.
+    pub(super) fn catch_up(&mut self) {
+        if self.fairness.is_none() {
+            return;
+        }
+        for i in 0..self.outputs.len() {
+            let mut before = None;
+            while let Some(books) = &self.outputs[i].lanes
+                && let Some(from) = books.behind.filter(|from| before < Some(*from))
+                && (before.is_none() || books.lanes.records() == 0)
+            {
+                before = Some(from);
+                self.sort_more(i);
             }
         }
-        let is_inside = self.outputs[i].cursor.is_inside();
-        for (k, run) in runs.into_iter().enumerate() {
-            let run = run.start..run.end.min(readable);
-            let is_torn =
-                k == 0 && is_inside || !run.is_empty() && !self.log.is_boundary(run.start);
-            self.sort_run(&mut books.lanes, &run, is_torn);
+    }
+
+    /// Puts the next of what is owed into the lanes.
+    fn sort_more(&mut self, i: usize) {
+        let output = &mut self.outputs[i];
+        let Some(mut books) = output.lanes.take_if(|books| books.behind.is_some()) else {
+            return;
+        };
+        let from = books.behind.take().unwrap_or(0);
+        let queue = &self.outputs[i].queue;
+        let head = queue.claim().or(queue.first()).map(|run| run.start);
+        let inside = head.filter(|_| self.outputs[i].cursor.is_inside());
+        let (runs, end) = self.owed_from(i, from);
+        let readable = self.log.readable();
+        for run in &runs {
+            let to = run.end.min(readable);
+            let most = to.min(run.start + SLICE);
+            let upto = match most == to {
+                true => to,
+                false => {
+                    let whole = self.log.last_boundary(run.start, most);
+                    let whole = whole.or_else(|| self.log.next_boundary(run.start, to));
+                    whole.unwrap_or(to)
+                }
+            };
+            if run.start < upto {
+                let is_torn = inside == Some(run.start) || !self.log.is_boundary(run.start);
+                self.sort_run(&mut books.lanes, &(run.start..upto), is_torn);
+            }
+            books.behind = if upto < to {
+                Some(upto)
+            } else if to < run.end {
+                // The source is filling up what cannot be looked at; there will be time when it has.
+                let whole = self.log.last_boundary(run.start, to);
+                Some(whole.unwrap_or(run.start))
+            } else {
+                Some(run.end).filter(|_| run.end != end)
+            };
+            if upto < run.end {
+                break;
+            }
         }
         self.enter_claimed(i, &mut books);
         self.outputs[i].lanes = Some(books);
+    }
+
+    /// What is owed from this place on, claimed or not, up to so much that it is enough for once; and where all that is
+    /// owed ends.
+    fn owed_from(&self, i: usize, from: u64) -> (Vec<Range<u64>>, u64) {
+        let queue = &self.outputs[i].queue;
+        let (mut runs, mut bytes): (Vec<Range<u64>>, u64) = (Vec::new(), 0);
+        for run in queue.claims().chain(queue.over(&(from..u64::MAX))) {
+            let run = run.start.max(from)..run.end;
+            if run.is_empty() {
+                continue;
+            }
+            match runs.last_mut() {
+                // A record may begin in what is claimed and end behind it.
+                Some(last) if last.end == run.start => last.end = run.end,
+                _ if bytes >= SLICE => break,
+                _ => runs.push(run.clone()),
+            }
+            bytes += run.end - run.start;
+        }
+        (runs, queue.tail().map_or(0, |tail| tail.end))
     }
 
     /// Puts the records of a run into the lanes; `is_torn`: it begins with the rest of one.
@@ -150,15 +217,19 @@ impl Engine {
         let Some(mut books) = self.outputs[i].lanes.take() else {
             return;
         };
-        if !read.sorts || read.discard || books.is_behind {
+        let total: u64 = read.scans.iter().map(|scan| scan.bytes as u64).sum();
+        let depth = read.cursor.depth();
+        let owed = kept.end - kept.start;
+        let begun = begun && owed == total;
+        if (!read.sorts || read.discard) && books.behind.is_none() && owed > 0 {
+            let before = if begun { depth } else { 0 };
+            books.behind = Some(kept.start - before);
+        }
+        if books.behind.is_some() {
             self.outputs[i].lanes = Some(books);
-            return self.sort_anew(i);
+            return self.sort_more(i);
         }
         if let (Some(sorting), Some(fairness)) = (&read.sorting, &mut self.fairness) {
-            let total: u64 = read.scans.iter().map(|scan| scan.bytes as u64).sum();
-            let depth = read.cursor.depth();
-            let owed = kept.end - kept.start;
-            let begun = begun && owed == total;
             let lanes = &mut books.lanes;
             // How far before the end of what was read each record begins. Its beginning may have passed around the
             // log, before whose first place there is none.
@@ -213,7 +284,8 @@ impl Engine {
             return;
         }
         let run = end - depth..end;
-        if let Some(mut books) = self.outputs[i].lanes.take() {
+        let lanes = &mut self.outputs[i].lanes;
+        if let Some(mut books) = lanes.take_if(|books| books.behind.is_none()) {
             self.sort_run(&mut books.lanes, &run, false);
             self.enter_claimed(i, &mut books);
             self.outputs[i].lanes = Some(books);
@@ -300,7 +372,7 @@ impl Engine {
     #[cfg(test)]
     pub(crate) fn check_lanes(&self, thoroughly: bool) {
         for output in &self.outputs {
-            let Some(books) = output.lanes.as_ref().filter(|books| !books.is_behind) else {
+            let Some(books) = &output.lanes else {
                 continue;
             };
             let held = books.lanes.bytes();
@@ -325,6 +397,7 @@ impl Engine {
                 }
             }
             let held: Vec<_> = books.lanes.all().map(|it| (it.at, it.length)).collect();
+            whole.retain(|(at, _)| books.behind.is_none_or(|behind| *at < behind));
             if self.log.readable() == self.log.end() {
                 assert_eq!(held, whole, "records in lanes");
             }

@@ -21,8 +21,8 @@ pub(super) struct Books {
     pub(super) lanes: Lanes,
     /// Whole records in what is claimed.
     pub(super) claimed: VecDeque<Record>,
-    /// Something is owed that is not in the lanes.
-    pub(super) is_behind: bool,
+    /// What is owed from this place on, where a record begins, is not in the lanes yet.
+    pub(super) behind: Option<u64>,
     /// When something was last delivered, and how long that takes from one time to the next, on average.
     delivered: Instant,
     gap: Duration,
@@ -40,7 +40,7 @@ impl Books {
         Books {
             lanes: Lanes::new(),
             claimed: VecDeque::new(),
-            is_behind: false,
+            behind: None,
             delivered: now,
             gap: Duration::ZERO,
         }

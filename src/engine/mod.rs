@@ -349,6 +349,7 @@ impl Engine {
     /// What a change means for the gate and the caps.
     fn conclude(&mut self, now: Instant) {
         self.count_last();
+        self.catch_up();
         if !self.log.is_bloated() {
             self.trim_at = None;
         }
