@@ -351,8 +351,11 @@ impl Bench {
         // What was forced to the disk is there.
         let story = read_all(&opened.spool, &mut Cursor::new(place));
         for gap in &story.gaps {
+            // What had been delivered may be missed where the place of that has not reached the disk, and the end of
+            // some files has.
+            let was_delivered = gap.at + gap.bytes <= saved;
             assert!(
-                self.excused || gap.at >= self.synced,
+                self.excused || was_delivered || gap.at >= self.synced,
                 "{gap} of {}",
                 self.synced
             );
