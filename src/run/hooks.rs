@@ -1,15 +1,16 @@
 //! Commands that are run when something happens.
 //!
 //! Invariants: the flow never waits for one, and the end of the run for none. One is run at a time, and what
-//! happens meanwhile waits for its turn; only those of the end do not wait, for nobody is left to run them later.
+//! happens meanwhile waits for its turn; at the end all that are left are started, for nobody will be left to do it.
 //! What they print goes where weir's own reports go, never into
 //! the data.
 
 use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, bounded};
 
 use crate::config::hook::{Hook, Occasion};
 use crate::engine::event::Event;
@@ -22,7 +23,53 @@ const WAITING: usize = 8;
 pub(super) struct Hooks {
     hooks: Vec<Hook>,
     name: Option<String>,
-    queue: Option<Sender<Command>>,
+    queue: Option<Queue>,
+}
+
+/// The commands that wait for their turn, for the thread that runs them.
+struct Queue {
+    sender: Sender<Command>,
+    rest: Receiver<Command>,
+    /// Held by whoever takes one out and starts it: so none is lost in between.
+    starts: Arc<Mutex<()>>,
+}
+
+impl Queue {
+    fn new() -> Queue {
+        let (sender, rest) = bounded::<Command>(WAITING);
+        let starts = Arc::default();
+        let queue = Queue {
+            sender,
+            rest,
+            starts,
+        };
+        let (commands, starts) = (queue.rest.clone(), queue.starts.clone());
+        // Without a thread they are started at the end.
+        let _ = thread::Builder::new().name("hooks".into()).spawn(move || {
+            loop {
+                let mut next = Select::new();
+                next.recv(&commands);
+                next.ready();
+                let child = {
+                    let _starts = starts.lock().unwrap_or_else(PoisonError::into_inner);
+                    match commands.try_recv() {
+                        Ok(mut command) => command.spawn().ok(),
+                        Err(TryRecvError::Empty) => None,
+                        Err(TryRecvError::Disconnected) => break,
+                    }
+                };
+                let _ = child.map(|mut child| child.wait());
+            }
+        });
+        queue
+    }
+
+    fn start_all(&self) {
+        let _starts = self.starts.lock().unwrap_or_else(PoisonError::into_inner);
+        for mut command in self.rest.try_iter() {
+            let _ = command.spawn();
+        }
+    }
 }
 
 impl Hooks {
@@ -54,6 +101,9 @@ impl Hooks {
         let commands: Vec<_> = commands
             .map(|hook| self.command(hook, status, end))
             .collect();
+        if end.is_some() {
+            self.queue.iter().for_each(Queue::start_all);
+        }
         for mut command in commands {
             if end.is_some() {
                 // Nobody waits for it, and it waits for nobody.
@@ -65,19 +115,8 @@ impl Hooks {
     }
 
     fn enqueue(&mut self, command: Command) {
-        let queue = self.queue.get_or_insert_with(|| {
-            let (sender, commands) = bounded::<Command>(WAITING);
-            // Without a thread nobody listens, and what is sent is dropped.
-            let _ = thread::Builder::new().name("hooks".into()).spawn(move || {
-                for mut command in commands {
-                    if let Ok(mut child) = command.spawn() {
-                        let _ = child.wait();
-                    }
-                }
-            });
-            sender
-        });
-        let _ = queue.try_send(command);
+        let queue = self.queue.get_or_insert_with(Queue::new);
+        let _ = queue.sender.try_send(command);
     }
 
     fn command(&self, hook: &Hook, status: &Status, end: Option<&str>) -> Command {
