@@ -183,6 +183,11 @@ fn a_consumer_that_is_stuck_when_weir_is_told_to_end_gets_each_byte_once() {
         assert!(left["bytes"].as_u64() > Some(0), "{left}");
         assert_eq!(left["pid"], Value::Null);
         output.read_to_end(&mut got).expect("what was in the pipe");
+        if args.contains(&"-l") {
+            // Another reader gets the whole of a line of which this one got a part.
+            let whole = got.iter().rposition(|byte| *byte == b'\n');
+            got.truncate(whole.map_or(0, |at| at + 1));
+        }
         got.extend(place.deliver(args).0);
         assert_same(&got, &bytes, &format!("{args:?}"));
     }
@@ -312,7 +317,7 @@ fn a_flipped_bit_costs_its_part_alone_and_is_said_and_set_aside() {
     );
     assert!(said.contains("damaged-"), "{said}");
     let lost = text.len() - behind - got.len();
-    assert!(0 < lost && lost <= 256 << 10, "{lost} lost");
+    assert!(0 < lost && lost <= (256 << 10) + 14, "{lost} lost");
     let before = got
         .iter()
         .zip(&text[behind..])
@@ -321,7 +326,9 @@ fn a_flipped_bit_costs_its_part_alone_and_is_said_and_set_aside() {
     assert_same(&got[before..], &text[behind + before + lost..], "the rest");
     let left = place.query();
     assert_eq!(left["lost"]["bytes"], lost as u64, "{left}");
-    assert_eq!(left["aside"].as_array().map(Vec::len), Some(1), "{left}");
+    // The lines that lie in it in part have each a file of their own.
+    let aside = left["aside"].as_array().map(Vec::len);
+    assert!((1..=3).contains(&aside.unwrap_or(0)), "{left}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 
 use super::error::ConfigError;
 use super::live_options::LiveOptions;
-use super::options::{Display, Options, Restart, Summary};
+use super::options::{Display, Options, Summary};
 use crate::disk::journal::BATCHES_MOST;
 use crate::engine::gate::Marks;
 use crate::engine::policy::{Policy, Which};
@@ -114,7 +114,6 @@ pub(super) fn spool(options: &Options) -> Result<Option<usize>, ConfigError> {
         ("--tee", !options.tee.is_empty()),
         ("--tap", !options.tap.is_empty()),
         ("--recall", options.recall.is_some()),
-        ("--restart", options.restart != Restart::Never),
     ];
     refuse_with_spool(&refused)?;
     if let Some(jobs) = options.jobs.filter(|n| n.get() as usize > BATCHES_MOST) {

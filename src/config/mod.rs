@@ -128,6 +128,7 @@ impl Config {
         let may_shed =
             may_shed || batch.is_some_and(|it| it.give_up.is_some()) || !options.reject.is_empty();
         let outlives = options.spool.is_some();
+        let runs_one = !options.command.is_empty() && batch.is_none();
         let has_disk = outlives || options.spill.is_some();
         let mut typed = options.live.clone();
         // Looked at once, now.
@@ -162,7 +163,7 @@ impl Config {
                 outlives,
                 marks: live.marks,
                 may_bypass: !options.no_splice,
-                keeps_given: restart.is_some(),
+                keeps_given: restart.is_some() || outlives && runs_one,
                 batch,
                 framing,
                 output: live.output.limits(),

@@ -20,6 +20,8 @@ pub(crate) enum Cause {
     Uncertain,
     /// Forcing them to the disk failed, and they could not be read back.
     SyncFailed,
+    /// They are good, but a part of the record that they belong to is lost.
+    Torn,
     /// They are delivered, but nothing is left to check them by.
     Index,
     /// The newest of its places are not to be read: what was delivered since may be repeated.
@@ -107,6 +109,7 @@ impl fmt::Display for Damage {
             Cause::Unreadable => "the disk cannot read them",
             Cause::PowerCut => "they were not on the disk yet when the system stopped",
             Cause::SyncFailed => "the disk did not take them",
+            Cause::Torn => "they belong to records of which a part is lost",
             _ => "they are not there any more",
         })?;
         match &self.aside {

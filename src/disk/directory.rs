@@ -78,6 +78,15 @@ impl Directory {
         self.at(name, OFlags::RDONLY | OFlags::CLOEXEC)
     }
 
+    /// The same, of one that may be gone. Too few descriptors, say, are no reason to think so.
+    pub(crate) fn read_if_there(&self, name: &str) -> Result<Option<File>, DiskError> {
+        match self.read_file(name) {
+            Ok(file) => Ok(Some(file)),
+            Err(Errno::NOENT | Errno::IO) => Ok(None),
+            Err(error) => Err(DiskError::new("open", &self.path_of(name), error)),
+        }
+    }
+
     fn at(&self, name: &str, flags: OFlags) -> Result<File, Errno> {
         rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR).map(File::from)
     }

@@ -14,6 +14,7 @@ use super::file::read_at;
 use super::format::{ENTRY_MOST, Entry, Framing, IndexHeader, ROW, Read, checksum, names};
 use super::index::{Index, IndexWriter, cut_out};
 use super::records::Records;
+use super::state::Place;
 use super::survey::Seen;
 use super::sys;
 
@@ -47,9 +48,9 @@ impl Mender<'_> {
     /// The count of records behind a segment that is whole.
     pub(super) fn records_behind(&self, seen: &Seen) -> Result<Option<Records>, DiskError> {
         let (stream, index) = names(seen.base);
-        let (Ok(stream), Ok(index)) = (
-            self.directory.read_file(&stream),
-            self.directory.read_file(&index),
+        let (Some(stream), Some(index)) = (
+            self.directory.read_if_there(&stream)?,
+            self.directory.read_if_there(&index)?,
         ) else {
             return Ok(None);
         };
@@ -57,6 +58,40 @@ impl Mender<'_> {
         let last = Index::open(index).and_then(|mut index| index.last());
         let last = last.map_err(|error| DiskError::new("recover", &path, error))?;
         Ok(last.map(|(_, entry)| self.behind(&stream, seen, &entry)))
+    }
+
+    /// The count of records at the beginning of a segment, where nothing is known but that of a place. What lies before
+    /// that is read.
+    pub(super) fn records_before(&self, seen: &Seen, place: Place) -> Result<Records, DiskError> {
+        let name = names(seen.base).0;
+        let failed = |error| DiskError::new("recover", &self.directory.path_of(&name), error);
+        let start = Records::new(self.framing, place.record, 0);
+        let Some(before) = place.at.checked_sub(seen.base) else {
+            return Ok(start);
+        };
+        let mut records = match self.framing {
+            Framing::Fixed(size) => {
+                let size = size.max(1);
+                Records::new(self.framing, 0, (place.begun + size - before % size) % size)
+            }
+            _ => Records::new(self.framing, 0, 0),
+        };
+        let begun = records.begun();
+        let stream = self.directory.read_file(&name).map_err(failed)?;
+        let mut buffer = vec![0; ENTRY_MOST];
+        let mut at = 0;
+        while at < before {
+            let most = usize::try_from(before - at).map_or(ENTRY_MOST, |n| n.min(ENTRY_MOST));
+            let got = match read_at(&stream, &mut buffer[..most], at) {
+                // What cannot be read is lost, and with it how many records that is.
+                Ok(0) | Err(_) => break,
+                Ok(got) => got,
+            };
+            records.pass(&buffer[..got]);
+            at += got as u64;
+        }
+        let number = place.record.saturating_sub(records.next());
+        Ok(Records::new(self.framing, number, begun))
     }
 
     fn behind(&self, stream: &File, seen: &Seen, entry: &Entry) -> Records {

@@ -45,20 +45,30 @@ pub(crate) struct SpoolStatus {
 /// When there is none, a later weir wrote it, or the system refuses.
 pub(crate) fn query(path: &Path) -> Result<SpoolStatus, DiskError> {
     let directory = Directory::open(path)?;
-    let survey = Survey::of(&directory)?;
+    look(&directory, path, || {})
+}
+
+/// `between` is called when the directory has been listed.
+fn look(
+    directory: &Directory,
+    path: &Path,
+    between: impl FnOnce(),
+) -> Result<SpoolStatus, DiskError> {
+    // What lies between where the stream ended before the list was made, and how far all outputs had come when it
+    // had been made, was there all the time: whoever uses the spool gives back what lies before, and adds behind.
+    let (before, _) = read_state(directory)?;
+    let survey = Survey::of(directory)?;
+    between();
+    let (state, mut status) = read_state(directory)?;
     if !survey.ours {
         let reason = "there is no spool in it";
         return Err(DiskError::because("query", path, reason));
     }
-    let mut status = SpoolStatus {
-        owner: Lock::owner(&directory),
-        disk: survey.segments.iter().map(|s| s.len + s.index_len).sum(),
-        aside: survey.aside.clone(),
-        ..SpoolStatus::default()
-    };
-    let state = read_state(&directory, &mut status)?;
+    status.owner = Lock::owner(directory);
+    status.disk = survey.segments.iter().map(|s| s.len + s.index_len).sum();
+    status.aside = survey.aside.clone();
     let state_path = directory.path_of("state");
-    let end = end(&directory, &survey, state.as_ref())?;
+    let end = end(directory, &survey, state.as_ref())?;
     let first = survey.segments.first().map_or(end.at, |first| first.base);
     let mut oldest = Place {
         at: first,
@@ -77,9 +87,13 @@ pub(crate) fn query(path: &Path) -> Result<SpoolStatus, DiskError> {
         status.bytes = open(|it| it.end - it.place.at) + end.at.saturating_sub(journal.next.at);
         status.records = open(|it| it.records) + end.record.saturating_sub(journal.next.record);
     }
-    status.problems.extend(gaps(&survey, oldest.at, end.at));
+    let through = match before {
+        Some(state) if status.owner.is_some() => state.end.at,
+        _ => end.at,
+    };
+    status.problems.extend(gaps(&survey, oldest.at, through));
     if status.bytes > 0 {
-        status.oldest = arrival(&directory, &survey, oldest.at)?;
+        status.oldest = arrival(directory, &survey, oldest.at)?;
     }
     if state.is_none() {
         let name = state_path.display();
@@ -89,19 +103,20 @@ pub(crate) fn query(path: &Path) -> Result<SpoolStatus, DiskError> {
     Ok(status)
 }
 
-fn read_state(directory: &Directory, status: &mut SpoolStatus) -> Result<Option<State>, DiskError> {
+fn read_state(directory: &Directory) -> Result<(Option<State>, SpoolStatus), DiskError> {
     let path = directory.path_of("state");
+    let mut status = SpoolStatus::default();
     let Ok(file) = directory.read_file("state") else {
-        return Ok(None);
+        return Ok((None, status));
     };
     match state_file::read(&file).map_err(|error| DiskError::new("read", &path, error))? {
         (Read::Good(state), _) => {
             status.lost_bytes = state.lost_bytes;
             status.lost_records = state.lost_records;
             status.is_framed = state.framing != Framing::Bytes;
-            Ok(Some(state))
+            Ok((Some(state), status))
         }
-        (Read::Damaged, _) => Ok(None),
+        (Read::Damaged, _) => Ok((None, status)),
         (Read::Unknown(version), _) => Err(DiskError::unknown_version(version, &path)),
     }
 }
@@ -140,8 +155,9 @@ fn gaps(survey: &Survey, from: u64, end: u64) -> Vec<String> {
         index_len: 0,
     };
     for seen in survey.segments.iter().chain([&behind]) {
-        if seen.base > at {
-            lines.push(format!("{} bytes at {at} are missing", seen.base - at));
+        let to = seen.base.min(end);
+        if to > at {
+            lines.push(format!("{} bytes at {at} are missing", to - at));
         }
         at = at.max(seen.end());
     }
@@ -167,5 +183,34 @@ fn arrival(directory: &Directory, survey: &Survey, at: u64) -> Result<Option<u64
             .ok()
             .and_then(|stat| u64::try_from(stat.st_mtime).ok())
             .map(|seconds| seconds.saturating_mul(1_000_000_000))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::tests::{append, open, small};
+
+    #[test]
+    fn a_busy_spool_has_no_gaps_whatever_its_owner_does_while_it_is_looked_at() {
+        let home = tempfile::tempdir().expect("a directory");
+        let path = home.path().join("q");
+        let spool = open(&path, &small()).spool;
+        let pass_on = || {
+            append(&spool, &b"a line\n".repeat(40_000));
+            spool.set_place("-", spool.end()).expect("saved");
+            assert!(spool.release(u64::MAX).expect("released"));
+            append(&spool, &b"a line\n".repeat(40_000));
+        };
+        let directory = Directory::open(&path).expect("it is there");
+        for _ in 0..3 {
+            pass_on();
+            let status = look(&directory, &path, pass_on).expect("a status");
+            assert_eq!(status.owner, Some(std::process::id()));
+            assert_eq!(status.problems, Vec::<String>::new());
+        }
+        spool.set_place("-", Place::default()).expect("saved");
+        let status = look(&directory, &path, || {}).expect("a status");
+        assert_eq!(status.problems.len(), 1, "what is missing is said");
     }
 }

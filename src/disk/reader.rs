@@ -12,6 +12,7 @@ use super::format::{ENTRY_MOST, Entry, names};
 use super::index::{Found, Index, cut_out};
 use super::segments::Segment;
 use super::spool::Spool;
+use super::state::Place;
 
 /// A reader's place in the stream, and the files that it has open there.
 #[derive(Debug, Default)]
@@ -70,6 +71,15 @@ pub(crate) enum Piece {
 }
 
 impl Spool {
+    /// A reader has nothing open that was given back.
+    pub(crate) fn let_go(&self, cursor: &mut Cursor) {
+        let is_there = |open: &Open| {
+            let holder = self.segments.at(open.segment.base());
+            holder.is_some_and(|it| Arc::ptr_eq(&it, &open.segment))
+        };
+        cursor.open = cursor.open.take().filter(is_there);
+    }
+
     /// Reads what comes next for `cursor` into `buffer`, which holds [`ENTRY_MOST`].
     pub(crate) fn read(&self, cursor: &mut Cursor, buffer: &mut [u8]) -> Result<Piece, DiskError> {
         let at = cursor.at;
@@ -91,6 +101,31 @@ impl Spool {
         let piece = self.read_from(&mut open, cursor, buffer);
         cursor.open = Some(open);
         piece
+    }
+
+    /// The place at this offset, if an entry begins there or the stream ends there.
+    pub(crate) fn place_at(&self, at: u64) -> Option<Place> {
+        let end = self.end();
+        if at == end.at {
+            return Some(end);
+        }
+        let segment = self.segments.holder(at)?;
+        let file = self.directory.read_file(&names(segment.base()).1).ok()?;
+        let mut index = Index::open(file).ok()?;
+        let found = index.find(at, segment.base(), segment.entered()).ok()?;
+        match found {
+            Found::Entry(_, entry) if entry.at == at && !entry.damaged => Some(Place {
+                at,
+                record: entry.first_record,
+                begun: entry.begun,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Keeps what is cut out at this offset as a file; its name, if that could be done.
+    pub(crate) fn set_aside(&self, at: u64, bytes: &[u8]) -> Option<String> {
+        set_aside(&self.directory, at, bytes)
     }
 
     fn missing(&self, cursor: &mut Cursor, to: u64, name: String) -> Piece {
@@ -117,14 +152,15 @@ impl Spool {
             Err(_) if !segment.path().exists() => return Ok(None),
             Err(error) => return Err(error),
         };
-        let index = self
-            .directory
-            .open_file(&index_name)
-            .or_else(|_| self.directory.read_file(&index_name));
+        let index = self.directory.open_file(&index_name);
+        let index = match index {
+            Ok(file) => Some(file),
+            Err(_) => self.directory.read_if_there(&index_name)?,
+        };
         Ok(Some(Open {
             segment: Arc::clone(segment),
             stream,
-            index: index.ok().and_then(|file| Index::open(file).ok()),
+            index: index.and_then(|file| Index::open(file).ok()),
         }))
     }
 

@@ -196,7 +196,7 @@ impl Opening<'_> {
         };
         let name = names(last.base).1;
         let path = self.directory.path_of(&name);
-        let Ok(file) = self.directory.read_file(&name) else {
+        let Some(file) = self.directory.read_if_there(&name)? else {
             return Ok(None);
         };
         let header = Index::open(file).and_then(|mut index| index.header());
@@ -269,12 +269,13 @@ impl Opening<'_> {
         };
         for n in first_unsure..seen.len() {
             let seen = &mut seen[n];
-            let start = next.unwrap_or_else(|| {
-                let places = state.iter().flat_map(|s| s.places.values());
-                let first = places.min_by_key(|place| place.at);
-                let record = first.map_or(0, |place| place.record);
-                Records::new(self.options.framing, record, 0)
-            });
+            let places = state.iter().flat_map(|s| s.places.values());
+            let first = places.min_by_key(|place| place.at);
+            let start = match (next, first) {
+                (Some(next), _) => next,
+                (None, Some(place)) => mender.records_before(seen, *place)?,
+                (None, None) => Records::new(self.options.framing, 0, 0),
+            };
             next = Some(if same_boot {
                 mender.enter_rest(seen, start)?
             } else {
@@ -290,11 +291,11 @@ impl Opening<'_> {
         };
         let name = names(first.base).1;
         let path = self.directory.path_of(&name);
-        let entry = match self.directory.read_file(&name) {
-            Ok(file) => Index::open(file)
+        let entry = match self.directory.read_if_there(&name)? {
+            Some(file) => Index::open(file)
                 .and_then(|mut index| index.entry(1))
                 .map_err(|error| DiskError::new("read", &path, error))?,
-            Err(_) => None,
+            None => None,
         };
         Ok(Place {
             at: first.base,

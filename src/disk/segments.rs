@@ -173,6 +173,11 @@ impl Segments {
             .map(Arc::clone)
     }
 
+    /// The segment that begins there.
+    pub(crate) fn at(&self, base: u64) -> Option<Arc<Segment>> {
+        self.map().get(&base).map(Arc::clone)
+    }
+
     /// The segment that holds that byte.
     pub(crate) fn holder(&self, at: u64) -> Option<Arc<Segment>> {
         self.at_or_after(at).filter(|segment| segment.base() <= at)

@@ -8,7 +8,7 @@
 //! is held while the disk is waited for but that of whoever appends.
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
 
@@ -225,7 +225,7 @@ impl Spool {
     }
 
     /// Counts what is lost; saved with the next place.
-    pub(super) fn count_loss(&self, damage: &Damage) {
+    pub(crate) fn count_loss(&self, damage: &Damage) {
         if damage.is_loss() && !damage.known {
             let mut state = self.state();
             state.state.lost_bytes += damage.bytes;
@@ -259,7 +259,11 @@ impl Spool {
                 if is_read && self.enter(&mut writer)?.is_ok() {
                     self.finish(&mut writer)?;
                 }
-                self.segments.take_before(oldest, writer.tail.is_some())
+                let taken = self.segments.take_before(oldest, writer.tail.is_some());
+                // Nobody needs them on the disk any more, and what is open takes room there.
+                let is_taken = |it: &Arc<Segment>| taken.iter().any(|t| Arc::ptr_eq(t, it));
+                writer.unsynced.retain(|it| !is_taken(&it.segment));
+                taken
             }
         };
         for segment in &taken {

@@ -26,7 +26,7 @@ pub(crate) struct Syncer {
 
 impl Syncer {
     /// Starts it, where the policy needs one. What a sync has to say goes to `report`: damage that it
-    /// found, or that it failed and is tried with another file in a while.
+    /// found, or, once until it works again, that it failed and is tried with another file in a while.
     ///
     /// # Errors
     /// When the system refuses a thread.

@@ -95,6 +95,11 @@ impl Load {
         self.segment = Some(segment);
     }
 
+    /// Where in its record it begins.
+    pub(crate) fn cursor(&self) -> Cursor {
+        self.cursor
+    }
+
     /// Where to read to.
     pub(crate) fn bytes(&mut self) -> &mut [u8] {
         let segment = self.segment.as_mut();

@@ -63,6 +63,25 @@ impl Engine {
         }
     }
 
+    /// The disk is full. What the consumer has read is not kept, of which so much is unread as this tells. Nor is the
+    /// beginning of a record whose rest has no room.
+    pub(crate) fn keep_less(&mut self, unread: impl FnOnce() -> Option<u64>, now: Instant) {
+        let output = &self.outputs[CONSUMER];
+        if !self.given.is_kept || output.is_writing || self.given.is_down {
+            return;
+        }
+        let Some(unread) = unread() else { return };
+        let has_all = output.queue.owed() == 0;
+        self.on_unread(unread);
+        while unread == 0
+            && has_all
+            && let Some(run) = self.given.pop(self.given.bytes())
+        {
+            self.log.unpin(&run);
+        }
+        self.update(now);
+    }
+
     /// The consumer is gone, and another one may come: nothing is given meanwhile.
     pub(crate) fn on_consumer_down(&mut self, now: Instant) {
         self.given.is_down = true;
@@ -72,11 +91,11 @@ impl Engine {
     }
 
     /// Takes back what the consumer that is gone has left of what it was given, `unread` bytes and the record
-    /// that it had begun.
+    /// that it had begun. Where that lies on the disk, if it does, and how many records end in it.
     ///
     /// # Panics
     /// When something is on its way to it.
-    pub(crate) fn take_back(&mut self, unread: u64, now: Instant) {
+    pub(crate) fn take_back(&mut self, unread: u64, now: Instant) -> Option<(u64, u64)> {
         assert!(!self.outputs[CONSUMER].is_writing, "a write is under way");
         self.on_unread(unread);
         let left = self.given.bytes();
@@ -101,6 +120,9 @@ impl Engine {
         self.begin_anew();
         self.sort_anew(CONSUMER);
         self.update(now);
+        let head = self.outputs[CONSUMER].queue.first().filter(|_| left > 0);
+        let (at, _) = self.log.stored_at(head?.start)?;
+        Some((at, records))
     }
 
     /// The place of the consumer's that comes next is the head of the queue.

@@ -283,10 +283,6 @@ impl Port {
 
     /// Whether it is a regular file.
     #[must_use]
-    #[cfg_attr(
-        not(target_os = "linux"),
-        allow(dead_code, reason = "splice(2) is Linux's")
-    )]
     pub(crate) fn is_file(&self) -> bool {
         self.kind == FileType::RegularFile
     }

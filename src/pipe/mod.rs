@@ -14,6 +14,7 @@ pub(crate) mod memory;
 pub(crate) mod outlet;
 pub(crate) mod overflow;
 pub(crate) mod peek;
+mod read_back;
 pub(crate) mod reopen;
 mod shared;
 mod sink;

@@ -211,6 +211,21 @@ impl Shared {
         written.transpose().map(drop).map_err(io::Error::other)
     }
 
+    /// Takes back what the consumer that is gone has left of what it was given, of which so much lay unread. Bytes that
+    /// all consumers so far have read.
+    ///
+    /// # Errors
+    /// When the place at which another one goes on cannot be saved.
+    pub(crate) fn take_back(&self, unread: u64) -> (u64, Result<(), PipeError>) {
+        let (back, dealt_with) = self.tell(|engine, now| {
+            let back = engine.take_back(unread, now);
+            (back, engine.dealt_with())
+        });
+        let disk = self.disk.as_ref().zip(back);
+        let saved = disk.map(|(disk, (at, records))| disk.set_back(at, records));
+        (dealt_with, saved.transpose().map(drop).map_err(Into::into))
+    }
+
     /// What is to stay on the disk is told so: nothing is written or delivered any more. Says whether it is in order.
     pub(crate) fn close_disk(&self, has_ended: bool) -> bool {
         self.disk.as_ref().is_none_or(|disk| disk.close(has_ended))

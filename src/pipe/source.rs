@@ -182,8 +182,16 @@ impl crate::engine::drive::Edge for Edge<'_> {
     }
 
     fn disk_room(&mut self, most: usize) -> Result<usize, NoRoom> {
-        let disk = self.shared.disk.as_ref();
-        disk.map_or(Err(NoRoom::Others), |disk| disk.room(most))
+        let Some(disk) = self.shared.disk.as_ref() else {
+            return Err(NoRoom::Others);
+        };
+        disk.room(most).or_else(|_| {
+            let output = &mut self.output;
+            let unread = || output.port().and_then(|port| port.unread());
+            self.shared
+                .tell(|engine, now| engine.keep_less(unread, now));
+            disk.room(most)
+        })
     }
 
     fn take(&mut self, into: &mut [u8]) -> io::Result<Option<Came>> {

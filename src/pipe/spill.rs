@@ -101,10 +101,7 @@ impl Disk {
     fn give_back_to(&self, floor: u64) -> bool {
         match &self.store {
             Store::Spill(spill) => spill.release(floor),
-            Store::Spool(spool) => spool.release(floor).unwrap_or_else(|failure| {
-                self.failed(failure);
-                false
-            }),
+            Store::Spool(spool) => self.given_back(spool.release(floor)),
         }
     }
 
@@ -118,7 +115,7 @@ impl Disk {
             return match ready {
                 Ok(Ok(room)) => Ok(room),
                 // What waits for the thread need not be waited for: something would be shed for it.
-                Ok(Err(Full::Bound)) if self.release() => continue,
+                Ok(Err(_)) if self.release() => continue,
                 Ok(Err(Full::Bound)) => Err(NoRoom::Ours),
                 Ok(Err(Full::Disk)) => Err(self.full()),
                 Err(failure) => Err(self.failed(failure)),
@@ -126,8 +123,20 @@ impl Disk {
         }
     }
 
+    /// There is no room: gives back what can be given back.
     fn release(&self) -> bool {
-        self.give_back_to(self.floor.load(Ordering::Acquire))
+        let floor = self.floor.load(Ordering::Acquire);
+        match &self.store {
+            Store::Spill(spill) => spill.release(floor),
+            Store::Spool(spool) => self.given_back(spool.release_begun(floor)),
+        }
+    }
+
+    fn given_back(&self, released: Result<bool, DiskError>) -> bool {
+        released.unwrap_or_else(|failure| {
+            self.failed(failure);
+            false
+        })
     }
 
     /// See [`Edge::store`](crate::engine::drive::Edge::store).
@@ -159,8 +168,14 @@ impl Disk {
         let Store::Spool(spool) = &self.store else {
             return Err(());
         };
-        let taken = spool.take_from(input, into);
-        spool.tell_untold(&self.events);
+        let taken = loop {
+            let taken = spool.take_from(input, into);
+            spool.tell_untold(&self.events);
+            match taken {
+                Ok((Taken::Full(_), _)) if self.release() => {}
+                taken => break taken,
+            }
+        };
         match taken {
             Ok((Taken::Bytes(n), at)) => return Ok(Some((n, Some(at)))),
             Ok((Taken::Empty, _)) => return Ok(None),
@@ -198,6 +213,14 @@ impl Disk {
         match &self.store {
             Store::Spill(_) => Ok(()),
             Store::Spool(spool) => spool.remember(to, run).map_err(io::Error::other),
+        }
+    }
+
+    /// The consumer is owed again what lies from this offset on, and so many records more than before.
+    pub(super) fn set_back(&self, at: u64, records: u64) -> Result<(), DiskError> {
+        match &self.store {
+            Store::Spill(_) => Ok(()),
+            Store::Spool(spool) => spool.set_back(at, records),
         }
     }
 

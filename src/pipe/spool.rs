@@ -4,12 +4,14 @@
 //! Where a program is run with batches, what has become of each of them is saved instead, in a journal: before the
 //! program is run, and when it has ended.
 //!
-//! With framing a process that is killed leaves the place where the record in progress begins, so that nobody gets a
-//! record without its beginning; one that ends in order leaves the exact place.
+//! With framing what is saved is the place where the record in progress begins, so that nobody gets a record without
+//! its beginning. The exact place is saved where nobody would: when this ends in order, and what the consumer has is
+//! in a file to which others append; and where the disk has no room to keep that beginning for.
 
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -17,10 +19,10 @@ use crossbeam_channel::Sender;
 
 use super::event::Event;
 use super::fd::Port;
+use super::read_back::{Lost, Part, Reader};
 use crate::disk::damage::Damage;
 use crate::disk::error::DiskError;
 use crate::disk::journal::{Entry, Journal};
-use crate::disk::reader::{Cursor, Piece};
 use crate::disk::recovery::Opened;
 use crate::disk::room::Full;
 use crate::disk::segments::Taken;
@@ -54,11 +56,15 @@ pub(crate) struct SpoolStore {
     /// The spool's identity, and how many times it has been opened.
     opening: (u64, u32),
     use_by: UseBy,
+    /// What the consumer has of a record is there when this run is over.
+    lives_on: bool,
     /// How far the consumer has come.
     place: Mutex<Place>,
+    /// What lies before this offset may have been let go of.
+    let_go: AtomicU64,
     /// What an earlier run has left.
     inherited: Inherited,
-    cursor: Mutex<Cursor>,
+    reader: Mutex<Box<Reader>>,
     syncer: Mutex<Option<Syncer>>,
 }
 
@@ -71,7 +77,11 @@ impl SpoolStore {
     ///
     /// # Errors
     /// When the consumer's place cannot be saved.
-    pub(crate) fn new(opened: Opened, use_by: UseBy) -> Result<SpoolStore, DiskError> {
+    pub(crate) fn new(
+        opened: Opened,
+        use_by: UseBy,
+        lives_on: bool,
+    ) -> Result<SpoolStore, DiskError> {
         let Opened { spool, oldest, .. } = opened;
         let mut place = spool.place(CONSUMER).unwrap_or(oldest);
         let opening = spool.opening();
@@ -94,9 +104,11 @@ impl SpoolStore {
             spool: Arc::new(spool),
             opening,
             use_by,
+            lives_on,
+            let_go: AtomicU64::new(place.at),
             place: Mutex::new(place),
             inherited,
-            cursor: Mutex::default(),
+            reader: Mutex::default(),
             syncer: Mutex::default(),
         })
     }
@@ -175,7 +187,22 @@ impl SpoolStore {
 
     /// Gives back what everybody has, and what lies before this offset; whether there was any.
     pub(super) fn release(&self, floor: u64) -> Result<bool, DiskError> {
-        self.spool.release(floor)
+        let is_any = self.spool.release(floor)?;
+        if let Ok(mut reader) = self.reader.try_lock() {
+            // The disk has the room of a file only when nobody has it open.
+            reader.let_go(&self.spool, floor);
+        }
+        Ok(is_any)
+    }
+
+    /// There is no room: where the consumer has all there is, the beginning of a record that goes on is not kept.
+    pub(super) fn release_begun(&self, floor: u64) -> Result<bool, DiskError> {
+        let place = *lock(&self.place);
+        if place.begun > 0 && place.at == self.spool.end().at && self.use_by == UseBy::Stream {
+            self.let_go.fetch_max(place.at, Ordering::AcqRel);
+            self.save(lock(&self.place))?;
+        }
+        self.release(floor)
     }
 
     /// Appends all of this, and says where it begins.
@@ -212,37 +239,40 @@ impl SpoolStore {
 
     /// Reads back what is asked for, or the first part of it. What is damaged is said.
     pub(super) fn fetch(&self, load: &mut Load, events: &Sender<Event>) -> io::Result<()> {
-        let mut cursor = lock(&self.cursor);
-        cursor.go_to(load.offset);
-        let piece = self.spool.read(&mut cursor, load.bytes());
-        match piece.map_err(io::Error::other)? {
-            Piece::Bytes { range, damage } => {
-                tell(Ok(damage.into_iter().collect()), events);
-                load.read(range);
+        let mut reader = lock(&self.reader);
+        let part = reader.read(&self.spool, load);
+        tell(Ok(reader.take_said()), events);
+        drop(reader);
+        match part.map_err(io::Error::other)? {
+            Part::Bytes(range) => load.read(range),
+            Part::Lost(lost) => {
+                let is_first = load.offset == lost.range.start;
+                let known = if is_first { lost.records } else { 0 };
+                let records = self.skip(&lost)?.unwrap_or(known);
+                load.lose(lost.range.end - load.offset, records);
             }
-            Piece::Gap(damage) => {
-                load.lose(damage.bytes, damage.records);
-                self.skip(&damage)?;
-                tell(Ok(vec![damage]), events);
-            }
-            Piece::End => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Part::End => return Err(io::ErrorKind::UnexpectedEof.into()),
         }
         Ok(())
     }
 
-    /// What is lost is nothing that the consumer still waits for, and is not found to be lost again.
-    fn skip(&self, lost: &Damage) -> io::Result<()> {
+    /// What is lost is nothing that the consumer still waits for, and is not found to be lost again. The records that are
+    /// lost to it, if it is about to pass them.
+    fn skip(&self, lost: &Lost) -> io::Result<Option<u64>> {
         let mut place = lock(&self.place);
-        if place.at != lost.at {
-            return Ok(());
+        if place.at != lost.range.start {
+            return Ok(None);
         }
+        let next = lost.next.filter(|next| *next >= place.record);
+        let records = next.map_or(lost.records, |next| next - place.record);
         *place = Place {
-            at: lost.at + lost.bytes,
-            record: place.record + lost.records,
+            at: lost.range.end,
+            record: place.record + records,
             begun: 0,
         };
         let saved = self.spool.set_place(CONSUMER, *place);
-        saved.map_err(io::Error::other)
+        saved.map_err(io::Error::other)?;
+        Ok(Some(records))
     }
 
     /// The consumer has what lies before this offset: this was the last of it.
@@ -251,10 +281,28 @@ impl SpoolStore {
         place.at = to;
         place.record += run.tally.ended;
         place.begun = run.cursor.depth();
-        // A record that takes up much of the spool cannot be kept until it is over.
-        let keeps = place.begun <= self.spool.bound() / 4;
-        let saved = if keeps { place.begun_anew() } else { *place };
-        let next = self.spool.pass_batches(saved);
+        self.save(place)
+    }
+
+    /// The consumer is owed again what lies from this offset on, and so many records more than before.
+    pub(super) fn set_back(&self, at: u64, records: u64) -> Result<(), DiskError> {
+        let mut place = lock(&self.place);
+        let back = place.at.saturating_sub(at);
+        *place = Place {
+            at,
+            record: place.record.saturating_sub(records),
+            // Only a record that is longer than all that is kept is not given back from its beginning.
+            begun: match records {
+                0 => place.begun.saturating_sub(back),
+                _ => 0,
+            },
+        };
+        self.save(place)
+    }
+
+    /// Saves how far the consumer has come.
+    fn save(&self, mut place: MutexGuard<'_, Place>) -> Result<(), DiskError> {
+        let next = self.spool.pass_batches(self.to_be_saved(*place));
         if next.at > place.at {
             // What comes in between was acknowledged in batches.
             *place = next;
@@ -262,7 +310,18 @@ impl SpoolStore {
         self.spool.set_place(CONSUMER, next)
     }
 
-    /// Leaves it in order: the exact place of the consumer is saved. Says whether that has worked.
+    /// Where another consumer is to go on.
+    fn to_be_saved(&self, place: Place) -> Place {
+        let anew = place.begun_anew();
+        // A record that takes up much of the spool cannot be kept until it is over.
+        let is_kept = place.begun <= self.spool.bound() / 4;
+        match is_kept && anew.at >= self.let_go.load(Ordering::Acquire) {
+            true => anew,
+            false => place,
+        }
+    }
+
+    /// Leaves it in order. Says whether that has worked.
     pub(super) fn close(&self, has_ended: bool, events: &Sender<Event>) -> bool {
         drop(lock(&self.syncer).take());
         if self.use_by != UseBy::Stream {
@@ -272,8 +331,11 @@ impl SpoolStore {
         let is_all = place.at == self.spool.end().at;
         if has_ended && is_all {
             // What another run takes in begins with a record.
-            place.record += u64::from(place.begun > 0);
+            let end = self.spool.end();
+            place.record = end.record + u64::from(end.begun > 0);
             place.begun = 0;
+        } else if !self.lives_on {
+            place = self.to_be_saved(place);
         }
         let closed = self.spool.set_place(CONSUMER, place);
         let closed = closed.and_then(|()| self.spool.close(has_ended && is_all));

@@ -42,7 +42,9 @@ impl Run {
             self.shared.tell(|engine, now| engine.on_consumer_down(now));
             return;
         }
-        self.outlet.close();
+        if let Some(consumer) = &mut self.consumer {
+            consumer.close(&self.outlet);
+        }
         self.shared
             .tell(|engine, now| engine.command(now, Directive::Drain));
         if let Ok(nothing) = File::open("/dev/null") {
@@ -101,10 +103,7 @@ impl Run {
         self.outlet.close();
         let is_last = consumer.interrupted.is_some() || self.signal.is_some();
         self.forget_consumer_s_events();
-        let dealt_with = self.shared.tell(|engine, now| {
-            engine.take_back(unread, now);
-            engine.dealt_with()
-        });
+        let dealt_with = self.take_back(unread);
         let Some(restarts) = self.consumer.as_mut().and_then(|it| it.restarts.as_mut()) else {
             return false;
         };
@@ -117,6 +116,27 @@ impl Run {
             _ => return false,
         }
         true
+    }
+
+    fn take_back(&mut self, unread: u64) -> u64 {
+        let (dealt_with, saved) = self.shared.take_back(unread);
+        if let Err(failure) = saved {
+            self.reporter.complain(&failure.to_string());
+        }
+        dealt_with
+    }
+
+    /// The run is over, and the program is put down: what it has not read stays in the spool, for another run.
+    pub(super) fn take_back_last(&mut self) {
+        let Some(consumer) = self.consumer.as_mut().filter(|it| it.keeps_given()) else {
+            return;
+        };
+        consumer.join_thread();
+        let unread = consumer.empty(&self.outlet);
+        // Of one that has read all to the end no record is begun.
+        if unread > 0 || !consumer.is_fed {
+            self.take_back(unread);
+        }
     }
 
     /// What the thread that wrote to the program had to say is of the past.
@@ -281,7 +301,10 @@ impl Run {
 
     /// No end of weir leaves the program behind.
     pub(super) fn put_down_consumer(&mut self, end: &End) {
-        self.outlet.close();
+        match &mut self.consumer {
+            Some(consumer) => consumer.close(&self.outlet),
+            None => self.outlet.close(),
+        }
         let by = match end {
             End::Signal(signal) if *signal != SIGPIPE => *signal,
             _ => SIGTERM,

@@ -58,8 +58,12 @@ pub(super) struct Consumer {
     launch: Launch,
     pub child: Child,
     pub exits: Receiver<Exit>,
-    /// A way to what it has not read: where there is no other, and at its end.
+    /// What it has not read is taken back from it.
+    keeps_given: bool,
+    /// A way to that: where there is no other, and at its end.
     reader: Option<OwnedFd>,
+    /// Who writes to it, where it is run once and what it has not read is taken back.
+    pub thread: Option<JoinHandle<()>>,
     /// It was given the end of the input.
     pub is_fed: bool,
     /// It has been waited for.
@@ -102,12 +106,15 @@ pub(super) fn start(
         kill_at: None,
     };
     let restarts = config.restart.map(restarts);
-    let (port, child, exits, spare) = launch.run(1, 0, restarts.is_some())?;
+    let keeps_given = config.rules.keeps_given;
+    let (port, child, exits, spare) = launch.run(1, 0, keeps_given)?;
     let consumer = Consumer {
         launch,
         exits,
         child,
+        keeps_given,
         reader: spare,
+        thread: None,
         is_fed: false,
         has_ended: false,
         interrupted: None,
@@ -172,11 +179,33 @@ impl Consumer {
 
     /// The program is to see the end of what it gets.
     pub(super) fn feed_end(&mut self, outlet: &Outlet) {
-        if self.restarts.is_some() && self.reader.is_none() {
+        self.close(outlet);
+        self.is_fed = true;
+    }
+
+    /// Nothing more is written to it; what it has not read can still be taken back.
+    pub(super) fn close(&mut self, outlet: &Outlet) {
+        if self.keeps_given && self.reader.is_none() {
             self.reader = outlet.port().as_ref().and_then(open_reader);
         }
         outlet.close();
-        self.is_fed = true;
+    }
+
+    /// Waits for who writes to it, who has been told to stop.
+    pub(super) fn join_thread(&mut self) {
+        let restarted = self.restarts.as_mut().and_then(|it| it.threads.take());
+        for thread in restarted
+            .map(|it| it.1)
+            .into_iter()
+            .chain(self.thread.take())
+        {
+            let _ = thread.join();
+        }
+    }
+
+    /// Whether what it has not read is taken back from it.
+    pub(super) fn keeps_given(&self) -> bool {
+        self.keeps_given
     }
 
     /// Takes out of its pipe what it has not read, and says how much that was. Nobody else gets any of it: children

@@ -92,8 +92,14 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     let mut reopeners = running.reopeners;
     reopeners.extend(reporter.take_log_reopener());
     let mut consumer = running.consumer;
-    if let Some(restarts) = consumer.as_mut().and_then(|it| it.restarts.as_mut()) {
-        restarts.threads = sink.map(|sink| (sinks, sink));
+    match &mut consumer {
+        Some(consumer) if consumer.restarts.is_some() => {
+            if let Some(restarts) = &mut consumer.restarts {
+                restarts.threads = sink.map(|sink| (sinks, sink));
+            }
+        }
+        Some(consumer) => consumer.thread = sink,
+        None => {}
     }
     let mut run = Run {
         schedules,
@@ -132,6 +138,11 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     run.control.close();
     run.shared.halt(HALT);
     run.hear_last();
+    if config.spool.is_some() {
+        // What it reads up to its end is not delivered again.
+        run.put_down_consumer(&end);
+        run.take_back_last();
+    }
     let status = run.status();
     run.put_down_consumer(&end);
     run.put_down_jobs(&end);
@@ -222,7 +233,9 @@ fn start(
     let reopeners = branches.iter().filter_map(Branch::reopener);
     let reopeners = reopeners.chain(overflow.as_ref().map(OverflowFile::reopener));
     let reopeners = reopeners.collect();
-    let store = open::store(config, |what| drop(notices.send(what)))?;
+    // Whoever comes next appends to a file; behind anything else there is another reader then.
+    let lives_on = output.as_ref().is_some_and(Port::is_file);
+    let store = open::store(config, lives_on, |what| drop(notices.send(what)))?;
     let (caps, membership) = share(config, notices)?;
     // All is open: what happens to a signal from here on is decided here.
     let mask = listener.before;

@@ -56,11 +56,16 @@ pub(super) fn open(
     Ok((inputs, output))
 }
 
-/// The disk behind memory, if one is asked for; `say` is told what is odd about it.
+/// The disk behind memory, if one is asked for; `say` is told what is odd about it. `lives_on`: what the consumer has of a
+/// record is there when this run is over.
 ///
 /// # Errors
 /// When no file can be made there, or a spool not be used.
-pub(super) fn store(config: &Config, say: impl Fn(String)) -> Result<Option<Store>, PipeError> {
+pub(super) fn store(
+    config: &Config,
+    lives_on: bool,
+    say: impl Fn(String),
+) -> Result<Option<Store>, PipeError> {
     if let Some(spool) = &config.spool {
         let options = SpoolOptions {
             bound: spool.size,
@@ -87,7 +92,9 @@ pub(super) fn store(config: &Config, say: impl Fn(String)) -> Result<Option<Stor
             Some(_) => UseBy::Batches { sheds_to_file },
             None => UseBy::Stream,
         };
-        return Ok(Some(Store::Spool(SpoolStore::new(opened, use_by)?)));
+        return Ok(Some(Store::Spool(SpoolStore::new(
+            opened, use_by, lives_on,
+        )?)));
     }
     let Some(bound) = config.spill else {
         return Ok(None);

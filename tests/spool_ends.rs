@@ -1,0 +1,404 @@
+//! Where a spool goes on: what another consumer gets when one has left, fell or stalled, and what a full disk keeps.
+
+mod harness;
+
+use std::fs;
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use harness::{WEIR, assert_same, collect, eventually, feed, program, start, weir};
+use rustix::process::Signal;
+use serde_json::Value;
+
+const MIB: usize = 1 << 20;
+
+/// A directory for a spool.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Place {
+        Place(tempfile::tempdir().expect("a directory"))
+    }
+
+    fn spool(&self) -> PathBuf {
+        self.0.path().join("q")
+    }
+
+    /// `weir` on this spool.
+    fn weir(&self, args: &[&str]) -> Command {
+        let name = self.spool().display().to_string();
+        weir(&[&["--spool", &name, "-q"], args].concat())
+    }
+
+    /// Takes in all of this for a consumer that takes nothing, and is ended by this signal.
+    fn leave(&self, bytes: &[u8], args: &[&str], by: Signal) {
+        let (stdin, input) = std::io::pipe().expect("a pipe");
+        let (_output, stdout) = std::io::pipe().expect("a pipe");
+        let running = start(self.weir(args), stdin, stdout);
+        feed(input, bytes.to_vec()).done().expect("all is taken");
+        self.await_bytes(bytes.len());
+        running.signal(by);
+        running.end();
+    }
+
+    fn await_bytes(&self, n: usize) {
+        eventually("all of it lies in the spool", || self.taken_in() >= n);
+    }
+
+    /// Bytes that it holds.
+    fn taken_in(&self) -> usize {
+        let files = self.files("stream");
+        let bytes = files.iter().filter_map(|it| fs::metadata(it).ok());
+        bytes.map(|it| it.len() as usize).sum()
+    }
+
+    fn files(&self, kind: &str) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.spool()).into_iter().flatten().flatten();
+        let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
+        files.retain(|it| it.extension().is_some_and(|it| it == kind));
+        files.sort();
+        files
+    }
+
+    fn query(&self) -> Value {
+        let name = self.spool().display().to_string();
+        let output = Command::new(WEIR).args(["--query", &name]).output();
+        serde_json::from_slice(&output.expect("it ran").stdout).expect("an object")
+    }
+
+    /// A byte at this place of the stream is not what it was.
+    fn flip(&self, at: usize) {
+        let base = |it: &PathBuf| -> usize {
+            let name = it.file_stem().and_then(|it| it.to_str()).expect("a name");
+            name.parse().expect("an offset")
+        };
+        let files = self.files("stream");
+        let file = files.iter().rev().find(|it| base(it) <= at).expect("it");
+        let mut bytes = fs::read(file).expect("a segment");
+        bytes[at - base(file)] ^= 0x80;
+        fs::write(file, bytes).expect("written back");
+    }
+
+    /// Delivers what lies there.
+    fn deliver(&self, args: &[&str]) -> Vec<u8> {
+        let (output, stdout) = std::io::pipe().expect("a pipe");
+        let running = start(self.weir(args), Stdio::null(), stdout);
+        let got = collect(output).done();
+        let ended = running.end();
+        assert!(ended.status.success(), "{ended:?}");
+        got
+    }
+}
+
+/// Numbered lines.
+fn lines(from: usize, to: usize) -> Vec<u8> {
+    (from..to)
+        .flat_map(|n| format!("{n}\n").into_bytes())
+        .collect()
+}
+
+/// These are lines of six digits, whole, and none is missing between the first and the last; the first.
+fn first_of(got: &[u8], what: &str) -> usize {
+    // One that was killed may have been about to take in the rest of the last one.
+    let whole = got.iter().rposition(|byte| *byte == b'\n');
+    let text = std::str::from_utf8(&got[..=whole.expect("a line")]).expect("digits");
+    let numbers: Vec<usize> = text
+        .split_inclusive('\n')
+        .map(|line| line.strip_suffix('\n').filter(|it| it.len() == 6))
+        .map(|line| line.and_then(|it| it.parse().ok()).expect(what))
+        .collect();
+    let is_next = |two: &[usize]| two[1] == two[0] + 1;
+    assert!(numbers.windows(2).all(is_next), "{what}");
+    *numbers.first().expect("something is left")
+}
+
+#[test]
+fn a_consumer_that_leaves_inside_of_a_record_leaves_the_whole_of_it_to_the_next() {
+    let all = lines(100_000, 400_000);
+    // One that leaves, and one that hangs.
+    for args in [&["-l"][..], &["-l", "--sink-timeout", "200ms"]] {
+        let place = Place::new();
+        let (stdin, input) = std::io::pipe().expect("a pipe");
+        let (mut output, stdout) = std::io::pipe().expect("a pipe");
+        let running = start(place.weir(args), stdin, stdout);
+        let feeding = feed(input, all.clone());
+        let mut first = vec![0; 3_000];
+        output.read_exact(&mut first).expect("the first of it");
+        feeding.done().expect("all is taken");
+        let kept = match args.len() {
+            1 => {
+                drop(output);
+                None
+            }
+            _ => Some(output),
+        };
+        assert!(!running.end().status.success(), "{args:?}");
+        drop(kept);
+        // What was in its pipe is all that is gone with it.
+        let first = first_of(&place.deliver(&["-l"]), &format!("{args:?}"));
+        assert!(first < 100_000 + MIB / 7, "{first}");
+    }
+}
+
+#[test]
+fn what_is_appended_to_a_file_goes_on_in_the_middle_of_a_record() {
+    let place = Place::new();
+    let all = lines(100_000, 200_000);
+    let path = place.0.path().join("out");
+    let output = || fs::File::options().create(true).append(true).open(&path);
+    let (stdin, input) = std::io::pipe().expect("a pipe");
+    let stdout = output().expect("a file");
+    let running = start(place.weir(&["-l", "-r", "100003B/s"]), stdin, stdout);
+    let feeding = feed(input, all.clone());
+    feeding.done().expect("all is taken");
+    place.await_bytes(all.len());
+    let is_inside = || fs::read(&path).is_ok_and(|it| it.last().is_some_and(|end| *end != b'\n'));
+    eventually("it stands inside of a line", is_inside);
+    running.signal(Signal::INT);
+    running.end();
+    let stdout = output().expect("a file");
+    let running = start(place.weir(&["-l"]), Stdio::null(), stdout);
+    running.end().assert_success("it is over");
+    assert_same(&fs::read(&path).expect("a file"), &all, "each byte once");
+}
+
+#[test]
+fn what_a_command_has_not_read_stays_for_the_next_one() {
+    let all = lines(100_000, 101_000);
+    let whole = 3_000 / 7 * 7;
+    for (then, read) in [
+        ("kill -9 $$", whole),
+        ("exit 0", whole),
+        ("cat >/dev/null", all.len()),
+    ] {
+        for ends in [false, true] {
+            let place = Place::new();
+            let go = place.0.path().join("go");
+            let go = go.display().to_string();
+            let script = format!(
+                "while [ ! -e {go} ]; do sleep .01; done; dd bs=3000 count=1 of={go} 2>/dev/null; {then}"
+            );
+            let (stdin, mut input) = std::io::pipe().expect("a pipe");
+            let weir = place.weir(&["-l", "--", "sh", "-c", &script]);
+            let running = start(weir, stdin, Stdio::null());
+            std::io::Write::write_all(&mut input, &all).expect("all is taken");
+            place.await_bytes(all.len());
+            let ends = ends || read == all.len();
+            let input = (!ends).then_some(input);
+            fs::write(&go, "").expect("a file");
+            running.end();
+            drop(input);
+            let left = place.query();
+            assert_eq!(left["bytes"], all.len() - read, "{then}: {left}");
+            assert_eq!(left["records"], (all.len() - read) / 7, "{then}: {left}");
+            assert_same(&place.deliver(&["-l"]), &all[read..], then);
+        }
+    }
+}
+
+#[test]
+fn one_that_is_run_again_reads_on_and_so_does_the_next_weir() {
+    let all = lines(100_000, 400_000);
+    let place = Place::new();
+    let out = place.0.path().join("out").display().to_string();
+    // Each reads a little, and falls.
+    let script = format!(
+        "while [ ! -e {out} ]; do sleep .01; done; dd bs=3000 count=1 2>/dev/null >>{out}; exit 1"
+    );
+    let (stdin, input) = std::io::pipe().expect("a pipe");
+    let options = [
+        "-l",
+        "--restart",
+        "on-failure",
+        "--give-up",
+        "3",
+        "--backoff",
+        "1ms..2ms",
+        "--",
+        "sh",
+        "-c",
+        &script,
+    ];
+    let running = start(place.weir(&options), stdin, Stdio::null());
+    feed(input, all.clone()).done().expect("all is taken");
+    place.await_bytes(all.len());
+    fs::write(&out, "").expect("a file");
+    let end = running.end();
+    assert!(!end.status.success());
+    let got = fs::read(&out).expect("what was read");
+    // Each was given the record again of which its predecessor had read a part.
+    let runs = got.len().div_ceil(3_000);
+    let read = runs * (3_000 / 7 * 7);
+    let rest = place.deliver(&["-l"]);
+    assert_eq!(rest[..7], all[read..read + 7], "{runs} runs");
+}
+
+/// Of records of this many bytes, of which some are lost, the others come whole, in order, and once.
+fn assert_whole(got: &[u8], size: usize, what: &str) -> usize {
+    let mut last = None;
+    for record in got.chunks(size) {
+        let text = String::from_utf8(record.to_vec()).expect(what);
+        let (number, end) = text.split_at(size - 1);
+        let number: u64 = number
+            .parse()
+            .unwrap_or_else(|_| panic!("{what}: {text:?}"));
+        assert_eq!(end, "\n", "{what}");
+        assert!(last < Some(number), "{what}: {number} after {last:?}");
+        last = Some(number);
+    }
+    got.len() / size
+}
+
+#[test]
+fn a_damaged_part_takes_whole_records_with_it_and_the_books_close() {
+    // No part begins or ends with a record.
+    const SIZE: usize = 13;
+    const COUNT: usize = 150_000;
+    let all: Vec<u8> = (0..COUNT)
+        .flat_map(|n| format!("{n:012}\n").into_bytes())
+        .collect();
+    let places = [
+        ("one part", vec![1_000_000]),
+        ("the last part", vec![all.len() - 1]),
+        ("parts side by side", vec![700_000, 900_000, 1_100_000]),
+    ];
+    for args in [&["-l"][..], &["--record-size", "13"]] {
+        for (what, flipped) in &places {
+            let place = Place::new();
+            // In order: all is entered, and can be checked.
+            place.leave(&all, args, Signal::INT);
+            let before = place.query();
+            let owed = before["bytes"].as_u64().expect("a number") as usize;
+            flipped.iter().for_each(|at| place.flip(*at));
+            let what = format!("{what}, {args:?}");
+            let got = place.deliver(args);
+            let came = assert_whole(&got, SIZE, &what);
+            let left = place.query();
+            assert_eq!(
+                (&left["bytes"], &left["records"]),
+                (&0.into(), &0.into()),
+                "{what}: {left}"
+            );
+            let lost = left["lost"]["bytes"].as_u64().expect("a number") as usize;
+            let most = flipped.len() * ((256 << 10) + 2 * SIZE);
+            assert!(lost > 0 && lost <= most, "{what}: {lost}");
+            assert_eq!(came * SIZE + lost, owed, "{what}: {left}");
+            assert_eq!(place.files("stream"), Vec::<PathBuf>::new(), "{what}");
+            // And what comes then is what is counted.
+            assert_eq!(place.deliver(args), b"", "{what}");
+        }
+    }
+}
+
+#[test]
+fn records_are_numbered_right_where_an_index_is_gone() {
+    let place = Place::new();
+    let all = lines(100_000, 400_000);
+    place.leave(&all, &["-l"], Signal::KILL);
+    place
+        .files("index")
+        .iter()
+        .for_each(|it| fs::remove_file(it).expect("gone"));
+    let name = place.spool().display().to_string();
+    let mut weir = weir(&["-l", "--summary", "json", "--spool", &name]);
+    weir.stdin(Stdio::null());
+    let output = weir.output().expect("it ran");
+    let said = String::from_utf8(output.stderr).expect("text");
+    let line = said
+        .lines()
+        .find(|line| line.starts_with('{'))
+        .expect("a summary");
+    let summary: Value = serde_json::from_str(line).expect("an object");
+    assert_eq!(
+        summary["in"]["records"], summary["out"]["records"],
+        "{line}"
+    );
+    assert_eq!(summary["in"]["records"], output.stdout.len() / 7, "{line}");
+}
+
+#[test]
+fn the_last_line_without_an_end_is_delivered_once() {
+    let place = Place::new();
+    let (stdin, input) = std::io::pipe().expect("a pipe");
+    let (output, stdout) = std::io::pipe().expect("a pipe");
+    let running = start(place.weir(&["-l", "--", "cat"]), stdin, stdout);
+    feed(input, b"one\ntwo".to_vec());
+    assert_eq!(collect(output).done(), b"one\ntwo");
+    running.end().assert_success("it is over");
+    assert_eq!(place.query()["bytes"], 0);
+}
+
+#[test]
+fn too_few_descriptors_are_no_damage() {
+    let place = Place::new();
+    let all = lines(0, 400_000);
+    place.leave(&all, &[], Signal::KILL);
+    let name = place.spool().display().to_string();
+    let mut got = Vec::new();
+    for most in 3..24 {
+        let script = format!("ulimit -n {most} && exec {WEIR} -q --spool {name}");
+        let mut weir = Command::new("sh");
+        weir.args(["-c", &script]).stdin(Stdio::null());
+        let output = weir.output().expect("it ran");
+        let said = String::from_utf8_lossy(&output.stderr);
+        for word in ["damage", "lost", "unchecked", "missing"] {
+            assert!(!said.contains(word), "{most}: {said}");
+        }
+        got.extend(output.stdout);
+    }
+    got.extend(place.deliver(&[]));
+    // What the one that was killed had written into its pipe is gone with that.
+    let from = all
+        .len()
+        .checked_sub(got.len())
+        .expect("not more than came");
+    assert!(from <= MIB);
+    assert_same(&got, &all[from..], "each byte once");
+}
+
+#[test]
+fn a_small_disk_passes_on_more_than_it_holds() {
+    let cat = ["-l", "--", "cat"];
+    for args in [&[][..], &["-l"], &["--record-size", "1001"], &cat] {
+        let place = Place::new();
+        let Some(_disk) = Disk::mount(&place, "3m") else {
+            return;
+        };
+        let bytes = lines(0, 1_000_000);
+        let (stdin, input) = std::io::pipe().expect("a pipe");
+        let (output, stdout) = std::io::pipe().expect("a pipe");
+        let running = start(place.weir(args), stdin, stdout);
+        let feeding = feed(input, bytes.clone());
+        assert_same(&collect(output).done(), &bytes, &format!("{args:?}"));
+        feeding.done().expect("all is taken");
+        running.end();
+    }
+}
+
+/// A small file system where the spool is to be.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn mount(place: &Place, size: &str) -> Option<Disk> {
+        let home = place.spool();
+        fs::create_dir(&home).expect("a directory");
+        let size = format!("size={size}");
+        let mount = program("mount")
+            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
+            .arg(&home)
+            .status();
+        if !mount.is_ok_and(|status| status.success()) {
+            eprintln!("SKIPPED: this test may not mount a file system, so no disk is full here");
+            return None;
+        }
+        Some(Disk(home))
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let gone = Command::new("umount").arg("-l").arg(&self.0).status();
+        assert!(gone.is_ok_and(|status| status.success()), "unmounted");
+    }
+}
