@@ -144,7 +144,7 @@ impl Engine {
         loop {
             match self.plan(actor, now) {
                 Plan::Expire => self.expire(now),
-                Plan::Shed => self.shed(now),
+                Plan::Shed(way) => self.shed(way, now),
                 Plan::Take(end) => {
                     if let Actor::Job(j) = actor {
                         self.take_batch(j, end);
@@ -178,7 +178,7 @@ impl Engine {
                 Action::Wait(Wait { sleep, version })
             }
             (Plan::End(why), _) => Action::End(why),
-            (Plan::Expire | Plan::Shed | Plan::Take(_) | Plan::Run, _) => {
+            (Plan::Expire | Plan::Shed(_) | Plan::Take(_) | Plan::Run, _) => {
                 unreachable!("done before")
             }
         }

@@ -6,6 +6,15 @@ use std::time::{Duration, Instant};
 use super::action::{Actor, For, Reason, SIDES, Sleep};
 use super::limiter::QUANTUM;
 
+/// How room is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Those who are furthest behind lose records: their oldest, or what their lanes say.
+    Fullest,
+    /// The consumer loses the newest.
+    Newest,
+}
+
 /// What an actor is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Plan {
@@ -24,7 +33,7 @@ pub(crate) enum Plan {
     /// Drop what is too old, or the oldest, first; then plan again.
     Expire,
     /// See there.
-    Shed,
+    Shed(Way),
     /// Close a batch, up to this place, first; then plan again.
     Take(u64),
     /// Run the program.

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use super::action::CONSUMER;
 use super::output::Output;
+use super::plan::Way;
 use super::policy::Which;
 use super::record::Cursor;
 use super::state::Engine;
@@ -127,16 +128,25 @@ impl Engine {
         self.reachable(i).saturating_sub(self.torn(i))
     }
 
+    /// How room can be made by this rule, if it can.
+    pub(super) fn way_to_shed(&self, which: Which) -> Option<Way> {
+        if which == Which::Newest && !self.has_lanes() {
+            // What comes needs memory, if only to be read.
+            let may = self.is_starved() && self.droppable(CONSUMER) > 0;
+            return may.then_some(Way::Newest);
+        }
+        self.can_shed().then_some(Way::Fullest)
+    }
+
     /// The buffer is full and the delay is over: makes room.
-    pub(super) fn shed(&mut self, now: Instant) {
-        let policy = self.shedder.policy;
+    pub(super) fn shed(&mut self, way: Way, now: Instant) {
         if self.is_starved() && self.lose_overflow() {
             // There is memory again.
-            self.update(now);
-        } else if policy.is_some_and(|policy| policy.which == Which::Newest) && !self.has_lanes() {
-            self.drop_newest(now);
-        } else {
-            self.shed_oldest(now);
+            return self.update(now);
+        }
+        match way {
+            Way::Newest => self.drop_newest(now),
+            Way::Fullest => self.shed_oldest(now),
         }
     }
 

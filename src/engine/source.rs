@@ -168,13 +168,10 @@ impl Engine {
             else {
                 return Plan::wait(For::Gate, earlier(due, expiry));
             };
+            if let Some(way) = self.way_to_shed(policy.which) {
+                return Plan::Shed(way);
+            }
             match policy.which {
-                Which::Oldest | Which::Fair if self.can_shed() => return Plan::Shed,
-                _ if self.has_lanes() && self.can_shed() => return Plan::Shed,
-                // What comes needs memory, if only to be read.
-                Which::Newest if self.is_starved() && self.droppable(CONSUMER) > 0 => {
-                    return Plan::Shed;
-                }
                 Which::Newest
                     if !self.has_lanes()
                         && !self.is_starved()
