@@ -33,6 +33,17 @@ impl Framing {
             Framing::Fixed(size) => bytes.chunks(size).collect(),
         }
     }
+
+    /// How far inside of a record these bytes end.
+    pub(crate) fn begun(self, bytes: &[u8]) -> usize {
+        let end = match self {
+            Framing::None => return 0,
+            Framing::Fixed(size) => return bytes.len() % size,
+            Framing::Lines => b'\n',
+            Framing::Null => 0,
+        };
+        bytes.iter().rev().take_while(|byte| **byte != end).count()
+    }
 }
 
 /// About `total` bytes of numbered records, each at most about `longest`.
