@@ -30,6 +30,21 @@ fn where_there_are_too_few_it_says_so_and_how_many_it_takes() {
     line.finish(0).assert_complains(1, &says);
 }
 
+#[test]
+fn beside_a_disk_too_few_are_said_before_anything_is_read() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let spool = directory.path().join("q").display().to_string();
+    for disk in [["--spool", &spool], ["--spill", "1MiB"]] {
+        let line = Line::with(weir_in_shell("ulimit -n 13", &disk, ""));
+        let says = ["start: descriptors: Too many open files", "ulimit -n"];
+        line.finish(0).assert_complains(1, &says);
+        let mut line = Line::with(weir_in_shell("ulimit -n 32", &disk, ""));
+        line.send(100_000);
+        line.close_input();
+        line.finish(100_000).assert_success(disk[0]);
+    }
+}
+
 /// How often the thread that serves clients has gone to sleep; none when it has ended.
 fn sleeps(weir: &Weir) -> Option<u64> {
     let tasks = fs::read_dir(format!("/proc/{}/task", weir.pid())).ok()?;

@@ -4,100 +4,19 @@ mod harness;
 
 use std::fs;
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use harness::remote::Home;
-use harness::{WEIR, assert_same, collect, data, eventually, feed, program, start, weir};
+use harness::spool::{Place, go_on, lines};
+use harness::{assert_same, collect, data, eventually, feed, program, start, weir};
 use rustix::io::ioctl_fionread;
 use rustix::process::Signal;
 use serde_json::Value;
 
 const MIB: usize = 1 << 20;
-
-/// A directory for a spool, and what is done with it.
-struct Place(tempfile::TempDir);
-
-impl Place {
-    fn new() -> Place {
-        Place(tempfile::tempdir().expect("a directory"))
-    }
-
-    fn spool(&self) -> PathBuf {
-        self.0.path().join("q")
-    }
-
-    fn name(&self) -> String {
-        self.spool().display().to_string()
-    }
-
-    /// `weir` on this spool.
-    fn weir(&self, args: &[&str]) -> Command {
-        weir(&[&["--spool", &self.name(), "-q"], args].concat())
-    }
-
-    /// Delivers what lies there; what it says on standard error.
-    fn deliver(&self, args: &[&str]) -> (Vec<u8>, String) {
-        let (output, stdout) = std::io::pipe().expect("a pipe");
-        let running = start(self.weir(args), Stdio::null(), stdout);
-        let got = collect(output).done();
-        let ended = running.end();
-        assert!(ended.status.success(), "{ended:?}");
-        (got, ended.stderr)
-    }
-
-    /// Takes in all of this for a consumer that takes nothing, and is killed.
-    fn leave(&self, bytes: &[u8], args: &[&str]) {
-        let (stdin, input) = std::io::pipe().expect("a pipe");
-        // It stays full, and what is in it is never read.
-        let (_output, stdout) = std::io::pipe().expect("a pipe");
-        let running = start(self.weir(args), stdin, stdout);
-        feed(input, bytes.to_vec()).done().expect("all is taken");
-        eventually("all of it lies in the spool", || {
-            stream(&self.spool()).len() >= bytes.len()
-        });
-        running.signal(Signal::KILL);
-        running.end();
-    }
-
-    fn query(&self) -> Value {
-        let output = Command::new(WEIR).args(["--query", &self.name()]).output();
-        let output = output.expect("it ran");
-        assert!(output.status.success(), "{output:?}");
-        serde_json::from_slice(&output.stdout).expect("an object")
-    }
-}
-
-/// The files of a spool of this kind, in order.
-fn files(spool: &Path, kind: &str) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(spool) else {
-        return Vec::new();
-    };
-    let paths = entries.flatten().map(|entry| entry.path());
-    let mut files: Vec<_> = paths
-        .filter(|path| path.extension().is_some_and(|it| it == kind))
-        .collect();
-    files.sort();
-    files
-}
-
-/// What `cat *.stream` would say.
-fn stream(spool: &Path) -> Vec<u8> {
-    let files = files(spool, "stream");
-    files
-        .iter()
-        .flat_map(|it| fs::read(it).unwrap_or_default())
-        .collect()
-}
-
-/// Numbered lines.
-fn lines(from: usize, to: usize) -> Vec<u8> {
-    (from..to)
-        .flat_map(|n| format!("{n}\n").into_bytes())
-        .collect()
-}
 
 #[test]
 fn what_passes_is_what_came_and_nothing_is_left() {
@@ -119,7 +38,7 @@ fn what_passes_is_what_came_and_nothing_is_left() {
         assert_same(&collect(output).done(), &bytes, &format!("{args:?}"));
         feeding.done().expect("all is taken");
         running.end().assert_success("it is over");
-        assert_eq!(files(&place.spool(), "stream"), Vec::<PathBuf>::new());
+        assert_eq!(place.files("stream"), Vec::<PathBuf>::new());
         let left = place.query();
         assert_eq!(left["bytes"], 0, "{left}");
     }
@@ -141,7 +60,7 @@ fn files_and_each_sync_are_fine_too() {
 fn what_a_killed_one_left_is_delivered_first_and_then_the_new_input() {
     let place = Place::new();
     let (old, new) = (data(5 * MIB, 2), data(3 * MIB, 3));
-    place.leave(&old, &[]);
+    place.leave(&old, &[], Signal::KILL);
     let (stdin, input) = std::io::pipe().expect("a pipe");
     let (output, stdout) = std::io::pipe().expect("a pipe");
     let running = start(place.weir(&[]), stdin, stdout);
@@ -220,23 +139,7 @@ fn kills_at_any_time_lose_nothing_and_repeat_a_write_at_most() {
         }
         running.end();
         let got = String::from_utf8(reading.done()).expect("digits");
-        let mut numbers = got
-            .split_inclusive('\n')
-            .filter_map(|line| line.strip_suffix('\n'));
-        let Some(first) = numbers.next() else {
-            continue;
-        };
-        let first: usize = first.parse().expect("a number");
-        // A write is a segment's worth at most: 256 KiB.
-        assert!(
-            first <= next && next - first < 256 * 1024 / 6,
-            "{first} after {next}"
-        );
-        next = first + 1;
-        for number in numbers {
-            assert_eq!(number.parse(), Ok(next), "in order");
-            next += 1;
-        }
+        go_on(&mut next, &got, "after a kill");
     }
     feeding.done().expect("all was taken");
     assert_eq!(place.query()["bytes"], 0);
@@ -269,7 +172,7 @@ fn a_query_says_what_lies_there() {
         .end()
         .assert_complains(1, &[&place.name(), "No such file"]);
     let text = lines(100_000, 400_000);
-    place.leave(&text, &["-l"]);
+    place.leave(&text, &["-l"], Signal::KILL);
     let left = place.query();
     let bytes = left["bytes"].as_u64().expect("a number") as usize;
     // What was written into the pipe was whole records, as far as it is counted.
@@ -294,10 +197,10 @@ fn a_query_says_what_lies_there() {
 fn a_flipped_bit_costs_its_part_alone_and_is_said_and_set_aside() {
     let place = Place::new();
     let text = lines(100_000, 500_000);
-    place.leave(&text, &["-l"]);
+    place.leave(&text, &["-l"], Signal::KILL);
     let at = text.len() - 400_000;
     let behind = text.len() - place.query()["bytes"].as_u64().expect("a number") as usize;
-    let files = files(&place.spool(), "stream");
+    let files = place.files("stream");
     let mut base = 0;
     for file in files {
         let mut bytes = fs::read(&file).expect("a segment");
@@ -333,35 +236,29 @@ fn a_flipped_bit_costs_its_part_alone_and_is_said_and_set_aside() {
 
 #[test]
 fn files_that_are_cut_or_gone_or_zeros_never_stop_it() {
-    type Harm = fn(&Path);
-    let cut = |path: &Path, by: u64| {
-        let file = fs::File::options().write(true).open(path).expect("a file");
-        let len = file.metadata().expect("its length").len();
-        file.set_len(len.saturating_sub(by)).expect("cut");
-    };
-    let _ = cut;
+    type Harm = fn(&Place);
     let harms: [(&str, Harm); 4] = [
-        ("a byte of the stream is cut off", |spool| {
-            let path = files(spool, "stream").pop().expect("a segment");
+        ("a byte of the stream is cut off", |place| {
+            let path = place.files("stream").pop().expect("a segment");
             let len = fs::metadata(&path).expect("its length").len();
             let file = fs::File::options().write(true).open(path).expect("a file");
             file.set_len(len - 1).expect("cut");
         }),
-        ("an index is gone", |spool| {
-            fs::remove_file(files(spool, "index").pop().expect("an index")).expect("gone");
+        ("an index is gone", |place| {
+            fs::remove_file(place.files("index").pop().expect("an index")).expect("gone");
         }),
-        ("the state is zeros", |spool| {
-            fs::write(spool.join("state"), vec![0; 131_072]).expect("zeros");
+        ("the state is zeros", |place| {
+            fs::write(place.spool().join("state"), vec![0; 131_072]).expect("zeros");
         }),
-        ("the state is gone", |spool| {
-            fs::remove_file(spool.join("state")).expect("gone");
+        ("the state is gone", |place| {
+            fs::remove_file(place.spool().join("state")).expect("gone");
         }),
     ];
     for (what, harm) in harms {
         let place = Place::new();
         let text = lines(100_000, 300_000);
-        place.leave(&text, &["-l"]);
-        harm(&place.spool());
+        place.leave(&text, &["-l"], Signal::KILL);
+        harm(&place);
         let (got, _) = place.deliver(&["-l"]);
         let whole = &text[text.len() - got.len().min(text.len())..];
         let near = got.len().abs_diff(text.len()) <= MIB;
@@ -376,8 +273,8 @@ fn files_that_are_cut_or_gone_or_zeros_never_stop_it() {
 #[test]
 fn an_unknown_version_is_refused_and_nothing_is_touched() {
     let place = Place::new();
-    place.leave(&lines(0, 300_000), &[]);
-    let index = files(&place.spool(), "index").pop().expect("an index");
+    place.leave(&lines(0, 300_000), &[], Signal::KILL);
+    let index = place.files("index").pop().expect("an index");
     for file in [place.spool().join("state"), index] {
         let good = fs::read(&file).expect("a file");
         let mut other = good.clone();
@@ -429,7 +326,7 @@ fn what_cannot_work_together_is_refused_in_one_line() {
     refused
         .end()
         .assert_complains(2, &["--sync", "add --spool DIR"]);
-    place.leave(&lines(0, 300_000), &["-l"]);
+    place.leave(&lines(0, 300_000), &["-l"], Signal::KILL);
     let refused = start(place.weir(&["-0"]), Stdio::null(), Stdio::null());
     refused
         .end()
@@ -477,9 +374,7 @@ fn a_directory_that_is_removed_is_said_once_and_what_was_taken_in_is_delivered()
     let running = start(place.weir(&["-l", "--sync", "10ms"]), stdin, stdout);
     let (first, rest) = bytes.split_at(300_000);
     input.write_all(first).expect("it is taken");
-    eventually("it lies there", || {
-        stream(&place.spool()).len() == first.len()
-    });
+    eventually("it lies there", || place.taken_in() == first.len());
     fs::remove_dir_all(place.spool()).expect("removed");
     feed(input, rest.to_vec());
     assert_same(&collect(output).done(), &bytes, "all of it");

@@ -10,27 +10,22 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use harness::{WEIR, collect, eventually, feed, program, start, weir};
+use harness::spool::{self, lines};
+use harness::{collect, eventually, feed, program, start, weir};
 use rustix::process::Signal;
 use serde_json::Value;
 
-/// Numbered lines.
-fn lines(from: usize, to: usize) -> Vec<u8> {
-    (from..to)
-        .flat_map(|n| format!("{n}\n").into_bytes())
-        .collect()
-}
-
 /// A directory with a spool, and what programs leave beside it.
-struct Place(tempfile::TempDir);
+struct Place(spool::Place);
 
 impl Place {
     fn new() -> Place {
-        Place(tempfile::tempdir().expect("a directory"))
+        Place(spool::Place::new())
     }
 
     fn at(&self, name: &str) -> String {
-        self.0.path().join(name).to_str().expect("plain").to_owned()
+        let path = self.0.0.path().join(name);
+        path.to_str().expect("plain").to_owned()
     }
 
     /// `weir -l --spool q OPTIONS -- sh -c SCRIPT out`.
@@ -46,12 +41,18 @@ impl Place {
     }
 
     fn query(&self) -> Value {
-        let output = Command::new(WEIR)
-            .args(["--query", &self.at("q/")])
-            .output();
-        let output = output.expect("it ran");
-        assert!(output.status.success(), "{output:?}");
-        serde_json::from_slice(&output.stdout).expect("an object")
+        self.0.query()
+    }
+
+    /// Nothing lies there any more.
+    #[track_caller]
+    fn assert_empty(&self) {
+        let left = self.query();
+        assert_eq!(
+            (&left["bytes"], &left["batches"]),
+            (&0.into(), &0.into()),
+            "{left}"
+        );
     }
 }
 
@@ -95,12 +96,7 @@ fn a_batch_that_a_killed_weir_had_begun_comes_again_under_its_name_and_the_ackno
     assert_eq!(names.len(), 5, "{names:?}");
     assert_eq!(place.read("out.21.1"), place.read("out.21.2"));
     assert_eq!(place.read("out.41.1").as_bytes(), lines(140, 150));
-    let left = place.query();
-    assert_eq!(
-        (&left["bytes"], &left["batches"]),
-        (&0.into(), &0.into()),
-        "{left}"
-    );
+    place.assert_empty();
 }
 
 #[test]
@@ -190,12 +186,7 @@ fn a_batch_that_is_given_up_is_in_the_file_for_what_is_shed_and_not_in_the_spool
     let mut got: Vec<_> = place.read("shed").lines().map(str::to_owned).collect();
     got.sort();
     assert_eq!(got, ["13", "23", "3"]);
-    let left = place.query();
-    assert_eq!(
-        (&left["bytes"], &left["batches"]),
-        (&0.into(), &0.into()),
-        "{left}"
-    );
+    place.assert_empty();
 }
 
 #[test]
@@ -244,12 +235,7 @@ fn killed_again_and_again(
     let ended = last.end();
     assert!(ended.status.success(), "{ended:?}");
     feeding.done().expect("all was taken");
-    let left = place.query();
-    assert_eq!(
-        (&left["bytes"], &left["batches"]),
-        (&0.into(), &0.into()),
-        "{left}"
-    );
+    place.assert_empty();
 }
 
 #[test]

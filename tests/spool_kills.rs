@@ -14,6 +14,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use harness::spool::{go_on, lines};
 use harness::{WEIR, collect, feed, program};
 
 /// Those that change what lies in a spool, and those by which its files come and go.
@@ -69,12 +70,6 @@ fn run(mut command: Command, input: &PipeReader) -> (String, bool) {
     (String::from_utf8(got).expect("digits"), is_killed)
 }
 
-fn lines(count: usize) -> Vec<u8> {
-    (0..count)
-        .flat_map(|n| format!("{n}\n").into_bytes())
-        .collect()
-}
-
 #[test]
 fn a_kill_at_any_call_loses_nothing_and_repeats_a_write_at_most() {
     const COUNT: usize = 150_000;
@@ -82,7 +77,7 @@ fn a_kill_at_any_call_loses_nothing_and_repeats_a_write_at_most() {
         let dir = tempfile::tempdir().expect("a directory");
         let spool = dir.path().join("q").display().to_string();
         let (input, into) = std::io::pipe().expect("a pipe");
-        let feeding = feed(into, lines(COUNT));
+        let feeding = feed(into, lines(0, COUNT));
         let args = [
             "-q", "-l", "--spool", &spool, "--spill", "2MiB", "--sync", "1ms",
         ];
@@ -92,21 +87,7 @@ fn a_kill_at_any_call_loses_nothing_and_repeats_a_write_at_most() {
                 return;
             };
             let (got, is_killed) = run(weir, &input);
-            let mut numbers = got
-                .split_inclusive('\n')
-                .filter_map(|line| line.strip_suffix('\n'));
-            if let Some(first) = numbers.next() {
-                let first: usize = first.parse().expect("a number");
-                assert!(
-                    first <= next && next - first < 256 * 1024 / 6,
-                    "{call} {k}: {first} after {next}"
-                );
-                next = first + 1;
-                for number in numbers {
-                    assert_eq!(number.parse(), Ok(next), "{call} {k}: in order");
-                    next += 1;
-                }
-            }
+            go_on(&mut next, &got, &format!("{call} {k}"));
             if !is_killed {
                 eprintln!("{call}: killed {} times", k - 1);
                 break;
@@ -141,7 +122,7 @@ fn a_kill_at_any_call_leaves_each_line_in_one_batch() {
         let script = "t=$0.$$; cat > $t && mv $t $0/$WEIR_BATCH";
         let (spool, out) = (at("q"), at("rows"));
         let (input, into) = std::io::pipe().expect("a pipe");
-        let feeding = feed(into, lines(COUNT));
+        let feeding = feed(into, lines(0, COUNT));
         let fixed = [
             "-q",
             "-l",
@@ -222,11 +203,11 @@ fn a_sync_that_fails_is_said_and_made_good_by_other_files() {
         let Some((got, said, status)) = with(
             &format!("fdatasync:error=EIO:when={when}"),
             &args,
-            lines(COUNT),
+            lines(0, COUNT),
         ) else {
             return;
         };
-        harness::assert_same(&got, &lines(COUNT), "all of it");
+        harness::assert_same(&got, &lines(0, COUNT), "all of it");
         // The last one may fail when all has been delivered, and then weir says by its status that it has.
         assert!(matches!(status, Some(0 | 1)), "{status:?}: {said}");
         assert!(said.lines().count() <= 2, "{when}: {said}");
@@ -248,7 +229,7 @@ fn a_disk_that_fails_for_a_moment_loses_nothing() {
         let spool = dir.path().join("q").display().to_string();
         let args = ["-q", "-l", "--spool", &spool, "--spill", "2MiB"];
         let inject = format!("{call}:error={error}:when=9..10");
-        let Some((mut got, said, _)) = with(&inject, &args, lines(COUNT)) else {
+        let Some((mut got, said, _)) = with(&inject, &args, lines(0, COUNT)) else {
             return;
         };
         // Where weir could not go on it has said so, and what was not delivered lies there.
@@ -258,7 +239,7 @@ fn a_disk_that_fails_for_a_moment_loses_nothing() {
         let rest = rest.output().expect("it ran");
         assert!(rest.status.success(), "{call} {error}: {rest:?}");
         got.extend(rest.stdout);
-        let all = lines(COUNT);
+        let all = lines(0, COUNT);
         let taken = got.len() == all.len() || !said.is_empty();
         assert!(
             taken,
@@ -286,7 +267,7 @@ fn a_file_system_that_has_become_read_only_is_said_and_what_was_taken_in_is_ther
         "2s",
     ];
     let inject = "splice,pwrite64,fallocate,ftruncate,unlinkat:error=EROFS:when=12+";
-    let Some((mut got, said, status)) = with(inject, &args, lines(COUNT)) else {
+    let Some((mut got, said, status)) = with(inject, &args, lines(0, COUNT)) else {
         return;
     };
     assert!(said.contains("Read-only file system"), "{said}");
@@ -296,12 +277,12 @@ fn a_file_system_that_has_become_read_only_is_said_and_what_was_taken_in_is_ther
         .stdin(Stdio::null());
     let rest = rest.output().expect("it ran");
     assert!(rest.status.success(), "{rest:?}");
-    let all = lines(COUNT);
+    let all = lines(0, COUNT);
     // A write that could not be remembered comes again.
     let again = String::from_utf8_lossy(&rest.stdout);
     if let Some(first) = again.lines().next() {
         let first: usize = first.parse().expect("a number");
-        let before = lines(first).len();
+        let before = lines(0, first).len();
         assert!(
             before <= got.len() && got.len() - before <= 256 << 10,
             "{before} {}",

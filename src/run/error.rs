@@ -37,8 +37,8 @@ impl From<SpawnError> for StartError {
 /// The system refuses what weir needs for itself.
 pub(super) fn system(e: io::Error) -> PipeError {
     if e.raw_os_error() == Some(Errno::MFILE.raw_os_error()) {
-        let why = "Too many open files: weir takes up to 8 beside those that it is told to open; \
-                   try ulimit -n 32";
+        let why = "Too many open files: weir takes up to 8 beside those that it is told to open, \
+                   and up to 16 with a disk; try ulimit -n 32";
         return PipeError::because("start", "descriptors", why);
     }
     PipeError::new("start", "threads", e)

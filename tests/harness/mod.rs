@@ -12,6 +12,7 @@ pub(crate) mod books;
 pub(crate) mod line;
 pub(crate) mod remote;
 pub(crate) mod sides;
+pub(crate) mod spool;
 pub(crate) mod stalled;
 
 use std::fs::{self, File};

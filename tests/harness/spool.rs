@@ -1,0 +1,113 @@
+//! A directory for a spool, what is done with it, and what is sent through it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{WEIR, collect, eventually, feed, start, weir};
+
+/// How much a run that was killed may have repeated, in lines of six digits: a write is a segment's worth at most.
+const WRITE_MOST: usize = 256 * 1024 / 6;
+
+/// The directory.
+pub(crate) struct Place(pub TempDir);
+
+impl Place {
+    pub(crate) fn new() -> Place {
+        Place(tempfile::tempdir().expect("a directory"))
+    }
+
+    pub(crate) fn spool(&self) -> PathBuf {
+        self.0.path().join("q")
+    }
+
+    pub(crate) fn name(&self) -> String {
+        self.spool().display().to_string()
+    }
+
+    /// `weir` on this spool.
+    pub(crate) fn weir(&self, args: &[&str]) -> Command {
+        weir(&[&["--spool", &self.name(), "-q"], args].concat())
+    }
+
+    /// Delivers what lies there; what it says on standard error.
+    pub(crate) fn deliver(&self, args: &[&str]) -> (Vec<u8>, String) {
+        let (output, stdout) = std::io::pipe().expect("a pipe");
+        let running = start(self.weir(args), Stdio::null(), stdout);
+        let got = collect(output).done();
+        let ended = running.end();
+        assert!(ended.status.success(), "{ended:?}");
+        (got, ended.stderr)
+    }
+
+    /// Takes in all of this for a consumer that takes nothing, and is ended by this signal.
+    pub(crate) fn leave(&self, bytes: &[u8], args: &[&str], by: Signal) {
+        let (stdin, input) = std::io::pipe().expect("a pipe");
+        // It stays full, and what is in it is never read.
+        let (_output, stdout) = std::io::pipe().expect("a pipe");
+        let running = start(self.weir(args), stdin, stdout);
+        feed(input, bytes.to_vec()).done().expect("all is taken");
+        self.await_bytes(bytes.len());
+        running.signal(by);
+        running.end();
+    }
+
+    pub(crate) fn await_bytes(&self, n: usize) {
+        eventually("all of it lies in the spool", || self.taken_in() >= n);
+    }
+
+    /// Bytes that it holds.
+    pub(crate) fn taken_in(&self) -> usize {
+        let files = self.files("stream");
+        let bytes = files.iter().filter_map(|it| fs::metadata(it).ok());
+        bytes.map(|it| it.len() as usize).sum()
+    }
+
+    /// Its files of this kind, in order.
+    pub(crate) fn files(&self, kind: &str) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.spool()).into_iter().flatten().flatten();
+        let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
+        files.retain(|it| it.extension().is_some_and(|it| it == kind));
+        files.sort();
+        files
+    }
+
+    /// What `weir --query` says of it.
+    pub(crate) fn query(&self) -> Value {
+        let name = format!("{}/", self.name());
+        let output = Command::new(WEIR).args(["--query", &name]).output();
+        let output = output.expect("it ran");
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice(&output.stdout).expect("an object")
+    }
+}
+
+/// Numbered lines.
+pub(crate) fn lines(from: usize, to: usize) -> Vec<u8> {
+    (from..to)
+        .flat_map(|n| format!("{n}\n").into_bytes())
+        .collect()
+}
+
+/// What comes after a kill are lines that go on at this number, or a write before it. It is the next one then.
+#[track_caller]
+pub(crate) fn go_on(next: &mut usize, got: &str, what: &str) {
+    let mut numbers = got
+        .split_inclusive('\n')
+        .filter_map(|line| line.strip_suffix('\n'));
+    let Some(first) = numbers.next() else { return };
+    let first: usize = first.parse().expect("a number");
+    assert!(
+        first <= *next && *next - first < WRITE_MOST,
+        "{what}: {first} after {next}"
+    );
+    *next = first + 1;
+    for number in numbers {
+        assert_eq!(number.parse(), Ok(*next), "{what}: in order");
+        *next += 1;
+    }
+}
