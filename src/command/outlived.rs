@@ -2,14 +2,19 @@
 //! else may be given that batch meanwhile.
 //!
 //! It is known by the name of the batch in its environment, which it has from its first instruction on, and which
-//! those have, too, that it has started: so none is missed, whenever weir was killed.
+//! those have, too, that it has started. Before its first instruction it holds the lock of the spool, as weir's own
+//! fork: whoever looks has that lock. So none is missed, whenever weir was killed.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, PidfdFlags};
+
+/// How long a process is waited for that has neither an environment nor arguments yet.
+const EXEC_MOST: Duration = Duration::from_secs(1);
 
 /// A process that still deals with a batch.
 #[derive(Debug)]
@@ -33,8 +38,20 @@ pub(crate) fn find(batch: &str) -> Option<Outlived> {
 }
 
 fn is_marked(pid: i32, mark: &[u8]) -> bool {
-    let path = format!("/proc/{pid}/environ");
-    let environ = std::fs::read(Path::new(&path)).unwrap_or_default();
+    let path = Path::new("/proc").join(pid.to_string());
+    let read = |name| std::fs::read(path.join(name)).unwrap_or_default();
+    let mut environ = read("environ");
+    // Between two programs, for an instant (longer where the machine is busy), a process has neither an environment
+    // nor arguments yet, but is no zombie and none of the kernel's threads either: those run no file.
+    let begun = Instant::now();
+    while environ.is_empty()
+        && read("cmdline").is_empty()
+        && std::fs::read_link(path.join("exe")).is_ok()
+        && begun.elapsed() < EXEC_MOST
+    {
+        std::thread::sleep(Duration::from_millis(1));
+        environ = read("environ");
+    }
     environ.split(|byte| *byte == 0).any(|it| it == mark)
 }
 
