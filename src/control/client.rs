@@ -110,7 +110,7 @@ pub(crate) fn statuses(peers: &mut Vec<Peer>, patience: Duration) -> Statuses {
             Err(NoAnswerError::Timeout(pid) | NoAnswerError::Gibberish(pid)) => {
                 all.silent.push(pid)
             }
-            Ok(_) | Err(NoAnswerError::Ended(_) | NoAnswerError::Closed(_)) => {}
+            Ok(_) | Err(NoAnswerError::Ended(_)) => {}
         }
     }
     all
@@ -212,7 +212,7 @@ fn ask_all(
         .collect();
     let mut ended = answers
         .iter()
-        .map(|a| matches!(a, Err(NoAnswerError::Ended(_) | NoAnswerError::Closed(_))));
+        .map(|a| matches!(a, Err(NoAnswerError::Ended(_))));
     peers.retain(|_| !ended.next().unwrap_or(false));
     answers
 }
@@ -224,8 +224,6 @@ pub(crate) enum NoAnswerError {
     Timeout(u32),
     /// It is gone.
     Ended(u32),
-    /// It is there, and takes nobody more.
-    Closed(u32),
     /// It speaks another language.
     Gibberish(u32),
 }
@@ -235,9 +233,6 @@ impl From<NoAnswerError> for ClientError {
         ClientError::Failed(match silence {
             NoAnswerError::Timeout(pid) => format!("weir {pid} does not answer; is it stopped?"),
             NoAnswerError::Ended(pid) => format!("weir {pid} has ended"),
-            NoAnswerError::Closed(pid) => format!(
-                "weir {pid} has no descriptors left to answer; try again later, or start it with a larger ulimit -n"
-            ),
             NoAnswerError::Gibberish(pid) => {
                 format!("weir {pid} gives an answer of another version")
             }
@@ -305,21 +300,9 @@ impl Peer {
             match read(&self.socket, &mut bite) {
                 Ok(n) if n > 0 => self.heard.extend_from_slice(&bite[..n]),
                 Err(Errno::INTR | Errno::AGAIN) => {}
-                _ => return Err(self.why_closed()),
+                _ => return Err(NoAnswerError::Ended(self.pid)),
             }
         }
-    }
-
-    /// It has closed the connection without a word: most often because it ends, which takes a moment.
-    fn why_closed(&self) -> NoAnswerError {
-        let until = Instant::now() + ENDING;
-        while Instant::now() < until {
-            if directory::is_dead(self.pid) {
-                return NoAnswerError::Ended(self.pid);
-            }
-            std::thread::sleep(ENDING / 50);
-        }
-        NoAnswerError::Closed(self.pid)
     }
 
     fn converse(&mut self, ask: Ask) -> Result<Answer, ClientError> {
@@ -327,7 +310,12 @@ impl Peer {
             return Err(NoAnswerError::Timeout(self.pid).into());
         }
         self.ask(ask)?;
-        Ok(self.answer(Instant::now() + PATIENCE)?)
+        self.answer(Instant::now() + PATIENCE).map_err(|error| match error {
+            NoAnswerError::Ended(pid) if !has_ended(pid) => ClientError::Failed(format!(
+                "weir {pid} has no descriptors left to answer; try again later, or start it with a larger ulimit -n"
+            )),
+            error => error.into(),
+        })
     }
 
     fn status(&mut self) -> Result<Snapshot, ClientError> {
@@ -345,4 +333,16 @@ impl Peer {
             _ => NoAnswerError::Gibberish(self.pid).into(),
         }
     }
+}
+
+/// Whether this process, which has closed a connection without a word, does end, as it does most often.
+fn has_ended(pid: u32) -> bool {
+    let until = Instant::now() + ENDING;
+    while !directory::is_dead(pid) {
+        if Instant::now() > until {
+            return false;
+        }
+        std::thread::sleep(ENDING / 50);
+    }
+    true
 }

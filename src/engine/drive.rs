@@ -238,21 +238,10 @@ impl Driver {
 
     /// Makes one call after the other, to the end.
     pub(crate) fn run(mut self, engine: &impl Access, edge: &mut impl Edge) -> End {
-        let mut done = None;
         loop {
-            let mut action = self.ask(done, engine);
-            done = loop {
-                match self.act(action, edge) {
-                    Did::This(done) => break done,
-                    Did::Again(same) => action = same,
-                    Did::Last(done, end) => {
-                        if let Some(done) = done {
-                            engine.tell(|engine, now| engine.done(done, now));
-                        }
-                        return end;
-                    }
-                }
-            };
+            if let Turn::Over(end) = self.step(engine, edge) {
+                return end;
+            }
         }
     }
 

@@ -26,7 +26,7 @@ impl Engine {
     /// Whether what is held may come to lie in many pieces of memory that hold little, which are worth moving together:
     /// not where one consumer alone takes all in order.
     pub(super) fn may_scatter(&self) -> bool {
-        self.has_sides() || self.needs_log() || self.spill.is_some() || self.jobs.is_some()
+        self.has_sides() || self.needs_log() || self.spill.is_some()
     }
 
     /// Nobody is owed these by the queue any more: they have been given.

@@ -526,17 +526,13 @@ fn assert_waits(s: &Scenario, outcome: &Outcome) {
     }
 }
 
-/// A stream that outlives each of several runs, which are cut short somehow: each goes on where what is remembered of
-/// the one before it ends, in order or where that was killed, and in the end all has come out once, but for what those
-/// who were killed had begun of a record.
-fn spool(seed: u64) {
-    let (mut s, mut adversity) = scenario(seed);
-    let capacity = s.rules.capacity;
+/// What is taken in outlives the run; without what cannot be had together with that.
+fn outlive(s: &mut Scenario, adversity: Adversity, batch: Option<BatchRules>) -> Adversity {
     s.rules = Rules {
-        memory: Some(capacity),
+        memory: Some(s.rules.capacity),
         outlives: true,
         keeps_given: false,
-        batch: None,
+        batch,
         shed: None,
         max_age: None,
         stop_at: None,
@@ -544,7 +540,7 @@ fn spool(seed: u64) {
     };
     let sheds = |it: &Directive| matches!(it, Directive::Shed(_) | Directive::MaxAge(_));
     s.commands.retain(|(_, it)| !sheds(it));
-    adversity = Adversity {
+    Adversity {
         sides: [None; 3],
         lookers: [None; 3],
         recall: None,
@@ -556,7 +552,15 @@ fn spool(seed: u64) {
             ..adversity.disk
         },
         ..adversity
-    };
+    }
+}
+
+/// A stream that outlives each of several runs, which are cut short somehow: each goes on where what is remembered of
+/// the one before it ends, in order or where that was killed, and in the end all has come out once, but for what those
+/// who were killed had begun of a record.
+fn spool(seed: u64) {
+    let (mut s, adversity) = scenario(seed);
+    let adversity = outlive(&mut s, adversity, None);
     let input = s.input.0.clone();
     let mut dice = Dice(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) | 1);
     let (mut delivered, mut taken, mut left) = (Vec::new(), 0, Left::default());
@@ -627,31 +631,7 @@ fn spooled_batches(seed: u64) {
         .rules
         .batch
         .unwrap_or_else(|| dice.batch(capacity, framed));
-    s.rules = Rules {
-        memory: Some(capacity),
-        outlives: true,
-        keeps_given: false,
-        batch: Some(batch),
-        shed: None,
-        max_age: None,
-        stop_at: None,
-        ..s.rules
-    };
-    let sheds = |it: &Directive| matches!(it, Directive::Shed(_) | Directive::MaxAge(_));
-    s.commands.retain(|(_, it)| !sheds(it));
-    adversity = Adversity {
-        sides: [None; 3],
-        lookers: [None; 3],
-        recall: None,
-        falls: [None; 3],
-        lanes: None,
-        disk: Disk {
-            tears: None,
-            fails: None,
-            ..adversity.disk
-        },
-        ..adversity
-    };
+    let adversity = outlive(&mut s, adversity, Some(batch));
     let input = s.input.0.clone();
     let (mut taken, mut left) = (0, Left::default());
     let mut known: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
