@@ -3,7 +3,7 @@
 
 mod harness;
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -301,25 +301,28 @@ fn a_crowd_may_look_at_once_and_nobody_is_shown_half_a_line() {
     let (n, bytes) = (flood.len(), flood.clone());
     let readers: Vec<_> = all
         .into_iter()
-        .map(|line| beside(move || read_shown(line)))
+        .map(|line| beside(move || read_shown(line, n)))
         .collect();
-    let fed = harness::feed(weir.stdin.take().expect("not fed yet"), bytes);
+    let mut stdin = weir.stdin.take().expect("not fed yet");
+    let fed = beside(move || stdin.write_all(&bytes).map(|()| stdin));
     let got = collect(weir.stdout.take().expect("not taken yet"));
-    assert_eq!(got.done().len(), n);
-    fed.done().expect("all was taken");
+    // The end of weir does not wait for those who look.
+    let stdin = fed.done().expect("all was taken");
     for reader in readers {
         let (shown, missed) = reader.done();
         assert_eq!(missed, 0, "it has a share of 16 MiB");
         assert_same(&shown, &flood, "one of a crowd");
     }
+    drop(stdin);
+    assert_eq!(got.done().len(), n);
     assert!(weir.end().success());
 }
 
-/// All that is shown by this connection, and what was missed.
-fn read_shown(line: harness::remote::Line) -> (Vec<u8>, u64) {
+/// What is shown by this connection, up to so many bytes, and what was missed.
+fn read_shown(line: harness::remote::Line, most: usize) -> (Vec<u8>, u64) {
     let mut stream = BufReader::new(line.socket.try_clone().expect("a descriptor"));
     let (mut all, mut missed) = (Vec::new(), 0);
-    loop {
+    while all.len() < most {
         let mut head = String::new();
         if stream.read_line(&mut head).unwrap_or(0) == 0 {
             return (all, missed);
@@ -333,4 +336,5 @@ fn read_shown(line: harness::remote::Line) -> (Vec<u8>, u64) {
             .read_exact(&mut all[at..])
             .expect("what was promised");
     }
+    (all, missed)
 }

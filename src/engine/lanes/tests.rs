@@ -344,8 +344,9 @@ fn each_of_4096_keys_has_a_lane_and_a_million_cost_little() {
     for n in 0..1_000_000u32 {
         lanes.lane(Some(&n.to_le_bytes()));
     }
+    // A table in which there is much coming and going doubles once.
     assert!(
-        lanes.memory() < books + 200_000,
+        lanes.memory() < books + 300_000,
         "{} after {books}",
         lanes.memory()
     );
