@@ -8,8 +8,10 @@ use std::io::{Read, Write, pipe};
 use std::path::Path;
 
 use harness::books::Books;
+use harness::remote::Home;
 use harness::sides::make_fifo;
 use harness::{assert_same, beside, collect, data, eventually, feed, start, weir};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 const MIB: usize = 1 << 20;
@@ -123,6 +125,40 @@ fn each_reader_of_a_tap_begins_with_a_whole_line() {
     drop(feeder);
     all.done();
     running.end().assert_success("taps came and went");
+}
+
+#[test]
+fn a_tee_on_a_fifo_waits_for_its_reader_while_weir_can_be_asked_and_named() {
+    let home = Home::new();
+    let folder = folder();
+    let copy = folder.path().join("copy");
+    make_fifo(&copy);
+    let mut weir = home.start(&["--tee", name(&copy)]);
+    let bytes = data(MIB, 5);
+    let feeding = feed(weir.stdin.take().expect("a pipe"), bytes.clone());
+    let all = collect(weir.stdout.take().expect("a pipe"));
+    eventually("the one that keeps everybody waiting is named", || {
+        let culprit = home.status(&weir)["culprit"].clone();
+        culprit.as_str().is_some_and(|it| it.ends_with("copy"))
+    });
+    assert_eq!(home.status(&weir)["in"]["bytes"], 0, "nothing is read yet");
+    let reader = beside(move || fs::read(copy)).done().expect("a copy");
+    feeding.done().expect("all is taken");
+    assert_same(&all.done(), &bytes, "the consumer");
+    assert_same(&reader, &bytes, "the copy");
+    assert!(weir.end().success());
+}
+
+#[test]
+fn a_consumer_that_leaves_ends_a_weir_whose_tee_is_not_read() {
+    let folder = folder();
+    let copy = folder.path().join("copy");
+    make_fifo(&copy);
+    let (input, _feeder) = pipe().expect("a pipe");
+    let (reader, output) = pipe().expect("a pipe");
+    let running = start(weir(&["--tee", name(&copy)]), input, output);
+    drop(reader);
+    running.end().assert_died_by(Signal::PIPE, "nobody is left");
 }
 
 /// While all keep up bytes go to all pipes without being copied, whatever is counted on the way.

@@ -12,6 +12,7 @@ use super::action::{CONSUMER, For, Read};
 use super::dropped::Dropped;
 use super::lane_books::{Books, Fairness};
 use super::lanes::{End, Lane, Lanes, Names, Record};
+use super::output::Output;
 use super::policy::Which;
 use super::record::Cursor;
 use super::sorter::{Sorter, Sorting};
@@ -61,14 +62,13 @@ impl Engine {
         self.outputs[CONSUMER].lanes.is_some()
     }
 
-    /// Whether there are so many records that their books would take more memory than the buffer.
+    /// Whether one that holds the flow up is owed so many records that their books would take more memory than the
+    /// buffer.
     pub(super) fn has_full_books(&self) -> bool {
-        if !self.has_lanes() {
-            return false;
-        }
-        let most = self.capacity.max(BOOKS_LEAST) / RECORD_BOOKS;
-        let mut books = self.outputs.iter().filter_map(|it| it.lanes.as_ref());
-        books.any(|books| books.lanes.records() >= most)
+        self.has_lanes()
+            && self
+                .holders()
+                .any(|(_, output)| has_full_books(output, self.capacity as u64))
     }
 
     /// All that is owed is to be put into the lanes, from what lies in the log: when the rules have changed, or records
@@ -403,4 +403,11 @@ impl Engine {
             }
         }
     }
+}
+
+/// Whether the books of this output's records take more memory than `most` bytes.
+pub(super) fn has_full_books(output: &Output, most: u64) -> bool {
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let records = output.lanes.as_ref().map_or(0, |it| it.lanes.records());
+    records >= most.max(BOOKS_LEAST) / RECORD_BOOKS
 }

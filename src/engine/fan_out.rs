@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use super::action::{
     Action, Actor, CONSUMER, For, Obligation, Outcome, Permit, Read, Reason, SIDES, Write,
 };
+use super::fair::has_full_books;
 use super::limiter::Allowance;
 use super::output::{Output, PARTS_MOST, Room};
 use super::plan::Plan;
@@ -25,7 +26,7 @@ use super::side::{Role, Side, SideStatus, Stage};
 use super::state::Engine;
 
 impl Engine {
-    /// One more output, before anything is read. A tap that nobody reads yet is `vacant`. Returns its number.
+    /// One more output, before anything is read. One that nobody reads yet is `vacant`. Returns its number.
     pub(crate) fn add_side(&mut self, role: Role, vacant: bool) -> usize {
         let mut output = Output::new(self.framing);
         let stage = if vacant { Stage::Vacant } else { Stage::Open };
@@ -35,7 +36,7 @@ impl Engine {
         self.outputs.len() - 1
     }
 
-    /// Somebody has come to read this tap: it goes on with the beginning of a record.
+    /// Somebody has come to read this output: it goes on with the beginning of a record.
     pub(crate) fn on_side_open(&mut self, i: usize, now: Instant) {
         let inside = self.source.cursor.is_inside();
         let cursor = Cursor::new(self.framing);
@@ -126,6 +127,18 @@ impl Engine {
         self.outputs.iter().enumerate().skip(SIDES)
     }
 
+    /// A tee that is not read yet, if there is one: it is owed everything, so that nothing can be taken before.
+    pub(super) fn awaited_tee(&self) -> Option<usize> {
+        if !self.has_sides() {
+            return None;
+        }
+        let is_awaited = |side: &Side| side.role == Role::Tee && side.stage == Stage::Vacant;
+        let mut sides = self.sides();
+        sides
+            .find(|(_, output)| output.side.as_ref().is_some_and(is_awaited))
+            .map(|(i, _)| i)
+    }
+
     /// Those who hold the flow up: the consumer and the tees.
     pub(super) fn holders(&self) -> impl Iterator<Item = (usize, &Output)> {
         let tees = self
@@ -158,6 +171,9 @@ impl Engine {
             return None;
         }
         let is_held = self.source.sleeper.is_for(For::Gate);
+        if let Some(i) = self.awaited_tee().filter(|_| is_held) {
+            return Some(i - SIDES);
+        }
         let (i, owed) = self
             .holders()
             .map(|(i, _)| (i, self.owed_to(i)))
@@ -254,15 +270,18 @@ impl Engine {
         Some(end..places.end)
     }
 
-    /// A tap that is too far behind loses its oldest.
+    /// A tap that is too far behind loses its oldest: so much, or so many that their books take more than its share, too.
     pub(super) fn keep_within_share(&mut self, i: usize, now: Instant) {
         let output = &self.outputs[i];
-        let owed = output.queue.owed();
-        if let Some(share) = output.side.as_ref().and_then(|side| side.role.share())
-            && owed > share
-            && self.drop_oldest(i, owed - share, now) < owed - share
-        {
-            self.drop_unfinished_of_side(i);
+        if let Some(share) = output.side.as_ref().and_then(|side| side.role.share()) {
+            let excess = output.queue.owed().saturating_sub(share);
+            if excess > 0 && self.drop_oldest(i, excess, now) < excess {
+                self.drop_unfinished_of_side(i);
+            }
+            while has_full_books(&self.outputs[i], share)
+                && self.drop_oldest(i, 1 + self.outputs[i].queue.queued() / 8, now) > 0
+            {
+            }
         }
         self.on_side_shrunk(i, now);
     }
@@ -366,8 +385,12 @@ impl Engine {
             return 0;
         };
         let share = output.side.as_ref().and_then(|side| side.role.share());
-        // What a tap has claimed cannot be dropped.
-        let most = share.map_or(u64::MAX, |share| share / 4);
+        // What is claimed cannot be dropped.
+        let most = match share {
+            Some(share) => share / 4,
+            None if self.is_fresh() => self.capacity as u64 / 8,
+            None => u64::MAX,
+        };
         let most = most.clamp(1, SEGMENT_MAX as u64);
         let end = run.end.min(self.log.readable());
         let piece = end.saturating_sub(run.start).min(most);

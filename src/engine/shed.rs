@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use super::action::CONSUMER;
+use super::fair::has_full_books;
 use super::output::Output;
 use super::plan::Way;
 use super::policy::Which;
@@ -65,13 +66,17 @@ impl Engine {
         self.shedder.due(now)
     }
 
-    /// The outputs that shed when the buffer is full: those that are about as far behind as the furthest.
+    /// The outputs that shed when the buffer is full: those whose books are, else those that are about as far behind as
+    /// the furthest.
     fn fullest(&self) -> impl Iterator<Item = usize> {
+        let by_books = self.has_full_books();
         let floor = self.occupancy() as u64;
         let floor = floor.saturating_sub(self.room_to_make());
-        let holders = self.holders();
-        let behind = holders.filter(move |(i, _)| self.owed_to(*i) > floor);
-        behind.map(|(i, _)| i)
+        let holders = self.holders().filter(move |(i, output)| match by_books {
+            true => has_full_books(output, self.capacity as u64),
+            false => self.owed_to(*i) > floor,
+        });
+        holders.map(|(i, _)| i)
     }
 
     /// Bytes for which room is made at a time.

@@ -39,7 +39,7 @@ impl Role {
 /// How far it has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Nobody is there to take anything: what passes meanwhile is dropped for it.
+    /// Nobody is there to take anything: what passes meanwhile is dropped for a tap, and nothing is read for a tee.
     Vacant,
     /// It gets what is read next.
     Joining,

@@ -56,7 +56,7 @@ impl Engine {
         if self.is_starved() && self.holds_nothing() {
             return Plan::End(Reason::Memory);
         }
-        if self.input_held {
+        if self.input_held || self.awaited_tee().is_some() {
             return Plan::wait(For::Gate, None);
         }
         let permit = match self.input.peek(false, now) {

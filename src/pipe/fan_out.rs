@@ -1,7 +1,7 @@
 //! The threads of tees and taps: each writes to a path of its own, and waits for it alone.
 //!
-//! A tap on a FIFO waits in its thread for somebody to read it, drops what passes meanwhile, and begins anew
-//! when its reader has left. Whatever else fails is said once, and ends that output only.
+//! A FIFO waits in its thread for somebody to read it: where it is a tee nothing is read meanwhile, a tap drops what
+//! passes, and begins anew when its reader has left. Whatever else fails is said once, and ends that output only.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,6 +29,8 @@ pub(crate) struct Branch {
     /// `None`: nobody reads it yet.
     port: Option<Port>,
     append: bool,
+    /// What to ask for when it is opened.
+    pipe_size: Option<Wanted>,
     next: Successor<Port>,
 }
 
@@ -42,26 +44,35 @@ pub(crate) struct Branches {
 }
 
 impl Branch {
-    /// Opens it, before anything is read. A tee on a FIFO waits for its reader here.
+    /// Opens it, before anything is read, unless it is a FIFO, whose reader may take its time. `pipe_size` is that of
+    /// one that gets everything.
     ///
     /// # Errors
     /// When it cannot be written to.
-    pub(crate) fn open(path: &Path, role: Role, append: bool) -> Result<Branch, PipeError> {
+    pub(crate) fn open(
+        path: &Path,
+        role: Role,
+        append: bool,
+        pipe_size: Option<Wanted>,
+    ) -> Result<Branch, PipeError> {
         let mut branch = Branch {
             path: path.to_owned(),
             role,
             port: None,
             append,
+            pipe_size: pipe_size.filter(|_| role == Role::Tee),
             next: Successor::none(),
         };
-        if is_fifo(path) && matches!(role, Role::Tap(_)) {
+        // Such a pipe of a shell has its reader.
+        let inherited = inherited_number(path).filter(|_| role == Role::Tee);
+        if is_fifo(path) && inherited.is_none() {
             let name = path.display().to_string();
             access(path, Access::WRITE_OK).map_err(|e| PipeError::new("open", &name, e))?;
         } else {
             let port = branch.port()?;
             if port.is_pipe() {
                 // Whoever reads it is to see its end, whatever programs are still running then that weir has started.
-                let _ = inherited_number(path).map(nix::unistd::close);
+                let _ = inherited.map(nix::unistd::close);
             }
             branch.port = Some(port);
         }
@@ -69,7 +80,9 @@ impl Branch {
     }
 
     fn port(&self) -> Result<Port, PipeError> {
-        Port::create(&self.path, self.append)
+        let port = Port::create(&self.path, self.append)?;
+        self.pipe_size.inspect(|size| port.ask_pipe_size(*size));
+        Ok(port)
     }
 
     /// What opens it anew, if it is a file. What is in that is kept.
@@ -77,12 +90,6 @@ impl Branch {
         let path = self.path.clone();
         let is_file = self.port.as_ref().is_some_and(Port::is_file);
         is_file.then(|| self.next.reopener(move || Port::create(&path, true)))
-    }
-
-    /// Asks for a pipe of this size, of one that gets everything.
-    pub(super) fn ask_pipe_size(&self, wanted: Wanted) {
-        let port = self.port.as_ref().filter(|_| self.role == Role::Tee);
-        port.inspect(|port| port.ask_pipe_size(wanted));
     }
 
     /// Whether nobody reads it yet.

@@ -100,11 +100,6 @@ pub(crate) fn start(
     let sides = branches
         .iter()
         .map(|branch| (branch.role, branch.is_vacant()));
-    if let Some(wanted) = pipe_size {
-        branches
-            .iter()
-            .for_each(|branch| branch.ask_pipe_size(wanted));
-    }
     let (happened, happenings) = unbounded();
     let shared = Arc::new(Shared::new(rules, sides, caps, happened, disk)?);
     if let Some(sorter) = sorter {

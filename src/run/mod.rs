@@ -227,8 +227,9 @@ fn start(
     let overflow = config.shed_to.as_deref();
     let overflow = overflow.map(|path| OverflowFile::open(path, rules.framing));
     let overflow = overflow.transpose()?;
+    let size = config.pipe_size.wanted();
     let branches = config.outputs.iter();
-    let branches = branches.map(|(path, role)| Branch::open(path, *role, config.append));
+    let branches = branches.map(|(path, role)| Branch::open(path, *role, config.append, size));
     let branches = branches.collect::<Result<Vec<_>, _>>()?;
     let reopeners = branches.iter().filter_map(Branch::reopener);
     let reopeners = reopeners.chain(overflow.as_ref().map(OverflowFile::reopener));
@@ -252,7 +253,6 @@ fn start(
         (Some(output), _) => (Outlet::lasting(output), None),
         (None, None) => unreachable!("standard output is opened where no program is run"),
     };
-    let size = config.pipe_size.wanted();
     let beside = Beside {
         overflow,
         branches,

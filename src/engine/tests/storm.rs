@@ -108,11 +108,15 @@ impl Dice {
             let from = dice.micros(120_000);
             (from, from + dice.micros(60_000))
         };
+        let stalls = self.some(2, span);
+        let dies = self.some(4, span);
+        // A tee that is waited for comes, whatever becomes of it then.
+        let after = late.filter(|_| role == Role::Tee).unwrap_or_default();
         SidePlan {
             role,
-            comes: late.filter(|_| role != Role::Tee),
-            stalls: self.some(2, span),
-            dies: self.some(4, span),
+            comes: late,
+            stalls,
+            dies: dies.map(|(from, to)| (from + after, to + after)),
         }
     }
 

@@ -340,7 +340,7 @@ enum Event {
     Halt,
     Fall,
     Rise,
-    /// Somebody comes to read this tap.
+    /// Somebody comes to read this tee or tap.
     Come(usize),
     /// Somebody comes to look.
     Look(SidePlan),
