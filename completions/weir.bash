@@ -23,7 +23,7 @@ _weir() {
 
     case "${cmd}" in
         weir)
-            opts="-b -l -0 -r -i -N -s -j -o -q -h -V --buffer --spill --spool --sync --pipe-size --no-splice --lines --null --record-size --rate --input-rate --burst --high --low --prefill --shed --patience --max-age --interval --reopen --name --size --pause --resume --retry --drain --tee --tap --tap-buffer --recall --append --restart --batch --jobs --reject --backoff --give-up --share --key --keep --shed-to --display --stop-at --summary --log --format --chart --metrics --on --quiet --remote --query --look --top --no-control --timeout --source-timeout --sink-timeout --grace --generate --help --version"
+            opts="-b -l -0 -r -i -N -s -j -o -q -h -V --buffer --spill --spool --sync --pipe-size --no-splice --lines --null --record-size --rate --input-rate --burst --high --low --prefill --shed --patience --max-age --interval --reopen --name --size --pause --resume --retry --drain --tee --tap --tap-buffer --recall --append --restart --batch --jobs --reject --backoff --give-up --share --key --keep --shed-to --display --stop-at --summary --log --format --chart --metrics --on --quiet --remote --query --look --top --all-users --no-control --timeout --source-timeout --sink-timeout --grace --generate --help --version"
             if [[ ${cur} == -* ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

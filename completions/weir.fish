@@ -76,6 +76,7 @@ complete -c weir -l drain -d 'With --remote: stop reading, deliver what is held,
 complete -c weir -l append -d 'Add to the files of --tee and --tap instead of truncating them'
 complete -c weir -s q -l quiet -d 'Report nothing but errors'
 complete -c weir -l top -d 'Live view of all weirs that you run; q leaves'
+complete -c weir -l all-users -d 'With --query, --top and --remote: the weirs of all users, for root'
 complete -c weir -l no-control -d 'Let nobody control or query this weir'
 complete -c weir -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c weir -s V -l version -d 'Print version'

@@ -10,6 +10,7 @@ use crate::config::command_line::generate;
 use crate::config::options::Options;
 use crate::config::{self, Config};
 use crate::control::client::{self, ClientError};
+use crate::control::directory::Whose;
 use crate::control::look;
 use crate::control::signals;
 use crate::disk::query::query;
@@ -36,9 +37,13 @@ pub fn main() -> ExitCode {
     if let Some(what) = options.generate {
         return conclude(print(|| generate(what, &mut io::stdout())));
     }
+    let whose = match options.all_users {
+        true => Whose::Everybody,
+        false => Whose::Own,
+    };
     if let Some(target) = options.remote.take() {
         return match config::asked(options) {
-            Ok(asked) => report(client::remote(&target, asked)),
+            Ok(asked) => report(client::remote(&target, whose, asked)),
             Err(error) => complain(&format_args!("{error} (see weir -h)"), USAGE),
         };
     }
@@ -55,7 +60,7 @@ pub fn main() -> ExitCode {
         };
     }
     if let Some(target) = &options.query {
-        let (text, trouble) = client::query(target.as_deref());
+        let (text, trouble) = client::query(target.as_deref(), whose);
         return match (print(|| io::stdout().write_all(text.as_bytes())), trouble) {
             (Ok(End::Delivered), Some(trouble)) => report(Err(trouble)),
             (printed, _) => conclude(printed),
@@ -72,7 +77,7 @@ pub fn main() -> ExitCode {
         };
     }
     if options.top {
-        return match top::top(config::theme()) {
+        return match top::top(whose, config::theme()) {
             Ok(Some(signal)) => signals::die_by(signal),
             shown => report(shown.map(drop)),
         };

@@ -36,6 +36,12 @@ impl Options {
             let what = format!("{fixed} cannot be changed while running");
             return Err(command.error(ErrorKind::ArgumentConflict, what).into());
         }
+        if let Some(what) = misplaced(&command, &matches, words) {
+            return Err(CommandLineError {
+                error: command.error(ErrorKind::ArgumentConflict, &what),
+                better: Some(what),
+            });
+        }
         Ok(Options::from_arg_matches(&matches)?)
     }
 }
@@ -48,13 +54,38 @@ fn fixed(command: &Command, matches: &ArgMatches) -> Option<String> {
     });
     let fixed = given.find(|arg| {
         let id = arg.get_id();
-        id != "remote" && !live.get_arguments().any(|arg| arg.get_id() == id)
+        id != "remote" && id != "all_users" && !live.get_arguments().any(|arg| arg.get_id() == id)
     })?;
     Some(match fixed.get_long() {
         Some(long) => format!("--{long}"),
         None if fixed.get_id() == "command" => "COMMAND".to_owned(),
         None => "FILE".to_owned(),
     })
+}
+
+/// What is wrong where `--query` or `--top` was given beside anything but `--all-users`, or that where it means nothing.
+fn misplaced(command: &Command, matches: &ArgMatches, words: &[OsString]) -> Option<String> {
+    let is_given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let asks = ["query", "top"].into_iter().find(|id| is_given(id));
+    let Some(asks) = asks else {
+        let what = "--all-users goes with --query, --top or --remote";
+        return (is_given("all_users") && !is_given("remote")).then(|| what.to_owned());
+    };
+    let mut others = command.get_arguments().map(|arg| arg.get_id().as_str());
+    others.find(|id| ![asks, "all_users"].contains(id) && is_given(id))?;
+    let argument = match asks {
+        "query" => "--query [<TARGET>]",
+        _ => "--top",
+    };
+    let words: Vec<_> = words
+        .iter()
+        .skip(1)
+        .map(|w| w.to_string_lossy().into_owned())
+        .collect();
+    let other = beside(argument, &words).unwrap_or_default();
+    Some(format!(
+        "the argument '{argument}' cannot be used with '{other}'"
+    ))
 }
 
 /// What was typed beside an option, such as `--query [<TARGET>]`, that goes with no other.
@@ -69,7 +100,9 @@ fn beside<'a>(argument: &str, words: &'a [String]) -> Option<&'a str> {
         .position(|word| exclusive.contains(&option) && word.split('=').next() == Some(option))?;
     let own = if words[at].contains('=') { 1 } else { takes };
     let mut others = words.iter().enumerate();
-    let other = others.find(|(nth, _)| !(at..at + own).contains(nth));
+    let other = others.find(|(nth, word)| {
+        !(at..at + own).contains(nth) && !["--", "--all-users"].contains(&word.as_str())
+    });
     other.map(|(_, word)| word.as_str())
 }
 
@@ -198,6 +231,16 @@ mod tests {
             (
                 "--query=a b",
                 "the argument '--query [<TARGET>]' cannot be used with 'b'",
+            ),
+            ("--all-users", "--all-users goes with --query, --top or"),
+            ("--all-users -l", "--all-users goes with --query, --top or"),
+            (
+                "--all-users --top -l",
+                "the argument '--top' cannot be used with '-l'",
+            ),
+            (
+                "--query --all-users x",
+                "the argument '--query [<TARGET>]' cannot be used with 'x'",
             ),
             (
                 "-l -0",

@@ -425,12 +425,7 @@ pub(crate) struct Options {
     pub remote: Option<String>,
 
     /// Print the status of the weir of this PID or name, or of all that you run
-    #[arg(
-        long,
-        value_name = "TARGET",
-        exclusive = true,
-        help_heading = "Control"
-    )]
+    #[arg(long, value_name = "TARGET", help_heading = "Control")]
     #[arg(
         long_help = "Print the status of the weir of this PID or name, or of all that you run: a \
         table on a terminal, else a JSON object per line. Rates are those since the last time \
@@ -455,8 +450,16 @@ pub(crate) struct Options {
     pub look: Option<String>,
 
     /// Live view of all weirs that you run; q leaves
-    #[arg(long, exclusive = true, help_heading = "Control")]
+    #[arg(long, help_heading = "Control")]
     pub top: bool,
+
+    /// With --query, --top and --remote: the weirs of all users, for root
+    #[arg(long, help_heading = "Control", hide_short_help = true)]
+    #[arg(
+        long_help = "With --query, --top and --remote: the weirs of all users, which only root can see and change. \
+        Whose each of them is is told too"
+    )]
+    pub all_users: bool,
 
     /// Let nobody control or query this weir
     #[arg(long, help_heading = "Control")]

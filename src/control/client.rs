@@ -4,19 +4,22 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read};
+use rustix::process::{Uid, geteuid};
 use rustix::stdio::stdout;
 use rustix::termios::isatty;
+use serde_json::Value;
 
+use super::directory::{self, Socket, Whose};
 use super::protocol::{self, Answer, Ask, LINE_MAX, Reply, Request};
-use super::{directory, wire};
+use super::wire;
 use crate::config::live_options::LiveOptions;
 use crate::report::snapshot::Snapshot;
 use crate::report::{json, process, table, terminal};
+use crate::units::printable;
 
 /// How long one that has closed a connection may take to end.
 const ENDING: Duration = Duration::from_millis(500);
@@ -41,8 +44,9 @@ pub(crate) enum ClientError {
 ///
 /// # Errors
 /// When nothing was changed.
-pub(crate) fn remote(target: &str, change: LiveOptions) -> Result<(), ClientError> {
-    let mut peer = find(target)?;
+pub(crate) fn remote(target: &str, whose: Whose, change: LiveOptions) -> Result<(), ClientError> {
+    may_look(whose)?;
+    let mut peer = find(target, whose)?;
     match peer.converse(Ask::Change(Box::new(change)))? {
         Answer::Done => Ok(()),
         Answer::Refused(what) => Err(ClientError::Refused(what)),
@@ -56,7 +60,7 @@ pub(crate) fn remote(target: &str, change: LiveOptions) -> Result<(), ClientErro
 /// # Errors
 /// When it does not come.
 pub(super) fn hand_over(target: &str, ask: Ask) -> Result<(u32, OwnedFd, Vec<u8>), ClientError> {
-    let mut peer = find(target)?;
+    let mut peer = find(target, Whose::Own)?;
     match peer.converse(ask)? {
         Answer::Shown(_) => Ok((peer.pid, peer.socket, peer.heard)),
         Answer::Refused(what) => Err(ClientError::Failed(what)),
@@ -67,14 +71,17 @@ pub(super) fn hand_over(target: &str, ask: Ask) -> Result<(u32, OwnedFd, Vec<u8>
 /// The status of the weir of this PID or name, or of all, as text to print; and what to complain
 /// of after that: there is no such weir, or one does not answer.
 #[must_use]
-pub(crate) fn query(target: Option<&str>) -> (String, Option<ClientError>) {
+pub(crate) fn query(target: Option<&str>, whose: Whose) -> (String, Option<ClientError>) {
+    if let Err(refused) = may_look(whose) {
+        return (String::new(), Some(refused));
+    }
     let (statuses, trouble) = match target {
-        Some(target) => match find(target).and_then(|mut peer| peer.status()) {
+        Some(target) => match find(target, whose).and_then(|mut peer| peer.status()) {
             Ok(status) => (vec![status], None),
             Err(trouble) => (Vec::new(), Some(trouble)),
         },
         None => {
-            let found = statuses(&mut all(), PATIENCE);
+            let found = statuses(&mut all(whose), PATIENCE);
             (
                 found.statuses,
                 found
@@ -90,6 +97,18 @@ pub(crate) fn query(target: Option<&str>) -> (String, Option<ClientError>) {
         statuses.iter().map(|s| json::line(s) + "\n").collect()
     };
     (text, trouble)
+}
+
+/// Whether this user may look for these weirs.
+///
+/// # Errors
+/// When he may not.
+pub(crate) fn may_look(whose: Whose) -> Result<(), ClientError> {
+    if whose == Whose::Own || geteuid().is_root() {
+        return Ok(());
+    }
+    let what = "--all-users: only root can see the weirs of other users; try sudo, or leave it out to see your own";
+    Err(ClientError::Failed(what.into()))
 }
 
 /// What many have answered.
@@ -117,12 +136,16 @@ pub(crate) fn statuses(peers: &mut Vec<Peer>, patience: Duration) -> Statuses {
 }
 
 /// The one weir that is meant. A PID goes before a name.
-fn find(target: &str) -> Result<Peer, ClientError> {
+fn find(target: &str, whose: Whose) -> Result<Peer, ClientError> {
     let pid = target.parse().ok();
-    if let Some(peer) = all_where(|other| Some(other) == pid).pop() {
+    if let Some(peer) = all_where(whose, |other| Some(other) == pid).pop() {
         return Ok(peer);
     }
-    let mut peers = all();
+    let of_whom = match whose {
+        Whose::Own => "weir of yours",
+        Whose::Everybody => "weir",
+    };
+    let mut peers = all(whose);
     let answers = ask_all(&mut peers, &Ask::Name, PATIENCE);
     let silent = answers.iter().find_map(|answer| match answer {
         Err(NoAnswerError::Timeout(pid)) => Some(*pid),
@@ -140,10 +163,10 @@ fn find(target: &str) -> Result<Peer, ClientError> {
     match (found.len(), found.pop(), silent) {
         (1, Some(peer), _) => Ok(peer),
         (0, _, None) => Err(ClientError::Failed(format!(
-            "no weir of yours has the PID or the name {target}"
+            "no {of_whom} has the PID or the name {target}"
         ))),
         (0, _, Some(silent)) => Err(ClientError::Failed(format!(
-            "no weir of yours has the PID or the name {target}, unless it is {silent}, which does not answer"
+            "no {of_whom} has the PID or the name {target}, unless it is {silent}, which does not answer"
         ))),
         (n, last, _) => {
             let pids: Vec<_> = found
@@ -163,24 +186,24 @@ fn find(target: &str) -> Result<Peer, ClientError> {
 #[must_use]
 pub(crate) fn glance(pid: u32) -> Option<Snapshot> {
     const AT_ONCE: Duration = Duration::from_millis(100);
-    let mut peers = all_where(|other| other == pid);
+    let mut peers = all_where(Whose::Own, |other| other == pid);
     statuses(&mut peers, AT_ONCE).statuses.pop()
 }
 
 /// Everybody who listens.
 #[must_use]
-pub(crate) fn all() -> Vec<Peer> {
-    all_where(|_| true)
+pub(crate) fn all(whose: Whose) -> Vec<Peer> {
+    all_where(whose, |_| true)
 }
 
 /// Those who listen and whose PID is wanted.
-pub(crate) fn all_where(wanted: impl Fn(u32) -> bool) -> Vec<Peer> {
+pub(crate) fn all_where(whose: Whose, wanted: impl Fn(u32) -> bool) -> Vec<Peer> {
     let mut peers = Vec::new();
-    for (pid, path) in directory::sockets() {
-        if wanted(pid) {
-            match Peer::connect(pid, &path) {
+    for socket in directory::sockets(whose) {
+        if wanted(socket.pid) {
+            match Peer::connect(&socket, whose) {
                 Ok(peer) => peers.push(peer),
-                Err(Errno::CONNREFUSED) => directory::remove_if_dead(pid, &path),
+                Err(Errno::CONNREFUSED) => directory::remove_if_dead(&socket),
                 // It has just ended, or is not ours.
                 Err(_) => {}
             }
@@ -245,6 +268,8 @@ impl From<NoAnswerError> for ClientError {
 pub(crate) struct Peer {
     /// Its process.
     pub pid: u32,
+    /// Whose it is, where weirs of several users are looked for.
+    user: Option<String>,
     socket: OwnedFd,
     heard: Vec<u8>,
     /// It was asked and has not answered yet.
@@ -252,10 +277,11 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    fn connect(pid: u32, path: &Path) -> rustix::io::Result<Peer> {
-        let socket = wire::connect(path)?;
+    fn connect(to: &Socket, whose: Whose) -> rustix::io::Result<Peer> {
+        let socket = wire::connect(&to.path, to.owner)?;
         Ok(Peer {
-            pid,
+            pid: to.pid,
+            user: (whose == Whose::Everybody).then(|| name_of(to.owner)),
             socket,
             heard: Vec::new(),
             owes: false,
@@ -280,11 +306,9 @@ impl Peer {
         loop {
             if let Some(end) = memchr::memchr(b'\n', &self.heard) {
                 let line: Vec<u8> = self.heard.drain(..=end).collect();
-                let reply = serde_json::from_slice(&line);
                 self.owes = false;
-                return reply
-                    .map(|reply: Reply| reply.answer)
-                    .map_err(|_| NoAnswerError::Gibberish(self.pid));
+                let answer = understood(&line, self.user.as_deref());
+                return answer.ok_or(NoAnswerError::Gibberish(self.pid));
             }
             if self.heard.len() > LINE_MAX {
                 return Err(NoAnswerError::Gibberish(self.pid));
@@ -335,6 +359,43 @@ impl Peer {
     }
 }
 
+/// What this user is called; by his number where he has no name.
+fn name_of(user: Uid) -> String {
+    let known = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(user.as_raw()));
+    let known = known.ok().flatten();
+    known.map_or_else(|| user.as_raw().to_string(), |it| printable(&it.name))
+}
+
+/// The answer that is in a line; of a weir that may be somebody else's, and whose words must not reach a terminal
+/// as they are, with his name.
+fn understood(line: &[u8], user: Option<&str>) -> Option<Answer> {
+    let Some(user) = user else {
+        return serde_json::from_slice(line)
+            .ok()
+            .map(|reply: Reply| reply.answer);
+    };
+    let mut said: Value = serde_json::from_slice(line).ok()?;
+    tame(&mut said);
+    let reply: Reply = serde_json::from_value(said).ok()?;
+    Some(match reply.answer {
+        Answer::Status(mut status) => {
+            status.user = Some(user.to_owned());
+            Answer::Status(status)
+        }
+        answer => answer,
+    })
+}
+
+/// Takes out of all texts what would do something to a terminal.
+fn tame(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = text.replace(char::is_control, "?"),
+        Value::Array(all) => all.iter_mut().for_each(tame),
+        Value::Object(all) => all.values_mut().for_each(tame),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
 /// Whether this process, which has closed a connection without a word, does end, as it does most often.
 fn has_ended(pid: u32) -> bool {
     let until = Instant::now() + ENDING;
@@ -345,4 +406,24 @@ fn has_ended(pid: u32) -> bool {
         std::thread::sleep(ENDING / 50);
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn what_somebody_else_says_of_himself_is_harmless_and_carries_his_name() {
+        let mut status = sample::fresh();
+        status.name = Some("a\u{1b}[2Jb\u{9b}c".into());
+        status.user = Some("root".into());
+        let line = protocol::line(&Reply::from(Answer::Status(Box::new(status))));
+        let Some(Answer::Status(heard)) = understood(&line, Some("ann")) else {
+            panic!("it is a status");
+        };
+        assert_eq!(heard.name.as_deref(), Some("a?[2Jb?c"));
+        assert_eq!(heard.user.as_deref(), Some("ann"));
+        assert!(understood(b"{\"v\":1}\n", Some("ann")).is_none());
+    }
 }

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, never, unbounded};
 use rustix::io::Errno;
 use rustix::net::{SocketAddrUnix, bind, listen};
+use rustix::process::geteuid;
 
 use super::listener::{Door, Listener};
 use super::requests::{Question, Requests};
@@ -133,7 +134,7 @@ fn bound(path: &Path) -> rustix::io::Result<OwnedFd> {
         done => return done.map(|()| socket),
     }
     // Somebody who listens there lives in a world of its own with the same PID: it is theirs.
-    if !wire::connect(path).is_err_and(|e| e == Errno::CONNREFUSED) {
+    if !wire::connect(path, geteuid()).is_err_and(|e| e == Errno::CONNREFUSED) {
         return Err(Errno::ADDRINUSE);
     }
     fs::remove_file(path).map_err(|_| Errno::ADDRINUSE)?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::io::{Errno, Result};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketType, send};
+use rustix::process::{Uid, geteuid};
 
 /// How long a connection may wait to be made, where the other side has many to accept.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -51,30 +52,35 @@ pub(super) fn tell(socket: impl AsFd, line: &[u8]) -> Result<bool> {
 /// Connects to the socket of a process of this user.
 ///
 /// # Errors
-/// `CONNREFUSED` when nobody listens there, `PERM` when somebody else does.
-pub(super) fn connect(path: &Path) -> Result<OwnedFd> {
+/// `CONNREFUSED` when nobody listens there, `PERM` when a process of somebody else does.
+pub(super) fn connect(path: &Path, user: Uid) -> Result<OwnedFd> {
     let socket = socket()?;
     // It is this timeout that ends a wait for the other side to accept.
     set_socket_timeout(&socket, Timeout::Send, Some(PATIENCE))?;
     rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
-    if is_ours(&socket) {
+    if is_of(&socket, user) {
         Ok(socket)
     } else {
         Err(Errno::PERM)
     }
 }
 
+/// Whether the process at the other end may ask and change us: it is ours, or root's.
+pub(super) fn may_ask(socket: impl AsFd) -> bool {
+    is_of(&socket, geteuid()) || is_of(&socket, Uid::ROOT)
+}
+
 /// Whether the process at the other end is this user's, by the kernel's word. Where the kernel does
 /// not tell, the directory alone keeps others out.
 #[cfg(target_os = "linux")]
-pub(super) fn is_ours(socket: impl AsFd) -> bool {
+fn is_of(socket: impl AsFd, user: Uid) -> bool {
     let peer = rustix::net::sockopt::socket_peercred(socket);
-    peer.is_ok_and(|peer| peer.uid == rustix::process::geteuid())
+    peer.is_ok_and(|peer| peer.uid == user)
 }
 
 /// Whether the process at the other end is this user's, by the kernel's word. Where the kernel does
 /// not tell, the directory alone keeps others out.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn is_ours(_socket: impl AsFd) -> bool {
+fn is_of(_socket: impl AsFd, _user: Uid) -> bool {
     true
 }

@@ -150,10 +150,14 @@ fn stages(between: &[Process], unknown: &str) -> String {
     names.join(" | ")
 }
 
-/// What a weir is called: by its name, or else by its PID.
+/// What a weir is called: by its name, or else by its PID; where there are those of several users, also by its user's.
 #[must_use]
 pub(crate) fn label(s: &Snapshot) -> String {
-    s.name.clone().unwrap_or_else(|| s.pid.to_string())
+    let name = s.name.clone().unwrap_or_else(|| s.pid.to_string());
+    match &s.user {
+        Some(user) => format!("{user}:{name}"),
+        None => name,
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! other text.
 //!
 //! Invariants: exactly the keys of the contract in its order; what is unknown is null, never left
-//! out; only `end` is, before the end. Rates and the holdup speak of the interval since an earlier
+//! out; only `end` is, before the end, and `user`, where all weirs are one user's. Rates and the holdup speak of the interval since an earlier
 //! status; in the summary that interval is the whole run.
 
 use serde::{Deserialize, Serialize};
@@ -597,6 +597,9 @@ pub(crate) struct Snapshot {
     pub command: Option<Command>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<Ending>,
+    /// Whose it is; told only where the weirs of all users are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
     /// Waits as parts of the interval; not part of the schema.
     #[serde(skip)]
     pub shares: Waits,
@@ -728,6 +731,7 @@ impl Snapshot {
                 cut_off: share.is_cut_off,
             }),
             end: None,
+            user: None,
             shares: Waits::default(),
             slow_tee: None,
             percent: who.expected.map(|size| percent(size, now)),

@@ -12,11 +12,11 @@ use super::snapshot::{Holdup, Snapshot};
 /// Columns of a name at most.
 const NAME_MOST: usize = 24;
 
-const HEADS: [&str; 9] = [
-    "PID", "NAME", "STATE", "FULL", "IN", "OUT", "HOLDUP", "CAP", "TOTAL",
+const HEADS: [&str; 10] = [
+    "USER", "PID", "NAME", "STATE", "FULL", "IN", "OUT", "HOLDUP", "CAP", "TOTAL",
 ];
 /// Columns of words; the others are figures, which go to the right.
-const WORDS: [&str; 3] = ["NAME", "STATE", "HOLDUP"];
+const WORDS: [&str; 4] = ["USER", "NAME", "STATE", "HOLDUP"];
 
 /// The table, a line break after each line; nothing if there is nothing to tell.
 #[must_use]
@@ -30,15 +30,19 @@ pub(crate) fn text(snapshots: &[Snapshot], columns: u16) -> String {
         .map(|nth| rows.iter().map(|row| measure_text_width(&row[nth])).max())
         .map(Option::unwrap_or_default)
         .collect();
+    let is_told = snapshots.iter().any(|s| s.user.is_some());
+    // Where all are one user's there is nothing to tell.
+    let widths = &widths[usize::from(!is_told)..];
     rows.iter()
-        .map(|row| line(row, &widths, usize::from(columns)) + "\n")
+        .map(|row| line(row, widths, usize::from(columns)) + "\n")
         .collect()
 }
 
 fn line(row: &[String; HEADS.len()], widths: &[usize], columns: usize) -> String {
     let mut line = String::new();
     let mut taken = 0;
-    for ((cell, head), width) in row.iter().zip(HEADS).zip(widths) {
+    let cells = row.iter().zip(HEADS).skip(HEADS.len() - widths.len());
+    for ((cell, head), width) in cells.zip(widths) {
         let gap = if taken == 0 { 0 } else { 2 };
         if taken + gap + width > columns {
             break;
@@ -58,6 +62,7 @@ fn line(row: &[String; HEADS.len()], widths: &[usize], columns: usize) -> String
 fn cells(s: &Snapshot) -> [String; HEADS.len()] {
     let name = s.name.as_deref().unwrap_or(UNKNOWN);
     [
+        s.user.clone().unwrap_or_default(),
         s.pid.to_string(),
         truncate_str(name, NAME_MOST, "~").into_owned(),
         plain::state(s),
@@ -82,6 +87,18 @@ mod tests {
  PID  NAME    STATE    FULL         IN        OUT  HOLDUP  CAP    TOTAL
 4711  backup  blocked   94%  12.0MiB/s  10.0MiB/s  sink      -  1.14GiB
    1  -       flowing    0%          -          -  -         -       0B
+";
+        assert_eq!(table, expected[1..]);
+    }
+
+    #[test]
+    fn whose_each_of_them_is_is_told_where_there_are_those_of_several_users() {
+        let mut one = sample::fresh();
+        one.user = Some("ann".into());
+        let table = text(&[one], 100);
+        let expected = "
+USER  PID  NAME  STATE    FULL  IN  OUT  HOLDUP  CAP  TOTAL
+ann     1  -     flowing    0%   -    -  -         -     0B
 ";
         assert_eq!(table, expected[1..]);
     }

@@ -1,4 +1,4 @@
-//! `weir --top`: a table of all weirs of this user, as they come and go, and keys to change them.
+//! `weir --top`: a table of all weirs of this user, or of all users, as they come and go, and keys to change them.
 //!
 //! Invariant: one thread looks, draws and hears; whatever may take its time (a weir that does not
 //! answer a change, somebody's keys) has a thread of its own.
@@ -24,6 +24,7 @@ use signal_hook::low_level::emulate_default_handler;
 
 use crate::config::live_options::LiveOptions;
 use crate::control::client::{self, ClientError};
+use crate::control::directory::Whose;
 use crate::control::signals;
 use crate::report::process;
 use crate::report::terminal::Size;
@@ -40,14 +41,15 @@ const EVERY: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// When there is no terminal to show them on.
-pub(crate) fn top(theme: Theme) -> Result<Option<i32>, ClientError> {
+pub(crate) fn top(whose: Whose, theme: Theme) -> Result<Option<i32>, ClientError> {
     let system = |e: io::Error| ClientError::Failed(format!("start: terminal: {e}"));
+    client::may_look(whose)?;
     if !isatty(stdin()) || !isatty(stdout()) {
         let what = "--top needs a terminal; weir --query prints the same once";
         return Err(ClientError::Failed(what.into()));
     }
     if std::env::var_os("TERM").is_some_and(|term| term == "dumb") {
-        return plainly();
+        return plainly(whose);
     }
     let mut top = Top {
         signals: signals::listen(false).map_err(system)?.heed(),
@@ -55,7 +57,8 @@ pub(crate) fn top(theme: Theme) -> Result<Option<i32>, ClientError> {
         terminal: terminal_signals().map_err(system)?,
         pressed: pressed().map_err(system)?,
         said: unbounded(),
-        watch: Watch::default(),
+        whose,
+        watch: Watch::new(whose),
         view: View::default(),
         theme,
     };
@@ -63,8 +66,8 @@ pub(crate) fn top(theme: Theme) -> Result<Option<i32>, ClientError> {
 }
 
 /// The table once, where no cursor can be moved.
-fn plainly() -> Result<Option<i32>, ClientError> {
-    let (text, trouble) = client::query(None);
+fn plainly(whose: Whose) -> Result<Option<i32>, ClientError> {
+    let (text, trouble) = client::query(None, whose);
     print(&text)?;
     trouble.map_or(Ok(None), Err)
 }
@@ -78,6 +81,7 @@ struct Top {
     pressed: Receiver<Vec<Key>>,
     /// What came of changes.
     said: (Sender<String>, Receiver<String>),
+    whose: Whose,
     watch: Watch,
     view: View,
     theme: Theme,
@@ -149,12 +153,17 @@ impl Top {
     /// Tells a weir, and says what came of it when it has answered.
     fn change(&mut self, pid: u32, change: LiveOptions, typed: String) {
         let said = self.said.0.clone();
+        let whose = self.whose;
         let tell = move || {
-            let done = match client::remote(&pid.to_string(), change) {
+            let done = match client::remote(&pid.to_string(), whose, change) {
                 Ok(()) => "done".to_owned(),
                 Err(trouble) => trouble.to_string(),
             };
-            let _ = said.send(format!("weir --remote {pid} {typed}: {done}"));
+            let all = match whose {
+                Whose::Own => "",
+                Whose::Everybody => " --all-users",
+            };
+            let _ = said.send(format!("weir --remote {pid}{all} {typed}: {done}"));
         };
         let started = thread::Builder::new().name("remote".into()).spawn(tell);
         if let Err(e) = started {

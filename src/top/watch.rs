@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::control::client::{self, Peer};
+use crate::control::directory::Whose;
 use crate::report::figures;
 use crate::report::pipeline::{self, Process};
 use crate::report::snapshot::Snapshot;
@@ -57,6 +58,7 @@ pub(super) struct Group<'a> {
 /// All of them.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
+    whose: Whose,
     peers: Vec<Peer>,
     seen: Vec<Seen>,
     /// Those of which nothing is known but that they are there.
@@ -69,10 +71,18 @@ pub(super) struct Watch {
 }
 
 impl Watch {
+    /// Nothing is known yet of these weirs.
+    pub(super) fn new(whose: Whose) -> Watch {
+        Watch {
+            whose,
+            ..Watch::default()
+        }
+    }
+
     pub(super) fn look(&mut self, now: Instant) {
         let known: Vec<u32> = self.peers.iter().map(|peer| peer.pid).collect();
         self.peers
-            .extend(client::all_where(|pid| !known.contains(&pid)));
+            .extend(client::all_where(self.whose, |pid| !known.contains(&pid)));
         self.peers.sort_by_key(|peer| peer.pid);
         let found = client::statuses(&mut self.peers, PATIENCE);
         for status in found.statuses {
