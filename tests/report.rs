@@ -561,12 +561,39 @@ fn a_bar_has_colour_unless_told_not_to() {
 }
 
 #[test]
-fn a_dumb_terminal_gets_lines() {
-    let fifo = Fifo::new();
-    let script = "\"$WEIR\" -i 10ms <\"$FIFO\" >/dev/null";
-    let pty = Pty::run(script, 5, 200, &[("FIFO", fifo.name()), ("TERM", "dumb")]);
-    let _source = fifo.open();
-    pty.wait_for(&["weir name=- pid=", " state="]);
+fn a_dumb_terminal_gets_lines_and_so_does_one_that_nobody_has_named() {
+    for terminal in ["export TERM=dumb", "export TERM=", "unset TERM"] {
+        let fifo = Fifo::new();
+        let script = format!("{terminal}; \"$WEIR\" -i 10ms <\"$FIFO\" >/dev/null");
+        let pty = Pty::run(&script, 5, 200, &[("FIFO", fifo.name())]);
+        let _source = fifo.open();
+        pty.wait_for(&["weir name=- pid=", " state="]);
+    }
+}
+
+#[test]
+fn a_timetable_without_units_is_said_to_be_understood_on_a_terminal_and_only_there() {
+    for (options, said) in [
+        (
+            "-r '00:00,5000'",
+            "'00:00,5KB/s': a figure without a unit is bytes, not KiB",
+        ),
+        (
+            "-l -r '00:00,5000'",
+            "'00:00,5000/s': a figure without a unit counts records",
+        ),
+    ] {
+        let script = format!("echo x | \"$WEIR\" {options} >/dev/null; echo after");
+        let rows = Pty::run(&script, 20, 200, &[]).wait_for(&["after"]);
+        let told: Vec<_> = rows.iter().filter(|row| row.contains(said)).collect();
+        assert_eq!(told.len(), 1, "{rows:#?}");
+        assert!(
+            told[0].starts_with("weir: --rate '00:00,5000' is taken as "),
+            "{told:?}"
+        );
+    }
+    let output = pass(weir("-r 00:00,5000"), 10);
+    assert!(output.stderr.is_empty(), "{output:?}");
 }
 
 #[test]

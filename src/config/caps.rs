@@ -2,6 +2,7 @@
 //! to. There are four, on bytes and on records at either side, and each stands alone.
 
 use super::error::ConfigError;
+use super::live_options::LiveOptions;
 use crate::engine::Limits;
 use crate::engine::directive::Directive;
 use crate::engine::limiter::{Burst, Bursts, Cap};
@@ -150,6 +151,28 @@ pub(super) fn replaced(
         caps.push(limit.clone());
     }
     Ok(caps)
+}
+
+/// How timetables whose figures have no units are understood, a line for each.
+pub(crate) fn guesses(options: &LiveOptions, framed: bool) -> Vec<String> {
+    let given = [
+        ("--rate", &options.rate),
+        ("--input-rate", &options.input_rate),
+    ];
+    let all = given
+        .iter()
+        .flat_map(|(option, limits)| limits.iter().map(move |it| (option, it)));
+    let said = all.filter_map(|(option, typed)| {
+        let understood = typed.guessed(framed)?;
+        let what = match framed {
+            true => "a figure without a unit counts records",
+            false => "a figure without a unit is bytes, not KiB as with rclone",
+        };
+        Some(format!(
+            "{option} '{typed}' is taken as '{understood}': {what}"
+        ))
+    });
+    said.collect()
 }
 
 /// What `--burst` comes to beside caps on these units.

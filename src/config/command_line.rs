@@ -73,19 +73,23 @@ fn misplaced(command: &Command, matches: &ArgMatches, words: &[OsString]) -> Opt
     };
     let mut others = command.get_arguments().map(|arg| arg.get_id().as_str());
     others.find(|id| ![asks, "all_users"].contains(id) && is_given(id))?;
-    let argument = match asks {
-        "query" => "--query [<TARGET>]",
-        _ => "--top",
-    };
     let words: Vec<_> = words
         .iter()
         .skip(1)
-        .map(|w| w.to_string_lossy().into_owned())
+        .map(|word| word.to_string_lossy().into_owned())
         .collect();
-    let other = beside(argument, &words).unwrap_or_default();
-    Some(format!(
-        "the argument '{argument}' cannot be used with '{other}'"
-    ))
+    not_alone(&words)
+}
+
+/// What is wrong where `--query` or `--top` was given beside something else.
+fn not_alone(words: &[String]) -> Option<String> {
+    let mut askers = ["--query [<TARGET>]", "--top"].into_iter();
+    askers.find_map(|asks| {
+        let other = beside(asks, words)?;
+        Some(format!(
+            "the argument '{asks}' cannot be used with '{other}'"
+        ))
+    })
 }
 
 /// What was typed beside an option, such as `--query [<TARGET>]`, that goes with no other.
@@ -137,6 +141,8 @@ impl CommandLineError {
                 .map(|ours| format!("{argument} is not an option of weir; here it is {ours}")),
             ErrorKind::ArgumentConflict => beside(argument, &words)
                 .map(|other| format!("the argument '{argument}' cannot be used with '{other}'")),
+            // It would ask for `--remote` in the place of what is there.
+            ErrorKind::MissingRequiredArgument => not_alone(&words),
             _ => None,
         };
         CommandLineError { error, better }

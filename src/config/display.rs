@@ -40,7 +40,7 @@ impl World {
         let variable = |name: &str| env::var_os(name).map(|v| v.to_string_lossy().into_owned());
         World {
             terminal: terminal::is_terminal(),
-            dumb: variable("TERM").is_some_and(|term| term == "dumb"),
+            dumb: terminal::is_dumb(),
             theme: Theme::of(variable),
         }
     }
@@ -66,6 +66,7 @@ pub(super) fn plan(
             Records::Records
         },
         expected: match (live.expected, options.stop_at) {
+            _ if live.tree.is_some() => None,
             (Some(expected), _) => Some(expected),
             (None, None) => known(&options.files).map(Expected::Bytes),
             (None, Some(stop)) => {

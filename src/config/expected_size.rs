@@ -1,14 +1,18 @@
 //! SIZE as `--size` takes it: an amount, or that of a file or a tree.
+//!
+//! Invariant: nobody waits for a tree to be measured but who calls [`measured`]: what is looked at on the way to a run
+//! or a change is one file.
 
 use std::fmt;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::str::FromStr;
+use std::{fs, io};
 
 use rustix::fs::{Dev, FileType, Stat, major, minor, stat};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::error::ConfigError;
+use crate::pipe::error::PipeError;
 use crate::report::Expected;
 use crate::units::{Amount, Size, UnitError};
 
@@ -22,22 +26,37 @@ pub(crate) enum ExpectedSize {
 }
 
 impl ExpectedSize {
-    /// With what lies in a file or a tree looked at: only who typed it knows which one is meant.
+    /// With a file looked at, and a directory by its full name: only who typed it knows which one is meant.
     pub(super) fn looked_at(self) -> Result<ExpectedSize, ConfigError> {
+        let ExpectedSize::Of(path) = self else {
+            return Ok(self);
+        };
+        let data = path.metadata().map_err(|e| failed(&path, e))?;
+        if !data.is_dir() {
+            let bytes = size_of(&path).ok_or_else(|| {
+                let what = "only files, block devices and directories have a size";
+                ConfigError(format!("--size @{}: {what}", path.display()))
+            })?;
+            return Ok(ExpectedSize::Amount(Amount::Bytes(Size::new(bytes))));
+        }
+        path.read_dir().map_err(|e| failed(&path, e))?;
+        let whole = path::absolute(&path).map_err(|e| failed(&path, e))?;
+        Ok(ExpectedSize::Of(whole))
+    }
+
+    /// What it comes to, where that is known without a long look.
+    pub(super) fn expected(&self, framed: bool) -> Result<Option<Expected>, ConfigError> {
         match self {
-            ExpectedSize::Of(path) => {
-                let bytes = Size::new(tree(&path)?);
-                Ok(ExpectedSize::Amount(Amount::Bytes(bytes)))
-            }
-            amount => Ok(amount),
+            ExpectedSize::Amount(size) => expected("--size", *size, framed).map(Some),
+            ExpectedSize::Of(_) => Ok(None),
         }
     }
 
-    /// What it comes to.
-    pub(super) fn expected(&self, framed: bool) -> Result<Expected, ConfigError> {
+    /// What has to be measured for it.
+    pub(super) fn tree(&self) -> Option<&Path> {
         match self {
-            ExpectedSize::Amount(size) => expected("--size", *size, framed),
-            ExpectedSize::Of(path) => tree(path).map(Expected::Bytes),
+            ExpectedSize::Amount(_) => None,
+            ExpectedSize::Of(path) => Some(path),
         }
     }
 }
@@ -89,19 +108,16 @@ pub(super) fn expected(option: &str, size: Amount, framed: bool) -> Result<Expec
     }
 }
 
-/// The size of a file, or of all regular files below a directory; links are not followed.
-fn tree(path: &Path) -> Result<u64, ConfigError> {
-    let failed =
-        |path: &Path, e: std::io::Error| ConfigError(format!("--size @{}: {e}", path.display()));
-    let data = path.metadata().map_err(|e| failed(path, e))?;
-    if !data.is_dir() {
-        return size_of(path).ok_or_else(|| {
-            ConfigError(format!(
-                "--size @{}: only files, block devices and directories have a size",
-                path.display()
-            ))
-        });
-    }
+fn failed(path: &Path, error: io::Error) -> ConfigError {
+    let why = PipeError::reason(error);
+    ConfigError(format!("--size @{}: {why}", path.display()))
+}
+
+/// The size of all regular files below a directory, however long that takes; links are not followed.
+///
+/// # Errors
+/// When there is none, or it cannot be read.
+pub(crate) fn measured(path: &Path) -> Result<u64, ConfigError> {
     let mut sum = 0u64;
     let mut open = vec![path.to_owned()];
     while let Some(directory) = open.pop() {

@@ -3,6 +3,7 @@
 //! Invariant: they have passed the checks, all of them together; a default that was never typed
 //! follows what it derives from.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::caps::{Ruler, SideCaps, bursts};
@@ -48,6 +49,8 @@ pub(crate) struct LiveConfig {
     pub name: Option<String>,
     /// The total that was typed.
     pub expected: Option<Expected>,
+    /// The directory whose size is the total.
+    pub tree: Option<PathBuf>,
 }
 
 impl LiveConfig {
@@ -82,8 +85,13 @@ impl LiveConfig {
             expected: {
                 let size = options.size.as_ref();
                 let size = size.map(|size| size.expected(framing.is_some()));
-                size.transpose()?
+                size.transpose()?.flatten()
             },
+            tree: options
+                .size
+                .as_ref()
+                .and_then(|size| size.tree())
+                .map(Into::into),
             options,
         })
     }

@@ -22,7 +22,7 @@ mod words_of_others;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) use caps::command as cap_command;
+pub(crate) use caps::{command as cap_command, guesses};
 pub(crate) use error::ConfigError;
 use expected_size::ExpectedSize;
 use hook::Hook;
@@ -90,6 +90,8 @@ pub(crate) struct Config {
     pub report: Plan,
     /// What is run when something happens.
     pub hooks: Vec<Hook>,
+    /// What is to be said at the start to whoever sits at the terminal, a line each.
+    pub notes: Vec<String>,
     /// Whether anybody can change or ask anything.
     pub control: bool,
     /// For how long what is held is delivered after SIGTERM and SIGHUP.
@@ -134,7 +136,10 @@ impl Config {
         // Looked at once, now.
         typed.size = typed.size.map(ExpectedSize::looked_at).transpose()?;
         let live = LiveConfig::check(typed, capacity, framing, (is_shared, outlives))?;
-        let report = display::plan(&options, &live, &display::World::look())?;
+        let world = display::World::look();
+        let report = display::plan(&options, &live, &world)?;
+        let is_told = world.terminal && !options.quiet;
+        let notes = is_told.then(|| guesses(&options.live, framing.is_some()));
         let stop_at = display::stop_at(&options)?;
         Ok(Config {
             outputs: check::outputs(&options)?,
@@ -155,6 +160,7 @@ impl Config {
             shed_to: check::shed_to(options.shed_to, may_shed)?,
             fit_pipe: options.pipe_size == PipeSize::Auto,
             hooks: options.on,
+            notes: notes.unwrap_or_default(),
             files: options.files,
             share: options.share,
             rules: Rules {

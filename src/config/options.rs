@@ -176,6 +176,7 @@ pub(crate) struct Options {
 
     /// Keep the newest SIZE of what has passed, for those who --look
     #[arg(long, value_name = "SIZE", help_heading = "Outputs")]
+    #[arg(allow_hyphen_values = true)]
     #[arg(
         long_help = "Keep the newest SIZE of what has passed, in memory beside the buffer, for those who \
         --look: they are shown that first. Every byte is copied through the buffer then"
@@ -396,6 +397,7 @@ pub(crate) struct Options {
 
     /// Run COMMAND when it happens: full=, 90%=, shed=, stall=, restart=, done=
     #[arg(long, value_name = "EVENT=COMMAND", help_heading = "Display")]
+    #[arg(allow_hyphen_values = true)]
     #[arg(
         long_help = "Run COMMAND by a shell when it happens; may be given several times. EVENT is full (the \
         high mark is reached), N% (occupancy rises past N per cent), shed (shedding begins), stall (a timeout runs \

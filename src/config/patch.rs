@@ -4,6 +4,7 @@
 //! it is told to anybody. What does not differ is not in it, so that an option has no other effect
 //! than its own: a closed gate stays closed, a debt is kept, a timetable goes on.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::ConfigError;
@@ -28,6 +29,8 @@ pub(crate) struct Patch {
     pub name: Option<String>,
     /// The expected total.
     pub expected: Option<Expected>,
+    /// The directory whose size is that total from now on.
+    pub tree: Option<PathBuf>,
 }
 
 impl LiveConfig {
@@ -102,6 +105,7 @@ impl Patch {
             interval: new.interval.filter(|_| old.interval != new.interval),
             name: new.name.clone().filter(|_| old.name != new.name),
             expected: new.expected.filter(|_| old.expected != new.expected),
+            tree: new.tree.clone().filter(|_| old.tree != new.tree),
         }
     }
 }

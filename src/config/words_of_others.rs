@@ -3,18 +3,69 @@
 //! Only those that weir does not know itself are here: `-s` and `-i` mean to it what they mean to
 //! `pv`.
 
-/// What others call it, what it is here, and a value to show where none was typed. `{}` stands for
-/// the value; what takes none has no example.
-type Word = (&'static [&'static str], &'static str, &'static str);
+/// What others call it, and what it is here; `{}` stands for the value.
+type Word = (&'static [&'static str], &'static str);
 
-const WORDS: &[Word] = &[
+/// Where a bare number was typed behind it.
+const WITH_NUMBER: &[Word] = &[
+    // throttle, or mbuffer
+    (
+        &["-m"],
+        "--rate {}Mbit/s (as in throttle) or --buffer {} (as in mbuffer)",
+    ),
+    (&["-k"], "--rate {}kbit/s"),
+    (&["-K"], "--rate {}KiB/s"),
+    (&["-M"], "--rate {}MiB/s"),
+    // throttle, or pv and cstream
+    (
+        &["-B"],
+        "--buffer {} (as in pv) or --rate {}B/s (as in throttle)",
+    ),
+    // cstream
+    (&["-t"], "--rate {}B/s"),
+    (&["-T"], "--interval {}s"),
+    (&["-n"], "--stop-at {}"),
+    (
+        &["-c"],
+        "not needed: reading and writing never wait for each other",
+    ),
+    // cstream, or mbuffer
+    (&["-v"], "--display plain, or json"),
+    // mbuffer
+    (&["-P"], "--prefill {}%"),
+    (&["-p"], "--low {}%"),
+    (&["-W"], "--timeout {}s"),
+    (&["-D", "--delay-start"], DRAWS_LATE),
+];
+
+/// Where a figure with a unit was typed behind it.
+const WITH_UNIT: &[Word] = &[
+    (&["-m"], "--buffer {}"),
+    (&["-P"], "--prefill {}"),
+    (&["-p"], "--low {}"),
+    (&["-R"], "--rate {}"),
+    (&["-W"], "--timeout {}"),
+    (&["-t"], "--rate {}"),
+    (&["-n"], "--stop-at {}"),
+];
+
+const DRAWS_LATE: &str = "not needed: nothing is drawn before there is something to show";
+const FITS: &str = "not needed: --display bar fits itself to the terminal";
+const SHOWN: &str = "--display bar, which shows it";
+const SUMS: &str = "not there; a sum is made by --tee '>(sha256sum >&2)'";
+const NETWORK: &str = "not there; let nc or ssh be the program before or behind weir";
+
+/// All of them, with a value to show where none was typed; what takes none has no example.
+const WORDS: &[(&[&str], &str, &str)] = &[
     // pv
     (&["-L", "--rate-limit"], "--rate {}", "10MB"),
     (&["-B", "--buffer-size"], "--buffer {}", "64MiB"),
     (&["-C"], "--no-splice", ""),
     (&["--line-mode"], "--lines", ""),
+    (&["-S", "--stop-at-size"], "--stop-at {}", "4GiB"),
     (&["-n", "--numeric"], "--display json", ""),
     (&["-f", "--force"], "--display bar", ""),
+    (&["-F"], "--format '{in.rate} {done%} {eta}'", ""),
     (&["-R"], "--remote {}", "PID"),
     (
         &["-c", "--cursor"],
@@ -28,33 +79,68 @@ const WORDS: &[Word] = &[
             "-e",
             "-a",
             "-T",
+            "-A",
+            "-g",
             "--progress",
             "--timer",
             "--eta",
+            "--fineta",
             "--bytes",
+            "--average-rate",
+            "--buffer-percent",
+            "--last-written",
+            "--gauge",
         ],
-        "--display bar, which shows it",
+        SHOWN,
+        "",
+    ),
+    (&["-W", "--wait", "-D", "--delay-start"], DRAWS_LATE, ""),
+    (&["-w", "-H", "--width", "--height"], FITS, ""),
+    (
+        &["-P", "--pidfile"],
+        "--name backup, by which --remote finds it",
         "",
     ),
     (
-        &["-I", "-D", "-w", "-H", "-W", "-F"],
-        "not needed: --display bar fits itself to the terminal",
+        &["-E", "--skip-errors"],
+        "not there; ddrescue reads around bad places",
+        "",
+    ),
+    (
+        &["-d", "--watchfd"],
+        "not there; progress -p PID watches a program that runs",
         "",
     ),
     // mbuffer
     (&["-m"], "--buffer {}", "1GiB"),
-    (&["-P"], "--prefill {}%", "80"),
     (&["-Q"], "--quiet", ""),
+    (&["--md5", "--hash"], SUMS, ""),
+    (&["-I", "-O"], NETWORK, ""),
+    (&["-u", "--tapeaware", "--truncate"], "not there", ""),
+    // cstream
+    (&["-x", "-X"], "not there", ""),
+    (&["-v"], "--display plain, or json", ""),
     // throttle
     (&["-M"], "--rate {}MiB/s", "1"),
-    (&["-k", "-K"], "--rate {}KiB/s", "512"),
+    (&["-K"], "--rate {}KiB/s", "512"),
+    (&["-k"], "--rate {}kbit/s", "512"),
 ];
 
 /// What to type in place of an unknown option, as the command line has it, if anybody else knows it.
 pub(super) fn ours(option: &str, words: &[String]) -> Option<String> {
-    let (_, ours, example) = WORDS.iter().find(|(theirs, ..)| theirs.contains(&option))?;
-    let value = value(option, words).unwrap_or(example);
-    Some(ours.replace("{}", value))
+    let typed = value(option, words);
+    let in_table = |table: &[Word]| {
+        let found = table.iter().find(|(theirs, _)| theirs.contains(&option));
+        found.map(|(_, ours)| *ours)
+    };
+    let by_value = typed.and_then(|value| match value.bytes().all(|b| b.is_ascii_digit()) {
+        true => in_table(WITH_NUMBER),
+        false => in_table(WITH_UNIT),
+    });
+    let plain = WORDS.iter().find(|(theirs, ..)| theirs.contains(&option));
+    let ours = by_value.or(plain.map(|(_, ours, _)| *ours))?;
+    let example = plain.map_or("", |(_, _, example)| example);
+    Some(ours.replace("{}", typed.unwrap_or(example)))
 }
 
 /// What was typed as its value: behind it, behind `=`, or as the next word.
@@ -64,7 +150,7 @@ fn value<'a>(option: &str, words: &'a [String]) -> Option<&'a str> {
     let next = words.get(at + 1).map(String::as_str);
     let value = if rest.is_empty() { next? } else { rest };
     let is_figure = value.starts_with(|c: char| c.is_ascii_digit());
-    (is_figure).then(|| value.trim_end_matches('%'))
+    is_figure.then_some(value)
 }
 
 #[cfg(test)]
@@ -86,7 +172,31 @@ mod tests {
             ("-P 80", "-P", Some("--prefill 80%")),
             ("-P 80%", "-P", Some("--prefill 80%")),
             ("-M 2", "-M", Some("--rate 2MiB/s")),
+            ("-M", "-M", Some("--rate 1MiB/s")),
+            ("-K 64", "-K", Some("--rate 64KiB/s")),
+            ("-k 64", "-k", Some("--rate 64kbit/s")),
+            (
+                "-m 1",
+                "-m",
+                Some("--rate 1Mbit/s (as in throttle) or --buffer 1 (as in mbuffer)"),
+            ),
             ("-R 4711", "-R", Some("--remote 4711")),
+            ("-R 10M", "-R", Some("--rate 10M")),
+            ("-t 1000", "-t", Some("--rate 1000B/s")),
+            ("-t", "-t", Some(SHOWN)),
+            ("-ptebar", "-p", Some(SHOWN)),
+            ("-T 5", "-T", Some("--interval 5s")),
+            ("-n 4096", "-n", Some("--stop-at 4096")),
+            ("-n", "-n", Some("--display json")),
+            ("-p 75", "-p", Some("--low 75%")),
+            ("-W 60", "-W", Some("--timeout 60s")),
+            ("-W", "-W", Some(DRAWS_LATE)),
+            (
+                "-P weir.pid",
+                "-P",
+                Some("--name backup, by which --remote finds it"),
+            ),
+            ("-S", "-S", Some("--stop-at 4GiB")),
             ("-z 3", "-z", None),
         ] {
             let words: Vec<_> = line.split(' ').map(str::to_owned).collect();
@@ -104,12 +214,18 @@ mod tests {
                 short.as_deref() == Some(word) || long.as_deref() == Some(word)
             })
         };
-        for (theirs, ours, _) in WORDS {
+        let all = WORDS.iter().map(|(theirs, ours, _)| (theirs, ours));
+        let by_value = WITH_NUMBER.iter().chain(WITH_UNIT);
+        for (theirs, ours) in all.chain(by_value.map(|(theirs, ours)| (theirs, ours))) {
             for word in *theirs {
                 assert!(!has(word), "weir has {word}");
             }
             let named = ours.split([' ', ',']).next().unwrap_or_default();
             assert!(named == "not" || has(named), "{ours}");
+            let all = ours.split(' ').filter(|word| word.starts_with("--"));
+            for word in all.map(|word| word.trim_end_matches(',')) {
+                assert!(has(word), "{ours}");
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: nobody is waited for longer than [`PATIENCE`]; all that are asked at once share it.
 
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::directory::{self, Socket, Whose};
 use super::protocol::{self, Answer, Ask, LINE_MAX, Reply, Request};
 use super::wire;
+use crate::config::guesses;
 use crate::config::live_options::LiveOptions;
 use crate::report::snapshot::Snapshot;
 use crate::report::{json, process, table, terminal};
@@ -47,8 +48,11 @@ pub(crate) enum ClientError {
 pub(crate) fn remote(target: &str, whose: Whose, change: LiveOptions) -> Result<(), ClientError> {
     may_look(whose)?;
     let mut peer = find(target, whose)?;
-    match peer.converse(Ask::Change(Box::new(change)))? {
-        Answer::Done => Ok(()),
+    match peer.converse(Ask::Change(Box::new(change.clone())))? {
+        Answer::Done => {
+            peer.say_guesses(&change);
+            Ok(())
+        }
         Answer::Refused(what) => Err(ClientError::Refused(what)),
         other => Err(peer.odd(&other)),
     }
@@ -346,6 +350,19 @@ impl Peer {
         match self.converse(Ask::Status)? {
             Answer::Status(status) => Ok(*status),
             other => Err(self.odd(&other)),
+        }
+    }
+
+    /// Says on a terminal how it has understood what was not said. It is in force already, so nothing of this can fail.
+    fn say_guesses(&mut self, change: &LiveOptions) {
+        let is_guessed = !guesses(change, true).is_empty();
+        if is_guessed
+            && terminal::is_terminal()
+            && let Ok(status) = self.status()
+        {
+            for guess in guesses(change, status.out.records.is_some()) {
+                let _ = writeln!(io::stderr(), "weir: {guess}");
+            }
         }
     }
 

@@ -246,9 +246,9 @@ impl Reporter {
         self.who.name = Some(name);
     }
 
-    /// Another total is expected now.
-    pub(crate) fn expect(&mut self, total: Expected) {
-        self.who.expected = Some(total);
+    /// Another total is expected now, or none that is known yet.
+    pub(crate) fn expect(&mut self, total: Option<Expected>) {
+        self.who.expected = total;
         self.pace = MovingAverage::default();
     }
 

@@ -3,6 +3,7 @@
 //! Invariant: nothing here changes the terminal's or the descriptor's modes, which belong to
 //! everybody.
 
+use std::env;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::OnceLock;
@@ -60,6 +61,13 @@ impl Size {
 #[must_use]
 pub(crate) fn is_terminal() -> bool {
     isatty(stderr())
+}
+
+/// Whether the terminal cannot move its cursor, as far as the environment says. One that is not named at all is taken for
+/// such a one, as git and curses do.
+#[must_use]
+pub(crate) fn is_dumb() -> bool {
+    env::var_os("TERM").is_none_or(|name| name.is_empty() || name == "dumb")
 }
 
 /// Columns of a terminal.

@@ -6,6 +6,7 @@ mod consumer;
 mod end;
 mod error;
 mod hooks;
+mod measure;
 mod one_file;
 mod open;
 mod questions;
@@ -111,6 +112,11 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         noticed,
         membership: running.membership,
         reopeners,
+        measured: config
+            .live
+            .tree
+            .as_deref()
+            .map_or_else(never, measure::begin),
         reporter,
         outlet: running.outlet,
         news: running
@@ -134,6 +140,9 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         control: Control::new(config.control, Instant::now()),
         live: config.live.clone(),
     };
+    for note in &config.notes {
+        run.reporter.complain(note);
+    }
     let mut end = run.supervise();
     run.control.close();
     run.shared.halt(HALT);

@@ -4,8 +4,10 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::never;
 use jiff::Zoned;
 
+use super::measure::{self, Measured};
 use super::supervise::Run;
 use crate::config::live_options::{Flow, LiveOptions};
 use crate::control::look;
@@ -13,6 +15,7 @@ use crate::control::protocol::{Answer, Ask};
 use crate::control::requests::Question;
 use crate::engine::status::State;
 use crate::pipe;
+use crate::report::Expected;
 
 /// How long a write that began before a change may go on before the change is said to be in force. Only a call
 /// that the system does not let go of takes longer than a moment, and then there is no telling for how long.
@@ -64,6 +67,14 @@ impl Run {
     fn show(&self, socket: OwnedFd) -> io::Result<()> {
         let over = self.branches.said.clone();
         pipe::look::start(&self.shared, socket, look::preface, over)
+    }
+
+    /// The expected total is known, or will never be.
+    pub(super) fn on_measured(&mut self, measured: Measured) {
+        match measured {
+            Ok(bytes) => self.reporter.expect(Some(Expected::Bytes(bytes))),
+            Err(error) => self.reporter.complain(&error),
+        }
     }
 
     fn is_ending(&self) -> bool {
@@ -118,8 +129,10 @@ impl Run {
             self.hooks.rename(&name);
             self.reporter.rename(name);
         }
-        if let Some(expected) = patch.expected {
-            self.reporter.expect(expected);
+        if patch.expected.is_some() || patch.tree.is_some() {
+            self.reporter.expect(patch.expected);
+            let tree = patch.tree.as_deref();
+            self.measured = tree.map_or_else(never, measure::begin);
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use super::batches::Batches;
 use super::consumer::Consumer;
 use super::end::{End, undelivered};
 use super::hooks::Hooks;
+use super::measure::Measured;
 use super::timetable::Schedules;
 use crate::command::child::Exit;
 use crate::command::jobs::News;
@@ -57,6 +58,8 @@ pub(super) struct Run {
     pub(super) membership: Membership,
     pub(super) schedules: Schedules,
     pub(super) reporter: Reporter,
+    /// The expected total, while it is not known yet.
+    pub(super) measured: Receiver<Measured>,
     /// What opens the files that are written to anew.
     pub(super) reopeners: Vec<Reopener>,
     /// The output, to look how much of it lies unread.
@@ -155,6 +158,11 @@ impl Run {
                 recv(self.signals) -> signal => self.on_signal(signal.ok()),
                 recv(self.control.questions) -> question => {
                     question.into_iter().for_each(|question| self.on_question(question));
+                    None
+                }
+                recv(self.measured) -> measured => {
+                    self.measured = never();
+                    measured.into_iter().for_each(|it| self.on_measured(it));
                     None
                 }
                 recv(self.noticed) -> what => {

@@ -27,7 +27,7 @@ use crate::control::client::{self, ClientError};
 use crate::control::directory::Whose;
 use crate::control::signals;
 use crate::report::process;
-use crate::report::terminal::Size;
+use crate::report::terminal::{self, Size};
 use crate::report::theme::Theme;
 use keys::Key;
 use screen::{Screen, print};
@@ -48,7 +48,7 @@ pub(crate) fn top(whose: Whose, theme: Theme) -> Result<Option<i32>, ClientError
         let what = "--top needs a terminal; weir --query prints the same once";
         return Err(ClientError::Failed(what.into()));
     }
-    if std::env::var_os("TERM").is_some_and(|term| term == "dumb") {
+    if terminal::is_dumb() {
         return plainly(whose);
     }
     let mut top = Top {

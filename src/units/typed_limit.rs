@@ -32,6 +32,16 @@ impl TypedLimit {
         self.bytes == Limit::Off
     }
 
+    /// How a timetable is understood whose figures have no units of bytes or bits, which other programs take for
+    /// something else: as it would be written with them. `None` for all others.
+    pub(crate) fn guessed(&self, framed: bool) -> Option<String> {
+        let is_bare = self.bytes.unit() != self.records.unit();
+        match self.limit(framed) {
+            Limit::Timetable(table) if is_bare => Some(table.to_string()),
+            _ => None,
+        }
+    }
+
     /// What it counts; `None` for `off`.
     pub(crate) fn unit(&self, framed: bool) -> Option<Unit> {
         self.limit(framed).unit()
@@ -92,6 +102,26 @@ mod tests {
             same(false, bytes);
             same(true, records);
             assert_eq!(typed.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn only_a_timetable_without_units_is_a_guess() {
+        for (text, bytes, records) in [
+            ("10:20,666", Some("10:20,666B/s"), Some("10:20,666/s")),
+            (
+                "08:00,5k 09:00,off",
+                Some("08:00,5KB/s 09:00,off"),
+                Some("08:00,5000/s 09:00,off"),
+            ),
+            ("10:20,666KiB", None, None),
+            ("10:20,8Mbit/s", None, None),
+            ("10:20,off", None, None),
+            ("666", None, None),
+        ] {
+            let typed: TypedLimit = text.parse().expect(text);
+            assert_eq!(typed.guessed(false).as_deref(), bytes, "{text}");
+            assert_eq!(typed.guessed(true).as_deref(), records, "{text}");
         }
     }
 
