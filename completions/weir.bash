@@ -46,11 +46,11 @@ _weir() {
                     return 0
                     ;;
                 --sync)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "always off" -- "${cur}"))
                     return 0
                     ;;
                 --pipe-size)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "auto keep" -- "${cur}"))
                     return 0
                     ;;
                 --record-size)
@@ -58,7 +58,7 @@ _weir() {
                     return 0
                     ;;
                 --rate)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "off" -- "${cur}"))
                     return 0
                     ;;
                 -r)
@@ -66,7 +66,7 @@ _weir() {
                     return 0
                     ;;
                 --input-rate)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "off" -- "${cur}"))
                     return 0
                     ;;
                 --burst)
@@ -94,7 +94,7 @@ _weir() {
                     return 0
                     ;;
                 --max-age)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "off" -- "${cur}"))
                     return 0
                     ;;
                 --interval)
@@ -291,7 +291,7 @@ _weir() {
                     return 0
                     ;;
                 --on)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "full= 90%= shed= stall= restart= give-up= done=" -- "${cur}"))
                     return 0
                     ;;
                 --remote)

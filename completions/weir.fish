@@ -5,11 +5,11 @@ end
 complete -c weir -s b -l buffer -d 'Capacity of the buffer: a SIZE, or a percentage of memory' -r
 complete -c weir -l spill -d 'When memory is full, go on into unnamed files of at most SIZE' -r
 complete -c weir -l spool -d 'Keep all that is buffered in DIR, so that it outlives weir' -r -F
-complete -c weir -l sync -d 'How soon a spool is forced to the disk: DURATION, always or off [default: 500ms]' -r
-complete -c weir -l pipe-size -d 'Kernel pipe size to ask for on both sides: SIZE, auto or keep' -r
+complete -c weir -l sync -f -a 'always off' -d 'How soon a spool is forced to the disk: DURATION, always or off [default: 500ms]' -r
+complete -c weir -l pipe-size -f -a 'auto keep' -d 'Kernel pipe size to ask for on both sides: SIZE, auto or keep' -r
 complete -c weir -l record-size -d 'Records are SIZE bytes each' -r
-complete -c weir -s r -l rate -d 'Cap on what leaves for the consumer: 10MB/s, 100/s, 2MB/s..20MB/s, or a timetable' -r
-complete -c weir -l input-rate -d 'Cap on what is taken from the producer' -r
+complete -c weir -s r -l rate -f -a 'off' -d 'Cap on what leaves for the consumer: 10MB/s, 100/s, 2MB/s..20MB/s, or a timetable' -r
+complete -c weir -l input-rate -f -a 'off' -d 'Cap on what is taken from the producer' -r
 complete -c weir -l burst -d 'What may pass at once after a pause [default: nothing]' -r
 complete -c weir -l high -d 'Occupancy at which reading stops' -r
 complete -c weir -l low -d 'Occupancy at which reading starts again' -r
@@ -19,7 +19,7 @@ newest\t'What has just come'
 fair\t'What belongs to the lane that holds most'
 off\t'Nothing: block the producer'"
 complete -c weir -l patience -d 'Block the producer this long before shedding' -r
-complete -c weir -l max-age -d 'Also drop what has waited in the buffer longer than this' -r
+complete -c weir -l max-age -f -a 'off' -d 'Also drop what has waited in the buffer longer than this' -r
 complete -c weir -s i -l interval -d 'Time between reports' -r
 complete -c weir -s N -l name -d 'Label of this weir in every report, and its name for --remote' -r
 complete -c weir -s s -l size -d 'Expected total, for percentage and ETA' -r
@@ -53,7 +53,7 @@ complete -c weir -s o -l log -d 'Append reports and summary to FILE instead of s
 complete -c weir -l format -d 'Text of a bar or plain line, with fields: \'{name} {in.rate} {used%} {eta}\'' -r
 complete -c weir -l chart -d 'Draw the course of the run into FILE, an SVG, at the end and on SIGUSR1' -r -F
 complete -c weir -l metrics -d 'Keep FILE holding the status for Prometheus' -r -F
-complete -c weir -l on -d 'Run COMMAND when it happens: full=, 90%=, shed=, stall=, restart=, done=' -r
+complete -c weir -l on -f -a 'full= 90%= shed= stall= restart= give-up= done=' -d 'Run COMMAND when it happens: full=, 90%=, shed=, stall=, restart=, done=' -r
 complete -c weir -l remote -x -a '(__weir_running)' -d 'Change the running weir of this PID or name by the options given beside it' -r
 complete -c weir -l query -x -a '(__weir_running)' -d 'Print the status of the weir of this PID or name, or of all that you run' -r
 complete -c weir -l look -x -a '(__weir_running)' -d 'Show what passes through the running weir of this PID or name' -r

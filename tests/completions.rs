@@ -1,6 +1,8 @@
 //! The completion scripts in the shells that they are for: loaded, and asked.
 
 mod harness;
+#[path = "report/pty.rs"]
+mod pty;
 
 use std::path::Path;
 use std::process::Command;
@@ -76,16 +78,95 @@ fn fish_offers_files_running_weirs_and_values() {
     }
 }
 
-#[test]
-fn zsh_understands_its_script_and_finds_running_weirs() {
+/// Words that are typed behind `weir` up to a TAB, and what stands there then, whichever shell it is.
+const TABBED: &[(&str, &str)] = &[
+    ("onl", "only-file"),
+    ("--remote nig", "--remote nightly"),
+    ("--query nig", "--query nightly"),
+    ("--look nig", "--look nightly"),
+    ("--shed old", "--shed oldest"),
+    ("--display pl", "--display plain"),
+    ("--summary js", "--summary json"),
+    ("--restart alw", "--restart always"),
+    ("--generate fi", "--generate fish"),
+    ("--pipe-size ke", "--pipe-size keep"),
+    ("--sync alw", "--sync always"),
+    ("--log onl", "--log only-file"),
+    ("--source-time", "--source-timeout"),
+];
+
+/// Loads the script into a shell as a user has it, in a terminal, and presses TAB.
+#[track_caller]
+fn is_completed(shell: &str, start: &str, load: &str) {
+    if Command::new(shell).arg("--version").output().is_err() {
+        eprintln!("SKIPPED: there is no {shell} here");
+        return;
+    }
     let home = Home::new();
     let _weir = home.start(&["-N", "nightly"]);
-    // What it would offer goes through its own completion system; here it is only shown.
-    let script = "compadd() { print -l $all }; autoload -U is-at-least; compdef() { : }; \
-                  _arguments() { : }; source ./_weir 2>/dev/null; _weir_running";
-    let Some(all) = asked(&home, "zsh", &["-f", "-c", script]) else {
-        return;
-    };
-    assert!(all.lines().any(|offer| offer == "nightly"), "{all}");
-    asked(&home, "zsh", &["-n", "./_weir"]);
+    let here = home.temporary().join("here");
+    std::fs::create_dir(&here).expect("made");
+    std::fs::write(here.join("only-file"), "").expect("written");
+    let bin = Path::new(harness::WEIR).parent().expect("a folder");
+    let path = format!(
+        "{}:{}",
+        bin.display(),
+        std::env::var("PATH").unwrap_or_default()
+    );
+    let [runtime, temporary, here] = [home.runtime(), home.temporary(), here]
+        .map(|path| path.to_str().expect("a name").to_owned());
+    let environment = [
+        ("PATH", path.as_str()),
+        ("XDG_RUNTIME_DIR", &runtime),
+        ("TMPDIR", &temporary),
+        ("HOME", &temporary),
+        (
+            "SCRIPTS",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/completions"),
+        ),
+    ];
+    let mut pty = pty::Pty::run(
+        &format!("cd '{here}' && exec {start}"),
+        24,
+        100,
+        &environment,
+    );
+    pty.type_in(&format!("{load}\n"));
+    pty.type_in("echo load''ed\n");
+    pty.wait_for(&["loaded"]);
+    for (nth, (typed, stands)) in TABBED.iter().enumerate() {
+        // What is typed behind it tells a completion from a proposal; as a comment it is never run.
+        pty.type_in(&format!("true weir; weir {typed}\tX{nth}Y"));
+        // zsh may put an equals sign between an option and its value.
+        pty.wait_for(&[&format!("weir {stands}"), &format!("X{nth}Y")]);
+        // Ctrl-U and a clear screen.
+        pty.type_in("\x15clear\n");
+        pty.wait("a clear screen", |rows| {
+            !rows.concat().contains(&format!("X{nth}Y"))
+        });
+    }
+}
+
+#[test]
+fn bash_completes_at_a_tab() {
+    is_completed(
+        "bash",
+        "bash --norc --noprofile -i",
+        ". \"$SCRIPTS/weir.bash\"",
+    );
+}
+
+#[test]
+fn zsh_completes_at_a_tab() {
+    let load = "fpath=(\"$SCRIPTS\" $fpath); autoload -U compinit; compinit -u -D";
+    is_completed("zsh", "zsh -f -i", load);
+}
+
+#[test]
+fn fish_completes_at_a_tab() {
+    is_completed(
+        "fish",
+        "fish --no-config -i",
+        "source \"$SCRIPTS/weir.fish\"",
+    );
 }

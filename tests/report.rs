@@ -550,7 +550,7 @@ fn a_bar_has_colour_unless_told_not_to() {
         let rows = pty.wait_for(&["0%", glyph]);
         assert_eq!(rows.concat().is_ascii(), glyph == "]", "{rows:#?}");
         let painted = pty.with_screen(|screen| {
-            (0..2 * 80).any(|place| {
+            (0..5 * 80).any(|place| {
                 let cell = screen.cell(place / 80, place % 80).expect("a cell");
                 cell.fgcolor() != vt100::Color::Default
             })

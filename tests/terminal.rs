@@ -180,6 +180,64 @@ fn many_that_come_and_go_leave_a_summary_each_and_nothing_else() {
 }
 
 #[test]
+fn a_message_of_two_lines_leaves_no_part_of_a_bar_behind_it() {
+    let (fifo, go, home) = (Fifo::new(), Fifo::new(), home());
+    let script = r#"
+        for name in a b; do "$WEIR" -N $name -i 20ms <"$FIFO" >/dev/null & done
+        read -r word <"$GO"; printf 'tar: one\ntar: two\n'
+        wait; echo after"#;
+    let home = home.path().to_str().expect("a path");
+    let environment = [
+        ("FIFO", fifo.name()),
+        ("GO", go.name()),
+        ("XDG_RUNTIME_DIR", home),
+    ];
+    let pty = Pty::run(script, 14, 100, &environment);
+    let source = fifo.open();
+    let clean = |rows: &[String], text: &str| rows.iter().any(|row| row == text);
+    pty.wait("two bars", |rows| bars(rows, &["a", "b"]).is_some());
+    writeln!(go.open(), "go").expect("told");
+    pty.wait(
+        "both lines as they were written, and both bars below them",
+        |rows| {
+            let places = bars(rows, &["a", "b"]);
+            let told = rows.iter().position(|row| row == "tar: two");
+            clean(rows, "tar: one") && places.zip(told).is_some_and(|(all, told)| all[0] > told)
+        },
+    );
+    drop(source);
+    let rows = pty.wait_for(&["after"]);
+    assert!(
+        clean(&rows, "tar: one") && clean(&rows, "tar: two"),
+        "{rows:#?}"
+    );
+    assert_clean(&rows);
+}
+
+#[test]
+fn sixteen_that_end_at_once_leave_a_summary_each_and_nothing_else() {
+    let (fifo, home) = (Fifo::new(), home());
+    let script = r#"
+        for n in $(seq 1 16); do "$WEIR" -N job$n -i 20ms <"$FIFO" >/dev/null & done
+        wait; echo after"#;
+    let home = home.path().to_str().expect("a path");
+    let environment = [("FIFO", fifo.name()), ("XDG_RUNTIME_DIR", home)];
+    let pty = Pty::run(script, 50, 100, &environment);
+    let source = fifo.open();
+    let names: Vec<String> = (1..=16).map(|n| format!("job{n}")).collect();
+    let all: Vec<&str> = names.iter().map(String::as_str).collect();
+    pty.wait("sixteen bars", |rows| bars(rows, &all).is_some());
+    drop(source);
+    let rows = pty.wait_for(&["after"]);
+    assert_clean(&rows);
+    for name in names {
+        let start = format!("weir {name}: ");
+        let told = rows.iter().filter(|row| row.starts_with(&start)).count();
+        assert_eq!(told, 1, "{name}: {rows:#?}");
+    }
+}
+
+#[test]
 fn nothing_is_drawn_while_a_password_is_asked_for() {
     let (fifo, home) = (Fifo::new(), home());
     let script = r#"

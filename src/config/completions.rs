@@ -13,6 +13,16 @@ use clap::CommandFactory;
 /// Prints the names of all running weirs, in any shell, and the process IDs of those that have none.
 const RUNNING: &str = r#"weir --query 2>/dev/null | sed -n -e 's/^{"v":1,"name":"\([^"\\]*\)".*/\1/p' -e 's/.*"pid":\([0-9]*\),.*/\1/p'"#;
 
+/// Words that an option takes beside values of its own.
+const WORDS: [(&str, &str); 6] = [
+    ("pipe-size", "auto keep"),
+    ("sync", "always off"),
+    ("max-age", "off"),
+    ("rate", "off"),
+    ("input-rate", "off"),
+    ("on", "full= 90%= shed= stall= restart= give-up= done="),
+];
+
 /// The script for this shell.
 ///
 /// # Errors
@@ -28,7 +38,39 @@ pub(super) fn script(shell: Shell) -> io::Result<String> {
         }
         script = script.replace(&from, &to);
     }
+    for (option, words) in WORDS {
+        script = with_words(shell, &script, option, words).ok_or_else(|| {
+            let what = format!("completions: there is no --{option} in the script for {shell}");
+            io::Error::other(what)
+        })?;
+    }
     Ok(script)
+}
+
+/// The script with these words behind this option.
+fn with_words(shell: Shell, script: &str, option: &str, words: &str) -> Option<String> {
+    let (from, to) = match shell {
+        Shell::Bash => {
+            let case = format!("                --{option})\n                    COMPREPLY=");
+            let offer = format!("{case}($(compgen -W \"{words}\" -- \"${{cur}}\"))");
+            (format!("{case}($(compgen -f \"${{cur}}\"))"), offer)
+        }
+        Shell::Zsh => {
+            // What may be given several times begins with an asterisk.
+            let starts = [format!("'--{option}=["), format!("'*--{option}=[")];
+            let is_it = |line: &&str| starts.iter().any(|start| line.starts_with(start));
+            let line = script.lines().find(is_it)?;
+            let offer = line.replace(":_default'", &format!(":({words})'"));
+            (line.to_owned(), offer)
+        }
+        _ => {
+            let start = format!(" -l {option} ");
+            let line = script.lines().find(|line| line.contains(&start))?;
+            let offer = line.replacen(&start, &format!("{start}-f -a '{words}' "), 1);
+            (line.to_owned(), offer)
+        }
+    };
+    script.contains(&from).then(|| script.replace(&from, &to))
 }
 
 /// What is replaced by what.

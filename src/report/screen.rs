@@ -6,6 +6,11 @@
 //! was printed, scrolled, resized or killed since then, no line of an old picture can stay below
 //! the new one, and no line of another program can be erased by it. (Whoever counts the lines that
 //! he drew, to go up by as many, has to be right about all of that.)
+//!
+//! What another program writes between two frames goes over the picture from the cursor's row on, and leaves of each line
+//! that it shortens the rest. Nothing short of taking rows away from everybody for good, which a killed process would not
+//! give back, keeps it from that; so the first rows below the cursor, [`GAP`], are left empty, and a message of one line
+//! more than that leaves nothing behind.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -24,6 +29,8 @@ use super::theme::{Ink, Theme};
 const A_MOMENT: Duration = Duration::from_millis(20);
 /// How long the last words may wait for their turn.
 const LAST_WORDS: Duration = Duration::from_millis(300);
+/// Empty rows between the cursor's and the picture, where there is room for them.
+const GAP: usize = 1;
 /// Columns of a name at most, where others stand above and below it.
 const NAMES_MOST: usize = 16;
 
@@ -212,18 +219,25 @@ fn picture(lines: &[String], size: Size) -> String {
     if all.is_empty() {
         return "\x1b[J".to_owned();
     }
-    let n = all.len();
+    let gap = gap(all.len(), room);
+    let n = gap + all.len();
     // What others have written since may have moved the cursor into the old picture: what is left of
     // that behind it goes too. Room is made by moving down, which may scroll, and up again; a vertical tab keeps the column.
     // Only then is the cursor's place one that can be returned to. Lines do not wrap, whatever has
     // become of the width meanwhile.
     let mut text = "\x1b[K".to_owned() + &"\x0b".repeat(n);
     let _ = write!(text, "\x1b[{n}A\x1b7\x1b[m\x1b[?7l");
+    text += &"\r\n\x1b[K".repeat(gap);
     for line in &all {
         let line = truncate_str(line, size.width(), "");
         let _ = write!(text, "\r\n{line}\x1b[K");
     }
     text + "\x1b[J\x1b[?7h\x1b8"
+}
+
+/// Empty rows above so many lines in so much room.
+fn gap(lines: usize, room: usize) -> usize {
+    GAP.min(room.saturating_sub(lines))
 }
 
 #[cfg(test)]

@@ -74,7 +74,8 @@ fn the_picture_hangs_below_the_cursor_which_stays_where_it_is() {
         let shown = terminal.rows();
         assert_eq!(column, 10, "{rows} {before} {n}");
         assert_eq!(shown[usize::from(row)], "password:", "{shown:#?}");
-        assert_eq!(shown[usize::from(row) + 1..][..n], bars(n), "{shown:#?}");
+        let first = usize::from(row) + 1 + gap(n, usize::from(rows) - 1);
+        assert_eq!(shown[first..][..n], bars(n), "{shown:#?}");
     }
 }
 
@@ -99,7 +100,7 @@ fn more_lines_than_rows_leave_the_cursor_on_the_screen() {
 
 #[test]
 fn what_is_said_goes_above_the_picture() {
-    let mut terminal = Terminal::new(6, 40);
+    let mut terminal = Terminal::new(7, 40);
     terminal.other("$ weir\n");
     terminal.show(&bars(2));
     let text = said("one\ntwo") + &picture(&bars(2), terminal.size);
@@ -108,6 +109,7 @@ fn what_is_said_goes_above_the_picture() {
         "$ weir",
         "one",
         "two",
+        "",
         "",
         "bar 0 ━━━━━━━━",
         "bar 1 ━━━━━━━━",
@@ -120,14 +122,15 @@ fn what_is_said_goes_above_the_picture() {
 
 #[test]
 fn a_line_that_was_drawn_for_a_wider_terminal_does_not_wrap() {
-    let mut terminal = Terminal::new(4, 20);
+    let mut terminal = Terminal::new(5, 20);
     terminal.other("$ weir\n");
     let long = ["x".repeat(60), "y".repeat(60)];
     for _ in 0..3 {
         terminal.show(&long);
     }
     assert_eq!(terminal.rows()[..2], ["$ weir", ""]);
-    assert_eq!(terminal.rows()[2], "x".repeat(19));
+    assert_eq!(terminal.rows()[3], "x".repeat(19));
+    assert_eq!(terminal.rows()[4], "y".repeat(19));
 }
 
 #[test]
@@ -162,8 +165,8 @@ fn the_stopped_are_faint_and_the_ended_show_what_they_have_to_say() {
 enum Happening {
     /// A picture of so many lines, by whichever weir.
     Picture(usize),
-    /// Another program prints a line, and then comes a picture.
-    Line(u32, usize),
+    /// Another program prints a line, or two at once, and then comes a picture.
+    Lines(u32, usize, usize),
     /// The user presses Enter.
     Enter(usize),
     /// The terminal becomes so high.
@@ -173,7 +176,8 @@ enum Happening {
 fn happening() -> impl Strategy<Value = Happening> {
     prop_oneof![
         (0..6usize).prop_map(Happening::Picture),
-        (any::<u32>(), 0..6usize).prop_map(|(n, lines)| Happening::Line(n, lines)),
+        (any::<u32>(), 1..3usize, 0..6usize)
+            .prop_map(|(n, many, lines)| Happening::Lines(n, many, lines)),
         (0..6usize).prop_map(Happening::Enter),
         (1..12u16).prop_map(Happening::Rows),
     ]
@@ -191,10 +195,13 @@ proptest! {
         for happening in happenings {
             match happening {
                 Happening::Picture(n) => terminal.show(&bars(n)),
-                Happening::Line(number, n) => {
-                    let text = format!("tar: message {number}");
-                    terminal.other(&format!("{text}\n"));
-                    said.push(text);
+                Happening::Lines(number, many, n) => {
+                    // On so low a screen that there is no gap, a second line may leave the rest of a bar.
+                    let many = many.min(1 + gap(5, usize::from(terminal.size.rows) - 1));
+                    let lines = (0..many).map(|nth| format!("tar: message {number} {nth}"));
+                    let lines: Vec<String> = lines.collect();
+                    terminal.other(&(lines.join("\n") + "\n"));
+                    said.extend(lines);
                     terminal.show(&bars(n));
                 }
                 Happening::Enter(n) => {
