@@ -18,6 +18,7 @@ use crate::pipe::error::PipeError;
 use crate::report::spool;
 use crate::run::{End, StartError, print, run};
 use crate::top;
+use crate::units::without_numbers;
 
 const FAILURE: u8 = 1;
 const USAGE: u8 = 2;
@@ -103,7 +104,8 @@ fn conclude_of(name: Option<&str>, end: Result<End, StartError>, failed: u8) -> 
         Ok(end) => end,
         Err(error) => {
             let who = name.map_or("weir".to_owned(), |name| format!("weir {name}"));
-            let _ = writeln!(io::stderr(), "{who}: {}", error.failure);
+            let why = without_numbers(&error.failure.to_string());
+            let _ = writeln!(io::stderr(), "{who}: {why}");
             return error.status.unwrap_or(failed).into();
         }
     };
@@ -129,6 +131,7 @@ fn report(done: Result<(), ClientError>) -> ExitCode {
 
 /// Says what went wrong in one line; a closed standard error is no reason to fall over.
 fn complain(what: &dyn Display, status: u8) -> ExitCode {
+    let what = without_numbers(&what.to_string());
     let _ = writeln!(io::stderr(), "weir: {what}");
     status.into()
 }

@@ -349,7 +349,8 @@ pub(super) fn sorter(
 pub(super) fn recall(recall: Option<Size>) -> Result<Option<u64>, ConfigError> {
     match recall {
         Some(size) if size.bytes() < BUFFER_MIN => Err(ConfigError(format!(
-            "--recall {size} is too small: the smallest is 4KiB"
+            "--recall {size} is too small: the smallest is 4KiB, 4096 bytes, and that is {}",
+            size.bytes()
         ))),
         size => Ok(size.map(Size::bytes)),
     }
@@ -363,7 +364,8 @@ pub(super) fn outputs(options: &Options) -> Result<Vec<(PathBuf, Role)>, ConfigE
             Some("--tap-buffer: there is no tap to be behind; add --tap PATH".to_owned())
         }
         Some(size) if share < BUFFER_MIN => Some(format!(
-            "--tap-buffer {size} is too small: the smallest is 4KiB"
+            "--tap-buffer {size} is too small: the smallest is 4KiB, 4096 bytes, and that is {}",
+            size.bytes()
         )),
         _ if options.append && options.tee.is_empty() && options.tap.is_empty() => {
             Some("--append: there is no file to add to; add --tee FILE".to_owned())

@@ -110,6 +110,17 @@ fn beside<'a>(argument: &str, words: &'a [String]) -> Option<&'a str> {
     other.map(|(_, word)| word.as_str())
 }
 
+/// What is wrong with a figure below zero, which looks like an option.
+fn below_zero(argument: &str, words: &[String]) -> Option<String> {
+    let is_figure = argument
+        .strip_prefix('-')?
+        .starts_with(|c: char| c.is_ascii_digit());
+    let at = words.iter().position(|word| word.starts_with(argument))?;
+    let option = words.get(at.checked_sub(1)?)?;
+    let what = format!("{option} {}: it cannot be below zero", words[at]);
+    (is_figure && option.starts_with('-')).then_some(what)
+}
+
 /// A command line that ends weir before it has begun.
 #[derive(Debug)]
 pub(crate) struct CommandLineError {
@@ -138,7 +149,13 @@ impl CommandLineError {
         };
         let better = match error.kind() {
             ErrorKind::UnknownArgument => words_of_others::ours(argument, &words)
-                .map(|ours| format!("{argument} is not an option of weir; here it is {ours}")),
+                .map(|ours| match ours.strip_prefix("not there; ") {
+                    Some(others) => format!(
+                        "{argument} is not an option of weir, which has nothing for that; {others}"
+                    ),
+                    None => format!("{argument} is not an option of weir; here it is {ours}"),
+                })
+                .or_else(|| below_zero(argument, &words)),
             ErrorKind::ArgumentConflict => beside(argument, &words)
                 .map(|other| format!("the argument '{argument}' cannot be used with '{other}'")),
             // It would ask for `--remote` in the place of what is there.
@@ -237,6 +254,20 @@ mod tests {
             (
                 "--query=a b",
                 "the argument '--query [<TARGET>]' cannot be used with 'b'",
+            ),
+            ("--spill -5M", "--spill -5M: it cannot be below zero"),
+            ("-j -1 -- cat", "-j -1: it cannot be below zero"),
+            (
+                "--key -1 -l",
+                "invalid value '-1' for '--key <REGEX|N>': no field: they are counted from 1",
+            ),
+            (
+                "--on -5%=x",
+                "invalid value '-5%=x' for '--on <EVENT=COMMAND>': \"-5%\" is nothing that can happen",
+            ),
+            (
+                "--md5",
+                "--md5 is not an option of weir, which has nothing for that; a sum is made by",
             ),
             ("--all-users", "--all-users goes with --query, --top or"),
             ("--all-users -l", "--all-users goes with --query, --top or"),

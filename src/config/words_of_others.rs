@@ -116,9 +116,7 @@ const WORDS: &[(&[&str], &str, &str)] = &[
     (&["-Q"], "--quiet", ""),
     (&["--md5", "--hash"], SUMS, ""),
     (&["-I", "-O"], NETWORK, ""),
-    (&["-u", "--tapeaware", "--truncate"], "not there", ""),
     // cstream
-    (&["-x", "-X"], "not there", ""),
     (&["-v"], "--display plain, or json", ""),
     // throttle
     (&["-M"], "--rate {}MiB/s", "1"),

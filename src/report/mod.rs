@@ -50,6 +50,7 @@ use crate::engine::side::SideStatus;
 use crate::engine::status::{Count, LaneLoss, Status};
 use crate::pipe::error::PipeError;
 use crate::pipe::reopen::Reopener;
+use crate::units::without_numbers;
 use advice::Trace;
 use course::Course;
 pub(crate) use culprit::Ask;
@@ -328,7 +329,7 @@ impl Reporter {
 
     /// Something went wrong that does not end the run.
     pub(crate) fn complain(&mut self, what: &str) {
-        let line = self.who.signed(&what);
+        let line = self.who.signed(&without_numbers(what));
         if let Some(log) = &mut self.log {
             log.offer(line.clone());
         }

@@ -16,6 +16,7 @@ use crate::control::requests::Question;
 use crate::engine::status::State;
 use crate::pipe;
 use crate::report::Expected;
+use crate::units::without_numbers;
 
 /// How long a write that began before a change may go on before the change is said to be in force. Only a call
 /// that the system does not let go of takes longer than a moment, and then there is no telling for how long.
@@ -28,7 +29,9 @@ impl Run {
                 let socket = question.socket.take();
                 let shown = socket.map(|socket| self.show(socket));
                 let answer = match shown {
-                    Some(Err(e)) => Answer::Refused(format!("it can show nothing: {e}")),
+                    Some(Err(e)) => {
+                        Answer::Refused(without_numbers(&format!("it can show nothing: {e}")))
+                    }
                     _ => Answer::Done,
                 };
                 question.answer(answer, None);
@@ -92,7 +95,7 @@ impl Run {
         }
         let opened = self.reopeners.iter().map(|open| open());
         let opened: Result<Vec<_>, _> = opened.collect();
-        let opened = opened.map_err(|e| format!("--reopen: {e}"))?;
+        let opened = opened.map_err(|e| without_numbers(&format!("--reopen: {e}")))?;
         opened.into_iter().for_each(|go_on| go_on());
         Ok(())
     }

@@ -380,9 +380,20 @@ fn reason(e: &RedisError) -> String {
     } else if e.is_timeout() {
         "the store does not answer".to_owned()
     } else {
-        e.to_string()
+        in_words(&e.to_string())
     };
-    crate::units::printable(&text.replace(['\n', '\r'], " "))
+    crate::units::printable(text.replace(['\n', '\r'], " ").trim_end())
+}
+
+/// The store's client says what it has found; this says what it means.
+fn in_words(text: &str) -> String {
+    if text.contains("Parse error") {
+        return "what answers there is not Redis; give the host and port of a Redis or Valkey server".to_owned();
+    }
+    if text.contains("unexpected end of file") {
+        return "it has closed the connection without an answer: it has just ended, or is no Redis or Valkey server".to_owned();
+    }
+    crate::units::without_numbers(text)
 }
 
 fn password() -> Result<Option<String>, StoreError> {

@@ -147,7 +147,12 @@ impl FromStr for Key {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Key, UnitError> {
-        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let figure = text.strip_prefix('-').unwrap_or(text);
+        let is_number = !figure.is_empty() && figure.bytes().all(|byte| byte.is_ascii_digit());
+        if is_number && figure != text {
+            return Err(UnitError::new("no field: they are counted from 1", KEYS));
+        }
+        if is_number {
             let number: usize = text
                 .parse()
                 .map_err(|_| UnitError::new("too large a number for a field", KEYS))?;
@@ -215,6 +220,7 @@ mod tests {
         for (text, wanted) in [
             ("", "no key: try 2"),
             ("0", "counted from 1"),
+            ("-1", "counted from 1"),
             ("99999999999999999999999", "too large a number"),
             ("user=(", "unclosed group, at character 6: ("),
             ("é[", "unclosed character class, at character 2: ["),

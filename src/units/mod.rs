@@ -31,7 +31,7 @@ pub(crate) use key::{Key, Pattern};
 pub(crate) use limit::Limit;
 pub(crate) use mark::Mark;
 pub(crate) use or_off::OrOff;
-pub(crate) use printable::printable;
+pub(crate) use printable::{printable, without_numbers};
 pub(crate) use rate::{Rate, Unit};
 pub(crate) use share::{Share, Store};
 pub(crate) use size::{BufferSize, Size};
