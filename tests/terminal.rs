@@ -215,6 +215,27 @@ fn a_message_of_two_lines_leaves_no_part_of_a_bar_behind_it() {
 }
 
 #[test]
+fn one_that_ends_in_the_background_leaves_nothing_of_the_bars_in_the_foreground_behind_its_words() {
+    let (fifo, other, home) = (Fifo::new(), Fifo::new(), home());
+    let script = r#"
+        set -m; "$WEIR" -N back -i 20ms <"$OTHER" >/dev/null &
+        "$WEIR" -N fore -i 20ms <"$FIFO" >/dev/null; echo after"#;
+    let home = home.path().to_str().expect("a path");
+    let ends = [("FIFO", fifo.name()), ("OTHER", other.name())];
+    let environment = [ends[0], ends[1], ("XDG_RUNTIME_DIR", home)];
+    // So narrow that its last words take several rows.
+    let pty = Pty::run(script, 14, 50, &environment);
+    let (source, mut others) = (fifo.open(), other.open());
+    pty.wait("a bar", |rows| bars(rows, &["fore"]).is_some());
+    others.write_all(b"x").expect("fed");
+    drop(others);
+    pty.wait_for(&["weir back: "]);
+    drop(source);
+    let rows = pty.wait_for(&["after"]);
+    assert_clean(&rows);
+}
+
+#[test]
 fn sixteen_that_end_at_once_leave_a_summary_each_and_nothing_else() {
     let (fifo, home) = (Fifo::new(), home());
     let script = r#"

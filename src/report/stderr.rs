@@ -92,11 +92,16 @@ impl Stderr {
                 screen.finish(&text, size, now);
             }
             (Word::Line(text) | Word::Finish { text, .. }, screen) => {
-                if let Some(screen) = screen {
-                    screen.withdraw();
-                }
+                let text = match screen {
+                    Some(screen) => {
+                        screen.withdraw();
+                        // Bars of those in the foreground may be where it is written.
+                        text.replace('\n', "\x1b[K\n") + "\x1b[K\n"
+                    }
+                    None => text + "\n",
+                };
                 // Nobody can be told that nobody can be told.
-                let _ = terminal::write_all(rustix::stdio::stderr(), (text + "\n").as_bytes());
+                let _ = terminal::write_all(rustix::stdio::stderr(), text.as_bytes());
             }
             (Word::Clear, Some(screen)) => screen.withdraw(),
             (Word::Frame(..) | Word::Clear, None) => {}

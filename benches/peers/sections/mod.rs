@@ -2,6 +2,7 @@
 
 mod copied;
 mod disk;
+mod display;
 mod fan_out;
 mod idle;
 mod latency;
@@ -32,6 +33,7 @@ const ALL: &[(&str, Section)] = &[
     ("memory", memory::tables),
     ("startup", startup::tables),
     ("idle", idle::tables),
+    ("display", display::tables),
     ("lumpy", lumpy::tables),
     ("pacing", pacing::tables),
     ("rates", rates::tables),
