@@ -69,6 +69,10 @@ pub(crate) fn draw(dice: &mut Dice, framing: Framing, total: usize) -> Options {
         }
         _ => {}
     }
+    if dice.percent(5) {
+        // Measured beside the flow, and often for longer than that lasts.
+        o.give("--size", "@/usr/share");
+    }
     if dice.percent(60) {
         o.give("--display", "json");
         o.give("--interval", format!("{}ms", dice.between(10, 300)));
@@ -180,6 +184,7 @@ pub(crate) fn change(
         7 => told.give("--rate", "off"),
         8 => marks(dice, &mut told),
         9 => told.give("--burst", dice.spread(0, 4096)),
+        10 if dice.percent(30) => told.give("--size", "@/usr/share"),
         10 => told.give("--interval", format!("{}ms", dice.between(5, 500))),
         11 => told.give(dice.pick(&["--shed", "--max-age"]), "off"),
         _ => {
