@@ -493,9 +493,15 @@ fn options_that_make_no_sense_are_refused() {
             &["-l", "--batch", "10", "--restart", "always", "--", "cat"],
             "leave --restart out",
         ),
+        (&["-j", "2", "--", "cat"], "nothing makes a record"),
+        (&["-l", "-j", "2"], "--jobs: there is nothing to run"),
         (
-            &["-j", "2", "--", "cat"],
-            "--jobs: only batches can be dealt out",
+            &["-l", "-j", "2", "--spool", "/tmp/x", "--", "cat"],
+            "only batches can be dealt out from a spool yet",
+        ),
+        (
+            &["-l", "-j", "2", "--shed", "fair", "--key", "1", "--", "cat"],
+            "lanes for several COMMANDs are not there yet",
         ),
         (
             &["-l", "--batch", "1", "-j", "2..4", "--", "cat"],
@@ -515,7 +521,7 @@ fn options_that_make_no_sense_are_refused() {
         ),
         (
             &["-l", "--batch", "10", "--shed-to", "x", "--", "cat"],
-            "--shed-to: nothing would be shed",
+            "--shed-to: nothing would be shed; add --give-up 3 or --reject 22",
         ),
     ] {
         let end = start(weir(words), Stdio::null(), Stdio::null()).end();

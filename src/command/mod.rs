@@ -6,9 +6,13 @@
 //! waited for, whose number may be another's by then.
 
 pub(crate) mod batch_file;
+mod batch_job;
+mod chair;
 pub(crate) mod child;
 pub(crate) mod jobs;
 pub(crate) mod line;
 #[cfg(target_os = "linux")]
 mod outlived;
 pub(crate) mod spawn;
+pub(crate) mod unread;
+mod worker;

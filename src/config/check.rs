@@ -298,11 +298,15 @@ pub(super) fn timeout(option: &str, limit: Option<Span>) -> Result<Option<Durati
 pub(super) fn shed_to(
     file: Option<PathBuf>,
     may_shed: bool,
+    in_batches: bool,
 ) -> Result<Option<PathBuf>, ConfigError> {
     if file.is_some() && !may_shed {
-        let what =
-            "--shed-to: nothing would be shed; add --shed oldest, --shed newest or --max-age 5s";
-        return Err(ConfigError(what.into()));
+        let ways = match in_batches {
+            true => "--give-up 3 or --reject 22 for batches that fail, or --shed oldest",
+            false => "--shed oldest, --shed newest or --max-age 5s",
+        };
+        let what = format!("--shed-to: nothing would be shed; add {ways}");
+        return Err(ConfigError(what));
     }
     Ok(file)
 }

@@ -9,8 +9,10 @@ use super::error::ConfigError;
 use super::options::{Options, Restart};
 use crate::command::line::CommandLine;
 use crate::engine::batch::BatchRules;
+use crate::engine::policy::Which;
 use crate::engine::record::Framing;
 use crate::engine::restart::{RestartRules, When};
+use crate::engine::workers::WorkerRules;
 use crate::units::{Amount, Backoff};
 
 /// How long to wait between failures where nobody says.
@@ -69,12 +71,9 @@ pub(super) fn batch(
                 refuse("--reject: there are no batches to be rejected; add --batch 1000")
             }
             (None, Some(_)) if options.command.is_empty() => {
-                refuse("--jobs: there is nothing to run; add --batch 1000 -- COMMAND")
+                refuse("--jobs: there is nothing to run; add -- COMMAND")
             }
-            (None, Some(_)) => refuse(
-                "--jobs: only batches can be dealt out to several COMMANDs yet; add --batch 1000",
-            ),
-            (None, None) => Ok(None),
+            (None, _) => Ok(None),
         };
     }
     if options.command.is_empty() {
@@ -117,6 +116,43 @@ pub(super) fn batch(
         }
     }
     Ok(Some(rules))
+}
+
+/// How many programs take from one queue, where there are several.
+pub(super) fn workers(
+    options: &Options,
+    framing: Option<Framing>,
+    restart: Option<RestartRules>,
+) -> Result<Option<WorkerRules>, ConfigError> {
+    let count = options.jobs.map_or(1, |n| n.get() as usize);
+    if count == 1 || !options.batch.is_empty() {
+        return Ok(None);
+    }
+    let is_fair = options
+        .live
+        .shed
+        .is_some_and(|it| it.0 == Some(Which::Fair));
+    if framing.is_none() {
+        return refuse(&format!(
+            "--jobs {count}: nothing makes a record, and each COMMAND gets whole ones; add --lines, --null or --record-size, or --batch 1MiB"
+        ));
+    }
+    if options.spool.is_some() {
+        return refuse(&format!(
+            "--jobs {count} and --spool: only batches can be dealt out from a spool yet; add --batch 1000, or put a weir without --spool behind this one"
+        ));
+    }
+    if is_fair || options.key.is_some() || options.keep.is_some() {
+        return refuse(&format!(
+            "--jobs {count} and --shed fair: lanes for several COMMANDs are not there yet; leave one out"
+        ));
+    }
+    let since = UNIX_EPOCH.elapsed().unwrap_or_default();
+    Ok(Some(WorkerRules {
+        count,
+        restart,
+        chance: since.as_nanos() as u64,
+    }))
 }
 
 fn refuse<T>(what: &str) -> Result<T, ConfigError> {

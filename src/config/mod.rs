@@ -127,6 +127,7 @@ impl Config {
         let is_shared = options.share.is_some();
         let restart = check_command::restart(&options)?;
         let batch = check_command::batch(&options, framing)?;
+        let workers = check_command::workers(&options, framing, restart)?;
         let may_shed =
             may_shed || batch.is_some_and(|it| it.give_up.is_some()) || !options.reject.is_empty();
         let outlives = options.spool.is_some();
@@ -157,7 +158,7 @@ impl Config {
                 size: capacity as u64,
                 sync: options.sync.unwrap_or_default(),
             }),
-            shed_to: check::shed_to(options.shed_to, may_shed)?,
+            shed_to: check::shed_to(options.shed_to, may_shed, batch.is_some())?,
             fit_pipe: options.pipe_size == PipeSize::Auto,
             hooks: options.on,
             notes: notes.unwrap_or_default(),
@@ -169,8 +170,9 @@ impl Config {
                 outlives,
                 marks: live.marks,
                 may_bypass: !options.no_splice,
-                keeps_given: restart.is_some() || outlives && runs_one,
+                keeps_given: workers.is_none() && (restart.is_some() || outlives && runs_one),
                 batch,
+                workers,
                 framing,
                 output: live.output.limits(),
                 input: live.input.limits(),

@@ -220,12 +220,15 @@ pub(crate) struct Options {
     #[arg(value_parser = batch_limit)]
     pub batch: Vec<Amount>,
 
-    /// That many COMMANDs at a time, each with a batch
+    /// That many COMMANDs at a time, each with records of its own
     #[arg(short, long, value_name = "N", help_heading = "Command")]
     #[arg(
-        long_help = "Run that many COMMANDs at a time, each with a batch of its own, which it gets when it is ready \
-        for one: a slow one gets fewer. Order among them is not kept. After a failure one alone tries, and the \
-        others start when it has succeeded [default: 1]"
+        long_help = "Run that many COMMANDs at a time. Each gets whole records by a pipe of its own, or with --batch \
+        one batch after the other, when it can take them: a slow one gets fewer, and one that is stuck holds up nobody. \
+        Order among them is not kept. What one has not read when it ends goes to the others. A failure ends weir, \
+        unless --restart or --batch has it tried again: one alone tries then, and others that have ended too start \
+        when it has succeeded. The pipes are as small as the speed of each allows, whatever --pipe-size says \
+        [default: 1]"
     )]
     #[arg(value_parser = jobs)]
     pub jobs: Option<NonZeroU32>,

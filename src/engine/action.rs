@@ -15,6 +15,7 @@ use super::record::Cursor;
 use super::scan::{Run, Scan};
 use super::segment::{Part, ReadBuffer, Segment};
 use super::sorter::Sorting;
+use super::task::{Answer, Task};
 use super::ticket::{Finish, Ticket};
 
 /// The number of the consumer among the outputs.
@@ -31,7 +32,7 @@ pub(crate) enum Actor {
     Source,
     /// Gives to the output of this number; 0 is the consumer.
     Output(usize),
-    /// Runs programs with batches, the one of this number.
+    /// Runs programs with batches, or one that takes from the queue beside others: the one of this number.
     Job(usize),
 }
 
@@ -51,6 +52,8 @@ pub(crate) enum Action {
     Fit(usize),
     /// Run the program with the batch whose file is complete, and wait for its end.
     Run(RunOrder),
+    /// Do something with the program of a worker.
+    Order(Order),
     /// Sleep.
     Wait(Wait),
     /// Drop this.
@@ -81,8 +84,10 @@ pub(crate) enum Done {
     Fetch(Fetch, FetchOutcome),
     /// Of a program that was run.
     Run(RunOrder, Finish),
+    /// Of something that was done with the program of a worker.
+    Order(Order, Answer),
     /// The pipe has this size now, or holds too much for that at present.
-    Fit(Option<usize>),
+    Fit(Actor, Option<usize>),
     /// A sleep is over; `ready`: what it was for beside the waker is there.
     Wait(Actor, bool),
 }
@@ -279,6 +284,14 @@ pub(crate) struct Piece {
 pub(crate) struct RunOrder {
     /// What it is to know.
     pub ticket: Ticket,
+    pub(super) obligation: Obligation,
+}
+
+/// Something to be done with the program of a worker.
+#[derive(Debug)]
+pub(crate) struct Order {
+    /// What.
+    pub(super) task: Task,
     pub(super) obligation: Obligation,
 }
 

@@ -206,7 +206,8 @@ impl Engine {
         let queue = &self.outputs[CONSUMER].queue;
         let head = queue.claim().or(queue.first()).map(|run| run.start);
         let batch = self.jobs.as_ref().and_then(|jobs| jobs.first_place());
-        let head = head.into_iter().chain(batch).min();
+        let hands = self.workers.as_ref().and_then(|it| it.first_place());
+        let head = head.into_iter().chain(batch).chain(hands).min();
         self.timeline.forget_before(head.unwrap_or(self.log.end()));
         if self.used() == 0 {
             self.on_empty(now);
@@ -238,8 +239,11 @@ impl Engine {
     }
 
     /// The pipe has this size now, or holds too much for another one.
-    pub(super) fn on_fit(&mut self, size: Option<usize>, now: Instant) {
-        let pipe = &mut self.outputs[CONSUMER].pipe;
+    pub(super) fn on_fit(&mut self, actor: Actor, size: Option<usize>, now: Instant) {
+        let pipe = match actor {
+            Actor::Job(j) => &mut self.worker_mut(j).pipe,
+            _ => &mut self.outputs[CONSUMER].pipe,
+        };
         match size {
             Some(size) => (pipe.size, pipe.again) = (Some(size), None),
             None => {

@@ -17,6 +17,7 @@ use super::scan::Run;
 use super::segment::Segment;
 use super::stall::Side;
 use super::state::Engine;
+use super::task::{Answer, Task};
 use super::ticket::{Finish, Ticket};
 
 /// The way to the state machine: behind a lock, or not. The clock is looked at behind the lock.
@@ -115,6 +116,14 @@ pub(crate) trait Edge {
     /// Runs the program with the batch that was written last, and says what came of it; `None`: it still runs.
     fn run(&mut self, _ticket: &Ticket) -> Option<Finish> {
         Some(Finish::Failed)
+    }
+
+    /// Does this with the program of a worker; `None`: it is not done yet.
+    fn order(&mut self, _task: Task) -> Option<Answer> {
+        Some(Answer {
+            done: false,
+            unread: 0,
+        })
     }
 
     /// How many bytes there is room for on the disk, which is more than none, `most` at most; it is kept for them.
@@ -284,9 +293,13 @@ impl Driver {
                 None => return Did::Again(Action::Run(order)),
                 Some(finish) => (Done::Run(order, finish), None),
             },
+            Action::Order(order) => match edge.order(order.task()) {
+                None => return Did::Again(Action::Order(order)),
+                Some(answer) => (Done::Order(order, answer), None),
+            },
             Action::Fit(size) => {
                 let size = edge.fit(size).then_some(size);
-                (Done::Fit(size), None)
+                (Done::Fit(self.actor, size), None)
             }
             Action::Wait(wait) => match edge.wait(wait) {
                 None => return Did::Again(Action::Wait(wait)),

@@ -57,6 +57,11 @@ impl InFlightWindow {
         self.asked.get_or_insert(now);
     }
 
+    /// We do not wait for room any more, though there was none.
+    pub(crate) fn forget_wait(&mut self) {
+        self.asked = None;
+    }
+
     /// There is room.
     pub(crate) fn on_room(&mut self, now: Instant) {
         let Some(asked) = self.asked.take() else {

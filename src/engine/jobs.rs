@@ -23,9 +23,9 @@ use super::status::BatchStatus;
 use super::ticket::{Finish, Stretch, Ticket};
 
 impl Engine {
-    /// Bytes in batches.
+    /// Bytes in batches, or in the hands of workers.
     pub(super) fn in_batches(&self) -> u64 {
-        self.jobs.as_ref().map_or(0, |jobs| jobs.held)
+        self.jobs.as_ref().map_or(0, |jobs| jobs.held) + self.in_hands()
     }
 
     pub(super) fn plan_job(&self, j: usize, now: Instant) -> Plan {
@@ -377,10 +377,16 @@ impl Engine {
     /// Whether none of them is about to write from the last extent, which begins there, to a file.
     pub(super) fn jobs_can_spare(&self, last: u64) -> bool {
         let mut jobs = self.jobs.iter().flat_map(|jobs| &jobs.list);
-        jobs.all(|job| match &job.stage {
-            Stage::Filling(batch) => batch.runs.last().is_none_or(|run| run.end <= last),
-            _ => true,
-        })
+        let mut hands = self
+            .workers
+            .iter()
+            .flat_map(|it| it.runs().chain(it.given()));
+        // Where the records of a worker end may be asked at any moment.
+        hands.all(|run| run.end <= last)
+            && jobs.all(|job| match &job.stage {
+                Stage::Filling(batch) => batch.runs.last().is_none_or(|run| run.end <= last),
+                _ => true,
+            })
     }
 
     /// No program is started any more.
@@ -398,13 +404,16 @@ impl Engine {
     }
 
     pub(super) fn job_count(&self) -> usize {
-        self.jobs.as_ref().map_or(0, |jobs| jobs.list.len())
+        let workers = self.workers.as_ref().map_or(0, |it| it.list.len());
+        self.jobs.as_ref().map_or(workers, |jobs| jobs.list.len())
     }
 
     /// Whether a cap keeps one of them from starting a program.
     pub(super) fn is_job_capped(&self) -> bool {
         let mut jobs = self.jobs.iter().flat_map(|jobs| &jobs.list);
+        let mut workers = self.workers.iter().flat_map(|it| &it.list);
         jobs.any(|job| job.sleeper.is_for(For::Cap))
+            || workers.any(|it| it.sleeper.is_for(For::Cap))
     }
 
     /// Whether it is programs that keep what is held waiting.
@@ -430,6 +439,7 @@ impl Engine {
                 }
             }
         }
+        self.retry_workers(now);
         self.update(now);
     }
 
@@ -465,6 +475,9 @@ impl Engine {
     /// How the programs fare, where the consumer is one that is run with batches.
     #[must_use]
     pub(crate) fn job_status(&self, now: Instant) -> Option<CommandStatus> {
+        if self.workers.is_some() {
+            return self.worker_status(now);
+        }
         let jobs = self.jobs.as_ref()?;
         let circuit = jobs.breaker.circuit();
         Some(CommandStatus {
@@ -474,8 +487,10 @@ impl Engine {
                 _ => None,
             },
             failures: jobs.breaker.failures(),
+            restarts: 0,
+            taken_back: Total::default().counting(self.framing.is_some()),
+            repeated: Total::default().counting(self.framing.is_some()),
             batches: Some(self.batch_status(&jobs.counts)),
-            ..CommandStatus::default()
         })
     }
 

@@ -26,8 +26,10 @@ mod dropped;
 pub(crate) mod event;
 mod extent;
 mod fair;
+mod fall;
 mod fan_out;
 mod fan_pass;
+mod feed;
 pub(crate) mod gate;
 mod given;
 pub(crate) mod inflight;
@@ -62,8 +64,10 @@ mod state;
 pub(crate) mod stats;
 pub(crate) mod status;
 mod take_back;
+pub(crate) mod task;
 mod thin;
 pub(crate) mod ticket;
+pub(crate) mod workers;
 
 use std::time::Instant;
 
@@ -95,6 +99,7 @@ impl Engine {
             Actor::Output(CONSUMER) => self.plan_consumer(now),
             Actor::Output(OVERFLOW) => self.plan_overflow(now),
             Actor::Output(i) => self.plan_side(i, now),
+            Actor::Job(j) if self.workers.is_some() => self.plan_worker(j, now),
             Actor::Job(j) => self.plan_job(j, now),
         }
     }
@@ -102,7 +107,8 @@ impl Engine {
     /// An actor asks what to do.
     pub(crate) fn poll(&mut self, actor: Actor, now: Instant) -> Action {
         let action = self.next(actor, now);
-        self.watch_waits(now);
+        // On the way to it something may have been dropped or taken.
+        self.announce(Some(actor), now);
         action
     }
 
@@ -128,6 +134,7 @@ impl Engine {
         self.holds_nothing()
             && !(self.ended || self.halted || self.has_sides() || self.has_lanes())
             && self.jobs.is_none()
+            && self.workers.is_none()
             && self.spill.is_none()
             && self.events.is_none()
             && self.input.is_idle()
@@ -147,7 +154,10 @@ impl Engine {
                 Plan::Shed(way) => self.shed(way, now),
                 Plan::Take(end) => {
                     if let Actor::Job(j) = actor {
-                        self.take_batch(j, end);
+                        match self.workers {
+                            Some(_) => self.take_portion(j, end),
+                            None => self.take_batch(j, end),
+                        }
                     }
                 }
                 plan => return self.act(actor, plan, now),
@@ -161,9 +171,11 @@ impl Engine {
             (Plan::Transfer, _) => self.begin_bypass(now),
             (Plan::Write, Actor::Output(OVERFLOW)) => self.begin_overflow(),
             (Plan::Write, Actor::Output(i @ SIDES..)) => self.begin_side(i),
+            (Plan::Write, Actor::Job(j)) if self.workers.is_some() => self.begin_portion(j, now),
             (Plan::Write, Actor::Job(j)) => self.begin_filling(j),
             (Plan::Write, _) => self.begin_write(now),
             (Plan::Run, Actor::Job(j)) => self.begin_run(j, now),
+            (Plan::Order(task), Actor::Job(j)) => self.begin_order(j, task),
             (Plan::Fetch(at), _) => self.begin_fetch(actor, at),
             (Plan::Fit(size), _) => Action::Fit(size),
             (Plan::Trim, _) => {
@@ -178,7 +190,7 @@ impl Engine {
                 Action::Wait(Wait { sleep, version })
             }
             (Plan::End(why), _) => Action::End(why),
-            (Plan::Expire | Plan::Shed(_) | Plan::Take(_) | Plan::Run, _) => {
+            (Plan::Expire | Plan::Shed(_) | Plan::Take(_) | Plan::Run | Plan::Order(_), _) => {
                 unreachable!("done before")
             }
         }
@@ -198,12 +210,19 @@ impl Engine {
                 let actor = write.obligation.meet();
                 // A segment that nobody is owed is free only if nobody reads it any more.
                 write.parts.clear();
-                if let Actor::Output(i) = actor {
-                    self.outputs[i].parts = write.parts;
+                match actor {
+                    Actor::Output(i) => self.outputs[i].parts = write.parts,
+                    Actor::Job(j) if self.workers.is_some() => {
+                        self.worker_mut(j).parts = write.parts;
+                    }
+                    _ => {}
                 }
                 match actor {
                     Actor::Output(CONSUMER) => self.end_write(outcome, write.unread, now),
                     Actor::Output(i @ SIDES..) => self.end_side(i, outcome, now),
+                    Actor::Job(j) if self.workers.is_some() => {
+                        self.end_portion(j, outcome, write.unread, now);
+                    }
                     Actor::Job(j) => self.end_filling(j, outcome),
                     _ => self.end_overflow(outcome),
                 }
@@ -214,7 +233,16 @@ impl Engine {
                     self.end_run(j, finish, now);
                 }
             }
-            Done::Fit(size) => self.on_fit(size, now),
+            Done::Order(order, answer) => {
+                let task = order.task();
+                if let Actor::Job(j) = order.obligation.meet() {
+                    self.end_order(j, task, answer, now);
+                }
+            }
+            Done::Fit(actor, size) => self.on_fit(actor, size, now),
+            Done::Wait(Actor::Job(j), ready) if self.workers.is_some() => {
+                self.on_worker_ready(j, ready, now);
+            }
             Done::Wait(Actor::Source, ready) => self.on_source_ready(ready),
             Done::Wait(Actor::Output(CONSUMER), ready) => self.on_output_ready(ready, now),
             Done::Wait(Actor::Output(i @ SIDES..), ready) => self.on_side_ready(i, ready),
@@ -256,6 +284,7 @@ impl Engine {
             Directive::Finish => {
                 self.ended = true;
                 self.start_no_more();
+                self.restart_no_more(now);
             }
             Directive::Drain => {
                 // What nobody may deliver would keep it from ending.
@@ -288,7 +317,9 @@ impl Engine {
     fn is_quiet(&self) -> bool {
         let reads = self.halted && self.source.is_reading;
         let sides = self.halted && self.sides().any(|(_, side)| side.is_writing_what_counts());
-        !(reads || sides || self.source.is_passing || self.outputs[CONSUMER].is_writing)
+        let mut workers = self.workers.iter().flat_map(|workers| &workers.list);
+        let is_writing = self.outputs[CONSUMER].is_writing || workers.any(|it| it.is_writing);
+        !(reads || sides || self.source.is_passing || is_writing)
     }
 
     /// Asks the watchdog.
@@ -326,6 +357,7 @@ impl Engine {
         match actor {
             Actor::Source => &mut self.source.sleeper,
             Actor::Output(i) => &mut self.outputs[i].sleeper,
+            Actor::Job(j) if self.workers.is_some() => &mut self.worker_mut(j).sleeper,
             Actor::Job(j) => self.job_sleeper(j),
         }
     }
@@ -350,6 +382,7 @@ impl Engine {
     fn conclude(&mut self, now: Instant) {
         self.count_last();
         self.catch_up();
+        self.go_on_with_torn();
         if !self.log.is_bloated() {
             self.trim_at = None;
         }
@@ -396,7 +429,12 @@ impl Engine {
                 self.wake(Actor::Output(i), now);
             }
         }
-        for j in 0..self.job_count() {
+        // Whoever was given something last is woken last.
+        let (count, first) = (
+            self.job_count(),
+            self.workers.as_ref().map_or(0, |it| it.next),
+        );
+        for j in (0..count).map(|n| (first + n) % count) {
             if told != Some(Actor::Job(j)) {
                 self.wake(Actor::Job(j), now);
             }
@@ -447,6 +485,11 @@ impl Engine {
             .iter()
             .flat_map(|jobs| jobs.list.iter().enumerate());
         let jobs = jobs.map(|(j, job)| (Actor::Job(j), &job.sleeper));
+        let workers = self
+            .workers
+            .iter()
+            .flat_map(|it| it.list.iter().enumerate());
+        let jobs = jobs.chain(workers.map(|(j, it)| (Actor::Job(j), &it.sleeper)));
         let source = [(Actor::Source, &self.source.sleeper)];
         for (actor, sleeper) in outputs.chain(jobs).chain(source) {
             let Some(sleep) = sleeper.asleep.filter(|sleep| is_wakeable(actor, *sleep)) else {
@@ -474,8 +517,12 @@ impl Engine {
     pub(crate) fn check_memory(&self) {
         let owed: u64 = self.outputs.iter().map(|output| output.queue.owed()).sum();
         let pinned = self.log.pinned();
+        let given = self.workers.as_ref().map_or(0, |it| it.given_bytes());
         assert_eq!(
-            owed + self.overflow.unfinished_bytes() + self.given.bytes() + self.in_batches(),
+            owed + self.overflow.unfinished_bytes()
+                + self.given.bytes()
+                + given
+                + self.in_batches(),
             pinned,
             "pinned bytes"
         );
@@ -497,7 +544,8 @@ impl Engine {
         let capped = [&self.source.sleeper, &output.sleeper];
         let capped = capped.iter().any(|sleeper| sleeper.is_for(For::Cap)) || self.is_job_capped();
         let is_full = output.is_full() || self.given.is_down;
-        let full = is_full && output.queue.owed() > 0 || self.source.is_full || self.awaits_jobs();
+        let full = is_full && output.queue.owed() > 0 || self.source.is_full;
+        let full = full || self.awaits_jobs() || self.awaits_workers();
         let nothing = self.used() == 0 || self.is_filling() || self.is_batch_forming();
         let source = self.source.is_waiting && !self.ended;
         let no_room = self.source.sleeper.is_for(For::Gate);

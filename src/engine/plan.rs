@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::action::{Actor, For, Reason, SIDES, Sleep};
 use super::limiter::QUANTUM;
+use super::task::Task;
 
 /// How room is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub(crate) enum Plan {
     Take(u64),
     /// Run the program.
     Run,
+    /// Do something with the program of a worker.
+    Order(Task),
     /// Sleep.
     Wait(Sleep),
     /// It is over.

@@ -108,6 +108,22 @@ impl Queue {
         }
     }
 
+    /// These, wherever they belong among the others, are owed again.
+    pub(crate) fn insert(&mut self, run: Range<u64>) {
+        let mut before = Vec::new();
+        while let Some(first) = self.runs.first().filter(|first| first.start < run.start) {
+            let n = length(first);
+            before.extend(self.runs.pop_front(n));
+        }
+        if !run.is_empty() {
+            self.queued += length(&run);
+            self.runs.push_front(run);
+        }
+        for run in before.into_iter().rev() {
+            self.runs.push_front(run);
+        }
+    }
+
     /// Claims the first `n` places, or as many as lie in one run.
     ///
     /// # Panics

@@ -8,6 +8,7 @@ use super::limiter::{Bursts, Cap};
 use super::policy::Policy;
 use super::record::Framing;
 use super::stall::Timeouts;
+use super::workers::WorkerRules;
 
 /// Caps on one side, for bytes and for records.
 #[derive(Debug, Clone, Copy, Default)]
@@ -60,6 +61,8 @@ pub(crate) struct Rules {
     pub keeps_given: bool,
     /// When a batch is closed, where the consumer is a program that is run for each.
     pub batch: Option<BatchRules>,
+    /// How many programs take from one queue, where these are the consumer.
+    pub workers: Option<WorkerRules>,
     /// What makes a record, if anything does.
     pub framing: Option<Framing>,
     /// Caps on what leaves.
@@ -87,10 +90,11 @@ impl Rules {
         self.shed.is_some() || self.max_age.is_some()
     }
 
-    /// How long the sides may stall as far as they are looked at together: each program that runs with a batch is
-    /// looked at by itself.
+    /// How long the sides may stall as far as they are looked at together: each program that runs with a batch, or
+    /// beside others, is looked at by itself.
     pub(super) fn common_patience(&self) -> Timeouts {
-        let sink = self.patience.sink.filter(|_| self.batch.is_none());
+        let apart = self.batch.is_some() || self.workers.is_some();
+        let sink = self.patience.sink.filter(|_| !apart);
         Timeouts {
             sink,
             ..self.patience

@@ -235,6 +235,9 @@ impl Engine {
             // Where its records end may be asked at any moment.
             return false;
         }
+        if !self.jobs_can_spare(last) && self.workers.is_some() {
+            return false;
+        }
         let first = self.outputs[CONSUMER].queue.first();
         if first.is_none() && self.has_sides() {
             // What is left is there for others.
@@ -459,6 +462,9 @@ impl Engine {
                 }
             }
             Actor::Output(i) => self.outputs[i].on_sleep(sleep.what, now),
+            Actor::Job(j) if self.workers.is_some() => {
+                self.on_worker_sleep(j, sleep.what, now);
+            }
             Actor::Job(_) => {}
         }
     }

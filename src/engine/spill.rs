@@ -251,7 +251,12 @@ impl Engine {
         let owed = owed
             .chain(self.given.runs())
             .chain(&self.overflow.unfinished)
-            .chain(self.jobs.iter().flat_map(|jobs| jobs.runs()));
+            .chain(self.jobs.iter().flat_map(|jobs| jobs.runs()))
+            .chain(
+                self.workers
+                    .iter()
+                    .flat_map(|it| it.runs().chain(it.given())),
+            );
         owed.map(overlap).sum()
     }
 
@@ -295,7 +300,7 @@ impl Engine {
         if let Some(spill) = &self.spill {
             // With shedding each holder has books of its own, and what they hold may have nothing in common.
             let mut memory = spill.memory * self.holders().count() as u64;
-            if self.given.is_kept {
+            if self.given.is_kept || self.workers.is_some() {
                 // What may have had to be given again, and was read meanwhile, was the buffer's for a while.
                 memory += given as u64;
             }
@@ -370,6 +375,12 @@ impl Engine {
             jobs.on_fetch(j, place);
         }
         keep.extend(self.jobs.iter().flat_map(|jobs| jobs.heads()));
+        if let Some(workers) = &self.workers {
+            keep.extend(workers.runs().map(head));
+            if workers.given_bytes() <= GIVEN_MOST {
+                keep.extend(workers.given().cloned());
+            }
+        }
         self.log.evict(&keep);
         Action::Fetch(Fetch {
             load: Box::new(self.log.begin_load(place)),
@@ -385,6 +396,12 @@ impl Engine {
         let is_short = outcome == FetchOutcome::Short;
         let again = is_short.then(|| now + MEMORY_AGAIN);
         match fetch.obligation.meet() {
+            Actor::Job(j) if self.workers.is_some() => {
+                if let Some(lost) = lost {
+                    self.lose_for_worker(j, &lost, now);
+                }
+                self.worker_mut(j).fetch_again = again;
+            }
             Actor::Job(j) => {
                 if let Some(lost) = lost {
                     self.lose_for_job(j, &lost, now);

@@ -24,6 +24,7 @@ use super::rules::{Rules, StopAt};
 use super::side::Role;
 use super::stall::StallDetector;
 use super::stats::Stats;
+use super::workers::Workers;
 
 /// Whose sleep is over.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -144,6 +145,8 @@ pub(crate) struct Engine {
     pub(super) given: Given,
     /// Who runs programs with batches, where that is the consumer.
     pub(super) jobs: Option<Box<Jobs>>,
+    /// Who runs programs side by side that take from one queue, where these are the consumer.
+    pub(super) workers: Option<Box<Workers>>,
     /// Nothing more will be read: end of input, or told to drain.
     pub(super) ended: bool,
     /// No read is under way after the end: a last record without terminator has been counted.
@@ -195,6 +198,10 @@ impl Engine {
             jobs: rules
                 .batch
                 .map(|batch| Box::new(Jobs::new(batch, rules.patience))),
+            workers: rules.workers.map(|workers| {
+                let patience = rules.patience.sink;
+                Box::new(Workers::new(workers, rules.framing, patience, now))
+            }),
             ended: rules.stop_at.is_some_and(|left| left.bytes() == 0),
             last_counted: false,
             halted: false,

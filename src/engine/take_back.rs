@@ -20,7 +20,8 @@ impl Engine {
     /// given again is kept.
     pub(super) fn needs_log(&self) -> bool {
         let has_sides = self.has_sides() && !self.can_fan_out();
-        self.given.is_kept || self.jobs.is_some() || has_sides || self.outlives()
+        let in_jobs = self.jobs.is_some() || self.workers.is_some();
+        self.given.is_kept || in_jobs || has_sides || self.outlives()
     }
 
     /// Whether what is held may come to lie in many pieces of memory that hold little, which are worth moving together:

@@ -138,9 +138,9 @@ pub(crate) fn start(
         pipe_size,
         looks: rules.keeps_given,
     };
-    let sink = match rules.batch {
-        None => Some(sinks.start(!rules.is_fresh())?),
-        Some(_) => None,
+    let sink = match (rules.batch, rules.workers) {
+        (None, None) => Some(sinks.start(!rules.is_fresh())?),
+        _ => None,
     };
     let source = source::Source::new(
         shared.clone(),

@@ -69,6 +69,10 @@ impl Shared {
         let now = Instant::now();
         let mut engine = Engine::new(rules, now);
         let jobs = rules.batch.map_or(0, |batch| batch.jobs);
+        let workers = rules.workers.map_or(0, |workers| workers.count);
+        let wakers = std::iter::repeat_with(|| Ok(Waker::default())).take(jobs);
+        let workers = std::iter::repeat_with(Waker::beside_stream).take(workers);
+        let jobs = wakers.chain(workers).collect::<io::Result<_>>()?;
         if disk.is_some() {
             engine.give_reserve(Segment::map(engine.segment_size())?);
         }
@@ -92,7 +96,7 @@ impl Shared {
             source: Waker::default(),
             sink: Waker::beside_stream()?,
             overflow: Waker::default(),
-            jobs: std::iter::repeat_with(Waker::default).take(jobs).collect(),
+            jobs,
             quiet: Default::default(),
             happened,
             disk,
@@ -234,6 +238,15 @@ impl Shared {
     /// The job of this number sleeps.
     pub(crate) fn sleep_as_job(&self, j: usize, wait: Wait) {
         self.jobs[j].wait(wait.version, wait.sleep.until);
+    }
+
+    /// The same, or until there is room in this pipe: says whether there is.
+    ///
+    /// # Errors
+    /// As `poll(2)`.
+    pub(crate) fn sleep_beside_pipe(&self, j: usize, wait: Wait, pipe: &Port) -> io::Result<bool> {
+        let ready = self.jobs[j].wait_writable(wait.version, pipe, wait.sleep.until);
+        ready.map_err(Into::into)
     }
 
     /// The numbers of tees and taps.

@@ -8,8 +8,8 @@ use nix::sys::signal::SigSet;
 
 use super::error::{StartError, system};
 use crate::command::batch_file;
-use crate::command::child::Child;
-use crate::command::jobs::{JobPlan, Jobs};
+use crate::command::child::{Child, Exit};
+use crate::command::jobs::{Gets, JobPlan, Jobs};
 use crate::command::line::CommandLine;
 use crate::command::spawn;
 use crate::config::Config;
@@ -28,6 +28,23 @@ pub(super) struct Batches {
     pub interrupted: Option<i32>,
     /// Batches that were shed, as far as was told.
     pub shed: u64,
+    /// What there is to know where there are no batches: they take from one queue.
+    pub workers: Option<Crew>,
+}
+
+/// What is known of programs that take from one queue.
+#[derive(Debug, Default)]
+pub(super) struct Crew {
+    /// One that has ended is run again.
+    pub is_run_again: bool,
+    /// How the first ended that had read all, and failed all the same.
+    pub failed: Option<Exit>,
+    /// How one has ended last.
+    pub last: Option<Exit>,
+    /// One has failed so often that it was not run again.
+    pub has_given_up: bool,
+    /// When to read on after a signal from the terminal.
+    pub goes_on: Option<Instant>,
 }
 
 /// Looks whether the program is there, and a place for its batches.
@@ -35,8 +52,9 @@ pub(super) struct Batches {
 /// # Errors
 /// When one of them is not.
 pub(super) fn look_for(line: &CommandLine, rules: Option<&BatchRules>) -> Result<(), StartError> {
-    let most = rules.and_then(|rules| rules.bytes).map(NonZeroU64::get);
-    batch_file::look_for_place(most)?;
+    if let Some(rules) = rules {
+        batch_file::look_for_place(rules.bytes.map(NonZeroU64::get))?;
+    }
     signals::want_ends_of_children().map_err(system)?;
     Ok(spawn::look_for(line)?)
 }
@@ -51,7 +69,9 @@ pub(super) fn start(
     mask: SigSet,
     shared: &Arc<Shared>,
 ) -> Result<Option<Batches>, StartError> {
-    let Some((rules, line)) = rules.zip(config.command.as_ref()) else {
+    let workers = config.rules.workers.map(|it| (Gets::Stream, it.count));
+    let batches = rules.map(|it| (Gets::Batches, it.jobs));
+    let Some(((gets, count), line)) = batches.or(workers).zip(config.command.as_ref()) else {
         return Ok(None);
     };
     let since = UNIX_EPOCH.elapsed().unwrap_or_default();
@@ -61,12 +81,16 @@ pub(super) fn start(
         stamp: format!("{}-{:x}", std::process::id(), since.as_micros()),
         reject: config.reject.clone(),
     };
-    let jobs = Jobs::start(plan, rules.jobs, shared).map_err(system)?;
+    let jobs = Jobs::start(plan, gets, count, shared).map_err(system)?;
     Ok(Some(Batches {
         jobs,
         stalled: Vec::new(),
         cannot_be_run: false,
         interrupted: None,
         shed: 0,
+        workers: (gets == Gets::Stream).then(|| Crew {
+            is_run_again: config.restart.is_some(),
+            ..Crew::default()
+        }),
     }))
 }

@@ -214,7 +214,7 @@ impl Run {
     /// Whether it has failed so often that it is not run again.
     pub(super) fn has_given_up(&self) -> bool {
         let restarts = self.consumer.as_ref().and_then(|it| it.restarts.as_ref());
-        restarts.is_some_and(|it| it.breaker.has_given_up())
+        restarts.is_some_and(|it| it.breaker.has_given_up()) || self.has_crew_given_up()
     }
 
     /// Somebody does not want to wait. False where there is nothing to be tried.
@@ -282,6 +282,7 @@ impl Run {
 
     /// The program goes on after a signal from the terminal, or has stalled for too long, if it is time.
     pub(super) fn look_whether_it_goes_on(&mut self) {
+        self.look_whether_crew_goes_on();
         if let Some(consumer) = &mut self.consumer {
             consumer.look_whether_it_stalls();
         }
@@ -294,7 +295,7 @@ impl Run {
         }
     }
 
-    fn hold_input(&mut self, held: bool) {
+    pub(super) fn hold_input(&mut self, held: bool) {
         self.shared
             .tell(|engine, now| engine.command(now, Directive::HoldInput(held)));
     }

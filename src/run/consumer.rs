@@ -2,19 +2,18 @@
 //! put down.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, after, select};
 use nix::sys::signal::SigSet;
-use rustix::fs::{Mode, OFlags};
-use rustix::io::ioctl_fionread;
 
 use super::error::{StartError, system};
 use crate::command::child::{Child, Exit};
 use crate::command::line::CommandLine;
 use crate::command::spawn;
+use crate::command::unread::{open_reader, take_out};
 use crate::config::Config;
 use crate::control::signals::{self, Received, SIGTERM};
 use crate::engine::restart::{Breaker, RestartRules};
@@ -155,13 +154,6 @@ impl Launch {
     }
 }
 
-/// A way to what lies in a pipe of which we have the other end.
-fn open_reader(port: &Port) -> Option<OwnedFd> {
-    let path = format!("/proc/self/fd/{}", port.as_fd().as_raw_fd());
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    rustix::fs::open(path, flags, Mode::empty()).ok()
-}
-
 impl Consumer {
     /// Starts another one; its pipe is the outlet then.
     ///
@@ -216,16 +208,7 @@ impl Consumer {
         let Some(reader) = reader.or_else(|| port.as_ref().and_then(open_reader)) else {
             return 0;
         };
-        let mut unread = 0;
-        let mut bytes = vec![0; 64 * 1024];
-        while ioctl_fionread(&reader).is_ok_and(|n| n > 0) {
-            match rustix::io::read(&reader, &mut bytes) {
-                Ok(n @ 1..) => unread += n as u64,
-                Err(rustix::io::Errno::INTR) => {}
-                _ => break,
-            }
-        }
-        unread
+        take_out(&reader)
     }
 
     /// Whether none is running, and when one is again.

@@ -38,7 +38,8 @@ impl From<SpawnError> for StartError {
 pub(super) fn system(e: io::Error) -> PipeError {
     if e.raw_os_error() == Some(Errno::MFILE.raw_os_error()) {
         let why = "Too many open files: weir takes up to 8 beside those that it is told to open, \
-                   and up to 16 with a disk; try ulimit -n 32";
+                   up to 16 with a disk, and up to 5 for \
+                   each of --jobs; try ulimit -n 32, or more with --jobs";
         return PipeError::because("start", "descriptors", why);
     }
     PipeError::new("start", "threads", e)

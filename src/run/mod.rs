@@ -13,6 +13,7 @@ mod questions;
 mod supervise;
 mod timetable;
 mod with_jobs;
+mod with_workers;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -251,7 +252,7 @@ fn start(
     let mask = listener.before;
     let signals = listener.heed();
     let (outlet, mut consumer) = match (output, &config.command) {
-        (None, Some(line)) if rules.batch.is_some() => {
+        (None, Some(line)) if rules.batch.is_some() || rules.workers.is_some() => {
             batches::look_for(line, rules.batch.as_ref())?;
             (Outlet::absent(), None)
         }

@@ -15,7 +15,7 @@ use crate::engine::directive::Directive;
 use crate::report::Ending;
 
 /// How long a program that was told to end may take for it.
-const LAST_WAIT: Duration = Duration::from_secs(5);
+pub(super) const LAST_WAIT: Duration = Duration::from_secs(5);
 
 impl Run {
     pub(super) fn on_news(&mut self, news: Option<News>) -> Option<End> {
@@ -25,6 +25,9 @@ impl Run {
                 batches.jobs.left -= 1;
                 (batches.jobs.left == 0).then(|| self.end_of_jobs())
             }
+            News::Ended(exit, fate) => self.on_worker_end(exit, fate),
+            News::Stalled(job) => self.on_worker_stalled(job),
+            News::Gone => None,
             News::Failed => {
                 self.on_failed_batch();
                 None
@@ -72,6 +75,9 @@ impl Run {
         if let Some(signal) = interrupted {
             return End::Signal(signal);
         }
+        if self.batches.as_ref().is_some_and(|it| it.workers.is_some()) {
+            return self.end_of_workers();
+        }
         let end = self.delivered();
         let told = self.shared.tell(|engine, now| engine.job_status(now));
         match told.and_then(|it| it.batches) {
@@ -85,6 +91,9 @@ impl Run {
         let is_interrupt = [SIGINT, SIGQUIT].contains(&signal.number);
         let is_second = self.signal.is_some();
         let batches = self.batches.as_mut()?;
+        if batches.workers.is_some() {
+            return self.on_signal_with_workers(signal);
+        }
         if batches.interrupted.is_some() || is_second || !batches.jobs.any_runs() {
             return Some(End::Signal(signal.number));
         }
@@ -134,11 +143,11 @@ impl Run {
         };
         batches.jobs.close();
         // One from the terminal has reached them already.
-        if batches.jobs.left > 0 {
+        if batches.jobs.any_are_left() {
             batches.jobs.signal(by);
         }
         let mut late = after(LAST_WAIT);
-        while batches.jobs.left > 0 {
+        while batches.jobs.any_are_left() {
             select! {
                 recv(batches.jobs.news) -> news => match news {
                     Ok(News::Over) => batches.jobs.left -= 1,

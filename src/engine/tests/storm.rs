@@ -11,8 +11,8 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use super::sim::{
-    self, Adversity, Disk, Left, Outcome, Scenario, Script, SidePlan, Text, Try, rules, run_after,
-    run_through,
+    self, Adversity, CrewScript, Disk, Left, Outcome, Scenario, Script, SidePlan, Text, Try, rules,
+    run_after, run_through,
 };
 use super::text::{lines, records};
 use crate::engine::batch::BatchRules;
@@ -22,9 +22,11 @@ use crate::engine::gate::Marks;
 use crate::engine::limiter::{Burst, Bursts, Cap};
 use crate::engine::policy::{Policy, Which};
 use crate::engine::record::Framing;
+use crate::engine::restart::{RestartRules, When};
 use crate::engine::side::Role;
 use crate::engine::stall::Timeouts;
 use crate::engine::ticket::Finish;
+use crate::engine::workers::WorkerRules;
 use crate::engine::{Limits, Rules, StopAt};
 use crate::units::{Rate, Unit};
 
@@ -180,6 +182,47 @@ impl Dice {
         }
     }
 
+    /// Programs that take from one queue.
+    fn workers(&mut self) -> WorkerRules {
+        let rules = |dice: &mut Dice| RestartRules {
+            when: if dice.one_in(2) {
+                When::Always
+            } else {
+                When::OnFailure
+            },
+            backoff: (
+                Duration::from_millis(1),
+                Duration::from_millis(1 + dice.roll(100)),
+            ),
+            give_up: None,
+        };
+        WorkerRules {
+            count: 2 + self.roll(4) as usize,
+            restart: self.some(2, rules),
+            chance: self.roll(1000),
+        }
+    }
+
+    /// What they do.
+    fn crew(&mut self, rules: WorkerRules) -> CrewScript {
+        let is_run_again = rules.restart.is_some();
+        let rare = |dice: &mut Dice| 2 + dice.roll(100);
+        CrewScript {
+            falls: self.some(2, rare).filter(|_| is_run_again),
+            closes: self.some(4, rare).filter(|_| is_run_again),
+            refuses: self
+                .some(4, |dice| 2 + dice.roll(5))
+                .filter(|_| is_run_again),
+            leaves: self.some(4, rare),
+            lasts: self.micros(2_000),
+            hangs: self.some(3, |dice| {
+                let from = dice.micros(120_000);
+                (dice.roll(4) as usize, from, from + dice.micros(60_000))
+            }),
+            until: self.micros(300_000),
+        }
+    }
+
     /// What the programs do that get them.
     fn script(&mut self) -> Script {
         Script {
@@ -305,6 +348,7 @@ fn scenario(seed: u64) -> (Scenario, Adversity) {
         slow_file: dice.some(3, |dice| dice.micros(130_000)),
         lanes: None,
         programs: Script::default(),
+        crew: CrewScript::default(),
         stale_clock: true,
         watched: true,
     };
@@ -359,6 +403,14 @@ fn scenario(seed: u64) -> (Scenario, Adversity) {
         let finish = dice.some(8, |dice| (dice.micros(120_000), Directive::Finish));
         scenario.commands.extend(finish);
     }
+    let workers = dice.some(3, Dice::workers);
+    let is_free = scenario.rules.batch.is_none() && lanes.is_none();
+    if let Some(workers) = workers.filter(|_| is_free && framed) {
+        scenario.rules.workers = Some(workers);
+        scenario.rules.keeps_given = false;
+        (adversity.falls, adversity.dies) = ([None; 3], None);
+        adversity.crew = dice.crew(workers);
+    }
     (scenario, adversity)
 }
 
@@ -378,7 +430,7 @@ fn assert_whole(s: &Scenario, outcome: &Outcome) {
             .bytes
             == 0;
     let is_in_order = s.rules.batch.is_none_or(|batch| batch.jobs == 1);
-    if is_in_order && is_whole {
+    if is_in_order && is_whole && s.rules.workers.is_none() {
         assert_part(s, outcome.taken, &outcome.output);
     }
     for got in &outcome.sides {
@@ -418,13 +470,18 @@ fn storm(seed: u64) -> usize {
     assert_stops(&s, &outcome, adversity);
     assert_whole(&s, &outcome);
     assert_batches(&s, &outcome);
+    assert_crew(&s, &outcome);
     let status = outcome.engine.status(std::time::Instant::now());
     let may_hang = s.takes.last().is_none_or(|take| take.1 < usize::MAX / 2);
     assert!(
         may_hang || !outcome.accused,
         "somebody is accused for what nobody did"
     );
-    let may_hang = may_hang && s.rules.batch.is_none();
+    let may_hang = match s.rules.workers {
+        // What was left to others may have been left to nobody.
+        Some(_) => outcome.someone_left,
+        None => may_hang && s.rules.batch.is_none(),
+    };
     let is_finish = |it: &(Duration, Directive)| it.1 == Directive::Finish;
     let is_cut = s.commands.iter().any(is_finish)
         || adversity.dies.is_some()
@@ -455,6 +512,25 @@ fn storm(seed: u64) -> usize {
         "{lost} bytes are lost to the file"
     );
     fanned
+}
+
+/// Each record was dealt with by one worker, or shed.
+fn assert_crew(s: &Scenario, outcome: &Outcome) {
+    if s.rules.workers.is_none() || s.rules.framing != Some(Framing::Terminator(b'\n')) {
+        return;
+    }
+    let mut left: BTreeMap<&[u8], u64> = BTreeMap::new();
+    let taken = &s.input.0[..outcome.taken];
+    for record in records(s.rules.framing, taken) {
+        *left.entry(record).or_default() += 1;
+    }
+    let runs = outcome.crew.iter();
+    for record in runs.flat_map(|run| records(s.rules.framing, run)) {
+        let count = left.get_mut(record);
+        let count = count.unwrap_or_else(|| panic!("torn: {:?}", String::from_utf8_lossy(record)));
+        assert!(*count > 0, "twice: {:?}", String::from_utf8_lossy(record));
+        *count -= 1;
+    }
 }
 
 /// Each try of a batch gets the same, in whole records; none is tried again once it was dealt with, or too often; what
@@ -537,6 +613,7 @@ fn outlive(s: &mut Scenario, adversity: Adversity, batch: Option<BatchRules>) ->
         outlives: true,
         keeps_given: false,
         batch,
+        workers: None,
         shed: None,
         max_age: None,
         stop_at: None,

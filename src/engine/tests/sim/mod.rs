@@ -6,6 +6,7 @@
 //! one call of one driver, so anything may come between any two calls. After every step it checks what
 //! must always hold; at the end it returns what the consumer got and when.
 
+mod crew;
 mod programs;
 
 use std::cell::{Cell, RefCell};
@@ -13,6 +14,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, IoSliceMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+pub(super) use crew::CrewScript;
 
 use super::text::records;
 use crate::engine::action::{Actor, For, Path, Permit, Wait, Write};
@@ -28,6 +31,7 @@ use crate::engine::segment::Segment;
 use crate::engine::side::Role;
 use crate::engine::sorter::Sorter;
 use crate::engine::stall::{self, Timeouts, Watch};
+use crate::engine::task::{Answer, Task};
 use crate::engine::ticket::{Finish, Ticket};
 use crate::engine::{Engine, Limits, OVERFLOW, Rules};
 
@@ -95,6 +99,10 @@ pub(super) struct Outcome {
     pub span: bool,
     /// Each try of a batch: what it was told, when it began and ended, what it got, and what came of it.
     pub tries: Vec<Try>,
+    /// What each run of a worker's program has dealt with.
+    pub crew: Vec<Vec<u8>>,
+    /// A worker has left although there was more.
+    pub someone_left: bool,
     /// What each tee and tap got, once for each time that somebody was there to take it.
     pub sides: Vec<Vec<Vec<u8>>>,
     /// How often bytes went to several at once, around the log.
@@ -147,6 +155,7 @@ pub(super) fn rules(capacity: usize) -> Rules {
         may_bypass: true,
         keeps_given: false,
         batch: None,
+        workers: None,
         framing: None,
         output: Limits::default(),
         input: Limits::default(),
@@ -217,6 +226,8 @@ pub(super) struct Adversity {
     pub slow_file: Option<Duration>,
     /// What the programs do that are run with batches.
     pub programs: Script,
+    /// What workers do.
+    pub crew: CrewScript,
     /// The disk.
     pub disk: Disk,
     /// Which patterns tell the lanes of records apart, and which of them are to be kept.
@@ -292,6 +303,13 @@ struct World {
     /// The files of jobs: which batch, and its bytes so far; and the try that is under way.
     files: Vec<(u64, Vec<u8>)>,
     running: Vec<Option<usize>>,
+    /// Workers, what they have read and been given, who has been found to read no more, who was emptied and nobody
+    /// knows it yet, and whether one has left although there was more.
+    crew: Vec<crew::Program>,
+    reads: usize,
+    deaf: Option<usize>,
+    untold: Vec<usize>,
+    left: bool,
     /// What an earlier run has left, and where that begins for the consumer.
     inherited: Inherited,
     base: u64,
@@ -355,6 +373,9 @@ const FILE: usize = 2;
 const SIDES: usize = 3;
 /// The first of the jobs.
 const JOBS: usize = 1000;
+
+/// The first of the programs of workers.
+const PROGRAMS: usize = 2000;
 
 /// Steps without any byte moved, after which a driver is taken for one that spins.
 const SPINNING: usize = 10_000;
@@ -436,6 +457,8 @@ pub(super) fn run_after(left: Left, s: Scenario, adversity: Adversity) -> Outcom
         accused: false,
         span: false,
         tries: Vec::new(),
+        someone_left: false,
+        crew: Vec::new(),
         sides: vec![Vec::new(); sides.len()],
         fanned: 0,
         left: Left::default(),
@@ -469,7 +492,8 @@ pub(super) fn run_after(left: Left, s: Scenario, adversity: Adversity) -> Outcom
             Doing::Nothing
         });
     }
-    let jobs = s.rules.batch.map_or(0, |batch| batch.jobs);
+    let workers = s.rules.workers.map_or(0, |workers| workers.count);
+    let jobs = s.rules.batch.map_or(workers, |batch| batch.jobs);
     if jobs > 0 {
         doing[SINK] = Doing::Nothing;
     }
@@ -518,6 +542,13 @@ pub(super) fn run_after(left: Left, s: Scenario, adversity: Adversity) -> Outcom
             sides,
             files: vec![(0, Vec::new()); jobs],
             running: vec![None; jobs],
+            crew: std::iter::repeat_with(Default::default)
+                .take(workers)
+                .collect(),
+            reads: 0,
+            deaf: None,
+            untold: Vec::new(),
+            left: false,
             job_versions: vec![0; jobs],
             base: remembered.0,
             remembered,
@@ -666,7 +697,10 @@ impl World {
         };
         let is_due = wait.sleep.until.is_some_and(|at| self.now >= at);
         let is_woken = match who.checked_sub(JOBS) {
-            Some(j) => return is_due || self.job_versions[j] != wait.version,
+            Some(j) => {
+                let has_room = wait.sleep.what == For::Room && self.crew[j].has_room();
+                return is_due || has_room || self.job_versions[j] != wait.version;
+            }
             None => self.versions[who] != wait.version,
         };
         match (wait.sleep.what, who) {
@@ -786,6 +820,9 @@ impl Edge for Side<'_> {
             self.0.out.spilled.extend_from_slice(&records);
             return Ok(Some(records.len()));
         }
+        if self.1 >= JOBS && !self.0.crew.is_empty() {
+            return Ok(self.0.give(self.1 - JOBS, write));
+        }
         if self.1 >= JOBS {
             return self.0.fill(self.1 - JOBS, write);
         }
@@ -875,7 +912,19 @@ impl Edge for Side<'_> {
         Ok(())
     }
 
-    fn fit(&mut self, _: usize) -> bool {
+    fn order(&mut self, task: Task) -> Option<Answer> {
+        Some(self.0.obey(self.1 - JOBS, task))
+    }
+
+    fn unread(&mut self) -> Option<u64> {
+        let j = self.1.checked_sub(JOBS).filter(|_| !self.0.crew.is_empty());
+        j.map(|j| self.0.lies_with(j))
+    }
+
+    fn fit(&mut self, size: usize) -> bool {
+        if self.1 >= JOBS {
+            return self.0.fit_crew(self.1 - JOBS, size);
+        }
         self.0.random().is_multiple_of(2)
     }
 
@@ -885,6 +934,7 @@ impl Edge for Side<'_> {
         self.0.doing = if is_over { Doing::Something } else { doing };
         let ready = match wait.sleep.what {
             For::Input => true,
+            For::Room if self.1 >= JOBS => self.0.crew[self.1 - JOBS].has_room(),
             For::Room if self.1 >= SIDES => self.0.has_room(self.1),
             For::Room => self.0.room() > 0,
             _ => false,
@@ -904,7 +954,11 @@ impl Sim {
         let can = (0..self.drivers.len()).filter(|who| self.can_act(*who));
         let jobs =
             (0..self.jobs.len()).filter(|j| self.world.can_act(JOBS + j, self.jobs_doing[*j]));
-        let can: Vec<usize> = can.chain(jobs.map(|j| JOBS + j)).collect();
+        let now = self.world.now;
+        let programs = (0..self.world.crew.len())
+            .filter(|j| self.world.program_due(*j).is_some_and(|at| at <= now));
+        let can = can.chain(jobs.map(|j| JOBS + j));
+        let can: Vec<usize> = can.chain(programs.map(|j| PROGRAMS + j)).collect();
         if can.is_empty() {
             return self.jump();
         }
@@ -943,6 +997,9 @@ impl Sim {
     }
 
     fn act(&mut self, who: usize) {
+        if who >= PROGRAMS {
+            return self.act_as_program(who - PROGRAMS);
+        }
         if who >= JOBS {
             return self.act_as_job(who - JOBS);
         }
@@ -976,7 +1033,11 @@ impl Sim {
         let files: usize = self.world.files.iter().map(|file| file.1.len()).sum();
         let tries =
             files + out.tries.len() + out.tries.iter().filter(|it| it.finish.is_some()).count();
-        (self.world.taken, out.output.len() + tries, sides)
+        (
+            self.world.taken,
+            out.output.len() + tries + self.world.reads,
+            sides,
+        )
     }
 
     fn end_of_side(&mut self, who: usize, end: &End) -> Doing {
@@ -1093,6 +1154,8 @@ impl Sim {
                 _ => None,
             });
         let event = self.world.events.front().map(|e| e.0);
+        let programs = (0..self.world.crew.len()).map(|j| self.world.program_due(j));
+        let timers = timers.chain(programs);
         let next = timers.chain([event]).flatten();
         let next = next.filter(|at| *at > self.world.now).min();
         match next {
@@ -1212,6 +1275,11 @@ impl Sim {
                     self.act(who);
                 }
             }
+            for j in 0..self.world.crew.len() {
+                if self.jobs_doing[j] == Doing::Something {
+                    self.act_as_job(j);
+                }
+            }
         }
         let at = self.world.now - self.world.start;
         self.world.out.told.push((at, command));
@@ -1237,6 +1305,11 @@ impl Sim {
         self.end_programs();
         self.world.out.end = self.world.now - self.world.start;
         self.world.out.taken = self.world.taken;
+        self.world.out.someone_left = self.world.left;
+        // What was given, and nobody has asked for any more.
+        for program in &self.world.crew {
+            self.world.out.output.extend(program.held_bytes());
+        }
         self.any_job_left = self.any_job();
         let inside = self.core.engine.borrow().source.cursor.depth();
         if self.world.s.rules.outlives {
@@ -1289,7 +1362,9 @@ impl Sim {
                 "given back before it was delivered"
             );
         }
-        assert!(status.written.bytes <= self.world.out.output.len() as u64);
+        let is_told = self.world.untold.is_empty();
+        assert!(!is_told || status.written.bytes <= self.world.handed() as u64);
+        engine.check_workers();
         self.check_jobs();
         assert!(
             status.buffer.used <= status.buffer.high.max(self.held),

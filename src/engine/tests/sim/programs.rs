@@ -183,6 +183,7 @@ impl Sim {
     pub(super) fn act_as_job(&mut self, j: usize) {
         self.core.now.set(self.world.now);
         let moved = self.moved();
+        let was_told = self.world.untold.contains(&j);
         self.world.doing = Doing::Something;
         let turn = self.jobs[j].step(&self.core, &mut Side(&mut self.world, JOBS + j));
         self.jobs_doing[j] = match turn {
@@ -194,6 +195,7 @@ impl Sim {
             self.moved_at = self.world.now;
         }
         self.wake();
+        self.after_worker(j, was_told);
         self.note_turn();
     }
 

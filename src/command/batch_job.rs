@@ -1,0 +1,248 @@
+//! One who runs a program with batches: a thread that takes a batch, writes it to its file, starts the program and waits
+//! for it, again and again.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+
+use super::batch_file::{self, BatchFile};
+use super::chair::{Chair, News, lock};
+use super::child::{Child, Exit};
+use super::spawn;
+use crate::engine::action::{Actor, Wait, Write};
+use crate::engine::drive::{Driver, Edge, End, Turn};
+use crate::engine::on_disk::Load;
+use crate::engine::ticket::{Finish, Ticket};
+use crate::pipe::error::PipeError;
+
+/// How soon to look again whether a full disk has room: it is to be used within a second.
+const ROOM_AGAIN: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 500_000_000,
+};
+
+/// One job: its thread's own things.
+pub(super) struct Job {
+    chair: Chair,
+    /// The batch that it has, by its number.
+    file: Option<(u64, BatchFile)>,
+    has_failed: bool,
+    /// It was said that there is no room for a file.
+    has_said_full: bool,
+}
+
+impl Job {
+    pub(super) fn new(chair: Chair) -> Job {
+        Job {
+            chair,
+            file: None,
+            has_failed: false,
+            has_said_full: false,
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        let shared = self.chair.shared.clone();
+        let mut driver = Driver::new(Actor::Job(self.chair.number));
+        let end = loop {
+            let has_failed = std::mem::take(&mut self.has_failed);
+            let turn = driver.step(&shared, &mut self);
+            // What it means has just been decided.
+            if has_failed {
+                self.say(News::Failed);
+            }
+            if let Turn::Over(end) = turn {
+                break end;
+            }
+        };
+        match end {
+            End::Write(e) => self.say(News::Broken(PipeError::new("write", "a batch", e))),
+            End::Disk(e) => self.say(News::Broken(PipeError::disk(e))),
+            _ => {}
+        }
+        self.say(News::Over);
+    }
+
+    /// Does it, and again for as long as the disk is full.
+    fn when_there_is_room<T>(
+        &mut self,
+        mut what: impl FnMut(&mut Job) -> io::Result<T>,
+    ) -> io::Result<T> {
+        loop {
+            let full = match what(self) {
+                Err(error) if batch_file::says_full(&error) => error,
+                done => return done,
+            };
+            if !std::mem::replace(&mut self.has_said_full, true) {
+                let why = "the disk is full: the batch waits for room; TMPDIR can name another one";
+                let place = batch_file::place().display().to_string();
+                self.say(News::Full(PipeError::because(
+                    "write a batch to",
+                    &place,
+                    why,
+                )));
+            }
+            let mut closed = [PollFd::new(&*self.chair.closed, PollFlags::IN)];
+            match rustix::event::poll(&mut closed, Some(&ROOM_AGAIN)) {
+                Ok(0) | Err(Errno::INTR) => {}
+                // None is to be run any more.
+                _ => return Err(full),
+            }
+        }
+    }
+
+    fn say(&self, news: News) {
+        self.chair.say(news);
+    }
+
+    /// Writes down that the program is about to be run with this batch; the batch's name. `None`: it is not to be run.
+    fn enter(&self, ticket: &Ticket) -> Option<String> {
+        if lock(&self.chair.programs).is_closed {
+            return None;
+        }
+        let begun = self.chair.shared.begin_batch(ticket);
+        match begun.map_err(|e| self.say(News::Broken(e))).ok()? {
+            None => Some(format!("{}-{}", self.chair.plan.stamp, ticket.number)),
+            Some((name, is_inherited)) => {
+                let is_free = !is_inherited || self.wait_for_outlived(&name);
+                is_free.then_some(name)
+            }
+        }
+    }
+
+    /// One that an earlier run has started is waited for; false where nothing is to be started any more.
+    #[cfg(target_os = "linux")]
+    fn wait_for_outlived(&self, name: &str) -> bool {
+        while let Some(other) = super::outlived::find(name) {
+            let pid = other.pid;
+            self.say(News::Outlived(format!(
+                "batch {name}: process {pid}, which an earlier weir has started, still deals with it; waiting for its end"
+            )));
+            if !other.wait(&*self.chair.closed).unwrap_or(false) {
+                return false;
+            }
+        }
+        true
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn wait_for_outlived(&self, name: &str) -> bool {
+        self.say(News::Outlived(format!(
+            "batch {name}: an earlier weir has begun it; a program that still deals with it cannot be told here"
+        )));
+        true
+    }
+
+    /// Starts the program, unless none is to be started any more.
+    fn start(&self, ticket: &Ticket, name: &str) -> Option<Child> {
+        let (_, file) = self.file.as_ref()?;
+        let input = file.reader();
+        let input = input.map_err(|e| PipeError::new("open", "a batch", e));
+        let input = input.map_err(|e| self.say(News::Broken(e))).ok()?;
+        let variables = variables(ticket, name);
+        // Who signals all of them comes before or after.
+        let mut programs = lock(&self.chair.programs);
+        if programs.is_closed {
+            return None;
+        }
+        match spawn::spawn(
+            &self.chair.plan.line,
+            input.as_fd(),
+            &self.chair.plan.mask,
+            &variables,
+        ) {
+            Ok(child) => {
+                programs.any = true;
+                programs.list[self.chair.number] = Some(child.clone());
+                Some(child)
+            }
+            Err(error) => {
+                let first = !programs.any;
+                self.say(News::NotRun { error, first });
+                None
+            }
+        }
+    }
+
+    /// Runs the program, unless none is to be run any more, and waits for it.
+    fn try_it(&self, ticket: &Ticket, name: &str) -> Finish {
+        let child = self.start(ticket, name);
+        let exit = child.map(|child| child.wait());
+        lock(&self.chair.programs).list[self.chair.number] = None;
+        exit.map_or(Finish::Failed, |exit| self.judge(exit))
+    }
+
+    fn judge(&self, exit: Exit) -> Finish {
+        match exit {
+            _ if exit.is_success() => Finish::Acknowledged,
+            _ if self.chair.plan.reject.contains(&exit.status()) => Finish::Rejected,
+            _ => Finish::Failed,
+        }
+    }
+}
+
+/// What a program finds in its environment.
+fn variables(ticket: &Ticket, name: &str) -> [(&'static str, Option<String>); 5] {
+    let (records, first) = ticket.records.unzip();
+    let text = |n: u64| n.to_string();
+    [
+        ("WEIR_BATCH", Some(name.to_owned())),
+        ("WEIR_TRY", Some(ticket.trial.to_string())),
+        ("WEIR_BYTES", Some(text(ticket.bytes))),
+        ("WEIR_RECORDS", records.map(text)),
+        ("WEIR_FIRST", first.map(text)),
+    ]
+}
+
+impl Edge for Job {
+    fn write(&mut self, write: &Write) -> io::Result<Option<usize>> {
+        let Some(piece) = write.piece else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        if self.file.as_ref().is_none_or(|(of, _)| *of != piece.batch) {
+            let file = self.when_there_is_room(|_| BatchFile::new(piece.bytes))?;
+            self.file = Some((piece.batch, file));
+        }
+        let mut written = 0;
+        for bytes in write.slices() {
+            self.when_there_is_room(|job| match &mut job.file {
+                Some((_, file)) => file.append(bytes),
+                None => Err(io::ErrorKind::NotFound.into()),
+            })?;
+            written += bytes.len();
+        }
+        Ok(Some(written))
+    }
+
+    fn run(&mut self, ticket: &Ticket) -> Option<Finish> {
+        let finish = match self.enter(ticket) {
+            // All of it is lost, and nobody is to be run for nothing.
+            Some(_) if ticket.bytes == 0 => Finish::Acknowledged,
+            Some(name) => self.try_it(ticket, &name),
+            None => Finish::Failed,
+        };
+        let is_over = lock(&self.chair.programs).is_closed && finish == Finish::Failed;
+        if let Some(how) = finish.settles(ticket).filter(|_| !is_over)
+            && let Err(error) = self.chair.shared.settle_batch(ticket.number, how)
+        {
+            self.say(News::Broken(error));
+        }
+        match finish {
+            // Its memory is not needed any more.
+            Finish::Acknowledged => self.file = None,
+            _ => self.has_failed = true,
+        }
+        Some(finish)
+    }
+
+    fn fetch(&mut self, load: &mut Load) -> io::Result<()> {
+        self.chair.shared.fetch(load)
+    }
+
+    fn wait(&mut self, wait: Wait) -> Option<io::Result<bool>> {
+        self.chair.shared.sleep_as_job(self.chair.number, wait);
+        Some(Ok(false))
+    }
+}

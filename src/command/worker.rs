@@ -1,0 +1,223 @@
+//! One of several programs that take from one queue: the thread that runs it, gives it what there is for it by a pipe,
+//! and takes back what it has left unread when it ends.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::thread;
+
+use super::child::{Child, Exit};
+use nix::sys::signal::Signal;
+
+use super::chair::{Chair, News, lock};
+use super::spawn::{self, SpawnError};
+use super::unread::{open_reader, take_out};
+use crate::engine::action::{Actor, For, Wait, Write};
+use crate::engine::drive::{Driver, Edge, End, Turn};
+use crate::engine::on_disk::Load;
+use crate::engine::task::{Answer, Task};
+use crate::pipe::error::PipeError;
+use crate::pipe::fd::Port;
+
+/// The thread's own things.
+pub(super) struct Worker {
+    chair: Chair,
+    /// Our end of the program's pipe, until it has had all.
+    port: Option<Port>,
+    /// Its other end, where that has to be kept, or ours is gone.
+    reader: Option<OwnedFd>,
+    /// How it ended that was run last, which nobody has been told yet.
+    ended: Option<Exit>,
+    runs: u64,
+}
+
+impl Worker {
+    pub(super) fn new(chair: Chair) -> Worker {
+        Worker {
+            chair,
+            port: None,
+            reader: None,
+            ended: None,
+            runs: 0,
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        let shared = self.chair.shared.clone();
+        let j = self.chair.number;
+        let mut driver = Driver::new(Actor::Job(j));
+        let end = loop {
+            let ended = self.ended.take();
+            let turn = driver.step(&shared, &mut self);
+            if let Some(exit) = ended {
+                // What it means has just been decided.
+                let fate = shared.tell(|engine, _| engine.worker_fate(j));
+                self.chair.say(News::Ended(exit, fate));
+            }
+            if let Turn::Over(end) = turn {
+                break end;
+            }
+        };
+        match end {
+            End::Write(e) => {
+                let name = self.chair.plan.line.name();
+                self.chair
+                    .say(News::Broken(PipeError::new("write", &name, e)));
+            }
+            End::Disk(e) => self.chair.say(News::Broken(PipeError::disk(e))),
+            _ => {}
+        }
+        self.chair.say(News::Over);
+    }
+
+    /// Runs the program, unless none is to be run any more.
+    fn start(&mut self, trial: u32) -> bool {
+        match self.try_to_start(trial) {
+            Ok(is_running) => is_running,
+            Err(error) => {
+                let first = !lock(&self.chair.programs).any;
+                self.ended = Some(Exit::Status(error.status));
+                self.chair.say(News::NotRun { error, first });
+                false
+            }
+        }
+    }
+
+    fn try_to_start(&mut self, trial: u32) -> Result<bool, SpawnError> {
+        let plan = self.chair.plan.clone();
+        let name = plan.line.name();
+        let refused = |e: io::Error| SpawnError {
+            failure: PipeError::new("run", &name, e),
+            status: 125,
+        };
+        let (theirs, ours) = io::pipe().map_err(refused)?;
+        let port = Port::to_command(ours.into(), &name);
+        let port = port.map_err(|failure| SpawnError {
+            failure,
+            status: 125,
+        })?;
+        self.runs += 1;
+        let number = format!("{}-{}.{}", plan.stamp, self.chair.number + 1, self.runs);
+        let variables = [
+            ("WEIR_BATCH", Some(number)),
+            ("WEIR_TRY", Some(trial.to_string())),
+            ("WEIR_FIRST", None),
+            ("WEIR_RECORDS", None),
+            ("WEIR_BYTES", None),
+        ];
+        // Who signals all of them comes before or after.
+        let mut programs = lock(&self.chair.programs);
+        if programs.is_closed {
+            return Ok(false);
+        }
+        let child = spawn::spawn(&plan.line, theirs.as_fd(), &plan.mask, &variables)?;
+        if let Err(e) = self.watch(child.clone()) {
+            child.signal(Signal::SIGTERM as i32);
+            let _ = child.wait();
+            return Err(refused(e));
+        }
+        programs.any = true;
+        programs.list[self.chair.number] = Some(child);
+        drop(programs);
+        // Kept where there is no other way to what lies in it, or nobody would see that all readers have gone.
+        let spare = open_reader(&port).is_none().then(|| theirs.into());
+        (self.port, self.reader) = (Some(port), spare);
+        Ok(true)
+    }
+
+    /// Waits for its end, and tells of it.
+    fn watch(&self, child: Child) -> io::Result<()> {
+        let chair = self.chair.clone();
+        let wait = move || {
+            let (j, exit) = (chair.number, child.wait());
+            {
+                let mut programs = lock(&chair.programs);
+                programs.list[j] = None;
+                programs.exits[j] = Some(exit);
+            }
+            let told = |engine: &mut crate::engine::Engine, now| {
+                engine.on_worker_exit(j, exit.is_success(), now);
+            };
+            chair.shared.tell(told);
+            chair.say(News::Gone);
+        };
+        thread::Builder::new().name("command".into()).spawn(wait)?;
+        Ok(())
+    }
+
+    /// Takes out of its pipe what it has not read, and closes that.
+    fn empty(&mut self) -> u64 {
+        let port = self.port.take();
+        let reader = self.reader.take();
+        let reader = reader.or_else(|| port.as_ref().and_then(open_reader));
+        self.ended = lock(&self.chair.programs).exits[self.chair.number].take();
+        reader.map_or(0, |reader| take_out(&reader))
+    }
+
+    fn unread_bytes(&self) -> u64 {
+        let ours = self.port.as_ref().and_then(Port::unread);
+        let theirs = || rustix::io::ioctl_fionread(self.reader.as_ref()?).ok();
+        ours.or_else(theirs).unwrap_or(0)
+    }
+}
+
+impl Edge for Worker {
+    fn write(&mut self, write: &Write) -> io::Result<Option<usize>> {
+        let written = match &mut self.port {
+            Some(port) => port.write_now(&write.slices().collect::<Vec<_>>()),
+            None => return Ok(None),
+        };
+        match written {
+            // It may live on; what is done about that is decided there.
+            Err(rustix::io::Errno::PIPE) => {
+                let j = self.chair.number;
+                let shared = &self.chair.shared;
+                shared.tell(|engine, now| engine.on_worker_deaf(j, now));
+                Ok(None)
+            }
+            written => Ok(written?),
+        }
+    }
+
+    fn unread(&mut self) -> Option<u64> {
+        self.port.as_ref()?.unread()
+    }
+
+    fn order(&mut self, task: Task) -> Option<Answer> {
+        let mut done = true;
+        let mut unread = 0;
+        match task {
+            Task::Start(trial) => done = self.start(trial),
+            Task::Close => {
+                // What it has not read can still be taken back.
+                let port = self.port.take();
+                self.reader = self
+                    .reader
+                    .take()
+                    .or_else(|| port.as_ref().and_then(open_reader));
+            }
+            Task::Look => unread = self.unread_bytes(),
+            Task::Empty => unread = self.empty(),
+            Task::Accuse => self.chair.say(News::Stalled(self.chair.number)),
+        }
+        Some(Answer { done, unread })
+    }
+
+    fn fetch(&mut self, load: &mut Load) -> io::Result<()> {
+        self.chair.shared.fetch(load)
+    }
+
+    fn fit(&mut self, size: usize) -> bool {
+        self.port.as_ref().is_none_or(|port| port.fit_pipe(size))
+    }
+
+    fn wait(&mut self, wait: Wait) -> Option<io::Result<bool>> {
+        let (shared, j) = (&self.chair.shared, self.chair.number);
+        if wait.sleep.what == For::Room
+            && let Some(port) = &self.port
+        {
+            return Some(shared.sleep_beside_pipe(j, wait, port));
+        }
+        shared.sleep_as_job(j, wait);
+        Some(Ok(false))
+    }
+}

@@ -1,0 +1,253 @@
+//! A worker's program ends: what it has not read goes back into the queue, and what its end means is decided.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use super::action::{CONSUMER, Order};
+use super::restart::{Circuit, CommandStatus, RestartRules, When};
+use super::state::Engine;
+use super::stats::Total;
+use super::task::{Answer, Fate, Task};
+use super::workers::Life;
+
+impl Engine {
+    /// What came of what a worker was told to do with its program.
+    pub(super) fn end_order(&mut self, j: usize, task: Task, answer: Answer, now: Instant) {
+        let framing = self.framing;
+        let it = self.worker_mut(j);
+        it.is_busy = false;
+        match task {
+            Task::Start(_) if answer.done => {
+                it.begin(framing, now);
+                let is_again = it.runs > 1;
+                if let Some(workers) = &mut self.workers {
+                    workers.restarts += u64::from(is_again);
+                }
+            }
+            Task::Start(_) => {
+                it.runs += 1;
+                it.has_progressed = false;
+                self.decide(j, false, now);
+            }
+            Task::Close => it.is_fed = true,
+            Task::Look => self.on_worker_looked(j, answer.unread, now),
+            Task::Accuse => it.is_accused = false,
+            Task::Empty => self.on_emptied(j, answer.unread, now),
+        }
+    }
+
+    /// Its program has ended, and whether well.
+    pub(crate) fn on_worker_exit(&mut self, j: usize, success: bool, now: Instant) {
+        self.worker_mut(j).exit = Some(success);
+        self.update(now);
+    }
+
+    /// Nobody reads its pipe any more, though its program may go on.
+    pub(crate) fn on_worker_deaf(&mut self, j: usize, now: Instant) {
+        self.worker_mut(j).is_deaf = true;
+        self.update(now);
+    }
+
+    /// How long what lies in the pipe of a worker may lie there.
+    pub(crate) fn worker_patience(&self) -> Duration {
+        let patience = self.workers.as_ref().and_then(|it| it.patience);
+        patience.unwrap_or_default()
+    }
+
+    /// What the end of its program means.
+    pub(crate) fn worker_fate(&self, j: usize) -> Fate {
+        let workers = self.workers.as_ref();
+        workers.map_or(Fate::None, |workers| workers.list[j].fate)
+    }
+
+    /// What is in its pipe was taken out of that.
+    fn on_emptied(&mut self, j: usize, unread: u64, now: Instant) {
+        if self.halted {
+            // The books are closed.
+            let it = self.worker_mut(j);
+            (it.life, it.exit) = (Life::Over, None);
+            return;
+        }
+        let it = self.worker_mut(j);
+        let has_read_all = it.is_fed && unread == 0 && !it.is_deaf;
+        if has_read_all {
+            it.has_progressed |= it.given.bytes() > 0;
+            while let Some(run) = self.worker_mut(j).given.pop_back() {
+                self.log.unpin(&run);
+            }
+        } else if !self.worker(j).is_empty {
+            self.take_back_from(j, unread, now);
+        }
+        let it = self.worker_mut(j);
+        it.is_empty = true;
+        let Some(success) = it.exit.take() else {
+            return;
+        };
+        if has_read_all {
+            (it.life, it.fate) = (Life::Over, Fate::Done);
+            if let Some(workers) = &mut self.workers {
+                workers.torn = workers.torn.filter(|(other, _)| *other != j);
+                // Nobody waits for one that is not tried again.
+                workers.breaker.on_success(j);
+            }
+            return;
+        }
+        self.decide(j, success, now);
+    }
+
+    /// Whether it is run again, and when.
+    fn decide(&mut self, j: usize, success: bool, now: Instant) {
+        let Some(workers) = &mut self.workers else {
+            return;
+        };
+        let it = &mut workers.list[j];
+        if it.failures > 0 && it.has_succeeded(now) {
+            it.failures = 0;
+            workers.breaker.on_success(j);
+        }
+        let again = workers.rules.restart.filter(|_| !workers.is_over);
+        let again = again.filter(|rules| !success || rules.when == When::Always);
+        let Some(RestartRules { give_up, .. }) = again else {
+            it.life = Life::Over;
+            it.fate = if success { Fate::Left } else { Fate::Failed };
+            workers.breaker.on_success(j);
+            return;
+        };
+        it.fate = Fate::Again;
+        if success && it.has_progressed {
+            it.waited = Default::default();
+            it.life = Life::Down(Some(now));
+            workers.breaker.on_success(j);
+            return;
+        }
+        it.failures = it.failures.saturating_add(1);
+        let due = workers.breaker.on_failure(j, it.failures, now);
+        it.waited = due.map_or_else(Default::default, |at| at.saturating_duration_since(now));
+        it.life = Life::Down(due);
+        if due.is_none() || give_up.is_some_and(|most| it.failures >= most.get()) {
+            (it.life, it.fate) = (Life::Over, Fate::Failed);
+        }
+    }
+
+    /// Takes back what a program that is gone, or reads no more, has left of what it was given: so many bytes, and the
+    /// record that it had begun.
+    fn take_back_from(&mut self, j: usize, unread: u64, now: Instant) {
+        self.on_worker_read(j, unread, now);
+        let end = self.log.end();
+        let (mut back, mut reaches_end) = (Total::default(), false);
+        while let Some(run) = self.worker_mut(j).given.pop_back() {
+            reaches_end |= run.end == end;
+            back.bytes += run.end - run.start;
+            back.records += self.log.records(&run);
+            self.outputs[CONSUMER].queue.insert(run);
+        }
+        let begun = back.bytes.saturating_sub(unread);
+        let mut rest = 0;
+        while let Some(run) = self.worker_mut(j).queue.pop_back(u64::MAX) {
+            rest += run.end - run.start;
+            reaches_end |= run.end == end;
+            self.outputs[CONSUMER].queue.insert(run);
+        }
+        let is_open =
+            reaches_end && self.source.cursor.is_inside() && self.shedder.skipped.is_none();
+        self.stats.on_taken_back(back, self.last_counted && is_open);
+        if let Some(workers) = &mut self.workers {
+            workers.held -= rest;
+            workers.taken_back.add_all(back);
+            workers.repeated.bytes += begun;
+            workers.repeated.records += u64::from(begun > 0);
+            workers.torn = workers.torn.filter(|(other, _)| *other != j);
+        }
+        self.look_at_head();
+    }
+
+    /// These places, which this worker has or would have been given next, cannot be read back.
+    pub(super) fn lose_for_worker(&mut self, j: usize, lost: &Range<u64>, now: Instant) {
+        let part = |run: &Range<u64>| run.start.max(lost.start)..run.end.min(lost.end);
+        let own: Vec<_> = self.worker(j).queue.over(lost).map(part).collect();
+        for part in &own {
+            self.worker_mut(j).queue.remove(part);
+            if let Some(workers) = &mut self.workers {
+                workers.held -= part.end - part.start;
+            }
+        }
+        let queue = &mut self.outputs[CONSUMER].queue;
+        let queued: Vec<_> = queue.over(lost).map(part).collect();
+        queued.iter().for_each(|part| queue.remove(part));
+        for part in own.iter().chain(&queued) {
+            self.stats.shed.bytes += part.end - part.start;
+            self.stats.shed.records += self.log.records(part);
+            self.log.unpin(part);
+        }
+        self.look_at_head();
+        self.on_shrunk(now);
+    }
+
+    /// Nothing is run again any more.
+    pub(crate) fn restart_no_more(&mut self, now: Instant) {
+        if let Some(workers) = &mut self.workers {
+            workers.is_over = true;
+        }
+        self.update(now);
+    }
+
+    /// Somebody does not want to wait until what has failed is tried again.
+    pub(super) fn retry_workers(&mut self, now: Instant) {
+        if let Some(workers) = &mut self.workers {
+            workers.breaker.retry(now);
+            for it in &mut workers.list {
+                if let Life::Down(due) = &mut it.life {
+                    *due = None;
+                }
+            }
+        }
+    }
+
+    /// How the programs fare, where there are several.
+    pub(super) fn worker_status(&self, now: Instant) -> Option<CommandStatus> {
+        let workers = self.workers.as_ref()?;
+        let circuit = workers.breaker.circuit();
+        let is_framed = self.framing.is_some();
+        Some(CommandStatus {
+            circuit,
+            retry_in: match circuit {
+                Circuit::Open(at) => Some(at.saturating_duration_since(now)),
+                _ => None,
+            },
+            failures: workers.breaker.failures(),
+            restarts: workers.restarts,
+            taken_back: workers.taken_back.counting(is_framed),
+            repeated: workers.repeated.counting(is_framed),
+            batches: None,
+        })
+    }
+}
+
+#[cfg(test)]
+impl Engine {
+    /// No place is in two workers' hands, nor in one's and in the queue.
+    ///
+    /// # Panics
+    /// When one is.
+    pub(crate) fn check_workers(&self) {
+        let Some(workers) = &self.workers else { return };
+        let mut runs: Vec<_> = workers.runs().cloned().collect();
+        let held: u64 = runs.iter().map(|run| run.end - run.start).sum();
+        assert_eq!(held, workers.held, "bytes in hands");
+        runs.extend(workers.given().cloned());
+        runs.extend(self.outputs[CONSUMER].queue.runs().cloned());
+        let queued: Vec<_> = self.outputs[CONSUMER].queue.runs().collect();
+        let in_order = queued.windows(2).all(|two| two[0].end <= two[1].start);
+        assert!(in_order, "the queue is out of order: {queued:?}");
+        runs.sort_by_key(|run| run.start);
+        let apart = runs.windows(2).all(|two| two[0].end <= two[1].start);
+        assert!(apart, "a place is held twice: {runs:?}");
+    }
+}
+
+impl Order {
+    /// What is to be done.
+    pub(crate) fn task(&self) -> Task {
+        self.task
+    }
+}

@@ -1,0 +1,221 @@
+//! The workers of the simulator: programs that read from pipes of their own, some slowly, some not at all, and fall.
+//!
+//! What one has read of whole records is dealt with, and joins the output when it has ended; what it had begun is lost
+//! with it, and has to come again.
+
+use std::time::{Duration, Instant};
+
+use super::{Sim, World};
+use crate::engine::action::Write;
+use crate::engine::drive::Access;
+use crate::engine::record::Framing;
+use crate::engine::task::{Answer, Task};
+
+/// What workers do.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in super::super) struct CrewScript {
+    /// One act in so many is a fall.
+    pub falls: Option<u64>,
+    /// One act in so many is an end without need, but never of the first.
+    pub leaves: Option<u64>,
+    /// One act in so many closes the pipe, and a fall comes later.
+    pub closes: Option<u64>,
+    /// One start in so many fails.
+    pub refuses: Option<u64>,
+    /// How long each needs for what it has read, at most.
+    pub lasts: Duration,
+    /// From then on, and until then, this one reads nothing.
+    pub hangs: Option<(usize, Duration, Duration)>,
+    /// Until then they fall.
+    pub until: Duration,
+}
+
+/// One program, and its pipe.
+#[derive(Debug, Default)]
+pub(super) struct Program {
+    is_alive: bool,
+    is_closed: bool,
+    is_fed: bool,
+    size: usize,
+    lying: Vec<u8>,
+    read: Vec<u8>,
+    next: Option<Instant>,
+    is_accused: bool,
+}
+
+impl Program {
+    pub(super) fn has_room(&self) -> bool {
+        self.lying.len() < self.size || self.is_closed || !self.is_alive
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.lying.len() + self.read.len()
+    }
+
+    pub(super) fn held_bytes(&self) -> impl Iterator<Item = u8> + '_ {
+        self.read.iter().chain(&self.lying).copied()
+    }
+}
+
+/// The length of what of these bytes is whole records.
+fn whole(framing: Option<Framing>, bytes: &[u8]) -> usize {
+    match framing {
+        None => bytes.len(),
+        Some(Framing::Fixed(size)) => bytes.len() - bytes.len() % size.get() as usize,
+        Some(Framing::Terminator(end)) => {
+            let last = bytes.iter().rposition(|byte| *byte == end);
+            last.map_or(0, |at| at + 1)
+        }
+    }
+}
+
+impl World {
+    /// What was ever put into pipes, and not taken back.
+    pub(super) fn handed(&self) -> usize {
+        self.out.output.len() + self.crew.iter().map(Program::held).sum::<usize>()
+    }
+
+    pub(super) fn give(&mut self, j: usize, write: &Write) -> Option<usize> {
+        let it = &mut self.crew[j];
+        let bytes: Vec<u8> = write.slices().collect::<Vec<_>>().concat();
+        assert!(!bytes.is_empty(), "a permit to write nothing");
+        assert!(!it.is_fed, "something comes behind the end");
+        if it.is_closed || !it.is_alive {
+            self.deaf = Some(j);
+            return None;
+        }
+        let n = bytes.len().min(it.size.saturating_sub(it.lying.len()));
+        it.lying.extend_from_slice(&bytes[..n]);
+        self.reads += n;
+        (n > 0).then_some(n)
+    }
+
+    pub(super) fn lies_with(&self, j: usize) -> u64 {
+        self.crew[j].lying.len() as u64
+    }
+
+    pub(super) fn fit_crew(&mut self, j: usize, size: usize) -> bool {
+        let fits = self.crew[j].lying.len() <= size && !self.random().is_multiple_of(4);
+        if fits {
+            self.crew[j].size = size;
+        }
+        fits
+    }
+
+    pub(super) fn obey(&mut self, j: usize, task: Task) -> Answer {
+        let random = self.random() >> 9;
+        let refuses = self.adversity.crew.refuses;
+        let is_refused = refuses.is_some_and(|n| random.is_multiple_of(n)) && self.may_fall();
+        self.reads += 1;
+        let framing = self.s.rules.framing;
+        let it = &mut self.crew[j];
+        let (mut done, mut unread) = (true, it.lying.len() as u64);
+        match task {
+            Task::Start(_) => {
+                assert!(!it.is_alive && it.held() == 0, "two at a time");
+                done = !is_refused;
+                *it = Program {
+                    is_alive: done,
+                    size: 65_536,
+                    ..Program::default()
+                };
+            }
+            Task::Close => it.is_fed = true,
+            Task::Look => {}
+            Task::Accuse => it.is_accused = true,
+            Task::Empty => {
+                let is_all = it.is_fed && unread == 0 && !it.is_closed;
+                let end = match is_all {
+                    true => it.read.len(),
+                    false => whole(framing, &it.read),
+                };
+                self.out.output.extend_from_slice(&it.read[..end]);
+                self.out.crew.push(it.read[..end].to_vec());
+                it.lying.clear();
+                it.read.clear();
+                it.is_closed = true;
+                self.untold.push(j);
+            }
+        }
+        if task != Task::Empty && task != Task::Look {
+            unread = 0;
+        }
+        Answer { done, unread }
+    }
+
+    fn may_fall(&self) -> bool {
+        self.now - self.start < self.adversity.crew.until
+    }
+
+    /// When this program does something next, if it does.
+    pub(super) fn program_due(&self, j: usize) -> Option<Instant> {
+        let it = &self.crew[j];
+        let has_some = !it.lying.is_empty() || it.is_fed || it.is_closed || it.is_accused;
+        if !it.is_alive || !has_some {
+            return None;
+        }
+        let hangs = self.adversity.crew.hangs.filter(|(who, ..)| *who == j);
+        let now = self.now - self.start;
+        let hangs = hangs.filter(|(_, from, to)| (*from..*to).contains(&now));
+        let until = hangs
+            .filter(|_| !it.is_accused)
+            .map(|(.., to)| self.start + to);
+        Some(it.next.max(until).unwrap_or(self.now))
+    }
+}
+
+impl Sim {
+    /// A program reads, ends, or falls.
+    pub(super) fn act_as_program(&mut self, j: usize) {
+        let script = self.world.adversity.crew;
+        let may_fall = self.world.may_fall();
+        let mut roll = |n: Option<u64>| {
+            let random = self.world.random() >> 9;
+            may_fall && n.is_some_and(|n| random.is_multiple_of(n))
+        };
+        let (falls, leaves, closes) =
+            (roll(script.falls), roll(script.leaves), roll(script.closes));
+        let (a, b) = (self.world.random() >> 9, self.world.random() >> 9);
+        let lasts = b % (1 + script.lasts.as_nanos() as u64);
+        let now = self.world.now;
+        self.world.reads += 1;
+        let it = &mut self.world.crew[j];
+        let exit = match () {
+            () if falls || it.is_accused || it.is_closed => Some(false),
+            () if leaves && j > 0 => Some(true),
+            () if it.lying.is_empty() => Some(true),
+            () => None,
+        };
+        if let Some(success) = exit {
+            it.is_alive = false;
+            self.world.left |= success && !(it.is_fed && it.lying.is_empty());
+            self.core.now.set(now);
+            self.core
+                .tell(|engine, now| engine.on_worker_exit(j, success, now));
+            self.wake();
+            return;
+        }
+        it.is_closed = closes;
+        if !closes {
+            let n = 1 + a as usize % it.lying.len();
+            it.read.extend(it.lying.drain(..n));
+        }
+        it.next = Some(now + Duration::from_nanos(lasts));
+        self.idle_steps = 0;
+        self.moved_at = now;
+    }
+
+    /// What the turn of this worker has brought about; `was_told`: that it was emptied before.
+    pub(super) fn after_worker(&mut self, j: usize, was_told: bool) {
+        if let Some(j) = self.world.deaf.take() {
+            self.core.tell(|engine, now| engine.on_worker_deaf(j, now));
+            self.wake();
+        }
+        if was_told {
+            self.world.untold.retain(|other| *other != j);
+            // What is taken back comes on top, and what is being read was given room before that.
+            let reading = self.core.engine.borrow().segment_size();
+            self.held = self.held.max(self.used() + reading);
+        }
+    }
+}

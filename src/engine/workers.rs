@@ -1,0 +1,223 @@
+//! Workers: several programs that take from one queue, each by a pipe of its own.
+//!
+//! A worker is given whole records when it has room for them, no more at a time than it takes in a moment; so a slow
+//! one gets fewer, and one that is stuck holds up what lies in its pipe, and nobody else. What it was given stays
+//! pinned until it is known to have been read, and goes back into the queue when its program ends before that.
+//!
+//! Invariants: no place is in two workers' hands, nor in one's and in the consumer's queue; `held` is the length of
+//! what is in their hands and in no pipe yet, which is a part of one record, but while it is being written.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use super::breaker::SharedBreaker;
+use super::given::Given;
+use super::inflight::InFlightWindow;
+use super::output::{Pipe, Room};
+use super::plan::Sleeper;
+use super::queue::Queue;
+use super::record::{Cursor, Framing};
+use super::restart::RestartRules;
+use super::segment::Part;
+use super::stats::Total;
+use super::task::Fate;
+
+/// How many programs run side by side, and what is done when one ends; checked by whoever makes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WorkerRules {
+    /// How many.
+    pub count: usize,
+    /// When one that has ended is run again.
+    pub restart: Option<RestartRules>,
+    /// What makes waits differ.
+    pub chance: u64,
+}
+
+/// Whether its program runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Life {
+    /// It does not, and is not before then.
+    Down(Option<Instant>),
+    /// It does, or has ended and was not emptied yet.
+    Up,
+    /// It is not run any more.
+    Over,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub sleeper: Sleeper,
+    pub life: Life,
+    /// Somebody acts for it.
+    pub is_busy: bool,
+    /// It was given the end of the input.
+    pub is_fed: bool,
+    /// Its pipe has nobody any more who reads.
+    pub is_deaf: bool,
+    /// And what was in it was taken back.
+    pub is_empty: bool,
+    /// It has ended, and whether well.
+    pub exit: Option<bool>,
+    /// What is its own and not in its pipe yet.
+    pub queue: Queue,
+    /// What is in its pipe, or was.
+    pub given: Given,
+    /// Where in its record its pipe stands.
+    pub cursor: Cursor,
+    pub parts: Vec<Part>,
+    pub is_writing: bool,
+    pub room: Room,
+    pub pipe: Pipe,
+    pub window: InFlightWindow,
+    pub fetch_again: Option<Instant>,
+    /// When its present run began, and how long it was waited for that.
+    pub since: Instant,
+    pub waited: Duration,
+    /// It has read a whole record in this run.
+    pub has_progressed: bool,
+    /// Failures in a row, and how often it was run.
+    pub failures: u32,
+    pub runs: u64,
+    /// What lay unread when that was last looked at, and since when it has not become less.
+    pub looked: (u64, Instant),
+    /// It was looked at then.
+    pub looked_at: Instant,
+    /// It has stalled, and nobody has said so yet.
+    pub is_accused: bool,
+    pub fate: Fate,
+}
+
+impl Worker {
+    fn new(framing: Option<Framing>, now: Instant) -> Worker {
+        Worker {
+            sleeper: Sleeper::default(),
+            life: Life::Down(None),
+            is_busy: false,
+            is_fed: false,
+            is_deaf: false,
+            is_empty: false,
+            exit: None,
+            queue: Queue::default(),
+            given: Given::new(true),
+            cursor: Cursor::new(framing),
+            parts: Vec::new(),
+            is_writing: false,
+            room: Room::Unknown,
+            pipe: Pipe::default(),
+            window: InFlightWindow::default(),
+            fetch_again: None,
+            since: now,
+            waited: Duration::ZERO,
+            has_progressed: false,
+            failures: 0,
+            runs: 0,
+            looked: (0, now),
+            looked_at: now,
+            is_accused: false,
+            fate: Fate::None,
+        }
+    }
+
+    /// Another program begins.
+    pub(super) fn begin(&mut self, framing: Option<Framing>, now: Instant) {
+        self.runs += 1;
+        self.life = Life::Up;
+        (self.is_fed, self.is_deaf, self.is_empty) = (false, false, false);
+        self.cursor = Cursor::new(framing);
+        (self.room, self.window) = (Room::Unknown, InFlightWindow::default());
+        // Some size that is none, so that it is given the one that fits.
+        self.pipe = Pipe::default();
+        self.pipe.usual = Some(0);
+        (self.since, self.has_progressed) = (now, false);
+        (self.looked, self.looked_at) = ((0, now), now);
+        (self.is_accused, self.fate) = (false, Fate::None);
+    }
+
+    /// Whether it may be given something.
+    pub(super) fn is_open(&self) -> bool {
+        self.life == Life::Up && self.exit.is_none() && !self.is_fed && !self.is_deaf
+    }
+
+    /// Whether it was woken, and has not come yet to ask what there is to do.
+    pub(super) fn is_coming(&self) -> bool {
+        self.is_open()
+            && !self.is_busy
+            && !self.is_writing
+            && self.sleeper.asleep.is_none()
+            && self.queue.owed() == 0
+    }
+
+    /// It runs without trouble for so long: whether that makes up for failures.
+    pub(super) fn has_succeeded(&self, now: Instant) -> bool {
+        self.has_progressed && now.saturating_duration_since(self.since) > self.waited
+    }
+}
+
+/// All of them, and what they have in common.
+#[derive(Debug)]
+pub(super) struct Workers {
+    pub rules: WorkerRules,
+    pub list: Vec<Worker>,
+    pub breaker: SharedBreaker,
+    /// Bytes in their queues.
+    pub held: u64,
+    /// Who has begun a record of which more is to come, and where that will be.
+    pub torn: Option<(usize, u64)>,
+    /// Nothing is run again any more.
+    pub is_over: bool,
+    /// How long what lies in a pipe may lie there.
+    pub patience: Option<Duration>,
+    pub restarts: u64,
+    /// What was taken back, and what of that had been begun.
+    pub taken_back: Total,
+    pub repeated: Total,
+    /// Whose turn it is to be woken first.
+    pub next: usize,
+}
+
+impl Workers {
+    pub(super) fn new(
+        rules: WorkerRules,
+        framing: Option<Framing>,
+        patience: Option<Duration>,
+        now: Instant,
+    ) -> Workers {
+        let backoff = rules.restart.map_or_else(Default::default, |it| it.backoff);
+        let worker = || Worker::new(framing, now);
+        Workers {
+            rules,
+            list: std::iter::repeat_with(worker).take(rules.count).collect(),
+            breaker: SharedBreaker::new(backoff, rules.chance),
+            held: 0,
+            torn: None,
+            is_over: false,
+            patience,
+            restarts: 0,
+            taken_back: Total::default(),
+            repeated: Total::default(),
+            next: 0,
+        }
+    }
+
+    /// All that is in their hands and in no pipe.
+    pub(super) fn runs(&self) -> impl Iterator<Item = &Range<u64>> {
+        let queues = self.list.iter().map(|it| &it.queue);
+        queues.flat_map(|queue| queue.claims().chain(queue.runs()))
+    }
+
+    /// All that was given to them and may lie unread.
+    pub(super) fn given(&self) -> impl Iterator<Item = &Range<u64>> {
+        self.list.iter().flat_map(|it| it.given.runs())
+    }
+
+    /// Bytes of that.
+    pub(super) fn given_bytes(&self) -> u64 {
+        self.list.iter().map(|it| it.given.bytes()).sum()
+    }
+
+    /// The first place that is in their hands.
+    pub(super) fn first_place(&self) -> Option<u64> {
+        self.runs().map(|run| run.start).min()
+    }
+}

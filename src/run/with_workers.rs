@@ -1,0 +1,131 @@
+//! What the main thread does about programs that take from one queue, each by a pipe of its own: how weir ends when
+//! they do, and what signals mean to them.
+
+use std::time::{Duration, Instant};
+
+use super::batches::Crew;
+use super::end::End;
+use super::supervise::Run;
+use super::with_jobs::LAST_WAIT;
+use crate::command::child::Exit;
+use crate::config::hook::Occasion;
+use crate::control::signals::{Received, SIGINT, SIGQUIT, SIGTERM};
+use crate::engine::stall::Side;
+use crate::engine::task::Fate;
+use crate::report::Ending;
+
+/// Programs that live so long after Ctrl-C go on, and so does weir.
+const GOES_ON: Duration = Duration::from_millis(500);
+
+impl Run {
+    fn crew(&mut self) -> Option<&mut Crew> {
+        self.batches.as_mut()?.workers.as_mut()
+    }
+
+    /// One of them has ended.
+    pub(super) fn on_worker_end(&mut self, exit: Exit, fate: Fate) -> Option<End> {
+        let interrupted = self.batches.as_ref()?.interrupted;
+        let crew = self.crew()?;
+        crew.last = Some(exit);
+        if let Exit::Signal(n) = exit
+            && interrupted == Some(n)
+        {
+            return Some(End::Signal(n));
+        }
+        match fate {
+            Fate::Again => {
+                let status = self.status();
+                self.hooks.run(Occasion::Restart, &status, None);
+                None
+            }
+            Fate::Failed => {
+                crew.has_given_up = crew.is_run_again;
+                let end = End::Command(exit, Ending::CommandFailed);
+                Some(self.signal.map_or(end, End::Signal))
+            }
+            Fate::Done if !exit.is_success() => {
+                crew.failed = crew.failed.or(Some(exit));
+                None
+            }
+            Fate::Done | Fate::Left | Fate::None => None,
+        }
+    }
+
+    /// None of them has anything to do any more.
+    pub(super) fn end_of_workers(&mut self) -> End {
+        let is_finished = self.shared.tell(|engine, _| engine.is_finished());
+        if let Some(signal) = self.signal.filter(|_| !is_finished) {
+            return End::Signal(signal);
+        }
+        let (failed, last) = self.crew().map_or((None, None), |it| (it.failed, it.last));
+        if !is_finished && self.failure.is_none() {
+            // None of them has wanted any more.
+            let exit = failed.or(last).unwrap_or(Exit::Status(0));
+            return match exit.is_success() {
+                true => End::Command(exit, Ending::ConsumerGone),
+                false => End::Command(exit, Ending::CommandFailed),
+            };
+        }
+        let end = self.delivered();
+        match failed.filter(|_| end.is_good()) {
+            Some(exit) => End::Command(exit, Ending::CommandFailed),
+            None => end,
+        }
+    }
+
+    /// One of them does not read what lies in its pipe: it is ended where another one comes in its place, or weir ends.
+    pub(super) fn on_worker_stalled(&mut self, job: usize) -> Option<End> {
+        if !self.crew()?.is_run_again {
+            let limit = self.shared.tell(|engine, _| engine.worker_patience());
+            let undelivered = super::end::undelivered(&self.status()).bytes;
+            return Some(End::Stalled(Side::Sink, limit, undelivered));
+        }
+        let batches = self.batches.as_mut()?;
+        let child = batches.jobs.program(job)?;
+        if !batches.stalled.iter().any(|(other, _)| other.is(&child)) {
+            child.signal(SIGTERM);
+            batches.stalled.push((child, Instant::now() + LAST_WAIT));
+        }
+        None
+    }
+
+    /// A signal that would end weir, if there were no programs to think of.
+    pub(super) fn on_signal_with_workers(&mut self, signal: Received) -> Option<End> {
+        let batches = self.batches.as_mut()?;
+        if !batches.jobs.any_runs() {
+            return Some(End::Signal(signal.number));
+        }
+        self.shared.tell(|engine, now| engine.restart_no_more(now));
+        if ![SIGINT, SIGQUIT].contains(&signal.number) {
+            return self.on_termination(signal.number);
+        }
+        if !signal.is_from_terminal {
+            batches.jobs.signal(signal.number);
+        }
+        batches.interrupted = Some(signal.number);
+        self.crew()?.goes_on = Instant::now().checked_add(GOES_ON);
+        self.hold_input(true);
+        None
+    }
+
+    /// When to see whether they go on after a signal from the terminal.
+    pub(super) fn crew_due(&self) -> Option<Instant> {
+        self.batches.as_ref()?.workers.as_ref()?.goes_on
+    }
+
+    /// They do, if it is time.
+    pub(super) fn look_whether_crew_goes_on(&mut self) {
+        if self.crew_due().is_some_and(|at| at <= Instant::now()) {
+            if let Some(crew) = self.crew() {
+                crew.goes_on = None;
+            }
+            self.hold_input(false);
+        }
+    }
+
+    /// One of them has failed so often that it was not run again.
+    pub(super) fn has_crew_given_up(&self) -> bool {
+        let crew = self.batches.as_ref().and_then(|it| it.workers.as_ref());
+        crew.is_some_and(|it| it.has_given_up)
+    }
+}

@@ -1,0 +1,253 @@
+//! `weir -l -j N -- COMMAND`: programs that run side by side, each with whole records by a pipe of its own.
+
+mod harness;
+
+use std::fs;
+use std::io::{Write, pipe};
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
+
+use harness::books::Books;
+use harness::sides::Before;
+use harness::{Ended, eventually, start, weir};
+use rustix::process::Signal;
+
+/// Numbered lines.
+fn lines(n: usize) -> String {
+    (1..=n).map(|i| format!("{i:08}\n")).collect()
+}
+
+struct Dir(tempfile::TempDir);
+
+impl Dir {
+    fn new() -> Dir {
+        Dir(tempfile::tempdir().expect("a directory"))
+    }
+
+    fn at(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().expect("plain").to_owned()
+    }
+
+    /// What all programs together have written, in the order of the numbers.
+    fn all(&self) -> String {
+        let files = fs::read_dir(self.0.path()).expect("a directory");
+        let files = files.map(|it| it.expect("a file").path());
+        let outs = files.filter(|path| path.extension().is_some_and(|it| it != "lock"));
+        let texts = outs.map(|path| fs::read_to_string(path).expect("a text"));
+        let text: String = texts.collect();
+        let mut all: Vec<&str> = text.split_inclusive('\n').collect();
+        all.sort_unstable();
+        all.concat()
+    }
+}
+
+/// Words of a command line that runs `sh -c SCRIPT DIR/out`.
+fn words<'a>(options: &[&'a str], script: &'a str, out: &'a str) -> Vec<&'a str> {
+    let rest = ["--summary", "json", "--", "sh", "-c", script, out];
+    [&["-l"], options, &rest].concat()
+}
+
+fn run(dir: &Dir, options: &[&str], script: &str, n: usize) -> Ended {
+    let out = dir.at("out");
+    let words = words(options, script, &out);
+    let stdin = Before::Pipe.open(lines(n).as_bytes());
+    start(weir(&words), stdin, Stdio::null()).end()
+}
+
+/// It has ended well; its summary is the only thing that it says.
+trait Ends {
+    fn assert_ok(&self, case: &str);
+}
+
+impl Ends for Ended {
+    fn assert_ok(&self, case: &str) {
+        assert!(self.status.success(), "{case}: {self:?}");
+    }
+}
+
+/// The first to come does this, and the others that.
+fn first(this: &str, that: &str) -> String {
+    format!("if mkdir $0.lock 2>/dev/null; then {this}; else {that}; fi")
+}
+
+#[test]
+fn each_record_is_dealt_with_by_one_of_them() {
+    let dir = Dir::new();
+    let end = run(&dir, &["-j", "4"], "cat > $0.$$", 50_000);
+    end.assert_ok("four of them");
+    assert!(
+        dir.all() == lines(50_000),
+        "something is missing, torn or twice"
+    );
+    assert_eq!(fs::read_dir(dir.0.path()).expect("a directory").count(), 4);
+    let books = Books::of(&end);
+    books.assert_are("records", [50_000, 50_000, 0, 0], "four of them");
+    assert_eq!(books.value("command/batches"), &serde_json::Value::Null);
+}
+
+#[test]
+fn one_that_reads_nothing_holds_up_no_other_and_has_a_record_at_most() {
+    let dir = Dir::new();
+    let out = dir.at("out");
+    let script = first(
+        "until test -e $0.go; do sleep 0.01; done; cat > $0.$$",
+        "exec cat > $0.$$",
+    );
+    let words = words(&["-j", "3"], &script, &out);
+    let (stdin, mut input) = pipe().expect("a pipe");
+    let weir = start(weir(&words), stdin, Stdio::null());
+    input
+        .write_all(lines(5_000).as_bytes())
+        .expect("it is read");
+    eventually("all others are dealt with", || dir.all().len() >= 9 * 4_999);
+    fs::write(dir.at("out.go"), "").expect("a file");
+    drop(input);
+    weir.end().assert_ok("it was let go on");
+    assert!(
+        dir.all() == lines(5_000),
+        "something is missing, torn or twice"
+    );
+}
+
+#[test]
+fn one_that_has_had_enough_leaves_the_rest_to_the_others() {
+    let dir = Dir::new();
+    let script = first("read one; echo $one > $0.$$", "exec cat > $0.$$");
+    run(&dir, &["-j", "3"], &script, 5_000).assert_ok("two go on");
+    assert!(
+        dir.all() == lines(5_000),
+        "something is missing, torn or twice"
+    );
+}
+
+#[test]
+fn when_none_wants_any_more_weir_ends_as_they_do() {
+    let dir = Dir::new();
+    let end = run(&dir, &["-j", "2"], "read one", 5_000);
+    end.assert_ok("both had enough");
+    let books = Books::of(&end);
+    assert_eq!(books.value("end"), "consumer-gone");
+    books.assert_balance("both had enough");
+}
+
+#[test]
+fn a_failure_ends_weir_with_its_status() {
+    let dir = Dir::new();
+    let end = run(&dir, &["-j", "3"], &first("exit 7", "cat > $0.$$"), 50);
+    assert_eq!(end.status.code(), Some(7), "{end:?}");
+    let dir = Dir::new();
+    // One that has read all is waited for, as are the others.
+    let script = first("cat > $0.$$; exit 8", "cat > $0.$$");
+    let end = run(&dir, &["-j", "3"], &script, 50);
+    assert_eq!(end.status.code(), Some(8), "{end:?}");
+    assert!(dir.all() == lines(50), "something is missing");
+    let words = ["-l", "-j", "2", "--", "no-such-program-here"];
+    let end = start(weir(&words), Stdio::null(), Stdio::null()).end();
+    end.assert_complains(127, &["no-such-program-here"]);
+}
+
+#[test]
+fn what_one_had_not_read_when_it_was_killed_is_not_missing() {
+    let dir = Dir::new();
+    let options = [
+        "-j",
+        "3",
+        "--restart",
+        "on-failure",
+        "--backoff",
+        "1ms..2ms",
+    ];
+    // Not even a line of it is read ahead.
+    let script = "read one || exit 0; echo $one >> $0.$$; kill -9 $$";
+    let end = run(&dir, &options, script, 150);
+    assert!(
+        dir.all() == lines(150),
+        "something is missing, torn or twice"
+    );
+    let books = Books::of(&end);
+    books.assert_are("records", [150, 150, 0, 0], "killed again and again");
+    assert!(books.n("command/restarts") > 100, "{end:?}");
+    assert_eq!(books.n("command/repeated/records"), 0);
+}
+
+#[test]
+fn a_record_that_was_begun_is_given_again_whole() {
+    let dir = Dir::new();
+    let options = [
+        "-j",
+        "2",
+        "--restart",
+        "on-failure",
+        "--backoff",
+        "1ms..2ms",
+    ];
+    let script = first(
+        "dd bs=1 count=4 of=/dev/null 2>/dev/null; exit 3",
+        "exec cat > $0.$$",
+    );
+    let end = run(&dir, &options, &script, 500);
+    end.assert_ok("another one has it");
+    assert!(
+        dir.all() == lines(500),
+        "something is missing, torn or twice"
+    );
+    let books = Books::of(&end);
+    assert_eq!(books.n("command/repeated/records"), 1);
+    assert_eq!(books.n("command/repeated/bytes"), 4);
+}
+
+#[test]
+fn one_that_stalls_is_ended_and_what_it_had_goes_on() {
+    let dir = Dir::new();
+    let options = [
+        "-j",
+        "2",
+        "--restart",
+        "on-failure",
+        "--sink-timeout",
+        "100ms",
+    ];
+    let script = first("exec sleep 1000", "exec cat > $0.$$");
+    run(&dir, &options, &script, 500).assert_ok("it was run again");
+    assert!(
+        dir.all() == lines(500),
+        "something is missing, torn or twice"
+    );
+    let dir = Dir::new();
+    let options = ["-j", "2", "--sink-timeout", "100ms"];
+    let end = run(
+        &dir,
+        &options,
+        &first("exec sleep 1000", "exec cat > $0.$$"),
+        500,
+    );
+    assert_eq!(end.status.code(), Some(124), "{end:?}");
+    assert!(end.stderr.contains("the sink has taken nothing"), "{end:?}");
+}
+
+#[test]
+fn after_so_many_failures_in_a_row_weir_ends() {
+    let dir = Dir::new();
+    let options = ["-j", "2", "--restart", "always", "--give-up", "3"];
+    let options = [&options[..], &["--backoff", "1ms..2ms"]].concat();
+    let end = run(&dir, &options, "echo >> $0.$$; exit 9", 50);
+    assert_eq!(end.status.code(), Some(9), "{end:?}");
+}
+
+#[test]
+fn a_signal_lets_them_have_what_is_held() {
+    let dir = Dir::new();
+    let out = dir.at("out");
+    let words = words(&["-j", "2", "-r", "2000/s"], "exec cat > $0.$$", &out);
+    let (stdin, mut input) = pipe().expect("a pipe");
+    let weir = start(weir(&words), stdin, Stdio::null());
+    input.write_all(lines(500).as_bytes()).expect("it is read");
+    eventually("something has come", || !dir.all().is_empty());
+    weir.signal(Signal::TERM);
+    let end = weir.end();
+    assert_eq!(end.status.signal(), Some(Signal::TERM.as_raw()), "{end:?}");
+    assert!(
+        dir.all() == lines(500),
+        "something is missing, torn or twice"
+    );
+}
