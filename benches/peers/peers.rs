@@ -19,6 +19,9 @@ const KNOWN: &[(&str, &str)] = &[
     ("cstream", "-V"),
     ("buffer", "-?"),
     ("dd", "--version"),
+    ("xargs", "--version"),
+    ("wc", "--version"),
+    ("parallel", "--version"),
     ("strace", "--version"),
     ("cc", "--version"),
 ];

@@ -1,5 +1,6 @@
 //! The sections, each a folder of questions with an answer in a table.
 
+mod commands;
 mod copied;
 mod disk;
 mod display;
@@ -28,6 +29,7 @@ const ALL: &[(&str, Section)] = &[
     ("copied", copied::tables),
     ("fan-out", fan_out::tables),
     ("disk", disk::tables),
+    ("commands", commands::tables),
     ("tiny", tiny::tables),
     ("latency", latency::tables),
     ("memory", memory::tables),

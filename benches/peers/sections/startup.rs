@@ -20,7 +20,7 @@ pub(super) fn tables(lab: &Lab) -> Vec<Table> {
         format!("An empty pipe as input, {runs} runs, from before fork to after wait."),
     );
     let over = table.median("weir", 0) - table.median("cat", 0);
-    table.at_most("ms over cat", over, 3.0);
+    table.at_most("ms over cat", over, 1.5);
     vec![table]
 }
 
