@@ -16,6 +16,7 @@ use crate::control::signals;
 use crate::disk::query::query;
 use crate::pipe::error::PipeError;
 use crate::report::spool;
+use crate::report::terminal::is_terminal;
 use crate::run::{End, StartError, print, run};
 use crate::top;
 use crate::units::without_numbers;
@@ -44,7 +45,7 @@ pub fn main() -> ExitCode {
     };
     if let Some(target) = options.remote.take() {
         return match config::asked(options) {
-            Ok(asked) => report(client::remote(&target, whose, asked)),
+            Ok(asked) => report(client::remote(&target, whose, asked).map(say_on_terminal)),
             Err(error) => complain(&format_args!("{error} (see weir -h)"), USAGE),
         };
     }
@@ -90,6 +91,13 @@ pub fn main() -> ExitCode {
             conclude_of(name, run(&config), failure)
         }
         Err(error) => complain(&format_args!("{error} (see weir -h)"), USAGE),
+    }
+}
+
+/// Says this, if anybody sees it at once.
+fn say_on_terminal(lines: Vec<String>) {
+    for line in lines.iter().filter(|_| is_terminal()) {
+        let _ = writeln!(io::stderr(), "{line}");
     }
 }
 

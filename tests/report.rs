@@ -573,6 +573,26 @@ fn a_dumb_terminal_gets_lines_and_so_does_one_that_nobody_has_named() {
 }
 
 #[test]
+fn what_remote_has_changed_is_said_on_a_terminal() {
+    let fifo = Fifo::new();
+    let script = r#""$WEIR" -q -N to-be-changed -r 195kB/s <"$FIFO" >/dev/null &
+        until "$WEIR" --query to-be-changed >/dev/null 2>&1; do sleep .05; done
+        "$WEIR" --remote to-be-changed -r off --high 75%
+        "$WEIR" --remote to-be-changed --high 75% --pause
+        echo after"#;
+    let pty = Pty::run(script, 20, 100, &[("FIFO", fifo.name())]);
+    let source = fifo.open();
+    let rows = pty.wait_for(&["after"]);
+    let told: Vec<_> = rows.iter().filter(|row| row.contains(": ")).collect();
+    let wanted = [
+        "to-be-changed: rate 195kB/s → off",
+        "to-be-changed: high default → 75%",
+    ];
+    assert_eq!(told, wanted, "{rows:#?}");
+    drop(source);
+}
+
+#[test]
 fn a_timetable_without_units_is_said_to_be_understood_on_a_terminal_and_only_there() {
     for (options, said) in [
         (

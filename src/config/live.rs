@@ -54,6 +54,11 @@ pub(crate) struct LiveConfig {
 }
 
 impl LiveConfig {
+    /// What is typed otherwise in the next one: an option each, with its values before and after.
+    pub(crate) fn changes_to(&self, next: &LiveConfig) -> Vec<String> {
+        self.options.changes_to(&next.options)
+    }
+
     /// Checks them against each other, and against what cannot be changed.
     pub(super) fn check(
         options: LiveOptions,

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgMatches, Args, Command, FromArgMatches, Id};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::expected_size::ExpectedSize;
 use crate::engine::policy::Which;
@@ -243,6 +244,22 @@ impl LiveOptions {
         LiveOptions::augment_args(Command::new("live"))
     }
 
+    /// What is other in `next`, as one would type it: an option each, with its values before and after.
+    pub(super) fn changes_to(&self, next: &LiveOptions) -> Vec<String> {
+        let texts = |options| serde_json::to_value(options).unwrap_or_default();
+        let (before, after) = (texts(self), texts(next));
+        let definitions = LiveOptions::definitions();
+        let names = definitions.get_arguments().map(|arg| arg.get_id().as_str());
+        names
+            .filter(|name| before.get(name) != after.get(name))
+            .map(|name| {
+                let typed = |options: &Value| typed(name, options.get(name));
+                let option = name.replace('_', "-");
+                format!("{option} {} → {}", typed(&before), typed(&after))
+            })
+            .collect()
+    }
+
     /// These, and where one is absent, that of `below`. Caps go by their unit: see
     /// [`super::patch`].
     pub(super) fn over(self, below: &LiveOptions, caps: [Vec<TypedLimit>; 2]) -> LiveOptions {
@@ -264,6 +281,20 @@ impl LiveOptions {
             reopen: false,
             flow: None,
         }
+    }
+}
+
+/// The text of an option, or what stands for it where it was not typed.
+fn typed(name: &str, text: Option<&Value>) -> String {
+    match text {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(all)) => {
+            let all: Vec<_> = all.iter().filter_map(Value::as_str).collect();
+            all.join(" and ")
+        }
+        _ if ["rate", "input_rate", "shed", "max_age"].contains(&name) => "off".to_owned(),
+        _ if ["name", "size"].contains(&name) => "none".to_owned(),
+        _ => "default".to_owned(),
     }
 }
 

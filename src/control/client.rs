@@ -2,7 +2,7 @@
 //!
 //! Invariant: nobody is waited for longer than [`PATIENCE`]; all that are asked at once share it.
 
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -41,17 +41,25 @@ pub(crate) enum ClientError {
     Unprinted(#[from] io::Error),
 }
 
-/// Changes the weir of this PID or name.
+/// Changes the weir of this PID or name. What is to be said of that on a terminal, a line each: what is other than it
+/// was, and how it has understood what was not said.
 ///
 /// # Errors
 /// When nothing was changed.
-pub(crate) fn remote(target: &str, whose: Whose, change: LiveOptions) -> Result<(), ClientError> {
+pub(crate) fn remote(
+    target: &str,
+    whose: Whose,
+    change: LiveOptions,
+) -> Result<Vec<String>, ClientError> {
     may_look(whose)?;
     let mut peer = find(target, whose)?;
     match peer.converse(Ask::Change(Box::new(change.clone())))? {
-        Answer::Done => {
-            peer.say_guesses(&change);
-            Ok(())
+        Answer::Done => Ok(peer.guesses(&change)),
+        Answer::Changed(changes) => {
+            let changes = changes
+                .iter()
+                .map(|it| format!("{target}: {}", printable(it)));
+            Ok(changes.chain(peer.guesses(&change)).collect())
         }
         Answer::Refused(what) => Err(ClientError::Refused(what)),
         other => Err(peer.odd(&other)),
@@ -353,17 +361,15 @@ impl Peer {
         }
     }
 
-    /// Says on a terminal how it has understood what was not said. It is in force already, so nothing of this can fail.
-    fn say_guesses(&mut self, change: &LiveOptions) {
-        let is_guessed = !guesses(change, true).is_empty();
-        if is_guessed
-            && terminal::is_terminal()
-            && let Ok(status) = self.status()
-        {
-            for guess in guesses(change, status.out.records.is_some()) {
-                let _ = writeln!(io::stderr(), "weir: {guess}");
-            }
+    /// How it has understood what was not said. It is in force already, so nothing of this can fail.
+    fn guesses(&mut self, change: &LiveOptions) -> Vec<String> {
+        if guesses(change, true).is_empty() || !terminal::is_terminal() {
+            return Vec::new();
         }
+        let is_framed = self.status().map(|status| status.out.records.is_some());
+        let guessed = is_framed.map(|framed| guesses(change, framed));
+        let said = guessed.unwrap_or_default().into_iter();
+        said.map(|guess| format!("weir: {guess}")).collect()
     }
 
     fn odd(&self, answer: &Answer) -> ClientError {
@@ -387,14 +393,12 @@ fn name_of(user: Uid) -> String {
 /// as they are, with his name.
 fn understood(line: &[u8], user: Option<&str>) -> Option<Answer> {
     let Some(user) = user else {
-        return serde_json::from_slice(line)
-            .ok()
-            .map(|reply: Reply| reply.answer);
+        return protocol::reply(line);
     };
     let mut said: Value = serde_json::from_slice(line).ok()?;
     tame(&mut said);
     let reply: Reply = serde_json::from_value(said).ok()?;
-    Some(match reply.answer {
+    Some(match reply.into_answer() {
         Answer::Status(mut status) => {
             status.user = Some(user.to_owned());
             Answer::Status(status)

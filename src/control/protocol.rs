@@ -5,7 +5,7 @@
 //! {"v":1,"ask":"status"}
 //! {"v":1,"answer":{"status":{"v":1,"name":"backup","pid":4711,...}}}
 //! {"v":1,"ask":{"change":{"rate":["5MB/s"],"high":"75%","flow":"resume"}}}
-//! {"v":1,"answer":"done"}
+//! {"v":1,"answer":"done","changed":["high 90% → 75%","rate off → 5MB/s"]}
 //! {"v":1,"ask":{"change":{"low":"90%"}}}
 //! {"v":1,"answer":{"refused":"--low 90% must be below --high 75%; try --low 50% --high 90%"}}
 //! {"v":1,"ask":"look"}
@@ -57,8 +57,21 @@ pub(crate) enum Ask {
 pub(crate) struct Reply {
     /// The protocol's version.
     pub v: u32,
-    /// What is answered.
-    pub answer: Answer,
+    /// What is answered; see [`Reply::into_answer`].
+    answer: Answer,
+    /// What is other than it was, where it is done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    changed: Vec<String>,
+}
+
+impl Reply {
+    /// What was answered.
+    pub(super) fn into_answer(self) -> Answer {
+        match self.answer {
+            Answer::Done if !self.changed.is_empty() => Answer::Changed(self.changed),
+            answer => answer,
+        }
+    }
 }
 
 /// What a weir may answer.
@@ -67,6 +80,9 @@ pub(crate) struct Reply {
 pub(crate) enum Answer {
     /// It is in force.
     Done,
+    /// The same, and this is other than it was: an option each, with its values before and after.
+    #[serde(skip)]
+    Changed(Vec<String>),
     /// The label.
     Name(Option<String>),
     /// The status object.
@@ -94,7 +110,7 @@ pub(crate) struct Shown {
 #[must_use]
 pub(super) fn reply(line: &[u8]) -> Option<Answer> {
     let reply: Option<Reply> = serde_json::from_slice(line).ok();
-    reply.map(|reply| reply.answer)
+    reply.map(Reply::into_answer)
 }
 
 /// Reads a request.
@@ -133,7 +149,16 @@ impl From<Ask> for Request {
 
 impl From<Answer> for Reply {
     fn from(answer: Answer) -> Reply {
-        Reply { v: VERSION, answer }
+        // Who knows nothing of changes hears that it is done.
+        let (answer, changed) = match answer {
+            Answer::Changed(changed) => (Answer::Done, changed),
+            answer => (answer, Vec::new()),
+        };
+        Reply {
+            v: VERSION,
+            answer,
+            changed,
+        }
     }
 }
 
@@ -171,6 +196,11 @@ mod tests {
         }
         let done = line(&Reply::from(Answer::Done));
         assert_eq!(done, b"{\"v\":1,\"answer\":\"done\"}\n");
+        let changed = Answer::Changed(vec!["rate off → 5MB/s".to_owned()]);
+        let sent = line(&Reply::from(changed.clone()));
+        let text = r#"{"v":1,"answer":"done","changed":["rate off → 5MB/s"]}"#;
+        assert_eq!(sent, format!("{text}\n").as_bytes());
+        assert_eq!(reply(&sent), Some(changed));
     }
 
     #[test]

@@ -58,7 +58,8 @@ impl Run {
             }
             Ask::Change(asked) => {
                 let answer = match self.change(asked) {
-                    Ok(()) => Answer::Done,
+                    Ok(changes) if changes.is_empty() => Answer::Done,
+                    Ok(changes) => Answer::Changed(changes),
                     Err(error) => Answer::Refused(error),
                 };
                 question.answer(answer, None);
@@ -100,8 +101,8 @@ impl Run {
         Ok(())
     }
 
-    /// Changes all of it, or nothing; and what is as it should be already is left alone.
-    fn change(&mut self, asked: &LiveOptions) -> Result<(), String> {
+    /// Changes all of it, or nothing; and what is as it should be already is left alone. What is other than it was.
+    fn change(&mut self, asked: &LiveOptions) -> Result<Vec<String>, String> {
         let patched = self.live.patched(asked);
         let (live, patch) = patched.map_err(|error| error.to_string())?;
         if asked.reopen {
@@ -109,6 +110,7 @@ impl Run {
         }
         let now = Instant::now();
         // From here on nothing can fail.
+        let changes = self.live.changes_to(&live);
         self.live = live;
         // An input that has ended already is not left unread.
         let has_ended = self.has_ended();
@@ -137,6 +139,6 @@ impl Run {
             let tree = patch.tree.as_deref();
             self.measured = tree.map_or_else(never, measure::begin);
         }
-        Ok(())
+        Ok(changes)
     }
 }

@@ -156,7 +156,7 @@ impl Top {
         let whose = self.whose;
         let tell = move || {
             let done = match client::remote(&pid.to_string(), whose, change) {
-                Ok(()) => "done".to_owned(),
+                Ok(_) => "done".to_owned(),
                 Err(trouble) => trouble.to_string(),
             };
             let all = match whose {
