@@ -10,38 +10,11 @@ use std::path::Path;
 use std::process::Stdio;
 
 use harness::books::Books;
+use harness::dir::{Dir, lines};
 use harness::remote::Home;
 use harness::sides::Before;
 use harness::{Ended, eventually, start, weir};
 use rustix::process::{Pid, Signal, kill_process};
-
-/// Numbered lines.
-fn lines(n: usize) -> Vec<u8> {
-    (1..=n)
-        .map(|i| format!("{i:08}\n"))
-        .collect::<String>()
-        .into()
-}
-
-struct Dir(tempfile::TempDir);
-
-impl Dir {
-    fn new() -> Dir {
-        Dir(tempfile::tempdir().expect("a directory"))
-    }
-
-    fn at(&self, name: &str) -> String {
-        self.0.path().join(name).to_str().expect("plain").to_owned()
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.at(name)).unwrap_or_default()
-    }
-
-    fn lines(&self, name: &str) -> Vec<String> {
-        self.read(name).lines().map(str::to_owned).collect()
-    }
-}
 
 /// Words of a command line that runs `sh -c SCRIPT DIR/out`.
 fn words<'a>(options: &[&'a str], script: &'a str, out: &'a str) -> Vec<&'a str> {

@@ -9,18 +9,11 @@ use std::path::Path;
 use std::process::Stdio;
 
 use harness::books::Books;
+use harness::dir::{Dir, lines};
 use harness::remote::Home;
 use harness::sides::Before;
 use harness::{Ended, eventually, start, weir};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-
-/// Numbered lines.
-fn lines(n: usize) -> Vec<u8> {
-    (1..=n)
-        .map(|i| format!("{i:08}\n"))
-        .collect::<String>()
-        .into()
-}
 
 /// The numbers of the lines in a file, each of which is whole, but for the last of each run, which may have been
 /// cut off where it was killed: runs are told apart by a line `run`.
@@ -31,22 +24,6 @@ fn numbers(path: &Path) -> Vec<usize> {
         .filter(whole)
         .map(|l| l.parse().expect("a number"))
         .collect()
-}
-
-struct Dir(tempfile::TempDir);
-
-impl Dir {
-    fn new() -> Dir {
-        Dir(tempfile::tempdir().expect("a directory"))
-    }
-
-    fn at(&self, name: &str) -> String {
-        self.0.path().join(name).to_str().expect("plain").to_owned()
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.at(name)).unwrap_or_default()
-    }
 }
 
 /// Runs `weir OPTIONS -- sh -c SCRIPT DIR/out` on these bytes to its end.

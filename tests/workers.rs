@@ -8,27 +8,21 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 
 use harness::books::Books;
+use harness::dir::{Dir, lines};
 use harness::sides::Before;
 use harness::{Ended, eventually, start, weir};
 use rustix::process::Signal;
 
-/// Numbered lines.
-fn lines(n: usize) -> String {
-    (1..=n).map(|i| format!("{i:08}\n")).collect()
+/// What they together have written.
+trait Written {
+    /// All of it, in the order of the numbers.
+    fn all(&self) -> String;
+
+    /// That is so many lines, each of them once.
+    fn assert_all(&self, n: usize);
 }
 
-struct Dir(tempfile::TempDir);
-
-impl Dir {
-    fn new() -> Dir {
-        Dir(tempfile::tempdir().expect("a directory"))
-    }
-
-    fn at(&self, name: &str) -> String {
-        self.0.path().join(name).to_str().expect("plain").to_owned()
-    }
-
-    /// What all programs together have written, in the order of the numbers.
+impl Written for Dir {
     fn all(&self) -> String {
         let files = fs::read_dir(self.0.path()).expect("a directory");
         let files = files.map(|it| it.expect("a file").path());
@@ -39,7 +33,18 @@ impl Dir {
         all.sort_unstable();
         all.concat()
     }
+
+    #[track_caller]
+    fn assert_all(&self, n: usize) {
+        assert!(
+            self.all().as_bytes() == lines(n),
+            "something is missing, torn or twice"
+        );
+    }
 }
+
+/// One that fails is run again, and soon.
+const AGAIN: [&str; 4] = ["--restart", "on-failure", "--backoff", "1ms..2ms"];
 
 /// Words of a command line that runs `sh -c SCRIPT DIR/out`.
 fn words<'a>(options: &[&'a str], script: &'a str, out: &'a str) -> Vec<&'a str> {
@@ -50,7 +55,7 @@ fn words<'a>(options: &[&'a str], script: &'a str, out: &'a str) -> Vec<&'a str>
 fn run(dir: &Dir, options: &[&str], script: &str, n: usize) -> Ended {
     let out = dir.at("out");
     let words = words(options, script, &out);
-    let stdin = Before::Pipe.open(lines(n).as_bytes());
+    let stdin = Before::Pipe.open(&lines(n));
     start(weir(&words), stdin, Stdio::null()).end()
 }
 
@@ -75,10 +80,7 @@ fn each_record_is_dealt_with_by_one_of_them() {
     let dir = Dir::new();
     let end = run(&dir, &["-j", "4"], "cat > $0.$$", 50_000);
     end.assert_ok("four of them");
-    assert!(
-        dir.all() == lines(50_000),
-        "something is missing, torn or twice"
-    );
+    dir.assert_all(50_000);
     assert_eq!(fs::read_dir(dir.0.path()).expect("a directory").count(), 4);
     let books = Books::of(&end);
     books.assert_are("records", [50_000, 50_000, 0, 0], "four of them");
@@ -96,17 +98,12 @@ fn one_that_reads_nothing_holds_up_no_other_and_has_a_record_at_most() {
     let words = words(&["-j", "3"], &script, &out);
     let (stdin, mut input) = pipe().expect("a pipe");
     let weir = start(weir(&words), stdin, Stdio::null());
-    input
-        .write_all(lines(5_000).as_bytes())
-        .expect("it is read");
+    input.write_all(&lines(5_000)).expect("it is read");
     eventually("all others are dealt with", || dir.all().len() >= 9 * 4_999);
     fs::write(dir.at("out.go"), "").expect("a file");
     drop(input);
     weir.end().assert_ok("it was let go on");
-    assert!(
-        dir.all() == lines(5_000),
-        "something is missing, torn or twice"
-    );
+    dir.assert_all(5_000);
 }
 
 #[test]
@@ -114,10 +111,7 @@ fn one_that_has_had_enough_leaves_the_rest_to_the_others() {
     let dir = Dir::new();
     let script = first("read one; echo $one > $0.$$", "exec cat > $0.$$");
     run(&dir, &["-j", "3"], &script, 5_000).assert_ok("two go on");
-    assert!(
-        dir.all() == lines(5_000),
-        "something is missing, torn or twice"
-    );
+    dir.assert_all(5_000);
 }
 
 #[test]
@@ -140,7 +134,7 @@ fn a_failure_ends_weir_with_its_status() {
     let script = first("cat > $0.$$; exit 8", "cat > $0.$$");
     let end = run(&dir, &["-j", "3"], &script, 50);
     assert_eq!(end.status.code(), Some(8), "{end:?}");
-    assert!(dir.all() == lines(50), "something is missing");
+    dir.assert_all(50);
     let words = ["-l", "-j", "2", "--", "no-such-program-here"];
     let end = start(weir(&words), Stdio::null(), Stdio::null()).end();
     end.assert_complains(127, &["no-such-program-here"]);
@@ -149,21 +143,11 @@ fn a_failure_ends_weir_with_its_status() {
 #[test]
 fn what_one_had_not_read_when_it_was_killed_is_not_missing() {
     let dir = Dir::new();
-    let options = [
-        "-j",
-        "3",
-        "--restart",
-        "on-failure",
-        "--backoff",
-        "1ms..2ms",
-    ];
+    let options = [&["-j", "3"], &AGAIN[..]].concat();
     // Not even a line of it is read ahead.
     let script = "read one || exit 0; echo $one >> $0.$$; kill -9 $$";
     let end = run(&dir, &options, script, 150);
-    assert!(
-        dir.all() == lines(150),
-        "something is missing, torn or twice"
-    );
+    dir.assert_all(150);
     let books = Books::of(&end);
     books.assert_are("records", [150, 150, 0, 0], "killed again and again");
     assert!(books.n("command/restarts") > 100, "{end:?}");
@@ -173,24 +157,14 @@ fn what_one_had_not_read_when_it_was_killed_is_not_missing() {
 #[test]
 fn a_record_that_was_begun_is_given_again_whole() {
     let dir = Dir::new();
-    let options = [
-        "-j",
-        "2",
-        "--restart",
-        "on-failure",
-        "--backoff",
-        "1ms..2ms",
-    ];
+    let options = [&["-j", "2"], &AGAIN[..]].concat();
     let script = first(
         "dd bs=1 count=4 of=/dev/null 2>/dev/null; exit 3",
         "exec cat > $0.$$",
     );
     let end = run(&dir, &options, &script, 500);
     end.assert_ok("another one has it");
-    assert!(
-        dir.all() == lines(500),
-        "something is missing, torn or twice"
-    );
+    dir.assert_all(500);
     let books = Books::of(&end);
     assert_eq!(books.n("command/repeated/records"), 1);
     assert_eq!(books.n("command/repeated/bytes"), 4);
@@ -209,10 +183,7 @@ fn one_that_stalls_is_ended_and_what_it_had_goes_on() {
     ];
     let script = first("exec sleep 1000", "exec cat > $0.$$");
     run(&dir, &options, &script, 500).assert_ok("it was run again");
-    assert!(
-        dir.all() == lines(500),
-        "something is missing, torn or twice"
-    );
+    dir.assert_all(500);
     let dir = Dir::new();
     let options = ["-j", "2", "--sink-timeout", "100ms"];
     let end = run(
@@ -241,13 +212,10 @@ fn a_signal_lets_them_have_what_is_held() {
     let words = words(&["-j", "2", "-r", "2000/s"], "exec cat > $0.$$", &out);
     let (stdin, mut input) = pipe().expect("a pipe");
     let weir = start(weir(&words), stdin, Stdio::null());
-    input.write_all(lines(500).as_bytes()).expect("it is read");
+    input.write_all(&lines(500)).expect("it is read");
     eventually("something has come", || !dir.all().is_empty());
     weir.signal(Signal::TERM);
     let end = weir.end();
     assert_eq!(end.status.signal(), Some(Signal::TERM.as_raw()), "{end:?}");
-    assert!(
-        dir.all() == lines(500),
-        "something is missing, torn or twice"
-    );
+    dir.assert_all(500);
 }

@@ -9,6 +9,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub(crate) mod books;
+pub(crate) mod dir;
 pub(crate) mod line;
 pub(crate) mod remote;
 pub(crate) mod sides;
