@@ -8,8 +8,8 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
 use super::batch_file::{self, BatchFile};
-use super::chair::{Chair, News, lock};
 use super::child::{Child, Exit};
+use super::context::{JobContext, News, lock};
 use super::spawn;
 use crate::engine::action::{Actor, Wait, Write};
 use crate::engine::drive::{Driver, Edge, End, Turn};
@@ -25,7 +25,7 @@ const ROOM_AGAIN: Timespec = Timespec {
 
 /// One job: its thread's own things.
 pub(super) struct Job {
-    chair: Chair,
+    context: JobContext,
     /// The batch that it has, by its number.
     file: Option<(u64, BatchFile)>,
     has_failed: bool,
@@ -34,9 +34,9 @@ pub(super) struct Job {
 }
 
 impl Job {
-    pub(super) fn new(chair: Chair) -> Job {
+    pub(super) fn new(context: JobContext) -> Job {
         Job {
-            chair,
+            context,
             file: None,
             has_failed: false,
             has_said_full: false,
@@ -44,8 +44,8 @@ impl Job {
     }
 
     pub(super) fn run(mut self) {
-        let shared = self.chair.shared.clone();
-        let mut driver = Driver::new(Actor::Job(self.chair.number));
+        let shared = self.context.shared.clone();
+        let mut driver = Driver::new(Actor::Job(self.context.number));
         let end = loop {
             let has_failed = std::mem::take(&mut self.has_failed);
             let turn = driver.step(&shared, &mut self);
@@ -84,7 +84,7 @@ impl Job {
                     why,
                 )));
             }
-            let mut closed = [PollFd::new(&*self.chair.closed, PollFlags::IN)];
+            let mut closed = [PollFd::new(&*self.context.closed, PollFlags::IN)];
             match rustix::event::poll(&mut closed, Some(&ROOM_AGAIN)) {
                 Ok(0) | Err(Errno::INTR) => {}
                 // None is to be run any more.
@@ -94,17 +94,17 @@ impl Job {
     }
 
     fn say(&self, news: News) {
-        self.chair.say(news);
+        self.context.say(news);
     }
 
     /// Writes down that the program is about to be run with this batch; the batch's name. `None`: it is not to be run.
     fn enter(&self, ticket: &Ticket) -> Option<String> {
-        if lock(&self.chair.programs).is_closed {
+        if lock(&self.context.programs).is_closed {
             return None;
         }
-        let begun = self.chair.shared.begin_batch(ticket);
+        let begun = self.context.shared.begin_batch(ticket);
         match begun.map_err(|e| self.say(News::Broken(e))).ok()? {
-            None => Some(format!("{}-{}", self.chair.plan.stamp, ticket.number)),
+            None => Some(format!("{}-{}", self.context.plan.stamp, ticket.number)),
             Some((name, is_inherited)) => {
                 let is_free = !is_inherited || self.wait_for_outlived(&name);
                 is_free.then_some(name)
@@ -120,7 +120,7 @@ impl Job {
             self.say(News::Outlived(format!(
                 "batch {name}: process {pid}, which an earlier weir has started, still deals with it; waiting for its end"
             )));
-            if !other.wait(&*self.chair.closed).unwrap_or(false) {
+            if !other.wait(&*self.context.closed).unwrap_or(false) {
                 return false;
             }
         }
@@ -143,19 +143,19 @@ impl Job {
         let input = input.map_err(|e| self.say(News::Broken(e))).ok()?;
         let variables = variables(ticket, name);
         // Who signals all of them comes before or after.
-        let mut programs = lock(&self.chair.programs);
+        let mut programs = lock(&self.context.programs);
         if programs.is_closed {
             return None;
         }
         match spawn::spawn(
-            &self.chair.plan.line,
+            &self.context.plan.line,
             input.as_fd(),
-            &self.chair.plan.mask,
+            &self.context.plan.mask,
             &variables,
         ) {
             Ok(child) => {
                 programs.any = true;
-                programs.list[self.chair.number] = Some(child.clone());
+                programs.list[self.context.number] = Some(child.clone());
                 Some(child)
             }
             Err(error) => {
@@ -170,14 +170,14 @@ impl Job {
     fn try_it(&self, ticket: &Ticket, name: &str) -> Finish {
         let child = self.start(ticket, name);
         let exit = child.map(|child| child.wait());
-        lock(&self.chair.programs).list[self.chair.number] = None;
+        lock(&self.context.programs).list[self.context.number] = None;
         exit.map_or(Finish::Failed, |exit| self.judge(exit))
     }
 
     fn judge(&self, exit: Exit) -> Finish {
         match exit {
             _ if exit.is_success() => Finish::Acknowledged,
-            _ if self.chair.plan.reject.contains(&exit.status()) => Finish::Rejected,
+            _ if self.context.plan.reject.contains(&exit.status()) => Finish::Rejected,
             _ => Finish::Failed,
         }
     }
@@ -223,9 +223,9 @@ impl Edge for Job {
             Some(name) => self.try_it(ticket, &name),
             None => Finish::Failed,
         };
-        let is_over = lock(&self.chair.programs).is_closed && finish == Finish::Failed;
+        let is_over = lock(&self.context.programs).is_closed && finish == Finish::Failed;
         if let Some(how) = finish.settles(ticket).filter(|_| !is_over)
-            && let Err(error) = self.chair.shared.settle_batch(ticket.number, how)
+            && let Err(error) = self.context.shared.settle_batch(ticket.number, how)
         {
             self.say(News::Broken(error));
         }
@@ -238,11 +238,11 @@ impl Edge for Job {
     }
 
     fn fetch(&mut self, load: &mut Load) -> io::Result<()> {
-        self.chair.shared.fetch(load)
+        self.context.shared.fetch(load)
     }
 
     fn wait(&mut self, wait: Wait) -> Option<io::Result<bool>> {
-        self.chair.shared.sleep_as_job(self.chair.number, wait);
+        self.context.shared.sleep_as_job(self.context.number, wait);
         Some(Ok(false))
     }
 }

@@ -7,9 +7,9 @@ use std::thread;
 use crossbeam_channel::{Receiver, unbounded};
 
 use super::batch_job::Job;
-use super::chair::{Chair, Programs, lock};
-pub(crate) use super::chair::{JobPlan, News};
 use super::child::Child;
+use super::context::{JobContext, Programs, lock};
+pub(crate) use super::context::{JobPlan, News};
 use super::worker::Worker;
 use crate::pipe::Shared;
 
@@ -55,7 +55,7 @@ impl Jobs {
         };
         let programs = Arc::new(Mutex::new(programs));
         for number in 0..count {
-            let chair = Chair {
+            let context = JobContext {
                 number,
                 plan: plan.clone(),
                 shared: shared.clone(),
@@ -65,8 +65,8 @@ impl Jobs {
             };
             let thread = thread::Builder::new().name("job".into());
             match gets {
-                Gets::Batches => thread.spawn(move || Job::new(chair).run())?,
-                Gets::Stream => thread.spawn(move || Worker::new(chair).run())?,
+                Gets::Batches => thread.spawn(move || Job::new(context).run())?,
+                Gets::Stream => thread.spawn(move || Worker::new(context).run())?,
             };
         }
         let left = count;

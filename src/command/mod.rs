@@ -7,8 +7,8 @@
 
 pub(crate) mod batch_file;
 mod batch_job;
-mod chair;
 pub(crate) mod child;
+mod context;
 pub(crate) mod jobs;
 pub(crate) mod line;
 #[cfg(target_os = "linux")]

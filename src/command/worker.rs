@@ -8,7 +8,7 @@ use std::thread;
 use super::child::{Child, Exit};
 use nix::sys::signal::Signal;
 
-use super::chair::{Chair, News, lock};
+use super::context::{JobContext, News, lock};
 use super::spawn::{self, SpawnError};
 use super::unread::{open_reader, take_out};
 use crate::engine::action::{Actor, For, Wait, Write};
@@ -20,7 +20,7 @@ use crate::pipe::fd::Port;
 
 /// The thread's own things.
 pub(super) struct Worker {
-    chair: Chair,
+    context: JobContext,
     /// Our end of the program's pipe, until it has had all.
     port: Option<Port>,
     /// Its other end, where that has to be kept, or ours is gone.
@@ -31,9 +31,9 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(chair: Chair) -> Worker {
+    pub(super) fn new(context: JobContext) -> Worker {
         Worker {
-            chair,
+            context,
             port: None,
             reader: None,
             ended: None,
@@ -42,8 +42,8 @@ impl Worker {
     }
 
     pub(super) fn run(mut self) {
-        let shared = self.chair.shared.clone();
-        let j = self.chair.number;
+        let shared = self.context.shared.clone();
+        let j = self.context.number;
         let mut driver = Driver::new(Actor::Job(j));
         let end = loop {
             let ended = self.ended.take();
@@ -51,7 +51,7 @@ impl Worker {
             if let Some(exit) = ended {
                 // What it means has just been decided.
                 let fate = shared.tell(|engine, _| engine.worker_fate(j));
-                self.chair.say(News::Ended(exit, fate));
+                self.context.say(News::Ended(exit, fate));
             }
             if let Turn::Over(end) = turn {
                 break end;
@@ -59,14 +59,14 @@ impl Worker {
         };
         match end {
             End::Write(e) => {
-                let name = self.chair.plan.line.name();
-                self.chair
+                let name = self.context.plan.line.name();
+                self.context
                     .say(News::Broken(PipeError::new("write", &name, e)));
             }
-            End::Disk(e) => self.chair.say(News::Broken(PipeError::disk(e))),
+            End::Disk(e) => self.context.say(News::Broken(PipeError::disk(e))),
             _ => {}
         }
-        self.chair.say(News::Over);
+        self.context.say(News::Over);
     }
 
     /// Runs the program, unless none is to be run any more.
@@ -74,16 +74,16 @@ impl Worker {
         match self.try_to_start(trial) {
             Ok(is_running) => is_running,
             Err(error) => {
-                let first = !lock(&self.chair.programs).any;
+                let first = !lock(&self.context.programs).any;
                 self.ended = Some(Exit::Status(error.status));
-                self.chair.say(News::NotRun { error, first });
+                self.context.say(News::NotRun { error, first });
                 false
             }
         }
     }
 
     fn try_to_start(&mut self, trial: u32) -> Result<bool, SpawnError> {
-        let plan = self.chair.plan.clone();
+        let plan = self.context.plan.clone();
         let name = plan.line.name();
         let refused = |e: io::Error| SpawnError {
             failure: PipeError::new("run", &name, e),
@@ -96,7 +96,7 @@ impl Worker {
             status: 125,
         })?;
         self.runs += 1;
-        let number = format!("{}-{}.{}", plan.stamp, self.chair.number + 1, self.runs);
+        let number = format!("{}-{}.{}", plan.stamp, self.context.number + 1, self.runs);
         let variables = [
             ("WEIR_BATCH", Some(number)),
             ("WEIR_TRY", Some(trial.to_string())),
@@ -105,7 +105,7 @@ impl Worker {
             ("WEIR_BYTES", None),
         ];
         // Who signals all of them comes before or after.
-        let mut programs = lock(&self.chair.programs);
+        let mut programs = lock(&self.context.programs);
         if programs.is_closed {
             return Ok(false);
         }
@@ -116,7 +116,7 @@ impl Worker {
             return Err(refused(e));
         }
         programs.any = true;
-        programs.list[self.chair.number] = Some(child);
+        programs.list[self.context.number] = Some(child);
         drop(programs);
         // Kept where there is no other way to what lies in it, or nobody would see that all readers have gone.
         let spare = open_reader(&port).is_none().then(|| theirs.into());
@@ -126,19 +126,19 @@ impl Worker {
 
     /// Waits for its end, and tells of it.
     fn watch(&self, child: Child) -> io::Result<()> {
-        let chair = self.chair.clone();
+        let context = self.context.clone();
         let wait = move || {
-            let (j, exit) = (chair.number, child.wait());
+            let (j, exit) = (context.number, child.wait());
             {
-                let mut programs = lock(&chair.programs);
+                let mut programs = lock(&context.programs);
                 programs.list[j] = None;
                 programs.exits[j] = Some(exit);
             }
             let told = |engine: &mut crate::engine::Engine, now| {
                 engine.on_worker_exit(j, exit.is_success(), now);
             };
-            chair.shared.tell(told);
-            chair.say(News::Gone);
+            context.shared.tell(told);
+            context.say(News::Gone);
         };
         thread::Builder::new().name("command".into()).spawn(wait)?;
         Ok(())
@@ -149,7 +149,7 @@ impl Worker {
         let port = self.port.take();
         let reader = self.reader.take();
         let reader = reader.or_else(|| port.as_ref().and_then(open_reader));
-        self.ended = lock(&self.chair.programs).exits[self.chair.number].take();
+        self.ended = lock(&self.context.programs).exits[self.context.number].take();
         reader.map_or(0, |reader| take_out(&reader))
     }
 
@@ -169,8 +169,8 @@ impl Edge for Worker {
         match written {
             // It may live on; what is done about that is decided there.
             Err(rustix::io::Errno::PIPE) => {
-                let j = self.chair.number;
-                let shared = &self.chair.shared;
+                let j = self.context.number;
+                let shared = &self.context.shared;
                 shared.tell(|engine, now| engine.on_worker_deaf(j, now));
                 Ok(None)
             }
@@ -197,13 +197,13 @@ impl Edge for Worker {
             }
             Task::Look => unread = self.unread_bytes(),
             Task::Empty => unread = self.empty(),
-            Task::Accuse => self.chair.say(News::Stalled(self.chair.number)),
+            Task::Accuse => self.context.say(News::Stalled(self.context.number)),
         }
         Some(Answer { done, unread })
     }
 
     fn fetch(&mut self, load: &mut Load) -> io::Result<()> {
-        self.chair.shared.fetch(load)
+        self.context.shared.fetch(load)
     }
 
     fn fit(&mut self, size: usize) -> bool {
@@ -211,7 +211,7 @@ impl Edge for Worker {
     }
 
     fn wait(&mut self, wait: Wait) -> Option<io::Result<bool>> {
-        let (shared, j) = (&self.chair.shared, self.chair.number);
+        let (shared, j) = (&self.context.shared, self.context.number);
         if wait.sleep.what == For::Room
             && let Some(port) = &self.port
         {

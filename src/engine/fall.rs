@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::action::{CONSUMER, Order};
-use super::restart::{Circuit, CommandStatus, RestartRules, When};
+use super::restart::{CommandStatus, RestartRules, When};
 use super::state::Engine;
 use super::stats::Total;
 use super::task::{Answer, Fate, Task};
@@ -100,11 +100,8 @@ impl Engine {
         let Some(workers) = &mut self.workers else {
             return;
         };
+        workers.look_at_success(j, now);
         let it = &mut workers.list[j];
-        if it.failures > 0 && it.has_succeeded(now) {
-            it.failures = 0;
-            workers.breaker.on_success(j);
-        }
         let again = workers.rules.restart.filter(|_| !workers.is_over);
         let again = again.filter(|rules| !success || rules.when == When::Always);
         let Some(RestartRules { give_up, .. }) = again else {
@@ -210,10 +207,7 @@ impl Engine {
         let is_framed = self.framing.is_some();
         Some(CommandStatus {
             circuit,
-            retry_in: match circuit {
-                Circuit::Open(at) => Some(at.saturating_duration_since(now)),
-                _ => None,
-            },
+            retry_in: circuit.retry_in(now),
             failures: workers.breaker.failures(),
             restarts: workers.restarts,
             taken_back: workers.taken_back.counting(is_framed),

@@ -482,10 +482,7 @@ impl Engine {
         let circuit = jobs.breaker.circuit();
         Some(CommandStatus {
             circuit,
-            retry_in: match circuit {
-                Circuit::Open(at) => Some(at.saturating_duration_since(now)),
-                _ => None,
-            },
+            retry_in: circuit.retry_in(now),
             failures: jobs.breaker.failures(),
             restarts: 0,
             taken_back: Total::default().counting(self.framing.is_some()),

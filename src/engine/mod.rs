@@ -46,6 +46,7 @@ mod pack;
 mod pieces;
 mod plan;
 pub(crate) mod policy;
+mod progress;
 pub(crate) mod queue;
 pub(crate) mod record;
 pub(crate) mod restart;

@@ -41,6 +41,17 @@ pub(crate) enum Circuit {
     HalfOpen,
 }
 
+impl Circuit {
+    /// How long it still is before the next try.
+    #[must_use]
+    pub(crate) fn retry_in(self, now: Instant) -> Option<Duration> {
+        match self {
+            Circuit::Open(at) => Some(at.saturating_duration_since(now)),
+            Circuit::Closed | Circuit::HalfOpen => None,
+        }
+    }
+}
+
 /// What comes of an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {

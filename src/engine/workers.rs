@@ -200,6 +200,15 @@ impl Workers {
         }
     }
 
+    /// What this one has failed is made up for, if it has run long enough since, and has read something.
+    pub(super) fn look_at_success(&mut self, j: usize, now: Instant) {
+        let it = &mut self.list[j];
+        if it.failures > 0 && it.has_succeeded(now) {
+            (it.failures, it.waited) = (0, Duration::ZERO);
+            self.breaker.on_success(j);
+        }
+    }
+
     /// All that is in their hands and in no pipe.
     pub(super) fn runs(&self) -> impl Iterator<Item = &Range<u64>> {
         let queues = self.list.iter().map(|it| &it.queue);

@@ -29,12 +29,12 @@ pub(super) struct Batches {
     /// Batches that were shed, as far as was told.
     pub shed: u64,
     /// What there is to know where there are no batches: they take from one queue.
-    pub workers: Option<Crew>,
+    pub workers: Option<WorkersState>,
 }
 
 /// What is known of programs that take from one queue.
 #[derive(Debug, Default)]
-pub(super) struct Crew {
+pub(super) struct WorkersState {
     /// One that has ended is run again.
     pub is_run_again: bool,
     /// How the first ended that had read all, and failed all the same.
@@ -88,9 +88,9 @@ pub(super) fn start(
         cannot_be_run: false,
         interrupted: None,
         shed: 0,
-        workers: (gets == Gets::Stream).then(|| Crew {
+        workers: (gets == Gets::Stream).then(|| WorkersState {
             is_run_again: config.restart.is_some(),
-            ..Crew::default()
+            ..WorkersState::default()
         }),
     }))
 }

@@ -14,12 +14,12 @@ use crate::command::child::Exit;
 use crate::config::hook::Occasion;
 use crate::control::signals::{self, Received, SIGINT, SIGPIPE, SIGQUIT, SIGTERM};
 use crate::engine::directive::Directive;
-use crate::engine::restart::{Circuit, CommandStatus, Verdict};
+use crate::engine::restart::{CommandStatus, Verdict};
 use crate::pipe::Event;
 use crate::report::Ending;
 
 /// A program that lives so long after Ctrl-C goes on, and so does weir.
-const GOES_ON: Duration = Duration::from_millis(500);
+pub(super) const GOES_ON: Duration = Duration::from_millis(500);
 
 impl Run {
     /// All has been written: the program is to see the end of it.
@@ -214,7 +214,7 @@ impl Run {
     /// Whether it has failed so often that it is not run again.
     pub(super) fn has_given_up(&self) -> bool {
         let restarts = self.consumer.as_ref().and_then(|it| it.restarts.as_ref());
-        restarts.is_some_and(|it| it.breaker.has_given_up()) || self.has_crew_given_up()
+        restarts.is_some_and(|it| it.breaker.has_given_up()) || self.have_workers_given_up()
     }
 
     /// Somebody does not want to wait. False where there is nothing to be tried.
@@ -246,13 +246,10 @@ impl Run {
         };
         let now = Instant::now();
         restarts.breaker.look(dealt_with > restarts.before, now);
-        let retry_in = match restarts.breaker.circuit() {
-            Circuit::Open(at) => Some(at.saturating_duration_since(now)),
-            _ => None,
-        };
+        let circuit = restarts.breaker.circuit();
         Some(CommandStatus {
-            circuit: restarts.breaker.circuit(),
-            retry_in,
+            circuit,
+            retry_in: circuit.retry_in(now),
             failures: restarts.breaker.failures(),
             restarts: restarts.breaker.restarts(),
             taken_back,
@@ -282,7 +279,7 @@ impl Run {
 
     /// The program goes on after a signal from the terminal, or has stalled for too long, if it is time.
     pub(super) fn look_whether_it_goes_on(&mut self) {
-        self.look_whether_crew_goes_on();
+        self.look_whether_workers_go_on();
         if let Some(consumer) = &mut self.consumer {
             consumer.look_whether_it_stalls();
         }

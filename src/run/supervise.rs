@@ -137,7 +137,7 @@ impl Run {
                 self.look_whether_jobs_stall(),
                 self.consumer.as_ref().and_then(Consumer::due),
                 self.retry_due(),
-                self.crew_due(),
+                self.workers_due(),
                 self.schedules.due(),
                 self.reporter.next_tick(),
                 self.control.due(),

@@ -1,9 +1,10 @@
 //! What the main thread does about programs that take from one queue, each by a pipe of its own: how weir ends when
 //! they do, and what signals mean to them.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::batches::Crew;
+use super::batches::WorkersState;
+use super::beside::GOES_ON;
 use super::end::End;
 use super::supervise::Run;
 use super::with_jobs::LAST_WAIT;
@@ -14,19 +15,16 @@ use crate::engine::stall::Side;
 use crate::engine::task::Fate;
 use crate::report::Ending;
 
-/// Programs that live so long after Ctrl-C go on, and so does weir.
-const GOES_ON: Duration = Duration::from_millis(500);
-
 impl Run {
-    fn crew(&mut self) -> Option<&mut Crew> {
+    fn workers(&mut self) -> Option<&mut WorkersState> {
         self.batches.as_mut()?.workers.as_mut()
     }
 
     /// One of them has ended.
     pub(super) fn on_worker_end(&mut self, exit: Exit, fate: Fate) -> Option<End> {
         let interrupted = self.batches.as_ref()?.interrupted;
-        let crew = self.crew()?;
-        crew.last = Some(exit);
+        let workers = self.workers()?;
+        workers.last = Some(exit);
         if let Exit::Signal(n) = exit
             && interrupted == Some(n)
         {
@@ -39,12 +37,12 @@ impl Run {
                 None
             }
             Fate::Failed => {
-                crew.has_given_up = crew.is_run_again;
+                workers.has_given_up = workers.is_run_again;
                 let end = End::Command(exit, Ending::CommandFailed);
                 Some(self.signal.map_or(end, End::Signal))
             }
             Fate::Done if !exit.is_success() => {
-                crew.failed = crew.failed.or(Some(exit));
+                workers.failed = workers.failed.or(Some(exit));
                 None
             }
             Fate::Done | Fate::Left | Fate::None => None,
@@ -57,7 +55,9 @@ impl Run {
         if let Some(signal) = self.signal.filter(|_| !is_finished) {
             return End::Signal(signal);
         }
-        let (failed, last) = self.crew().map_or((None, None), |it| (it.failed, it.last));
+        let (failed, last) = self
+            .workers()
+            .map_or((None, None), |it| (it.failed, it.last));
         if !is_finished && self.failure.is_none() {
             // None of them has wanted any more.
             let exit = failed.or(last).unwrap_or(Exit::Status(0));
@@ -75,7 +75,7 @@ impl Run {
 
     /// One of them does not read what lies in its pipe: it is ended where another one comes in its place, or weir ends.
     pub(super) fn on_worker_stalled(&mut self, job: usize) -> Option<End> {
-        if !self.crew()?.is_run_again {
+        if !self.workers()?.is_run_again {
             let limit = self.shared.tell(|engine, _| engine.worker_patience());
             let undelivered = super::end::undelivered(&self.status()).bytes;
             return Some(End::Stalled(Side::Sink, limit, undelivered));
@@ -103,29 +103,29 @@ impl Run {
             batches.jobs.signal(signal.number);
         }
         batches.interrupted = Some(signal.number);
-        self.crew()?.goes_on = Instant::now().checked_add(GOES_ON);
+        self.workers()?.goes_on = Instant::now().checked_add(GOES_ON);
         self.hold_input(true);
         None
     }
 
     /// When to see whether they go on after a signal from the terminal.
-    pub(super) fn crew_due(&self) -> Option<Instant> {
+    pub(super) fn workers_due(&self) -> Option<Instant> {
         self.batches.as_ref()?.workers.as_ref()?.goes_on
     }
 
     /// They do, if it is time.
-    pub(super) fn look_whether_crew_goes_on(&mut self) {
-        if self.crew_due().is_some_and(|at| at <= Instant::now()) {
-            if let Some(crew) = self.crew() {
-                crew.goes_on = None;
+    pub(super) fn look_whether_workers_go_on(&mut self) {
+        if self.workers_due().is_some_and(|at| at <= Instant::now()) {
+            if let Some(workers) = self.workers() {
+                workers.goes_on = None;
             }
             self.hold_input(false);
         }
     }
 
     /// One of them has failed so often that it was not run again.
-    pub(super) fn has_crew_given_up(&self) -> bool {
-        let crew = self.batches.as_ref().and_then(|it| it.workers.as_ref());
-        crew.is_some_and(|it| it.has_given_up)
+    pub(super) fn have_workers_given_up(&self) -> bool {
+        let workers = self.batches.as_ref().and_then(|it| it.workers.as_ref());
+        workers.is_some_and(|it| it.has_given_up)
     }
 }

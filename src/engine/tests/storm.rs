@@ -11,8 +11,8 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use super::sim::{
-    self, Adversity, CrewScript, Disk, Left, Outcome, Scenario, Script, SidePlan, Text, Try, rules,
-    run_after, run_through,
+    self, Adversity, Disk, Left, Outcome, Scenario, Script, SidePlan, Text, Try, WorkerScript,
+    rules, run_after, run_through,
 };
 use super::text::{lines, records};
 use crate::engine::batch::BatchRules;
@@ -204,10 +204,10 @@ impl Dice {
     }
 
     /// What they do.
-    fn crew(&mut self, rules: WorkerRules) -> CrewScript {
+    fn worker_script(&mut self, rules: WorkerRules) -> WorkerScript {
         let is_run_again = rules.restart.is_some();
         let rare = |dice: &mut Dice| 2 + dice.roll(100);
-        CrewScript {
+        WorkerScript {
             falls: self.some(2, rare).filter(|_| is_run_again),
             closes: self.some(4, rare).filter(|_| is_run_again),
             refuses: self
@@ -348,7 +348,7 @@ fn scenario(seed: u64) -> (Scenario, Adversity) {
         slow_file: dice.some(3, |dice| dice.micros(130_000)),
         lanes: None,
         programs: Script::default(),
-        crew: CrewScript::default(),
+        workers: WorkerScript::default(),
         stale_clock: true,
         watched: true,
     };
@@ -409,7 +409,7 @@ fn scenario(seed: u64) -> (Scenario, Adversity) {
         scenario.rules.workers = Some(workers);
         scenario.rules.keeps_given = false;
         (adversity.falls, adversity.dies) = ([None; 3], None);
-        adversity.crew = dice.crew(workers);
+        adversity.workers = dice.worker_script(workers);
     }
     (scenario, adversity)
 }
@@ -470,7 +470,7 @@ fn storm(seed: u64) -> usize {
     assert_stops(&s, &outcome, adversity);
     assert_whole(&s, &outcome);
     assert_batches(&s, &outcome);
-    assert_crew(&s, &outcome);
+    assert_workers(&s, &outcome);
     let status = outcome.engine.status(std::time::Instant::now());
     let may_hang = s.takes.last().is_none_or(|take| take.1 < usize::MAX / 2);
     assert!(
@@ -515,7 +515,7 @@ fn storm(seed: u64) -> usize {
 }
 
 /// Each record was dealt with by one worker, or shed.
-fn assert_crew(s: &Scenario, outcome: &Outcome) {
+fn assert_workers(s: &Scenario, outcome: &Outcome) {
     if s.rules.workers.is_none() || s.rules.framing != Some(Framing::Terminator(b'\n')) {
         return;
     }
@@ -524,7 +524,7 @@ fn assert_crew(s: &Scenario, outcome: &Outcome) {
     for record in records(s.rules.framing, taken) {
         *left.entry(record).or_default() += 1;
     }
-    let runs = outcome.crew.iter();
+    let runs = outcome.workers.iter();
     for record in runs.flat_map(|run| records(s.rules.framing, run)) {
         let count = left.get_mut(record);
         let count = count.unwrap_or_else(|| panic!("torn: {:?}", String::from_utf8_lossy(record)));

@@ -6,8 +6,8 @@
 //! one call of one driver, so anything may come between any two calls. After every step it checks what
 //! must always hold; at the end it returns what the consumer got and when.
 
-mod crew;
 mod programs;
+mod workers;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -15,7 +15,7 @@ use std::io::{self, IoSliceMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub(super) use crew::CrewScript;
+pub(super) use workers::WorkerScript;
 
 use super::text::records;
 use crate::engine::action::{Actor, For, Path, Permit, Wait, Write};
@@ -100,7 +100,7 @@ pub(super) struct Outcome {
     /// Each try of a batch: what it was told, when it began and ended, what it got, and what came of it.
     pub tries: Vec<Try>,
     /// What each run of a worker's program has dealt with.
-    pub crew: Vec<Vec<u8>>,
+    pub workers: Vec<Vec<u8>>,
     /// A worker has left although there was more.
     pub someone_left: bool,
     /// What each tee and tap got, once for each time that somebody was there to take it.
@@ -227,7 +227,7 @@ pub(super) struct Adversity {
     /// What the programs do that are run with batches.
     pub programs: Script,
     /// What workers do.
-    pub crew: CrewScript,
+    pub workers: WorkerScript,
     /// The disk.
     pub disk: Disk,
     /// Which patterns tell the lanes of records apart, and which of them are to be kept.
@@ -305,7 +305,7 @@ struct World {
     running: Vec<Option<usize>>,
     /// Workers, what they have read and been given, who has been found to read no more, who was emptied and nobody
     /// knows it yet, and whether one has left although there was more.
-    crew: Vec<crew::Program>,
+    workers: Vec<workers::Program>,
     reads: usize,
     deaf: Option<usize>,
     untold: Vec<usize>,
@@ -458,7 +458,7 @@ pub(super) fn run_after(left: Left, s: Scenario, adversity: Adversity) -> Outcom
         span: false,
         tries: Vec::new(),
         someone_left: false,
-        crew: Vec::new(),
+        workers: Vec::new(),
         sides: vec![Vec::new(); sides.len()],
         fanned: 0,
         left: Left::default(),
@@ -542,7 +542,7 @@ pub(super) fn run_after(left: Left, s: Scenario, adversity: Adversity) -> Outcom
             sides,
             files: vec![(0, Vec::new()); jobs],
             running: vec![None; jobs],
-            crew: std::iter::repeat_with(Default::default)
+            workers: std::iter::repeat_with(Default::default)
                 .take(workers)
                 .collect(),
             reads: 0,
@@ -698,7 +698,7 @@ impl World {
         let is_due = wait.sleep.until.is_some_and(|at| self.now >= at);
         let is_woken = match who.checked_sub(JOBS) {
             Some(j) => {
-                let has_room = wait.sleep.what == For::Room && self.crew[j].has_room();
+                let has_room = wait.sleep.what == For::Room && self.workers[j].has_room();
                 return is_due || has_room || self.job_versions[j] != wait.version;
             }
             None => self.versions[who] != wait.version,
@@ -820,7 +820,7 @@ impl Edge for Side<'_> {
             self.0.out.spilled.extend_from_slice(&records);
             return Ok(Some(records.len()));
         }
-        if self.1 >= JOBS && !self.0.crew.is_empty() {
+        if self.1 >= JOBS && !self.0.workers.is_empty() {
             return Ok(self.0.give(self.1 - JOBS, write));
         }
         if self.1 >= JOBS {
@@ -917,13 +917,16 @@ impl Edge for Side<'_> {
     }
 
     fn unread(&mut self) -> Option<u64> {
-        let j = self.1.checked_sub(JOBS).filter(|_| !self.0.crew.is_empty());
+        let j = self
+            .1
+            .checked_sub(JOBS)
+            .filter(|_| !self.0.workers.is_empty());
         j.map(|j| self.0.lies_with(j))
     }
 
     fn fit(&mut self, size: usize) -> bool {
         if self.1 >= JOBS {
-            return self.0.fit_crew(self.1 - JOBS, size);
+            return self.0.fit_worker(self.1 - JOBS, size);
         }
         self.0.random().is_multiple_of(2)
     }
@@ -934,7 +937,7 @@ impl Edge for Side<'_> {
         self.0.doing = if is_over { Doing::Something } else { doing };
         let ready = match wait.sleep.what {
             For::Input => true,
-            For::Room if self.1 >= JOBS => self.0.crew[self.1 - JOBS].has_room(),
+            For::Room if self.1 >= JOBS => self.0.workers[self.1 - JOBS].has_room(),
             For::Room if self.1 >= SIDES => self.0.has_room(self.1),
             For::Room => self.0.room() > 0,
             _ => false,
@@ -955,7 +958,7 @@ impl Sim {
         let jobs =
             (0..self.jobs.len()).filter(|j| self.world.can_act(JOBS + j, self.jobs_doing[*j]));
         let now = self.world.now;
-        let programs = (0..self.world.crew.len())
+        let programs = (0..self.world.workers.len())
             .filter(|j| self.world.program_due(*j).is_some_and(|at| at <= now));
         let can = can.chain(jobs.map(|j| JOBS + j));
         let can: Vec<usize> = can.chain(programs.map(|j| PROGRAMS + j)).collect();
@@ -1154,7 +1157,7 @@ impl Sim {
                 _ => None,
             });
         let event = self.world.events.front().map(|e| e.0);
-        let programs = (0..self.world.crew.len()).map(|j| self.world.program_due(j));
+        let programs = (0..self.world.workers.len()).map(|j| self.world.program_due(j));
         let timers = timers.chain(programs);
         let next = timers.chain([event]).flatten();
         let next = next.filter(|at| *at > self.world.now).min();
@@ -1275,7 +1278,7 @@ impl Sim {
                     self.act(who);
                 }
             }
-            for j in 0..self.world.crew.len() {
+            for j in 0..self.world.workers.len() {
                 if self.jobs_doing[j] == Doing::Something {
                     self.act_as_job(j);
                 }
@@ -1307,7 +1310,7 @@ impl Sim {
         self.world.out.taken = self.world.taken;
         self.world.out.someone_left = self.world.left;
         // What was given, and nobody has asked for any more.
-        for program in &self.world.crew {
+        for program in &self.world.workers {
             self.world.out.output.extend(program.held_bytes());
         }
         self.any_job_left = self.any_job();

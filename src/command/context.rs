@@ -70,7 +70,7 @@ pub(super) fn lock(programs: &Mutex<Programs>) -> MutexGuard<'_, Programs> {
 
 /// What each of them has.
 #[derive(Debug, Clone)]
-pub(super) struct Chair {
+pub(super) struct JobContext {
     pub number: usize,
     pub plan: Arc<JobPlan>,
     pub shared: Arc<Shared>,
@@ -80,7 +80,7 @@ pub(super) struct Chair {
     pub closed: Arc<PipeReader>,
 }
 
-impl Chair {
+impl JobContext {
     pub(super) fn say(&self, news: News) {
         // Who does not listen any more need not be told.
         let _ = self.tell.send(news);

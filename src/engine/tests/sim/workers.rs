@@ -13,7 +13,7 @@ use crate::engine::task::{Answer, Task};
 
 /// What workers do.
 #[derive(Debug, Clone, Copy, Default)]
-pub(in super::super) struct CrewScript {
+pub(in super::super) struct WorkerScript {
     /// One act in so many is a fall.
     pub falls: Option<u64>,
     /// One act in so many is an end without need, but never of the first.
@@ -72,11 +72,11 @@ fn whole(framing: Option<Framing>, bytes: &[u8]) -> usize {
 impl World {
     /// What was ever put into pipes, and not taken back.
     pub(super) fn handed(&self) -> usize {
-        self.out.output.len() + self.crew.iter().map(Program::held).sum::<usize>()
+        self.out.output.len() + self.workers.iter().map(Program::held).sum::<usize>()
     }
 
     pub(super) fn give(&mut self, j: usize, write: &Write) -> Option<usize> {
-        let it = &mut self.crew[j];
+        let it = &mut self.workers[j];
         let bytes: Vec<u8> = write.slices().collect::<Vec<_>>().concat();
         assert!(!bytes.is_empty(), "a permit to write nothing");
         assert!(!it.is_fed, "something comes behind the end");
@@ -91,24 +91,24 @@ impl World {
     }
 
     pub(super) fn lies_with(&self, j: usize) -> u64 {
-        self.crew[j].lying.len() as u64
+        self.workers[j].lying.len() as u64
     }
 
-    pub(super) fn fit_crew(&mut self, j: usize, size: usize) -> bool {
-        let fits = self.crew[j].lying.len() <= size && !self.random().is_multiple_of(4);
+    pub(super) fn fit_worker(&mut self, j: usize, size: usize) -> bool {
+        let fits = self.workers[j].lying.len() <= size && !self.random().is_multiple_of(4);
         if fits {
-            self.crew[j].size = size;
+            self.workers[j].size = size;
         }
         fits
     }
 
     pub(super) fn obey(&mut self, j: usize, task: Task) -> Answer {
         let random = self.random() >> 9;
-        let refuses = self.adversity.crew.refuses;
+        let refuses = self.adversity.workers.refuses;
         let is_refused = refuses.is_some_and(|n| random.is_multiple_of(n)) && self.may_fall();
         self.reads += 1;
         let framing = self.s.rules.framing;
-        let it = &mut self.crew[j];
+        let it = &mut self.workers[j];
         let (mut done, mut unread) = (true, it.lying.len() as u64);
         match task {
             Task::Start(_) => {
@@ -130,7 +130,7 @@ impl World {
                     false => whole(framing, &it.read),
                 };
                 self.out.output.extend_from_slice(&it.read[..end]);
-                self.out.crew.push(it.read[..end].to_vec());
+                self.out.workers.push(it.read[..end].to_vec());
                 it.lying.clear();
                 it.read.clear();
                 it.is_closed = true;
@@ -144,17 +144,17 @@ impl World {
     }
 
     fn may_fall(&self) -> bool {
-        self.now - self.start < self.adversity.crew.until
+        self.now - self.start < self.adversity.workers.until
     }
 
     /// When this program does something next, if it does.
     pub(super) fn program_due(&self, j: usize) -> Option<Instant> {
-        let it = &self.crew[j];
+        let it = &self.workers[j];
         let has_some = !it.lying.is_empty() || it.is_fed || it.is_closed || it.is_accused;
         if !it.is_alive || !has_some {
             return None;
         }
-        let hangs = self.adversity.crew.hangs.filter(|(who, ..)| *who == j);
+        let hangs = self.adversity.workers.hangs.filter(|(who, ..)| *who == j);
         let now = self.now - self.start;
         let hangs = hangs.filter(|(_, from, to)| (*from..*to).contains(&now));
         let until = hangs
@@ -167,7 +167,7 @@ impl World {
 impl Sim {
     /// A program reads, ends, or falls.
     pub(super) fn act_as_program(&mut self, j: usize) {
-        let script = self.world.adversity.crew;
+        let script = self.world.adversity.workers;
         let may_fall = self.world.may_fall();
         let mut roll = |n: Option<u64>| {
             let random = self.world.random() >> 9;
@@ -179,7 +179,7 @@ impl Sim {
         let lasts = b % (1 + script.lasts.as_nanos() as u64);
         let now = self.world.now;
         self.world.reads += 1;
-        let it = &mut self.world.crew[j];
+        let it = &mut self.world.workers[j];
         let exit = match () {
             () if falls || it.is_accused || it.is_closed => Some(false),
             () if leaves && j > 0 => Some(true),

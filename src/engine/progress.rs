@@ -1,0 +1,89 @@
+//! How far a worker's program has read: what of what it was given is done with, and whether it stalls.
+
+use std::time::{Duration, Instant};
+
+use super::plan::earlier;
+use super::state::Engine;
+use super::workers::Workers;
+
+/// More than any pipe holds that is not asked for by name.
+const PIPE_MOST: u64 = 1 << 20;
+/// A look that comes later than it should by more than this tells that it was we who stood still.
+const LATE: Duration = Duration::from_millis(500);
+
+impl Engine {
+    /// When to look how much it has read, if nothing else tells.
+    pub(super) fn look_due(&self, workers: &Workers, j: usize) -> Option<Instant> {
+        let it = &workers.list[j];
+        let has_some = it.given.bytes() > 0;
+        let stalls = workers.patience.filter(|_| has_some && it.looked.0 > 0);
+        let stalls = stalls.and_then(|time| it.looked.1.checked_add(time));
+        let is_tried = it.failures > 0 && (has_some || it.has_progressed);
+        // So often, until it has made up for its failures.
+        let again = is_tried.then(|| {
+            let step = it.waited.max(Duration::from_millis(1));
+            let again = it.looked_at.checked_add(step);
+            again.max(it.since.checked_add(step + Duration::from_nanos(1)))
+        });
+        earlier(stalls, again.flatten())
+    }
+
+    /// A record that is longer than everything is not kept for its own sake.
+    pub(super) fn keep_no_more(&mut self, j: usize) {
+        let count = self.workers.as_ref().map_or(1, |it| it.list.len()) as u64;
+        let most = self.capacity as u64 / count + PIPE_MOST;
+        loop {
+            let given = &mut self.worker_mut(j).given;
+            let Some(excess) = given.bytes().checked_sub(most).filter(|n| *n > 0) else {
+                return;
+            };
+            let Some(run) = given.pop(excess) else { return };
+            self.log.unpin(&run);
+        }
+    }
+
+    /// So much of what it was given lies unread.
+    pub(super) fn on_worker_read(&mut self, j: usize, unread: u64, now: Instant) {
+        loop {
+            let Some(workers) = &mut self.workers else {
+                return;
+            };
+            let it = &mut workers.list[j];
+            let read = it.given.bytes().saturating_sub(unread);
+            let whole = match read {
+                0 => 0,
+                read => it.given.whole(read, &self.log),
+            };
+            let Some(run) = it.given.pop(whole).filter(|run| !run.is_empty()) else {
+                break;
+            };
+            it.has_progressed = true;
+            self.log.unpin(&run);
+        }
+        let Some(workers) = &mut self.workers else {
+            return;
+        };
+        let it = &mut workers.list[j];
+        if unread < it.looked.0 {
+            it.looked.1 = now;
+        }
+        it.looked.0 = unread;
+        it.looked_at = now;
+        workers.look_at_success(j, now);
+    }
+
+    /// It was looked at, for nothing else tells how it fares.
+    pub(super) fn on_worker_looked(&mut self, j: usize, unread: u64, now: Instant) {
+        self.on_worker_read(j, unread, now);
+        let patience = self.workers.as_ref().and_then(|workers| workers.patience);
+        let it = self.worker_mut(j);
+        let due = patience.and_then(|time| it.looked.1.checked_add(time));
+        if let Some(late) = due.and_then(|due| now.checked_duration_since(due))
+            && it.looked.0 > 0
+        {
+            // It has as long again, to be made to end.
+            it.looked.1 = now;
+            it.is_accused = late <= LATE;
+        }
+    }
+}
