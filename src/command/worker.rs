@@ -144,11 +144,16 @@ impl Worker {
         Ok(())
     }
 
-    /// Takes out of its pipe what it has not read, and closes that.
-    fn empty(&mut self) -> u64 {
+    /// Closes our end of its pipe; a way to what lies in that.
+    fn close(&mut self) -> Option<OwnedFd> {
         let port = self.port.take();
         let reader = self.reader.take();
-        let reader = reader.or_else(|| port.as_ref().and_then(open_reader));
+        reader.or_else(|| port.as_ref().and_then(open_reader))
+    }
+
+    /// Takes out of its pipe what it has not read, and closes that.
+    fn empty(&mut self) -> u64 {
+        let reader = self.close();
         self.ended = lock(&self.context.programs).exits[self.context.number].take();
         reader.map_or(0, |reader| take_out(&reader))
     }
@@ -189,11 +194,7 @@ impl Edge for Worker {
             Task::Start(trial) => done = self.start(trial),
             Task::Close => {
                 // What it has not read can still be taken back.
-                let port = self.port.take();
-                self.reader = self
-                    .reader
-                    .take()
-                    .or_else(|| port.as_ref().and_then(open_reader));
+                self.reader = self.close();
             }
             Task::Look => unread = self.unread_bytes(),
             Task::Empty => unread = self.empty(),
