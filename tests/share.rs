@@ -194,12 +194,23 @@ fn what_is_damaged_is_replaced_and_what_is_not_ours_is_refused() {
     std::os::unix::fs::symlink(home.temporary(), &file).expect("linked");
     refuse("not a file of this user's");
     fs::remove_file(&file).expect("removed");
-    // Others could come in: in neither place is there a directory of our own.
-    for place in [home.sockets(), home.refuge()] {
-        let _ = fs::create_dir(&place);
-        fs::set_permissions(&place, fs::Permissions::from_mode(0o777)).expect("set");
+}
+
+#[test]
+fn weirs_without_a_session_share_whatever_their_temporary_directories_are() {
+    let name = format!("it-{}", std::process::id());
+    let homes = [Home::new(), Home::new()];
+    let weirs = homes.each_ref().map(|home| {
+        fs::remove_dir(home.runtime()).expect("no session");
+        home.start(&["--share", &name, "-r", "1MB/s", "-q"])
+    });
+    for (home, weir) in homes.iter().zip(&weirs) {
+        assert_eq!(home.status(weir)["share"]["members"], 2);
     }
-    refuse("no directory that only this user can enter");
+    // Outside of the test's own homes, and only there, they could meet.
+    let uid = rustix::process::geteuid().as_raw();
+    let file = format!("/tmp/weir-{uid}/{name}.bytes.share");
+    fs::remove_file(file).expect("it was there");
 }
 
 #[cfg(feature = "redis")]

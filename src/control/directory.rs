@@ -42,7 +42,7 @@ pub(super) struct Socket {
 }
 
 /// The directories that sockets may be in, the best one first.
-fn candidates() -> Vec<PathBuf> {
+fn candidates() -> [PathBuf; 2] {
     let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     // The XDG Base Directory Specification: paths that are not absolute are to be ignored.
     let runtime = runtime.filter(|path| path.is_absolute());
@@ -51,7 +51,7 @@ fn candidates() -> Vec<PathBuf> {
     let user = geteuid().as_raw();
     let runtime = runtime.unwrap_or_else(|| format!("{RUNTIMES}/{user}").into());
     let own = env::temp_dir().join(format!("weir-{user}"));
-    vec![runtime.join("weir"), own]
+    [runtime.join("weir"), own]
 }
 
 /// The directories that the sockets of all users may be in, and whose each of them is to be.
@@ -97,11 +97,31 @@ fn places(whose: Whose) -> Vec<(PathBuf, Uid)> {
 /// The directory for a new socket, made if need be.
 #[must_use]
 pub(crate) fn for_new() -> Option<PathBuf> {
-    candidates().into_iter().find(|path| {
-        // That it exists already is the usual case; whatever else is wrong shows when it is checked.
-        let _ = fs::DirBuilder::new().mode(0o700).create(path);
-        is_safe(path, geteuid()) && can_be_entered(path)
-    })
+    candidates().into_iter().find(|path| can_be_made(path))
+}
+
+/// The directories that something which all weirs of this user have in common may be in: the best one that is
+/// there or can be made, and those after it that are there. They do not hang on `$TMPDIR` unless nothing
+/// else is left: who was started with another one must find the same.
+#[must_use]
+pub(crate) fn for_all() -> Vec<PathBuf> {
+    let [runtime, own] = candidates();
+    let common = PathBuf::from(TEMPORARY).join(format!("weir-{}", geteuid().as_raw()));
+    let mut found: Vec<PathBuf> = Vec::new();
+    for path in [runtime, common, own] {
+        let is_there = is_safe(&path, geteuid()) || (found.is_empty() && can_be_made(&path));
+        if is_there && !found.contains(&path) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Makes a directory for sockets, if need be, and says whether it will do.
+fn can_be_made(path: &Path) -> bool {
+    // That it exists already is the usual case; whatever else is wrong shows when it is checked.
+    let _ = fs::DirBuilder::new().mode(0o700).create(path);
+    is_safe(path, geteuid()) && can_be_entered(path)
 }
 
 /// Whether this is a directory of this user that nobody else can enter.

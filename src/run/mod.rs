@@ -219,10 +219,9 @@ fn share(
     let Some(share) = &config.share else {
         return Ok(Default::default());
     };
-    let directory = directory::for_new();
     let say = move |what: &str| drop(notices.send(what.to_owned()));
     let rates = config.live.output.rates();
-    share::join(share, rates, config.live.burst, directory.as_deref(), say)
+    share::join(share, rates, config.live.burst, directory::for_all, say)
 }
 
 /// Opens everything, and starts the consumer, where it is a program, and the threads.

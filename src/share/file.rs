@@ -3,15 +3,16 @@
 //! Invariant: what lies under the name is complete, for it is written elsewhere and linked into place;
 //! and it is only used if it is an ordinary file of this user's, of this layout, and of this boot of the
 //! machine, since the clock in it starts anew with each. What is damaged, or of an earlier boot, is
-//! replaced; a layout of another version may be in use by others, and is refused. Nobody removes
-//! the file: who came in between would be alone in one that has no name.
+//! replaced; a layout of another version may be in use by others, and is refused. No member removes
+//! the file: who came in between would be alone in one that has no name. Where somebody else does (a
+//! user's directory goes when he logs out, old temporary files are swept away), the members meet anew.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use rustix::fs::OFlags;
@@ -21,8 +22,8 @@ use rustix::time::{ClockId, clock_gettime};
 use vm_memory::mmap::{MmapRegion, MmapRegionError};
 use vm_memory::{FileOffset, VolatileMemory};
 
-use super::table::{HEADER, Member, SLOTS, WORDS, Who, Words};
-use super::turn::Clock;
+use super::table::{HEADER, Leave, Member, SLOTS, WORDS, Who, Words, members};
+use super::turn::{Clock, Place};
 use crate::units::Unit;
 
 const SIZE: usize = WORDS * size_of::<u64>();
@@ -48,6 +49,9 @@ pub(crate) enum ShareError {
          remove {1}, or use another name"
     )]
     Version(u32, PathBuf),
+    /// Nowhere to put it.
+    #[error("there is no directory that only this user can enter")]
+    NoDirectory,
     /// There is no room for one more.
     #[error("{SLOTS} weirs share it already")]
     Full,
@@ -68,17 +72,75 @@ impl Words for Mapped {
     }
 }
 
-/// Joins those who share a cap on bytes or on records under this name; `directory` is the one that
-/// only this user can enter.
-///
-/// # Errors
-/// What stands in the way, and what can be done about it.
-pub(crate) fn join(
-    directory: &Path,
+impl Mapped {
+    /// Whether others find this file under some name.
+    fn has_name(&self) -> bool {
+        let file = self.region.file_offset().map(|offset| offset.file());
+        file.is_none_or(|file| file.metadata().is_ok_and(|data| data.nlink() > 0))
+    }
+}
+
+/// A way out of a membership, whichever it is by now.
+pub(crate) type WayOut = Arc<Mutex<Leave<Arc<Mapped>>>>;
+
+/// Where those meet who share a cap on bytes or on records under one name.
+#[derive(Debug)]
+pub(crate) struct Meeting {
+    name: String,
+    unit: Unit,
+    /// The directories that only this user can enter; see [`join`].
+    directories: fn() -> Vec<PathBuf>,
+    way_out: WayOut,
+}
+
+impl Meeting {
+    /// Joins those who meet under this name.
+    ///
+    /// # Errors
+    /// What stands in the way, and what can be done about it.
+    pub(crate) fn join(
+        name: &str,
+        unit: Unit,
+        directories: fn() -> Vec<PathBuf>,
+    ) -> Result<(Member<Arc<Mapped>>, Meeting), ShareError> {
+        let member = join(&directories(), name, unit)?;
+        let way_out = Arc::new(Mutex::new(member.leave()));
+        let meeting = Meeting {
+            name: name.to_owned(),
+            unit,
+            directories,
+            way_out,
+        };
+        Ok((member, meeting))
+    }
+
+    /// How to leave, for somebody else.
+    pub(crate) fn way_out(&self) -> WayOut {
+        Arc::clone(&self.way_out)
+    }
+}
+
+impl Place<Arc<Mapped>> for Meeting {
+    fn look(&mut self, member: &Member<Arc<Mapped>>) -> Option<Member<Arc<Mapped>>> {
+        if member.words().has_name() {
+            return None;
+        }
+        // Where that fails, the old file still rules those who have it.
+        let member = join(&(self.directories)(), &self.name, self.unit).ok()?;
+        let mut way_out = self.way_out.lock().unwrap_or_else(PoisonError::into_inner);
+        *way_out = member.leave();
+        Some(member)
+    }
+}
+
+/// Joins those who share a cap on bytes or on records under this name: in the first of these
+/// directories where there are any, else in the first one.
+fn join(
+    directories: &[PathBuf],
     name: &str,
     unit: Unit,
 ) -> Result<Member<Arc<Mapped>>, ShareError> {
-    let path = path(directory, name, unit);
+    let path = place(directories, name, unit)?;
     let failed = ShareError::Io;
     let header = header(unit);
     let who = this_process();
@@ -115,6 +177,26 @@ pub(crate) fn join(
     }
     let busy = io::Error::other("it is replaced again and again");
     Err(failed(busy))
+}
+
+/// The file to meet in.
+fn place(directories: &[PathBuf], name: &str, unit: Unit) -> Result<PathBuf, ShareError> {
+    let paths = || {
+        directories
+            .iter()
+            .map(|directory| path(directory, name, unit))
+    };
+    let are_there = |path: &PathBuf| {
+        let file = open(path).ok().filter(|file| is_useful(file, unit));
+        let words = file.and_then(|file| map(file).ok());
+        words.is_some_and(|words| members(&words, is_gone) > 0)
+    };
+    let place = paths().find(are_there).or_else(|| paths().next());
+    place.ok_or(ShareError::NoDirectory)
+}
+
+fn is_useful(file: &File, unit: Unit) -> bool {
+    matches!(look(file, header(unit)), Ok(Found::Ours))
 }
 
 /// The clock of all processes since the machine was started.
@@ -267,145 +349,4 @@ fn is_at(file: &File, path: &Path) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
-
-    use super::super::rules::Rules;
-    use super::super::table::members;
-    use super::super::turn::HostCap;
-    use super::*;
-    use crate::engine::limiter::{Burst, SharedCap};
-
-    fn folder() -> tempfile::TempDir {
-        tempfile::tempdir().expect("a folder")
-    }
-
-    fn cap(directory: &Path, name: &str, rate: &str) -> HostCap<Arc<Mapped>> {
-        let rate = rate.parse().expect(rate);
-        let burst = Burst::Units(0);
-        let member = join(directory, name, Unit::Bytes).expect("joined");
-        HostCap::new(member, Rules { rate, burst }, clock())
-    }
-
-    /// How many share a cap under this name.
-    fn count(directory: &Path, name: &str, is_gone: impl Fn(Who) -> bool) -> usize {
-        let file = open(&path(directory, name, Unit::Bytes)).expect("opened");
-        members(&map(file).expect("mapped"), is_gone)
-    }
-
-    /// What these may pass in the next 50 ms, asked as fast as they can.
-    fn passed(caps: &mut [HostCap<Arc<Mapped>>]) -> u64 {
-        let now = Instant::now();
-        let mut sum = 0;
-        for micros in 0..50_000 {
-            let now = now + std::time::Duration::from_micros(micros);
-            for cap in &mut *caps {
-                cap.prepare(now);
-                let units = cap.peek(now).unwrap_or(0);
-                cap.on_passed(units, now);
-                sum += units;
-            }
-        }
-        sum
-    }
-
-    #[test]
-    fn members_that_join_under_one_name_share_one_cap() {
-        let folder = folder();
-        let mut caps = [1, 2, 3].map(|_| cap(folder.path(), "nightly", "1MB/s"));
-        assert_eq!(count(folder.path(), "nightly", is_gone), 3);
-        let sum = passed(&mut caps);
-        assert!((45_000..65_000).contains(&sum), "{sum}");
-        let mut caps = [
-            cap(folder.path(), "a", "1MB/s"),
-            cap(folder.path(), "b", "1MB/s"),
-        ];
-        let sum = passed(&mut caps);
-        assert!(
-            (90_000..130_000).contains(&sum),
-            "{sum}: two names, two caps"
-        );
-        let names = fs::read_dir(folder.path()).expect("read").count();
-        assert_eq!(names, 3, "nothing lies beside the three files");
-    }
-
-    #[test]
-    fn who_leaves_or_is_gone_is_no_member() {
-        let folder = folder();
-        let _first = cap(folder.path(), "x", "1MB/s");
-        let other = join(folder.path(), "x", Unit::Bytes).expect("joined");
-        assert_eq!(count(folder.path(), "x", is_gone), 2);
-        other.leave().leave();
-        assert_eq!(count(folder.path(), "x", is_gone), 1);
-        let mut child = std::process::Command::new("true").spawn().expect("true");
-        let pid = child.id();
-        child.wait().expect("waited for");
-        let gone = Who::new(pid, 0).expect("a process");
-        let file = open(&path(folder.path(), "x", Unit::Bytes)).expect("opened");
-        let words = map(file).expect("mapped");
-        Member::join(words, Unit::Bytes, gone, |_| false).expect("room");
-        assert_eq!(count(folder.path(), "x", |_| false), 2);
-        assert_eq!(count(folder.path(), "x", is_gone), 1);
-        // A process with this number, but not the one that joined.
-        let me = this_process();
-        let other = Who::new(me.pid(), me.started() + 1).expect("a process");
-        assert!(is_gone(other) && !is_gone(me));
-    }
-
-    #[test]
-    fn what_is_damaged_or_of_another_boot_is_replaced() {
-        let whole = |boot: u64| {
-            let [magic, unit, low, _] = header(Unit::Bytes);
-            let mut bytes = [magic, unit, low, boot]
-                .map(u64::to_le_bytes)
-                .as_flattened()
-                .to_vec();
-            bytes.resize(SIZE, 0);
-            bytes
-        };
-        let short = header(Unit::Bytes)
-            .map(u64::to_le_bytes)
-            .as_flattened()
-            .to_vec();
-        let rubbish = vec![0xff; SIZE];
-        for bytes in [vec![], b"weir".to_vec(), short, rubbish, whole(4711)] {
-            let folder = folder();
-            let at = path(folder.path(), "x", Unit::Bytes);
-            fs::write(&at, &bytes).expect("written");
-            let sum = passed(&mut [cap(folder.path(), "x", "1MB/s")]);
-            assert!((45_000..60_000).contains(&sum), "{sum}");
-            let mode = fs::metadata(&at).expect("there").permissions().mode();
-            assert_eq!(mode & 0o777, 0o600);
-        }
-    }
-
-    #[test]
-    fn what_is_not_ours_or_of_another_version_is_refused_in_one_line() {
-        let folder = folder();
-        let at = path(folder.path(), "x", Unit::Bytes);
-        let refused = || {
-            join(folder.path(), "x", Unit::Bytes)
-                .err()
-                .map(|e| e.to_string())
-        };
-        symlink(folder.path().join("elsewhere"), &at).expect("linked");
-        assert!(refused().is_some_and(|e| e.contains("not a file of this user's")));
-        fs::remove_file(&at).expect("removed");
-        rustix::fs::mkfifoat(
-            rustix::fs::CWD,
-            &at,
-            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
-        )
-        .expect("made");
-        assert!(refused().is_some_and(|e| e.contains("not a file of this user's")));
-        fs::remove_file(&at).expect("removed");
-        fs::write(
-            &at,
-            [&MAGIC[..], &7u32.to_le_bytes(), &[0; SIZE - 8]].concat(),
-        )
-        .expect("written");
-        let line = refused().expect("refused");
-        assert!(line.contains("layout 7") && !line.contains('\n'), "{line}");
-        assert!(join(&folder.path().join("nowhere"), "x", Unit::Bytes).is_err());
-    }
-}
+mod tests;

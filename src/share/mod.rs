@@ -19,18 +19,18 @@ mod table;
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 mod turn;
 
-use std::path::Path;
+use std::path::PathBuf;
 #[cfg(any(target_os = "linux", target_os = "macos"))]
-use std::sync::Arc;
+use std::sync::PoisonError;
 use std::time::Instant;
 
 use crate::engine::limiter::{Bursts, SharedCap};
 use crate::engine::status;
 use crate::pipe::error::PipeError;
 use crate::units::{Rate, Share, Store, Unit};
-use rules::Rules;
 #[cfg(any(target_os = "linux", target_os = "macos"))]
-use {file::Mapped, table::Leave};
+use file::{Meeting, WayOut};
+use rules::Rules;
 
 /// A cap that is shared, for the engine, and what it counts.
 pub(crate) type Cap = (Unit, Box<dyn SharedCap>);
@@ -47,16 +47,18 @@ trait Member: std::fmt::Debug {
 }
 
 #[cfg(any(target_os = "linux", target_os = "macos"))]
-impl Member for Leave<Arc<Mapped>> {
+impl Member for WayOut {
     fn status(&self, _now: Instant) -> status::Share {
+        let way_out = self.lock().unwrap_or_else(PoisonError::into_inner);
         status::Share {
-            members: table::members(self.words(), file::is_gone) as u64,
+            members: table::members(way_out.words(), file::is_gone) as u64,
             is_cut_off: false,
         }
     }
 
     fn leave(&self) {
-        Leave::leave(self);
+        let way_out = self.lock().unwrap_or_else(PoisonError::into_inner);
+        way_out.leave();
     }
 }
 
@@ -92,7 +94,8 @@ impl Membership {
 }
 
 /// Shares these caps with all who share that name. `say` is told, in one line, whenever the others
-/// cannot be heard of any more; `directory` is the one that only this user can enter.
+/// cannot be heard of any more; `directories` are those that only this user can enter, the best one
+/// first.
 ///
 /// # Errors
 /// Where that cannot be.
@@ -100,7 +103,7 @@ pub(crate) fn join(
     share: &Share,
     rates: impl IntoIterator<Item = Rate>,
     bursts: Bursts,
-    directory: Option<&Path>,
+    directories: fn() -> Vec<PathBuf>,
     say: impl Fn(&str) + Clone + Send + 'static,
 ) -> Result<(Vec<Cap>, Membership), PipeError> {
     let failed = |why: String| PipeError::because("share", &share.to_string(), &why);
@@ -113,7 +116,7 @@ pub(crate) fn join(
         };
         let rules = Rules { rate, burst };
         let joined = match share {
-            Share::Host(name) => join_host(name, rules, directory),
+            Share::Host(name) => join_host(name, rules, directories),
             Share::Store(store) => join_store(store, rules, say.clone()),
         };
         let (cap, member) = joined.map_err(failed)?;
@@ -127,19 +130,20 @@ pub(crate) fn join(
 type Joined = (Box<dyn SharedCap>, Box<dyn Member>);
 
 #[cfg(any(target_os = "linux", target_os = "macos"))]
-fn join_host(name: &str, rules: Rules, directory: Option<&Path>) -> Result<Joined, String> {
-    let missing = "there is no directory that only this user can enter";
-    let directory = directory.ok_or(missing)?;
-    let member = file::join(directory, name, rules.rate.unit()).map_err(|e| e.to_string())?;
-    let leave = Box::new(member.leave());
-    Ok((
-        Box::new(turn::HostCap::new(member, rules, file::clock())),
-        leave,
-    ))
+fn join_host(
+    name: &str,
+    rules: Rules,
+    directories: fn() -> Vec<PathBuf>,
+) -> Result<Joined, String> {
+    let joined = Meeting::join(name, rules.rate.unit(), directories);
+    let (member, meeting) = joined.map_err(|e| e.to_string())?;
+    let way_out = meeting.way_out();
+    let cap = turn::HostCap::new(member, Box::new(meeting), rules, file::clock());
+    Ok((Box::new(cap), Box::new(way_out)))
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
-fn join_host(_: &str, _: Rules, _: Option<&Path>) -> Result<Joined, String> {
+fn join_host(_: &str, _: Rules, _: fn() -> Vec<PathBuf>) -> Result<Joined, String> {
     Err("not on this system; share it through a store, redis://HOST/NAME".to_owned())
 }
 

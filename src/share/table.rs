@@ -195,6 +195,11 @@ impl<W: Words> Member<W> {
         }
     }
 
+    /// The table.
+    pub(super) fn words(&self) -> &W {
+        &self.words
+    }
+
     /// The word that says when the next turn begins.
     pub(super) fn turn(&self) -> &AtomicU64 {
         self.words.word(TURN)

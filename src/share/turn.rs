@@ -36,6 +36,8 @@ const LATE: Duration = Duration::from_millis(2);
 const PLACES: u64 = 1 << 16;
 /// Who waits looks again after this time: the rules may have changed.
 const LOOK: Duration = Duration::from_millis(100);
+/// How often a member that passes something makes sure that others can still find what it shares.
+const CALL: Duration = Duration::from_secs(1);
 
 /// The clock that all processes of a host have in common, as instants of this one.
 #[derive(Debug, Clone, Copy)]
@@ -127,10 +129,19 @@ struct Turn {
     units: u64,
 }
 
+/// Where the table of a member is found by others, and another one is where it is not any more.
+pub(crate) trait Place<W: Words>: fmt::Debug + Send {
+    /// A membership in what the others find now, where that is something else.
+    fn look(&mut self, member: &Member<W>) -> Option<Member<W>>;
+}
+
 /// One member's side of a cap that is shared on this host.
 #[derive(Debug)]
 pub(crate) struct HostCap<W: Words> {
     member: Member<W>,
+    place: Box<dyn Place<W>>,
+    /// When to make sure of the place again.
+    call_at: Instant,
     clock: Clock,
     current: Current,
     rules: Rules,
@@ -146,10 +157,17 @@ pub(crate) struct HostCap<W: Words> {
 
 impl<W: Words> HostCap<W> {
     /// Shares a cap with all who share this table, and says what it is: the newest rules are for all.
-    pub(crate) fn new(mut member: Member<W>, rules: Rules, clock: Clock) -> HostCap<W> {
+    pub(crate) fn new(
+        mut member: Member<W>,
+        place: Box<dyn Place<W>>,
+        rules: Rules,
+        clock: Clock,
+    ) -> HostCap<W> {
         member.publish(rules);
         let mut cap = HostCap {
             member,
+            place,
+            call_at: clock.instant + CALL,
             clock,
             current: Current::NONE,
             rules,
@@ -221,6 +239,23 @@ impl<W: Words> HostCap<W> {
         Duration::from_nanos(ticks.saturating_mul(TICK))
     }
 
+    /// Goes where the others are, if that is somewhere else by now. What they go by there is for us
+    /// too; if there is nothing yet, what we went by is for them.
+    fn call(&mut self, now: Instant) {
+        if now < self.call_at {
+            return;
+        }
+        self.call_at = now + CALL;
+        let Some(member) = self.place.look(&self.member) else {
+            return;
+        };
+        self.member = member;
+        if self.member.rules().1.is_none() {
+            self.member.publish(self.rules);
+        }
+        self.current = Current::NONE;
+    }
+
     /// Goes by the rules in force. New ones have no memory of the old: nothing that was reserved is
     /// waited for, what was given is kept as far as they would give it, and no more than one unit of
     /// debt is.
@@ -253,6 +288,7 @@ impl<W: Words + fmt::Debug + Send> SharedCap for HostCap<W> {
 
     /// Reserves the next turn, if what was given has passed.
     fn prepare(&mut self, now: Instant) {
+        self.call(now);
         self.follow();
         if self.look_at <= now {
             self.look_at = now + LOOK;

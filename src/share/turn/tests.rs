@@ -26,6 +26,16 @@ fn rules(rate: &str, burst: Burst) -> Rules {
     Rules { rate, burst }
 }
 
+/// The one memory is everywhere.
+#[derive(Debug)]
+struct Everywhere;
+
+impl<W: Words> Place<W> for Everywhere {
+    fn look(&mut self, _: &Member<W>) -> Option<Member<W>> {
+        None
+    }
+}
+
 const NO_BURST: Burst = Burst::Units(0);
 
 /// A member that passes all that it may, or has something to pass only now and then.
@@ -77,7 +87,7 @@ impl World {
     fn add(&mut self, rules: Rules, at: Duration, late: Duration) -> &mut Flow {
         let who = Who::new(self.flows.len() as u32 + 1, 0).expect("a process");
         let member = Member::join(self.memory.clone(), Unit::Bytes, who, |_| false).expect("room");
-        let cap = HostCap::new(member, rules, self.clock());
+        let cap = HostCap::new(member, Box::new(Everywhere), rules, self.clock());
         self.flows.push(Flow {
             cap: Some(cap),
             asks: at,
@@ -378,7 +388,12 @@ fn threads_that_fight_for_turns_get_no_more_than_there_is() {
                 scope.spawn(move || {
                     let who = Who::new(n + 1, 0).expect("a process");
                     let member = Member::join(memory, Unit::Bytes, who, |_| false).expect("room");
-                    let mut cap = HostCap::new(member, rules, Clock::new(start, 1 << 40));
+                    let mut cap = HostCap::new(
+                        member,
+                        Box::new(Everywhere),
+                        rules,
+                        Clock::new(start, 1 << 40),
+                    );
                     // All at the same instants of a made-up clock, as fast as they can.
                     (0..times)
                         .map(|n| {
