@@ -14,6 +14,7 @@ pub(crate) struct Peer {
 const KNOWN: &[(&str, &str)] = &[
     ("cat", "--version"),
     ("tee", "--version"),
+    ("pee", "--version"),
     ("pv", "--version"),
     ("mbuffer", "--version"),
     ("cstream", "-V"),
