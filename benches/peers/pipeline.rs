@@ -266,3 +266,14 @@ fn field(text: &str, key: &str) -> Option<f64> {
     let value = |word: &str| word.strip_prefix(key)?.strip_prefix('=')?.parse().ok();
     text.split_whitespace().find_map(value)
 }
+
+/// The most memory that a process has held, in 10^6 bytes. Unlike what is told of a child at its end, it does not
+/// count what its parent held before.
+pub(crate) fn high_water(pid: u32) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: f64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024.0 / 1e6)
+}

@@ -85,6 +85,15 @@ impl Contender {
         }
     }
 
+    /// The program in the middle.
+    pub(crate) fn spec(&self) -> Result<&Spec, Skip> {
+        match &self.middle {
+            Middle::Via(spec) => Ok(spec),
+            Middle::Missing(why) => Err(Skip::Absent(why.clone())),
+            Middle::Bare => Err(Skip::Absent("it takes a program".to_owned())),
+        }
+    }
+
     /// The programs of a pipeline with this contender in the middle.
     pub(crate) fn between(&self, producer: Spec, consumer: Spec) -> Result<Vec<Spec>, Skip> {
         match &self.middle {

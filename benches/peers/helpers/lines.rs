@@ -13,6 +13,7 @@ use rustix::stdio::stdout;
 use super::Params;
 use super::paced::Turns;
 use super::raw::{now_ns, read_some, report_time, write_all};
+use super::waits::Waits;
 
 const NUMBER: usize = 10;
 const TIME: usize = 13;
@@ -35,7 +36,8 @@ fn get_digits(from: &[u8]) -> Option<u64> {
     })
 }
 
-/// `__lines count= len= block= rate= keys= loud=`: writes `count` lines, whole lines of up to `block` bytes at a time.
+/// `__lines count= len= block= rate= keys= loud= waits=`: writes `count` lines, whole lines of up to `block` bytes at
+/// a time; with `waits` it tells how long it waited for room.
 /// With `keys` a third field tells so many apart, in turn; the first has `loud` lines to one of each other.
 pub(super) fn produce(params: &Params) -> io::Result<()> {
     let start = now_ns();
@@ -47,6 +49,7 @@ pub(super) fn produce(params: &Params) -> io::Result<()> {
     let mut block = line.repeat(per_block);
     let count = params.get("count", u64::MAX);
     let mut turns = Turns::new(params);
+    let mut waits = Waits::new(params)?;
     let (keys, loud) = (params.get("keys", 0), params.get("loud", 1));
     if keys > 0 && len < SHORTEST + KEY {
         return Err(io::Error::other("the lines are too short for a key"));
@@ -71,7 +74,7 @@ pub(super) fn produce(params: &Params) -> io::Result<()> {
             number += 1;
             used += len;
         }
-        write_all(&block[..used])?;
+        waits.write_all(&block[..used])?;
         turns.charge(used);
     }
     report_time(start);
@@ -167,6 +170,20 @@ pub(super) fn judge(params: &Params) -> io::Result<()> {
             return book.print();
         }
     }
+}
+
+/// How many lines there are in what somebody has read who was ended at any time, and how many of them are not as they
+/// were written, or not in order. He may have been ended in the middle of the last one.
+pub(crate) fn torn_lines(read: &[u8], len: usize) -> (u64, u64) {
+    let mut book = Book {
+        filled_from: SHORTEST - 1,
+        ..Book::default()
+    };
+    let whole = memchr::memrchr(b'\n', read).map_or(0, |at| at + 1);
+    for line in read[..whole].split_inclusive(|&b| b == b'\n') {
+        book.enter(line, len, 0);
+    }
+    (book.lines, book.torn + book.disorder)
 }
 
 /// `__leaky lines=`

@@ -13,6 +13,9 @@ mod ping;
 mod raw;
 mod splice;
 mod tee;
+mod waits;
+
+pub(crate) use lines::torn_lines;
 
 use std::collections::HashMap;
 use std::process::ExitCode;

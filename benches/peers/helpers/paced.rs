@@ -3,7 +3,8 @@
 use std::io;
 
 use super::Params;
-use super::raw::{now_ns, read_some, report_time, sleep_until, write_all};
+use super::raw::{hold, now_ns, read_some, report_time, sleep_ms, sleep_until, write_all};
+use super::waits::Waits;
 
 /// How far behind its timetable a side may be and still catch up: longer than any overshoot of
 /// a sleep, shorter than any stall worth noticing.
@@ -55,20 +56,29 @@ impl Turns {
     }
 }
 
-/// `__tide bytes= block= rate= on_ms= period_ms= shift_ms=`: the producer.
+/// `__tide bytes= block= rate= on_ms= period_ms= shift_ms= wait_ms= waits= hold=`: the producer.
+///
+/// It begins after `wait_ms`, which are no part of the time that it reports. With `waits` it tells how long it waited
+/// for room. With `hold` it keeps the pipe open when done.
 pub(super) fn produce(params: &Params) -> io::Result<()> {
+    sleep_ms(params.get("wait_ms", 0));
     let start = now_ns();
+    let mut waits = Waits::new(params)?;
     let block = vec![b'x'; params.size("block", 64 << 10)];
     let mut left = params.size("bytes", usize::MAX);
     let mut turns = Turns::new(params);
     while left > 0 {
         let n = left.min(block.len());
         turns.wait();
-        write_all(&block[..n])?;
+        waits.write_all(&block[..n])?;
         turns.charge(n);
         left -= n;
     }
     report_time(start);
+    drop(waits);
+    if params.get("hold", 0) > 0 {
+        hold();
+    }
     Ok(())
 }
 

@@ -1,5 +1,5 @@
-//! The limit of counting lines on their way: duplicate what lies in the pipe, pass it on, read the
-//! duplicate. The bytes are copied once, to be looked at, and not again.
+//! The limit of counting lines on their way, and of keeping what has passed: duplicate what lies in the pipe, pass it
+//! on, read the duplicate. The bytes are copied once, and not again.
 
 use std::io::{self, PipeReader, Read};
 
@@ -15,14 +15,15 @@ const PIPE: usize = 256 * 1024;
 /// Bytes looked at at once; they should stay in the cache until they have been counted.
 const VIEW: usize = 64 * 1024;
 
-/// `__tee`: says on standard error how many lines went by.
-pub(super) fn run(_: &Params) -> io::Result<()> {
+/// `__tee keep=`: says on standard error how many lines went by; or keeps the newest `keep` bytes, and counts nothing.
+pub(super) fn run(params: &Params) -> io::Result<()> {
     let (mut duplicate, to) = io::pipe()?;
     for pipe in [stdin(), stdout()] {
         // Refusal is no error: the loop then runs with the pipes as they are.
         let _ = fcntl_setpipe_size(pipe, PIPE);
     }
     let _ = fcntl_setpipe_size(&to, PIPE);
+    let mut kept = Kept::new(params);
     let mut view = vec![0; VIEW];
     let mut lines = 0;
     loop {
@@ -38,12 +39,41 @@ pub(super) fn run(_: &Params) -> io::Result<()> {
                 Err(Errno::INTR) => continue,
                 Err(error) => return Err(error.into()),
             };
-            lines += count(&mut duplicate, &mut view, n)?;
+            match &mut kept {
+                Some(kept) => kept.take(&mut duplicate, n)?,
+                None => lines += count(&mut duplicate, &mut view, n)?,
+            }
             ahead -= n;
         }
     }
     eprintln!("lines={lines}");
     Ok(())
+}
+
+/// The newest bytes, in a ring.
+struct Kept {
+    ring: Vec<u8>,
+    at: usize,
+}
+
+impl Kept {
+    fn new(params: &Params) -> Option<Self> {
+        let keep = usize::try_from(params.get("keep", 0)).ok()?;
+        let ring = vec![0; keep];
+        (keep > 0).then_some(Self { ring, at: 0 })
+    }
+
+    /// Writes the next `n` bytes over the oldest ones.
+    fn take(&mut self, from: &mut PipeReader, n: usize) -> io::Result<()> {
+        let mut left = n;
+        while left > 0 {
+            let most = left.min(self.ring.len() - self.at);
+            let bytes = from.read(&mut self.ring[self.at..self.at + most])?;
+            self.at = (self.at + bytes) % self.ring.len();
+            left -= bytes;
+        }
+        Ok(())
+    }
 }
 
 /// Lines in the next `n` bytes.

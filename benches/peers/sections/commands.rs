@@ -107,11 +107,7 @@ fn four(lab: &Lab) -> Table {
 
 /// Runs the contender behind this producer, with nothing behind it; it must end well.
 fn last(lab: &Lab, c: &Contender, producer: Spec, bytes: u64) -> Result<Outcome, Skip> {
-    let spec = match &c.middle {
-        Middle::Via(spec) => spec.clone(),
-        Middle::Bare => return Err(Skip::Absent("it takes a program".to_owned())),
-        Middle::Missing(why) => return Err(Skip::Absent(why.clone())),
-    };
+    let spec = c.spec()?.clone();
     let outcome = Pipeline::start(&[producer, spec], lab.limit(bytes))?.finish()?;
     outcome.check(1, c.is_weir, false)?;
     Ok(outcome)

@@ -14,7 +14,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use wait4::Wait4;
 
 use crate::lab::Lab;
-use crate::spec::{Contender, Middle, Skip, Spec};
+use crate::spec::{Contender, Skip};
 use crate::table::{Figures, Table};
 
 const OFF: &str = "weir --display off --summary off";
@@ -53,17 +53,9 @@ pub(super) fn tables(lab: &Lab) -> Vec<Table> {
     vec![bars, hook]
 }
 
-fn spec(contender: &Contender) -> Result<&Spec, Skip> {
-    match &contender.middle {
-        Middle::Via(spec) => Ok(spec),
-        Middle::Missing(why) => Err(Skip::Absent(why.clone())),
-        Middle::Bare => Err(Skip::Absent("nothing to start".to_owned())),
-    }
-}
-
 /// So many of them on one terminal for so long: each one's share of a CPU in percent, and KB a second.
 fn on_a_terminal(contender: &Contender, n: u16, time: Duration) -> Result<(f64, f64), Skip> {
-    let spec = spec(contender)?;
+    let spec = contender.spec()?;
     let folder = tempfile::tempdir()?;
     let (master, slave) = terminal()?;
     let reader = thread::spawn(move || drain(master));
@@ -139,7 +131,7 @@ fn hooked_after(contender: &Contender) -> Result<Figures, Skip> {
     let fifo = folder.path().join("fifo");
     rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RWXU)
         .map_err(std::io::Error::from)?;
-    let mut command = Command::new(&spec(contender)?.program);
+    let mut command = Command::new(&contender.spec()?.program);
     let hook = format!("full=echo >'{}'", fifo.display());
     command.args(["-q", "-b", "1MiB", "--on", &hook]);
     command

@@ -4,7 +4,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use crate::lab::{GIB, Lab, MIB};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, high_water};
 use crate::spec::{Contender, Skip};
 use crate::table::{Figures, Table};
 
@@ -61,13 +61,4 @@ fn early_end(pipeline: Pipeline, contender: &Contender) -> Skip {
     judged
         .err()
         .unwrap_or_else(|| Skip::Failed("ended early".to_owned()))
-}
-
-fn high_water(pid: u32) -> Option<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: f64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kib * 1024.0 / 1e6)
 }

@@ -7,6 +7,8 @@ mod display;
 mod fan_out;
 mod idle;
 mod latency;
+mod look;
+mod lookers;
 mod lumpy;
 mod memory;
 mod pacing;
@@ -28,6 +30,7 @@ const ALL: &[(&str, Section)] = &[
     ("throughput", throughput::tables),
     ("copied", copied::tables),
     ("fan-out", fan_out::tables),
+    ("look", look::tables),
     ("disk", disk::tables),
     ("commands", commands::tables),
     ("tiny", tiny::tables),

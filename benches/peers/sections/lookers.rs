@@ -1,0 +1,156 @@
+//! Does anybody notice that a thousand come to look, and go?
+
+use std::io::{self, Read};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle, sleep};
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::helpers::torn_lines;
+use crate::lab::{Lab, MIB};
+use crate::pipeline::Pipeline;
+use crate::spec::{Contender, Skip};
+use crate::table::{Figures, Table};
+
+const LOOKED: &str = "weir --look PID";
+const TRUE: &str = "true";
+/// Bytes of a line.
+const LEN: usize = 100;
+/// How many are there at a time.
+const TOGETHER: usize = 20;
+/// How long one stays that has been shown something.
+const STAY: Duration = Duration::from_millis(20);
+/// Until a weir can be looked into.
+const STARTED: Duration = Duration::from_millis(150);
+/// Longer does nobody wait for the first line.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A thousand lookers beside a thousand times `true`.
+pub(super) fn table(lab: &Lab) -> Table {
+    let count = lab.either(1000, 100);
+    let mut contenders = [lab.weir(""), lab.weir("")];
+    for (contender, label) in contenders.iter_mut().zip([LOOKED, TRUE]) {
+        contender.label = label.to_owned();
+    }
+    let columns = [
+        "lines judged",
+        "torn or out of order",
+        "longest wait, ms",
+        "99.9 % at most, ms",
+    ];
+    let title = "Looking: they come and go";
+    let runs = lab.options.runs().min(3);
+    let mut table = Table::measure(title, &columns, &contenders, runs, |c| observe(lab, c, count))
+        .how(format!(
+            "A producer of numbered lines, 4 MiB/s, through `weir -l --pipe-size 4KiB`, so that a millisecond shows; \
+             {TOGETHER} at a time, {count} in all: each is killed {} ms after it has been shown something. Beside \
+             them `true`, as often.",
+            STAY.as_millis()
+        ));
+    table.at_most("torn lines", table.median(LOOKED, 1), 0.0);
+    let over = table.median(LOOKED, 2) - table.median(TRUE, 2);
+    table.at_most("longest wait, ms more than beside `true`", over, 1.0);
+    table
+}
+
+fn observe(lab: &Lab, c: &Contender, count: usize) -> Result<Figures, Skip> {
+    let rate = 4 * MIB;
+    let specs = [
+        lab.helper(&format!("__lines len={LEN} block=4000 rate={rate} waits=1")),
+        lab.weir("-q -l --pipe-size 4KiB").spec()?.clone(),
+        lab.helper("__sink"),
+    ];
+    let mut pipeline = Pipeline::start(&specs, Duration::from_secs(300))?;
+    sleep(STARTED);
+    let pid = pipeline.pid(1).to_string();
+    let (mut lines, mut torn) = (0, 0);
+    for _ in 0..count / TOGETHER {
+        let (now_lines, now_torn) = match c.label == LOOKED {
+            true => look(lab, &pid)?,
+            false => do_nothing()?,
+        };
+        (lines, torn) = (lines + now_lines, torn + now_torn);
+    }
+    // The consumer leaves, so weir does, and so the producer, which tells of its waits.
+    pipeline.signal(2, Signal::KILL)?;
+    for place in [2, 1, 0] {
+        pipeline.wait(place)?;
+    }
+    let outcome = pipeline.cut()?;
+    outcome.check(1, true, true)?;
+    let waited = |key| outcome.reported(0, key).unwrap_or(f64::NAN) / 1000.0;
+    let (longest, most) = (waited("longest_us"), waited("most_us"));
+    Ok(vec![lines as f64, torn as f64, longest, most])
+}
+
+/// Some at a time: how many lines they were shown, and how many of these were not as they should be.
+fn look(lab: &Lab, pid: &str) -> Result<(u64, u64), Skip> {
+    let (sender, receiver) = mpsc::channel();
+    let mut lookers: Vec<Looker> = Vec::new();
+    for _ in 0..TOGETHER {
+        let mut command = Command::new(&lab.options.weir);
+        lookers.push(Looker::start(command.args(["--look", pid]), &sender)?);
+    }
+    drop(sender);
+    let seen = (0..TOGETHER).try_for_each(|_| heard(&receiver));
+    sleep(STAY);
+    let mut sum = (0, 0);
+    for looker in lookers {
+        let read = looker.end()?;
+        let (lines, torn) = torn_lines(&read, LEN);
+        sum = (sum.0 + lines, sum.1 + torn);
+    }
+    seen.map(|()| sum)
+}
+
+fn heard(receiver: &Receiver<()>) -> Result<(), Skip> {
+    let heard = receiver.recv_timeout(PATIENCE);
+    heard.map_err(|_| Skip::Failed("somebody was shown nothing".to_owned()))
+}
+
+fn do_nothing() -> Result<(u64, u64), Skip> {
+    let start = || Command::new(TRUE).spawn();
+    let all: Vec<Child> = (0..TOGETHER).map(|_| start()).collect::<io::Result<_>>()?;
+    sleep(STAY);
+    for mut child in all {
+        child.wait()?;
+    }
+    Ok((0, 0))
+}
+
+struct Looker {
+    child: Child,
+    reader: JoinHandle<Vec<u8>>,
+}
+
+impl Looker {
+    fn start(command: &mut Command, first: &Sender<()>) -> Result<Self, Skip> {
+        command.stdin(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.stdout(Stdio::piped()).spawn()?;
+        let stdout = child.stdout.take().ok_or(Skip::NotBuilt)?;
+        let first = first.clone();
+        let reader = thread::spawn(move || read_all(stdout, &first));
+        Ok(Self { child, reader })
+    }
+
+    /// Kills it; what it has read.
+    fn end(mut self) -> Result<Vec<u8>, Skip> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(self.reader.join().unwrap_or_default())
+    }
+}
+
+/// Reads to the end, and says so when the first of it has come.
+fn read_all(mut from: impl Read, first: &Sender<()>) -> Vec<u8> {
+    let (mut all, mut buffer) = (Vec::new(), vec![0; 65536]);
+    while let Ok(n @ 1..) = from.read(&mut buffer) {
+        if all.is_empty() {
+            let _ = first.send(());
+        }
+        all.extend_from_slice(&buffer[..n]);
+    }
+    all
+}
