@@ -23,6 +23,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("xargs", "--version"),
     ("wc", "--version"),
     ("parallel", "--version"),
+    ("redis-server", "--version"),
     ("strace", "--version"),
     ("cc", "--version"),
 ];

@@ -199,6 +199,7 @@ fn start_one(spec: &Spec, input: PipeReader, output: io::PipeWriter) -> io::Resu
     let stderr = tempfile::tempfile()?;
     let mut child = Command::new(&spec.program)
         .args(&spec.args)
+        .envs(spec.env.iter().cloned())
         .stdin(input)
         .stdout(output)
         .stderr(stderr.try_clone()?)

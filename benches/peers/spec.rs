@@ -9,6 +9,8 @@ pub(crate) struct Spec {
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<String>,
+    /// What is in its environment beside what is in ours.
+    pub env: Vec<(String, String)>,
 }
 
 impl Spec {
@@ -17,7 +19,15 @@ impl Spec {
         Self {
             program: program.as_ref().to_owned(),
             args: words.split_whitespace().map(str::to_owned).collect(),
+            env: Vec::new(),
         }
+    }
+
+    /// With this in its environment.
+    pub(crate) fn with(mut self, name: &str, value: &Path) -> Self {
+        let value = value.to_string_lossy().into_owned();
+        self.env.push((name.to_owned(), value));
+        self
     }
 }
 

@@ -96,3 +96,17 @@ pub(crate) fn average(log: &[Arrival], pause_ns: u64) -> f64 {
     }
     bytes as f64 / (time as f64 / 1e9)
 }
+
+/// The sum of what came from `from` on and before `to`, in bytes.
+pub(crate) fn sum_within(log: &[Arrival], from: u64, to: u64) -> u64 {
+    let within = log.iter().filter(|it| (from..to).contains(&it.at));
+    within.map(|it| it.bytes).sum()
+}
+
+/// How evenly `shares` are shared out: 1 when all are equal, one in their number when one has all (Jain, Chiu and
+/// Hawe 1984).
+pub(crate) fn jain(shares: &[f64]) -> f64 {
+    let sum: f64 = shares.iter().sum();
+    let squares: f64 = shares.iter().map(|share| share * share).sum();
+    sum * sum / (shares.len() as f64 * squares)
+}

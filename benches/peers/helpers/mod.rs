@@ -5,6 +5,7 @@
 //! the bottleneck before the pipe is. They never change the size of a pipe, `__splice` and `__tee`
 //! excepted. Parameters are `key=value` words.
 
+mod again;
 mod fan;
 mod flow;
 mod lines;
@@ -16,6 +17,7 @@ mod tee;
 mod waits;
 
 pub(crate) use lines::torn_lines;
+pub(crate) use raw::now_ns;
 
 use std::collections::HashMap;
 use std::process::ExitCode;
@@ -66,6 +68,7 @@ pub(crate) fn dispatch(words: &[String]) -> Option<ExitCode> {
         "__leaky" => lines::leak,
         "__tide" => paced::produce,
         "__mill" => paced::consume,
+        "__again" => again::fail,
         "__pingsend" => ping::send,
         "__pingrecv" => ping::receive,
         _ => return None,

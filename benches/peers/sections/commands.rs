@@ -19,7 +19,13 @@ const PARALLEL: &str = "parallel --pipe --round-robin -j4 wc -l";
 const LINE: u64 = 100;
 
 pub(super) fn tables(lab: &Lab) -> Vec<Table> {
-    vec![one(lab), batches(lab), four(lab)]
+    vec![
+        one(lab),
+        batches(lab),
+        four(lab),
+        super::workers::uneven(lab),
+        super::workers::again(lab),
+    ]
 }
 
 /// A program that weir runs, beside the same behind a pipe.

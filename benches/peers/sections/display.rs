@@ -50,7 +50,7 @@ pub(super) fn tables(lab: &Lab) -> Vec<Table> {
     let mut hook = Table::measure("Hook", &["ms"], &[hooked], runs, hooked_after)
         .how("From the first byte of 2 MiB into a buffer of 1 MiB whose consumer takes nothing.");
     hook.at_most("ms until a hook runs", hook.median(HOOK, 0), 100.0);
-    vec![bars, hook]
+    vec![bars, hook, super::chart::table(lab)]
 }
 
 /// So many of them on one terminal for so long: each one's share of a CPU in percent, and KB a second.

@@ -1,5 +1,6 @@
 //! The sections, each a folder of questions with an answer in a table.
 
+mod chart;
 mod commands;
 mod copied;
 mod disk;
@@ -10,13 +11,17 @@ mod latency;
 mod look;
 mod lookers;
 mod lumpy;
+mod members;
 mod memory;
 mod pacing;
 mod rates;
+mod share;
 mod shedding;
 mod startup;
+mod store;
 mod throughput;
 mod tiny;
+mod workers;
 
 use std::io;
 
@@ -42,6 +47,7 @@ const ALL: &[(&str, Section)] = &[
     ("lumpy", lumpy::tables),
     ("pacing", pacing::tables),
     ("rates", rates::tables),
+    ("share", share::tables),
     ("shedding", shedding::tables),
 ];
 
