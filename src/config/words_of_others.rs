@@ -3,7 +3,7 @@
 //! Only those that weir does not know itself are here: `-s` and `-i` mean to it what they mean to
 //! `pv`.
 
-/// What others call it, and what it is here; `{}` stands for the value.
+/// What others call it, and what it is here; `{}` stands for the value, and `{size}` for the same amount in weir's units.
 type Word = (&'static [&'static str], &'static str);
 
 /// Where a bare number was typed behind it.
@@ -24,7 +24,7 @@ const WITH_NUMBER: &[Word] = &[
     // cstream
     (&["-t"], "--rate {}B/s"),
     (&["-T"], "--interval {}s"),
-    (&["-n"], "--stop-at {}"),
+    (&["-n"], "--stop-at {size}"),
     (
         &["-c"],
         "not needed: reading and writing never wait for each other",
@@ -40,13 +40,13 @@ const WITH_NUMBER: &[Word] = &[
 
 /// Where a figure with a unit was typed behind it.
 const WITH_UNIT: &[Word] = &[
-    (&["-m"], "--buffer {}"),
+    (&["-m"], "--buffer {size}"),
     (&["-P"], "--prefill {}"),
     (&["-p"], "--low {}"),
-    (&["-R"], "--rate {}"),
+    (&["-R"], "--rate {size}"),
     (&["-W"], "--timeout {}"),
-    (&["-t"], "--rate {}"),
-    (&["-n"], "--stop-at {}"),
+    (&["-t"], "--rate {size}"),
+    (&["-n"], "--stop-at {size}"),
 ];
 
 const DRAWS_LATE: &str = "not needed: nothing is drawn before there is something to show";
@@ -58,11 +58,11 @@ const NETWORK: &str = "not there; let nc or ssh be the program before or behind 
 /// All of them, with a value to show where none was typed; what takes none has no example.
 const WORDS: &[(&[&str], &str, &str)] = &[
     // pv
-    (&["-L", "--rate-limit"], "--rate {}", "10MB"),
-    (&["-B", "--buffer-size"], "--buffer {}", "64MiB"),
+    (&["-L", "--rate-limit"], "--rate {size}", "10MB"),
+    (&["-B", "--buffer-size"], "--buffer {size}", "64MiB"),
     (&["-C"], "--no-splice", ""),
     (&["--line-mode"], "--lines", ""),
-    (&["-S", "--stop-at-size"], "--stop-at {}", "4GiB"),
+    (&["-S", "--stop-at-size"], "--stop-at {size}", "4GiB"),
     (&["-n", "--numeric"], "--display json", ""),
     (&["-f", "--force"], "--display bar", ""),
     (&["-F"], "--format '{in.rate} {done%} {eta}'", ""),
@@ -112,7 +112,7 @@ const WORDS: &[(&[&str], &str, &str)] = &[
         "",
     ),
     // mbuffer
-    (&["-m"], "--buffer {}", "1GiB"),
+    (&["-m"], "--buffer {size}", "1GiB"),
     (&["-Q"], "--quiet", ""),
     (&["--md5", "--hash"], SUMS, ""),
     (&["-I", "-O"], NETWORK, ""),
@@ -138,7 +138,21 @@ pub(super) fn ours(option: &str, words: &[String]) -> Option<String> {
     let plain = WORDS.iter().find(|(theirs, ..)| theirs.contains(&option));
     let ours = by_value.or(plain.map(|(_, ours, _)| *ours))?;
     let example = plain.map_or("", |(_, _, example)| example);
-    Some(ours.replace("{}", typed.unwrap_or(example)))
+    let value = typed.unwrap_or(example);
+    Some(
+        ours.replace("{}", value)
+            .replace("{size}", &with_our_unit(value)),
+    )
+}
+
+/// The same amount as it is written here: `M` alone is 2^20 to all of them, and 10^6 to weir.
+fn with_our_unit(typed: &str) -> String {
+    let is_figure = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let figure = typed.strip_suffix(['k', 'K', 'm', 'M', 'g', 'G', 't', 'T']);
+    match figure.filter(|figure| is_figure(figure)) {
+        Some(figure) => format!("{figure}{}iB", typed[figure.len()..].to_ascii_uppercase()),
+        None => typed.to_owned(),
+    }
 }
 
 /// What was typed as its value: behind it, behind `=`, or as the next word.
@@ -161,12 +175,14 @@ mod tests {
     #[test]
     fn habits_get_the_spelling_of_the_same() {
         for (line, option, told) in [
-            ("-L 10M", "-L", Some("--rate 10M")),
-            ("-L10M", "-L", Some("--rate 10M")),
-            ("--rate-limit=5M", "--rate-limit", Some("--rate 5M")),
+            ("-L 10M", "-L", Some("--rate 10MiB")),
+            ("-L10M", "-L", Some("--rate 10MiB")),
+            ("--rate-limit=5M", "--rate-limit", Some("--rate 5MiB")),
             ("-L", "-L", Some("--rate 10MB")),
             ("-L -q", "-L", Some("--rate 10MB")),
-            ("-m 1G", "-m", Some("--buffer 1G")),
+            ("-m 1G", "-m", Some("--buffer 1GiB")),
+            ("-L 512k", "-L", Some("--rate 512KiB")),
+            ("-L 10MB", "-L", Some("--rate 10MB")),
             ("-P 80", "-P", Some("--prefill 80%")),
             ("-P 80%", "-P", Some("--prefill 80%")),
             ("-M 2", "-M", Some("--rate 2MiB/s")),
@@ -179,7 +195,7 @@ mod tests {
                 Some("--rate 1Mbit/s (as in throttle) or --buffer 1 (as in mbuffer)"),
             ),
             ("-R 4711", "-R", Some("--remote 4711")),
-            ("-R 10M", "-R", Some("--rate 10M")),
+            ("-R 10M", "-R", Some("--rate 10MiB")),
             ("-t 1000", "-t", Some("--rate 1000B/s")),
             ("-t", "-t", Some(SHOWN)),
             ("-ptebar", "-p", Some(SHOWN)),
