@@ -311,6 +311,26 @@ fn nothing_is_drawn_over_an_output_on_the_same_terminal() {
 }
 
 #[test]
+fn a_command_that_could_write_to_the_terminal_keeps_no_bar_from_it() {
+    let fifo = Fifo::new();
+    let script =
+        r#""$WEIR" -l -N me -i 10ms -- sh -c 'while read -r n; do echo "got $n"; done' <"$FIFO""#;
+    let pty = Pty::run(script, 10, 100, &[("FIFO", fifo.name())]);
+    let mut source = fifo.open();
+    source.write_all(b"first\n").expect("fed");
+    pty.wait("a bar below", |rows| {
+        rows[0] == "got first" && bars(rows, &["me"]).is_some()
+    });
+    source.write_all(b"second\n").expect("fed");
+    pty.wait("one bar below both", |rows| {
+        rows[..2] == ["got first", "got second"] && bars(rows, &["me"]).is_some()
+    });
+    drop(source);
+    let rows = pty.wait_for(&["weir me: 2 lines"]);
+    assert_eq!(rows[..2], ["got first", "got second"]);
+}
+
+#[test]
 fn ctrl_z_takes_the_bar_away_and_fg_brings_it_back() {
     let (fifo, home) = (Fifo::new(), home());
     let home = home.path().to_str().expect("a path");

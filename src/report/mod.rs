@@ -64,7 +64,7 @@ pub(crate) use plan::{Closing, Plan, Show};
 use prometheus::AtomicFile;
 use snapshot::{Command, Identity, Lane, Output, OutputKind, Snapshot};
 pub(crate) use snapshot::{Ending, Expected, Records};
-use stderr::{Directory, Stderr, Word};
+use stderr::{BarPlan, Directory, Stderr, Word};
 use trail::Trail;
 use writer::Writer;
 
@@ -172,7 +172,11 @@ impl Reporter {
             share: plan.share.clone(),
         };
         let bar = match plan.show {
-            Show::Bar(theme) => Some((theme, others.directory)),
+            Show::Bar(theme) => Some(BarPlan {
+                theme,
+                directory: others.directory,
+                delivers_to_stdout: plan.command.is_none(),
+            }),
             _ => None,
         };
         let mut stderr = Stderr::new(bar);

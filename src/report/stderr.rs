@@ -33,10 +33,20 @@ pub(crate) enum Word {
 /// Where the files of this user are that weirs share.
 pub(crate) type Directory = fn() -> Option<PathBuf>;
 
+/// What a bar needs to know.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BarPlan {
+    pub(crate) theme: Theme,
+    pub(crate) directory: Directory,
+    /// What is delivered goes to standard output. To a program that weir runs it goes by a pipe, and what that
+    /// program says is its own.
+    pub(crate) delivers_to_stdout: bool,
+}
+
 /// Standard error, and the bar on it if there is one.
 #[derive(Debug)]
 pub(crate) struct Stderr {
-    bar: Option<(Theme, Directory)>,
+    bar: Option<BarPlan>,
     /// Shared with the thread that clears it before this process is stopped.
     screen: Option<Arc<Mutex<Screen>>>,
     ready: bool,
@@ -45,7 +55,7 @@ pub(crate) struct Stderr {
 impl Stderr {
     /// With a bar that looks like this, or without.
     #[must_use]
-    pub(crate) fn new(bar: Option<(Theme, Directory)>) -> Stderr {
+    pub(crate) fn new(bar: Option<BarPlan>) -> Stderr {
         Stderr {
             bar,
             screen: None,
@@ -59,6 +69,7 @@ impl Stderr {
             terminal::never_stop();
         }
         let (size, now) = (Size::now(), terminal::milliseconds());
+        let delivers = self.bar.is_some_and(|bar| bar.delivers_to_stdout);
         let mut screen = self
             .screen()
             .map(|screen| screen.lock().unwrap_or_else(PoisonError::into_inner));
@@ -66,7 +77,7 @@ impl Stderr {
         match (word, screen) {
             (Word::Frame(snapshot, every), Some(screen)) => {
                 let every = u64::try_from(every.as_millis()).unwrap_or(u64::MAX / 4);
-                match terminal::use_of() {
+                match terminal::use_of(delivers) {
                     Use::Free => screen.draw(&snapshot, every, size, now),
                     Use::Background => screen.withdraw(),
                     Use::Question => screen.make_way(),
@@ -109,9 +120,9 @@ impl Stderr {
     }
 
     fn screen(&mut self) -> Option<&Mutex<Screen>> {
-        if let Some((theme, directory)) = self.bar.take() {
-            let shared = Shared::new(directory().as_deref(), &terminal::name());
-            let screen = Arc::new(Mutex::new(Screen::new(theme, shared)));
+        if let (Some(bar), None) = (self.bar, &self.screen) {
+            let shared = Shared::new((bar.directory)().as_deref(), &terminal::name());
+            let screen = Arc::new(Mutex::new(Screen::new(bar.theme, shared)));
             stop::clear_before(screen.clone());
             self.screen = Some(screen);
         }

@@ -97,9 +97,9 @@ pub(crate) enum Use {
     Taken,
 }
 
-/// What the terminal is used for now.
+/// What the terminal is used for now. `delivers_to_stdout`: what lies on standard output is not to be drawn over.
 #[must_use]
-pub(crate) fn use_of() -> Use {
+pub(crate) fn use_of(delivers_to_stdout: bool) -> Use {
     static SHARED: OnceLock<bool> = OnceLock::new();
     if !is_foreground() {
         return Use::Background;
@@ -107,7 +107,8 @@ pub(crate) fn use_of() -> Use {
     let Ok(modes) = tcgetattr(stderr()).map(|now| now.local_modes) else {
         return Use::Taken;
     };
-    if *SHARED.get_or_init(is_shared_with_output) || !modes.contains(LocalModes::ICANON) {
+    let is_shared = delivers_to_stdout && *SHARED.get_or_init(is_shared_with_output);
+    if is_shared || !modes.contains(LocalModes::ICANON) {
         Use::Taken
     } else if modes.contains(LocalModes::ECHO) {
         Use::Free

@@ -7,18 +7,29 @@ use std::fs;
 use super::pty::Pty;
 
 const COLUMNS: u16 = 100;
-const ROWS: u16 = 6;
+const ROWS: u16 = 8;
 /// Pixels of a cell and of the frame around the screen.
 const CELL: (f64, f64) = (8.4, 19.0);
 const MARGIN: f64 = 14.0;
 
-/// A pipeline in which both weirs find the program between them slow. What is shown is what is run;
-/// `photos.tar` is made up, and `upload` takes all that comes.
+/// A pipeline in which one weir finds the program between the two slow, and the other one, which has gone on to the
+/// disk, the last one; and a log whose consumer has fallen. What is shown is what is run; the programs are made up.
 const SCRIPT: &str = r#"
-cd "$(mktemp -d)"; weir() { "$WEIR" "$@"; }; upload() { cat >/dev/null; }
+cd "$(mktemp -d)"; PATH=$PWD:$PATH; weir() { "$WEIR" "$@"; }
+cat >upload <<'END'
+#!/usr/bin/perl
+while (sysread(STDIN, $_, 65536)) { select(undef, undef, undef, 0.006) }
+END
+cat >server <<'END'
+#!/usr/bin/perl
+$| = 1; while (1) { print "request $n\n" x 20; select(undef, undef, undef, 0.05) }
+END
+printf '#!/bin/sh\nexit 1\n' >ship
+chmod +x upload server ship
 head -c 400000000 /dev/urandom >photos.tar
 run() { printf '\033[1;34m$\033[0m %s\n' "$1"; eval "$1"; }
-run 'weir -N read photos.tar | gzip | weir -N send | upload'
+run 'weir -N read photos.tar | gzip | weir -N send -b 16MiB --spill 200MB | upload &'
+run 'server | weir -l -N logs --restart on-failure --backoff 1s..1m -- ship'
 rm photos.tar
 "#;
 
@@ -26,15 +37,16 @@ rm photos.tar
 #[ignore = "makes the picture; run .ci/picture"]
 fn picture() {
     let pty = Pty::run(SCRIPT, ROWS, COLUMNS, &[]);
-    // A bar in the middle of its way, and a full minute's worth of what came before it.
-    let is_halfway = |row: &String| row.starts_with("read") && row.contains(" 42% ");
+    // A bar in the middle of its way, and a good part of a minute's worth of what came before it.
     pty.wait("a good part of the run", |rows| {
-        let both = rows
-            .iter()
-            .filter(|row| row.contains("◀ gzip is slow"))
-            .count()
-            == 2;
-        both && rows.iter().any(is_halfway)
+        let shows = |name: &str, what: &str| {
+            let mut all = rows.iter();
+            all.any(|row| row.starts_with(name) && row.contains(what))
+        };
+        shows("read", " 42% ")
+            && shows("read", "gzip is slow")
+            && shows("send", "upload is slow")
+            && shows("logs", "retry in")
     });
     let svg = pty.with_screen(draw);
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/man/weir.svg");
