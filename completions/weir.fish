@@ -8,6 +8,18 @@ complete -c weir -l spool -d 'Keep all that is buffered in DIR, so that it outli
 complete -c weir -l sync -f -a 'always off' -d 'How soon a spool is forced to the disk: DURATION, always or off [default: 500ms]' -r
 complete -c weir -l pipe-size -f -a 'auto keep' -d 'Kernel pipe size to ask for on both sides: SIZE, auto or keep' -r
 complete -c weir -l record-size -d 'Records are SIZE bytes each' -r
+complete -c weir -l tee -d 'Deliver everything to PATH too' -r -F
+complete -c weir -l tap -d 'Show PATH what passes, and never wait for it' -r -F
+complete -c weir -l tap-buffer -d 'How far each --tap may be behind [default: 16MiB]' -r
+complete -c weir -l recall -d 'Keep the newest SIZE of what has passed, for those who --look' -r
+complete -c weir -l restart -d 'Run COMMAND again when it has ended before the input has' -r -f -a "never\t'It is the end'
+on-failure\t'When its status is not 0, or a signal has ended it'
+always\t'Whatever its status is'"
+complete -c weir -l batch -d 'Run COMMAND once for each batch: 1000 (records), 1MiB, 5s' -r
+complete -c weir -s j -l jobs -d 'That many COMMANDs at a time, each with records of its own' -r
+complete -c weir -l reject -d 'Exit statuses of COMMAND that say: this batch never' -r
+complete -c weir -l backoff -d 'How long to wait between failures of COMMAND: MIN..MAX' -r
+complete -c weir -l give-up -d 'End, or shed the batch, after N failures in a row' -r
 complete -c weir -s r -l rate -f -a 'off' -d 'Cap on what leaves for the consumer: 10MB/s, 100/s, 2MB/s..20MB/s, or a timetable' -r
 complete -c weir -l input-rate -f -a 'off' -d 'Cap on what is taken from the producer' -r
 complete -c weir -l burst -d 'What may pass at once after a pause [default: nothing]' -r
@@ -23,18 +35,6 @@ complete -c weir -l max-age -f -a 'off' -d 'Also drop what has waited in the buf
 complete -c weir -s i -l interval -d 'Time between reports' -r
 complete -c weir -s N -l name -d 'Label of this weir in every report, and its name for --remote' -r
 complete -c weir -s s -l size -d 'Expected total, for percentage and ETA' -r
-complete -c weir -l tee -d 'Deliver everything to PATH too' -r -F
-complete -c weir -l tap -d 'Show PATH what passes, and never wait for it' -r -F
-complete -c weir -l tap-buffer -d 'How far each --tap may be behind [default: 16MiB]' -r
-complete -c weir -l recall -d 'Keep the newest SIZE of what has passed, for those who --look' -r
-complete -c weir -l restart -d 'Run COMMAND again when it has ended before the input has' -r -f -a "never\t'It is the end'
-on-failure\t'When its status is not 0, or a signal has ended it'
-always\t'Whatever its status is'"
-complete -c weir -l batch -d 'Run COMMAND once for each batch: 1000 (records), 1MiB, 5s' -r
-complete -c weir -s j -l jobs -d 'That many COMMANDs at a time, each with records of its own' -r
-complete -c weir -l reject -d 'Exit statuses of COMMAND that say: this batch never' -r
-complete -c weir -l backoff -d 'How long to wait between failures of COMMAND: MIN..MAX' -r
-complete -c weir -l give-up -d 'End, or shed the batch, after N failures in a row' -r
 complete -c weir -l share -d 'Share the cap with all running weirs that give the same NAME' -r
 complete -c weir -l key -d 'With --shed fair: what tells the lane of a record, a pattern or the number of a field' -r
 complete -c weir -l keep -d 'Shed records that match REGEX only when nothing else is left' -r
@@ -68,12 +68,12 @@ fish\t'Completions for fish'"
 complete -c weir -l no-splice -d 'Never use the zero-copy path'
 complete -c weir -s l -l lines -d 'Records are lines'
 complete -c weir -s 0 -l null -d 'Records end with a null byte'
+complete -c weir -l append -d 'Add to the files of --tee and --tap instead of truncating them'
 complete -c weir -l reopen -d 'With --remote: open the files of --log, --shed-to, --tee and --tap anew'
 complete -c weir -l pause -d 'With --remote: deliver nothing until --resume'
 complete -c weir -l resume -d 'With --remote: deliver again'
 complete -c weir -l retry -d 'With --remote: run COMMAND at once, without waiting any longer after its failure'
 complete -c weir -l drain -d 'With --remote: stop reading, deliver what is held, and end'
-complete -c weir -l append -d 'Add to the files of --tee and --tap instead of truncating them'
 complete -c weir -s q -l quiet -d 'Report nothing but errors'
 complete -c weir -l top -d 'Live view of all weirs that you run; q leaves'
 complete -c weir -l all-users -d 'With --query, --top and --remote: the weirs of all users, for root'

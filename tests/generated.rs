@@ -31,7 +31,26 @@ const SECTIONS: [&str; 16] = [
 ];
 
 /// Options that few ever need, and that are not among those of `-h`.
-const RARE: [&str; 1] = ["--all-users"];
+const RARE: [&str; 18] = [
+    "--all-users",
+    "--append",
+    "--burst",
+    "--chart",
+    "--format",
+    "--generate",
+    "--grace",
+    "--metrics",
+    "--no-control",
+    "--no-splice",
+    "--pipe-size",
+    "--reject",
+    "--reopen",
+    "--retry",
+    "--sink-timeout",
+    "--source-timeout",
+    "--sync",
+    "--tap-buffer",
+];
 
 const FILES: [(&str, &str); 4] = [
     ("man", "man/weir.1"),

@@ -49,6 +49,7 @@ pub(crate) struct LiveOptions {
         a record count, or a DURATION's worth of the cap [default: nothing]"
     )]
     #[arg(allow_hyphen_values = true)]
+    #[arg(hide_short_help = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub burst: Option<Amount>,
 
@@ -132,6 +133,7 @@ pub(crate) struct LiveOptions {
         long_help = "With --remote: open the files of --log, --shed-to, --tee and --tap anew, after they \
         were moved away to keep them. Each ends with a whole record"
     )]
+    #[arg(hide_short_help = true)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub reopen: bool,
 
@@ -200,6 +202,7 @@ struct FlowOptions {
 
     /// With --remote: run COMMAND at once, without waiting any longer after its failure
     #[arg(long, requires = "remote", help_heading = "Control")]
+    #[arg(hide_short_help = true)]
     pub retry: bool,
 
     /// With --remote: stop reading, deliver what is held, and end

@@ -43,6 +43,9 @@ Exit status:
 
 The manual says more: man weir, or weir --generate man | man -l -";
 
+/// What ends the short help, which leaves out what is rare.
+const MORE: &str = "weir --help tells of every option, with examples; the man page says more.";
+
 const ABOUT: &str = "A bounded buffer for pipelines: producer | weir | consumer";
 
 const LONG_ABOUT: &str = "\
@@ -57,7 +60,8 @@ A MARK is a SIZE or a percentage of the buffer. A DURATION is 500ms, 2s, 1m 30s.
 
 /// The command line, as it was typed.
 #[derive(Debug, Parser)]
-#[command(name = "weir", about = ABOUT, long_about = LONG_ABOUT, after_long_help = EXAMPLES)]
+#[command(name = "weir", about = ABOUT, long_about = LONG_ABOUT)]
+#[command(after_help = MORE, after_long_help = EXAMPLES)]
 #[command(version, long_version = version::LONG.as_str(), max_term_width = 100)]
 pub(crate) struct Options {
     /// Files to read one after the other; - or none is standard input
@@ -109,6 +113,7 @@ pub(crate) struct Options {
         needs, not that of weir: within a DURATION (500ms if it is not given), always before it is passed on, or \
         when the system likes: off"
     )]
+    #[arg(hide_short_help = true)]
     pub sync: Option<SyncTime>,
 
     /// Kernel pipe size to ask for on both sides: SIZE, auto or keep
@@ -124,11 +129,13 @@ pub(crate) struct Options {
         but small towards the consumer with --shed or --max-age), or keep to leave them alone; a \
         refusal is accepted silently"
     )]
+    #[arg(hide_short_help = true)]
     pub pipe_size: PipeSize,
 
     /// Never use the zero-copy path
     #[arg(long, help_heading = "Buffer", display_order = 901)]
     #[arg(long_help = "Never use the zero-copy path: every byte goes through the buffer")]
+    #[arg(hide_short_help = true)]
     pub no_splice: bool,
 
     /// Records are lines
@@ -146,10 +153,6 @@ pub(crate) struct Options {
     /// Records are SIZE bytes each
     #[arg(long, value_name = "SIZE", group = "framing", help_heading = "Records")]
     pub record_size: Option<Size>,
-
-    /// What can be changed later.
-    #[command(flatten)]
-    pub live: LiveOptions,
 
     /// Deliver everything to PATH too
     #[arg(long, value_name = "PATH", help_heading = "Outputs", value_parser = file())]
@@ -172,6 +175,7 @@ pub(crate) struct Options {
 
     /// How far each --tap may be behind [default: 16MiB]
     #[arg(long, value_name = "SIZE", help_heading = "Outputs")]
+    #[arg(hide_short_help = true)]
     pub tap_buffer: Option<Size>,
 
     /// Keep the newest SIZE of what has passed, for those who --look
@@ -185,6 +189,7 @@ pub(crate) struct Options {
 
     /// Add to the files of --tee and --tap instead of truncating them
     #[arg(long, help_heading = "Outputs")]
+    #[arg(hide_short_help = true)]
     pub append: bool,
 
     /// Run COMMAND again when it has ended before the input has
@@ -245,6 +250,7 @@ pub(crate) struct Options {
         shed at once, to --shed-to if that is given, and the next one's turn comes"
     )]
     #[arg(value_parser = rejection)]
+    #[arg(hide_short_help = true)]
     pub reject: Vec<u8>,
 
     /// How long to wait between failures of COMMAND: MIN..MAX
@@ -264,6 +270,10 @@ pub(crate) struct Options {
     )]
     #[arg(value_parser = failures)]
     pub give_up: Option<NonZeroU32>,
+
+    /// What can be changed later.
+    #[command(flatten)]
+    pub live: LiveOptions,
 
     /// Share the cap with all running weirs that give the same NAME
     #[arg(long, value_name = "NAME", help_heading = "Rate", display_order = 900)]
@@ -370,6 +380,7 @@ pub(crate) struct Options {
         shed, shed.records, cap, holdup, culprit, age, size, done%, eta, finish. A brace of its \
         own is written twice"
     )]
+    #[arg(hide_short_help = true)]
     pub format: Option<Format>,
 
     /// Draw the course of the run into FILE, an SVG, at the end and on SIGUSR1
@@ -383,6 +394,7 @@ pub(crate) struct Options {
         long_help = "Draw the course of the run into FILE, an SVG, at the end and on SIGUSR1: \
         occupancy with its marks, rates in and out, cap, what was shed, and who held the flow up"
     )]
+    #[arg(hide_short_help = true)]
     pub chart: Option<PathBuf>,
 
     /// Keep FILE holding the status for Prometheus
@@ -396,6 +408,7 @@ pub(crate) struct Options {
         long_help = "Keep FILE holding the status as Prometheus text exposition, written beside \
         it and renamed, as the textfile collector of node_exporter wants it"
     )]
+    #[arg(hide_short_help = true)]
     pub metrics: Option<PathBuf>,
 
     /// Run COMMAND when it happens: full=, 90%=, shed=, stall=, restart=, done=
@@ -468,6 +481,7 @@ pub(crate) struct Options {
 
     /// Let nobody control or query this weir
     #[arg(long, help_heading = "Control")]
+    #[arg(hide_short_help = true)]
     pub no_control: bool,
 
     /// Give up when either side stalls for this long
@@ -484,6 +498,7 @@ pub(crate) struct Options {
         long_help = "Give up, with status 124, when nothing has come from the producer for this \
         long while weir was willing to read"
     )]
+    #[arg(hide_short_help = true)]
     pub source_timeout: Option<Span>,
 
     /// Give up when the consumer takes nothing for this long
@@ -492,6 +507,7 @@ pub(crate) struct Options {
         long_help = "Give up, with status 124, when data waits, no cap or pause holds it, and \
         the consumer has taken none for this long"
     )]
+    #[arg(hide_short_help = true)]
     pub sink_timeout: Option<Span>,
 
     /// After SIGTERM or SIGHUP, deliver what is held for at most this long
@@ -505,10 +521,12 @@ pub(crate) struct Options {
         long_help = "After SIGTERM or SIGHUP, deliver what is held for at most this long, then end \
         by that signal; a second one ends at once. What was not delivered is in the summary"
     )]
+    #[arg(hide_short_help = true)]
     pub grace: Span,
 
     /// Print the man page or a completion script, and exit
     #[arg(long, value_name = "WHAT", exclusive = true, help_heading = "Other")]
+    #[arg(hide_short_help = true)]
     pub generate: Option<Generate>,
 }
 
