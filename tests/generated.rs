@@ -127,7 +127,12 @@ fn every_option_that_the_man_page_names_is_one() {
         .fold(man, |text, escape| text.replace(escape, ""));
     let help = printed(&["--help"]);
     let known: Vec<&str> = options(&help).collect();
-    for option in options(&man) {
+    // What others are told is theirs.
+    let ours = man.lines().map(|line| match line.split_once("weir ") {
+        Some((_, ours)) if line.starts_with("parallel ") => ours,
+        _ => line,
+    });
+    for option in ours.flat_map(options) {
         assert!(known.contains(&option), "there is no {option}");
     }
 }
