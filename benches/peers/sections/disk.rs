@@ -68,7 +68,7 @@ pub(super) fn tables(lab: &Lab) -> Vec<Table> {
     let over = table.ratio(SPOOL, DD_SYNCED, 0);
     table.at_least("spool in, over dd that syncs", over, 0.8);
     table.at_least("spool out, over dd", table.ratio(SPOOL, DD, 1), 0.8);
-    vec![table]
+    vec![table, super::full_spool::table(lab)]
 }
 
 fn fill_and_empty(

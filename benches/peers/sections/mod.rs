@@ -6,6 +6,7 @@ mod copied;
 mod disk;
 mod display;
 mod fan_out;
+mod full_spool;
 mod idle;
 mod latency;
 mod look;
