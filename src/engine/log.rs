@@ -37,6 +37,8 @@ mod nth;
 const COALESCE: usize = 4096;
 /// Bytes of free segments that are kept for the next flood when the log has run empty.
 const KEEP: usize = 1024 * 1024;
+/// Free pieces of memory for what is packed that are kept when memory is wanted for reads.
+const SPARE: usize = 1;
 
 /// What of the second slice of a buffer joins the log.
 #[derive(Debug, Clone, Default)]
@@ -59,7 +61,7 @@ pub(crate) struct Log {
     framing: Option<Framing>,
     pub(super) segment: usize,
     pub(super) extents: VecDeque<Extent>,
-    free: Vec<Arc<Segment>>,
+    pub(super) free: Vec<Arc<Segment>>,
     /// Free pieces of memory of another size, for what is packed.
     pub(super) packs: Vec<Arc<Segment>>,
     /// Up to which place nothing can be packed any better.
@@ -156,6 +158,10 @@ impl Log {
         }
         if buffer.fresh.is_none() {
             buffer.fresh = self.free.pop();
+            if buffer.fresh.is_none() && self.packs.len() > SPARE {
+                // As much is about to be mapped.
+                self.packs.pop();
+            }
         }
         buffer.room = room.min(self.segment);
         buffer.size = self.segment;

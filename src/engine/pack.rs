@@ -5,9 +5,13 @@
 //! with as little as a page, for as long as that output is owed it. So pieces that lie in many segments are copied
 //! into one, behind the lock, by the source's thread, whose reads are what such segments come from.
 //!
+//! Pieces that fill the memory they lie in are left alone: at full speed those are all of them, and copying would cost
+//! as much as reading them did.
+//!
 //! Invariants: of the extents that hold a piece of memory each, two neighbours out of the last [`LOOSE`] apart,
-//! any two neighbouring pieces are together larger than what is packed into one; no byte is copied more than a
-//! few times; nobody who reads an old piece notices.
+//! any two neighbouring pieces are together larger than what is packed into one, or are of some that fill all but
+//! a [sixteenth](FILLED) of their memory; no byte is copied more than a few times; nobody who reads an old piece
+//! notices.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,6 +25,8 @@ use super::segment::Segment;
 pub(super) const LOOSE: usize = 16;
 /// Segments' worth that is packed into one piece: what is lost at its end is at most a segment.
 pub(super) const PACKED: usize = 4;
+/// Pieces that fill so many parts of so many of their memory are not worth moving.
+const FILLED: (usize, usize) = (15, 16);
 
 /// An extent that is moved.
 #[derive(Debug)]
@@ -76,6 +82,8 @@ pub(crate) struct Pack {
     is_copied: bool,
     /// Bytes of memory that they go to.
     pub size: usize,
+    /// Free memory that is given up for that.
+    given_up: Vec<Arc<Segment>>,
 }
 
 impl Pack {
@@ -92,6 +100,7 @@ impl Pack {
 
     /// Copies; to be done outside the lock.
     pub(crate) fn copy(&mut self) {
+        self.given_up.clear();
         let Some(into) = self.into.as_mut().and_then(Arc::get_mut) else {
             return;
         };
@@ -120,6 +129,8 @@ impl Log {
         // The last extent may still be filled up.
         let end = self.extents.len() - 1;
         let (mut first, mut bytes, mut pieces) = (self.index(self.packed_to), 0, 0);
+        // Bytes of the memory that they lie in.
+        let mut taken = 0;
         let mut previous: Option<&Extent> = None;
         for (i, extent) in self.extents.range(..end).enumerate().skip(first) {
             if !extent.is_in_memory() {
@@ -127,15 +138,18 @@ impl Log {
                 continue;
             }
             if bytes + extent.memory_length() > PACKED * self.segment {
-                if pieces > 1 {
+                if pieces > 1 && bytes * FILLED.1 < taken * FILLED.0 {
                     self.packed_to = extent.at;
                     return Some(self.pack(first..i));
                 }
-                (first, bytes, pieces) = (i, 0, 0);
+                (first, bytes, pieces, taken) = (i, 0, 0, 0);
             }
             let shares = pieces > 0 && previous.is_some_and(|it| it.shares_with(extent));
             bytes += extent.memory_length();
-            pieces += usize::from(!shares);
+            if !shares {
+                pieces += 1;
+                taken += extent.segment.as_ref().map_or(0, |memory| memory.len());
+            }
             previous = Some(extent);
         }
         self.packed_to = self.extents.get(first).map_or(self.packed_to, |it| it.at);
@@ -149,12 +163,25 @@ impl Log {
     }
 
     pub(super) fn pack_of(&mut self, from: Vec<Moved>) -> Pack {
+        let into = self.packs.pop();
+        let given_up = match into {
+            Some(_) => Vec::new(),
+            None => self.give_up(),
+        };
         Pack {
             from,
-            into: self.packs.pop(),
+            into,
             is_copied: false,
             size: PACKED * self.segment,
+            given_up,
         }
+    }
+
+    /// Takes off the free list what is to be dropped where as much is mapped for a pack: memory is what is owed, not
+    /// that and what was owed before. The next reads are made into what is packed now.
+    fn give_up(&mut self) -> Vec<Arc<Segment>> {
+        let most = self.free.len().min(PACKED);
+        self.free.drain(..most).collect()
     }
 
     /// Where it has been copied the log looks there from now on.
@@ -178,5 +205,41 @@ impl Log {
             self.recycle(moved.segment);
         }
         pack.into.into_iter().for_each(|into| self.recycle(into));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::log::Entry;
+    use crate::engine::record::Cursor;
+    use crate::engine::scan::Scan;
+    use crate::engine::segment::ReadBuffer;
+
+    /// A log that is owed as many pieces as make it look for what to pack, each of so many bytes in 64 KiB.
+    fn log_of(fill: usize) -> Log {
+        let mut log = Log::new(256 << 10, None);
+        assert_eq!(log.segment_size(), 64 << 10);
+        for _ in 0..2 * LOOSE {
+            let mut buffer = ReadBuffer::default();
+            log.lend(&mut buffer, fill, None);
+            buffer.give(Segment::map(64 << 10).expect("memory"));
+            let entry = Entry {
+                range: 0..fill,
+                ..Entry::default()
+            };
+            let nothing = Scan::over(Cursor::new(None), &[]);
+            let places = log.append(&mut buffer, nothing, entry);
+            log.pin(&places);
+        }
+        log
+    }
+
+    #[test]
+    fn what_fills_its_memory_is_not_copied_and_what_does_not_is() {
+        for (fill, is_packed) in [(64, false), (61, false), (55, true), (5, true)] {
+            let pack = log_of(fill << 10).begin_pack(LOOSE);
+            assert_eq!(pack.is_some(), is_packed, "{fill} KiB of 64");
+        }
     }
 }
