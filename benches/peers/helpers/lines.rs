@@ -12,7 +12,7 @@ use rustix::stdio::stdout;
 
 use super::Params;
 use super::paced::Turns;
-use super::raw::{now_ns, read_some, report_time, write_all};
+use super::raw::{now_ns, read_some, report_time, sleep_ms, write_all};
 use super::waits::Waits;
 
 const NUMBER: usize = 10;
@@ -36,10 +36,11 @@ fn get_digits(from: &[u8]) -> Option<u64> {
     })
 }
 
-/// `__lines count= len= block= rate= keys= loud= waits=`: writes `count` lines, whole lines of up to `block` bytes at
-/// a time; with `waits` it tells how long it waited for room.
+/// `__lines count= len= block= rate= keys= loud= wait_ms= waits=`: writes `count` lines, whole lines of up to `block`
+/// bytes at a time, from `wait_ms` on; with `waits` it tells how long it waited for room.
 /// With `keys` a third field tells so many apart, in turn; the first has `loud` lines to one of each other.
 pub(super) fn produce(params: &Params) -> io::Result<()> {
+    sleep_ms(params.get("wait_ms", 0));
     let start = now_ns();
     let len = params.size("len", 100).max(SHORTEST);
     let per_block = (params.size("block", 128 << 10) / len).max(1);

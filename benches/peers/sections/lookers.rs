@@ -58,7 +58,11 @@ pub(super) fn table(lab: &Lab) -> Table {
 fn observe(lab: &Lab, c: &Contender, count: usize) -> Result<Figures, Skip> {
     let rate = 4 * MIB;
     let specs = [
-        lab.helper(&format!("__lines len={LEN} block=4000 rate={rate} waits=1")),
+        // The size of a pipe cannot be changed that holds more.
+        lab.helper(&format!(
+            "__lines len={LEN} block=4000 rate={rate} wait_ms={} waits=1",
+            STARTED.as_millis()
+        )),
         lab.weir("-q -l --pipe-size 4KiB").spec()?.clone(),
         lab.helper("__sink"),
     ];
