@@ -16,6 +16,8 @@ use crate::table::{Figures, Table};
 
 const LOOKED: &str = "weir --look PID";
 const TRUE: &str = "true";
+/// Starts the same program, which takes more than to start `true`, and looks at nothing.
+const VERSION: &str = "weir --version";
 /// Bytes of a line.
 const LEN: usize = 100;
 /// How many are there at a time.
@@ -27,11 +29,11 @@ const STARTED: Duration = Duration::from_millis(150);
 /// Longer does nobody wait for the first line.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A thousand lookers beside a thousand times `true`.
+/// A thousand lookers beside as many programs that end at once.
 pub(super) fn table(lab: &Lab) -> Table {
     let count = lab.either(1000, 100);
-    let mut contenders = [lab.weir(""), lab.weir("")];
-    for (contender, label) in contenders.iter_mut().zip([LOOKED, TRUE]) {
+    let mut contenders = [(); 3].map(|()| lab.weir(""));
+    for (contender, label) in contenders.iter_mut().zip([LOOKED, VERSION, TRUE]) {
         contender.label = label.to_owned();
     }
     let columns = [
@@ -46,12 +48,12 @@ pub(super) fn table(lab: &Lab) -> Table {
         .how(format!(
             "A producer of numbered lines, 4 MiB/s, through `weir -l --pipe-size 4KiB`, so that a millisecond shows; \
              {TOGETHER} at a time, {count} in all: each is killed {} ms after it has been shown something. Beside \
-             them `true`, as often.",
+             them, as often, that program as it ends at once, and `true`.",
             STAY.as_millis()
         ));
     table.at_most("torn lines", table.median(LOOKED, 1), 0.0);
-    let over = table.median(LOOKED, 2) - table.median(TRUE, 2);
-    table.at_most("longest wait, ms more than beside `true`", over, 1.0);
+    let over = table.median(LOOKED, 2) - table.median(VERSION, 2);
+    table.at_most("longest wait, ms more than beside `--version`", over, 1.0);
     table
 }
 
@@ -71,9 +73,10 @@ fn observe(lab: &Lab, c: &Contender, count: usize) -> Result<Figures, Skip> {
     let pid = pipeline.pid(1).to_string();
     let (mut lines, mut torn) = (0, 0);
     for _ in 0..count / TOGETHER {
-        let (now_lines, now_torn) = match c.label == LOOKED {
-            true => look(lab, &pid)?,
-            false => do_nothing()?,
+        let (now_lines, now_torn) = match c.label.as_str() {
+            LOOKED => look(lab, &pid)?,
+            VERSION => do_nothing(Command::new(&lab.options.weir).arg("--version"))?,
+            _ => do_nothing(&mut Command::new(TRUE))?,
         };
         (lines, torn) = (lines + now_lines, torn + now_torn);
     }
@@ -114,9 +117,10 @@ fn heard(receiver: &Receiver<()>) -> Result<(), Skip> {
     heard.map_err(|_| Skip::Failed("somebody was shown nothing".to_owned()))
 }
 
-fn do_nothing() -> Result<(u64, u64), Skip> {
-    let start = || Command::new(TRUE).spawn();
-    let all: Vec<Child> = (0..TOGETHER).map(|_| start()).collect::<io::Result<_>>()?;
+fn do_nothing(command: &mut Command) -> Result<(u64, u64), Skip> {
+    command.stdout(Stdio::null());
+    let start = |_| command.spawn();
+    let all: Vec<Child> = (0..TOGETHER).map(start).collect::<io::Result<_>>()?;
     sleep(STAY);
     for mut child in all {
         child.wait()?;
