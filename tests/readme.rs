@@ -40,7 +40,7 @@ const STAND_INS: [(&str, &str); 3] = [
     ),
 ];
 
-const CASES: [Case; 24] = [
+const CASES: [Case; 25] = [
     Case {
         recipe: "backup",
         before: "",
@@ -60,6 +60,12 @@ const CASES: [Case; 24] = [
         recipe: "spool",
         before: "printf '#!/bin/sh\\nseq 100000\\n' > service; chmod +x service",
         after: "seq 100000 | cmp - service.log; weir --query outbox/ | grep -q '\"bytes\":0,'",
+    },
+    Case {
+        recipe: "spooled-tee",
+        before: "mkdir archive; printf '#!/bin/sh\\nseq 100000\\n' > service; chmod +x service",
+        after: "seq 100000 | cmp - service.log; seq 100000 | cmp - archive/service.log
+            weir --query outbox/ | grep -q '\"bytes\":0,'",
     },
     Case {
         recipe: "cap",

@@ -14,14 +14,15 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use harness::spool::{go_on, lines};
+use harness::spool::{go_on, go_on_in_file, lines};
 use harness::{WEIR, collect, feed, program};
 
 /// Those that change what lies in a spool, and those by which its files come and go.
-const CALLS: [&str; 12] = [
+const CALLS: [&str; 13] = [
     "splice",
     "pwrite64",
     "write",
+    "writev",
     "pread64",
     "fallocate",
     "ftruncate",
@@ -94,6 +95,37 @@ fn a_kill_at_any_call_loses_nothing_and_repeats_a_write_at_most() {
             }
         }
         assert_eq!(next, COUNT, "{call}: all of it");
+        feeding.done().expect("all was taken");
+    }
+}
+
+#[test]
+fn a_kill_at_any_call_loses_nothing_for_a_tee() {
+    const COUNT: usize = 60_000;
+    for call in CALLS {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join(name).display().to_string();
+        let (spool, copy) = (at("q"), at("copy"));
+        let (input, into) = std::io::pipe().expect("a pipe");
+        let feeding = feed(into, lines(0, COUNT));
+        let args = [
+            "-q", "-l", "--spool", &spool, "--spill", "1MiB", "--sync", "1ms", "--tee", &copy,
+        ];
+        let mut next = 0;
+        for k in 1.. {
+            let Some(weir) = under_strace(call, k, &args) else {
+                return;
+            };
+            let (got, is_killed) = run(weir, &input);
+            go_on(&mut next, &got, &format!("{call} {k}"));
+            if !is_killed {
+                eprintln!("{call} with a tee: killed {} times", k - 1);
+                break;
+            }
+        }
+        assert_eq!(next, COUNT, "{call}: all of it");
+        let copied = fs::read_to_string(&copy).expect("a copy");
+        assert_eq!(go_on_in_file(&copied), COUNT, "{call}: the copy");
         feeding.done().expect("all was taken");
     }
 }

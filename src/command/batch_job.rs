@@ -11,6 +11,7 @@ use super::batch_file::{self, BatchFile};
 use super::child::{Child, Exit};
 use super::context::{JobContext, News, lock};
 use super::spawn;
+use crate::engine::CONSUMER;
 use crate::engine::action::{Actor, Wait, Write};
 use crate::engine::drive::{Driver, Edge, End, Turn};
 use crate::engine::on_disk::Load;
@@ -238,7 +239,7 @@ impl Edge for Job {
     }
 
     fn fetch(&mut self, load: &mut Load) -> io::Result<()> {
-        self.context.shared.fetch(load)
+        self.context.shared.fetch(CONSUMER, load)
     }
 
     fn wait(&mut self, wait: Wait) -> Option<io::Result<bool>> {

@@ -11,6 +11,7 @@ use nix::sys::signal::Signal;
 use super::context::{JobContext, News, lock};
 use super::spawn::{self, SpawnError};
 use super::unread::{open_reader, take_out};
+use crate::engine::CONSUMER;
 use crate::engine::action::{Actor, For, Wait, Write};
 use crate::engine::drive::{Driver, Edge, End, Turn};
 use crate::engine::on_disk::Load;
@@ -204,7 +205,7 @@ impl Edge for Worker {
     }
 
     fn fetch(&mut self, load: &mut Load) -> io::Result<()> {
-        self.context.shared.fetch(load)
+        self.context.shared.fetch(CONSUMER, load)
     }
 
     fn fit(&mut self, size: usize) -> bool {

@@ -110,11 +110,7 @@ pub(super) fn spool(options: &Options) -> Result<Option<usize>, ConfigError> {
             None => Ok(None),
         };
     };
-    let refused = [
-        ("--tee", !options.tee.is_empty()),
-        ("--tap", !options.tap.is_empty()),
-        ("--recall", options.recall.is_some()),
-    ];
+    let refused = [("--recall", options.recall.is_some())];
     refuse_with_spool(&refused)?;
     if let Some(jobs) = options.jobs.filter(|n| n.get() as usize > BATCHES_MOST) {
         return Err(ConfigError(format!(

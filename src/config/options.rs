@@ -159,7 +159,8 @@ pub(crate) struct Options {
     #[arg(value_hint = clap::ValueHint::FilePath)]
     #[arg(
         long_help = "Deliver everything to PATH too: a file, a FIFO, a device or >(command). It holds \
-        the flow up as the consumer does, and with --shed it sheds by the same rule. May be given several times"
+        the flow up as the consumer does, and with --shed it sheds by the same rule. With --spool it is appended to, \
+        and the next weir that names the same PATH goes on where it was. May be given several times"
     )]
     pub tee: Vec<PathBuf>,
 
@@ -169,7 +170,8 @@ pub(crate) struct Options {
     #[arg(
         long_help = "Show PATH what passes, and never wait for it: when it is behind by more than \
         --tap-buffer its oldest records are dropped, for it alone. A FIFO may be read later, and \
-        again: it begins with a whole record. May be given several times"
+        again: it begins with a whole record. With --spool it begins with the new input, and nothing is kept for it. \
+        May be given several times"
     )]
     pub tap: Vec<PathBuf>,
 

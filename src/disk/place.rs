@@ -20,4 +20,13 @@ impl Place {
             ..self
         }
     }
+
+    /// What comes next begins a record, whether or not the last one has an end.
+    pub(crate) fn between_records(self) -> Place {
+        Place {
+            record: self.record + u64::from(self.begun > 0),
+            begun: 0,
+            ..self
+        }
+    }
 }

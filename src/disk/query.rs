@@ -9,7 +9,7 @@ use super::format::{Framing, Read, names};
 use super::index::{Found, Index};
 use super::journal::Entry;
 use super::lock::Lock;
-use super::state::{Place, State};
+use super::state::{CONSUMER, Place, State};
 use super::state_file;
 use super::survey::{Seen, Survey};
 
@@ -24,6 +24,8 @@ pub(crate) struct SpoolStatus {
     pub records: u64,
     /// Whether it is divided into records.
     pub is_framed: bool,
+    /// Each output by its name, with the bytes and records that it is owed; the consumer's name is `-`.
+    pub outputs: Vec<Owed>,
     /// Batches that have been begun, and not been acknowledged.
     pub batches: u64,
     /// When the oldest of them came: nanoseconds since 1970.
@@ -37,6 +39,25 @@ pub(crate) struct SpoolStatus {
     pub aside: Vec<String>,
     /// What can be seen to be wrong, one line each.
     pub problems: Vec<String>,
+}
+
+/// What an output is owed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Owed {
+    pub name: String,
+    pub bytes: u64,
+    pub records: u64,
+}
+
+impl Owed {
+    /// All from this place on.
+    fn behind(name: &str, place: Place, end: Place) -> Owed {
+        Owed {
+            name: name.to_owned(),
+            bytes: end.at.saturating_sub(place.at),
+            records: end.record.saturating_sub(place.record),
+        }
+    }
 }
 
 /// Looks at a spool.
@@ -78,14 +99,23 @@ fn look(
     if let Some(least) = places.min_by_key(|place| place.at) {
         oldest = *least;
     }
-    status.bytes = end.at.saturating_sub(oldest.at);
-    status.records = end.record.saturating_sub(oldest.record);
+    let owed = Owed::behind("", oldest, end);
+    (status.bytes, status.records) = (owed.bytes, owed.records);
+    let outputs = state.iter().flat_map(|state| &state.places);
+    let outputs = outputs.map(|(name, place)| Owed::behind(name, *place, end));
+    status.outputs = outputs.collect();
     if let Some(journal) = state.as_ref().and_then(|state| state.journal.as_ref()) {
         // What lies between batches may have been acknowledged.
         let open = |of: fn(&Entry) -> u64| journal.open.iter().map(of).sum::<u64>();
+        let rest = Owed::behind("", journal.next, end);
         status.batches = journal.open.len() as u64;
-        status.bytes = open(|it| it.end - it.place.at) + end.at.saturating_sub(journal.next.at);
-        status.records = open(|it| it.records) + end.record.saturating_sub(journal.next.record);
+        let its = status.outputs.iter_mut();
+        for it in its.filter(|it| it.name == CONSUMER) {
+            it.bytes = open(|it| it.end - it.place.at) + rest.bytes;
+            it.records = open(|it| it.records) + rest.records;
+        }
+        let most = status.outputs.iter().max_by_key(|it| it.bytes);
+        (status.bytes, status.records) = most.map_or((0, 0), |it| (it.bytes, it.records));
     }
     let through = match before {
         Some(state) if status.owner.is_some() => state.end.at,

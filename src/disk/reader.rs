@@ -198,8 +198,11 @@ impl Spool {
             Found::Hole { to, .. }
                 if to <= self.trusted.max(self.inherited_live(&open.segment)) =>
             {
-                let damage = open.index_damage(cursor.at, to.min(cursor.at + ENTRY_MOST as u64));
-                self.read_plain(open, cursor, to, buffer, Some(damage))
+                // The index of what is ours goes only with the whole directory, which is said by who forces that to the disk.
+                let is_gone = open.index.is_none() && open.segment.base() >= self.inherited;
+                let most = to.min(cursor.at + ENTRY_MOST as u64);
+                let damage = (!is_gone).then(|| open.index_damage(cursor.at, most));
+                self.read_plain(open, cursor, to, buffer, damage)
             }
             Found::Hole { from, to, .. } => {
                 Ok(self.cut(open, cursor, None, (from, to), Cause::Checksum, &[]))

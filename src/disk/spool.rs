@@ -7,6 +7,7 @@
 //! One thread appends; any number read, each at its own [`Cursor`](super::reader::Cursor). No lock
 //! is held while the disk is waited for but that of whoever appends.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -202,14 +203,26 @@ impl Spool {
         Ok(())
     }
 
-    /// Forgets the outputs that are not among these.
-    pub(crate) fn keep_places(&self, outputs: &[&str]) -> Result<(), DiskError> {
+    /// Forgets the outputs that are not among these, and says which they were.
+    pub(crate) fn keep_places(&self, outputs: &[&str]) -> Result<Vec<(String, Place)>, DiskError> {
         let mut state = self.state();
-        state
-            .state
-            .places
-            .retain(|name, _| outputs.contains(&name.as_str()));
-        self.save(&mut state)
+        let is_kept = |name: &String| outputs.contains(&name.as_str());
+        let places = std::mem::take(&mut state.state.places);
+        let (kept, forgotten) = places.into_iter().partition(|(name, _)| is_kept(name));
+        state.state.places = kept;
+        self.save(&mut state)?;
+        let forgotten: BTreeMap<_, _> = forgotten;
+        Ok(forgotten.into_iter().collect())
+    }
+
+    /// Forgets one output: nothing is kept for it any more.
+    pub(crate) fn forget_place(&self, output: &str) -> Result<(), DiskError> {
+        let mut state = self.state();
+        state.state.places.remove(output);
+        self.save(&mut state)?;
+        drop(state);
+        self.changed();
+        Ok(())
     }
 
     pub(super) fn save(&self, state: &mut StateFile) -> Result<(), DiskError> {
@@ -294,11 +307,7 @@ impl Spool {
         drop(writer);
         if at_record {
             let end = self.end();
-            self.set_end(Place {
-                record: end.record + u64::from(end.begun > 0),
-                begun: 0,
-                ..end
-            });
+            self.set_end(end.between_records());
         }
         self.save(&mut self.state())?;
         let is_forced = self.wakeup.policy() != Policy::Off;

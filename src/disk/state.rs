@@ -25,7 +25,7 @@
 //! | 88 | 8 | bytes of that record that have come already |
 //! | 96 | 8 | bytes lost to damage so far |
 //! | 104 | 8 | records lost to damage so far |
-//! | 112 | 4 | outputs; then for each: offset (8), record (8), bytes of that record that it has had (8), length of its name (2), the name |
+//! | 112 | 4 | outputs; then for each: offset (8), record (8), bytes of that record that it has had (8), length of its name (2), the name: `-` is the consumer's, a path a tee's |
 //! | | | the batches that are under way, see [`journal`](super::journal) |
 //! | | 4 | crc of all that is before |
 
@@ -36,6 +36,9 @@ use super::journal::Journal;
 pub(crate) use super::place::Place;
 
 const MAGIC: [u8; 8] = *b"weir.sta";
+
+/// The consumer's name among the outputs; those of the others are paths, which begin otherwise.
+pub(crate) const CONSUMER: &str = "-";
 
 /// Bytes of a slot.
 pub(crate) const SLOT: usize = 32 << 10;

@@ -19,7 +19,7 @@ use super::task::{Answer, Task};
 use super::ticket::{Finish, Ticket};
 
 /// The number of the consumer among the outputs.
-pub(super) const CONSUMER: usize = 0;
+pub(crate) const CONSUMER: usize = 0;
 /// That of the file for what is shed, if there is one.
 pub(crate) const OVERFLOW: usize = 1;
 /// That of the first of the tees and taps.

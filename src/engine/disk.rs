@@ -30,7 +30,7 @@ pub(super) struct Full {
 /// What an earlier run has left on the disk: its places are its offsets there.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Inherited {
-    /// What somebody is owed of it, in order.
+    /// What somebody is owed of it, in order for each of them. Several may be owed the same.
     pub parts: Vec<(Stretch, Owed)>,
     /// Behind its last byte; how far inside of a record that is.
     pub end: u64,
@@ -52,6 +52,8 @@ pub(crate) enum Owed {
     Batch(u64, u32),
     /// The file for what is shed.
     Overflow,
+    /// The tee of this number.
+    Tee(usize),
 }
 
 impl Spill {

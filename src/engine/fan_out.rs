@@ -41,9 +41,13 @@ impl Engine {
         let inside = self.source.cursor.is_inside();
         let cursor = Cursor::new(self.framing);
         let output = &mut self.outputs[i];
-        (output.cursor, output.room) = (cursor, Room::Unknown);
+        output.room = Room::Unknown;
         if let Some(side) = &mut output.side {
-            (side.stage, side.is_skipping) = (Stage::Open, inside);
+            if side.role != Role::Tee {
+                // For a tee nothing was read before, but by an earlier run, and then it knows where it stands.
+                (output.cursor, side.is_skipping) = (cursor, inside);
+            }
+            side.stage = Stage::Open;
             (side.is_pipe, side.is_late) = (false, true);
         }
         self.look_at_suspension();
@@ -97,6 +101,7 @@ impl Engine {
         all.map(|(output, side)| SideStatus {
             written: side.written.counting(is_framed),
             dropped: side.dropped.counting(is_framed),
+            inherited: side.inherited.counting(is_framed),
             owed: output.queue.owed(),
             lag: side
                 .timeline
@@ -287,7 +292,7 @@ impl Engine {
     }
 
     /// Drops the oldest whole records that are together so long, or as many as there are.
-    fn drop_oldest(&mut self, i: usize, need: u64, now: Instant) -> u64 {
+    pub(super) fn drop_oldest(&mut self, i: usize, need: u64, now: Instant) -> u64 {
         if self.outputs[i].lanes.is_some() {
             return self.shed_from_lanes(i, need, need, now);
         }
@@ -304,7 +309,7 @@ impl Engine {
     }
 
     /// Drops the record that has not ended yet, as far as it has come.
-    fn drop_unfinished_of_side(&mut self, i: usize) {
+    pub(super) fn drop_unfinished_of_side(&mut self, i: usize) {
         let skip = self.torn(i);
         if let Some(run) = self.run_behind(i, skip) {
             self.outputs[i].queue.remove(&run);
@@ -339,7 +344,7 @@ impl Engine {
     }
 
     /// These have come off the queue and are nobody's.
-    fn drop_for_side(&mut self, i: usize, run: &Range<u64>) {
+    pub(super) fn drop_for_side(&mut self, i: usize, run: &Range<u64>) {
         self.drop_records_for_side(i, std::slice::from_ref(run), self.log.records(run));
     }
 
@@ -358,7 +363,7 @@ impl Engine {
     }
 
     /// Less is owed to it than before, maybe.
-    fn on_side_shrunk(&mut self, i: usize, now: Instant) {
+    pub(super) fn on_side_shrunk(&mut self, i: usize, now: Instant) {
         let end = self.log.end();
         let output = &mut self.outputs[i];
         let head = output.queue.claim().or(output.queue.first());
@@ -375,7 +380,10 @@ impl Engine {
     /// Whether it gets whole records only, since what is behind may have to be dropped.
     fn is_kept_whole(&self, i: usize) -> bool {
         let may_shed = self.shedder.policy.is_some() && !self.is_starved();
-        self.framing.is_some() && !self.is_last() && (self.outputs[i].is_tap() || may_shed)
+        // Or since a kill in between would leave half a record behind, unless its rest cannot come.
+        let may_be_cut = self.outlives() && !self.gate.is_closed() && !self.has_no_place();
+        let is_whole = self.outputs[i].is_tap() || may_shed || may_be_cut;
+        self.framing.is_some() && !self.is_last() && is_whole
     }
 
     /// Bytes at the head that may be given to it now.
@@ -424,7 +432,11 @@ impl Engine {
     }
 
     pub(super) fn begin_side(&mut self, i: usize) -> Action {
-        let n = self.side_deliverable(i).min(self.claimable(i));
+        let mut n = self.side_deliverable(i).min(self.claimable(i));
+        let mut place = None;
+        if !self.outputs[i].is_tap() {
+            (n, place) = self.remembered(i, n);
+        }
         let output = &mut self.outputs[i];
         let claim = output.queue.begin_claim(n);
         if let Some(lanes) = &mut output.lanes {
@@ -440,7 +452,7 @@ impl Engine {
             parts,
             permit: Permit { grant, cursor },
             unread: None,
-            place: None,
+            place,
             piece: None,
             obligation: Obligation::new(Actor::Output(i)),
         })

@@ -128,6 +128,12 @@ impl Output {
         }
     }
 
+    /// The first place that it is owed.
+    pub(super) fn head(&self) -> Option<u64> {
+        let head = self.queue.claim().or(self.queue.first());
+        head.map(|run| run.start)
+    }
+
     /// Whether what is next goes on with a record of which a part has left, or may have.
     pub(super) fn is_torn(&self) -> bool {
         match self.queue.claim() {

@@ -65,6 +65,8 @@ pub(crate) struct Side {
     pub(super) is_new: bool,
     /// What had been read before it came.
     pub(super) since: Total,
+    /// What an earlier run has left for it.
+    pub(super) inherited: Total,
     pub(super) written: Total,
     pub(super) dropped: Total,
     /// The last record has no end: it is complete when all is written.
@@ -79,6 +81,8 @@ pub(crate) struct SideStatus {
     pub written: Count,
     /// Dropped for it alone.
     pub dropped: Count,
+    /// What an earlier run has left for it.
+    pub inherited: Count,
     /// Bytes that it is owed.
     pub owed: u64,
     /// How long the oldest of them have been waiting.
@@ -97,6 +101,7 @@ impl Side {
             is_skipping: false,
             is_new: stage == Stage::Joining,
             since: Total::default(),
+            inherited: Total::default(),
             written: Total::default(),
             dropped: Total::default(),
             last_is_open: false,

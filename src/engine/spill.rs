@@ -13,16 +13,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::action::{
-    Action, Actor, CONSUMER, Fetch, FetchOutcome, For, OVERFLOW, Obligation, ReadState,
+    Action, Actor, CONSUMER, Fetch, FetchOutcome, For, OVERFLOW, Obligation, ReadState, SIDES,
 };
-use super::disk::{Full, Inherited, Owed, Spill};
+use super::disk::{Full, Spill};
 use super::on_disk::EXTENT_MOST;
 use super::output::Output;
 use super::plan::{Plan, earlier};
 use super::record::Cursor;
 use super::segment::Segment;
 use super::state::Engine;
-use super::stats::Total;
 use super::status::Places;
 
 /// How soon to try again whether a full disk has room: room that others make is to be used within a second.
@@ -138,6 +137,9 @@ impl Engine {
             let again = now + DISK_AGAIN;
             spill.full = Some(Full { again, others });
         }
+        if self.outlives() && !others {
+            self.lose_what_taps_hold(now);
+        }
     }
 
     /// Something was shed to make room: there may be a place, or will be if this happens often enough.
@@ -181,48 +183,6 @@ impl Engine {
     /// Whether all that is read is put where it outlives this run.
     pub(super) fn outlives(&self) -> bool {
         self.spill.as_ref().is_some_and(|spill| spill.outlives)
-    }
-
-    /// What an earlier run has left is delivered first.
-    pub(crate) fn inherit(&mut self, left: &Inherited, now: Instant) {
-        let parts = left.parts.iter().map(|(part, _)| *part);
-        self.log.inherit(parts, left.end, left.end_depth);
-        let mut owed = Total::default();
-        let mut depth = left.end_depth;
-        for (part, owner) in &left.parts {
-            let places = part.from..part.to;
-            let total = Total {
-                bytes: part.to - part.from,
-                records: part.records,
-            };
-            self.log.pin(&places);
-            if *owner != Owed::Consumer {
-                // What comes behind it is another one's.
-                self.log.cut(&places);
-            }
-            match owner {
-                Owed::Overflow => {
-                    self.outputs[OVERFLOW].queue.push(places);
-                    continue;
-                }
-                Owed::Batch(number, tries) => self.inherit_batch((*number, *tries), *part),
-                Owed::Consumer => {
-                    if self.outputs[CONSUMER].queue.owed() == 0 {
-                        depth = part.depths[0];
-                    }
-                    self.outputs[CONSUMER].queue.push(places.clone());
-                }
-            }
-            self.timeline.push(&places, now);
-            owed.add_all(total);
-        }
-        self.begin_batches_at(left.last_batch, left.next);
-        self.outputs[CONSUMER].cursor = Cursor::at(self.framing, depth);
-        self.source.cursor = Cursor::at(self.framing, left.end_depth);
-        self.stats.on_inherited(owed, self.occupancy());
-        self.note_places();
-        self.form_batch();
-        self.update(now);
     }
 
     /// Whether all outputs are still owed what lies at this place, and nothing before it was read back.
@@ -271,6 +231,10 @@ impl Engine {
             let Some(run) = self.outputs[i].queue.pop_front(n) else {
                 return;
             };
+            if i >= SIDES {
+                self.drop_for_side(i, &run);
+                continue;
+            }
             self.stats.shed.bytes += n;
             self.stats.shed.records += self.log.records(&run);
             self.log.unpin(&run);
@@ -278,8 +242,10 @@ impl Engine {
         // What comes behind a gap is taken to begin with a record, unless it is known better.
         let depth = self.log.depth_at(lost.end);
         self.outputs[i].cursor = Cursor::at(self.framing, depth);
-        if i == CONSUMER {
-            self.on_shrunk(now);
+        match i {
+            CONSUMER => self.on_shrunk(now),
+            OVERFLOW => {}
+            _ => self.on_side_shrunk(i, now),
         }
     }
 

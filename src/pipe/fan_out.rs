@@ -3,7 +3,9 @@
 //! A FIFO waits in its thread for somebody to read it: where it is a tee nothing is read meanwhile, a tap drops what
 //! passes, and begins anew when its reader has left. Whatever else fails is said once, and ends that output only.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -13,12 +15,15 @@ use rustix::fs::{Access, access};
 
 use super::error::PipeError;
 use super::fd::{Port, Wanted};
+use super::holder::{Tee, name_of};
 use super::reopen::{Reopener, Successor};
 use super::shared::{Event, Shared, SidePipe};
 use super::waker::Waker;
 use crate::engine::action::{Actor, For, Wait, Write};
 use crate::engine::drive::{Driver, Edge, End};
 use crate::engine::on_disk::Load;
+use crate::engine::record::Framing;
+use crate::engine::scan::Run;
 use crate::engine::side::Role;
 
 /// An output that can be written to, or will be able to.
@@ -92,6 +97,35 @@ impl Branch {
         is_file.then(|| self.next.reopener(move || Port::create(&path, true)))
     }
 
+    /// How it is to be known in a spool, where it is the nth: if it is a tee.
+    pub(crate) fn in_spool(&self, nth: usize) -> Option<Tee> {
+        let port = self.port.as_ref().filter(|port| port.is_file());
+        let length = self.path.metadata().map_or(0, |data| data.len());
+        (self.role == Role::Tee).then(|| Tee {
+            nth,
+            name: name_of(&self.path),
+            lives_on: port.is_some(),
+            is_empty: port.is_some() && length == 0,
+        })
+    }
+
+    /// What comes next begins a record. Where a weir that was killed has left a part of one at the end of a file, that
+    /// gets an end of its own.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written to.
+    pub(crate) fn end_torn(&self, framing: Option<Framing>) -> Result<(), PipeError> {
+        let is_file = self.port.as_ref().is_some_and(Port::is_file);
+        match (framing, is_file) {
+            (Some(Framing::Terminator(end)), true) => {
+                let ended = end_last_record(&self.path, end);
+                let name = self.path.display().to_string();
+                ended.map_err(|e| PipeError::new("write", &name, e))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether nobody reads it yet.
     pub(super) fn is_vacant(&self) -> bool {
         self.port.is_none()
@@ -101,6 +135,11 @@ impl Branch {
     fn run(mut self, i: usize, shared: &Arc<Shared>, events: &Sender<Event>, over: &Sender<()>) {
         let done = self.carry(i, shared);
         shared.let_none_pass(i);
+        // Before anybody can be waiting for the room that is kept for it.
+        let done = done.map_err(|failure| match shared.forget(i) {
+            Ok(()) => failure,
+            Err(another) => failure.and(vec![another]),
+        });
         shared.tell(|engine, now| engine.on_side_over(i, done.is_err(), now));
         if let Err(failure) = done {
             let _ = events.send(Event::OutputFailed(failure));
@@ -126,6 +165,7 @@ impl Branch {
             };
             shared.let_pass(pipe);
             let mut edge = World {
+                i,
                 watched: is_tap && port.can_hang_up(),
                 waker: shared.side(i),
                 shared,
@@ -156,6 +196,19 @@ fn inherited_number(path: &Path) -> Option<i32> {
     number.parse().ok().filter(|n| *n > 2)
 }
 
+fn end_last_record(path: &Path, end: u8) -> io::Result<()> {
+    let mut file = File::options().read(true).append(true).open(path)?;
+    let length = file.metadata()?.len();
+    let mut last = [end];
+    if length > 0 {
+        file.read_exact_at(&mut last, length - 1)?;
+    }
+    match last == [end] {
+        true => Ok(()),
+        false => file.write_all(&[end]),
+    }
+}
+
 fn is_fifo(path: &Path) -> bool {
     use std::os::unix::fs::FileTypeExt;
     path.metadata().is_ok_and(|data| data.file_type().is_fifo())
@@ -182,6 +235,8 @@ pub(super) fn start(
 
 /// The world as the driver sees it.
 struct World<'a> {
+    /// Its number.
+    i: usize,
     waker: Arc<Waker>,
     shared: &'a Shared,
     port: Port,
@@ -217,7 +272,11 @@ impl Edge for World<'_> {
     }
 
     fn fetch(&mut self, load: &mut Load) -> io::Result<()> {
-        self.shared.fetch(load)
+        self.shared.fetch(self.i, load)
+    }
+
+    fn remember(&mut self, to: u64, run: Run) -> io::Result<()> {
+        self.shared.remember(self.i, to, run)
     }
 
     fn wait(&mut self, Wait { sleep, version }: Wait) -> Option<io::Result<bool>> {

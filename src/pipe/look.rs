@@ -121,7 +121,7 @@ impl Edge for Looker {
     }
 
     fn fetch(&mut self, load: &mut Load) -> io::Result<()> {
-        self.shared.fetch(load)
+        self.shared.fetch(self.i, load)
     }
 
     fn wait(&mut self, Wait { version, .. }: Wait) -> Option<io::Result<bool>> {

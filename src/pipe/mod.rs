@@ -8,6 +8,7 @@ pub(crate) mod error;
 mod event;
 pub(crate) mod fan_out;
 pub(crate) mod fd;
+pub(crate) mod holder;
 pub(crate) mod inherited;
 pub(crate) mod look;
 pub(crate) mod memory;

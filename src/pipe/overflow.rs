@@ -159,7 +159,7 @@ impl Edge for World {
     }
 
     fn fetch(&mut self, load: &mut Load) -> io::Result<()> {
-        self.shared.fetch(load)
+        self.shared.fetch(OVERFLOW, load)
     }
 
     fn remember(&mut self, to: u64, run: Run) -> io::Result<()> {

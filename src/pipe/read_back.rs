@@ -4,6 +4,7 @@
 //! So what comes behind is looked at before the beginning of a record is handed out whose end is not there: it is kept,
 //! for it is what is asked for next. A record that is longer than [`LONG`] is not waited for.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::disk::damage::{Cause, Damage};
@@ -41,12 +42,26 @@ pub(super) enum Part {
     End,
 }
 
-/// Reads a spool, for whoever asks for a part of it. See the module's text.
+/// Reads a spool, for all outputs that ask for a part of it. What one of them has found to be lost is so for the others,
+/// and is said once. See the module's text.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
+    /// By the numbers of the outputs: each is at a place of its own.
+    views: BTreeMap<usize, View>,
+    found: Findings,
+}
+
+/// Where one output reads.
+#[derive(Debug, Default)]
+struct View {
     cursor: Cursor,
     ahead: Ahead,
-    /// What was found to be lost, in order of finding.
+}
+
+/// What was found not to be as it was.
+#[derive(Debug, Default)]
+struct Findings {
+    /// What is lost, in order of finding.
     lost: Vec<Lost>,
     /// What is to be said of it.
     said: Vec<Damage>,
@@ -78,31 +93,50 @@ impl Ahead {
 impl Reader {
     /// Nothing is kept open that was given back.
     pub(super) fn let_go(&mut self, spool: &Spool, floor: u64) {
-        spool.let_go(&mut self.cursor);
-        self.lost.retain(|it| it.range.end >= floor);
+        for view in self.views.values_mut() {
+            spool.let_go(&mut view.cursor);
+        }
+        self.found.lost.retain(|it| it.range.end >= floor);
     }
 
     /// What there is to say of what was read.
     pub(super) fn take_said(&mut self) -> Vec<Damage> {
-        std::mem::take(&mut self.said)
+        std::mem::take(&mut self.found.said)
     }
 
-    /// Reads what is asked for, or the first part of it.
-    pub(super) fn read(&mut self, spool: &Spool, load: &mut Load) -> Result<Part, DiskError> {
+    /// Reads what is asked for by the output of this number, or the first part of it.
+    pub(super) fn read(
+        &mut self,
+        spool: &Spool,
+        who: usize,
+        load: &mut Load,
+    ) -> Result<Part, DiskError> {
+        let view = self.views.entry(who).or_default();
+        view.read(spool, &mut self.found, load)
+    }
+}
+
+impl View {
+    fn read(
+        &mut self,
+        spool: &Spool,
+        found: &mut Findings,
+        load: &mut Load,
+    ) -> Result<Part, DiskError> {
         let (at, most) = (load.offset, load.length);
-        if let Some(lost) = self.lost.iter().find(|it| it.range.contains(&at)) {
+        if let Some(lost) = found.lost.iter().find(|it| it.range.contains(&at)) {
             return Ok(Part::Lost(lost.clone()));
         }
         let framing = load.cursor().framing();
         let depth = load.cursor().depth();
-        if let Some(i) = self
+        if let Some(i) = found
             .lost
             .iter()
             .position(|it| it.is_open && it.range.end == at)
         {
-            let lost = self.lost.remove(i);
+            let lost = found.lost.remove(i);
             let before = lost.records;
-            let mut more = self.lose_on(spool, lost, framing)?;
+            let mut more = self.lose_on(spool, found, lost, framing)?;
             more.range.start = at;
             more.records -= before;
             // Still nothing may have come of it.
@@ -113,11 +147,12 @@ impl Reader {
         }
         let range = match self.piece(spool, at, most, load.bytes())? {
             Piece::Bytes { range, damage } => {
-                self.said.extend(damage);
+                found.said.extend(damage);
                 range.start..range.end.min(range.start + most)
             }
             Piece::Gap(damage) => {
-                return self.lose(spool, (at, &[]), damage, framing).map(Part::Lost);
+                let lost = self.lose(spool, found, (at, &[]), damage, framing);
+                return lost.map(Part::Lost);
             }
             Piece::End => return Ok(Part::End),
         };
@@ -128,14 +163,14 @@ impl Reader {
         if torn == 0 {
             return Ok(Part::Bytes(range));
         }
-        let behind = at + range.len() as u64;
-        let Some(damage) = self.look_ahead(spool, behind, framing, depth + range.len() as u64)?
-        else {
+        let (behind, inside) = (at + range.len() as u64, depth + range.len() as u64);
+        let Some(damage) = self.look_ahead(spool, found, behind, framing, inside)? else {
             return Ok(Part::Bytes(range));
         };
         let whole = range.len() - torn;
         let half = &load.bytes()[range.start + whole..range.end];
-        let lost = self.lose(spool, (at + whole as u64, half), damage, Some(framing))?;
+        let from = (at + whole as u64, half);
+        let lost = self.lose(spool, found, from, damage, Some(framing))?;
         Ok(match whole {
             0 => Part::Lost(lost),
             _ => Part::Bytes(range.start..range.start + whole),
@@ -162,7 +197,12 @@ impl Reader {
     }
 
     /// Reads what lies at this offset before it is asked for: where it is lost, that.
-    fn read_ahead(&mut self, spool: &Spool, at: u64) -> Result<Piece, DiskError> {
+    fn read_ahead(
+        &mut self,
+        spool: &Spool,
+        found: &mut Findings,
+        at: u64,
+    ) -> Result<Piece, DiskError> {
         let ahead = &mut self.ahead;
         ahead.range = 0..0;
         ahead.bytes.resize(ENTRY_MOST, 0);
@@ -171,7 +211,7 @@ impl Reader {
         if let Piece::Bytes { range, damage } = &piece {
             (ahead.at, ahead.range) = (at, range.clone());
             ahead.is_last = at + range.len() as u64 >= spool.end().at;
-            self.said.extend(damage.clone());
+            found.said.extend(damage.clone());
         }
         Ok(piece)
     }
@@ -180,6 +220,7 @@ impl Reader {
     fn look_ahead(
         &mut self,
         spool: &Spool,
+        found: &mut Findings,
         from: u64,
         framing: Framing,
         depth: u64,
@@ -197,7 +238,7 @@ impl Reader {
                     continue;
                 }
             }
-            match self.read_ahead(spool, at)? {
+            match self.read_ahead(spool, found, at)? {
                 Piece::Bytes { range, .. } => {
                     if first_end(framing, depth + (at - from), self.ahead.bytes()).is_some() {
                         return Ok(None);
@@ -215,25 +256,27 @@ impl Reader {
     fn lose(
         &mut self,
         spool: &Spool,
+        found: &mut Findings,
         (from, half): (u64, &[u8]),
         damage: Damage,
         framing: Option<Framing>,
     ) -> Result<Lost, DiskError> {
-        self.torn(spool, (from, damage.at), half, 0);
+        found.torn(spool, (from, damage.at), half, 0);
         let lost = Lost {
             range: from..damage.at + damage.bytes,
             records: damage.records,
             next: None,
             is_open: false,
         };
-        self.said.push(damage);
-        self.lose_on(spool, lost, framing)
+        found.said.push(damage);
+        self.lose_on(spool, found, lost, framing)
     }
 
     /// It goes on up to where a record ends.
     fn lose_on(
         &mut self,
         spool: &Spool,
+        found: &mut Findings,
         mut lost: Lost,
         framing: Option<Framing>,
     ) -> Result<Lost, DiskError> {
@@ -241,13 +284,13 @@ impl Reader {
         let mut known = Known::behind(&lost, spool, framing);
         while let Some(framing) = framing.filter(|_| known.begun != Some(0)) {
             let at = lost.range.end;
-            match self.read_ahead(spool, at)? {
+            match self.read_ahead(spool, found, at)? {
                 Piece::Bytes { .. } => {
                     let bytes = self.ahead.bytes();
                     let end = first_end(framing, known.begun.unwrap_or(1), bytes);
                     let half = bytes[..end.unwrap_or(bytes.len())].to_vec();
                     lost.range.end += half.len() as u64;
-                    self.torn(spool, (at, lost.range.end), &half, u64::from(end.is_some()));
+                    found.torn(spool, (at, lost.range.end), &half, u64::from(end.is_some()));
                     if end.is_some() {
                         lost.records += 1;
                         known.number = known.number.map(|number| number + 1);
@@ -258,7 +301,7 @@ impl Reader {
                 Piece::Gap(damage) => {
                     lost.range.end = damage.at + damage.bytes;
                     lost.records += damage.records;
-                    self.said.push(damage);
+                    found.said.push(damage);
                     known = Known::behind(&lost, spool, Some(framing));
                 }
                 Piece::End => {
@@ -268,10 +311,12 @@ impl Reader {
             }
         }
         lost.next = known.number;
-        self.lost.push(lost.clone());
+        found.lost.push(lost.clone());
         Ok(lost)
     }
+}
 
+impl Findings {
     /// These are halves of records, of which so many end in them.
     fn torn(&mut self, spool: &Spool, (from, to): (u64, u64), bytes: &[u8], ends: u64) {
         if from < to {

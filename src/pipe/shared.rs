@@ -64,7 +64,7 @@ impl Shared {
         sides: impl IntoIterator<Item = (Role, bool)>,
         caps: Vec<(Unit, Box<dyn SharedCap>)>,
         happened: Sender<event::Event>,
-        disk: Option<Disk>,
+        mut disk: Option<Disk>,
     ) -> io::Result<Shared> {
         let now = Instant::now();
         let mut engine = Engine::new(rules, now);
@@ -76,9 +76,6 @@ impl Shared {
         if disk.is_some() {
             engine.give_reserve(Segment::map(engine.segment_size())?);
         }
-        if let Some(left) = disk.as_ref().and_then(Disk::inherited) {
-            engine.inherit(&left, now);
-        }
         for (unit, cap) in caps {
             engine.share(unit, cap, now);
         }
@@ -89,6 +86,12 @@ impl Shared {
                 _ => Waker::default(),
             };
             wakers.push((engine.add_side(role, is_vacant), Arc::new(waker)));
+        }
+        if let Some(disk) = &mut disk {
+            disk.number_sides(&wakers.iter().map(|(i, _)| *i).collect::<Vec<_>>());
+            if let Some(left) = disk.inherited() {
+                engine.inherit(&left, now);
+            }
         }
         Ok(Shared {
             sides: RwLock::new(wakers),
@@ -165,21 +168,21 @@ impl Shared {
         said
     }
 
-    /// Reads back from the disk what is asked for.
+    /// Reads back from the disk what the output of this number asks for.
     ///
     /// # Errors
     /// When the disk fails, or there is none.
-    pub(crate) fn fetch(&self, load: &mut Load) -> io::Result<()> {
+    pub(crate) fn fetch(&self, who: usize, load: &mut Load) -> io::Result<()> {
         match &self.disk {
-            Some(disk) => disk.fetch(load),
+            Some(disk) => disk.fetch(who, load),
             None => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
-    /// What lies before this offset on the disk has been written to the consumer: this was the last of it.
-    pub(super) fn remember(&self, to: u64, run: Run) -> io::Result<()> {
+    /// What lies before this offset on the disk has been written to the output of this number: this was the last of it.
+    pub(super) fn remember(&self, who: usize, to: u64, run: Run) -> io::Result<()> {
         match &self.disk {
-            Some(disk) => disk.remember(to, run),
+            Some(disk) => disk.remember(who, to, run),
             None => Ok(()),
         }
     }
@@ -213,6 +216,15 @@ impl Shared {
             .as_ref()
             .map(|disk| disk.on_shed_written(from, to));
         written.transpose().map(drop).map_err(io::Error::other)
+    }
+
+    /// The output of this number has failed: nothing stays on the disk for it.
+    ///
+    /// # Errors
+    /// When that cannot be written down.
+    pub(super) fn forget(&self, who: usize) -> Result<(), PipeError> {
+        let forgotten = self.disk.as_ref().map(|disk| disk.forget(who));
+        Ok(forgotten.transpose().map(drop)?)
     }
 
     /// Takes back what the consumer that is gone has left of what it was given, of which so much lay unread. Bytes that

@@ -10,6 +10,7 @@ use super::error::PipeError;
 use super::fd::Wanted;
 use super::outlet::{Grip, Outlet};
 use super::shared::{Event, Shared};
+use crate::engine::CONSUMER;
 use crate::engine::action::{Actor, For, Wait, Write};
 use crate::engine::drive::{Driver, Edge, End};
 use crate::engine::on_disk::Load;
@@ -92,11 +93,11 @@ impl Edge for Sink {
     }
 
     fn fetch(&mut self, load: &mut Load) -> io::Result<()> {
-        self.shared.fetch(load)
+        self.shared.fetch(CONSUMER, load)
     }
 
     fn remember(&mut self, to: u64, run: Run) -> io::Result<()> {
-        self.shared.remember(to, run)
+        self.shared.remember(CONSUMER, to, run)
     }
 
     fn fit(&mut self, size: usize) -> bool {

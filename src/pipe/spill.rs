@@ -75,6 +75,13 @@ impl Disk {
         }
     }
 
+    /// The tees and taps have these numbers, in the order in which they were named.
+    pub(super) fn number_sides(&mut self, numbers: &[usize]) {
+        if let Store::Spool(spool) = &mut self.store {
+            spool.number_sides(numbers);
+        }
+    }
+
     /// What an earlier run has left there.
     pub(super) fn inherited(&self) -> Option<Inherited> {
         match &self.store {
@@ -195,7 +202,7 @@ impl Disk {
     }
 
     /// See [`Edge::fetch`](crate::engine::drive::Edge::fetch).
-    pub(super) fn fetch(&self, load: &mut Load) -> io::Result<()> {
+    pub(super) fn fetch(&self, who: usize, load: &mut Load) -> io::Result<()> {
         match &self.store {
             Store::Spill(spill) => {
                 let (at, n) = (load.offset, load.length);
@@ -204,15 +211,23 @@ impl Disk {
                 load.read(0..n);
                 Ok(())
             }
-            Store::Spool(spool) => spool.fetch(load, &self.events),
+            Store::Spool(spool) => spool.fetch(who, load, &self.events),
         }
     }
 
     /// See [`Edge::remember`](crate::engine::drive::Edge::remember).
-    pub(super) fn remember(&self, to: u64, run: Run) -> io::Result<()> {
+    pub(super) fn remember(&self, who: usize, to: u64, run: Run) -> io::Result<()> {
         match &self.store {
             Store::Spill(_) => Ok(()),
-            Store::Spool(spool) => spool.remember(to, run).map_err(io::Error::other),
+            Store::Spool(spool) => spool.remember(who, to, run).map_err(io::Error::other),
+        }
+    }
+
+    /// The output of this number has failed.
+    pub(super) fn forget(&self, who: usize) -> Result<(), DiskError> {
+        match &self.store {
+            Store::Spill(_) => Ok(()),
+            Store::Spool(spool) => spool.forget(who),
         }
     }
 

@@ -1,17 +1,12 @@
 //! A spool, as the threads see it: all that comes lies there before anything else can happen to it, and how far the
-//! consumer has come is saved there before it is given any more.
+//! consumer and each tee have come is saved there before they are given any more.
 //!
 //! Where a program is run with batches, what has become of each of them is saved instead, in a journal: before the
 //! program is run, and when it has ended.
-//!
-//! With framing what is saved is the place where the record in progress begins, so that nobody gets a record without
-//! its beginning. The exact place is saved where nobody would: when this ends in order, and what the consumer has is
-//! in a file to which others append; and where the disk has no room to keep that beginning for.
 
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -19,6 +14,7 @@ use crossbeam_channel::Sender;
 
 use super::event::Event;
 use super::fd::Port;
+use super::holder::{Holder, Tee};
 use super::read_back::{Lost, Part, Reader};
 use crate::disk::damage::Damage;
 use crate::disk::error::DiskError;
@@ -33,9 +29,6 @@ use crate::engine::disk::{Inherited, Owed};
 use crate::engine::on_disk::Load;
 use crate::engine::scan::Run;
 use crate::engine::ticket::{Settled, Stretch, Ticket};
-
-/// The consumer's name among the outputs whose places are saved; the others' are their paths.
-const CONSUMER: &str = "-";
 
 /// How what lies in a spool goes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,42 +49,80 @@ pub(crate) struct SpoolStore {
     /// The spool's identity, and how many times it has been opened.
     opening: (u64, u32),
     use_by: UseBy,
-    /// What the consumer has of a record is there when this run is over.
-    lives_on: bool,
-    /// How far the consumer has come.
-    place: Mutex<Place>,
-    /// What lies before this offset may have been let go of.
-    let_go: AtomicU64,
+    /// Those for whom what lies there is kept: the consumer, and the tees.
+    consumer: Holder,
+    tees: Vec<Holder>,
     /// What an earlier run has left.
     inherited: Inherited,
     reader: Mutex<Box<Reader>>,
     syncer: Mutex<Option<Syncer>>,
 }
 
+/// Who is to have what lies in a spool.
+#[derive(Debug)]
+pub(crate) struct Outputs {
+    pub use_by: UseBy,
+    /// What the consumer has of a record is there when this run is over.
+    pub lives_on: bool,
+    pub tees: Vec<Tee>,
+}
+
+/// Bytes of the names of tees, at most, where batches have to fit into the state, too.
+const NAMES_MOST: usize = 4096;
+
 fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
     what.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl SpoolStore {
-    /// Goes on with a spool that has been opened.
+    /// Goes on with a spool that has been opened. What is kept there for nobody any more is said.
     ///
     /// # Errors
-    /// When the consumer's place cannot be saved.
+    /// When the places of the outputs cannot be saved.
     pub(crate) fn new(
         opened: Opened,
-        use_by: UseBy,
-        lives_on: bool,
+        outputs: Outputs,
+        say: impl Fn(String),
     ) -> Result<SpoolStore, DiskError> {
         let Opened { spool, oldest, .. } = opened;
-        let mut place = spool.place(CONSUMER).unwrap_or(oldest);
+        let Outputs {
+            use_by,
+            lives_on,
+            tees,
+        } = outputs;
+        let names: usize = tees.iter().map(|tee| tee.name.len()).sum();
+        if names > NAMES_MOST && use_by != UseBy::Stream {
+            let reason = "the paths of --tee are too long together to be kept there beside batches; name fewer";
+            return Err(DiskError::because("save places in", spool.home(), reason));
+        }
         let opening = spool.opening();
+        let name = Holder::consumer(oldest, lives_on).name;
+        let mut place = spool.place(&name).unwrap_or(oldest);
         if use_by == UseBy::Stream {
             place = spool.pass_batches(place);
         }
-        spool.set_place(CONSUMER, place)?;
-        spool.keep_places(&[CONSUMER])?;
+        let consumer = Holder::consumer(place, lives_on);
+        spool.set_place(&name, place)?;
+        let places: Vec<Place> = tees
+            .iter()
+            .map(|tee| place_of_tee(&spool, tee, place, oldest))
+            .collect();
+        for (tee, place) in tees.iter().zip(&places) {
+            spool.set_place(&tee.name, *place)?;
+        }
+        let names = tees.iter().map(|tee| tee.name.as_str());
+        let names: Vec<&str> = names.chain([name.as_str()]).collect();
+        for (name, place) in spool.keep_places(&names)? {
+            let left = spool.end().at.saturating_sub(place.at.max(oldest.at));
+            if left > 0 {
+                say(format!(
+                    "--spool {}: {name} is not named again: {left} bytes that it has not had are not kept for it",
+                    spool.home().display()
+                ));
+            }
+        }
         if let UseBy::Batches { sheds_to_file } = use_by {
-            spool.change_journal(CONSUMER, |journal| {
+            spool.change_journal(&name, |journal| {
                 journal.forget_before(oldest);
                 journal.adopt(opening.1);
                 if !sheds_to_file {
@@ -99,18 +130,56 @@ impl SpoolStore {
                 }
             })?;
         }
-        let inherited = left(&spool, place, use_by);
+        let mut inherited = left(&spool, place, use_by);
+        let end = spool.end();
+        let parts = tees.iter().zip(&places);
+        let parts = parts.map(|(tee, at)| (stretch(*at, end, false), Owed::Tee(tee.nth)));
+        inherited
+            .parts
+            .extend(parts.filter(|(it, _)| it.from < it.to));
+        let tees = tees.iter().zip(places);
+        let tees = tees.map(|(tee, place)| Holder::tee(tee, place)).collect();
         Ok(SpoolStore {
             spool: Arc::new(spool),
             opening,
             use_by,
-            lives_on,
-            let_go: AtomicU64::new(place.at),
-            place: Mutex::new(place),
+            consumer,
+            tees,
             inherited,
             reader: Mutex::default(),
             syncer: Mutex::default(),
         })
+    }
+
+    /// Whether the nth of the tees and taps is a tee that gets something again from the beginning of a record on, of which
+    /// it may have had a part.
+    pub(crate) fn repeats(&self, nth: usize) -> bool {
+        let tee = self.tees.iter().find(|tee| tee.nth == Some(nth));
+        tee.is_some_and(|tee| {
+            let place = *tee.place();
+            place.begun == 0 && place.at < self.spool.end().at
+        })
+    }
+
+    /// The tees and taps have these numbers, in the order in which they were named.
+    pub(super) fn number_sides(&mut self, numbers: &[usize]) {
+        let number = |nth: usize| numbers.get(nth).copied().unwrap_or(nth);
+        for tee in &mut self.tees {
+            tee.number = tee.nth.map_or(tee.number, number);
+        }
+        for (_, owed) in &mut self.inherited.parts {
+            if let Owed::Tee(nth) = owed {
+                *nth = number(*nth);
+            }
+        }
+    }
+
+    fn holders(&self) -> impl Iterator<Item = &Holder> {
+        std::iter::once(&self.consumer).chain(&self.tees)
+    }
+
+    fn holder(&self, number: usize) -> Option<&Holder> {
+        self.holders().find(|it| it.number == number)
     }
 
     /// Has what is put there forced to the disk when that is due.
@@ -147,7 +216,7 @@ impl SpoolStore {
             end: to,
             begun: depths[1],
         };
-        self.spool.change_journal(CONSUMER, |journal| {
+        self.spool.change_journal(&self.consumer.name, |journal| {
             entry = journal.begin(entry);
         })?;
         let name = format!("{identity:016x}-{}-{}", entry.opening, entry.number);
@@ -159,22 +228,23 @@ impl SpoolStore {
         let UseBy::Batches { sheds_to_file } = self.use_by else {
             return Ok(());
         };
-        self.spool.change_journal(CONSUMER, |journal| match how {
-            Settled::Shed if sheds_to_file => journal.shed(number),
-            _ => journal.settle(number),
-        })
+        self.spool
+            .change_journal(&self.consumer.name, |journal| match how {
+                Settled::Shed if sheds_to_file => journal.shed(number),
+                _ => journal.settle(number),
+            })
     }
 
     /// The file for what is shed has what lies between these offsets.
     pub(super) fn on_shed_written(&self, from: u64, to: u64) -> Result<(), DiskError> {
         let change = |journal: &mut Journal| journal.on_shed_written(from, to);
-        self.spool.change_journal(CONSUMER, change)
+        self.spool.change_journal(&self.consumer.name, change)
     }
 
     /// Before this offset nobody is owed anything of what was left.
     pub(super) fn inherited_from(&self) -> u64 {
-        let first = self.inherited.parts.first();
-        first.map_or(self.inherited.end, |(part, _)| part.from)
+        let first = self.inherited.parts.iter().map(|(part, _)| part.from);
+        first.min().unwrap_or(self.inherited.end)
     }
 
     pub(super) fn home(&self) -> &Path {
@@ -195,12 +265,14 @@ impl SpoolStore {
         Ok(is_any)
     }
 
-    /// There is no room: where the consumer has all there is, the beginning of a record that goes on is not kept.
+    /// There is no room: where somebody has all there is, the beginning of a record that goes on is not kept.
     pub(super) fn release_begun(&self, floor: u64) -> Result<bool, DiskError> {
-        let place = *lock(&self.place);
-        if place.begun > 0 && place.at == self.spool.end().at && self.use_by == UseBy::Stream {
-            self.let_go.fetch_max(place.at, Ordering::AcqRel);
-            self.save(lock(&self.place))?;
+        let end = self.spool.end().at;
+        for holder in self.holders() {
+            let is_stream = holder.nth.is_some() || self.use_by == UseBy::Stream;
+            if is_stream && holder.lets_go_of_begun(end) {
+                self.save(holder, holder.place())?;
+            }
         }
         self.release(floor)
     }
@@ -237,10 +309,15 @@ impl SpoolStore {
         }
     }
 
-    /// Reads back what is asked for, or the first part of it. What is damaged is said.
-    pub(super) fn fetch(&self, load: &mut Load, events: &Sender<Event>) -> io::Result<()> {
+    /// Reads back what the output of this number asks for, or the first part of it. What is damaged is said.
+    pub(super) fn fetch(
+        &self,
+        who: usize,
+        load: &mut Load,
+        events: &Sender<Event>,
+    ) -> io::Result<()> {
         let mut reader = lock(&self.reader);
-        let part = reader.read(&self.spool, load);
+        let part = reader.read(&self.spool, who, load);
         tell(Ok(reader.take_said()), events);
         drop(reader);
         match part.map_err(io::Error::other)? {
@@ -248,7 +325,7 @@ impl SpoolStore {
             Part::Lost(lost) => {
                 let is_first = load.offset == lost.range.start;
                 let known = if is_first { lost.records } else { 0 };
-                let records = self.skip(&lost)?.unwrap_or(known);
+                let records = self.skip(who, &lost)?.unwrap_or(known);
                 load.lose(lost.range.end - load.offset, records);
             }
             Part::End => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -256,112 +333,111 @@ impl SpoolStore {
         Ok(())
     }
 
-    /// What is lost is nothing that the consumer still waits for, and is not found to be lost again. The records that are
-    /// lost to it, if it is about to pass them.
-    fn skip(&self, lost: &Lost) -> io::Result<Option<u64>> {
-        let mut place = lock(&self.place);
-        if place.at != lost.range.start {
+    /// What is lost is nothing that this output still waits for. The records that are lost to it, if it is about to pass
+    /// them.
+    fn skip(&self, who: usize, lost: &Lost) -> io::Result<Option<u64>> {
+        let Some(holder) = self.holder(who) else {
             return Ok(None);
-        }
-        let next = lost.next.filter(|next| *next >= place.record);
-        let records = next.map_or(lost.records, |next| next - place.record);
-        *place = Place {
-            at: lost.range.end,
-            record: place.record + records,
-            begun: 0,
         };
-        let saved = self.spool.set_place(CONSUMER, *place);
+        let Some((place, records)) = holder.skip(lost) else {
+            return Ok(None);
+        };
+        let saved = self.spool.set_place(&holder.name, place);
         saved.map_err(io::Error::other)?;
         Ok(Some(records))
     }
 
-    /// The consumer has what lies before this offset: this was the last of it.
-    pub(super) fn remember(&self, to: u64, run: Run) -> Result<(), DiskError> {
-        let mut place = lock(&self.place);
-        place.at = to;
-        place.record += run.tally.ended;
-        place.begun = run.cursor.depth();
-        self.save(place)
+    /// The output of this number has what lies before this offset: this was the last of it.
+    pub(super) fn remember(&self, who: usize, to: u64, run: Run) -> Result<(), DiskError> {
+        match self.holder(who) {
+            Some(holder) => self.save(holder, holder.on_written(to, run)),
+            None => Ok(()),
+        }
+    }
+
+    /// The output of this number has failed: nothing is kept for it any more.
+    pub(super) fn forget(&self, who: usize) -> Result<(), DiskError> {
+        match self.holder(who) {
+            Some(holder) => {
+                // Nobody saves it meanwhile.
+                let _place = holder.place();
+                holder.fail();
+                self.spool.forget_place(&holder.name)
+            }
+            None => Ok(()),
+        }
     }
 
     /// The consumer is owed again what lies from this offset on, and so many records more than before.
     pub(super) fn set_back(&self, at: u64, records: u64) -> Result<(), DiskError> {
-        let mut place = lock(&self.place);
-        let back = place.at.saturating_sub(at);
-        *place = Place {
-            at,
-            record: place.record.saturating_sub(records),
-            // Only a record that is longer than all that is kept is not given back from its beginning.
-            begun: match records {
-                0 => place.begun.saturating_sub(back),
-                _ => 0,
-            },
-        };
-        self.save(place)
+        self.save(&self.consumer, self.consumer.set_back(at, records))
     }
 
-    /// Saves how far the consumer has come.
-    fn save(&self, mut place: MutexGuard<'_, Place>) -> Result<(), DiskError> {
-        let next = self.spool.pass_batches(self.to_be_saved(*place));
-        if next.at > place.at {
-            // What comes in between was acknowledged in batches.
-            *place = next;
+    /// Saves how far this one has come.
+    fn save(&self, holder: &Holder, mut place: MutexGuard<'_, Place>) -> Result<(), DiskError> {
+        if holder.has_failed() {
+            return Ok(());
         }
-        self.spool.set_place(CONSUMER, next)
-    }
-
-    /// Where another consumer is to go on.
-    fn to_be_saved(&self, place: Place) -> Place {
-        let anew = place.begun_anew();
-        // A record that takes up much of the spool cannot be kept until it is over.
-        let is_kept = place.begun <= self.spool.bound() / 4;
-        match is_kept && anew.at >= self.let_go.load(Ordering::Acquire) {
-            true => anew,
-            false => place,
+        let mut next = holder.to_be_saved(*place, self.spool.bound());
+        if holder.nth.is_none() {
+            next = self.spool.pass_batches(next);
+            if next.at > place.at {
+                // What comes in between was acknowledged in batches.
+                *place = next;
+            }
         }
+        self.spool.set_place(&holder.name, next)
     }
 
     /// Leaves it in order. Says whether that has worked.
     pub(super) fn close(&self, has_ended: bool, events: &Sender<Event>) -> bool {
         drop(lock(&self.syncer).take());
-        if self.use_by != UseBy::Stream {
-            return self.close_batches(has_ended, events);
-        }
-        let mut place = *lock(&self.place);
-        let is_all = place.at == self.spool.end().at;
-        if has_ended && is_all {
-            // What another run takes in begins with a record.
-            let end = self.spool.end();
-            place.record = end.record + u64::from(end.begun > 0);
-            place.begun = 0;
-        } else if !self.lives_on {
-            place = self.to_be_saved(place);
-        }
-        let closed = self.spool.set_place(CONSUMER, place);
-        let closed = closed.and_then(|()| self.spool.close(has_ended && is_all));
+        let end = self.spool.end();
+        let is_all = has_ended
+            && match self.use_by {
+                UseBy::Stream => self.consumer.place().at == end.at,
+                // What was lost at the very end is in no batch.
+                UseBy::Batches { .. } => {
+                    let journal = self.spool.journal().unwrap_or_default();
+                    journal.open.is_empty()
+                }
+            };
+        let closed = self.save_last_places(is_all);
+        let closed = closed.and_then(|()| self.spool.close(is_all));
         let is_good = closed.is_ok();
         tell(closed, events);
         is_good
     }
 
-    fn close_batches(&self, has_ended: bool, events: &Sender<Event>) -> bool {
+    fn save_last_places(&self, is_all: bool) -> Result<(), DiskError> {
+        for tee in self.tees.iter().filter(|tee| !tee.has_failed()) {
+            let place = tee.last_place(&self.spool, is_all);
+            self.spool.set_place(&tee.name, place)?;
+        }
+        if self.use_by == UseBy::Stream {
+            let place = self.consumer.last_place(&self.spool, is_all);
+            return self.spool.set_place(&self.consumer.name, place);
+        }
         let end = self.spool.end();
-        let journal = self.spool.journal().unwrap_or_default();
-        // What was lost at the very end is in no batch.
-        let is_all = has_ended && journal.open.is_empty();
-        let closed = self.spool.change_journal(CONSUMER, |journal| {
+        self.spool.change_journal(&self.consumer.name, |journal| {
             if is_all {
-                journal.next = Place {
-                    record: end.record + u64::from(end.begun > 0),
-                    begun: 0,
-                    ..end
-                };
+                journal.next = end.between_records();
             }
-        });
-        let closed = closed.and_then(|()| self.spool.close(is_all));
-        let is_good = closed.is_ok();
-        tell(closed, events);
-        is_good
+        })
+    }
+}
+
+/// Where a tee goes on; one that is new there gets what the consumer gets, from the beginning of a record on.
+fn place_of_tee(spool: &Spool, tee: &Tee, consumer: Place, oldest: Place) -> Place {
+    let anew = |place: Place| match place.begun_anew() {
+        anew if anew.at >= oldest.at => anew,
+        _ => place,
+    };
+    match spool.place(&tee.name) {
+        // What it had of a record has gone with the file.
+        Some(place) if tee.is_empty => anew(place),
+        Some(place) => place,
+        None => anew(consumer),
     }
 }
 

@@ -495,6 +495,9 @@ pub(crate) struct Output {
     pub shed: Amount,
     pub lag: f64,
     pub failed: bool,
+    /// What an earlier run has left for it in the spool.
+    #[serde(default)]
+    pub inherited: Amount,
 }
 
 impl Output {
@@ -509,6 +512,7 @@ impl Output {
             shed: it.dropped.into(),
             lag: round(it.lag.as_secs_f64(), 6),
             failed: it.failed,
+            inherited: it.inherited.into(),
         }
     }
 }

@@ -8,7 +8,8 @@ use rustix::termios::isatty;
 use serde::Serialize;
 
 use super::figures;
-use crate::disk::query::SpoolStatus;
+use crate::disk::query::{self, SpoolStatus};
+use crate::disk::state::CONSUMER;
 use crate::units::printable;
 
 /// One object, as JSON has it. Fields are added, never changed; what is not known is `null`.
@@ -22,6 +23,8 @@ struct Lying<'a> {
     records: Option<u64>,
     /// Batches that have been begun, and not been acknowledged.
     batches: u64,
+    /// The tees whose places are kept, and what each is owed.
+    tees: Vec<Owed<'a>>,
     /// How long the oldest byte has been there, in seconds.
     age_s: Option<f64>,
     /// Bytes of the disk that it takes.
@@ -30,6 +33,13 @@ struct Lying<'a> {
     /// Files in which what is left of damaged parts is kept.
     aside: &'a [String],
     problems: &'a [String],
+}
+
+#[derive(Debug, Serialize)]
+struct Owed<'a> {
+    path: &'a str,
+    bytes: u64,
+    records: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -60,6 +70,13 @@ fn json(path: &Path, status: &SpoolStatus, now: u64) -> String {
         bytes: status.bytes,
         records: records(status.records),
         batches: status.batches,
+        tees: tees(status)
+            .map(|it| Owed {
+                path: &it.name,
+                bytes: it.bytes,
+                records: records(it.records),
+            })
+            .collect(),
         age_s: age(status, now).map(|age| (age * 1e3).round() / 1e3),
         disk: status.disk,
         lost: Lost {
@@ -97,6 +114,14 @@ fn text(path: &Path, status: &SpoolStatus, now: u64) -> String {
         None => ", not in use".to_owned(),
     };
     line.push('\n');
+    for tee in tees(status) {
+        line += &format!("  {} is owed ", printable(&tee.name));
+        line += &match tee.bytes {
+            0 => "nothing".to_owned(),
+            bytes => figures::bytes(bytes),
+        };
+        line.push('\n');
+    }
     if status.lost_bytes > 0 {
         let lost = figures::bytes(status.lost_bytes);
         line += &format!("  {lost} lost to damage so far\n");
@@ -110,6 +135,12 @@ fn text(path: &Path, status: &SpoolStatus, now: u64) -> String {
     line
 }
 
+/// The outputs beside the consumer.
+fn tees(status: &SpoolStatus) -> impl Iterator<Item = &query::Owed> {
+    let is_tee = |it: &&query::Owed| it.name != CONSUMER;
+    status.outputs.iter().filter(is_tee)
+}
+
 /// Seconds that the oldest byte has been there.
 fn age(status: &SpoolStatus, now: u64) -> Option<f64> {
     let since = status.oldest?;
@@ -120,6 +151,14 @@ fn age(status: &SpoolStatus, now: u64) -> Option<f64> {
 mod tests {
     use super::*;
 
+    fn owed(name: &str, bytes: u64) -> query::Owed {
+        query::Owed {
+            name: name.into(),
+            bytes,
+            records: bytes / 1000,
+        }
+    }
+
     fn status() -> SpoolStatus {
         SpoolStatus {
             owner: Some(4711),
@@ -127,6 +166,7 @@ mod tests {
             records: 1200,
             is_framed: true,
             batches: 2,
+            outputs: vec![owed("-", 3 << 20), owed("/a/b", 1 << 20), owed("/c", 0)],
             oldest: Some(1_000_000_000),
             disk: 4 << 20,
             lost_bytes: 2048,
@@ -142,7 +182,7 @@ mod tests {
         let path = Path::new("/var/spool/x");
         let told = text(path, &status(), now);
         let expected = "/var/spool/x: 3.00MiB in 1.20k records, the oldest 90 seconds old, of which 2 batches have been \
-             begun, in use by weir 4711\n  \
+             begun, in use by weir 4711\n  /a/b is owed 1.00MiB\n  /c is owed nothing\n  \
              2.00KiB lost to damage so far\n  damaged part set aside: damaged-00000000000000000512\n";
         assert_eq!(told, expected);
         let empty = text(path, &SpoolStatus::default(), now);
@@ -152,7 +192,7 @@ mod tests {
     #[test]
     fn programs_get_one_object() {
         let line = json(Path::new("d/"), &status(), 2_500_000_000);
-        let expected = r#"{"v":1,"spool":"d/","pid":4711,"bytes":3145728,"records":1200,"batches":2,"age_s":1.5,"disk":4194304,"lost":{"bytes":2048,"records":3},"aside":["damaged-00000000000000000512"],"problems":[]}"#;
+        let expected = r#"{"v":1,"spool":"d/","pid":4711,"bytes":3145728,"records":1200,"batches":2,"tees":[{"path":"/a/b","bytes":1048576,"records":1048},{"path":"/c","bytes":0,"records":0}],"age_s":1.5,"disk":4194304,"lost":{"bytes":2048,"records":3},"aside":["damaged-00000000000000000512"],"problems":[]}"#;
         assert_eq!(line.trim_end(), expected);
     }
 }

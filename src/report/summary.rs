@@ -246,6 +246,7 @@ mod tests {
             },
             lag: 0.0,
             failed,
+            inherited: snapshot::Amount::default(),
         };
         s.outputs = vec![
             output(snapshot::OutputKind::Tee, "copy.tar", 0, true),

@@ -29,12 +29,14 @@ use crate::control::signals::{self, Listener, Received};
 use crate::control::{client, directory};
 use crate::engine::Rules;
 use crate::engine::directive::Directive;
+use crate::engine::side::Role;
 use crate::pipe::error::PipeError;
 use crate::pipe::fan_out::Branch;
 use crate::pipe::fd::Port;
 use crate::pipe::outlet::Outlet;
 use crate::pipe::overflow::OverflowFile;
 use crate::pipe::reopen::Reopener;
+use crate::pipe::spill::Store;
 use crate::pipe::{self, Beside, Started};
 use crate::report::{Others, Reporter};
 use crate::share::{self, Membership};
@@ -238,14 +240,27 @@ fn start(
     let overflow = overflow.transpose()?;
     let size = config.pipe_size.wanted();
     let branches = config.outputs.iter();
-    let branches = branches.map(|(path, role)| Branch::open(path, *role, config.append, size));
+    // What an earlier run has given to a tee is there.
+    let appends = |role: &Role| config.append || config.spool.is_some() && *role == Role::Tee;
+    let branches = branches.map(|(path, role)| Branch::open(path, *role, appends(role), size));
     let branches = branches.collect::<Result<Vec<_>, _>>()?;
     let reopeners = branches.iter().filter_map(Branch::reopener);
     let reopeners = reopeners.chain(overflow.as_ref().map(OverflowFile::reopener));
     let reopeners = reopeners.collect();
     // Whoever comes next appends to a file; behind anything else there is another reader then.
     let lives_on = output.as_ref().is_some_and(Port::is_file);
-    let store = open::store(config, lives_on, |what| drop(notices.send(what)))?;
+    let tees = branches.iter().enumerate();
+    let tees = tees.filter_map(|(nth, branch)| branch.in_spool(nth));
+    let store = open::store(config, lives_on, tees.collect(), |what| {
+        drop(notices.send(what));
+    })?;
+    if let Some(Store::Spool(spool)) = &store {
+        let again = branches.iter().enumerate();
+        let again = again.filter(|(nth, _)| spool.repeats(*nth));
+        again
+            .map(|(_, branch)| branch)
+            .try_for_each(|branch| branch.end_torn(rules.framing))?;
+    }
     let (caps, membership) = share(config, notices)?;
     // All is open: what happens to a signal from here on is decided here.
     let mask = listener.before;

@@ -17,8 +17,9 @@ use crate::engine::record;
 use crate::pipe::Input;
 use crate::pipe::error::PipeError;
 use crate::pipe::fd::Port;
+use crate::pipe::holder::Tee;
 use crate::pipe::spill::Store;
-use crate::pipe::spool::{SpoolStore, UseBy};
+use crate::pipe::spool::{Outputs, SpoolStore, UseBy};
 use crate::units::SyncTime;
 
 /// Descriptors that weir takes beside a disk: the directory of a spool, its lock and its state, two files that are
@@ -72,6 +73,7 @@ pub(super) fn open(
 pub(super) fn store(
     config: &Config,
     lives_on: bool,
+    tees: Vec<Tee>,
     say: impl Fn(String),
 ) -> Result<Option<Store>, PipeError> {
     if config.spool.is_some() || config.spill.is_some() {
@@ -103,9 +105,13 @@ pub(super) fn store(
             Some(_) => UseBy::Batches { sheds_to_file },
             None => UseBy::Stream,
         };
-        return Ok(Some(Store::Spool(SpoolStore::new(
-            opened, use_by, lives_on,
-        )?)));
+        let outputs = Outputs {
+            use_by,
+            lives_on,
+            tees,
+        };
+        let store = SpoolStore::new(opened, outputs, say)?;
+        return Ok(Some(Store::Spool(store)));
     }
     let Some(bound) = config.spill else {
         return Ok(None);

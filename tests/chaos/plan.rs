@@ -78,6 +78,8 @@ pub(crate) struct Plan {
     pub taps: bool,
     /// And a program, through a FIFO.
     pub pipes: bool,
+    /// A file gets everything, beside a spool.
+    pub tees: bool,
     /// What is not delivered stays for another weir.
     pub spools: bool,
     pub before: Link,
@@ -148,8 +150,9 @@ impl Plan {
             spills: options.spills,
             stalls: options.stalls,
             metrics: dice.percent(20),
-            taps: dice.percent(30) && !spools,
-            pipes: dice.percent(30) && !spools,
+            taps: dice.percent(30),
+            pipes: dice.percent(30),
+            tees: spools && dice.percent(60),
             spools,
             options: options.list,
             before,
@@ -164,13 +167,14 @@ impl Plan {
     /// One line for a person, without the data.
     pub(crate) fn describe(&self) -> String {
         format!(
-            "CHAOS_SEED={} {:?} by {:?} ({} bytes) | weir {}{} | {:?} by {:?}; {:?}",
+            "CHAOS_SEED={} {:?} by {:?} ({} bytes) | weir {}{}{} | {:?} by {:?}; {:?}",
             self.seed,
             self.producer,
             self.before,
             self.input.len(),
             self.options.join(" "),
             if self.spools { " --spool DIR" } else { "" },
+            if self.tees { " --tee FILE" } else { "" },
             self.consumer,
             self.behind,
             self.actions

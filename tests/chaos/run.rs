@@ -20,6 +20,8 @@ use crate::stream::Framing;
 pub(crate) struct Outcome {
     /// What stayed in the spool, if there was one.
     pub stays: Option<Vec<u8>>,
+    /// What a tee has got when weir has ended, and when the next one has, too.
+    pub copied: [Vec<u8>; 2],
     pub status: ExitStatus,
     pub stderr: String,
     pub log: String,
@@ -95,9 +97,12 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
     let looks = pipeline.looks.len();
     drop(pipeline);
     let text = |name: &str| fs::read_to_string(dir.join(name)).unwrap_or_default();
+    let copy = || fs::read(dir.join("copy")).unwrap_or_default();
+    let first = copy();
     let stays = plan.spools.then(|| left_in_spool(plan, dir));
     Ok(Outcome {
         stays,
+        copied: [first, copy()],
         status,
         stderr: text("stderr"),
         log: text("log"),
@@ -133,6 +138,9 @@ fn shown(dir: &Path, looks: usize) -> Vec<Vec<u8>> {
 fn left_in_spool(plan: &Plan, dir: &Path) -> Vec<u8> {
     let mut weir = Command::new(WEIR);
     weir.arg("-q").arg("--spool").arg(dir.join("spool"));
+    if plan.tees {
+        weir.arg("--tee").arg(dir.join("copy"));
+    }
     match plan.framing {
         Framing::None => {}
         Framing::Lines => drop(weir.arg("--lines")),
@@ -152,6 +160,9 @@ fn start(plan: &Plan, dir: &Path, stdin: Stdio, stdout: Stdio) -> Child {
     }
     if plan.spools {
         weir.arg("--spool").arg(dir.join("spool"));
+    }
+    if plan.tees {
+        weir.arg("--tee").arg(dir.join("copy"));
     }
     if plan.taps {
         weir.arg("--tap").arg(dir.join("tap"));

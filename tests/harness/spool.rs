@@ -111,3 +111,27 @@ pub(crate) fn go_on(next: &mut usize, got: &str, what: &str) {
         *next += 1;
     }
 }
+
+/// What several runs have appended to a file, each of which was killed, maybe: numbered lines in order, of which each
+/// run may have repeated a write of the one before it, and may find the beginning of one that was killed. How many
+/// there are.
+#[track_caller]
+pub(crate) fn go_on_in_file(text: &str) -> usize {
+    let mut next = 0;
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        let number: usize = line.parse().expect("a number");
+        let (whole, behind) = (next.to_string(), (number + 1).to_string());
+        let is_part = line.len() < whole.len() && whole.starts_with(line);
+        if number == next {
+            next += 1;
+        } else if is_part && lines.peek().is_none_or(|line| *line != behind) {
+            // The rest of it was not written any more, and it comes again.
+        } else {
+            assert!(number < next, "{line} after {next}");
+            assert!(next - number < WRITE_MOST, "{line} after {next}");
+            next = number + 1;
+        }
+    }
+    next
+}

@@ -251,7 +251,11 @@ impl Log {
             depth: behind.depth(),
             ends: extent.ends - ends,
             last_end: extent.last_end.saturating_sub(first),
-            first_end: 0,
+            // Somebody may begin behind it.
+            first_end: match ends {
+                0 => extent.first_end.saturating_sub(first),
+                _ => 0,
+            },
             pinned: extent.pinned - pinned,
             pieces: None,
         };
@@ -315,6 +319,30 @@ impl Log {
             false
         });
         self.disk.here = here;
+    }
+
+    /// What lies in these places stays in memory alone, where it is here and nobody is owed any of its extents but at
+    /// `these` places: then nothing is kept on the disk for it.
+    pub(crate) fn keep_in_memory(&mut self, places: &Range<u64>, these: &[Range<u64>]) {
+        let mut kept = Vec::new();
+        for extent in self.over(places) {
+            let pins = these.iter().map(|run| extent.overlap(run).len());
+            let is_theirs = extent.pinned == pins.sum::<usize>();
+            if extent.stored.is_some() && extent.segment.is_some() && is_theirs {
+                extent.stored = None;
+                kept.push((
+                    extent.at,
+                    extent.length as u64,
+                    extent.memory_length() as u64,
+                ));
+            }
+        }
+        for (at, length, memory) in kept {
+            self.disk.bytes -= length;
+            self.disk.is_freed = true;
+            self.disk.here.retain(|here| *here != at);
+            self.in_memory += memory;
+        }
     }
 
     /// Whether some of what is on the disk is owed to nobody any more.

@@ -25,7 +25,7 @@ use crate::engine::record::Framing;
 use crate::engine::restart::{RestartRules, When};
 use crate::engine::side::Role;
 use crate::engine::stall::Timeouts;
-use crate::engine::ticket::Finish;
+use crate::engine::ticket::{Finish, Stretch};
 use crate::engine::workers::WorkerRules;
 use crate::engine::{Limits, Rules, StopAt};
 use crate::units::{Rate, Unit};
@@ -622,8 +622,6 @@ fn outlive(s: &mut Scenario, adversity: Adversity, batch: Option<BatchRules>) ->
     let sheds = |it: &Directive| matches!(it, Directive::Shed(_) | Directive::MaxAge(_));
     s.commands.retain(|(_, it)| !sheds(it));
     Adversity {
-        sides: [None; 3],
-        lookers: [None; 3],
         recall: None,
         falls: [None; 3],
         lanes: None,
@@ -639,6 +637,9 @@ fn outlive(s: &mut Scenario, adversity: Adversity, batch: Option<BatchRules>) ->
 /// A stream that outlives each of several runs, which are cut short somehow: each goes on where what is remembered of
 /// the one before it ends, in order or where that was killed, and in the end all has come out once, but for what those
 /// who were killed had begun of a record.
+///
+/// Tees go on where each of them was; what was lost to one that has failed is what passed until the consumer's place when
+/// it comes again. Taps and those who look hold nothing up.
 fn spool(seed: u64) {
     let (mut s, adversity) = scenario(seed);
     let adversity = outlive(&mut s, adversity, None);
@@ -658,19 +659,18 @@ fn spool(seed: u64) {
         } else if dice.one_in(2) {
             harm.halts = Some(dice.micros(100_000));
         }
-        let before = left
-            .inherited
-            .parts
-            .iter()
-            .map(|(it, _)| (it.to - it.from) as usize);
-        let before: usize = before.sum();
+        let before = left.inherited.parts.iter();
+        let before = before.filter(|(_, owed)| *owed == Owed::Consumer);
+        let before: usize = before.map(|(it, _)| (it.to - it.from) as usize).sum();
         let outcome = run_after(left, next, harm);
         assert!(!outcome.span, "somebody spins");
         assert!(
             !is_last || outcome.finished,
-            "stuck: {:?} {harm:?}",
-            s.rules
+            "stuck: {:?} {harm:?} {:?}",
+            s.rules,
+            outcome.engine
         );
+        assert_tees(&outcome, &input, harm, is_last);
         delivered.extend_from_slice(&outcome.output);
         taken += outcome.taken;
         let status = outcome.engine.status(std::time::Instant::now());
@@ -678,13 +678,16 @@ fn spool(seed: u64) {
         left = outcome.left;
         if !is_last && dice.one_in(2) {
             // It was killed: what the consumer has begun of a record is given again.
-            if let Some((part, _)) = left.inherited.parts.first_mut() {
+            let mut parts = left.inherited.parts.iter_mut();
+            let part = parts.find(|(_, owed)| *owed == Owed::Consumer);
+            if let Some((part, _)) = part {
                 let begun = (part.depths[0] as usize).min(delivered.len());
                 delivered.truncate(delivered.len() - begun);
                 part.from -= begun as u64;
                 part.depths[0] -= begun as u64;
                 left.floor = left.floor.min(part.from);
             }
+            give_tees_again(&mut left);
         }
         if outcome.finished {
             let gone = status.written;
@@ -696,6 +699,33 @@ fn spool(seed: u64) {
     }
     assert_eq!(taken, input.len(), "all was taken");
     assert!(delivered == input, "what came is not what was sent");
+}
+
+/// Those who were killed had begun records: tees get them again from their beginnings.
+fn give_tees_again(left: &mut Left) {
+    for (part, owed) in &mut left.inherited.parts {
+        if matches!(owed, Owed::Tee(_)) {
+            let begun = std::mem::take(&mut part.depths[0]);
+            part.from -= begun;
+            left.floor = left.floor.min(part.from);
+        }
+    }
+}
+
+/// Each tee has got what lies behind its place, and all of it where nothing keeps it from that; each tap whole records.
+fn assert_tees(outcome: &Outcome, input: &[u8], harm: Adversity, is_last: bool) {
+    let plans = harm.sides.into_iter().flatten();
+    for ((plan, got), base) in plans.zip(&outcome.sides).zip(&outcome.tee_bases) {
+        if plan.role != Role::Tee {
+            continue;
+        }
+        let (got, from) = (got.concat(), *base as usize);
+        assert!(input[from..].starts_with(&got), "a tee gets something else");
+        assert!(
+            !is_last || plan.dies.is_some() || from + got.len() == input.len(),
+            "a tee got less"
+        );
+    }
 }
 
 /// The same in batches: those that are not known to have been dealt with come again with the same number and the same
@@ -735,10 +765,12 @@ fn spooled_batches(seed: u64) {
         assert!(!outcome.span, "somebody spins");
         assert!(
             !is_last || outcome.finished,
-            "stuck: {:?} {harm:?}",
-            s.rules
+            "stuck: {:?} {harm:?} {:?}",
+            s.rules,
+            outcome.engine
         );
         taken += outcome.taken;
+        assert_tees(&outcome, &input, harm, is_last);
         for it in &outcome.tries {
             let part = it.ticket.stretch;
             let lies = &input[part.from as usize..part.to as usize];
@@ -753,7 +785,10 @@ fn spooled_batches(seed: u64) {
             );
         }
         left = outcome.left;
-        let is_owed = |from: u64| left.inherited.parts.iter().any(|(it, _)| it.from == from);
+        let is_owed = |from: u64| {
+            let mut parts = left.inherited.parts.iter();
+            parts.any(|(it, owed)| it.from == from && !matches!(owed, Owed::Tee(_)))
+        };
         for it in &outcome.tries {
             let from = it.ticket.stretch.from;
             assert!(
@@ -775,7 +810,9 @@ fn spooled_batches(seed: u64) {
             let part = it.ticket.stretch;
             let again = (part, Owed::Batch(it.ticket.number, it.ticket.trial));
             let parts = &mut left.inherited.parts;
-            let behind = parts.partition_point(|(it, _)| it.from < part.from);
+            let is_ahead =
+                |it: &(Stretch, Owed)| it.0.from < part.from && !matches!(it.1, Owed::Tee(_));
+            let behind = parts.partition_point(is_ahead);
             parts.insert(behind, again);
             left.floor = left.floor.min(part.from);
         }

@@ -107,6 +107,8 @@ pub(super) struct Outcome {
     pub sides: Vec<Vec<Vec<u8>>>,
     /// How often bytes went to several at once, around the log.
     pub fanned: usize,
+    /// Where each tee and tap began in the stream that outlives the run.
+    pub tee_bases: Vec<u64>,
     /// What lies where it outlives the run, and was not delivered by what is remembered.
     pub left: Left,
 }
@@ -317,6 +319,11 @@ struct World {
     begun: BTreeMap<u64, programs::Begun>,
     /// What is remembered of how far the consumer has come: an offset, and how far that is inside of a record.
     remembered: (u64, u64),
+    /// The same of each tee, and where it was at first; who has failed; and what was left for the consumer.
+    tees: Vec<(u64, u64)>,
+    tee_bases: Vec<(u64, u64)>,
+    failed: Vec<bool>,
+    came_before: u64,
     /// What was put on the disk, and how much of it has been given back.
     disk: Vec<u8>,
     floor: u64,
@@ -461,13 +468,11 @@ pub(super) fn run_after(left: Left, s: Scenario, adversity: Adversity) -> Outcom
         workers: Vec::new(),
         sides: vec![Vec::new(); sides.len()],
         fanned: 0,
+        tee_bases: Vec::new(),
         left: Left::default(),
     };
     let mut engine = Engine::new(s.rules, start);
     engine.want_overflow();
-    if s.rules.outlives {
-        engine.inherit(&left.inherited, start);
-    }
     if let Some((key, keep)) = adversity.lanes {
         let key = key.map(|text| text.parse().expect("a key"));
         let keep = keep.map(|text| text.parse().expect("a pattern"));
@@ -492,6 +497,9 @@ pub(super) fn run_after(left: Left, s: Scenario, adversity: Adversity) -> Outcom
             Doing::Nothing
         });
     }
+    if s.rules.outlives {
+        engine.inherit(&left.inherited, start);
+    }
     let workers = s.rules.workers.map_or(0, |workers| workers.count);
     let jobs = s.rules.batch.map_or(workers, |batch| batch.jobs);
     if jobs > 0 {
@@ -510,8 +518,8 @@ pub(super) fn run_after(left: Left, s: Scenario, adversity: Adversity) -> Outcom
             all.iter().map(|it| it.len()).max().unwrap_or(0)
         }
     };
-    let owed = left.inherited.parts.iter();
-    let held = owed.map(|(part, _)| (part.to - part.from) as usize).sum();
+    let held = programs::most_owed(&left.inherited, sides.len());
+    let tees = programs::tees_of(&left.inherited, sides.len());
     let remembered = programs::first_of(&left.inherited);
     let mut sim = Sim {
         core: Core {
@@ -552,9 +560,13 @@ pub(super) fn run_after(left: Left, s: Scenario, adversity: Adversity) -> Outcom
             job_versions: vec![0; jobs],
             base: remembered.0,
             remembered,
+            tee_bases: tees.clone(),
+            failed: vec![false; tees.len()],
+            tees,
+            came_before: programs::of_consumer(&left.inherited),
             disk: left.bytes,
             // What nobody is owed is given back by whoever finds the spool full.
-            floor: left.floor.max(remembered.0),
+            floor: left.floor.max(programs::lowest(&left.inherited)),
             inherited: left.inherited,
             begun: BTreeMap::new(),
             s,
@@ -902,13 +914,13 @@ impl Edge for Side<'_> {
             self.0.on_shed_written(to - run.bytes as u64, to);
             return Ok(());
         }
-        let before = self.0.remembered.0;
-        assert_eq!(
-            to,
-            before + run.bytes as u64,
-            "a place that does not follow"
-        );
-        self.0.remembered = (to, run.cursor.depth());
+        let place = match self.1 {
+            SIDES..JOBS => &mut self.0.tees[self.1 - SIDES],
+            _ => &mut self.0.remembered,
+        };
+        let follows = place.0 + run.bytes as u64;
+        assert_eq!(to, follows, "a place that does not follow");
+        *place = (to, run.cursor.depth());
         Ok(())
     }
 
@@ -1047,6 +1059,9 @@ impl Sim {
         let is_tap = matches!(self.world.sides[who - SIDES].role, Role::Tap(_));
         let i = who - SIDES + OVERFLOW + 1;
         let has_failed = matches!(end, End::Write(_) | End::Disk(_));
+        if let Some(failed) = self.world.failed.get_mut(who - SIDES) {
+            *failed |= has_failed && !is_tap;
+        }
         let was_away = std::mem::replace(&mut self.world.away[who - SIDES], true);
         if matches!(self.world.sides[who - SIDES].role, Role::Looker(_)) {
             let written = self.core.engine.borrow().written_to(i);
@@ -1316,8 +1331,9 @@ impl Sim {
         self.any_job_left = self.any_job();
         let inside = self.core.engine.borrow().source.cursor.depth();
         if self.world.s.rules.outlives {
-            self.world.out.left = self.world.left(inside);
+            self.world.out.left = self.world.left_for_all(inside);
         }
+        self.world.out.tee_bases = self.world.tee_bases.iter().map(|it| it.0).collect();
         let engine = self.core.engine.into_inner();
         let is_over = self.doing[SINK] == Doing::Nothing && !self.any_job_left;
         self.world.out.finished = is_over && engine.is_finished();
@@ -1343,7 +1359,8 @@ impl Sim {
             .zip(&self.world.sides)
         {
             let gone = side.written.bytes + side.dropped.bytes;
-            assert_eq!(status.read.bytes, gone + side.owed, "the books of {plan:?}");
+            let read = status.read.bytes - self.world.came_before + side.inherited.bytes;
+            assert_eq!(read, gone + side.owed, "the books of {plan:?}");
             if let Role::Tap(share) = plan.role {
                 assert!(side.owed <= 2 * share, "{} are owed to {plan:?}", side.owed);
             }
@@ -1354,7 +1371,14 @@ impl Sim {
             let place = self.world.owed_from();
             let is_stream = self.world.s.rules.batch.is_none();
             let written = self.world.base + self.world.out.output.len() as u64;
-            assert!(!is_stream || place == written, "what is remembered");
+            let remembered = self.world.remembered.0;
+            assert!(!is_stream || remembered == written, "what is remembered");
+            for (k, plan) in self.world.sides.iter().enumerate() {
+                let got: usize = self.world.out.sides[k].iter().map(Vec::len).sum();
+                let written = self.world.tee_bases.get(k).map_or(0, |it| it.0) + got as u64;
+                let is_it = || self.world.tees[k].0 == written;
+                assert!(plan.role != Role::Tee || is_it(), "a tee is remembered");
+            }
             assert_eq!(
                 self.world.disk.len(),
                 came,

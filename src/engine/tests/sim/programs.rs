@@ -7,10 +7,12 @@ use std::io;
 use std::time::Duration;
 
 use super::{Doing, JOBS, Left, Side, Sim, Try, World};
+use crate::engine::OVERFLOW;
 use crate::engine::action::Write;
 use crate::engine::disk::{Inherited, Owed};
 use crate::engine::drive::Turn;
 use crate::engine::record::Cursor;
+use crate::engine::side::Role;
 use crate::engine::ticket::{Finish, Settled, Stretch, Ticket};
 
 /// A batch in the journal: which part of the stream, and who is still owed it.
@@ -18,10 +20,42 @@ pub(super) type Begun = (Stretch, Option<Owed>);
 
 /// Where what the consumer is owed begins, and how far that is inside of a record.
 pub(super) fn first_of(left: &Inherited) -> (u64, u64) {
-    let first = left.parts.first();
+    let mut parts = left.parts.iter();
+    let first = parts.find(|(_, owed)| !matches!(owed, Owed::Tee(_)));
     first.map_or((left.end, left.end_depth), |(it, _)| {
         (it.from, it.depths[0])
     })
+}
+
+/// The same for each tee and tap, of which there are so many.
+pub(super) fn tees_of(left: &Inherited, count: usize) -> Vec<(u64, u64)> {
+    let place = |k: usize| {
+        let mut parts = left.parts.iter();
+        let first = parts.find(|(_, owed)| *owed == Owed::Tee(k + OVERFLOW + 1));
+        first.map_or((left.end, left.end_depth), |(it, _)| {
+            (it.from, it.depths[0])
+        })
+    };
+    (0..count).map(place).collect()
+}
+
+/// Before this place nobody is owed anything.
+pub(super) fn lowest(left: &Inherited) -> u64 {
+    let parts = left.parts.iter().map(|(it, _)| it.from);
+    parts.min().unwrap_or(left.end)
+}
+
+/// Bytes that the consumer is owed.
+pub(super) fn of_consumer(left: &Inherited) -> u64 {
+    let is_its = |owed: &Owed| !matches!(owed, Owed::Tee(_) | Owed::Overflow);
+    let its = left.parts.iter().filter(|(_, owed)| is_its(owed));
+    its.map(|(it, _)| it.to - it.from).sum()
+}
+
+/// Bytes that the one is owed who is furthest behind.
+pub(super) fn most_owed(left: &Inherited, sides: usize) -> usize {
+    let tees = tees_of(left, sides).into_iter().map(|it| left.end - it.0);
+    tees.chain([of_consumer(left)]).max().unwrap_or(0) as usize
 }
 
 impl World {
@@ -110,13 +144,53 @@ impl World {
 
     /// Before this place nobody is owed anything.
     pub(super) fn owed_from(&self) -> u64 {
-        if self.s.rules.batch.is_none() {
-            return self.remembered.0;
+        let tees = self.tee_places().map(|(_, at, _)| at).min();
+        let consumer = match self.s.rules.batch {
+            None => self.remembered.0,
+            Some(_) => {
+                let parts = self.left(0).inherited.parts;
+                let first = parts.first().map(|(part, _)| part.from);
+                first.unwrap_or(self.disk.len() as u64)
+            }
+        };
+        tees.map_or(consumer, |at| at.min(consumer))
+    }
+
+    /// How far each tee has come that has not failed: its number among the tees and taps, its place, and how far inside
+    /// of a record that is.
+    fn tee_places(&self) -> impl Iterator<Item = (usize, u64, u64)> {
+        let plans = self.sides.iter().zip(&self.tees).enumerate();
+        let tees = plans.filter(|(k, (plan, _))| plan.role == Role::Tee && !self.failed[*k]);
+        tees.map(|(k, (_, place))| (k, place.0, place.1))
+    }
+
+    /// What is left for the next run, for tees too: one that has failed is a new one then.
+    pub(super) fn left_for_all(&self, inside: u64) -> Left {
+        let mut left = self.left(inside);
+        let (at, depth) = first_of(&left.inherited);
+        let new = (at - depth, 0);
+        let tees = (0..self.failed.len()).filter(|k| self.sides[*k].role == Role::Tee);
+        for k in tees {
+            let (from, depth) = if self.failed[k] { new } else { self.tees[k] };
+            let end = self.disk.len() as u64;
+            let mut before = Cursor::new(self.s.rules.framing);
+            let before = before.pass(&self.disk[..from as usize]).ended;
+            let mut cursor = Cursor::at(self.s.rules.framing, depth);
+            let part = Stretch {
+                from,
+                to: end,
+                depths: [depth, inside],
+                before,
+                records: cursor.pass(&self.disk[from as usize..]).ended,
+                is_open: false,
+            };
+            if from < end {
+                let owed = Owed::Tee(k + OVERFLOW + 1);
+                left.inherited.parts.push((part, owed));
+            }
+            left.floor = left.floor.min(from);
         }
-        let parts = self.left(0).inherited.parts;
-        parts
-            .first()
-            .map_or(self.disk.len() as u64, |(part, _)| part.from)
+        left
     }
 
     /// What is left for the next run, whose stream ends so far inside of a record.
@@ -134,7 +208,7 @@ impl World {
             (next.from, next.before, next.depths[0]) = self.inherited.next;
             let mut journal = self.begun.clone();
             for (part, owed) in &self.inherited.parts {
-                if *owed != Owed::Consumer {
+                if !matches!(owed, Owed::Consumer | Owed::Tee(_)) {
                     journal.entry(part.from).or_insert((*part, Some(*owed)));
                 }
             }
@@ -159,6 +233,10 @@ impl World {
                     next.depths[0] = part.depths[1];
                 }
             }
+        }
+        if self.s.rules.batch.is_none() {
+            let mut before = Cursor::new(self.s.rules.framing);
+            next.before = before.pass(&self.disk[..next.from as usize]).ended;
         }
         let mut cursor = Cursor::at(self.s.rules.framing, next.depths[0]);
         next.records = cursor.pass(&self.disk[next.from as usize..]).ended;

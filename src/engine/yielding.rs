@@ -1,0 +1,47 @@
+//! Who holds nothing up holds no disk either: where what outlives the run has no room, and what lies there first is owed
+//! to taps alone, and to those who look, they lose it.
+//!
+//! The rest of a record of which a part has left is not lost; it stays in memory alone.
+
+use std::ops::Range;
+use std::time::Instant;
+
+use super::action::SIDES;
+use super::state::Engine;
+
+impl Engine {
+    /// There is no room, since ours fills it.
+    pub(super) fn lose_what_taps_hold(&mut self, now: Instant) {
+        let end = self.log.end();
+        let heads = self.holders();
+        let heads = heads.map(|(_, output)| output.head().unwrap_or(end));
+        let batches = self.jobs.as_ref().and_then(|jobs| jobs.first_place());
+        let Some(from) = heads.chain(batches).min() else {
+            return;
+        };
+        let taps = SIDES..self.outputs.len();
+        let taps: Vec<usize> = taps.filter(|i| self.outputs[*i].is_tap()).collect();
+        for i in &taps {
+            self.lose_before(*i, from, now);
+        }
+        let theirs = taps.iter().map(|i| &self.outputs[*i].queue);
+        let theirs = theirs.flat_map(|queue| queue.claims().chain(queue.runs()).cloned());
+        let theirs: Vec<Range<u64>> = theirs.collect();
+        for places in theirs.iter().filter(|places| places.start < from) {
+            self.log.keep_in_memory(places, &theirs);
+        }
+    }
+
+    /// This tap loses what lies before this place, as far as it can.
+    fn lose_before(&mut self, i: usize, from: u64, now: Instant) {
+        let runs = self.outputs[i].queue.runs();
+        let held = runs.map(|run| run.end.min(from).saturating_sub(run.start));
+        let held: u64 = held.sum();
+        if held > 0 {
+            if self.drop_oldest(i, held, now) < held {
+                self.drop_unfinished_of_side(i);
+            }
+            self.on_side_shrunk(i, now);
+        }
+    }
+}
