@@ -477,8 +477,8 @@ fn options_that_make_no_sense_are_refused() {
             "lanes for several COMMANDs are not there yet",
         ),
         (
-            &["-l", "--batch", "1", "-j", "2..4", "--", "cat"],
-            "a range, which is not there yet",
+            &["-l", "--batch", "1", "-j", "4..2", "--", "cat"],
+            "the first number is the larger one",
         ),
         (
             &["--reject", "3", "--", "cat"],

@@ -13,36 +13,6 @@ use harness::sides::Before;
 use harness::{Ended, eventually, start, weir};
 use rustix::process::Signal;
 
-/// What they together have written.
-trait Written {
-    /// All of it, in the order of the numbers.
-    fn all(&self) -> String;
-
-    /// That is so many lines, each of them once.
-    fn assert_all(&self, n: usize);
-}
-
-impl Written for Dir {
-    fn all(&self) -> String {
-        let files = fs::read_dir(self.0.path()).expect("a directory");
-        let files = files.map(|it| it.expect("a file").path());
-        let outs = files.filter(|path| path.extension().is_some_and(|it| it != "lock"));
-        let texts = outs.map(|path| fs::read_to_string(path).expect("a text"));
-        let text: String = texts.collect();
-        let mut all: Vec<&str> = text.split_inclusive('\n').collect();
-        all.sort_unstable();
-        all.concat()
-    }
-
-    #[track_caller]
-    fn assert_all(&self, n: usize) {
-        assert!(
-            self.all().as_bytes() == lines(n),
-            "something is missing, torn or twice"
-        );
-    }
-}
-
 /// One that fails is run again, and soon.
 const AGAIN: [&str; 4] = ["--restart", "on-failure", "--backoff", "1ms..2ms"];
 

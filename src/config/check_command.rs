@@ -12,8 +12,9 @@ use crate::engine::batch::BatchRules;
 use crate::engine::policy::Which;
 use crate::engine::record::Framing;
 use crate::engine::restart::{RestartRules, When};
+use crate::engine::scaler::Scaling;
 use crate::engine::workers::WorkerRules;
-use crate::units::{Amount, Backoff};
+use crate::units::{Amount, Backoff, JobCount};
 
 /// How long to wait between failures where nobody says.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
@@ -85,11 +86,12 @@ pub(super) fn batch(
         return refuse(what);
     }
     let since = UNIX_EPOCH.elapsed().unwrap_or_default();
+    let jobs = options.jobs.unwrap_or(JobCount::ONE);
     let mut rules = BatchRules {
         records: None,
         bytes: None,
         age: None,
-        jobs: options.jobs.map_or(1, |n| n.get() as usize),
+        jobs: Scaling::between(jobs.least(), jobs.most()),
         backoff: options.backoff.map_or(BACKOFF, Backoff::bounds),
         give_up: options.give_up,
         chance: since.as_nanos() as u64,
@@ -124,8 +126,8 @@ pub(super) fn workers(
     framing: Option<Framing>,
     restart: Option<RestartRules>,
 ) -> Result<Option<WorkerRules>, ConfigError> {
-    let count = options.jobs.map_or(1, |n| n.get() as usize);
-    if count == 1 || !options.batch.is_empty() {
+    let count = options.jobs.unwrap_or(JobCount::ONE);
+    if count == JobCount::ONE || !options.batch.is_empty() {
         return Ok(None);
     }
     let is_fair = options
@@ -149,7 +151,7 @@ pub(super) fn workers(
     }
     let since = UNIX_EPOCH.elapsed().unwrap_or_default();
     Ok(Some(WorkerRules {
-        count,
+        count: Scaling::between(count.least(), count.most()),
         restart,
         chance: since.as_nanos() as u64,
     }))

@@ -14,7 +14,7 @@ use super::pipe_size::PipeSize;
 use super::version;
 use crate::report::format::Format;
 use crate::units::{
-    Amount, Backoff, BufferSize, Key, Pattern, Share, Size, Span, SyncTime, UnitError,
+    Amount, Backoff, BufferSize, JobCount, Key, Pattern, Share, Size, Span, SyncTime, UnitError,
 };
 
 const EXAMPLES: &str = "\
@@ -228,17 +228,18 @@ pub(crate) struct Options {
     pub batch: Vec<Amount>,
 
     /// That many COMMANDs at a time, each with records of its own
-    #[arg(short, long, value_name = "N", help_heading = "Command")]
+    #[arg(short, long, value_name = "N|N..M", help_heading = "Command")]
     #[arg(
         long_help = "Run that many COMMANDs at a time. Each gets whole records by a pipe of its own, or with --batch \
         one batch after the other, when it can take them: a slow one gets fewer, and one that is stuck holds up nobody. \
         Order among them is not kept. What one has not read when it ends goes to the others. A failure ends weir, \
         unless --restart or --batch has it tried again: one alone tries then, and others that have ended too start \
-        when it has succeeded. The pipes are as small as the speed of each allows, whatever --pipe-size says \
+        when it has succeeded. N..M follows need: N at first, one more when records (or a batch) have waited for a \
+        quarter of a second that none could take, one fewer when there was little to do for 5 seconds and that one is \
+        not missed in as long again: its standard input is closed then, at the end of a record. The pipes are as small as the speed of each allows, whatever --pipe-size says \
         [default: 1]"
     )]
-    #[arg(value_parser = jobs)]
-    pub jobs: Option<NonZeroU32>,
+    pub jobs: Option<JobCount>,
 
     /// Exit statuses of COMMAND that say: this batch never
     #[arg(
@@ -548,23 +549,6 @@ fn batch_limit(text: &str) -> Result<Amount, UnitError> {
         amount => Ok(amount),
     }
 }
-
-/// What `--jobs` takes.
-fn jobs(text: &str) -> Result<NonZeroU32, UnitError> {
-    const EXAMPLES: &[&str] = &["4"];
-    if text.contains("..") {
-        return Err(UnitError::new(
-            "a range, which is not there yet, but a number is",
-            EXAMPLES,
-        ));
-    }
-    let number = text.parse::<NonZeroU32>();
-    let number = number.ok().filter(|n| n.get() <= JOBS_MOST);
-    number.ok_or_else(|| UnitError::new("not a number of jobs, from 1 to 1000", EXAMPLES))
-}
-
-/// Each job is a thread.
-const JOBS_MOST: u32 = 1000;
 
 /// What `--reject` takes.
 fn rejection(text: &str) -> Result<u8, UnitError> {

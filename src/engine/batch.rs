@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::breaker::SharedBreaker;
 use super::plan::Sleeper;
+use super::scaler::{Scaler, Scaling};
 use super::stall::{StallDetector, Timeouts};
 use super::stats::{Stopwatch, Total};
 use super::ticket::Stretch;
@@ -28,7 +29,7 @@ pub(crate) struct BatchRules {
     /// Its first record has waited for so long.
     pub age: Option<Duration>,
     /// How many programs run at a time.
-    pub jobs: usize,
+    pub jobs: Scaling,
     /// The shortest and the longest wait after a failure.
     pub backoff: (Duration, Duration),
     /// After how many failures in a row a batch is shed.
@@ -164,6 +165,7 @@ pub(super) struct Jobs {
     pub rules: BatchRules,
     pub list: Vec<Job>,
     pub breaker: SharedBreaker,
+    pub scaler: Scaler,
     pub forming: Forming,
     /// Places that were read back for it last.
     pub looked_at: VecDeque<u64>,
@@ -182,7 +184,7 @@ pub(super) struct Jobs {
 }
 
 impl Jobs {
-    pub(super) fn new(rules: BatchRules, patience: Timeouts) -> Jobs {
+    pub(super) fn new(rules: BatchRules, patience: Timeouts, now: Instant) -> Jobs {
         let sink = patience.sink;
         let job = || Job {
             sleeper: Sleeper::default(),
@@ -193,8 +195,9 @@ impl Jobs {
         };
         Jobs {
             rules,
-            list: std::iter::repeat_with(job).take(rules.jobs).collect(),
+            list: std::iter::repeat_with(job).take(rules.jobs.most).collect(),
             breaker: SharedBreaker::new(rules.backoff, rules.chance),
+            scaler: Scaler::new(rules.jobs, now),
             forming: Forming::default(),
             looked_at: VecDeque::new(),
             held: 0,
@@ -204,6 +207,23 @@ impl Jobs {
             left: VecDeque::new(),
             is_over: false,
             counts: Counts::default(),
+        }
+    }
+
+    /// How many have a batch.
+    pub(super) fn busy(&self) -> usize {
+        let has_one = |job: &&Job| !matches!(job.stage, Stage::Idle);
+        self.list.iter().filter(has_one).count()
+    }
+
+    /// Whether this one, which has no batch, may take one. `Err`: when there may be one more, if it is the next.
+    pub(super) fn may_take(&self, j: usize) -> Result<(), Option<Instant>> {
+        let is_idle = |job: &&Job| matches!(job.stage, Stage::Idle);
+        let before = self.list[..j].iter().filter(is_idle).count();
+        let free = self.scaler.count().saturating_sub(self.busy());
+        match before < free {
+            true => Ok(()),
+            false => Err(self.scaler.more_at().filter(|_| before == free)),
         }
     }
 

@@ -18,14 +18,14 @@ impl Engine {
         it.is_busy = false;
         match task {
             Task::Start(_) if answer.done => {
+                let is_again = it.fate == Fate::Again;
                 it.begin(framing, now);
-                let is_again = it.runs > 1;
                 if let Some(workers) = &mut self.workers {
                     workers.restarts += u64::from(is_again);
                 }
             }
             Task::Start(_) => {
-                it.runs += 1;
+                it.is_due = false;
                 it.has_progressed = false;
                 self.decide(j, false, now);
             }
@@ -84,7 +84,11 @@ impl Engine {
             return;
         };
         if has_read_all {
-            (it.life, it.fate) = (Life::Over, Fate::Done);
+            it.fate = Fate::Done;
+            it.life = match it.leaves_at.is_some() {
+                true => Life::Spare,
+                false => Life::Over,
+            };
             if let Some(workers) = &mut self.workers {
                 workers.torn = workers.torn.filter(|(other, _)| *other != j);
                 // Nobody waits for one that is not tried again.
@@ -210,6 +214,7 @@ impl Engine {
             retry_in: circuit.retry_in(now),
             failures: workers.breaker.failures(),
             restarts: workers.restarts,
+            running: workers.running(),
             taken_back: workers.taken_back.counting(is_framed),
             repeated: workers.repeated.counting(is_framed),
             batches: None,

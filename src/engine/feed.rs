@@ -11,22 +11,12 @@ use super::action::{
 use super::limiter::Allowance;
 use super::output::{PARTS_MOST, Room};
 use super::plan::Plan;
-use super::record::Cursor;
+use super::portion::Portion;
 use super::scan::Run;
 use super::segment::SEGMENT_MAX;
 use super::state::Engine;
 use super::task::Task;
 use super::workers::{Life, Worker, Workers};
-
-/// What a worker may be given next.
-enum Portion {
-    /// What lies before this place.
-    To(u64),
-    /// The extent at this place has to be read back from the disk first.
-    Away(u64),
-    /// Nothing yet.
-    None,
-}
 
 impl Engine {
     /// Bytes in the hands of workers.
@@ -57,6 +47,7 @@ impl Engine {
             // Whoever acts for it is about something else.
             _ if it.is_busy || it.is_writing => Plan::wait(For::Release, None),
             Life::Over => Plan::End(Reason::Over),
+            Life::Spare => self.plan_spare(workers, j),
             Life::Down(due) => self.plan_worker_start(workers, j, due, now),
             Life::Up if it.exit.is_some() || it.is_deaf && !it.is_empty => Plan::Order(Task::Empty),
             Life::Up if it.is_accused => Plan::Order(Task::Accuse),
@@ -82,7 +73,7 @@ impl Engine {
     ) -> Plan {
         let it = &workers.list[j];
         let has_nothing = self.is_last() && self.outputs[CONSUMER].queue.owed() == 0;
-        if it.runs > 0 && (workers.is_over || has_nothing) {
+        if !it.is_due && (workers.is_over || has_nothing) {
             return Plan::End(Reason::Over);
         }
         if self.paused && it.failures > 0 {
@@ -118,8 +109,12 @@ impl Engine {
         let queue = &self.outputs[CONSUMER].queue;
         // What it has begun it goes on with, and with nothing else.
         let is_torn = workers.torn.is_some_and(|(other, _)| other == j);
-        if self.is_last() && (queue.owed() == 0 || is_torn) {
+        let leaves_now = it.leaves_at.is_some_and(|at| at <= now);
+        if leaves_now || self.is_last() && (queue.owed() == 0 || is_torn) {
             return Plan::Order(Task::Close);
+        }
+        if it.leaves_at.is_some() {
+            return self.plan_leaver(workers, j).or_sooner(expiry);
         }
         if self.paused || self.is_filling() {
             return Plan::wait(For::Release, expiry);
@@ -179,86 +174,6 @@ impl Engine {
             return Err(None);
         }
         all.map_err(Some)
-    }
-
-    /// Whole records at the head of the queue, about so many bytes of them.
-    fn portion(&self, window: u64) -> Portion {
-        let Some(run) = self.outputs[CONSUMER].queue.first() else {
-            return Portion::None;
-        };
-        if self.log.away(run.start).is_some() {
-            return Portion::Away(run.start);
-        }
-        let end = run
-            .end
-            .min(self.log.readable())
-            .min(self.log.here_to(run.start));
-        if end <= run.start {
-            return Portion::None;
-        }
-        let window = window.min(self.capacity as u64 / 4).max(1);
-        let limit = end.min(run.start + window);
-        let whole = self.log.last_boundary(run.start, limit);
-        if let Some(to) = whole.or_else(|| self.log.next_boundary(run.start, end)) {
-            return Portion::To(to);
-        }
-        // The rest of it cannot come, or is on the disk.
-        let is_full = self.gate.is_closed() || self.has_no_place() || self.has_full_books();
-        let is_blocked = is_full && self.shedder.policy.is_none() || self.is_starved();
-        let is_torn = self.outputs[CONSUMER].cursor.is_inside();
-        match is_torn || is_blocked || self.is_last() || end < run.end {
-            true => Portion::To(end),
-            false => Portion::None,
-        }
-    }
-
-    /// What lies before this place is this worker's from now on.
-    pub(super) fn take_portion(&mut self, j: usize, end: u64) {
-        let output = &mut self.outputs[CONSUMER];
-        let head = output.queue.first().map_or(end, |run| run.start);
-        let Some(run) = output.queue.pop_front(end - head) else {
-            return;
-        };
-        let cursor = output.cursor;
-        let is_torn = !self.log.is_boundary(run.end);
-        if let Some(workers) = &mut self.workers {
-            workers.held += run.end - run.start;
-            workers.next = (j + 1) % workers.list.len();
-            workers.torn = match is_torn {
-                true => Some((j, run.end)),
-                false => workers.torn,
-            };
-            workers.list[j].cursor = cursor;
-            workers.list[j].queue.push(run);
-        }
-        self.look_at_head();
-    }
-
-    /// Whether what is next in the queue goes on with a record whose beginning is nobody's any more.
-    pub(super) fn look_at_head(&mut self) {
-        let head = self.outputs[CONSUMER].queue.first().map(|run| run.start);
-        let is_torn = head.is_some_and(|head| !self.log.is_boundary(head));
-        self.outputs[CONSUMER].cursor = Cursor::at(self.framing, u64::from(is_torn));
-    }
-
-    /// What has come of a record that a worker has begun is that worker's.
-    pub(super) fn go_on_with_torn(&mut self) {
-        while let Some((j, at)) = self.workers.as_ref().and_then(|it| it.torn) {
-            let queue = &mut self.outputs[CONSUMER].queue;
-            let first = queue.over(&(at..at + 1)).next().cloned();
-            let Some(run) = first.filter(|run| run.start == at) else {
-                return;
-            };
-            let end = self.log.next_boundary(run.start, run.end);
-            let run = run.start..end.unwrap_or(run.end);
-            queue.remove(&run);
-            if let Some(workers) = &mut self.workers {
-                workers.held += run.end - run.start;
-                workers.torn = end.is_none().then_some((j, run.end));
-                workers.list[j].queue.push(run);
-            }
-            self.look_at_head();
-        }
     }
 
     /// What is next for it is to be written to its pipe.
@@ -338,31 +253,9 @@ impl Engine {
         }
         if let Some(unread) = unread {
             self.on_worker_read(j, unread, now);
+            self.on_busy_known(j, unread > run.bytes as u64, now);
         }
         self.on_shrunk(now);
-    }
-
-    /// What it has, and has not begun, is anybody's again.
-    fn hand_back(&mut self, j: usize) {
-        let it = self.worker(j);
-        let Some(rest) = it.queue.first().cloned() else {
-            return;
-        };
-        let keep = match it.cursor.is_inside() {
-            true => self.log.next_boundary(rest.start, rest.end),
-            false => Some(rest.start),
-        };
-        let back = keep.unwrap_or(rest.end)..rest.end;
-        if back.is_empty() {
-            return;
-        }
-        if let Some(workers) = &mut self.workers {
-            workers.held -= back.end - back.start;
-            workers.list[j].queue.remove(&back);
-            workers.torn = workers.torn.filter(|torn| *torn != (j, back.end));
-        }
-        self.outputs[CONSUMER].queue.insert(back);
-        self.look_at_head();
     }
 
     pub(super) fn begin_order(&mut self, j: usize, task: Task) -> Action {
@@ -378,17 +271,24 @@ impl Engine {
         let it = self.worker_mut(j);
         match what {
             For::Room => {
+                it.busy.on_wait(now);
                 it.window.on_wait(now);
                 if !matches!(it.room, Room::None(_)) {
                     it.room = Room::None(None);
                 }
             }
-            _ => it.window.forget_wait(),
+            _ => {
+                if what == For::Fit {
+                    it.busy.on_wait(now);
+                }
+                it.window.forget_wait();
+            }
         }
     }
 
     pub(super) fn on_worker_ready(&mut self, j: usize, ready: bool, now: Instant) {
         let it = self.worker_mut(j);
+        it.busy.on_wait_over(now);
         if ready {
             it.window.on_room(now);
             it.room = Room::There;
@@ -398,7 +298,9 @@ impl Engine {
     /// Whether workers keep what is held waiting: none of them has room.
     pub(super) fn awaits_workers(&self) -> bool {
         let is_full = |it: &Worker| {
-            !it.is_open() || matches!(it.room, Room::None(_)) && it.sleeper.is_for(For::Room)
+            let is_cramped = it.sleeper.is_for(For::Fit);
+            let has_no_room = matches!(it.room, Room::None(_)) && it.sleeper.is_for(For::Room);
+            !it.is_open() || !it.is_wanted() || has_no_room || is_cramped
         };
         let workers = self.workers.as_ref().filter(|_| self.used() > 0);
         workers.is_some_and(|workers| workers.list.iter().all(is_full))

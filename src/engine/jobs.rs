@@ -9,17 +9,14 @@ use std::time::Instant;
 use super::action::{
     Action, Actor, CONSUMER, For, Obligation, Outcome, Permit, Piece, Reason, RunOrder, Write,
 };
-use super::batch::{Batch, Counts, Stage};
+use super::batch::{Batch, Stage};
 use super::limiter::Allowance;
 use super::output::PARTS_MOST;
 use super::plan::{Plan, Sleeper, earlier};
 use super::record::Cursor;
-use super::restart::{Circuit, CommandStatus};
 use super::segment::SEGMENT_MAX;
-use super::stall::Watch;
 use super::state::Engine;
-use super::stats::{Stopwatch, Total};
-use super::status::BatchStatus;
+use super::stats::Total;
 use super::ticket::{Finish, Stretch, Ticket};
 
 impl Engine {
@@ -63,6 +60,9 @@ impl Engine {
         }
         if self.paused || self.is_filling() {
             return Plan::wait(For::Release, expiry);
+        }
+        if let Some(Err(more_at)) = self.jobs.as_ref().map(|it| it.may_take(j)) {
+            return Plan::wait(For::Turn, earlier(more_at, expiry));
         }
         if has_left {
             // That is closed already.
@@ -374,21 +374,6 @@ impl Engine {
         self.on_shrunk(now);
     }
 
-    /// Whether none of them is about to write from the last extent, which begins there, to a file.
-    pub(super) fn jobs_can_spare(&self, last: u64) -> bool {
-        let mut jobs = self.jobs.iter().flat_map(|jobs| &jobs.list);
-        let mut hands = self
-            .workers
-            .iter()
-            .flat_map(|it| it.runs().chain(it.given()));
-        // Where the records of a worker end may be asked at any moment.
-        hands.all(|run| run.end <= last)
-            && jobs.all(|job| match &job.stage {
-                Stage::Filling(batch) => batch.runs.last().is_none_or(|run| run.end <= last),
-                _ => true,
-            })
-    }
-
     /// No program is started any more.
     pub(super) fn start_no_more(&mut self) {
         if let Some(jobs) = &mut self.jobs {
@@ -401,124 +386,5 @@ impl Engine {
             Some(jobs) => &mut jobs.list[j].sleeper,
             None => unreachable!("there are jobs"),
         }
-    }
-
-    pub(super) fn job_count(&self) -> usize {
-        let workers = self.workers.as_ref().map_or(0, |it| it.list.len());
-        self.jobs.as_ref().map_or(workers, |jobs| jobs.list.len())
-    }
-
-    /// Whether a cap keeps one of them from starting a program.
-    pub(super) fn is_job_capped(&self) -> bool {
-        let mut jobs = self.jobs.iter().flat_map(|jobs| &jobs.list);
-        let mut workers = self.workers.iter().flat_map(|it| &it.list);
-        jobs.any(|job| job.sleeper.is_for(For::Cap))
-            || workers.any(|it| it.sleeper.is_for(For::Cap))
-    }
-
-    /// Whether it is programs that keep what is held waiting.
-    pub(super) fn awaits_jobs(&self) -> bool {
-        self.used() > 0
-            && self.jobs.as_ref().is_some_and(|jobs| {
-                jobs.counts.running > 0 || jobs.breaker.circuit() != Circuit::Closed
-            })
-    }
-
-    /// Whether all that is held waits for more to come.
-    pub(super) fn is_batch_forming(&self) -> bool {
-        self.jobs.is_some() && self.in_batches() == 0 && !self.awaits_jobs()
-    }
-
-    /// Somebody does not want to wait until what has failed is tried again.
-    pub(crate) fn retry_batches(&mut self, now: Instant) {
-        if let Some(jobs) = &mut self.jobs {
-            jobs.breaker.retry(now);
-            for job in &mut jobs.list {
-                if let Stage::Ready(batch) = &mut job.stage {
-                    batch.due = None;
-                }
-            }
-        }
-        self.retry_workers(now);
-        self.update(now);
-    }
-
-    /// Programs that have been running for too long, and when to ask again.
-    pub(crate) fn watch_jobs(&mut self, now: Instant) -> (Vec<usize>, Option<Instant>) {
-        let (mut stalled, mut due) = (Vec::new(), None);
-        let jobs = self
-            .jobs
-            .iter_mut()
-            .flat_map(|jobs| jobs.list.iter_mut().enumerate());
-        for (j, job) in jobs {
-            if !job.stage.is_running() {
-                // Nobody is told when it begins to.
-                due = earlier(due, job.watchdog.next_try(now));
-                continue;
-            }
-            match job
-                .watchdog
-                .look(&mut Stopwatch::default(), &mut job.running, now)
-            {
-                Watch::Quiet(again) => due = earlier(due, again),
-                Watch::Stalled(..) => {
-                    stalled.push(j);
-                    // It is told to end, and has as long again for it.
-                    job.running.stop(now);
-                    job.running.start(now);
-                }
-            }
-        }
-        (stalled, due)
-    }
-
-    /// How the programs fare, where the consumer is one that is run with batches.
-    #[must_use]
-    pub(crate) fn job_status(&self, now: Instant) -> Option<CommandStatus> {
-        if self.workers.is_some() {
-            return self.worker_status(now);
-        }
-        let jobs = self.jobs.as_ref()?;
-        let circuit = jobs.breaker.circuit();
-        Some(CommandStatus {
-            circuit,
-            retry_in: circuit.retry_in(now),
-            failures: jobs.breaker.failures(),
-            restarts: 0,
-            taken_back: Total::default().counting(self.framing.is_some()),
-            repeated: Total::default().counting(self.framing.is_some()),
-            batches: Some(self.batch_status(&jobs.counts)),
-        })
-    }
-
-    fn batch_status(&self, counts: &Counts) -> BatchStatus {
-        let count = |total: Total| total.counting(self.framing.is_some());
-        BatchStatus {
-            acknowledged: counts.acknowledged,
-            retried: (counts.retried.0, count(counts.retried.1)),
-            shed: (counts.shed.0, count(counts.shed.1)),
-            running: counts.running,
-        }
-    }
-}
-
-#[cfg(test)]
-impl Engine {
-    /// No place is in two batches, nor in a batch and in the queue.
-    ///
-    /// # Panics
-    /// When one is.
-    pub(crate) fn check_batches(&self) {
-        let Some(jobs) = &self.jobs else { return };
-        let batches = jobs.batches();
-        let mut runs: Vec<_> = batches.clone().flat_map(|it| it.runs.clone()).collect();
-        let held: u64 = runs.iter().map(|run| run.end - run.start).sum();
-        assert_eq!(held, jobs.held, "bytes in batches");
-        runs.extend(self.outputs[CONSUMER].queue.runs().cloned());
-        runs.sort_by_key(|run| run.start);
-        let apart = runs.windows(2).all(|two| two[0].end <= two[1].start);
-        assert!(apart, "a place is held twice: {runs:?}");
-        let numbers: std::collections::HashSet<_> = batches.clone().map(|it| it.number).collect();
-        assert_eq!(numbers.len(), batches.count());
     }
 }

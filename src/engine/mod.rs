@@ -34,6 +34,7 @@ pub(crate) mod gate;
 mod given;
 pub(crate) mod inflight;
 mod inherit;
+mod job_books;
 mod jobs;
 mod lane_books;
 mod lanes;
@@ -47,12 +48,15 @@ mod pack;
 mod pieces;
 mod plan;
 pub(crate) mod policy;
+mod portion;
 mod progress;
 pub(crate) mod queue;
 pub(crate) mod record;
 pub(crate) mod restart;
 mod rules;
 mod runs;
+mod scale;
+pub(crate) mod scaler;
 pub(crate) mod scan;
 pub(crate) mod segment;
 mod shed;
@@ -151,6 +155,9 @@ impl Engine {
             self.look_at_disk(now);
         }
         self.tune(now);
+        if let Actor::Job(_) = actor {
+            self.scale(now);
+        }
         loop {
             match self.plan(actor, now) {
                 Plan::Expire => self.expire(now),
@@ -192,7 +199,10 @@ impl Engine {
                 let version = sleeper.version;
                 Action::Wait(Wait { sleep, version })
             }
-            (Plan::End(why), _) => Action::End(why),
+            (Plan::End(why), actor) => {
+                self.on_spare_over(actor);
+                Action::End(why)
+            }
             (Plan::Expire | Plan::Shed(_) | Plan::Take(_) | Plan::Run | Plan::Order(_), _) => {
                 unreachable!("done before")
             }
@@ -424,6 +434,7 @@ impl Engine {
 
     /// What it means for those who sleep, but for the one who has just been told what to do.
     fn announce(&mut self, told: Option<Actor>, now: Instant) {
+        self.scale(now);
         if told != Some(Actor::Source) {
             self.wake(Actor::Source, now);
         }
@@ -438,7 +449,8 @@ impl Engine {
             self.workers.as_ref().map_or(0, |it| it.next),
         );
         for j in (0..count).map(|n| (first + n) % count) {
-            if told != Some(Actor::Job(j)) {
+            // What one was told may itself be what there is need of others for.
+            if told != Some(Actor::Job(j)) || self.scales() {
                 self.wake(Actor::Job(j), now);
             }
         }

@@ -8,7 +8,10 @@ use super::workers::Workers;
 
 /// More than any pipe holds that is not asked for by name.
 const PIPE_MOST: u64 = 1 << 20;
-/// A look that comes later than it should by more than this tells that it was we who stood still.
+/// How often it is looked at in the time that what lies in its pipe may lie there.
+const LOOKS: u32 = 8;
+/// A look that comes later than it should by more than this, and by more than there is between two, tells that it was
+/// we who stood still.
 const LATE: Duration = Duration::from_millis(500);
 
 impl Engine {
@@ -17,7 +20,10 @@ impl Engine {
         let it = &workers.list[j];
         let has_some = it.given.bytes() > 0;
         let stalls = workers.patience.filter(|_| has_some && it.looked.0 > 0);
-        let stalls = stalls.and_then(|time| it.looked.1.checked_add(time));
+        let stalls = stalls.and_then(|time| {
+            let end = it.looked.1.checked_add(time)?;
+            Some(end.min(it.looked_at.checked_add(time / LOOKS)?))
+        });
         let is_tried = it.failures > 0 && (has_some || it.has_progressed);
         // So often, until it has made up for its failures.
         let again = is_tried.then(|| {
@@ -25,7 +31,9 @@ impl Engine {
             let again = it.looked_at.checked_add(step);
             again.max(it.since.checked_add(step + Duration::from_nanos(1)))
         });
-        earlier(stalls, again.flatten())
+        let may_go = it.is_wanted() && it.queue.owed() == 0;
+        let busy = workers.scaler.look_again_at(it.busy.looked_at());
+        earlier(busy.filter(|_| may_go), earlier(stalls, again.flatten()))
     }
 
     /// A record that is longer than everything is not kept for its own sake.
@@ -74,16 +82,23 @@ impl Engine {
 
     /// It was looked at, for nothing else tells how it fares.
     pub(super) fn on_worker_looked(&mut self, j: usize, unread: u64, now: Instant) {
+        let before = self.worker(j).looked_at;
         self.on_worker_read(j, unread, now);
+        self.worker_mut(j).busy.on_looked(now);
+        self.on_busy_known(j, unread > 0, now);
         let patience = self.workers.as_ref().and_then(|workers| workers.patience);
         let it = self.worker_mut(j);
-        let due = patience.and_then(|time| it.looked.1.checked_add(time));
-        if let Some(late) = due.and_then(|due| now.checked_duration_since(due))
-            && it.looked.0 > 0
-        {
-            // It has as long again, to be made to end.
+        let Some(time) = patience.filter(|_| it.looked.0 > 0) else {
+            return;
+        };
+        let step = time / LOOKS;
+        let late = now.saturating_duration_since(before).saturating_sub(step);
+        let stood_still = late > LATE.max(step);
+        let has_stalled = now.saturating_duration_since(it.looked.1) >= time;
+        if stood_still || has_stalled {
+            // It has as long again, to be made to end where it has stalled.
             it.looked.1 = now;
-            it.is_accused = late <= LATE;
+            it.is_accused = has_stalled && !stood_still;
         }
     }
 }

@@ -72,6 +72,8 @@ pub(crate) struct CommandStatus {
     pub failures: u32,
     /// How often it was run again.
     pub restarts: u64,
+    /// How many of it run.
+    pub running: usize,
     /// What it had left unread, or begun, when it ended.
     pub taken_back: Count,
     /// What of that it had begun, and was given twice.
@@ -87,6 +89,7 @@ impl Default for CommandStatus {
             retry_in: None,
             failures: 0,
             restarts: 0,
+            running: 1,
             taken_back: Count::default(),
             repeated: Count::default(),
             batches: None,

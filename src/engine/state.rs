@@ -197,7 +197,7 @@ impl Engine {
             given: Given::new(rules.keeps_given),
             jobs: rules
                 .batch
-                .map(|batch| Box::new(Jobs::new(batch, rules.patience))),
+                .map(|batch| Box::new(Jobs::new(batch, rules.patience, now))),
             workers: rules.workers.map(|workers| {
                 let patience = rules.patience.sink;
                 Box::new(Workers::new(workers, rules.framing, patience, now))

@@ -18,6 +18,7 @@ use super::plan::Sleeper;
 use super::queue::Queue;
 use super::record::{Cursor, Framing};
 use super::restart::RestartRules;
+use super::scaler::{BusyTime, Scaler, Scaling};
 use super::segment::Part;
 use super::stats::Total;
 use super::task::Fate;
@@ -26,7 +27,7 @@ use super::task::Fate;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WorkerRules {
     /// How many.
-    pub count: usize,
+    pub count: Scaling,
     /// When one that has ended is run again.
     pub restart: Option<RestartRules>,
     /// What makes waits differ.
@@ -40,6 +41,8 @@ pub(super) enum Life {
     Down(Option<Instant>),
     /// It does, or has ended and was not emptied yet.
     Up,
+    /// It does not until there is need of it.
+    Spare,
     /// It is not run any more.
     Over,
 }
@@ -53,6 +56,8 @@ pub(super) struct Worker {
     pub is_busy: bool,
     /// It was given the end of the input.
     pub is_fed: bool,
+    /// It gets nothing any more, for there is little to do, and if it is not missed until then it is to end.
+    pub leaves_at: Option<Instant>,
     /// Its pipe has nobody any more who reads.
     pub is_deaf: bool,
     /// And what was in it was taken back.
@@ -76,9 +81,11 @@ pub(super) struct Worker {
     pub waited: Duration,
     /// It has read a whole record in this run.
     pub has_progressed: bool,
-    /// Failures in a row, and how often it was run.
+    /// Failures in a row.
     pub failures: u32,
-    pub runs: u64,
+    /// It is to be run whatever there is to do, for it never was.
+    pub is_due: bool,
+    pub busy: BusyTime,
     /// What lay unread when that was last looked at, and since when it has not become less.
     pub looked: (u64, Instant),
     /// It was looked at then.
@@ -89,12 +96,16 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    fn new(framing: Option<Framing>, now: Instant) -> Worker {
+    fn new(is_spare: bool, framing: Option<Framing>, now: Instant) -> Worker {
         Worker {
             sleeper: Sleeper::default(),
-            life: Life::Down(None),
+            life: match is_spare {
+                true => Life::Spare,
+                false => Life::Down(None),
+            },
             is_busy: false,
             is_fed: false,
+            leaves_at: None,
             is_deaf: false,
             is_empty: false,
             exit: None,
@@ -111,7 +122,8 @@ impl Worker {
             waited: Duration::ZERO,
             has_progressed: false,
             failures: 0,
-            runs: 0,
+            is_due: !is_spare,
+            busy: BusyTime::new(now),
             looked: (0, now),
             looked_at: now,
             is_accused: false,
@@ -121,8 +133,9 @@ impl Worker {
 
     /// Another program begins.
     pub(super) fn begin(&mut self, framing: Option<Framing>, now: Instant) {
-        self.runs += 1;
         self.life = Life::Up;
+        (self.is_due, self.leaves_at) = (false, None);
+        self.busy = BusyTime::new(now);
         (self.is_fed, self.is_deaf, self.is_empty) = (false, false, false);
         self.cursor = Cursor::new(framing);
         (self.room, self.window) = (Room::Unknown, InFlightWindow::default());
@@ -139,9 +152,15 @@ impl Worker {
         self.life == Life::Up && self.exit.is_none() && !self.is_fed && !self.is_deaf
     }
 
+    /// Whether it is one of those who are there to take something.
+    pub(super) fn is_wanted(&self) -> bool {
+        matches!(self.life, Life::Down(_) | Life::Up) && self.leaves_at.is_none()
+    }
+
     /// Whether it was woken, and has not come yet to ask what there is to do.
     pub(super) fn is_coming(&self) -> bool {
         self.is_open()
+            && self.is_wanted()
             && !self.is_busy
             && !self.is_writing
             && self.sleeper.asleep.is_none()
@@ -160,6 +179,7 @@ pub(super) struct Workers {
     pub rules: WorkerRules,
     pub list: Vec<Worker>,
     pub breaker: SharedBreaker,
+    pub scaler: Scaler,
     /// Bytes in their queues.
     pub held: u64,
     /// Who has begun a record of which more is to come, and where that will be.
@@ -184,11 +204,12 @@ impl Workers {
         now: Instant,
     ) -> Workers {
         let backoff = rules.restart.map_or_else(Default::default, |it| it.backoff);
-        let worker = || Worker::new(framing, now);
+        let worker = |j| Worker::new(j >= rules.count.least, framing, now);
         Workers {
             rules,
-            list: std::iter::repeat_with(worker).take(rules.count).collect(),
+            list: (0..rules.count.most).map(worker).collect(),
             breaker: SharedBreaker::new(backoff, rules.chance),
+            scaler: Scaler::new(rules.count, now),
             held: 0,
             torn: None,
             is_over: false,

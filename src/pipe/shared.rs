@@ -68,8 +68,8 @@ impl Shared {
     ) -> io::Result<Shared> {
         let now = Instant::now();
         let mut engine = Engine::new(rules, now);
-        let jobs = rules.batch.map_or(0, |batch| batch.jobs);
-        let workers = rules.workers.map_or(0, |workers| workers.count);
+        let jobs = rules.batch.map_or(0, |batch| batch.jobs.most);
+        let workers = rules.workers.map_or(0, |workers| workers.count.most);
         let wakers = std::iter::repeat_with(|| Ok(Waker::default())).take(jobs);
         let workers = std::iter::repeat_with(Waker::beside_stream).take(workers);
         let jobs = wakers.chain(workers).collect::<io::Result<_>>()?;

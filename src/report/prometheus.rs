@@ -206,6 +206,8 @@ fn command(page: &mut Page, s: &Snapshot) {
     let Some(it) = &s.command else { return };
     let help = "How often the consumer's program was run again.";
     page.counter("command_restarts", help, Some(it.restarts as f64));
+    let help = "How many of it run now.";
+    page.gauge("command_running", help, Some(it.running as f64));
     let help = "Failures of it in a row.";
     page.gauge("command_failures", help, Some(f64::from(it.failures)));
     let open = if it.circuit == Circuit::Open {

@@ -64,6 +64,7 @@ pub(crate) fn command(
         retry_in_s,
         failures,
         restarts,
+        running: usize::from(retry_in_s.is_none()),
         taken_back: Amount {
             bytes: 2 * repeated,
             records: None,

@@ -361,6 +361,9 @@ pub(crate) struct Command {
     /// Failures in a row.
     pub failures: u32,
     pub restarts: u64,
+    /// How many of it run now.
+    #[serde(default)]
+    pub running: usize,
     /// What it had left unread, or begun, when it ended.
     pub taken_back: Amount,
     /// What of that it had begun, and is given twice.
@@ -438,6 +441,7 @@ impl Command {
             retry_in_s: it.retry_in.map(|time| round(time.as_secs_f64(), 3)),
             failures: it.failures,
             restarts: it.restarts,
+            running: it.running,
             taken_back: amount(it.taken_back),
             repeated: amount(it.repeated),
             batches: it.batches.as_ref().map(Batches::of),

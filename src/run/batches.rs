@@ -69,8 +69,8 @@ pub(super) fn start(
     mask: SigSet,
     shared: &Arc<Shared>,
 ) -> Result<Option<Batches>, StartError> {
-    let workers = config.rules.workers.map(|it| (Gets::Stream, it.count));
-    let batches = rules.map(|it| (Gets::Batches, it.jobs));
+    let workers = config.rules.workers.map(|it| (Gets::Stream, it.count.most));
+    let batches = rules.map(|it| (Gets::Batches, it.jobs.most));
     let Some(((gets, count), line)) = batches.or(workers).zip(config.command.as_ref()) else {
         return Ok(None);
     };

@@ -219,9 +219,9 @@ impl Run {
 
     /// Somebody does not want to wait. False where there is nothing to be tried.
     pub(super) fn retry_now(&mut self) -> bool {
-        if self.batches.is_some() {
+        if let Some(batches) = &self.batches {
             self.shared.tell(|engine, now| engine.retry_batches(now));
-            return true;
+            return batches.workers.as_ref().is_none_or(|it| it.is_run_again);
         }
         let restarts = self.consumer.as_mut().and_then(|it| it.restarts.as_mut());
         if let Some(restarts) = restarts {
@@ -239,10 +239,15 @@ impl Run {
         let told = self
             .shared
             .tell(|engine, _| (engine.dealt_with(), engine.taken_back()));
-        let restarts = self.consumer.as_mut()?.restarts.as_mut();
+        let consumer = self.consumer.as_mut()?;
+        let running = usize::from(consumer.runs());
+        let restarts = consumer.restarts.as_mut();
         let (dealt_with, [taken_back, repeated]) = told;
         let Some(restarts) = restarts else {
-            return Some(CommandStatus::default());
+            return Some(CommandStatus {
+                running,
+                ..CommandStatus::default()
+            });
         };
         let now = Instant::now();
         restarts.breaker.look(dealt_with > restarts.before, now);
@@ -252,6 +257,7 @@ impl Run {
             retry_in: circuit.retry_in(now),
             failures: restarts.breaker.failures(),
             restarts: restarts.breaker.restarts(),
+            running,
             taken_back,
             repeated,
             batches: None,

@@ -211,6 +211,11 @@ impl Consumer {
         take_out(&reader)
     }
 
+    /// Whether it runs.
+    pub(super) fn runs(&self) -> bool {
+        !self.has_ended && self.waits().is_none()
+    }
+
     /// Whether none is running, and when one is again.
     pub(super) fn waits(&self) -> Option<Instant> {
         self.restarts.as_ref()?.due

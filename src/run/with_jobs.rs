@@ -71,12 +71,12 @@ impl Run {
 
     /// None of them has anything to do any more.
     fn end_of_jobs(&mut self) -> End {
+        if self.batches.as_ref().is_some_and(|it| it.workers.is_some()) {
+            return self.end_of_workers();
+        }
         let interrupted = self.batches.as_ref().and_then(|it| it.interrupted);
         if let Some(signal) = interrupted {
             return End::Signal(signal);
-        }
-        if self.batches.as_ref().is_some_and(|it| it.workers.is_some()) {
-            return self.end_of_workers();
         }
         let end = self.delivered();
         let told = self.shared.tell(|engine, now| engine.job_status(now));

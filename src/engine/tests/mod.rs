@@ -4,6 +4,7 @@ mod bypass;
 mod changes;
 mod faults;
 mod flow;
+mod scaling;
 mod shed;
 mod sim;
 mod storm;

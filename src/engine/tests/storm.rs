@@ -23,6 +23,7 @@ use crate::engine::limiter::{Burst, Bursts, Cap};
 use crate::engine::policy::{Policy, Which};
 use crate::engine::record::Framing;
 use crate::engine::restart::{RestartRules, When};
+use crate::engine::scaler::Scaling;
 use crate::engine::side::Role;
 use crate::engine::stall::Timeouts;
 use crate::engine::ticket::{Finish, Stretch};
@@ -166,10 +167,9 @@ impl Dice {
                 .some(2, |dice| 1 + dice.roll(capacity))
                 .and_then(NonZeroU64::new),
             age: self.some(2, |dice| dice.micros(20_000)),
-            jobs: if self.one_in(2) {
-                1
-            } else {
-                1 + self.roll(4) as usize
+            jobs: match self.one_in(2) {
+                true => Scaling::between(1, 1),
+                false => self.jobs(1),
             },
             backoff: (
                 Duration::from_millis(1),
@@ -179,6 +179,23 @@ impl Dice {
                 .some(2, |dice| 1 + dice.roll(5) as u32)
                 .and_then(NonZeroU32::new),
             chance: self.roll(1000),
+        }
+    }
+
+    /// How many programs, and at least so many.
+    fn jobs(&mut self, least: usize) -> Scaling {
+        let count = least + self.roll(4) as usize;
+        Scaling::between(count, count)
+    }
+
+    /// As many at most, and maybe fewer where there is little to do.
+    fn scaling(&mut self, count: Scaling) -> Scaling {
+        let least = 1 + self.roll(count.most as u64) as usize;
+        Scaling {
+            least: if self.one_in(3) { count.most } else { least },
+            most: count.most,
+            rise: self.micros(2_000),
+            quiet: Duration::from_micros(1) + self.micros(5_000),
         }
     }
 
@@ -197,7 +214,7 @@ impl Dice {
             give_up: None,
         };
         WorkerRules {
-            count: 2 + self.roll(4) as usize,
+            count: self.jobs(2),
             restart: self.some(2, rules),
             chance: self.roll(1000),
         }
@@ -219,6 +236,7 @@ impl Dice {
                 let from = dice.micros(120_000);
                 (dice.roll(4) as usize, from, from + dice.micros(60_000))
             }),
+            steady: None,
             until: self.micros(300_000),
         }
     }
@@ -411,6 +429,12 @@ fn scenario(seed: u64) -> (Scenario, Adversity) {
         (adversity.falls, adversity.dies) = ([None; 3], None);
         adversity.workers = dice.worker_script(workers);
     }
+    if let Some(batch) = &mut scenario.rules.batch {
+        batch.jobs = dice.scaling(batch.jobs);
+    }
+    if let Some(workers) = &mut scenario.rules.workers {
+        workers.count = dice.scaling(workers.count);
+    }
     (scenario, adversity)
 }
 
@@ -429,7 +453,7 @@ fn assert_whole(s: &Scenario, outcome: &Outcome) {
             .total
             .bytes
             == 0;
-    let is_in_order = s.rules.batch.is_none_or(|batch| batch.jobs == 1);
+    let is_in_order = s.rules.batch.is_none_or(|batch| batch.jobs.most == 1);
     if is_in_order && is_whole && s.rules.workers.is_none() {
         assert_part(s, outcome.taken, &outcome.output);
     }
@@ -592,7 +616,7 @@ fn assert_batches(s: &Scenario, outcome: &Outcome) {
 
 /// After a failure nobody tries for as long as the shortest wait; and then one alone.
 fn assert_waits(s: &Scenario, outcome: &Outcome) {
-    let Some(rules) = s.rules.batch.filter(|batch| batch.jobs == 1) else {
+    let Some(rules) = s.rules.batch.filter(|batch| batch.jobs.most == 1) else {
         return;
     };
     for pair in outcome.tries.windows(2) {

@@ -101,6 +101,10 @@ pub(super) struct Outcome {
     pub tries: Vec<Try>,
     /// What each run of a worker's program has dealt with.
     pub workers: Vec<Vec<u8>>,
+    /// When each of them was run.
+    pub starts: Vec<Duration>,
+    /// When one got the end of what it reads.
+    pub closed: Vec<Duration>,
     /// A worker has left although there was more.
     pub someone_left: bool,
     /// What each tee and tap got, once for each time that somebody was there to take it.
@@ -464,6 +468,8 @@ pub(super) fn run_after(left: Left, s: Scenario, adversity: Adversity) -> Outcom
         accused: false,
         span: false,
         tries: Vec::new(),
+        starts: Vec::new(),
+        closed: Vec::new(),
         someone_left: false,
         workers: Vec::new(),
         sides: vec![Vec::new(); sides.len()],
@@ -500,8 +506,8 @@ pub(super) fn run_after(left: Left, s: Scenario, adversity: Adversity) -> Outcom
     if s.rules.outlives {
         engine.inherit(&left.inherited, start);
     }
-    let workers = s.rules.workers.map_or(0, |workers| workers.count);
-    let jobs = s.rules.batch.map_or(workers, |batch| batch.jobs);
+    let workers = s.rules.workers.map_or(0, |workers| workers.count.most);
+    let jobs = s.rules.batch.map_or(workers, |batch| batch.jobs.most);
     if jobs > 0 {
         doing[SINK] = Doing::Nothing;
     }

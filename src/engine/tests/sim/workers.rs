@@ -26,6 +26,8 @@ pub(in super::super) struct WorkerScript {
     pub lasts: Duration,
     /// From then on, and until then, this one reads nothing.
     pub hangs: Option<(usize, Duration, Duration)>,
+    /// Each reads so many bytes at a time, and needs just as long for these.
+    pub steady: Option<usize>,
     /// Until then they fall.
     pub until: Duration,
 }
@@ -45,7 +47,9 @@ pub(super) struct Program {
 
 impl Program {
     pub(super) fn has_room(&self) -> bool {
-        self.lying.len() < self.size || self.is_closed || !self.is_alive
+        // A pipe of one page has room when it is empty.
+        let has_room = self.lying.is_empty() || self.size > 4096 && self.lying.len() < self.size;
+        has_room || self.is_closed || !self.is_alive
     }
 
     pub(super) fn held(&self) -> usize {
@@ -107,6 +111,12 @@ impl World {
         let refuses = self.adversity.workers.refuses;
         let is_refused = refuses.is_some_and(|n| random.is_multiple_of(n)) && self.may_fall();
         self.reads += 1;
+        let time = self.now - self.start;
+        match task {
+            Task::Start(_) if !is_refused => self.out.starts.push(time),
+            Task::Close => self.out.closed.push(time),
+            _ => {}
+        }
         let framing = self.s.rules.framing;
         let it = &mut self.workers[j];
         let (mut done, mut unread) = (true, it.lying.len() as u64);
@@ -176,7 +186,10 @@ impl Sim {
         let (falls, leaves, closes) =
             (roll(script.falls), roll(script.leaves), roll(script.closes));
         let (a, b) = (self.world.random() >> 9, self.world.random() >> 9);
-        let lasts = b % (1 + script.lasts.as_nanos() as u64);
+        let lasts = match script.steady {
+            None => b % (1 + script.lasts.as_nanos() as u64),
+            Some(_) => script.lasts.as_nanos() as u64,
+        };
         let now = self.world.now;
         self.world.reads += 1;
         let it = &mut self.world.workers[j];
@@ -197,7 +210,8 @@ impl Sim {
         }
         it.is_closed = closes;
         if !closes {
-            let n = 1 + a as usize % it.lying.len();
+            let all = it.lying.len();
+            let n = script.steady.map_or(1 + a as usize % all, |n| n.min(all));
             it.read.extend(it.lying.drain(..n));
         }
         it.next = Some(now + Duration::from_nanos(lasts));

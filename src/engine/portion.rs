@@ -1,0 +1,121 @@
+//! What a worker is given next: whole records at the head of the queue, or what goes on with the one that it has begun;
+//! and what it gives back that it has not begun.
+
+use super::action::CONSUMER;
+use super::record::Cursor;
+use super::state::Engine;
+
+/// What a worker may be given next.
+pub(super) enum Portion {
+    /// What lies before this place.
+    To(u64),
+    /// The extent at this place has to be read back from the disk first.
+    Away(u64),
+    /// Nothing yet.
+    None,
+}
+
+impl Engine {
+    /// Whole records at the head of the queue, about so many bytes of them.
+    pub(super) fn portion(&self, window: u64) -> Portion {
+        let Some(run) = self.outputs[CONSUMER].queue.first() else {
+            return Portion::None;
+        };
+        if self.log.away(run.start).is_some() {
+            return Portion::Away(run.start);
+        }
+        let end = run
+            .end
+            .min(self.log.readable())
+            .min(self.log.here_to(run.start));
+        if end <= run.start {
+            return Portion::None;
+        }
+        let window = window.min(self.capacity as u64 / 4).max(1);
+        let limit = end.min(run.start + window);
+        let whole = self.log.last_boundary(run.start, limit);
+        if let Some(to) = whole.or_else(|| self.log.next_boundary(run.start, end)) {
+            return Portion::To(to);
+        }
+        // The rest of it cannot come, or is on the disk.
+        let is_full = self.gate.is_closed() || self.has_no_place() || self.has_full_books();
+        let is_blocked = is_full && self.shedder.policy.is_none() || self.is_starved();
+        let is_torn = self.outputs[CONSUMER].cursor.is_inside();
+        match is_torn || is_blocked || self.is_last() || end < run.end {
+            true => Portion::To(end),
+            false => Portion::None,
+        }
+    }
+
+    /// What lies before this place is this worker's from now on.
+    pub(super) fn take_portion(&mut self, j: usize, end: u64) {
+        let output = &mut self.outputs[CONSUMER];
+        let head = output.queue.first().map_or(end, |run| run.start);
+        let Some(run) = output.queue.pop_front(end - head) else {
+            return;
+        };
+        let cursor = output.cursor;
+        let is_torn = !self.log.is_boundary(run.end);
+        if let Some(workers) = &mut self.workers {
+            workers.held += run.end - run.start;
+            workers.next = (j + 1) % workers.list.len();
+            workers.torn = match is_torn {
+                true => Some((j, run.end)),
+                false => workers.torn,
+            };
+            workers.list[j].cursor = cursor;
+            workers.list[j].queue.push(run);
+        }
+        self.look_at_head();
+    }
+
+    /// Whether what is next in the queue goes on with a record whose beginning is nobody's any more.
+    pub(super) fn look_at_head(&mut self) {
+        let head = self.outputs[CONSUMER].queue.first().map(|run| run.start);
+        let is_torn = head.is_some_and(|head| !self.log.is_boundary(head));
+        self.outputs[CONSUMER].cursor = Cursor::at(self.framing, u64::from(is_torn));
+    }
+
+    /// What has come of a record that a worker has begun is that worker's.
+    pub(super) fn go_on_with_torn(&mut self) {
+        while let Some((j, at)) = self.workers.as_ref().and_then(|it| it.torn) {
+            let queue = &mut self.outputs[CONSUMER].queue;
+            let first = queue.over(&(at..at + 1)).next().cloned();
+            let Some(run) = first.filter(|run| run.start == at) else {
+                return;
+            };
+            let end = self.log.next_boundary(run.start, run.end);
+            let run = run.start..end.unwrap_or(run.end);
+            queue.remove(&run);
+            if let Some(workers) = &mut self.workers {
+                workers.held += run.end - run.start;
+                workers.torn = end.is_none().then_some((j, run.end));
+                workers.list[j].queue.push(run);
+            }
+            self.look_at_head();
+        }
+    }
+
+    /// What it has, and has not begun, is anybody's again.
+    pub(super) fn hand_back(&mut self, j: usize) {
+        let it = self.worker(j);
+        let Some(rest) = it.queue.first().cloned() else {
+            return;
+        };
+        let keep = match it.cursor.is_inside() {
+            true => self.log.next_boundary(rest.start, rest.end),
+            false => Some(rest.start),
+        };
+        let back = keep.unwrap_or(rest.end)..rest.end;
+        if back.is_empty() {
+            return;
+        }
+        if let Some(workers) = &mut self.workers {
+            workers.held -= back.end - back.start;
+            workers.list[j].queue.remove(&back);
+            workers.torn = workers.torn.filter(|torn| *torn != (j, back.end));
+        }
+        self.outputs[CONSUMER].queue.insert(back);
+        self.look_at_head();
+    }
+}

@@ -1,0 +1,155 @@
+//! What the number of programs follows, where it follows need: whether work waits that none of them can take, and how
+//! busy they are.
+
+use std::time::Instant;
+
+use super::action::{Actor, CONSUMER, For, Reason};
+use super::closing::Closing;
+use super::plan::{Plan, earlier};
+use super::restart::Circuit;
+use super::scaler::Scaling;
+use super::state::Engine;
+use super::workers::{Life, Worker, Workers};
+
+impl Engine {
+    /// Whether the number follows need.
+    pub(super) fn scales(&self) -> bool {
+        let jobs = self.jobs.as_ref().map(|it| it.rules.jobs);
+        let workers = self.workers.as_ref().map(|it| it.rules.count);
+        jobs.or(workers).is_some_and(Scaling::is_range)
+    }
+
+    /// Sees to it that there are as many as are needed.
+    pub(super) fn scale(&mut self, now: Instant) {
+        if self.scales() {
+            self.scale_workers(now);
+            self.scale_jobs(now);
+        }
+    }
+
+    fn scale_workers(&mut self, now: Instant) {
+        let Some(workers) = &self.workers else { return };
+        let is_pressed = self.does_work_wait(workers);
+        let Some(workers) = &mut self.workers else {
+            return;
+        };
+        let wanted = workers.list.iter().filter(|it| it.is_wanted()).count();
+        workers.scaler.set(wanted);
+        workers.scaler.press(is_pressed, now);
+        if !workers.is_over
+            && let Some(j) = workers.leaver().or(workers.spare())
+            && workers.scaler.grow(now)
+        {
+            match workers.list[j].leaves_at.take() {
+                Some(_) => {}
+                None => workers.list[j].life = Life::Down(None),
+            }
+        }
+    }
+
+    /// Whether something waits that none of those can take who are there for it; `None`: one of them is about to say.
+    fn does_work_wait(&self, workers: &Workers) -> Option<bool> {
+        let is_held = self.paused || self.halted || self.is_filling();
+        let is_well = workers.breaker.circuit() == Circuit::Closed;
+        if is_held || !is_well || self.outputs[CONSUMER].queue.owed() == 0 {
+            return Some(false);
+        }
+        let mut waits = Some(true);
+        for it in workers.list.iter().filter(|it| it.is_wanted()) {
+            match it.sleeper.asleep {
+                _ if !it.is_open() => return Some(false),
+                _ if it.is_writing => {}
+                Some(sleep) if matches!(sleep.what, For::Room | For::Fit) => {}
+                Some(_) => return Some(false),
+                None => waits = None,
+            }
+        }
+        waits
+    }
+
+    fn scale_jobs(&mut self, now: Instant) {
+        let Some(jobs) = &self.jobs else { return };
+        let is_held = self.paused || self.halted || self.is_filling() || jobs.is_over;
+        let is_well = jobs.breaker.circuit() == Circuit::Closed;
+        let busy = jobs.busy();
+        let does_wait = || !jobs.left.is_empty() || !matches!(self.closing(now), Closing::Later(_));
+        let is_pressed = match () {
+            () if is_held || !is_well || self.is_job_capped() || !does_wait() => Some(false),
+            () => (busy >= jobs.scaler.count()).then_some(true),
+        };
+        let Some(jobs) = &mut self.jobs else { return };
+        jobs.scaler.on_load(busy, now);
+        jobs.scaler.press(is_pressed, now);
+        jobs.scaler.grow(now);
+        while jobs.scaler.is_one_too_many(now) {
+            jobs.scaler.shrink(now);
+        }
+    }
+
+    /// What one does of which there is no need.
+    pub(super) fn plan_spare(&self, workers: &Workers, j: usize) -> Plan {
+        let has_nothing = self.is_last() && self.outputs[CONSUMER].queue.owed() == 0;
+        let any = workers.list.iter().any(Worker::is_wanted);
+        if workers.is_over || has_nothing || !any {
+            return Plan::End(Reason::Over);
+        }
+        let is_next = workers.leaver().is_none() && workers.spare() == Some(j);
+        Plan::wait(For::Turn, workers.scaler.more_at().filter(|_| is_next))
+    }
+
+    /// Nobody acts any more for this one, if it is one of which there was no need.
+    pub(super) fn on_spare_over(&mut self, actor: Actor) {
+        if let (Some(workers), Actor::Job(j)) = (&mut self.workers, actor)
+            && workers.list[j].life == Life::Spare
+        {
+            workers.list[j].life = Life::Over;
+        }
+    }
+
+    /// One who is about to leave waits for that, or until it is missed.
+    pub(super) fn plan_leaver(&self, workers: &Workers, j: usize) -> Plan {
+        let is_next = workers.leaver() == Some(j);
+        let more_at = workers.scaler.more_at().filter(|_| is_next);
+        Plan::wait(For::Turn, earlier(more_at, workers.list[j].leaves_at))
+    }
+
+    /// This worker has been looked at; `lay`: something of what lay in its pipe before still does. It goes if there are
+    /// more than are needed, and it has nothing to do.
+    pub(super) fn on_busy_known(&mut self, j: usize, lay: bool, now: Instant) {
+        let Some(workers) = self.workers.as_mut().filter(|it| it.rules.count.is_range()) else {
+            return;
+        };
+        let is_torn = workers.torn.is_some_and(|(other, _)| other == j);
+        let it = &mut workers.list[j];
+        let time = it.busy.look(lay, now);
+        if !it.is_wanted() {
+            return;
+        }
+        workers.scaler.add_busy(time);
+        let is_idle = it.is_open() && it.looked.0 == 0 && it.queue.owed() == 0 && !is_torn;
+        if is_idle && workers.scaler.is_one_too_many(now) {
+            // It may have read all and be about that for long: then it is missed soon.
+            it.leaves_at = workers.scaler.leaves_at(now);
+            workers.scaler.shrink(now);
+        }
+    }
+}
+
+impl Workers {
+    /// How many programs run.
+    pub(super) fn running(&self) -> usize {
+        let runs = |it: &&Worker| it.life == Life::Up && it.exit.is_none();
+        self.list.iter().filter(runs).count()
+    }
+
+    /// One that is about to leave, and has not been told yet.
+    fn leaver(&self) -> Option<usize> {
+        let is_one = |it: &Worker| it.leaves_at.is_some() && it.is_open() && !it.is_busy;
+        self.list.iter().position(is_one)
+    }
+
+    /// The next that is run when there is need.
+    fn spare(&self) -> Option<usize> {
+        self.list.iter().position(|it| it.life == Life::Spare)
+    }
+}

@@ -1,0 +1,139 @@
+//! How many programs run follows need, in the simulator, whose time is made up.
+
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use super::sim::{Adversity, Outcome, Scenario, Script, WorkerScript, plain, rules, run_through};
+use crate::engine::Rules;
+use crate::engine::batch::BatchRules;
+use crate::engine::record::Framing;
+use crate::engine::scaler::Scaling;
+use crate::engine::workers::WorkerRules;
+
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+const RECORD: usize = 10;
+/// How long a program needs for one.
+const NEEDS: Duration = Duration::from_millis(10);
+
+fn one_to_four() -> Scaling {
+    Scaling::between(1, 4)
+}
+
+/// For so long, so many tenths of what one program can do.
+type Phase = (Duration, u32);
+
+fn scenario(phases: &[Phase], rules: Rules) -> Scenario {
+    let (mut offers, mut from) = (Vec::new(), Duration::ZERO);
+    for (time, tenths) in phases {
+        let n = time.as_micros() as u32 * tenths / 10 / NEEDS.as_micros() as u32;
+        offers.extend((0..n).map(|k| (from + *time * k / n, RECORD)));
+        from += *time;
+    }
+    let input = b"123456789\n".repeat(offers.len());
+    Scenario {
+        offers,
+        ..plain(rules, input)
+    }
+}
+
+fn workers(phases: &[Phase]) -> Outcome {
+    let rules = Rules {
+        framing: Some(Framing::Terminator(b'\n')),
+        workers: Some(WorkerRules {
+            count: one_to_four(),
+            restart: None,
+            chance: 1,
+        }),
+        ..rules(100_000)
+    };
+    let adversity = Adversity {
+        workers: WorkerScript {
+            lasts: NEEDS,
+            steady: Some(RECORD),
+            ..WorkerScript::default()
+        },
+        ..Adversity::default()
+    };
+    let outcome = run_through(scenario(phases, rules), adversity);
+    assert!(outcome.finished);
+    outcome
+}
+
+/// How many ran at most, and how many ran at each end of one.
+fn batches(phases: &[Phase]) -> (usize, Outcome) {
+    let rules = Rules {
+        framing: Some(Framing::Terminator(b'\n')),
+        batch: Some(BatchRules {
+            records: NonZeroU64::new(1),
+            bytes: None,
+            age: None,
+            jobs: one_to_four(),
+            backoff: (MS, MS),
+            give_up: None,
+            chance: 1,
+        }),
+        ..rules(100_000)
+    };
+    let adversity = Adversity {
+        programs: Script {
+            // Half of that in the mean.
+            lasts: NEEDS * 2,
+            ..Script::default()
+        },
+        ..Adversity::default()
+    };
+    let outcome = run_through(scenario(phases, rules), adversity);
+    assert!(outcome.finished);
+    let most = outcome.tries.iter().map(|it| {
+        let at = it.began;
+        let runs = |other: &&super::sim::Try| {
+            other.began <= at && other.ended.is_none_or(|ended| at < ended)
+        };
+        outcome.tries.iter().filter(runs).count()
+    });
+    (most.max().unwrap_or(0), outcome)
+}
+
+#[test]
+fn workers_come_when_work_waits_and_go_when_there_is_little() {
+    let outcome = workers(&[(SECOND * 20, 5), (SECOND * 5, 80), (SECOND * 80, 2)]);
+    assert_eq!(outcome.starts.len(), 4, "{:?}", outcome.starts);
+    let early = outcome.starts.iter().filter(|at| **at < SECOND * 20);
+    assert_eq!(early.count(), 1, "half of what one can do needs one");
+    let late = SECOND * 100;
+    let sent = outcome.closed.iter().filter(|at| **at < late).count();
+    assert_eq!(sent, 3, "{:?}", outcome.closed);
+    assert!(outcome.closed.iter().all(|at| *at > SECOND * 25));
+}
+
+#[test]
+fn at_a_steady_load_workers_neither_come_nor_go() {
+    for tenths in [3, 8, 15, 25, 37] {
+        let outcome = workers(&[(SECOND * 60, tenths)]);
+        let needed = (tenths as usize).div_ceil(10);
+        let starts = outcome.starts.len();
+        // One at most was sent away before it was known that it is missed.
+        let most = needed + usize::from(needed > 1);
+        assert!(
+            (needed..=most).contains(&starts),
+            "{tenths} tenths: {:?} {:?}",
+            outcome.starts,
+            outcome.closed
+        );
+    }
+}
+
+#[test]
+fn batches_run_side_by_side_only_where_work_waits() {
+    let (most, _) = batches(&[(SECOND * 20, 3)]);
+    assert_eq!(most, 1, "one has time for all");
+    let (most, outcome) = batches(&[(SECOND * 5, 60), (SECOND * 50, 3)]);
+    assert_eq!(most, 4);
+    let late = outcome.tries.iter().filter(|it| it.began > SECOND * 50);
+    let late: Vec<_> = late.collect();
+    let alone = late
+        .windows(2)
+        .all(|two| two[0].ended <= Some(two[1].began));
+    assert!(!late.is_empty() && alone, "one is left");
+}

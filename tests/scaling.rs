@@ -1,0 +1,194 @@
+//! `-j N..M`: as many programs as there is need of.
+
+mod harness;
+
+use std::fs;
+use std::io::{PipeWriter, Write, pipe};
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
+
+use harness::books::Books;
+use harness::dir::{Dir, lines};
+use harness::remote::Home;
+use harness::sides::Before;
+use harness::{Running, eventually, start, weir};
+use rustix::process::Signal;
+
+/// A weir whose programs wait until they are let go on, and say when they come and go.
+struct Gated {
+    dir: Dir,
+    home: Home,
+    weir: Running,
+    input: PipeWriter,
+}
+
+const COMES: &str = "echo >> $0.comes.runs; until test -e $0.go; do sleep 0.01; done;";
+
+impl Gated {
+    fn new(options: &[&str], script: &str) -> Gated {
+        let (dir, home) = (Dir::new(), Home::new());
+        let first = ["-N", "it", "-l", "--summary", "json"];
+        let mut command = home.command(&[&first, options, &["--", "sh", "-c"]].concat());
+        command.args([&format!("{COMES} {script}"), &dir.at("out")]);
+        let (stdin, input) = pipe().expect("a pipe");
+        let weir = start(command, stdin, Stdio::null());
+        Gated {
+            dir,
+            home,
+            weir,
+            input,
+        }
+    }
+
+    /// How many have come so far, or gone.
+    fn count(&self, what: &str) -> usize {
+        self.dir.read(&format!("out.{what}.runs")).lines().count()
+    }
+
+    fn running(&self) -> u64 {
+        let output = self.home.run(&["--query", "it"]);
+        let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        status["command"]["running"].as_u64().unwrap_or(99)
+    }
+
+    fn feed(&mut self, from: usize, to: usize) {
+        let all = lines(to);
+        let before = lines(from);
+        self.input
+            .write_all(&all[before.len()..])
+            .expect("it is read");
+    }
+
+    fn let_go(&self) {
+        fs::write(self.dir.at("out.go"), "").expect("a file");
+    }
+}
+
+#[test]
+fn workers_come_when_work_waits_and_go_when_there_is_little() {
+    let script = "cat >> $0.$$; echo >> $0.goes.runs";
+    let mut it = Gated::new(&["-j", "1..3"], script);
+    eventually("one runs without need", || it.count("comes") == 1);
+    it.feed(0, 5_000);
+    eventually("all come", || it.count("comes") == 3);
+    eventually("all are counted", || it.running() == 3);
+    it.let_go();
+    eventually("all is dealt with", || it.dir.all().len() == 9 * 5_000);
+    eventually("one goes", || it.count("goes") > 0);
+    eventually("it is not counted any more", || it.running() < 3);
+    it.feed(5_000, 5_010);
+    eventually("the others go on", || it.dir.all().len() == 9 * 5_010);
+    drop(it.input);
+    let end = it.weir.end();
+    assert!(end.status.success(), "{end:?}");
+    it.dir.assert_all(5_010);
+    let books = Books::of(&end);
+    assert_eq!(books.n("command/restarts"), 0);
+    assert_eq!(books.n("command/running"), 0);
+}
+
+#[test]
+fn one_that_was_sent_away_and_fails_gives_weir_its_status_at_the_end() {
+    let script = "cat >> $0.$$; echo >> $0.goes.runs; exit 3";
+    let mut it = Gated::new(&["-j", "1..2"], script);
+    it.feed(0, 2_000);
+    eventually("both come", || it.count("comes") == 2);
+    it.let_go();
+    eventually("one goes", || it.count("goes") == 1);
+    it.feed(2_000, 2_010);
+    eventually("the other one goes on", || it.dir.all().len() == 9 * 2_010);
+    drop(it.input);
+    let end = it.weir.end();
+    assert_eq!(end.status.code(), Some(3), "{end:?}");
+    it.dir.assert_all(2_010);
+}
+
+#[test]
+fn more_batches_are_dealt_with_at_a_time_when_some_wait() {
+    let script = "cat > $0.$WEIR_BATCH";
+    let mut it = Gated::new(&["--batch", "1", "-j", "1..3"], script);
+    it.feed(0, 1);
+    eventually("one runs", || it.count("comes") == 1);
+    eventually("it is counted", || it.running() == 1);
+    it.feed(1, 20);
+    eventually("as many as may be", || it.count("comes") == 3);
+    eventually("all are counted", || it.running() == 3);
+    it.let_go();
+    drop(it.input);
+    let end = it.weir.end();
+    assert!(end.status.success(), "{end:?}");
+    it.dir.assert_all(20);
+    assert_eq!(Books::of(&end).n("command/batches/acknowledged"), 20);
+}
+
+#[test]
+fn those_that_are_killed_lose_nothing_that_they_have_not_read() {
+    let dir = Dir::new();
+    let out = dir.at("out");
+    // Not even a line of it is read ahead.
+    let script = "read one || exit 0; echo $one >> $0.$$; kill -9 $$";
+    let words = [
+        "-l",
+        "-j",
+        "1..4",
+        "--restart",
+        "on-failure",
+        "--backoff",
+        "1ms..2ms",
+    ];
+    let words = [
+        &words[..],
+        &["--summary", "json", "--", "sh", "-c", script, &out],
+    ]
+    .concat();
+    let end = start(weir(&words), Before::Pipe.open(&lines(150)), Stdio::null()).end();
+    dir.assert_all(150);
+    Books::of(&end).assert_are("records", [150, 150, 0, 0], "killed again and again");
+}
+
+#[test]
+fn after_a_signal_none_comes_and_those_that_run_have_what_is_held() {
+    let mut it = Gated::new(&["-j", "1..3"], "exec cat >> $0.$$");
+    it.feed(0, 1_000);
+    eventually("a second one comes", || it.count("comes") >= 2);
+    it.weir.signal(Signal::TERM);
+    it.let_go();
+    let end = it.weir.end();
+    assert_eq!(end.status.signal(), Some(Signal::TERM.as_raw()), "{end:?}");
+    it.dir.assert_all(1_000);
+}
+
+#[test]
+fn nothing_is_tried_at_once_where_nothing_is_tried_again() {
+    for (options, says) in [
+        (
+            &["-j", "1..3"][..],
+            Some("--retry: it runs no COMMAND with --restart or --batch"),
+        ),
+        (&["-j", "2", "--restart", "on-failure"], None),
+    ] {
+        let it = Gated::new(options, "cat >> $0.$$");
+        eventually("it is there", || it.running() == it.count("comes") as u64);
+        let output = it.home.run(&["--remote", "it", "--retry"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        match says {
+            Some(says) => assert!(said.contains(says) && said.lines().count() == 1, "{said}"),
+            None => assert!(output.status.success() && said.is_empty(), "{said}"),
+        }
+        it.let_go();
+        drop(it.input);
+        let end = it.weir.end();
+        assert!(end.status.success(), "{end:?}");
+    }
+}
+
+#[test]
+fn when_those_that_run_want_no_more_weir_ends_as_they_do() {
+    let mut it = Gated::new(&["-j", "1..3"], "read one");
+    it.feed(0, 1_000);
+    eventually("all come", || it.count("comes") == 3);
+    it.let_go();
+    let end = it.weir.end();
+    assert!(end.status.success(), "{end:?}");
+    assert_eq!(Books::of(&end).value("end"), "consumer-gone");
+}
