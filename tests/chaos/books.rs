@@ -79,7 +79,8 @@ fn reports(plan: &Plan, log: &str) -> Result<Value, String> {
     let mut summary = Value::Null;
     for line in log.lines() {
         if !line.starts_with('{') {
-            let is_error = plan.stalls && line.starts_with("weir: timeout: ");
+            let is_slow = plan.spills && line.ends_with(": too slow: some was discarded");
+            let is_error = is_slow || plan.stalls && line.starts_with("weir: timeout: ");
             ensure!(
                 is_error || plan.sends(&["USR1"]) > 0,
                 "not asked for in the log: {line}"

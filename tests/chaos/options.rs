@@ -22,6 +22,11 @@ impl Options {
         self.list.extend([option.to_owned(), value.to_string()]);
     }
 
+    /// Whether lanes are told apart, now or later.
+    pub(crate) fn sheds_fair(&self) -> bool {
+        self.list.iter().any(|it| it == "fair")
+    }
+
     /// Whether records are told apart by what they say.
     pub(crate) fn has_lanes(&self) -> bool {
         self.list.iter().any(|it| it == "--key" || it == "--keep")

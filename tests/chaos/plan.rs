@@ -134,6 +134,8 @@ impl Plan {
             let of_bytes = ["9999B", "64KiB", "20ms", "64KiB,5ms"];
             let limit = match framing {
                 Framing::None => dice.pick(&of_bytes),
+                // Each batch is a run of a program.
+                Framing::Fixed(size) if input.len() / size > 100_000 => dice.pick(&of_bytes),
                 _ if dice.percent(50) => dice.pick(&of_records),
                 _ => dice.pick(&of_bytes),
             };

@@ -1,0 +1,208 @@
+//! Programs that run side by side, as workers or with batches, and what becomes of them: some are slow, fail, hang,
+//! are stopped or killed. What each has dealt with lies in a file of its own.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::dice::Dice;
+use crate::harness::WEIR;
+use crate::options;
+use crate::plan::Producer;
+use crate::stream::{self, Framing};
+
+/// What is done while they run.
+#[derive(Debug, Clone)]
+pub(crate) enum Act {
+    Wait(Duration),
+    Freeze(Duration),
+    Signal(&'static str),
+    Remote(Vec<String>),
+    /// One of the programs is killed, or stopped for a while: that of this number, if there are so many.
+    Kill(usize),
+    Stop(usize, Duration),
+}
+
+/// What the first to come do, before the others do what is expected; each needs a name of its own.
+const ODD: [&str; 5] = [
+    "sleep 0.2",
+    "exit 3",
+    "exec sleep 4",
+    "head -c 100 >/dev/null; exit 4",
+    "exec </dev/null; sleep 0.1; exit 5",
+];
+/// That which loses what it has read.
+const LOSES: usize = 3;
+
+/// One such pipeline.
+#[derive(Debug)]
+pub(crate) struct Crowd {
+    pub seed: u64,
+    options: Vec<String>,
+    pub framing: Framing,
+    pub is_batch: bool,
+    pub control: bool,
+    pub sheds: bool,
+    pub spills: bool,
+    pub producer: Producer,
+    odd: Vec<usize>,
+    pub acts: Vec<Act>,
+    pub input: Vec<u8>,
+}
+
+impl Crowd {
+    pub(crate) fn draw(seed: u64) -> Crowd {
+        let dice = &mut Dice::new(seed ^ 0x5eed);
+        let framing = match dice.between(0, 5) {
+            0..=3 => Framing::Lines,
+            4 => Framing::Null,
+            _ => Framing::Fixed(dice.between(8, 900) as usize),
+        };
+        let is_batch = dice.percent(50);
+        // Each batch is a run of a shell.
+        let most = if is_batch { 1 << 17 } else { 1 << 20 };
+        let total = dice.spread(1, most) as usize;
+        // One that is longer than the buffer comes in pieces, each of them a batch.
+        let longest = dice.pick(&[20, 200, 900]);
+        let input = stream::make(dice, framing, total, longest);
+        let mut options = loop {
+            let options = options::draw(dice, framing, input.len());
+            if !options.has_lanes() && !options.stalls && !options.sheds_fair() {
+                break options;
+            }
+        };
+        let least = dice.between(1, 3);
+        let most = least + dice.between(u64::from(least == 1), 3);
+        let range = [format!("{most}"), format!("{least}..{most}")];
+        let jobs = if dice.percent(30) {
+            &range[0]
+        } else {
+            &range[1]
+        };
+        options.list.extend(["-j".into(), jobs.clone()]);
+        let more = match is_batch {
+            true => vec![
+                "--batch",
+                dice.pick(&["20", "100,20ms", "9999B", "64KiB,5ms"]),
+            ],
+            false => vec!["--restart", "on-failure"],
+        };
+        let always = ["--backoff", "1ms..5ms", "--sink-timeout", "1s"];
+        let all = more.into_iter().chain(always);
+        options.list.extend(all.map(String::from));
+        let control = !options.list.iter().any(|o| o == "--no-control");
+        let odd = (0..dice.between(0, 4)).map(|_| dice.between(0, 4) as usize);
+        let odd: Vec<usize> = odd.collect();
+        let producer = dice.pick(&[Producer::Bursty, Producer::Huge, Producer::FallsSilent]);
+        let acts = acts(dice, control, &mut options, framing, input.len());
+        Crowd {
+            seed,
+            framing,
+            is_batch,
+            control,
+            sheds: options.sheds,
+            spills: options.spills,
+            options: options.list,
+            producer,
+            odd,
+            acts,
+            input,
+        }
+    }
+
+    /// What each program does: it writes what it reads to a file, which for a batch has its last name when it is complete.
+    fn script(&self) -> String {
+        let odd = self.odd.iter().enumerate();
+        let odd: String = odd
+            .map(|(n, what)| {
+                let what = ODD[*what];
+                format!("if mkdir $0/odd{n} 2>/dev/null; then {what}; fi; ")
+            })
+            .collect();
+        let rest = match self.is_batch {
+            true => "cat >$0/$$.part && mv $0/$$.part $0/$WEIR_BATCH.whole",
+            // Where one is killed, nobody is left who reads on.
+            false => "exec cat >$0/$$.part",
+        };
+        odd + rest
+    }
+
+    pub(crate) fn command(&self, dir: &Path) -> Command {
+        let mut weir = Command::new(WEIR);
+        weir.args(&self.options).arg("--log").arg(dir.join("log"));
+        if self.spills {
+            weir.arg("--shed-to").arg(dir.join("spill"));
+        }
+        weir.args(["--", "sh", "-c", &self.script()]).arg(dir);
+        weir.env("XDG_RUNTIME_DIR", dir);
+        weir
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        format!(
+            "CHAOS_SEED={} {:?} ({} bytes) | weir {} -- {}; {:?}",
+            self.seed,
+            self.producer,
+            self.input.len(),
+            self.options.join(" "),
+            self.script(),
+            self.acts
+        )
+    }
+
+    pub(crate) fn sends(&self, signals: &[&str]) -> bool {
+        let is_one = |act: &Act| matches!(act, Act::Signal(name) if signals.contains(name));
+        self.acts.iter().any(is_one)
+    }
+
+    pub(crate) fn tells(&self, word: &str) -> bool {
+        let is_one = |act: &Act| matches!(act, Act::Remote(o) if o.iter().any(|o| o == word));
+        self.acts.iter().any(is_one)
+    }
+
+    /// A worker may fail when it was given all that there is.
+    pub(crate) fn may_fail(&self) -> bool {
+        let hurts = |act: &Act| matches!(act, Act::Kill(_) | Act::Stop(..));
+        !self.is_batch && (!self.odd.is_empty() || self.acts.iter().any(hurts))
+    }
+
+    /// A worker may have read something, and not dealt with it.
+    pub(crate) fn may_lose(&self) -> bool {
+        let hurts = |act: &Act| matches!(act, Act::Kill(_) | Act::Stop(..) | Act::Freeze(_));
+        !self.is_batch && (self.odd.contains(&LOSES) || self.acts.iter().any(hurts))
+    }
+}
+
+fn acts(
+    dice: &mut Dice,
+    control: bool,
+    options: &mut options::Options,
+    framing: Framing,
+    total: usize,
+) -> Vec<Act> {
+    let mut acts = Vec::new();
+    for _ in 0..dice.between(0, 8) {
+        acts.push(Act::Wait(dice.millis(0, 80)));
+        let who = dice.between(0, 5) as usize;
+        match dice.between(0, 16) {
+            0 => acts.push(Act::Freeze(dice.millis(0, 120))),
+            1..=4 if control => {
+                let told = loop {
+                    let told = options::change(dice, options, framing, total);
+                    if !told.iter().any(|it| it == "fair") {
+                        break told;
+                    }
+                };
+                acts.push(Act::Remote(told));
+            }
+            5 if control => acts.push(Act::Remote(vec!["--retry".into()])),
+            6 => acts.push(Act::Signal("USR1")),
+            7 if dice.percent(50) => acts.push(Act::Signal(dice.pick(&["TERM", "HUP"]))),
+            8 if dice.percent(30) => acts.push(Act::Signal("INT")),
+            9..=12 => acts.push(Act::Kill(who)),
+            13..=15 => acts.push(Act::Stop(who, dice.millis(0, 150))),
+            _ => acts.push(Act::Wait(dice.millis(0, 400))),
+        }
+    }
+    acts
+}

@@ -1,0 +1,188 @@
+//! One pipeline of programs that run side by side, from its start to its end.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use wait_timeout::ChildExt;
+
+use crate::crowd::{Act, Crowd};
+use crate::harness::{DEADLINE, WEIR, program};
+use crate::plan::Link;
+use crate::sides::{self, Hurry};
+
+/// What came of it.
+pub(crate) struct Outcome {
+    pub status: ExitStatus,
+    pub stderr: String,
+    pub summary: Value,
+    /// What each file holds, and whether its program has ended as it should.
+    pub got: Vec<(Vec<u8>, bool)>,
+    pub spilt: Vec<u8>,
+}
+
+/// Runs it. `Err` says what hangs.
+pub(crate) fn run(plan: &Crowd) -> Result<Outcome, String> {
+    let dir = TempDir::new().expect("make a directory");
+    let dir = dir.path();
+    let hurry = Hurry::default();
+    let input = sides::link(Link::Pipe, false);
+    let stderr = fs::File::create(dir.join("stderr")).expect("make a file");
+    let mut command = plan.command(dir);
+    command
+        .stdin(input.weirs)
+        .stdout(Stdio::null())
+        .stderr(stderr);
+    let mut weir = Weir {
+        child: command.spawn().expect("start weir"),
+        dir,
+        plan,
+    };
+    // It holds the other end of the pipe, which would keep the producer from being told.
+    drop(command);
+    let bytes = plan.input.clone();
+    let producer = sides::produce(plan.producer, input.ours, bytes, plan.seed, hurry.clone());
+    weir.await_programs();
+    for act in &plan.acts {
+        weir.act(act);
+    }
+    hurry.up();
+    let status = weir.finish()?;
+    drop(weir);
+    producer.done();
+    let text = |name: &str| fs::read_to_string(dir.join(name)).unwrap_or_default();
+    let (log, stderr) = (text("log"), text("stderr"));
+    let last = log
+        .lines()
+        .rfind(|line| line.contains(r#""event":"summary""#));
+    let summary = last.and_then(|line| serde_json::from_str(line).ok());
+    Ok(Outcome {
+        status,
+        summary: summary.ok_or(format!("no summary: {log}{stderr}"))?,
+        stderr,
+        got: got(dir),
+        spilt: fs::read(dir.join("spill")).unwrap_or_default(),
+    })
+}
+
+fn got(dir: &Path) -> Vec<(Vec<u8>, bool)> {
+    let files = fs::read_dir(dir).expect("a directory").flatten();
+    let files = files.map(|it| it.path()).filter_map(|path| {
+        let end = path.extension()?.to_str()?.to_owned();
+        let is_whole = end == "whole";
+        (is_whole || end == "part").then(|| (fs::read(path).expect("a file"), is_whole))
+    });
+    files.collect()
+}
+
+/// Weir while it runs. It does not outlive the test.
+struct Weir<'a> {
+    child: Child,
+    dir: &'a Path,
+    plan: &'a Crowd,
+}
+
+impl Drop for Weir<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Weir<'_> {
+    fn is_alive(&mut self) -> bool {
+        self.child.try_wait().expect("wait for weir").is_none()
+    }
+
+    /// The programs that it runs.
+    fn programs(&self) -> Vec<String> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        let tasks = tasks.into_iter().flatten().flatten();
+        let children = tasks.map(|task| fs::read_to_string(task.path().join("children")));
+        let text: Vec<String> = children.map(Result::unwrap_or_default).collect();
+        let all = text.iter().flat_map(|text| text.split_whitespace());
+        all.map(str::to_owned).collect()
+    }
+
+    /// Before, it dies of signals as any program does.
+    fn await_programs(&mut self) {
+        let until = Instant::now() + DEADLINE;
+        while self.is_alive() && self.programs().is_empty() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn act(&mut self, act: &Act) {
+        match act {
+            Act::Wait(time) => thread::sleep(*time),
+            Act::Freeze(time) => {
+                self.signal("STOP");
+                thread::sleep(*time);
+                self.signal("CONT");
+            }
+            Act::Signal(name) => self.signal(name),
+            Act::Remote(change) => drop(self.remote(change)),
+            Act::Kill(n) => {
+                if let Some(pid) = self.programs().get(*n) {
+                    send("KILL", pid);
+                }
+            }
+            Act::Stop(n, time) => {
+                if let Some(pid) = self.programs().get(*n) {
+                    send("STOP", pid);
+                    thread::sleep(*time);
+                    send("CONT", pid);
+                }
+            }
+        }
+    }
+
+    fn signal(&mut self, name: &str) {
+        if self.is_alive() {
+            send(name, &self.child.id().to_string());
+        }
+    }
+
+    fn remote(&self, change: &[String]) -> bool {
+        let mut remote = Command::new(WEIR);
+        remote.args(["--remote", &self.child.id().to_string()]);
+        remote.args(change).env("XDG_RUNTIME_DIR", self.dir);
+        let end = remote.output().expect("run weir --remote");
+        assert!(matches!(end.status.code(), Some(0..=2)), "{end:?}");
+        end.status.success()
+    }
+
+    /// Lets everything go and waits for the end.
+    fn finish(&mut self) -> Result<ExitStatus, String> {
+        let until = Instant::now() + DEADLINE;
+        self.signal("CONT");
+        let free = ["--resume", "--rate", "off", "--input-rate", "off"].map(String::from);
+        let mut held = self.plan.control;
+        while Instant::now() < until {
+            held = held && self.is_alive() && !self.remote(&free);
+            let look = Duration::from_millis(if held { 10 } else { 500 });
+            if let Some(status) = self.child.wait_timeout(look).expect("wait for weir") {
+                return Ok(status);
+            }
+        }
+        let mut query = Command::new(WEIR);
+        query.args(["--query", &self.child.id().to_string()]);
+        let said = query.env("XDG_RUNTIME_DIR", self.dir).output();
+        let said = said.map(|it| String::from_utf8_lossy(&it.stdout).into_owned());
+        Err(format!(
+            "hangs\n{}\n{:?}",
+            said.unwrap_or_default(),
+            self.programs()
+        ))
+    }
+}
+
+/// One that has just ended is nobody any more.
+fn send(name: &str, pid: &str) {
+    let kill = program("kill").args(["-s", name, pid]).output();
+    kill.expect("send a signal");
+}
