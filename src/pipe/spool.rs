@@ -29,6 +29,7 @@ use crate::engine::disk::{Inherited, Owed};
 use crate::engine::on_disk::Load;
 use crate::engine::scan::Run;
 use crate::engine::ticket::{Settled, Stretch, Ticket};
+use crate::units::printable;
 
 /// How what lies in a spool goes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,9 +116,10 @@ impl SpoolStore {
         for (name, place) in spool.keep_places(&names)? {
             let left = spool.end().at.saturating_sub(place.at.max(oldest.at));
             if left > 0 {
+                let (home, name) = (spool.home().display().to_string(), printable(&name));
                 say(format!(
                     "--spool {}: {name} is not named again: {left} bytes that it has not had are not kept for it",
-                    spool.home().display()
+                    printable(&home)
                 ));
             }
         }
