@@ -184,6 +184,20 @@ fn a_new_tee_begins_with_what_is_there_and_one_that_is_not_named_again_is_forgot
 }
 
 #[test]
+fn a_tee_is_the_same_whichever_way_its_path_goes() {
+    let place = Place::new();
+    let (copy, around) = (path(&place, "copy"), path(&place, "d/../copy"));
+    fs::create_dir(path(&place, "d")).expect("a directory");
+    let bytes = lines(0, 300_000);
+    let args = ["-l", "--grace", "100ms", "--tee", &around];
+    place.leave(&bytes, &args, Signal::TERM);
+    assert_same(&fs::read(&copy).expect("a copy"), &bytes, "all of it");
+    let (_, said) = place.deliver(&["-l", "--tee", &copy]);
+    assert_eq!(said, "");
+    assert_same(&fs::read(&copy).expect("a copy"), &bytes, "nothing twice");
+}
+
+#[test]
 fn what_is_kept_for_a_tee_that_is_not_named_again_is_said_and_given_back() {
     let place = Place::new();
     // Whatever its name is, it is said in one line, which does nothing to a terminal.

@@ -5,7 +5,7 @@
 //! beginning. The exact place is saved where nobody would: when this ends in order, and what the output has is in a file
 //! to which others append; and where the disk has no room to keep that beginning for.
 
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -31,11 +31,25 @@ pub(crate) struct Tee {
 /// The name of a path: it is the same wherever weir is started.
 pub(super) fn name_of(path: &Path) -> String {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let path = without_detours(path);
     match path.to_str() {
         Some(name) => name.to_owned(),
         // It is no text, and no text looks like that.
         None => format!("\\{}", path.as_os_str().as_encoded_bytes().escape_ascii()),
     }
+}
+
+/// The same path without `..`: only the directory that it leads up to is looked up for that.
+fn without_detours(path: PathBuf) -> PathBuf {
+    let all: Vec<Component> = path.components().collect();
+    let last = all.iter().rposition(|it| *it == Component::ParentDir);
+    let Some((up, down)) = last.and_then(|last| all.split_at_checked(last + 1)) else {
+        return path;
+    };
+    let home = up.iter().collect::<PathBuf>().canonicalize();
+    home.map_or(path.clone(), |home| {
+        home.join(down.iter().collect::<PathBuf>())
+    })
 }
 
 /// See the module's text.
