@@ -4,6 +4,7 @@ mod harness;
 
 use std::fs;
 use std::io::{PipeWriter, Write, pipe};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 
@@ -191,4 +192,71 @@ fn when_those_that_run_want_no_more_weir_ends_as_they_do() {
     let end = it.weir.end();
     assert!(end.status.success(), "{end:?}");
     assert_eq!(Books::of(&end).value("end"), "consumer-gone");
+}
+
+#[test]
+fn a_batch_that_is_closed_by_its_age_is_work_that_waits() {
+    let mut it = Gated::new(&["--batch", "100ms", "-j", "1..2"], "cat > $0.$WEIR_BATCH");
+    it.feed(0, 1);
+    eventually("one runs", || it.count("comes") == 1);
+    it.feed(1, 2);
+    eventually("so does a second one", || it.count("comes") == 2);
+    it.let_go();
+    drop(it.input);
+    let end = it.weir.end();
+    assert!(end.status.success(), "{end:?}");
+    it.dir.assert_all(2);
+}
+
+#[test]
+fn one_that_reads_no_more_and_lives_on_keeps_no_other_from_coming() {
+    let deaf = "if mkdir $0.runs; then exec 0<&-; until test -e $0.end.runs; do sleep 0.01; done; exit; fi;";
+    let mut it = Gated::new(&["-j", "1..2"], &format!("{deaf} cat >> $0.$$"));
+    it.feed(0, 1);
+    eventually("one comes", || it.count("comes") == 1);
+    it.let_go();
+    it.feed(1, 100);
+    eventually("another one has all", || {
+        it.dir.all().len() == lines(100).len()
+    });
+    fs::write(it.dir.at("out.end.runs"), "").expect("a file");
+    drop(it.input);
+    let end = it.weir.end();
+    assert!(end.status.success(), "{end:?}");
+    it.dir.assert_all(100);
+}
+
+#[test]
+fn one_more_that_cannot_be_run_is_done_without() {
+    let (dir, home) = (Dir::new(), Home::new());
+    let program = dir.at("program");
+    let script = format!("#!/bin/sh\n{COMES} exec cat >> $1.$$\n").replace("$0", "$1");
+    fs::write(&program, script).expect("a file");
+    let executable = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(&program, executable).expect("its mode");
+    let command = home.command(&["-l", "-j", "1..3", "--", &program, &dir.at("out")]);
+    let (stdin, mut input) = pipe().expect("a pipe");
+    let weir = start(command, stdin, Stdio::null());
+    eventually("one comes", || {
+        dir.read("out.comes.runs").lines().count() == 1
+    });
+    fs::remove_file(&program).expect("it is there");
+    input.write_all(&lines(5_000)).expect("it is read");
+    let pid = weir.pid().as_raw_nonzero().get();
+    eventually("two were tried", || jobs_of(pid) == 1);
+    fs::write(dir.at("out.go"), "").expect("a file");
+    drop(input);
+    let end = weir.end();
+    assert!(end.status.success(), "{end:?}");
+    dir.assert_all(5_000);
+}
+
+/// How many act for programs, or may yet.
+fn jobs_of(pid: i32) -> usize {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"));
+    let names = tasks.into_iter().flatten().filter_map(|task| {
+        let path = task.ok()?.path().join("comm");
+        fs::read_to_string(path).ok()
+    });
+    names.filter(|name| name.trim() == "job").count()
 }

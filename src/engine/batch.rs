@@ -216,14 +216,14 @@ impl Jobs {
         self.list.iter().filter(has_one).count()
     }
 
-    /// Whether this one, which has no batch, may take one. `Err`: when there may be one more, if it is the next.
-    pub(super) fn may_take(&self, j: usize) -> Result<(), Option<Instant>> {
+    /// Whether this one, which has no batch, may take one. `Err`: whether it is the next, if there is one more.
+    pub(super) fn may_take(&self, j: usize) -> Result<(), bool> {
         let is_idle = |job: &&Job| matches!(job.stage, Stage::Idle);
         let before = self.list[..j].iter().filter(is_idle).count();
         let free = self.scaler.count().saturating_sub(self.busy());
         match before < free {
             true => Ok(()),
-            false => Err(self.scaler.more_at().filter(|_| before == free)),
+            false => Err(before == free),
         }
     }
 

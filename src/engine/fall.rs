@@ -8,12 +8,13 @@ use super::restart::{CommandStatus, RestartRules, When};
 use super::state::Engine;
 use super::stats::Total;
 use super::task::{Answer, Fate, Task};
-use super::workers::Life;
+use super::workers::{Life, Worker};
 
 impl Engine {
     /// What came of what a worker was told to do with its program.
     pub(super) fn end_order(&mut self, j: usize, task: Task, answer: Answer, now: Instant) {
         let framing = self.framing;
+        let can_do_without = self.can_do_without(j);
         let it = self.worker_mut(j);
         it.is_busy = false;
         match task {
@@ -23,6 +24,9 @@ impl Engine {
                 if let Some(workers) = &mut self.workers {
                     workers.restarts += u64::from(is_again);
                 }
+            }
+            Task::Start(_) if can_do_without => {
+                (it.life, it.fate) = (Life::Over, Fate::None);
             }
             Task::Start(_) => {
                 it.is_due = false;
@@ -34,6 +38,14 @@ impl Engine {
             Task::Accuse => it.is_accused = false,
             Task::Empty => self.on_emptied(j, answer.unread, now),
         }
+    }
+
+    /// One more was not run, though there was need of it, and nothing is tried again: others run.
+    fn can_do_without(&self, j: usize) -> bool {
+        self.workers.as_ref().is_some_and(|it| {
+            let is_one_more = it.rules.restart.is_none() && !it.list[j].is_due;
+            is_one_more && it.list.iter().any(Worker::is_open)
+        })
     }
 
     /// Its program has ended, and whether well.
@@ -106,6 +118,7 @@ impl Engine {
         };
         workers.look_at_success(j, now);
         let it = &mut workers.list[j];
+        it.leaves_at = None;
         let again = workers.rules.restart.filter(|_| !workers.is_over);
         let again = again.filter(|rules| !success || rules.when == When::Always);
         let Some(RestartRules { give_up, .. }) = again else {

@@ -61,7 +61,8 @@ impl Engine {
         if self.paused || self.is_filling() {
             return Plan::wait(For::Release, expiry);
         }
-        if let Some(Err(more_at)) = self.jobs.as_ref().map(|it| it.may_take(j)) {
+        if let Some(Err(is_next)) = self.jobs.as_ref().map(|it| it.may_take(j)) {
+            let more_at = self.more_jobs_at(now).filter(|_| is_next);
             return Plan::wait(For::Turn, earlier(more_at, expiry));
         }
         if has_left {

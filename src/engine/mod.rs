@@ -200,7 +200,7 @@ impl Engine {
                 Action::Wait(Wait { sleep, version })
             }
             (Plan::End(why), actor) => {
-                self.on_spare_over(actor);
+                self.on_worker_over(actor);
                 Action::End(why)
             }
             (Plan::Expire | Plan::Shed(_) | Plan::Take(_) | Plan::Run | Plan::Order(_), _) => {

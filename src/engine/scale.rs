@@ -36,8 +36,14 @@ impl Engine {
         let wanted = workers.list.iter().filter(|it| it.is_wanted()).count();
         workers.scaler.set(wanted);
         workers.scaler.press(is_pressed, now);
-        if !workers.is_over
-            && let Some(j) = workers.leaver().or(workers.spare())
+        if workers.breaker.circuit() != Circuit::Closed {
+            // Who runs has to make up for those that are not run, or for what has failed.
+            let leavers = workers.list.iter_mut().filter(|it| it.may_stay());
+            leavers.for_each(|it| it.leaves_at = None);
+            return;
+        }
+        let spare = workers.spare().filter(|_| !workers.is_over);
+        if let Some(j) = workers.leaver().or(spare)
             && workers.scaler.grow(now)
         {
             match workers.list[j].leaves_at.take() {
@@ -86,10 +92,20 @@ impl Engine {
         }
     }
 
+    /// When there may be one more who runs programs with batches, or whether there is need of one has to be asked.
+    pub(super) fn more_jobs_at(&self, now: Instant) -> Option<Instant> {
+        let more_at = self.jobs.as_ref()?.scaler.more_at();
+        more_at.or_else(|| match self.closing(now) {
+            Closing::Later(at) => at,
+            _ => None,
+        })
+    }
+
     /// What one does of which there is no need.
     pub(super) fn plan_spare(&self, workers: &Workers, j: usize) -> Plan {
         let has_nothing = self.is_last() && self.outputs[CONSUMER].queue.owed() == 0;
-        let any = workers.list.iter().any(Worker::is_wanted);
+        let is_there = |it: &Worker| matches!(it.life, Life::Down(_) | Life::Up);
+        let any = workers.list.iter().any(is_there);
         if workers.is_over || has_nothing || !any {
             return Plan::End(Reason::Over);
         }
@@ -97,10 +113,10 @@ impl Engine {
         Plan::wait(For::Turn, workers.scaler.more_at().filter(|_| is_next))
     }
 
-    /// Nobody acts any more for this one, if it is one of which there was no need.
-    pub(super) fn on_spare_over(&mut self, actor: Actor) {
+    /// Nobody acts any more for this one, whose program is not run any more.
+    pub(super) fn on_worker_over(&mut self, actor: Actor) {
         if let (Some(workers), Actor::Job(j)) = (&mut self.workers, actor)
-            && workers.list[j].life == Life::Spare
+            && workers.list[j].life != Life::Up
         {
             workers.list[j].life = Life::Over;
         }
@@ -127,7 +143,8 @@ impl Engine {
         }
         workers.scaler.add_busy(time);
         let is_idle = it.is_open() && it.looked.0 == 0 && it.queue.owed() == 0 && !is_torn;
-        if is_idle && workers.scaler.is_one_too_many(now) {
+        let is_well = workers.breaker.circuit() == Circuit::Closed;
+        if is_idle && is_well && workers.scaler.is_one_too_many(now) {
             // It may have read all and be about that for long: then it is missed soon.
             it.leaves_at = workers.scaler.leaves_at(now);
             workers.scaler.shrink(now);
@@ -144,8 +161,7 @@ impl Workers {
 
     /// One that is about to leave, and has not been told yet.
     fn leaver(&self) -> Option<usize> {
-        let is_one = |it: &Worker| it.leaves_at.is_some() && it.is_open() && !it.is_busy;
-        self.list.iter().position(is_one)
+        self.list.iter().position(Worker::may_stay)
     }
 
     /// The next that is run when there is need.

@@ -154,7 +154,18 @@ impl Worker {
 
     /// Whether it is one of those who are there to take something.
     pub(super) fn is_wanted(&self) -> bool {
-        matches!(self.life, Life::Down(_) | Life::Up) && self.leaves_at.is_none()
+        let is_there = match self.life {
+            Life::Down(_) => true,
+            // One that has closed its pipe takes nothing, however long it lives on.
+            Life::Up => !self.is_deaf,
+            Life::Spare | Life::Over => false,
+        };
+        is_there && self.leaves_at.is_none()
+    }
+
+    /// Whether it is about to leave, and has not been told yet.
+    pub(super) fn may_stay(&self) -> bool {
+        self.leaves_at.is_some() && self.is_open() && !self.is_busy
     }
 
     /// Whether it was woken, and has not come yet to ask what there is to do.

@@ -24,7 +24,9 @@ impl Run {
     pub(super) fn on_worker_end(&mut self, exit: Exit, fate: Fate) -> Option<End> {
         let interrupted = self.batches.as_ref()?.interrupted;
         let workers = self.workers()?;
-        workers.last = Some(exit);
+        if fate != Fate::None {
+            workers.last = Some(exit);
+        }
         if let Exit::Signal(n) = exit
             && interrupted == Some(n)
         {

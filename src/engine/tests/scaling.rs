@@ -7,6 +7,7 @@ use super::sim::{Adversity, Outcome, Scenario, Script, WorkerScript, plain, rule
 use crate::engine::Rules;
 use crate::engine::batch::BatchRules;
 use crate::engine::record::Framing;
+use crate::engine::restart::{RestartRules, When};
 use crate::engine::scaler::Scaling;
 use crate::engine::workers::WorkerRules;
 
@@ -38,11 +39,20 @@ fn scenario(phases: &[Phase], rules: Rules) -> Scenario {
 }
 
 fn workers(phases: &[Phase]) -> Outcome {
+    workers_that(phases, None, None)
+}
+
+/// All of them fall at this time, and are run again.
+fn workers_that(
+    phases: &[Phase],
+    dies: Option<Duration>,
+    restart: Option<RestartRules>,
+) -> Outcome {
     let rules = Rules {
         framing: Some(Framing::Terminator(b'\n')),
         workers: Some(WorkerRules {
             count: one_to_four(),
-            restart: None,
+            restart,
             chance: 1,
         }),
         ..rules(100_000)
@@ -51,6 +61,7 @@ fn workers(phases: &[Phase]) -> Outcome {
         workers: WorkerScript {
             lasts: NEEDS,
             steady: Some(RECORD),
+            dies,
             ..WorkerScript::default()
         },
         ..Adversity::default()
@@ -122,6 +133,31 @@ fn at_a_steady_load_workers_neither_come_nor_go() {
             outcome.closed
         );
     }
+}
+
+#[test]
+fn none_is_sent_away_while_it_is_tried_whether_they_fail() {
+    let dies = Some(SECOND * 8);
+    let again = RestartRules {
+        when: When::OnFailure,
+        backoff: (MS * 100, SECOND),
+        give_up: None,
+    };
+    let late = SECOND * 25;
+    let phases = [(SECOND * 5, 15), (SECOND * 20, 0), (SECOND, 5)];
+    let outcome = workers_that(&phases, dies, Some(again));
+    let starts = outcome.starts.iter().filter(|at| **at < late);
+    assert_eq!(
+        starts.count(),
+        3,
+        "one alone is tried: {:?}",
+        outcome.starts
+    );
+    assert!(
+        outcome.closed.iter().all(|at| *at > late),
+        "{:?}",
+        outcome.closed
+    );
 }
 
 #[test]

@@ -238,6 +238,7 @@ impl Dice {
             }),
             steady: None,
             until: self.micros(300_000),
+            dies: None,
         }
     }
 

@@ -30,12 +30,16 @@ pub(in super::super) struct WorkerScript {
     pub steady: Option<usize>,
     /// Until then they fall.
     pub until: Duration,
+    /// All fall at this time.
+    pub dies: Option<Duration>,
 }
 
 /// One program, and its pipe.
 #[derive(Debug, Default)]
 pub(super) struct Program {
     is_alive: bool,
+    /// It falls then, whatever there is to do.
+    dies: Option<Instant>,
     is_closed: bool,
     is_fed: bool,
     size: usize,
@@ -118,6 +122,8 @@ impl World {
             _ => {}
         }
         let framing = self.s.rules.framing;
+        let dies = self.adversity.workers.dies.filter(|at| time < *at);
+        let dies = dies.map(|at| self.start + at);
         let it = &mut self.workers[j];
         let (mut done, mut unread) = (true, it.lying.len() as u64);
         match task {
@@ -126,6 +132,7 @@ impl World {
                 done = !is_refused;
                 *it = Program {
                     is_alive: done,
+                    dies,
                     size: 65_536,
                     ..Program::default()
                 };
@@ -162,7 +169,7 @@ impl World {
         let it = &self.workers[j];
         let has_some = !it.lying.is_empty() || it.is_fed || it.is_closed || it.is_accused;
         if !it.is_alive || !has_some {
-            return None;
+            return it.dies.filter(|_| it.is_alive);
         }
         let hangs = self.adversity.workers.hangs.filter(|(who, ..)| *who == j);
         let now = self.now - self.start;
@@ -170,7 +177,8 @@ impl World {
         let until = hangs
             .filter(|_| !it.is_accused)
             .map(|(.., to)| self.start + to);
-        Some(it.next.max(until).unwrap_or(self.now))
+        let due = it.next.max(until).unwrap_or(self.now);
+        Some(it.dies.map_or(due, |at| due.min(at)))
     }
 }
 
@@ -194,6 +202,7 @@ impl Sim {
         self.world.reads += 1;
         let it = &mut self.world.workers[j];
         let exit = match () {
+            () if it.dies.is_some_and(|at| at <= now) => Some(false),
             () if falls || it.is_accused || it.is_closed => Some(false),
             () if leaves && j > 0 => Some(true),
             () if it.lying.is_empty() => Some(true),
