@@ -67,6 +67,7 @@ pub(crate) fn check(plan: &Plan, outcome: &Outcome) -> Checked {
         Books::stays,
         Books::copied,
         Books::metrics,
+        Books::chart,
     ];
     let told = |what| format!("{what}\n{:?}\n{}", outcome.status, books.summary);
     all.into_iter()
@@ -293,17 +294,17 @@ impl Books<'_> {
         Ok(())
     }
 
-    /// A tee has got the beginning of all that was taken in, and what it had not got the next weir gives it: in all it
-    /// has each byte once.
+    /// A tee has got the beginning of all that was taken in, and beside a spool the next weir gives it what it had not
+    /// got: in all it has each byte once. One that sheds is one that is shown something.
     fn copied(&self) -> Checked {
-        if !self.plan.tees {
+        if !self.plan.tees || self.plan.sheds {
             return Ok(());
         }
         let [first, all] = &self.outcome.copied;
         let input = &self.plan.input;
         ensure!(input.starts_with(first), "something else was copied");
         ensure!(
-            input.starts_with(all) && all.len() >= self.read,
+            !self.plan.spools || input.starts_with(all) && all.len() >= self.read,
             "{} and then {} bytes were copied of {}",
             first.len(),
             all.len(),
@@ -316,6 +317,13 @@ impl Books<'_> {
             first.len(),
             self.read
         );
+        Ok(())
+    }
+
+    /// The course of the run is drawn, however it ended.
+    fn chart(&self) -> Checked {
+        let is_there = self.outcome.chart.ends_with("</svg>\n");
+        ensure!(is_there == self.plan.charts, "a chart: {is_there}");
         Ok(())
     }
 

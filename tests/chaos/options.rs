@@ -89,7 +89,28 @@ pub(crate) fn draw(dice: &mut Dice, framing: Framing, total: usize) -> Options {
     if !o.has_lanes() && dice.percent(30) {
         o.give("--spill", dice.pick(&["1MiB", "1MiB", "3MB", "64MiB"]));
     }
+    beside_the_flow(dice, o);
     options
+}
+
+/// What changes nothing of what passes.
+fn beside_the_flow(dice: &mut Dice, o: &mut Options) {
+    if dice.percent(15) {
+        let hooks = ["full=true", "50%=exit 1", "shed=true", "done=true"];
+        o.give("--on", dice.pick(&hooks));
+    }
+    if dice.percent(10) {
+        o.give("--format", "{name} {in.rate} {used%} {culprit} {eta}");
+    }
+    if dice.percent(10) {
+        o.give("--grace", "1h");
+    }
+    // Alone in its share it has the whole cap; a range cannot be shared.
+    let is_plain = |cap: &String| !cap.contains("..") && !cap.contains(',');
+    let cap = o.list.iter().position(|it| it == "--rate");
+    if cap.is_some_and(|at| is_plain(&o.list[at + 1])) && dice.percent(40) {
+        o.give("--share", "chaos");
+    }
 }
 
 fn marks(dice: &mut Dice, o: &mut Options) {
@@ -180,7 +201,8 @@ pub(crate) fn change(
     total: usize,
 ) -> Vec<String> {
     let mut told = Options::default();
-    match dice.between(0, 12) {
+    match dice.between(0, 13) {
+        13 => told.list.push("--reopen".into()),
         0 | 1 => told.list.push("--pause".into()),
         2 | 3 => told.list.push("--resume".into()),
         4 => told.list.push("--drain".into()),

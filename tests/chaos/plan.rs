@@ -78,8 +78,12 @@ pub(crate) struct Plan {
     pub taps: bool,
     /// And a program, through a FIFO.
     pub pipes: bool,
-    /// A file gets everything, beside a spool.
+    /// A file gets everything, or sheds by the same rule.
     pub tees: bool,
+    /// What has passed is kept for those who look.
+    pub recalls: bool,
+    /// The course of the run is drawn.
+    pub charts: bool,
     /// What is not delivered stays for another weir.
     pub spools: bool,
     pub before: Link,
@@ -154,7 +158,9 @@ impl Plan {
             metrics: dice.percent(20),
             taps: dice.percent(30),
             pipes: dice.percent(30),
-            tees: spools && dice.percent(60),
+            tees: dice.percent(if spools { 60 } else { 30 }),
+            recalls: !spools && dice.percent(15),
+            charts: dice.percent(10),
             spools,
             options: options.list,
             before,

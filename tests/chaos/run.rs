@@ -20,6 +20,7 @@ use crate::stream::Framing;
 pub(crate) struct Outcome {
     /// What stayed in the spool, if there was one.
     pub stays: Option<Vec<u8>>,
+    pub chart: String,
     /// What a tee has got when weir has ended, and when the next one has, too.
     pub copied: [Vec<u8>; 2],
     pub status: ExitStatus,
@@ -100,6 +101,10 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
     let copy = || fs::read(dir.join("copy")).unwrap_or_default();
     let first = copy();
     let stays = plan.spools.then(|| left_in_spool(plan, dir));
+    let mut shown = shown(dir, looks);
+    if plan.sheds {
+        shown.push(copy());
+    }
     Ok(Outcome {
         stays,
         copied: [first, copy()],
@@ -110,7 +115,8 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
         sent,
         got,
         spilt: fs::read(dir.join("spill")).unwrap_or_default(),
-        shown: shown(dir, looks),
+        shown,
+        chart: text("chart"),
     })
 }
 
@@ -163,6 +169,12 @@ fn start(plan: &Plan, dir: &Path, stdin: Stdio, stdout: Stdio) -> Child {
     }
     if plan.tees {
         weir.arg("--tee").arg(dir.join("copy"));
+    }
+    if plan.recalls {
+        weir.args(["--recall", "64KiB"]);
+    }
+    if plan.charts {
+        weir.arg("--chart").arg(dir.join("chart"));
     }
     if plan.taps {
         weir.arg("--tap").arg(dir.join("tap"));
