@@ -197,7 +197,11 @@ fn inherited_number(path: &Path) -> Option<i32> {
 }
 
 fn end_last_record(path: &Path, end: u8) -> io::Result<()> {
-    let mut file = File::options().read(true).append(true).open(path)?;
+    let mut file = match File::options().read(true).append(true).open(path) {
+        // One that may only be written to is taken as it is.
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
+        other => other?,
+    };
     let length = file.metadata()?.len();
     let mut last = [end];
     if length > 0 {
