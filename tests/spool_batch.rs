@@ -352,3 +352,31 @@ fn a_batch_in_which_bytes_were_damaged_comes_without_them() {
     let before = got.iter().zip(&text).take_while(|(a, b)| a == b).count();
     harness::assert_same(&got[before..], &text[before + lost..], "the rest");
 }
+
+#[test]
+fn a_batch_has_no_more_records_than_it_may_while_they_come_one_by_one() {
+    let place = Place::new();
+    // Each is taken while others come, so that what lies on the disk is read back while it grows.
+    let weir = place.weir(
+        &["--batch", "1"],
+        "cat >> $0; echo $WEIR_RECORDS >> $0.sizes; sleep 0.15",
+    );
+    let (mut input, stdin) = std::io::pipe()
+        .map(|(read, write)| (write, read))
+        .expect("a pipe");
+    let feeder = thread::spawn(move || {
+        for n in 0..40 {
+            std::io::Write::write_all(&mut input, format!("{n}\n").as_bytes()).expect("fed");
+            thread::sleep(Duration::from_millis(30));
+        }
+        // The end would close batches by itself.
+        thread::sleep(Duration::from_secs(4));
+    });
+    start(weir, stdin, Stdio::null())
+        .end()
+        .assert_success("one by one");
+    feeder.join().expect("all was fed");
+    assert_eq!(place.read("out.sizes"), "1\n".repeat(40));
+    let all: String = (0..40).map(|n| format!("{n}\n")).collect();
+    assert_eq!(place.read("out"), all);
+}

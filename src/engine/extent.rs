@@ -32,7 +32,8 @@ pub(super) struct Extent {
     /// Records that end in it, and the length up to the end of the last of them.
     pub(super) ends: u64,
     pub(super) last_end: usize,
-    /// The length up to the end of the first of them, of one that is on the disk; 0 where there is none.
+    /// The length up to the end of the first of them, of one that is on the disk; 0 where there is none, or nobody
+    /// has seen it.
     pub(super) first_end: usize,
     /// Bytes in it that are pinned, once for each pin.
     pub(super) pinned: usize,
@@ -101,7 +102,7 @@ impl Extent {
 
     /// Whether a record is known to end here.
     pub(super) fn known_end(&self, at: usize) -> bool {
-        self.ends > 0 && (at == self.first_end || at == self.last_end)
+        at > 0 && self.ends > 0 && (at == self.first_end || at == self.last_end)
     }
 
     /// The first end behind `skip` that is known; there is one.
@@ -141,7 +142,7 @@ impl Extent {
         );
         match () {
             () if at >= self.last_end => self.ends,
-            () if at >= self.first_end => 1,
+            () if self.first_end > 0 && at >= self.first_end => 1,
             () => 0,
         }
     }

@@ -75,7 +75,8 @@ impl Log {
             let Some(last) = self.extents.back_mut() else {
                 unreachable!("it was just made sure of")
             };
-            if last.first_end == 0 && first_end > 0 {
+            // Where records end in it already, the first of them may not be known; this is not it.
+            if last.ends == 0 && first_end > 0 {
                 last.first_end = last.length + first_end;
             }
             last.grow(n, entry.ends, entry.last_end);

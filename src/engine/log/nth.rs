@@ -39,10 +39,14 @@ impl Log {
                 part.start + (n * size.get() - into) as usize
             }
             Some(Framing::Terminator(_)) if !extent.is_here() => {
-                let before = if extent.first_end > part.start { 0 } else { 1 };
-                match before + n {
-                    1 => extent.first_end,
-                    all if all == extent.ends => extent.last_end,
+                let first = Some(extent.first_end).filter(|first| *first > 0);
+                let before = u64::from(first.is_some_and(|first| first <= part.start));
+                match (before + n, first) {
+                    (1, Some(first)) => first,
+                    // Where the first one is not known, none is known to end before the part but at its own beginning.
+                    (all, first) if all == extent.ends && (first.is_some() || part.start == 0) => {
+                        extent.last_end
+                    }
                     _ => return Nth::Away(extent.at),
                 }
             }
