@@ -32,9 +32,9 @@ pub(super) struct Extent {
     /// Records that end in it, and the length up to the end of the last of them.
     pub(super) ends: u64,
     pub(super) last_end: usize,
-    /// The length up to the end of the first of them, of one that is on the disk; 0 where there is none, or nobody
+    /// The length up to the end of the first of them, of one that is on the disk; `None` where there is none, or nobody
     /// has seen it.
-    pub(super) first_end: usize,
+    pub(super) first_end: Option<usize>,
     /// Bytes in it that are pinned, once for each pin.
     pub(super) pinned: usize,
     /// What of it is in memory, where that is not all.
@@ -102,21 +102,18 @@ impl Extent {
 
     /// Whether a record is known to end here.
     pub(super) fn known_end(&self, at: usize) -> bool {
-        at > 0 && self.ends > 0 && (at == self.first_end || at == self.last_end)
+        self.ends > 0 && (self.first_end == Some(at) || at == self.last_end)
     }
 
     /// The first end behind `skip` that is known; there is one.
     pub(super) fn first_known_end(&self, skip: usize) -> usize {
-        if self.first_end > skip {
-            self.first_end
-        } else {
-            self.last_end
-        }
+        let first = self.first_end.filter(|first| *first > skip);
+        first.unwrap_or(self.last_end)
     }
 
     /// The last known end in this part, of one whose last end is behind it.
     pub(super) fn last_known_end(&self, part: &Range<usize>) -> Option<usize> {
-        (self.first_end > 0 && self.first_end <= part.end).then_some(self.first_end)
+        self.first_end.filter(|first| *first <= part.end)
     }
 
     /// Records that end in a part of it, if it is on the disk alone.
@@ -137,12 +134,12 @@ impl Extent {
 
     fn ended_before(&self, at: usize) -> u64 {
         debug_assert!(
-            self.ends <= 2 || at <= self.first_end || at >= self.last_end,
+            self.ends <= 2 || at == 0 || self.first_end >= Some(at) || at >= self.last_end,
             "cut in the middle, at {at} of {self:?}"
         );
         match () {
             () if at >= self.last_end => self.ends,
-            () if self.first_end > 0 && at >= self.first_end => 1,
+            () if self.first_end.is_some_and(|first| first <= at) => 1,
             () => 0,
         }
     }

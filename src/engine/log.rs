@@ -247,7 +247,7 @@ impl Log {
             depth: entry.depth,
             ends: entry.ends,
             last_end: entry.last_end,
-            first_end: 0,
+            first_end: None,
             pinned: 0,
             pieces: None,
         });

@@ -83,6 +83,11 @@ impl Scan {
         }
     }
 
+    /// The length up to the end of the first record, if one ends here.
+    pub(crate) fn seen_first_end(&self) -> Option<usize> {
+        (self.ends > 0).then_some(self.first_end)
+    }
+
     /// Both, one behind the other.
     #[must_use]
     pub(crate) fn sum([first, second]: [Scan; 2]) -> Run {

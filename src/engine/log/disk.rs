@@ -76,8 +76,8 @@ impl Log {
                 unreachable!("it was just made sure of")
             };
             // Where records end in it already, the first of them may not be known; this is not it.
-            if last.ends == 0 && first_end > 0 {
-                last.first_end = last.length + first_end;
+            if last.ends == 0 {
+                last.first_end = first_end.map(|first| last.length + first);
             }
             last.grow(n, entry.ends, entry.last_end);
         }
@@ -102,14 +102,14 @@ impl Log {
         }
     }
 
-    /// The length up to the first end of a record in this entry; 0 where there is none.
-    fn first_end_in(&self, buffer: &ReadBuffer, entry: &Entry) -> usize {
+    /// The length up to the first end of a record in this entry.
+    fn first_end_in(&self, buffer: &ReadBuffer, entry: &Entry) -> Option<usize> {
         match (self.framing, &buffer.fresh) {
             (Some(Framing::Terminator(end)), Some(fresh)) if entry.ends > 0 => {
                 let found = memchr::memchr(end, &fresh.0[entry.range.clone()]);
-                found.map_or(0, |at| at + 1)
+                found.map(|at| at + 1)
             }
-            _ => 0,
+            _ => None,
         }
     }
 
@@ -138,7 +138,7 @@ impl Log {
             depth: entry.depth,
             ends: 0,
             last_end: 0,
-            first_end: 0,
+            first_end: None,
             pinned: 0,
             pieces: None,
         });
@@ -206,7 +206,7 @@ impl Log {
         let lost = match load.found {
             Found::Bytes(range, scan) => {
                 (extent.segment, extent.start) = (load.segment, range.start);
-                (extent.ends, extent.first_end) = (scan.ends, scan.first_end);
+                (extent.ends, extent.first_end) = (scan.ends, scan.seen_first_end());
                 extent.last_end = scan.last_end;
                 self.disk.here.push(load.at);
                 None
@@ -229,14 +229,14 @@ impl Log {
         let framing = self.framing;
         let extent = &mut self.extents[i];
         let (ends, first_end, last_end, behind) = match &load.found {
-            Found::Bytes(_, scan) => (scan.ends, scan.first_end, scan.last_end, scan.cursor),
+            Found::Bytes(_, scan) => (scan.ends, scan.seen_first_end(), scan.last_end, scan.cursor),
             // Where a record begins behind a gap is known only if all are of one size.
             Found::Gap(_, ends) => match framing {
                 Some(Framing::Fixed(_)) => {
                     let depth = extent.depth + first as u64;
-                    (*ends, first, first, Cursor::at(framing, depth))
+                    (*ends, Some(first), first, Cursor::at(framing, depth))
                 }
-                _ => (*ends, first, first, Cursor::new(framing)),
+                _ => (*ends, Some(first), first, Cursor::new(framing)),
             },
             Found::Nothing => return,
         };
@@ -254,8 +254,8 @@ impl Log {
             last_end: extent.last_end.saturating_sub(first),
             // Somebody may begin behind it.
             first_end: match ends {
-                0 => extent.first_end.saturating_sub(first),
-                _ => 0,
+                0 => extent.first_end.map(|end| end.saturating_sub(first)),
+                _ => None,
             },
             pinned: extent.pinned - pinned,
             pieces: None,

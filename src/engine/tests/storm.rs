@@ -800,6 +800,9 @@ fn spooled_batches(seed: u64) {
             let part = it.ticket.stretch;
             let lies = &input[part.from as usize..part.to as usize];
             assert!(it.bytes == lies, "a batch is not what came");
+            let records = it.ticket.records.map_or(0, |(count, _)| count);
+            let is_bounded = batch.records.is_none_or(|most| records <= most.get());
+            assert!(is_bounded, "{records} records in a batch");
             let place = known
                 .entry(it.ticket.number)
                 .or_insert((part.from, part.to));
