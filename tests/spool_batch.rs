@@ -5,6 +5,7 @@ mod harness;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -355,28 +356,24 @@ fn a_batch_in_which_bytes_were_damaged_comes_without_them() {
 
 #[test]
 fn a_batch_has_no_more_records_than_it_may_while_they_come_one_by_one() {
+    const COUNT: usize = 40;
     let place = Place::new();
     // Each is taken while others come, so that what lies on the disk is read back while it grows.
-    let weir = place.weir(
-        &["--batch", "1"],
-        "cat >> $0; echo $WEIR_RECORDS >> $0.sizes; sleep 0.15",
-    );
-    let (mut input, stdin) = std::io::pipe()
-        .map(|(read, write)| (write, read))
-        .expect("a pipe");
-    let feeder = thread::spawn(move || {
-        for n in 0..40 {
-            std::io::Write::write_all(&mut input, format!("{n}\n").as_bytes()).expect("fed");
-            thread::sleep(Duration::from_millis(30));
-        }
-        // The end would close batches by itself.
-        thread::sleep(Duration::from_secs(4));
+    let script = "cat >> $0; echo $WEIR_RECORDS >> $0.sizes; sleep 0.15";
+    let weir = place.weir(&["--batch", "1"], script);
+    let (stdin, mut input) = std::io::pipe().expect("a pipe");
+    let weir = start(weir, stdin, Stdio::null());
+    let all: Vec<String> = (0..COUNT).map(|n| format!("{n}\n")).collect();
+    for line in &all {
+        input.write_all(line.as_bytes()).expect("fed");
+        thread::sleep(Duration::from_millis(30));
+    }
+    // The end of the input would close batches by itself.
+    eventually("all are dealt with", || {
+        place.read("out").lines().count() == COUNT
     });
-    start(weir, stdin, Stdio::null())
-        .end()
-        .assert_success("one by one");
-    feeder.join().expect("all was fed");
-    assert_eq!(place.read("out.sizes"), "1\n".repeat(40));
-    let all: String = (0..40).map(|n| format!("{n}\n")).collect();
-    assert_eq!(place.read("out"), all);
+    drop(input);
+    weir.end().assert_success("one by one");
+    assert_eq!(place.read("out.sizes"), "1\n".repeat(COUNT));
+    assert_eq!(place.read("out"), all.concat());
 }

@@ -82,21 +82,30 @@ fn a_kill_at_any_call_loses_nothing_and_repeats_a_write_at_most() {
         let args = [
             "-q", "-l", "--spool", &spool, "--spill", "2MiB", "--sync", "1ms",
         ];
-        let mut next = 0;
-        for k in 1.. {
-            let Some(weir) = under_strace(call, k, &args) else {
-                return;
-            };
-            let (got, is_killed) = run(weir, &input);
-            go_on(&mut next, &got, &format!("{call} {k}"));
-            if !is_killed {
-                eprintln!("{call}: killed {} times", k - 1);
-                break;
-            }
+        if !killed_at_each(call, &args, &input, COUNT) {
+            return;
         }
-        assert_eq!(next, COUNT, "{call}: all of it");
         feeding.done().expect("all was taken");
     }
+}
+
+/// Kills a weir before its first such call, the next one before its second, and so on, until one is not killed: together
+/// they have delivered so many lines. False where nobody can be killed in this way.
+fn killed_at_each(call: &str, args: &[&str], input: &PipeReader, count: usize) -> bool {
+    let mut next = 0;
+    for k in 1.. {
+        let Some(weir) = under_strace(call, k, args) else {
+            return false;
+        };
+        let (got, is_killed) = run(weir, input);
+        go_on(&mut next, &got, &format!("{call} {k}"));
+        if !is_killed {
+            eprintln!("{call}: killed {} times, {args:?}", k - 1);
+            break;
+        }
+    }
+    assert_eq!(next, count, "{call}: all of it");
+    true
 }
 
 #[test]
@@ -111,19 +120,9 @@ fn a_kill_at_any_call_loses_nothing_for_a_tee() {
         let args = [
             "-q", "-l", "--spool", &spool, "--spill", "1MiB", "--sync", "1ms", "--tee", &copy,
         ];
-        let mut next = 0;
-        for k in 1.. {
-            let Some(weir) = under_strace(call, k, &args) else {
-                return;
-            };
-            let (got, is_killed) = run(weir, &input);
-            go_on(&mut next, &got, &format!("{call} {k}"));
-            if !is_killed {
-                eprintln!("{call} with a tee: killed {} times", k - 1);
-                break;
-            }
+        if !killed_at_each(call, &args, &input, COUNT) {
+            return;
         }
-        assert_eq!(next, COUNT, "{call}: all of it");
         let copied = fs::read_to_string(&copy).expect("a copy");
         assert_eq!(go_on_in_file(&copied), COUNT, "{call}: the copy");
         feeding.done().expect("all was taken");
