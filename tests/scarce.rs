@@ -6,12 +6,13 @@ use std::fs;
 
 use harness::line::Line;
 use harness::remote::{Home, Weir};
+use harness::sides::make_fifo;
 use harness::{eventually, weir_in_shell};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 #[test]
 fn it_runs_where_few_descriptors_can_be_had() {
-    for limit in [6, 7, 8, 9, 10, 12, 16] {
+    for limit in [4, 5, 6, 7, 8, 9, 10, 12, 16] {
         for args in [&[][..], &["-l"]] {
             let before = format!("ulimit -n {limit}");
             let mut line = Line::with(weir_in_shell(&before, args, ""));
@@ -25,7 +26,11 @@ fn it_runs_where_few_descriptors_can_be_had() {
 
 #[test]
 fn where_there_are_too_few_it_says_so_and_how_many_it_takes() {
-    let line = Line::with(weir_in_shell("ulimit -n 4", &[], ""));
+    let folder = tempfile::tempdir().expect("a folder");
+    let look = folder.path().join("look");
+    make_fifo(&look);
+    let args = ["--tap", look.to_str().expect("a name in UTF-8")];
+    let line = Line::with(weir_in_shell("ulimit -n 4", &args, ""));
     let says = ["start: descriptors: Too many open files", "ulimit -n"];
     line.finish(0).assert_complains(1, &says);
 }

@@ -4,6 +4,7 @@
 //! sleeps on its own waker, by which whoever changed the engine wakes it when the engine says so.
 
 pub(crate) mod append;
+mod bell;
 pub(crate) mod error;
 mod event;
 pub(crate) mod fan_out;

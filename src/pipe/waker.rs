@@ -8,10 +8,11 @@
 //! hope that something comes; on a busy machine each of these costs a turn of the scheduler, and a
 //! cap its evenness.
 
-use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use super::bell::Bell;
 use super::fd::Port;
 
 /// One thread's waker.
@@ -20,7 +21,7 @@ pub(super) struct Waker {
     state: Mutex<State>,
     changed: Condvar,
     /// For a sleeper that waits for a stream as well.
-    pipe: Option<(PipeReader, PipeWriter)>,
+    bell: Option<Bell>,
 }
 
 #[derive(Debug, Default)]
@@ -37,7 +38,7 @@ impl Waker {
     /// When the system has no descriptors left.
     pub(super) fn beside_stream() -> io::Result<Waker> {
         Ok(Waker {
-            pipe: Some(io::pipe()?),
+            bell: Some(Bell::new()?),
             ..Waker::default()
         })
     }
@@ -50,11 +51,10 @@ impl Waker {
     pub(super) fn wake(&self, version: u64) {
         let mut state = self.state();
         state.version = state.version.max(version);
-        if let Some((_, writer)) = &self.pipe
+        if let Some(bell) = &self.bell
             && std::mem::take(&mut state.beside_stream)
         {
-            // There is one byte at most in the pipe, so that this never waits.
-            let _ = { writer }.write_all(b"!");
+            bell.ring();
         }
         self.changed.notify_one();
     }
@@ -87,10 +87,10 @@ impl Waker {
         output: &Port,
         until: Option<Instant>,
     ) -> rustix::io::Result<bool> {
-        let Some((reader, _)) = &self.pipe else {
+        let Some(bell) = &self.bell else {
             return output.wait_writable(until);
         };
-        self.beside(version, || output.wait_writable_or(reader, until))
+        self.beside(version, || output.wait_writable_or(bell, until))
     }
 
     /// The same, or until whoever reads `output` has gone away: says whether that is so.
@@ -98,14 +98,14 @@ impl Waker {
     /// # Errors
     /// As `poll(2)`.
     pub(super) fn wait_hang_up(&self, version: u64, output: &Port) -> rustix::io::Result<bool> {
-        let Some((reader, _)) = &self.pipe else {
+        let Some(bell) = &self.bell else {
             self.wait(version, None);
             return Ok(false);
         };
-        self.beside(version, || output.wait_hang_up_or(reader))
+        self.beside(version, || output.wait_hang_up_or(bell))
     }
 
-    /// Sleeps by this call, which ends when the pipe has something to read.
+    /// Sleeps by this call, which ends when the bell is rung.
     fn beside(
         &self,
         version: u64,
@@ -120,9 +120,9 @@ impl Waker {
         }
         let ready = sleep();
         if !std::mem::take(&mut self.state().beside_stream)
-            && let Some((reader, _)) = &self.pipe
+            && let Some(bell) = &self.bell
         {
-            let _ = { reader }.read(&mut [0]);
+            bell.hush();
         }
         ready
     }
