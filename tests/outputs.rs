@@ -88,6 +88,38 @@ fn a_tap_that_takes_nothing_holds_nobody_up_and_its_books_say_so() {
     assert_eq!(all, bytes.len());
 }
 
+/// What it is to be shown is copied once, for it; nothing is for the consumer.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_tap_that_takes_nothing_and_one_that_is_a_file_cost_the_consumer_no_copy() {
+    const PIECE: usize = 4096;
+    for args in [&[][..], &["-l"], &["--recall", "1MiB"]] {
+        let folder = folder();
+        let [look, copy] = ["look", "copy"].map(|path| folder.path().join(path));
+        make_fifo(&look);
+        // One that opens it and never reads.
+        let idle = File::options().read(true).write(true).open(&look);
+        let idle = idle.expect("a FIFO");
+        let (input, mut feeder) = pipe().expect("a pipe");
+        let (mut reader, output) = pipe().expect("a pipe");
+        let taps = ["--tap", name(&look), "--tap", name(&copy), "--summary"];
+        let args = [&taps[..], &["json"], args].concat();
+        let running = start(weir(&args), input, output);
+        let bytes = data(4 * MIB, 3);
+        for piece in bytes.chunks(PIECE) {
+            feeder.write_all(piece).expect("taken");
+            let mut got = [0; PIECE];
+            reader.read_exact(&mut got).expect("a piece");
+            assert_eq!(got, piece);
+        }
+        drop(feeder);
+        let books = Books::of(&running.end());
+        drop(idle);
+        assert_eq!(books.n("path/spliced"), bytes.len(), "{args:?}");
+        assert_same(&fs::read(&copy).expect("a copy"), &bytes, "the file");
+    }
+}
+
 #[test]
 fn each_reader_of_a_tap_begins_with_a_whole_line() {
     let folder = folder();

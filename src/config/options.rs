@@ -170,7 +170,9 @@ pub(crate) struct Options {
     #[arg(
         long_help = "Show PATH what passes, and never wait for it: when it is behind by more than \
         --tap-buffer its oldest records are dropped, for it alone. A FIFO may be read later, and \
-        again: it begins with a whole record. With --spool it begins with the new input, and nothing is kept for it. \
+        again: it begins with a whole record, unless one reader follows another before weir has noticed: then \
+        it goes on where that one stopped, maybe inside a record. With --spool it begins with the new input, and \
+        nothing is kept for it. \
         May be given several times"
     )]
     pub tap: Vec<PathBuf>,
@@ -185,7 +187,7 @@ pub(crate) struct Options {
     #[arg(allow_hyphen_values = true)]
     #[arg(
         long_help = "Keep the newest SIZE of what has passed, in memory beside the buffer, for those who \
-        --look: they are shown that first. Every byte is copied through the buffer then"
+        --look: they are shown that first. Every byte is copied once for that"
     )]
     pub recall: Option<Size>,
 

@@ -129,7 +129,7 @@ pub(crate) enum Outcome {
     Full,
     /// The input has nothing (or its end has come), or it failed, or the output did.
     Nothing,
-    /// Some have had less than the consumer: what that has had was read, and is there for them.
+    /// Some have had less than the consumer, or nothing: what that has had was read, and is there for them.
     Uneven,
     /// There is no memory to read into, should that have to be.
     Short,
@@ -239,8 +239,21 @@ pub(crate) struct Transfer {
 pub(crate) struct Fan {
     /// What is needed to read them where not all have room.
     pub read: Box<ReadState>,
-    /// The outputs beside the consumer, and how many of the bytes each of them has had.
-    pub had: Vec<(usize, usize)>,
+    /// The outputs beside the consumer to which they can go.
+    pub takers: Vec<Taker>,
+    /// Somebody else is owed all of them: they are to be read in any case.
+    pub is_owed: bool,
+}
+
+/// An output beside the consumer to which bytes can go around the log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Taker {
+    /// Its number.
+    pub i: usize,
+    /// It gets nothing of what does not end with a record.
+    pub only_whole: bool,
+    /// How many of the bytes it has had.
+    pub had: usize,
 }
 
 impl Fan {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::action::{
-    Action, Actor, Done, Fan, Fetch, FetchOutcome, Outcome, Permit, Read, ReadOutcome, Reason,
-    Transfer, Wait, Write,
+    Action, Actor, Done, Fan, Fetch, FetchOutcome, Outcome, Permit, Read, ReadOutcome, ReadState,
+    Reason, Taker, Transfer, Wait, Write,
 };
 use super::on_disk::{EXTENT_MOST, Load};
 use super::scan::Run;
@@ -41,7 +41,7 @@ pub(crate) enum Passage {
     Stuck,
     /// Not to be had between these two.
     Refused,
-    /// So many have passed to the consumer, and still lie in the input: somebody has had less.
+    /// So many have passed to the consumer, and still lie in the input: somebody has had less, or nothing.
     Uneven(usize),
     /// This side has failed. Nothing has passed.
     Failed(Side, io::Error),
@@ -89,9 +89,9 @@ pub(crate) trait Edge {
         Passage::Refused
     }
 
-    /// Moves bytes from the input to the output, and to others whose numbers these are, for each of which it says how
-    /// many it has had: of those that the output has had.
-    fn fan_out(&mut self, _permit: Permit, _had: &mut [(usize, usize)]) -> Passage {
+    /// Moves bytes from the input to the output, and to others, for each of which it says how many it has had: of those
+    /// that the output has had. `is_owed`: they are to be read, too, for somebody else.
+    fn fan_out(&mut self, _permit: Permit, _takers: &mut [Taker], _is_owed: bool) -> Passage {
         Passage::Refused
     }
 
@@ -347,14 +347,7 @@ impl Driver {
                 Err(_) => return (Done::Read(read, ReadOutcome::Short), None),
             }
         }
-        if let Some(pack) = &mut read.pack {
-            if pack.wants_memory()
-                && let Ok(memory) = edge.segment(pack.size)
-            {
-                pack.give(memory);
-            }
-            pack.copy();
-        }
+        pack_together(&mut read, edge);
         let came = if read.to_disk {
             let [_, mut into] = read.buffer.slices();
             edge.take(&mut into)
@@ -392,7 +385,8 @@ impl Driver {
                         Err(_) => return (Done::Transfer(bypass, Outcome::Short), None),
                     }
                 }
-                edge.fan_out(bypass.permit, &mut fan.had)
+                pack_together(&mut fan.read, edge);
+                edge.fan_out(bypass.permit, &mut fan.takers, fan.is_owed)
             }
         };
         let (outcome, end) = match passage {
@@ -410,6 +404,18 @@ impl Driver {
             Passage::Failed(Side::Sink, e) => (Outcome::Nothing, Some(End::Write(e))),
         };
         (Done::Transfer(bypass, outcome), end)
+    }
+}
+
+/// Moves what lies scattered together, if that is to be done on the way.
+fn pack_together(read: &mut ReadState, edge: &mut impl Edge) {
+    if let Some(pack) = &mut read.pack {
+        if pack.wants_memory()
+            && let Ok(memory) = edge.segment(pack.size)
+        {
+            pack.give(memory);
+        }
+        pack.copy();
     }
 }
 

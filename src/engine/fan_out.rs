@@ -13,7 +13,8 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::action::{
-    Action, Actor, CONSUMER, For, Obligation, Outcome, Permit, Read, Reason, SIDES, Write,
+    Action, Actor, CONSUMER, For, Obligation, Outcome, Permit, Read, ReadState, Reason, SIDES,
+    Write,
 };
 use super::fair::has_full_books;
 use super::limiter::Allowance;
@@ -217,12 +218,7 @@ impl Engine {
             let has_lanes = self.outputs[i].lanes.is_some();
             let begun = has_lanes && self.owed_up_to(i, places.start, read.cursor.depth());
             if let Some(kept) = self.side_part(i, read, run, places) {
-                self.log.pin(&kept);
-                let output = &mut self.outputs[i];
-                output.queue.push(kept.clone());
-                if let Some(side) = &mut output.side {
-                    side.timeline.push(&kept, now);
-                }
+                self.owe_side(i, kept.clone(), now);
                 if has_lanes {
                     self.enter_lanes(i, read, &kept, begun);
                 }
@@ -232,11 +228,21 @@ impl Engine {
         self.log.unpin(places);
     }
 
+    /// These places are owed to this output, too.
+    pub(super) fn owe_side(&mut self, i: usize, owed: Range<u64>, now: Instant) {
+        self.log.pin(&owed);
+        let output = &mut self.outputs[i];
+        if let Some(side) = &mut output.side {
+            side.timeline.push(&owed, now);
+        }
+        output.queue.push(owed);
+    }
+
     /// What of these places this output is to get, if anything; the rest is dropped for it.
-    fn side_part(
+    pub(super) fn side_part(
         &mut self,
         i: usize,
-        read: &Read,
+        read: &ReadState,
         run: Run,
         places: &Range<u64>,
     ) -> Option<Range<u64>> {
@@ -372,7 +378,9 @@ impl Engine {
             side.timeline.forget_before(head);
         }
         if self.used() == 0 {
-            self.on_empty(now);
+            if !self.outputs[i].is_tap() {
+                self.on_empty(now);
+            }
             self.plan_trim(now);
         }
     }

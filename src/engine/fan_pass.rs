@@ -4,15 +4,23 @@
 //! for. Where all have had the same nothing is copied. Where some have not, what the consumer has had is read, and
 //! each is owed its rest: so what is held is held once, and only for those who are behind.
 //!
-//! Invariant: this is done only while nobody is owed anything, so order is kept for each of them.
+//! A tap or a looker that is behind, or that is no pipe, does not end this: it is owed all that passes, which is
+//! copied once for it, and not at all for the consumer. So whoever stands still costs the others a copy, whatever
+//! it misses.
+//!
+//! Where there are records a tap gets nothing of what does not end with one: else it could be owed the rest of a record
+//! that never ends, and what has begun to leave cannot be dropped.
+//!
+//! Invariant: nothing goes around the log to one who is owed anything, so order is kept for each of them.
 
 use std::time::Instant;
 
-use super::action::{Fan, SIDES};
+use super::action::{Fan, SIDES, Taker};
 use super::log::Entry;
 use super::output::Output;
+use super::pack::LOOSE;
 use super::scan::{Run, Scan};
-use super::side::{Side, Stage};
+use super::side::{Role, Side, Stage};
 use super::sift::Piece;
 use super::state::Engine;
 
@@ -33,18 +41,14 @@ impl Engine {
 
     /// Whether what passes around the log can pass to all that there are.
     pub(super) fn can_fan_out(&self) -> bool {
-        let takes = |side: &Side| matches!(side.stage, Stage::Open | Stage::Joining);
+        let is_held_up = |side: &Side| side.role == Role::Tee && side.stage == Stage::Open;
         let mut sides = self.sides().filter_map(|(_, output)| output.side.as_ref());
-        self.source.path.fans_out && sides.all(|side| side.is_pipe || !takes(side))
+        self.source.path.fans_out && sides.all(|side| side.is_pipe || !is_held_up(side))
     }
 
-    /// Whether none of them is behind, nor in the middle of a record that it does not get.
-    pub(super) fn sides_are_even(&self) -> bool {
-        let is_even = |output: &Output| {
-            let side = output.side.as_ref();
-            output.queue.owed() == 0 && side.is_none_or(|side| !side.is_skipping)
-        };
-        !self.has_sides() || self.sides().all(|(_, output)| is_even(output))
+    /// Whether none of those who hold the flow up is behind, nor in the middle of a record that it does not get.
+    pub(super) fn holders_are_even(&self) -> bool {
+        !self.has_sides() || self.holders().all(|(_, output)| output.is_even())
     }
 
     /// What several are to get at once, `most` bytes at most.
@@ -52,24 +56,39 @@ impl Engine {
         if !self.has_sides() {
             return None;
         }
+        let open = self.sides().filter(|(_, output)| output.is_open_side());
+        let (even, behind): (Vec<_>, Vec<_>) = open.partition(|(_, output)| output.can_pass());
+        let is_owed = !behind.is_empty();
+        let taker = |(i, output): &(usize, &Output)| Taker {
+            i: *i,
+            only_whole: output.is_tap() && self.framing.is_some(),
+            had: 0,
+        };
+        let takers = even.iter().map(taker).collect();
+        // Who is owed all of it has enough to do meanwhile, maybe.
+        let may_extend = is_owed && self.can_spare_last();
+        let extend = may_extend.then_some(self.source.cursor);
         let mut read = self.source.read.take().unwrap_or_default();
-        self.log.lend(&mut read.buffer, most, None);
+        self.log.lend(&mut read.buffer, most, extend);
         self.source.is_short = false;
         (read.cursor, read.stored, read.discard) = (self.source.cursor, None, false);
-        let open = self.sides().filter(|(_, output)| output.is_open_side());
-        let had = open.map(|(i, _)| (i, 0)).collect();
+        read.pack = is_owed.then(|| self.log.begin_pack(LOOSE)).flatten();
         self.outputs[SIDES..]
             .iter_mut()
             .filter_map(|output| output.side.as_mut())
             .for_each(|side| side.is_late = false);
-        Some(Fan { read, had })
+        Some(Fan {
+            read,
+            takers,
+            is_owed,
+        })
     }
 
-    /// All that could be passed has been: this run, to the consumer and to all the others.
+    /// All that could be passed has been: this run, to the consumer and to all those to whom it could.
     pub(super) fn end_even(&mut self, fan: Fan, run: Run) {
-        self.return_buffer(fan);
+        let takers = self.return_buffer(fan);
         for i in SIDES..self.outputs.len() {
-            self.on_passed_side(i, run, true);
+            self.on_passed_side(i, run, takers.iter().any(|taker| taker.i == i));
         }
     }
 
@@ -78,50 +97,59 @@ impl Engine {
         self.return_buffer(fan);
     }
 
-    fn return_buffer(&mut self, mut fan: Fan) {
+    fn return_buffer(&mut self, mut fan: Fan) -> Vec<Taker> {
         let nothing = Scan::over(fan.read.cursor, &[]);
         self.log
             .append(&mut fan.read.buffer, nothing, Entry::default());
         self.source.read = Some(fan.read);
+        fan.takers
     }
 
     /// The consumer has had what was read, and somebody has not had all of it.
     pub(super) fn end_uneven(&mut self, mut fan: Fan, now: Instant) -> Run {
         let [first, scan] = fan.read.scans;
         let whole = Scan::sum([first, scan]);
-        let least = fan.had.iter().map(|(_, n)| (*n).min(whole.bytes)).min();
-        let least = least.unwrap_or(whole.bytes);
-        let before = fan.run_of(least);
+        let run_of = |n: usize| match n < whole.bytes {
+            true => fan.run_of(n),
+            false => whole,
+        };
+        let takers = fan.takers.iter();
+        let runs: Vec<_> = takers.map(|it| (it.i, run_of(it.had))).collect();
+        let least = runs.iter().map(|(_, run)| run.bytes).min();
+        let least = least.filter(|_| !fan.is_owed).unwrap_or(0);
+        // Only where somebody is owed all of it does some of it lie in the first slice.
+        let (depth, ended) = match least {
+            0 => (first.cursor.depth(), 0),
+            n => {
+                let before = run_of(n);
+                (before.cursor.depth(), before.tally.ended)
+            }
+        };
         let piece = Piece {
-            range: least..whole.bytes,
-            ends: scan.ends - before.tally.ended,
-            depth: before.cursor.depth(),
+            range: least..scan.bytes,
+            ends: scan.ends - ended,
+            depth,
             end_depth: scan.cursor.depth(),
         };
-        let runs: Vec<_> = fan
-            .had
-            .iter()
-            .map(|(i, n)| (*i, fan.run_of((*n).min(whole.bytes))))
-            .collect();
         let places = self.enter(&mut fan.read, [first, scan], &piece);
         // What nobody is owed after all must not stay.
         self.log.pin(&places);
         for i in SIDES..self.outputs.len() {
-            let had = runs.iter().find(|(other, _)| *other == i);
-            let had = had.filter(|_| self.outputs[i].is_in_time());
-            let Some((_, had)) = had else {
+            if !self.outputs[i].is_in_time() {
                 self.on_passed_side(i, whole, false);
                 continue;
-            };
-            self.on_passed_side(i, *had, true);
-            let owed = places.start + (had.bytes - least) as u64..places.end;
-            self.log.pin(&owed);
-            let output = &mut self.outputs[i];
-            output.queue.push(owed.clone());
-            if let Some(side) = &mut output.side {
-                side.timeline.push(&owed, now);
             }
-            self.keep_within_share(i, now);
+            let owed = match runs.iter().find(|(other, _)| *other == i) {
+                Some((_, had)) => {
+                    self.on_passed_side(i, *had, true);
+                    Some(places.start + (had.bytes - least) as u64..places.end)
+                }
+                None => self.side_part(i, &fan.read, whole, &places),
+            };
+            if let Some(owed) = owed {
+                self.owe_side(i, owed, now);
+                self.keep_within_share(i, now);
+            }
         }
         self.log.unpin(&places);
         self.source.read = Some(fan.read);
@@ -153,5 +181,16 @@ impl Output {
     fn is_in_time(&self) -> bool {
         let side = self.side.as_ref();
         self.is_open_side() && side.is_some_and(|side| !side.is_late)
+    }
+
+    /// Whether it has had all so far, and is not in the middle of a record that it does not get.
+    fn is_even(&self) -> bool {
+        let side = self.side.as_ref();
+        self.queue.owed() == 0 && side.is_none_or(|side| !side.is_skipping)
+    }
+
+    /// Whether what passes can go to it around the log.
+    fn can_pass(&self) -> bool {
+        self.is_even() && self.side.as_ref().is_some_and(|side| side.is_pipe)
     }
 }

@@ -1,8 +1,8 @@
 //! Those who look into a stream that runs: taps that come and go while it does, and what is kept for them.
 //!
 //! One that comes is shown what is read from then on, from the beginning of a record, behind what is kept of
-//! what has passed. While anybody looks the bypass is closed; what is on its way around the log when the first
-//! one comes has passed before it came.
+//! what has passed. What is on its way around the log when one comes has passed before it came; from then on all that
+//! passes is copied once, into the log, be it around it to the consumer or not.
 //!
 //! Invariant: `read since it came = written + missed + owed`.
 
@@ -31,9 +31,9 @@ impl Engine {
         }
         self.side_count += 1;
         self.joining += 1;
-        self.bypass.suspend(true);
+        self.look_at_suspension();
         if kept.is_some() {
-            // Since the start nothing has passed around the log.
+            // Since the start all that has passed was kept.
             self.let_join(now);
         }
         self.update(now);
@@ -82,7 +82,7 @@ impl Engine {
             })
     }
 
-    /// From here on everything goes through the log: those who have come get what is read next.
+    /// Those who have come get what is read next, be it passed around the log or not.
     pub(super) fn let_join(&mut self, now: Instant) {
         if self.joining == 0 {
             return;

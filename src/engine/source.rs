@@ -34,8 +34,8 @@ impl Engine {
 
     /// The time that the bypass lingers for room or for a cap begins and ends here.
     pub(super) fn look_at_bypass(&mut self, now: Instant) {
-        let is_behind = !self.sides_are_even();
-        let is_held = self.used() > 0 || is_behind || self.paused || self.is_filling();
+        let is_behind = self.used() > 0 || !self.holders_are_even();
+        let is_held = is_behind || self.paused || self.is_filling();
         let inside = self.outputs[CONSUMER].cursor.is_inside();
         if self.is_fresh() {
             self.bypass.on_room(now);
@@ -68,14 +68,14 @@ impl Engine {
         }
         let used = self.used();
         let mut pass = false;
-        if used == 0 && self.sides_are_even() && !self.paused && !self.is_filling() {
+        if used == 0 && self.holders_are_even() && !self.paused && !self.is_filling() {
             let is_open = self.bypass.is_open(now);
             match self
                 .output
                 .peek(self.outputs[CONSUMER].cursor.is_inside(), now)
             {
-                // Who is to get it at once with others may have to be owed it.
-                Ok(_) if is_open && self.has_sides() && self.room() == 0 => {}
+                // Who is to get it at once with others may have to be owed it, in memory.
+                Ok(_) if is_open && self.has_sides() && !self.may_fan_out() => {}
                 Ok(_) if is_open => return self.plan_bypass(),
                 Ok(_) => pass = !self.needs_log() && !self.has_sides(),
                 Err(at) if is_open => {
@@ -135,6 +135,11 @@ impl Engine {
             return 0;
         }
         self.gate.may_take(self.occupancy()).min(self.place_room())
+    }
+
+    /// Whether what passes around the log to several may be kept for those of them who have no room.
+    fn may_fan_out(&self) -> bool {
+        self.room() > 0 && !self.goes_to_disk()
     }
 
     fn plan_bypass(&self) -> Plan {
@@ -229,7 +234,7 @@ impl Engine {
 
     /// Whether the consumer has enough to do without the last extent: while that is filled up nobody can write
     /// from it.
-    fn can_spare_last(&self) -> bool {
+    pub(super) fn can_spare_last(&self) -> bool {
         let last = self.log.last_extent();
         if self.given.end().is_some_and(|end| end > last) {
             // Where its records end may be asked at any moment.
@@ -338,6 +343,7 @@ impl Engine {
     }
 
     pub(super) fn begin_bypass(&mut self, now: Instant) -> Action {
+        self.let_join(now);
         let permit_in = self
             .input
             .may_pass(false, now)
@@ -384,7 +390,11 @@ impl Engine {
         if self.source.path.output_blocks {
             self.source.is_full = false;
         }
-        let moved = match (transfer.fan, outcome) {
+        let mut fan = transfer.fan;
+        if let Some(pack) = fan.as_mut().and_then(|fan| fan.read.pack.take()) {
+            self.log.end_pack(pack);
+        }
+        let moved = match (fan, outcome) {
             (Some(fan), Outcome::Uneven) => Some(self.end_uneven(fan, now)),
             (Some(fan), Outcome::Moved(run)) => {
                 self.end_even(fan, run);

@@ -13,7 +13,7 @@ use super::outlet::{Grip, Outlet};
 use super::peek::Peek;
 use super::shared::{Event, Shared};
 use super::splice::{self, FanOut};
-use crate::engine::action::{Actor, For, Path, Permit, Wait};
+use crate::engine::action::{Actor, For, Path, Permit, Taker, Wait};
 use crate::engine::drive::{Came, Driver, End, NoRoom, Passage};
 use crate::engine::record::Framing;
 use crate::engine::segment::Segment;
@@ -117,11 +117,12 @@ impl Source {
         let are_pipes = input.is_pipe() && is_pipe;
         let path = Path {
             direct: suits && (!framed || self.prepare_peek().is_ok()),
-            fans_out: suits && are_pipes && self.prepare_drain(),
+            fans_out: suits && are_pipes,
             waits_first: input.is_pipe(),
             input_blocks: input.may_block(),
             output_blocks,
         };
+        self.prepare_drain();
         self.shared.tell(|engine, _| engine.on_input_begin(path));
         let mut edge = Edge {
             shared: &self.shared,
@@ -151,12 +152,11 @@ impl Source {
         }
     }
 
-    /// Whether there is what it takes to pass bytes to several outputs, if there are any.
-    fn prepare_drain(&mut self) -> bool {
+    /// What several outputs have had has somewhere to go, if there are any: without it is read.
+    fn prepare_drain(&mut self) {
         if self.drain.is_none() && !self.shared.sides().is_empty() {
             self.drain = splice::Drain::open().ok();
         }
-        self.drain.is_some()
     }
 
     fn prepare_peek(&mut self) -> io::Result<()> {
@@ -227,8 +227,8 @@ impl crate::engine::drive::Edge for Edge<'_> {
         }
     }
 
-    fn fan_out(&mut self, permit: Permit, had: &mut [(usize, usize)]) -> Passage {
-        let (Some(output), Some(drain)) = (self.output.port(), self.drain) else {
+    fn fan_out(&mut self, permit: Permit, takers: &mut [Taker], is_owed: bool) -> Passage {
+        let Some(output) = self.output.port() else {
             return Passage::Refused;
         };
         let others = self.shared.pipes();
@@ -237,9 +237,10 @@ impl crate::engine::drive::Edge for Edge<'_> {
             input: &self.input,
             output,
             others: &others,
-            drain,
+            drain: self.drain,
+            is_owed,
         };
-        let (passage, full) = splice::fan_out(way, permit, peek, had);
+        let (passage, full) = splice::fan_out(way, permit, peek, takers);
         self.full = full;
         passage
     }

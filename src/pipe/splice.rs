@@ -12,7 +12,7 @@
 use super::fd::Port;
 use super::peek::Peek;
 use super::shared::SidePipe;
-use crate::engine::action::Permit;
+use crate::engine::action::{Permit, Taker};
 use crate::engine::drive::Passage;
 
 /// The way of bytes that go to several at once.
@@ -24,8 +24,10 @@ pub(super) struct FanOut<'a> {
     pub input: &'a Port,
     pub output: &'a Port,
     pub others: &'a [SidePipe],
-    /// Where what everybody has had goes.
-    pub drain: &'a Drain,
+    /// Where what everybody has had goes; without it is read.
+    pub drain: Option<&'a Drain>,
+    /// Somebody else is owed what passes: it stays in the input, to be read.
+    pub is_owed: bool,
 }
 
 #[cfg(target_os = "linux")]
@@ -43,7 +45,7 @@ mod linux {
     use std::fs::File;
     use std::io;
 
-    use super::{FanOut, Passage, Peek, Permit, Port};
+    use super::{FanOut, Passage, Peek, Permit, Port, Taker};
     use crate::engine::scan::Run;
     use crate::engine::stall::Side;
     use crate::pipe::fd::again;
@@ -133,11 +135,17 @@ mod linux {
             output,
             others,
             drain,
+            is_owed,
         }: FanOut<'_>,
         permit: Permit,
-        mut peek: Option<&mut Peek>,
-        had: &mut [(usize, usize)],
+        peek: Option<&mut Peek>,
+        takers: &mut [Taker],
     ) -> (Passage, Option<Port>) {
+        if takers.is_empty() && !is_owed {
+            return (pass(input, output, permit, peek), None);
+        }
+        // What is read will be counted then.
+        let mut peek = peek.filter(|_| !is_owed || permit.grant.records < u64::MAX);
         let mut most = permit.grant.bytes.min(STEP);
         if let Some(peek) = peek.as_deref_mut() {
             match peek.look(input) {
@@ -148,7 +156,10 @@ mod linux {
             }
         }
         let tees = others.iter().filter(|other| other.is_waited_for);
-        for pipe in tees.map(|tee| &tee.port).chain([output]) {
+        let tees: Vec<_> = tees.map(|tee| &tee.port).collect();
+        // Where nobody else is waited for the output takes what it has room for.
+        let last = (!tees.is_empty()).then_some(output);
+        for pipe in tees.into_iter().chain(last) {
             // By bytes: where its slots are not full there is less, and some get less than others.
             let room = pipe.pipe_room();
             if room == 0 && pipe.has_no_reader() {
@@ -167,15 +178,6 @@ mod linux {
             Ok(None) => return (Passage::Stuck, None),
             Err(e) => return (verdict(e, input, output), None),
         };
-        for (i, had) in &mut *had {
-            let other = others.iter().find(|other| other.i == *i);
-            // What is wrong with it its own thread will find, when it writes the rest.
-            *had = other.map_or(0, |to| copy(&to.port, n).ok().flatten().unwrap_or(0));
-        }
-        if had.iter().any(|(_, had)| *had < n) {
-            return (Passage::Uneven(n), None);
-        }
-        drain.take(input, n);
         let run = match peek {
             Some(peek) => peek.go_by(permit.cursor, n),
             None => Run {
@@ -183,6 +185,19 @@ mod linux {
                 ..Run::at(permit.cursor)
             },
         };
+        // What is not looked at before it is read may end anywhere.
+        let is_whole = !is_owed && !run.cursor.is_inside();
+        let takes = |taker: &&mut Taker| is_whole || !taker.only_whole;
+        for taker in takers.iter_mut().filter(takes) {
+            let other = others.iter().find(|other| other.i == taker.i);
+            // What is wrong with it its own thread will find, when it writes the rest.
+            taker.had = other.map_or(0, |to| copy(&to.port, n).ok().flatten().unwrap_or(0));
+        }
+        let have_all = !is_owed && takers.iter().all(|taker| taker.had == n);
+        let Some(drain) = drain.filter(|_| have_all) else {
+            return (Passage::Uneven(n), None);
+        };
+        drain.take(input, n);
         (Passage::Passed(run), None)
     }
 
@@ -293,7 +308,7 @@ mod linux {
 mod elsewhere {
     use std::io;
 
-    use super::{FanOut, Passage, Peek, Permit, Port};
+    use super::{FanOut, Passage, Peek, Permit, Port, Taker};
 
     /// There is no zero-copy path here.
     #[derive(Debug)]
@@ -314,7 +329,7 @@ mod elsewhere {
         _: FanOut<'_>,
         _: Permit,
         _: Option<&mut Peek>,
-        _: &mut [(usize, usize)],
+        _: &mut [Taker],
     ) -> (Passage, Option<Port>) {
         (Passage::Refused, None)
     }

@@ -2,6 +2,7 @@
 
 mod bypass;
 mod changes;
+mod fan;
 mod faults;
 mod flow;
 mod scaling;
