@@ -93,7 +93,8 @@ fn a_tap_that_takes_nothing_holds_nobody_up_and_its_books_say_so() {
 #[cfg(target_os = "linux")]
 fn a_tap_that_takes_nothing_and_one_that_is_a_file_cost_the_consumer_no_copy() {
     const PIECE: usize = 4096;
-    for args in [&[][..], &["-l"], &["--recall", "1MiB"]] {
+    let counted = ["-l", "--rate", "50M/s"];
+    for args in [&[][..], &["-l"], &["--recall", "1MiB"], &counted] {
         let folder = folder();
         let [look, copy] = ["look", "copy"].map(|path| folder.path().join(path));
         make_fifo(&look);

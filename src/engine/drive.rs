@@ -41,7 +41,7 @@ pub(crate) enum Passage {
     Stuck,
     /// Not to be had between these two.
     Refused,
-    /// So many have passed to the consumer, and still lie in the input: somebody has had less, or nothing.
+    /// So many have passed to the consumer, and are to be read: somebody has had less, or nothing.
     Uneven(usize),
     /// This side has failed. Nothing has passed.
     Failed(Side, io::Error),
@@ -93,6 +93,14 @@ pub(crate) trait Edge {
     /// that the output has had. `is_owed`: they are to be read, too, for somebody else.
     fn fan_out(&mut self, _permit: Permit, _takers: &mut [Taker], _is_owed: bool) -> Passage {
         Passage::Refused
+    }
+
+    /// Reads what has passed to the output, and somebody has not had.
+    ///
+    /// # Errors
+    /// When the input fails.
+    fn read_passed(&mut self, into: &mut [IoSliceMut<'_>]) -> io::Result<Option<usize>> {
+        self.read(into)
     }
 
     /// Whether a read would return at once.
@@ -419,10 +427,10 @@ fn pack_together(read: &mut ReadState, edge: &mut impl Edge) {
     }
 }
 
-/// Reads what has passed to the consumer, and lies in the input still.
+/// Reads what has passed to the consumer, for those who have not had it.
 fn read_passed(fan: &mut Fan, n: usize, edge: &mut impl Edge) -> io::Result<()> {
     fan.read.buffer.limit(n);
-    let read = edge.read(&mut fan.read.buffer.slices())?;
+    let read = edge.read_passed(&mut fan.read.buffer.slices())?;
     // It was there; if it is not, somebody else reads this input, too.
     fan.read.scan(read.unwrap_or(0));
     Ok(())

@@ -1,11 +1,12 @@
 //! A look at what lies in a pipe, which stays there: `tee(2)` into a pipe of our own.
 //!
 //! Bytes that are only to be counted are copied once, into memory that stays in the processor's
-//! cache, and may be on their way to the consumer before that.
+//! cache, and may be on their way to the consumer before that. So may those that somebody else is owed: while they are
+//! read from here the producer has its room back.
 //!
 //! Invariant: what it has ahead is what lies at the head of the input.
 
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 
@@ -111,6 +112,43 @@ impl Peek {
             self.in_view.start += bytes.len();
         }
         run
+    }
+
+    /// Lets another pipe have, too, what the first `n` bytes ahead are; how many of them it takes, which may be none.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn copy_to(&self, to: &super::fd::Port, n: usize) -> usize {
+        use rustix::pipe::{SpliceFlags, tee};
+        if !self.in_view.is_empty() {
+            return 0;
+        }
+        let tee = || tee(&self.from, to, n, SpliceFlags::NONBLOCK);
+        super::fd::again(tee).ok().flatten().unwrap_or(0)
+    }
+
+    /// The first bytes ahead go by, and are wanted: as many as fit here, or are there.
+    ///
+    /// # Errors
+    /// As `readv(2)`.
+    pub(crate) fn take(&mut self, into: &mut [IoSliceMut<'_>]) -> rustix::io::Result<usize> {
+        let most = into.iter().map(|slice| slice.len()).sum::<usize>();
+        if self.in_view.is_empty() && self.beyond >= most {
+            // What was duplicated is there at once.
+            let n = super::fd::again(|| rustix::io::readv(&self.from, into))?.unwrap_or(0);
+            self.beyond -= n;
+            return Ok(n);
+        }
+        let mut done = 0;
+        for slice in into {
+            let mut rest = &mut slice[..];
+            while !rest.is_empty() && self.ahead() > 0 {
+                let front = self.front();
+                let n = front.len().min(rest.len());
+                rest[..n].copy_from_slice(&front[..n]);
+                self.in_view.start += n;
+                (rest, done) = (&mut rest[n..], done + n);
+            }
+        }
+        Ok(done)
     }
 
     /// What was ahead will go another way.

@@ -38,7 +38,7 @@ pub(super) struct Source {
     output: Grip,
     events: Sender<Event>,
     supply: BufferPool,
-    /// For records on the bypass.
+    /// For records on the bypass, and for what somebody is owed.
     peek: Option<Peek>,
     /// For what passes to several outputs.
     drain: Option<splice::Drain>,
@@ -53,7 +53,11 @@ struct Edge<'a> {
     input: Port,
     output: &'a mut Grip,
     supply: &'a mut BufferPool,
-    peek: Option<&'a mut Peek>,
+    /// For records, and for what somebody is owed that passes around the log.
+    peek: &'a mut Option<Peek>,
+    is_framed: bool,
+    /// What is to be read has been duplicated.
+    is_aside: bool,
     drain: Option<&'a splice::Drain>,
     /// The one of several outputs that had no room.
     full: Option<Port>,
@@ -123,13 +127,18 @@ impl Source {
             output_blocks,
         };
         self.prepare_drain();
+        if let Some(peek) = &mut self.peek {
+            peek.forget();
+        }
         self.shared.tell(|engine, _| engine.on_input_begin(path));
         let mut edge = Edge {
             shared: &self.shared,
             input,
             output: &mut self.output,
             supply: &mut self.supply,
-            peek: self.peek.as_mut(),
+            peek: &mut self.peek,
+            is_framed: self.is_framed,
+            is_aside: false,
             drain: self.drain.as_ref(),
             full: None,
         };
@@ -160,12 +169,20 @@ impl Source {
     }
 
     fn prepare_peek(&mut self) -> io::Result<()> {
-        match &mut self.peek {
-            Some(peek) => peek.forget(),
-            none => *none = Some(Peek::new()?),
+        if self.peek.is_none() {
+            self.peek = Some(Peek::new()?);
         }
         Ok(())
     }
+}
+
+/// What looks at bytes that pass, where they are records. Elsewhere what it has ahead is of no use.
+fn seen(peek: &mut Option<Peek>, is_framed: bool) -> Option<&mut Peek> {
+    let peek = peek.as_mut()?;
+    if !is_framed {
+        peek.forget();
+    }
+    is_framed.then_some(peek)
 }
 
 impl crate::engine::drive::Edge for Edge<'_> {
@@ -175,7 +192,7 @@ impl crate::engine::drive::Edge for Edge<'_> {
 
     fn read(&mut self, into: &mut [IoSliceMut<'_>]) -> io::Result<Option<usize>> {
         // Who reads takes what there is.
-        if let Some(peek) = &mut self.peek {
+        if let Some(peek) = self.peek.as_mut() {
             peek.forget();
         }
         Ok(self.input.read_now(into)?)
@@ -221,8 +238,9 @@ impl crate::engine::drive::Edge for Edge<'_> {
     }
 
     fn bypass(&mut self, permit: Permit) -> Passage {
+        let peek = seen(self.peek, self.is_framed);
         match self.output.port() {
-            Some(output) => splice::pass(&self.input, output, permit, self.peek.as_deref_mut()),
+            Some(output) => splice::pass(&self.input, output, permit, peek),
             None => Passage::Refused,
         }
     }
@@ -232,7 +250,10 @@ impl crate::engine::drive::Edge for Edge<'_> {
             return Passage::Refused;
         };
         let others = self.shared.pipes();
-        let peek = self.peek.as_deref_mut();
+        if is_owed && self.peek.is_none() {
+            // Without it what has passed is read from the input, and the producer waits for that.
+            *self.peek = Peek::new().ok();
+        }
         let way = FanOut {
             input: &self.input,
             output,
@@ -240,9 +261,21 @@ impl crate::engine::drive::Edge for Edge<'_> {
             drain: self.drain,
             is_owed,
         };
-        let (passage, full) = splice::fan_out(way, permit, peek, takers);
+        let aside = self.peek.as_mut().filter(|_| is_owed);
+        self.is_aside = aside.is_some();
+        let (passage, full) = match aside {
+            Some(peek) => splice::pass_aside(way, permit, peek, takers),
+            None => splice::fan_out(way, permit, seen(self.peek, self.is_framed), takers),
+        };
         self.full = full;
         passage
+    }
+
+    fn read_passed(&mut self, into: &mut [IoSliceMut<'_>]) -> io::Result<Option<usize>> {
+        match self.peek.as_mut().filter(|_| self.is_aside) {
+            Some(peek) => Ok(Some(peek.take(into)?)),
+            None => self.read(into),
+        }
     }
 
     fn is_readable(&mut self) -> bool {

@@ -31,21 +31,21 @@ pub(super) struct FanOut<'a> {
 }
 
 #[cfg(target_os = "linux")]
-pub(in crate::pipe) use linux::fan_out;
-#[cfg(target_os = "linux")]
 pub(crate) use linux::{Drain, pass, suits};
+#[cfg(target_os = "linux")]
+pub(in crate::pipe) use linux::{fan_out, pass_aside};
 
 #[cfg(not(target_os = "linux"))]
-pub(in crate::pipe) use elsewhere::fan_out;
-#[cfg(not(target_os = "linux"))]
 pub(crate) use elsewhere::{Drain, pass, suits};
+#[cfg(not(target_os = "linux"))]
+pub(in crate::pipe) use elsewhere::{fan_out, pass_aside};
 
 #[cfg(target_os = "linux")]
 mod linux {
     use std::fs::File;
     use std::io;
 
-    use super::{FanOut, Passage, Peek, Permit, Port, Taker};
+    use super::{FanOut, Passage, Peek, Permit, Port, SidePipe, Taker};
     use crate::engine::scan::Run;
     use crate::engine::stall::Side;
     use crate::pipe::fd::again;
@@ -145,7 +145,7 @@ mod linux {
             return (pass(input, output, permit, peek), None);
         }
         // What is read will be counted then.
-        let mut peek = peek.filter(|_| !is_owed || permit.grant.records < u64::MAX);
+        let mut peek = peek.filter(|_| !is_owed);
         let mut most = permit.grant.bytes.min(STEP);
         if let Some(peek) = peek.as_deref_mut() {
             match peek.look(input) {
@@ -155,21 +155,9 @@ mod linux {
                 Err(_) => return (Passage::Refused, None),
             }
         }
-        let tees = others.iter().filter(|other| other.is_waited_for);
-        let tees: Vec<_> = tees.map(|tee| &tee.port).collect();
-        // Where nobody else is waited for the output takes what it has room for.
-        let last = (!tees.is_empty()).then_some(output);
-        for pipe in tees.into_iter().chain(last) {
-            // By bytes: where its slots are not full there is less, and some get less than others.
-            let room = pipe.pipe_room();
-            if room == 0 && pipe.has_no_reader() {
-                // Whoever writes to it finds that out.
-                continue;
-            }
-            most = most.min(room);
-            if room == 0 {
-                return (Passage::Stuck, Some(pipe.clone()));
-            }
+        match room_of_all(output, others, most) {
+            Ok(room) => most = room,
+            Err(full) => return (Passage::Stuck, Some(full)),
         }
         let copy = |to: &Port, most| again(|| tee(input, to, most, SpliceFlags::NONBLOCK));
         let n = match copy(output, most) {
@@ -199,6 +187,68 @@ mod linux {
         };
         drain.take(input, n);
         (Passage::Passed(run), None)
+    }
+
+    /// The same where somebody is owed all that passes: it is duplicated before, to be read when it has left the input,
+    /// so that the producer does not wait for that.
+    pub(in crate::pipe) fn pass_aside(
+        FanOut {
+            input,
+            output,
+            others,
+            ..
+        }: FanOut<'_>,
+        permit: Permit,
+        peek: &mut Peek,
+        takers: &mut [Taker],
+    ) -> (Passage, Option<Port>) {
+        match peek.look(input) {
+            Ok(Some(0)) => return (Passage::End, None),
+            Ok(Some(_)) => {}
+            Ok(None) => return (Passage::Stuck, None),
+            Err(_) => return (Passage::Refused, None),
+        }
+        let most = match room_of_all(output, others, peek.reach(permit)) {
+            Ok(most) => most,
+            Err(full) => return (Passage::Stuck, Some(full)),
+        };
+        let n = match splice_or_copy(input, output, most) {
+            Ok(Some(n @ 1..)) => n,
+            // What was there is gone: somebody else reads as well.
+            Ok(Some(_)) => {
+                peek.forget();
+                return (Passage::Stuck, None);
+            }
+            Ok(None) => return (Passage::Stuck, None),
+            Err(e) => return (verdict(e, input, output), None),
+        };
+        // What is not looked at before it is read may end anywhere.
+        for taker in takers.iter_mut().filter(|taker| !taker.only_whole) {
+            let other = others.iter().find(|other| other.i == taker.i);
+            taker.had = other.map_or(0, |to| peek.copy_to(&to.port, n));
+        }
+        (Passage::Uneven(n), None)
+    }
+
+    /// As much of so many bytes as all who are waited for have room for, or who has none.
+    fn room_of_all(output: &Port, others: &[SidePipe], mut most: usize) -> Result<usize, Port> {
+        let tees = others.iter().filter(|other| other.is_waited_for);
+        let tees: Vec<_> = tees.map(|tee| &tee.port).collect();
+        // Where nobody else is waited for the output takes what it has room for.
+        let last = (!tees.is_empty()).then_some(output);
+        for pipe in tees.into_iter().chain(last) {
+            // By bytes: where its slots are not full there is less, and some get less than others.
+            let room = pipe.pipe_room();
+            if room == 0 && pipe.has_no_reader() {
+                // Whoever writes to it finds that out.
+                continue;
+            }
+            if room == 0 {
+                return Err(pipe.clone());
+            }
+            most = most.min(room);
+        }
+        Ok(most)
     }
 
     /// What an error means.
@@ -329,6 +379,16 @@ mod elsewhere {
         _: FanOut<'_>,
         _: Permit,
         _: Option<&mut Peek>,
+        _: &mut [Taker],
+    ) -> (Passage, Option<Port>) {
+        (Passage::Refused, None)
+    }
+
+    /// There is no zero-copy path here.
+    pub(in crate::pipe) fn pass_aside(
+        _: FanOut<'_>,
+        _: Permit,
+        _: &mut Peek,
         _: &mut [Taker],
     ) -> (Passage, Option<Port>) {
         (Passage::Refused, None)
