@@ -213,13 +213,14 @@ impl ReadState {
     /// The first `n` bytes of the buffer were read, and nothing is passed on yet.
     pub(crate) fn scan(&mut self, n: usize) {
         let [first, second] = self.buffer.read(n);
-        if self.sorts
-            && let Some(sorting) = &mut self.sorting
-        {
-            sorting.sort(self.cursor, [first, second]);
-        }
-        let first = Scan::over(self.cursor, first);
-        self.scans = [first, Scan::over(first.cursor, second)];
+        self.scans = match &mut self.sorting {
+            // Bytes are looked at once.
+            Some(sorting) if self.sorts => sorting.sort(self.cursor, [first, second]),
+            _ => {
+                let first = Scan::over(self.cursor, first);
+                [first, Scan::over(first.cursor, second)]
+            }
+        };
         self.passed = Run::at(self.cursor);
     }
 }

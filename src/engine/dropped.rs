@@ -24,13 +24,13 @@ impl Dropped<'_> {
         }
     }
 
-    /// This record goes, which came behind all others so far.
-    pub(super) fn add(&mut self, record: Record) {
+    /// These go, neighbours of one lane, which came behind all others so far.
+    pub(super) fn add(&mut self, all: Record, records: u64) {
         if let Some(names) = &mut self.names {
-            names.on_lost(record.lane, record.length, 1);
+            names.on_lost(all.lane, all.length, records);
         }
-        self.records += 1;
-        let (at, end) = (record.at, record.at + record.length);
+        self.records += records;
+        let (at, end) = (all.at, all.at + all.length);
         match self.runs.last_mut() {
             Some(run) if run.end == at => run.end = end,
             _ => self.runs.push(at..end),

@@ -11,7 +11,7 @@ use std::time::Instant;
 use super::action::{CONSUMER, For, Read};
 use super::dropped::Dropped;
 use super::lane_books::{Books, Fairness};
-use super::lanes::{End, Lane, Lanes, Names, Record};
+use super::lanes::{End, Lanes, Names};
 use super::output::Output;
 use super::policy::Which;
 use super::record::Cursor;
@@ -183,31 +183,15 @@ impl Engine {
         for part in self.log.parts(at..run.end) {
             sorting.sort(cursor, [part.bytes(), &[]]);
             cursor.pass(part.bytes());
-            for sorted in sorting.records() {
-                let is_empty = |lane: Lane| lanes.is_empty(lane);
-                let lane = fairness.names.lane(sorting.key_of(sorted), is_empty);
-                let (length, kept) = (sorted.length, sorted.kept);
-                lanes.push(Record {
-                    at,
-                    length,
-                    lane,
-                    kept,
-                });
-                at += length;
-            }
+            let length = sorting.length();
+            at += length;
+            sorting.enter(lanes, &mut fairness.names, (at, length), u64::MAX);
         }
-        if self.last_counted
-            && run.end == self.log.end()
-            && let Some((key, kept, length)) = sorting.sort_last()
-        {
+        if self.last_counted && run.end == self.log.end() {
             // The last record has no end.
-            let lane = fairness.names.lane(key, |lane| lanes.is_empty(lane));
-            lanes.push(Record {
-                at,
-                length,
-                lane,
-                kept,
-            });
+            sorting.sort_last();
+            let length = sorting.length();
+            sorting.enter(lanes, &mut fairness.names, (at + length, length), u64::MAX);
         }
     }
 
@@ -230,34 +214,10 @@ impl Engine {
             return self.sort_more(i);
         }
         if let (Some(sorting), Some(fairness)) = (&read.sorting, &mut self.fairness) {
-            let lanes = &mut books.lanes;
-            // How far before the end of what was read each record begins. Its beginning may have passed around the
-            // log, before whose first place there is none.
-            let mut back = depth + total;
-            let mut last = None;
-            for sorted in sorting.records() {
-                let from = back;
-                back -= sorted.length;
-                let goes_on = from > total;
-                if !(from <= owed || goes_on && begun) {
-                    continue;
-                }
-                let at = kept.end - from;
-                let lane = match last {
-                    Some((key, lane)) if key == &sorted.key => lane,
-                    _ => fairness
-                        .names
-                        .lane(sorting.key_of(sorted), |lane| lanes.is_empty(lane)),
-                };
-                last = Some((&sorted.key, lane));
-                let (length, kept) = (sorted.length, sorted.kept);
-                lanes.push(Record {
-                    at,
-                    length,
-                    lane,
-                    kept,
-                });
-            }
+            // The beginning of the first record may have passed around the log, before whose first place there is none.
+            let most = if begun { u64::MAX } else { owed };
+            let places = (kept.end, depth + total);
+            sorting.enter(&mut books.lanes, &mut fairness.names, places, most);
         }
         self.enter_claimed(i, &mut books);
         self.outputs[i].lanes = Some(books);
@@ -320,7 +280,7 @@ impl Engine {
             _ => End::Oldest,
         };
         self.drop_from_lanes(i, |lanes, dropped| {
-            lanes.shed(end, least, need, |record| dropped.add(record))
+            lanes.shed_runs(end, least, need, |run, records| dropped.add(run, records))
         })
     }
 
@@ -331,7 +291,7 @@ impl Engine {
                 && record.at + record.length <= old
             {
                 lanes.expire();
-                dropped.add(record);
+                dropped.add(record, 1);
             }
         });
     }

@@ -19,7 +19,7 @@ pub(crate) enum Framing {
 }
 
 /// A place in a stream of records.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Cursor {
     framing: Option<Framing>,
     /// Bytes of the record in progress that have gone by.

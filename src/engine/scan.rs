@@ -42,7 +42,7 @@ impl Run {
 }
 
 /// Bytes that came in, and where records end in them: looked at outside the lock.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Scan {
     /// Bytes.
     pub bytes: usize,

@@ -3,11 +3,14 @@
 //! A record may come in many pieces. The beginning of one that has not ended yet is kept aside, for a pattern has to
 //! see it in one piece; of a very long one only so much is looked at.
 //!
-//! Invariant: for every record that ends in what was read there is one entry, in order.
+//! Invariant: every record that ends in what was read is in one group, in order; neighbours with the same key and the
+//! same right to be kept share one, as far as one may reach.
 
 use std::ops::Range;
 
+use super::lanes::{Lane, Lanes, Names, RUN_MOST, Record, Short};
 use super::record::{Cursor, Framing};
+use super::scan::Scan;
 use crate::units::{Key, Pattern};
 
 /// Bytes of a record that are looked at.
@@ -22,22 +25,34 @@ pub(crate) struct Sorter {
     pub keep: Option<Pattern>,
 }
 
-/// What was found out about a record.
+/// The key of a record: of a long one where among the keys it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Sorted {
-    /// Its length, as far as it has come by without a gap.
-    pub length: u64,
-    /// Where among the keys its own is.
-    pub(super) key: Option<Range<usize>>,
-    /// It is to be kept.
-    pub kept: bool,
+enum KeyOf {
+    None,
+    Short(Short),
+    Long(Range<usize>),
+}
+
+/// What was found out about neighbours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Group {
+    /// Their length in all, as far as they have come by without a gap.
+    length: u64,
+    /// How many they are.
+    records: usize,
+    key: KeyOf,
+    /// They are to be kept.
+    kept: bool,
 }
 
 /// The records that end in a piece of the stream.
 #[derive(Debug, Default)]
 pub(crate) struct Sorting {
     sorter: Sorter,
-    records: Vec<Sorted>,
+    groups: Vec<Group>,
+    /// The length of each record; of one that is longer than any number here its group's says more.
+    lengths: Vec<u32>,
+    /// Long keys.
     keys: Vec<u8>,
     /// The beginning of the record in progress.
     begun: Vec<u8>,
@@ -60,40 +75,61 @@ impl Sorting {
         self.depth = u64::MAX;
     }
 
-    /// Looks at what was read, which begins at this place of the stream.
-    pub(crate) fn sort(&mut self, at: Cursor, pieces: [&[u8]; 2]) {
-        self.records.clear();
-        self.keys.clear();
+    /// Looks at what was read, which begins at this place of the stream, and says besides what a [scan](Scan::over) does.
+    pub(crate) fn sort(&mut self, at: Cursor, [first, second]: [&[u8]; 2]) -> [Scan; 2] {
+        self.clear();
         if self.depth != at.depth() {
             // The beginning of this record has passed by another way, or has not been looked at.
             self.begun.clear();
             self.depth = at.depth();
         }
-        let Some(framing) = at.framing() else { return };
-        for piece in pieces {
-            self.sort_piece(framing, piece);
-        }
+        let first = self.sort_piece(at, first);
+        [first, self.sort_piece(first.cursor, second)]
     }
 
-    fn sort_piece(&mut self, framing: Framing, bytes: &[u8]) {
-        let mut from = 0;
-        match framing {
-            Framing::Terminator(end) => {
+    fn clear(&mut self) {
+        self.groups.clear();
+        self.lengths.clear();
+        self.keys.clear();
+    }
+
+    fn sort_piece(&mut self, at: Cursor, bytes: &[u8]) -> Scan {
+        let (mut from, mut first_end, mut ends) = (0, 0, 0);
+        match at.framing() {
+            Some(Framing::Terminator(end)) => {
                 for at in memchr::memchr_iter(end, bytes) {
                     self.end_record(&bytes[from..=at], 1);
                     from = at + 1;
+                    ends += 1;
+                    if ends == 1 {
+                        first_end = from;
+                    }
                 }
             }
-            Framing::Fixed(size) => {
+            Some(Framing::Fixed(size)) => {
                 while let Ok(left) = usize::try_from(size.get() - self.depth)
                     && let Some(piece) = bytes[from..].get(..left)
                 {
                     self.end_record(piece, 0);
                     from += left;
+                    ends += 1;
+                    if ends == 1 {
+                        first_end = from;
+                    }
                 }
             }
+            None => return Scan::over(at, bytes),
         }
         self.go_on(&bytes[from..]);
+        let cursor = Cursor::at(at.framing(), self.depth);
+        Scan {
+            bytes: bytes.len(),
+            begun: ends + u64::from(cursor.is_inside()) - u64::from(at.is_inside()),
+            ends,
+            first_end,
+            last_end: from,
+            cursor,
+        }
     }
 
     /// With this piece a record ends; so many bytes of it are its terminator.
@@ -121,47 +157,174 @@ impl Sorting {
 
     fn add(&mut self, record: &[u8], length: u64) {
         let record = &record[..record.len().min(LOOK_MOST)];
+        let keep = self.sorter.keep.as_ref();
+        let kept = keep.is_some_and(|it| it.is_match(record));
         let key = self.sorter.key.as_ref().and_then(|key| key.of(record));
-        let key = key.map(|key| {
-            let last = self.records.last().and_then(|last| last.key.clone());
-            match last {
-                Some(last) if self.keys[last.clone()] == *key => last,
-                _ => {
-                    let from = self.keys.len();
-                    self.keys.extend_from_slice(key);
-                    from..self.keys.len()
-                }
+        let key = match key {
+            None => KeyOf::None,
+            Some(key) => match Short::of(key) {
+                Some(short) => KeyOf::Short(short),
+                None => KeyOf::Long(place_of(key, &mut self.keys, self.groups.last())),
+            },
+        };
+        let short = u32::try_from(length);
+        self.lengths.push(short.unwrap_or(u32::MAX));
+        match self.groups.last_mut() {
+            Some(last)
+                if last.key == key
+                    && last.kept == kept
+                    && last.records < RUN_MOST
+                    && last.length + length <= u64::from(u32::MAX) =>
+            {
+                last.length += length;
+                last.records += 1;
             }
-        });
-        let kept = self
-            .sorter
-            .keep
-            .as_ref()
-            .is_some_and(|it| it.is_match(record));
-        self.records.push(Sorted { length, key, kept });
+            _ => self.groups.push(Group {
+                length,
+                records: 1,
+                key,
+                kept,
+            }),
+        }
     }
 
     /// What was read last ends in the middle of a record that never will end: it is one.
-    pub(crate) fn sort_last(&mut self) -> Option<(Option<&[u8]>, bool, u64)> {
+    pub(crate) fn sort_last(&mut self) {
         let length = std::mem::take(&mut self.depth);
         let begun = std::mem::take(&mut self.begun);
-        if length == 0 {
-            return None;
+        self.clear();
+        if length > 0 {
+            self.add(&begun, length);
         }
-        self.records.clear();
-        self.keys.clear();
-        self.add(&begun, length);
-        let record = self.records.first()?;
-        Some((self.key_of(record), record.kept, length))
     }
 
-    /// The records that end in what was read last.
-    pub(crate) fn records(&self) -> &[Sorted] {
-        &self.records
+    /// Bytes of the records that end in what was read last.
+    pub(super) fn length(&self) -> u64 {
+        self.groups.iter().map(|group| group.length).sum()
     }
 
-    /// The key of one of them.
-    pub(crate) fn key_of(&self, record: &Sorted) -> Option<&[u8]> {
-        record.key.clone().map(|key| &self.keys[key])
+    /// Puts the records that end in what was read last into the lanes, but for those that begin more than `most` before
+    /// the end of them. `end` is where that lies, and the first of them begins so far before it.
+    pub(super) fn enter(
+        &self,
+        lanes: &mut Lanes,
+        names: &mut Names,
+        (end, mut from): (u64, u64),
+        most: u64,
+    ) {
+        let mut lengths = &self.lengths[..];
+        let mut last: Option<(&KeyOf, Lane)> = None;
+        for group in &self.groups {
+            let (mut own, rest) = lengths.split_at(group.records);
+            lengths = rest;
+            let behind = from - group.length;
+            while from > most
+                && let Some((first, others)) = own.split_first()
+            {
+                from = match others {
+                    [] => behind,
+                    _ => from - u64::from(*first),
+                };
+                own = others;
+            }
+            if !own.is_empty() {
+                let lane = match last {
+                    Some((key, lane)) if *key == group.key => lane,
+                    _ => self.lane(&group.key, lanes, names),
+                };
+                last = Some((&group.key, lane));
+                let all = Record {
+                    at: end - from,
+                    length: from - behind,
+                    lane,
+                    kept: group.kept,
+                };
+                lanes.push_all(all, own);
+            }
+            from = behind;
+        }
+    }
+
+    fn lane(&self, key: &KeyOf, lanes: &Lanes, names: &mut Names) -> Lane {
+        let is_empty = |lane: Lane| lanes.is_empty(lane);
+        match key {
+            KeyOf::Short(key) => names.lane_of_short(*key, is_empty),
+            KeyOf::Long(place) => names.lane(Some(&self.keys[place.clone()]), is_empty),
+            KeyOf::None => names.lane(None, is_empty),
+        }
+    }
+}
+
+/// Where a long key stands among those there are: it is looked for only where the last group's stands.
+fn place_of(key: &[u8], keys: &mut Vec<u8>, last: Option<&Group>) -> Range<usize> {
+    if let Some(KeyOf::Long(last)) = last.map(|last| &last.key)
+        && keys[last.clone()] == *key
+    {
+        return last.clone();
+    }
+    let from = keys.len();
+    keys.extend_from_slice(key);
+    from..keys.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Each record's length, key, and right to be kept.
+    type Told = Vec<(u64, Option<Vec<u8>>, bool)>;
+
+    fn told(sorting: &Sorting) -> Told {
+        let mut lengths = sorting.lengths.iter();
+        let mut all = Vec::new();
+        for group in &sorting.groups {
+            let key = match &group.key {
+                KeyOf::None => None,
+                KeyOf::Short(key) => Some(key.with_bytes(<[u8]>::to_vec)),
+                KeyOf::Long(place) => Some(sorting.keys[place.clone()].to_vec()),
+            };
+            let own = lengths.by_ref().take(group.records);
+            let own = own.map(|length| (u64::from(*length), key.clone(), group.kept));
+            let before = all.len();
+            all.extend(own);
+            let length: u64 = all[before..].iter().map(|it| it.0).sum();
+            assert_eq!(length, group.length);
+        }
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn records_are_sorted_the_same_however_they_are_cut(
+            text in "(([ab ]{0,3}|quite_a_long_key_[ab] x|! )\n?){0,40}",
+            cuts in prop::collection::vec(0..40usize, 0..40),
+        ) {
+            let sorter = Sorter { key: "1".parse().ok(), keep: "!".parse().ok() };
+            let framing = Some(Framing::Terminator(b'\n'));
+            let (mut sorting, mut cursor) = (Sorting::new(sorter.clone()), Cursor::new(framing));
+            let (mut all, mut rest) = (Told::new(), text.as_bytes());
+            for cut in cuts.into_iter().chain([usize::MAX]) {
+                let (now, later) = rest.split_at(cut.min(rest.len()));
+                let (first, second) = now.split_at(now.len() / 2);
+                let scans = sorting.sort(cursor, [first, second]);
+                let over = Scan::over(cursor, first);
+                let over = [over, Scan::over(over.cursor, second)];
+                prop_assert_eq!(scans, over);
+                cursor.pass(now);
+                all.extend(told(&sorting));
+                rest = later;
+            }
+            sorting.sort_last();
+            all.extend(told(&sorting));
+            let lines = text.as_bytes().split_inclusive(|byte| *byte == b'\n');
+            let wanted: Told = lines.map(|line| {
+                let record = line.strip_suffix(b"\n").unwrap_or(line);
+                let key = sorter.key.as_ref().and_then(|key| key.of(record)).map(<[u8]>::to_vec);
+                (line.len() as u64, key, record.contains(&b'!'))
+            }).collect();
+            prop_assert_eq!(all, wanted);
+        }
     }
 }

@@ -36,9 +36,10 @@ fn get_digits(from: &[u8]) -> Option<u64> {
     })
 }
 
-/// `__lines count= len= block= rate= keys= loud= wait_ms= waits=`: writes `count` lines, whole lines of up to `block`
+/// `__lines count= len= block= rate= keys= loud= stride= wait_ms= waits=`: writes `count` lines, whole lines of up to `block`
 /// bytes at a time, from `wait_ms` on; with `waits` it tells how long it waited for room.
-/// With `keys` a third field tells so many apart, in turn; the first has `loud` lines to one of each other.
+/// With `keys` a third field tells so many apart, in turn; the first has `loud` lines to one of each other, one behind the
+/// other, or with a `stride` of so many turns from line to line, among those of the others.
 pub(super) fn produce(params: &Params) -> io::Result<()> {
     sleep_ms(params.get("wait_ms", 0));
     let start = now_ns();
@@ -52,6 +53,7 @@ pub(super) fn produce(params: &Params) -> io::Result<()> {
     let mut turns = Turns::new(params);
     let mut waits = Waits::new(params)?;
     let (keys, loud) = (params.get("keys", 0), params.get("loud", 1));
+    let stride = params.get("stride", 1);
     if keys > 0 && len < SHORTEST + KEY {
         return Err(io::Error::other("the lines are too short for a key"));
     }
@@ -67,7 +69,7 @@ pub(super) fn produce(params: &Params) -> io::Result<()> {
             put_digits(number, &mut line[..NUMBER]);
             put_digits(now, &mut line[NUMBER + 1..NUMBER + 1 + TIME]);
             if keys > 0 {
-                let turn = number % (keys - 1 + loud);
+                let turn = number * stride % (keys - 1 + loud);
                 let key = &mut line[SHORTEST..SHORTEST + KEY];
                 put_digits(turn.saturating_sub(loud - 1), key);
                 (line[SHORTEST - 1], line[SHORTEST + KEY]) = (b' ', b' ');

@@ -15,98 +15,38 @@
 //! Room is made for many records at a time. There is no order of the lanes by what they hold to be kept up with each
 //! record: it is found out then down to which level the fullest lanes have to be lowered, and each of them is.
 //!
-//! Invariants: every record that was pushed leaves once, by [`Lanes::pop`], [`Lanes::shed`] or [`Lanes::expire`]; the
-//! first in the order is held.
+//! Neighbours of one lane stand in the order as one [`Run`], which is taken apart where only some of its records go.
+//!
+//! Invariants: every record that was pushed leaves once, by [`Lanes::pop`], [`Lanes::shed_runs`] or [`Lanes::expire`];
+//! the first in the order is held.
 
 mod level;
 mod names;
+mod run;
+mod short;
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 
 use level::{Candidate, level};
 pub(crate) use names::{Lane, Names};
+pub(crate) use run::{End, RUN_MOST, Record};
+use run::{Lengths, Run};
+pub(crate) use short::Short;
 
-/// Records that have left the middle of the order may stand in it until they are more than those that
+/// Runs that have left the middle of the order may stand in it until they are more than those that
 /// are held, and than this.
 const DEAD_MOST: usize = 4096;
-/// So many records are looked at rather than one sorted among others.
+/// So many runs are looked at rather than one sorted among others.
 const SPAN: usize = 6;
-/// The place of the first record in the order: others may come before it.
+/// The place of the first run in the order: others may come before it.
 const MIDDLE: u64 = 1 << 63;
-
-/// A record that is held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Record {
-    /// Where it lies; grows from each record to the next.
-    pub(crate) at: u64,
-    /// Its length in bytes, which is not zero.
-    pub(crate) length: u64,
-    /// The lane that it belongs to.
-    pub(crate) lane: Lane,
-    /// Whether it goes only when nothing else is left.
-    pub(crate) kept: bool,
-}
-
-/// A record in the order.
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    at: u64,
-    length: u64,
-    lane: Lane,
-    kept: bool,
-    state: State,
-}
-
-/// What has become of a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Held,
-    /// It is being taken out together with others.
-    Going,
-    /// It has left before its turn.
-    Gone,
-}
-
-impl Entry {
-    fn of(record: Record) -> Entry {
-        Entry {
-            at: record.at,
-            length: record.length,
-            lane: record.lane,
-            kept: record.kept,
-            state: State::Held,
-        }
-    }
-
-    fn is_gone(&self) -> bool {
-        self.state == State::Gone
-    }
-
-    fn record(&self) -> Record {
-        Record {
-            at: self.at,
-            length: self.length,
-            lane: self.lane,
-            kept: self.kept,
-        }
-    }
-}
-
-/// Which record of a lane goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
-    /// The one that has been held longest.
-    Oldest,
-    /// The one that came last.
-    Newest,
-}
 
 /// What is held of a lane: of records that are not kept, and of those that are.
 #[derive(Debug, Clone, Default)]
 struct Holding {
     bytes: [u64; 2],
-    /// Their places in the order, of which these bits tell one from another.
+    /// The places of their runs in the order, of which these bits tell one from another.
     places: [VecDeque<u32>; 2],
 }
 
@@ -129,19 +69,22 @@ enum Depth {
 #[derive(Debug)]
 pub(crate) struct Lanes {
     holdings: Vec<Holding>,
-    order: VecDeque<Entry>,
+    order: VecDeque<Run>,
+    lengths: Lengths,
     /// The place in the order of the first of them.
     begins: u64,
     /// The place of the first that is held and not kept, or the end.
     first_free: u64,
-    /// How many records are held; the others have left before their turn.
+    /// How many records are held, and how many runs; the others have left before their turn.
     held: usize,
+    runs: usize,
     /// Bytes of records that are not kept, and of those that are.
     bytes: [u64; 2],
     /// Room for the lanes of which something may go.
     candidates: Vec<Candidate>,
-    /// Places in the order of records that are being taken out.
+    /// Places in the order of runs that are being taken out, and what is of others.
     going: Vec<u64>,
+    parts: Vec<Run>,
 }
 
 impl Lanes {
@@ -150,12 +93,15 @@ impl Lanes {
         Lanes {
             holdings: Vec::new(),
             order: VecDeque::new(),
+            lengths: Lengths::default(),
             begins: MIDDLE,
             first_free: MIDDLE,
             held: 0,
+            runs: 0,
             bytes: [0; 2],
             candidates: Vec::new(),
             going: Vec::new(),
+            parts: Vec::new(),
         }
     }
 
@@ -165,69 +111,68 @@ impl Lanes {
         holding.is_none_or(|holding| holding.bytes() == 0)
     }
 
-    /// Bytes that are held.
-    #[cfg(test)]
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes.iter().sum()
-    }
-
     /// Records that are held.
     pub(crate) fn records(&self) -> usize {
         self.held
     }
 
-    #[cfg(test)]
-    fn places(&self) -> usize {
-        let places = self.holdings.iter().flat_map(|it| &it.places);
-        places.map(VecDeque::capacity).sum()
-    }
-
-    /// Memory for the books, without the records themselves.
-    #[cfg(test)]
-    pub(crate) fn memory(&self) -> usize {
-        self.order.capacity() * size_of::<Entry>()
-            + self.holdings.capacity() * size_of::<Holding>()
-            + self.places() * size_of::<u32>()
-            + self.candidates.capacity() * size_of::<Candidate>()
-            + self.going.capacity() * size_of::<u64>()
-    }
-
-    /// Takes in the newest record.
-    pub(crate) fn push(&mut self, record: Record) {
+    /// Takes in the newest records: `all` of them, which are neighbours, and the length of each.
+    pub(crate) fn push_all(&mut self, all: Record, lengths: &[u32]) {
         let place = self.begins + self.order.len() as u64;
-        self.order.push_back(Entry::of(record));
-        self.add(record).push_back(place as u32);
-        self.look_for_free();
+        self.add(all, lengths.len());
+        let last = self.order.back_mut();
+        if last.is_some_and(|last| self.lengths.extend(last, all, lengths)) {
+            return;
+        }
+        self.places_of(all).push_back(place as u32);
+        self.order.push_back(self.lengths.run_of(all, lengths));
+        self.runs += 1;
+        if all.kept && self.first_free == place {
+            self.first_free += 1;
+        }
     }
 
     /// Takes back a record that was [popped](Self::pop): it is the oldest again. Those popped last
     /// are given back first.
     pub(crate) fn give_back(&mut self, record: Record) {
+        self.add(record, 1);
         self.begins -= 1;
         let place = self.begins;
-        self.order.push_front(Entry::of(record));
-        self.add(record).push_front(place as u32);
+        self.order.push_front(self.lengths.run_of(record, &[0]));
+        self.places_of(record).push_front(place as u32);
+        self.runs += 1;
         if !record.kept {
             self.first_free = place;
         }
     }
 
-    /// This record is held. Returns where its place in the order belongs.
-    fn add(&mut self, record: Record) -> &mut VecDeque<u32> {
-        let (lane, kept) = (record.lane.0 as usize, usize::from(record.kept));
+    /// So many records are held.
+    fn add(&mut self, all: Record, records: usize) {
+        let (lane, kept) = (all.lane.0 as usize, usize::from(all.kept));
         if lane >= self.holdings.len() {
             self.holdings.resize_with(lane + 1, Holding::default);
         }
-        self.bytes[kept] += record.length;
-        self.held += 1;
-        let holding = &mut self.holdings[lane];
-        holding.bytes[kept] += record.length;
-        &mut holding.places[kept]
+        self.bytes[kept] += all.length;
+        self.held += records;
+        self.holdings[lane].bytes[kept] += all.length;
+    }
+
+    /// Where the place of a run of these belongs.
+    fn places_of(&mut self, all: Record) -> &mut VecDeque<u32> {
+        &mut self.holdings[all.lane.0 as usize].places[usize::from(all.kept)]
     }
 
     /// The oldest record, which is to be delivered next.
     pub(crate) fn first(&self) -> Option<Record> {
-        self.order.front().map(Entry::record)
+        self.first_of(self.order.front()?)
+    }
+
+    fn first_of(&self, run: &Run) -> Option<Record> {
+        let length = self.lengths.at_end(run, End::Oldest);
+        Some(Record {
+            length,
+            ..run.record()
+        })
     }
 
     /// Takes out the oldest record, to deliver it.
@@ -239,14 +184,25 @@ impl Lanes {
     }
 
     /// Takes out records that have to go for others to have room, from this end of the lanes that hold most, until
-    /// `least` bytes are gone and about `need`, or all. They are handed over in the order in which they came. Returns how
-    /// many bytes.
-    pub(crate) fn shed(
+    /// `least` bytes are gone and about `need`, or all. They are handed over in the order in which they came: neighbours
+    /// of a lane together, and how many they are. Returns how many bytes.
+    pub(crate) fn shed_runs(
         &mut self,
         end: End,
         least: u64,
         need: u64,
-        take: impl FnMut(Record),
+        mut take: impl FnMut(Record, u64),
+    ) -> u64 {
+        self.shed_with(end, (least, need), |_, run| {
+            take(run.record(), run.records() as u64)
+        })
+    }
+
+    fn shed_with(
+        &mut self,
+        end: End,
+        (least, need): (u64, u64),
+        take: impl FnMut(&Lengths, &Run),
     ) -> u64 {
         let mut gone = 0;
         while gone < least && self.held > 0 {
@@ -259,29 +215,36 @@ impl Lanes {
     }
 
     /// Hands over what is being taken out, in order.
-    fn hand_over(&mut self, mut take: impl FnMut(Record)) {
+    fn hand_over(&mut self, mut take: impl FnMut(&Lengths, &Run)) {
+        let mut parts = std::mem::take(&mut self.parts);
+        parts.sort_unstable_by_key(|part| part.at);
+        let mut left = parts.iter().peekable();
+        let lengths = &self.lengths;
+        let mut take_up_to = |run: &mut Run| {
+            while let Some(part) = left.next_if(|part| part.at < run.at) {
+                take(lengths, part);
+            }
+            take(lengths, run);
+            run.set_gone();
+        };
         let mut going = std::mem::take(&mut self.going);
         let first = going.iter().min().map_or(0, |first| first - self.begins) as usize;
         let end = going.iter().max().map_or(0, |last| last + 1 - self.begins) as usize;
         if end - first <= SPAN * going.len() {
             // It is quicker to look at all between the first and the last than to sort them.
-            for entry in self.order.range_mut(first..end) {
-                if entry.state == State::Going {
-                    entry.state = State::Gone;
-                    take(entry.record());
-                }
-            }
+            let all = self.order.range_mut(first..end);
+            all.filter(|run| run.is_going()).for_each(&mut take_up_to);
         } else {
             // Those of each lane are in order already, one way or the other.
             going.sort();
             for place in &going {
-                let entry = &mut self.order[(place - self.begins) as usize];
-                entry.state = State::Gone;
-                take(entry.record());
+                take_up_to(&mut self.order[(place - self.begins) as usize]);
             }
         }
+        left.for_each(|part| take(lengths, part));
         going.clear();
-        self.going = going;
+        parts.clear();
+        (self.going, self.parts) = (going, parts);
     }
 
     /// Lowers the lanes that hold most. Something goes, if anything is held.
@@ -330,21 +293,31 @@ impl Lanes {
             };
             let Some(place) = next else { break };
             let index = place.wrapping_sub(self.begins as u32);
-            let entry = &mut self.order[index as usize];
-            let rest = holding.bytes[0] + holding.bytes[1] - entry.length;
-            if matches!(depth, Depth::Level(level) if rest < level) {
-                break;
-            }
-            match end {
-                End::Oldest => places.pop_front(),
-                End::Newest => places.pop_back(),
+            let run = &mut self.order[index as usize];
+            let held = holding.bytes[0] + holding.bytes[1];
+            let (records, length) = match depth {
+                Depth::Once => (1, self.lengths.at_end(run, end)),
+                Depth::Level(level) if run.length <= held.saturating_sub(level) => {
+                    (run.records(), run.length)
+                }
+                Depth::Level(level) => self.lengths.within(run, end, held.saturating_sub(level)),
             };
-            entry.state = State::Going;
-            holding.bytes[kept] -= entry.length;
-            gone += entry.length;
-            self.held -= 1;
-            self.going.push(self.begins + u64::from(index));
-            if matches!(depth, Depth::Once) {
+            let is_all = records == run.records();
+            if is_all {
+                match end {
+                    End::Oldest => places.pop_front(),
+                    End::Newest => places.pop_back(),
+                };
+                run.set_going();
+                self.runs -= 1;
+                self.going.push(self.begins + u64::from(index));
+            } else if records > 0 {
+                self.parts.push(run.split_off(end, records, length));
+            }
+            holding.bytes[kept] -= length;
+            gone += length;
+            self.held -= records;
+            if !is_all || matches!(depth, Depth::Once) {
                 break;
             }
         }
@@ -355,7 +328,7 @@ impl Lanes {
     /// The oldest record that may expire: kept ones do not.
     pub(crate) fn first_to_expire(&self) -> Option<Record> {
         let first = self.first_free.checked_sub(self.begins)?;
-        self.order.get(first as usize).map(Entry::record)
+        self.first_of(self.order.get(first as usize)?)
     }
 
     /// Takes out the record that [may expire](Self::first_to_expire).
@@ -366,30 +339,37 @@ impl Lanes {
         Some(record)
     }
 
-    /// Takes out a record that is held, the oldest of its lane and kind.
+    /// Takes out a record that is held, the first of a run that is the oldest of its lane and kind.
     fn remove(&mut self, place: u64) -> Record {
-        let entry = &mut self.order[(place - self.begins) as usize];
-        let record = entry.record();
-        entry.state = State::Gone;
+        let run = &mut self.order[(place - self.begins) as usize];
+        let length = self.lengths.at_end(run, End::Oldest);
+        let record = run.split_off(End::Oldest, 1, length).record();
+        let is_gone = run.is_gone();
         let kept = usize::from(record.kept);
         let holding = &mut self.holdings[record.lane.0 as usize];
-        holding.places[kept].pop_front();
+        if is_gone {
+            holding.places[kept].pop_front();
+            self.runs -= 1;
+        }
         holding.bytes[kept] -= record.length;
         self.bytes[kept] -= record.length;
         self.held -= 1;
-        self.trim();
+        if is_gone {
+            self.trim();
+        }
         record
     }
 
     /// Takes off the ends of the order what has left.
     fn trim(&mut self) {
-        while self.order.front().is_some_and(Entry::is_gone) {
+        while self.order.front().is_some_and(Run::is_gone) {
             self.order.pop_front();
             self.begins += 1;
         }
-        while self.order.back().is_some_and(Entry::is_gone) {
+        while self.order.back().is_some_and(Run::is_gone) {
             self.order.pop_back();
         }
+        self.lengths.forget_before(self.order.front());
         self.look_for_free();
     }
 
@@ -397,29 +377,33 @@ impl Lanes {
     fn look_for_free(&mut self) {
         let end = self.begins + self.order.len() as u64;
         self.first_free = self.first_free.clamp(self.begins, end);
-        while let Some(entry) = self.order.get((self.first_free - self.begins) as usize)
-            && (entry.is_gone() || entry.kept)
+        while let Some(run) = self.order.get((self.first_free - self.begins) as usize)
+            && (run.is_gone() || run.is_kept())
         {
             self.first_free += 1;
         }
     }
 
-    /// Closes the gaps in the order when there are more of them than records: a pass over all, which
-    /// as many calls have paid for.
+    /// Closes the gaps in the order, and among the lengths, when there are more of them than of what is held: a pass over
+    /// all, which as many calls have paid for.
     fn tidy(&mut self) {
-        if self.order.len() - self.held <= self.held + DEAD_MOST {
+        let has_gaps = |all: usize, held: usize| all - held > held + DEAD_MOST;
+        if self.lengths.len() > 2 * self.held + DEAD_MOST {
+            self.lengths.tidy(self.order.iter_mut());
+        }
+        if !has_gaps(self.order.len(), self.runs) {
             return;
         }
-        self.order.retain(|entry| !entry.is_gone());
-        if self.order.capacity() > 4 * (self.held + DEAD_MOST) {
-            self.order.shrink_to(2 * self.held);
+        self.order.retain(|run| !run.is_gone());
+        if self.order.capacity() > 4 * (self.runs + DEAD_MOST) {
+            self.order.shrink_to(2 * self.runs);
         }
         for places in self.holdings.iter_mut().flat_map(|it| &mut it.places) {
             places.clear();
         }
-        for (place, entry) in (self.begins..).zip(&self.order) {
-            let holding = &mut self.holdings[entry.lane.0 as usize];
-            holding.places[usize::from(entry.kept)].push_back(place as u32);
+        for (place, run) in (self.begins..).zip(&self.order) {
+            let holding = &mut self.holdings[run.lane().0 as usize];
+            holding.places[usize::from(run.is_kept())].push_back(place as u32);
         }
         self.first_free = self.begins;
         self.look_for_free();
@@ -428,11 +412,62 @@ impl Lanes {
 
 #[cfg(test)]
 impl Lanes {
+    /// Takes in the newest record.
+    pub(crate) fn push(&mut self, record: Record) {
+        self.push_all(record, &[record.length as u32]);
+    }
+
+    /// See [`Lanes::shed_runs`]; one by one.
+    pub(crate) fn shed(
+        &mut self,
+        end: End,
+        least: u64,
+        need: u64,
+        take: impl FnMut(Record),
+    ) -> u64 {
+        let mut take = take;
+        self.shed_with(end, (least, need), |lengths, run| {
+            each(lengths, run).for_each(&mut take);
+        })
+    }
+
     /// All records, in order.
     pub(crate) fn all(&self) -> impl Iterator<Item = Record> {
-        let held = self.order.iter().filter(|entry| !entry.is_gone());
-        held.map(Entry::record)
+        let held = self.order.iter().filter(|run| !run.is_gone());
+        held.flat_map(|run| each(&self.lengths, run))
     }
+
+    /// Bytes that are held.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.iter().sum()
+    }
+
+    /// Memory for the books, without the records themselves.
+    pub(crate) fn memory(&self) -> usize {
+        let places = self.holdings.iter().flat_map(|it| &it.places);
+        let places: usize = places.map(VecDeque::capacity).sum();
+        (self.order.capacity() + self.parts.capacity()) * size_of::<Run>()
+            + self.lengths.memory()
+            + self.holdings.capacity() * size_of::<Holding>()
+            + places * size_of::<u32>()
+            + self.candidates.capacity() * size_of::<Candidate>()
+            + self.going.capacity() * size_of::<u64>()
+    }
+}
+
+/// The records of a run.
+#[cfg(test)]
+fn each(lengths: &Lengths, run: &Run) -> impl Iterator<Item = Record> {
+    let all = run.record();
+    lengths.of(run).scan(run.at, move |at, length| {
+        let record = Record {
+            at: *at,
+            length,
+            ..all
+        };
+        *at += length;
+        Some(record)
+    })
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::{FixedState, RandomState};
 
+use super::short::Short;
 use crate::engine::status::LaneLoss;
 
 /// Keys that have a lane of their own.
@@ -18,8 +19,8 @@ pub(crate) const EXACT: usize = 4096;
 const SHARED: usize = 4096;
 /// The bytes of a key that count.
 pub(crate) const KEY_MOST: usize = 1024;
-/// Bytes that a short key takes, with its length.
-const SHORT: usize = 16;
+/// Short keys that are remembered, each at one place: two to this power.
+const RECENT: u32 = 10;
 /// The lane of records without a key.
 pub(crate) const OTHERS: Lane = Lane(0);
 
@@ -32,24 +33,13 @@ pub(crate) struct Lane(pub(super) u32);
 /// Keys come from outside: which of them collide must not be foreseen.
 #[derive(Debug, Default)]
 struct Keys {
-    short: HashMap<(u64, u64), Lane, RandomState>,
+    short: HashMap<Short, Lane, RandomState>,
     long: HashMap<Box<[u8]>, Lane, RandomState>,
 }
 
 impl Keys {
-    /// A short key, and its length in the last byte.
-    fn short(key: &[u8]) -> Option<(u64, u64)> {
-        let mut all = [0; SHORT];
-        all.get_mut(..key.len())
-            .filter(|it| it.len() < SHORT)?
-            .copy_from_slice(key);
-        all[SHORT - 1] = key.len() as u8;
-        let all = u128::from_ne_bytes(all);
-        Some((all as u64, (all >> 64) as u64))
-    }
-
     fn get(&self, key: &[u8]) -> Option<Lane> {
-        let lane = match Keys::short(key) {
+        let lane = match Short::of(key) {
             Some(short) => self.short.get(&short),
             None => self.long.get(key),
         };
@@ -57,14 +47,14 @@ impl Keys {
     }
 
     fn insert(&mut self, key: &[u8], lane: Lane) {
-        match Keys::short(key) {
+        match Short::of(key) {
             Some(short) => self.short.insert(short, lane),
             None => self.long.insert(key.into(), lane),
         };
     }
 
     fn remove(&mut self, key: &[u8]) {
-        match Keys::short(key) {
+        match Short::of(key) {
             Some(short) => self.short.remove(&short),
             None => self.long.remove(key),
         };
@@ -77,7 +67,7 @@ impl Keys {
     /// Memory that they take, without the keys themselves.
     #[cfg(test)]
     fn memory(&self) -> usize {
-        self.short.capacity() * (size_of::<((u64, u64), Lane)>() + 1)
+        self.short.capacity() * (size_of::<(Short, Lane)>() + 1)
             + self.long.capacity() * (size_of::<(Box<[u8]>, Lane)>() + 1)
     }
 }
@@ -98,6 +88,8 @@ pub(crate) struct Names {
     names: Vec<Name>,
     /// Where the search for a lane that can be another's goes on.
     hand: usize,
+    /// Short keys that had a lane of their own when they came last, and still have.
+    recent: Box<[(Short, Lane); 1 << RECENT]>,
 }
 
 impl Names {
@@ -108,7 +100,23 @@ impl Names {
             hash: FixedState::with_seed(seed),
             names: vec![Name::default()],
             hand: 0,
+            recent: Box::new([(Short::NONE, OTHERS); 1 << RECENT]),
         }
+    }
+
+    /// The lane of records with this short key, as [below](Names::lane). Keys that are made to meet in one place of
+    /// what is remembered are looked for as if nothing were.
+    pub(crate) fn lane_of_short(&mut self, key: Short, is_empty: impl Fn(Lane) -> bool) -> Lane {
+        let place = key.spread(RECENT);
+        let (before, lane) = self.recent[place];
+        if before == key {
+            return lane;
+        }
+        let lane = key.with_bytes(|key| self.lane(Some(key), is_empty));
+        if lane.0 as usize <= EXACT {
+            self.recent[place] = (key, lane);
+        }
+        lane
     }
 
     /// The lane of records with this key; `is_empty`: whether nothing is held of one.
@@ -134,6 +142,12 @@ impl Names {
         let before = self.names[index].key.replace(key.into());
         if let Some(before) = before.filter(|_| !new) {
             self.lanes.remove(&before);
+            if let Some(short) = Short::of(&before) {
+                let recent = &mut self.recent[short.spread(RECENT)];
+                if recent.0 == short {
+                    recent.0 = Short::NONE;
+                }
+            }
         }
         self.lanes.insert(key, lane);
         lane
@@ -192,5 +206,6 @@ impl Names {
         2 * keys.map(|key| key.len()).sum::<usize>()
             + self.names.capacity() * size_of::<Name>()
             + self.lanes.memory()
+            + size_of_val(&*self.recent)
     }
 }

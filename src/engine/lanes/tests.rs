@@ -156,15 +156,22 @@ fn any_step() -> impl Strategy<Value = Step> {
 
 proptest! {
     #[test]
-    fn lanes_do_what_a_plain_list_does(steps in prop::collection::vec(any_step(), 1..400)) {
+    fn lanes_do_what_a_plain_list_does(
+        steps in prop::collection::vec(any_step(), 1..400),
+        keys in prop_oneof![Just(12u8), 1..4u8],
+        are_neighbours: bool,
+    ) {
         let (mut lanes, mut plain) = (Named::new(), Plain::default());
         let (mut popped, mut lost): (Vec<Record>, u64) = (Vec::new(), 0);
-        for (at, step) in steps.into_iter().enumerate() {
+        let mut end = 0;
+        for (step_at, step) in steps.into_iter().enumerate() {
             match step {
                 Step::Push { key, length, kept } => {
-                    let key = [key];
+                    let key = [key % keys];
                     let lane = lanes.lane(Some(&key[..]).filter(|key| key != b"\0"));
-                    let record = Record { at: at as u64, length, lane, kept };
+                    let at = if are_neighbours { end } else { step_at as u64 };
+                    end = at + length;
+                    let record = Record { at, length, lane, kept };
                     lanes.push(record);
                     plain.held.push(record);
                 }
