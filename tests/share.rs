@@ -169,10 +169,98 @@ fn what_cannot_be_shared_is_refused_in_one_line() {
         line.finish(0).assert_complains(2, &[says]);
     }
     let home = Home::new();
-    let _weir = home.start(&["--share", "it", "-r", "1MB/s", "-N", "it"]);
-    let output = home.run(&["--remote", "it", "--rate", "1MB/s..2MB/s"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot be shared"));
+    let weir = home.start(&["-l", "--share", "it", "-r", "1MB/s", "-N", "it"]);
+    for (change, says) in [
+        (
+            &["--rate", "1MB/s..2MB/s"][..],
+            "cannot be shared: it follows the buffer of one",
+        ),
+        (
+            &["--rate", "08:00,1MB/s"],
+            "cannot be shared: each weir has its own clock",
+        ),
+        (
+            &["--rate", "off"],
+            "--rate off: the cap is shared, and cannot be lifted for one",
+        ),
+        (
+            &["--rate", "100/s"],
+            "--rate in records: it would not be shared",
+        ),
+        (
+            &["--rate", "100/s", "--rate", "off"],
+            "--rate off: the cap is shared",
+        ),
+    ] {
+        let output = home.run(&[&["--remote", "it"], change].concat());
+        assert_eq!(output.status.code(), Some(2), "{change:?}");
+        let line = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            line.contains(says) && line.lines().count() == 1,
+            "{change:?}: {line}"
+        );
+    }
+    assert_eq!(
+        home.status(&weir)["cap"]["bytes_per_s"],
+        1e6,
+        "nothing has changed"
+    );
+}
+
+#[test]
+fn a_file_that_somebody_cuts_short_costs_no_member_its_life_and_the_cap_stays_one() {
+    let home = Home::new();
+    let cap = 4_000_000.0;
+    let args = [
+        "--share",
+        "it",
+        "-r",
+        "4MB/s",
+        "--display",
+        "off",
+        "--summary",
+        "off",
+    ];
+    let members: Vec<_> = (0..3).map(|_| member(&home, &args)).collect();
+    let outputs: Vec<&PipeReader> = members.iter().map(|(_, output)| output).collect();
+    let file = home.sockets().join("it.bytes.share");
+    eventually("all are there", || {
+        catch_up(&outputs);
+        status(&home, &members[0].0.pid().to_string())["share"]["members"] == 3
+    });
+    for left in [0, 100, 4096] {
+        let open = fs::OpenOptions::new()
+            .write(true)
+            .open(&file)
+            .expect("there");
+        open.set_len(left).expect("cut short");
+        catch_up(&outputs);
+        take(&outputs, 1_000_000, cap, Instant::now());
+        eventually("they have met again", || {
+            catch_up(&outputs);
+            let all = |(weir, _): &(harness::Running, PipeReader)| {
+                status(&home, &weir.pid().to_string())["share"]["members"] == 3
+            };
+            members.iter().all(all) && fs::metadata(&file).is_ok_and(|data| data.len() == 65_536)
+        });
+    }
+    // One that takes nothing meanwhile is met again, too, and told of.
+    let open = fs::OpenOptions::new()
+        .write(true)
+        .open(&file)
+        .expect("there");
+    open.set_len(0).expect("cut short");
+    for (running, output) in members {
+        status(&home, &running.pid().to_string());
+        running.signal(Signal::INT);
+        drop(output);
+        let ended = running.end();
+        let lines: Vec<_> = ended.stderr.lines().collect();
+        assert!((2..=4).contains(&lines.len()), "{ended:?}");
+        let says =
+            |line: &&str| line.contains("it.bytes.share: cut short or overwritten by somebody");
+        assert!(lines.iter().all(says), "{ended:?}");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use super::caps::{Ruler, SideCaps};
 use super::error::ConfigError;
 use super::live_options::LiveOptions;
 use super::options::{Display, Options, Summary};
@@ -17,7 +18,7 @@ use crate::engine::record::Framing;
 use crate::engine::side::Role;
 use crate::engine::sorter::Sorter;
 use crate::pipe::memory;
-use crate::units::{BufferSize, Limit, Mark, OrOff, Share, Size, Span, TypedLimit};
+use crate::units::{BufferSize, Limit, Mark, OrOff, Share, Size, Span, TypedLimit, Unit};
 
 /// The smallest buffer: a page.
 const BUFFER_MIN: u64 = 4096;
@@ -167,6 +168,33 @@ pub(super) fn shared_rates(rates: &[TypedLimit]) -> Result<(), ConfigError> {
             Limit::Timetable(_) => return refuse(limit, "each weir has its own clock"),
             Limit::Off | Limit::Fixed(_) => {}
         }
+    }
+    Ok(())
+}
+
+/// Caps that are shared stay so, and no others come beside them: one weir alone can neither lift a cap of all nor be under
+/// one that the others know nothing of.
+pub(super) fn still_shared(before: &SideCaps, after: &SideCaps) -> Result<(), ConfigError> {
+    let pairs = before.each().into_iter().zip(after.each());
+    for ((unit, before), (_, after)) in pairs {
+        let (was, is) = (*before != Ruler::Nothing, *after != Ruler::Nothing);
+        let unit = match unit {
+            Unit::Bytes => "bytes",
+            Unit::Records => "records",
+        };
+        let why = match (was, is) {
+            (true, false) => {
+                "off: the cap is shared, and cannot be lifted for one; give a higher one, such as \
+                              --rate 1GB/s, which is then for all, or end this weir"
+                    .to_owned()
+            }
+            (false, true) => format!(
+                "in {unit}: it would not be shared, since this weir has begun without one; change the one that is, \
+                 or start it anew with both"
+            ),
+            _ => continue,
+        };
+        return Err(ConfigError(format!("--rate {why}")));
     }
     Ok(())
 }

@@ -284,7 +284,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NAME", help_heading = "Rate", display_order = 900)]
     #[arg(
         long_help = "Share the cap with all of your running weirs that give the same NAME: --rate \
-        is the total, --burst too, and what one does not use the others get. \
+        is the total, --burst too, and what one does not use the others get; --remote to one changes it for all, but \
+        cannot lift it. \
         redis://[USER@]HOST[:PORT]/NAME shares it with those of all hosts that use that Redis or Valkey \
         server; a password is taken from $WEIR_SHARE_PASSWORD, or from the file that \
         $WEIR_SHARE_PASSWORD_FILE names"

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::ConfigError;
 use super::caps::{Ruler, SideCaps, command, replaced};
+use super::check;
 use super::live::{LiveConfig, burst};
 use super::live_options::{Flow, LiveOptions};
 use crate::engine::directive::Directive;
@@ -62,6 +63,9 @@ impl LiveConfig {
             }
             _ => LiveConfig::check(options, self.capacity, self.framing, fixed)?,
         };
+        if self.is_shared {
+            check::still_shared(&self.output, &next.output)?;
+        }
         let mut patch = Patch::between(self, &next);
         if self.is_shared && patch.commands.is_empty() {
             // Somebody else may have changed it for all since it was said here.

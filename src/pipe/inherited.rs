@@ -3,8 +3,8 @@
 //! Before `main`, Rust's runtime opens `/dev/null` in the place of closed standard descriptors, so
 //! that a closed input would look like an empty one and output would vanish without an error; and
 //! it ignores SIGPIPE, whatever the parent has chosen. Both are therefore looked at before the
-//! runtime starts, by a function on the list of those that the loader calls first. This is the one
-//! file with `unsafe` in it.
+//! runtime starts, by a function on the list of those that the loader calls first. For this there is
+//! `unsafe` here.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 

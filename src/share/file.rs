@@ -3,13 +3,14 @@
 //! Invariant: what lies under the name is complete, for it is written elsewhere and linked into place;
 //! and it is only used if it is an ordinary file of this user's, of this layout, and of this boot of the
 //! machine, since the clock in it starts anew with each. What is damaged, or of an earlier boot, is
-//! replaced; a layout of another version may be in use by others, and is refused. No member removes
-//! the file: who came in between would be alone in one that has no name. Where somebody else does (a
-//! user's directory goes when he logs out, old temporary files are swept away), the members meet anew.
+//! replaced; what was cut short is filled up, for others may have it mapped; a layout of another version may be in use by
+//! others, and is refused. No member removes the file: who came in between would be alone in one that has no name. Where
+//! somebody else does (a user's directory goes when he logs out, old temporary files are swept away), or cuts it short,
+//! the members meet anew.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +23,7 @@ use rustix::time::{ClockId, clock_gettime};
 use vm_memory::mmap::{MmapRegion, MmapRegionError};
 use vm_memory::{FileOffset, VolatileMemory};
 
+use super::fault::Guard;
 use super::table::{HEADER, Leave, Member, SLOTS, WORDS, Who, Words, members};
 use super::turn::{Clock, Place};
 use crate::units::Unit;
@@ -60,6 +62,8 @@ pub(crate) enum ShareError {
 /// A mapped file of words.
 #[derive(Debug)]
 pub(crate) struct Mapped {
+    /// Goes before what it guards.
+    guard: Guard,
     region: MmapRegion,
 }
 
@@ -73,10 +77,14 @@ impl Words for Mapped {
 }
 
 impl Mapped {
-    /// Whether others find this file under some name.
-    fn has_name(&self) -> bool {
-        let file = self.region.file_offset().map(|offset| offset.file());
-        file.is_none_or(|file| file.metadata().is_ok_and(|data| data.nlink() > 0))
+    fn file(&self) -> Option<&File> {
+        self.region.file_offset().map(FileOffset::file)
+    }
+
+    /// Whether others find this file under some name, and its size.
+    fn is_found(&self) -> (bool, u64) {
+        let data = self.file().and_then(|file| file.metadata().ok());
+        data.map_or((true, SIZE as u64), |data| (data.nlink() > 0, data.len()))
     }
 }
 
@@ -91,6 +99,18 @@ pub(crate) struct Meeting {
     /// The directories that only this user can enter; see [`join`].
     directories: fn() -> Vec<PathBuf>,
     way_out: WayOut,
+    say: Say,
+    /// It has said that the file is lost, and it still is.
+    has_said: bool,
+}
+
+/// Who is told, in one line, what has become of the file.
+struct Say(Box<dyn Fn(&str) + Send>);
+
+impl std::fmt::Debug for Say {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Say")
+    }
 }
 
 impl Meeting {
@@ -110,8 +130,16 @@ impl Meeting {
             unit,
             directories,
             way_out,
+            say: Say(Box::new(|_| {})),
+            has_said: false,
         };
         Ok((member, meeting))
+    }
+
+    /// From now on this one is told.
+    pub(crate) fn telling(mut self, say: impl Fn(&str) + Send + 'static) -> Meeting {
+        self.say = Say(Box::new(say));
+        self
     }
 
     /// How to leave, for somebody else.
@@ -121,15 +149,52 @@ impl Meeting {
 }
 
 impl Place<Arc<Mapped>> for Meeting {
-    fn look(&mut self, member: &Member<Arc<Mapped>>) -> Option<Member<Arc<Mapped>>> {
-        if member.words().has_name() {
+    fn is_lost(&self, member: &Member<Arc<Mapped>>) -> bool {
+        member.words().guard.is_lost() || !member.is_listed()
+    }
+
+    fn look(&mut self, before: &Member<Arc<Mapped>>) -> Option<Member<Arc<Mapped>>> {
+        let is_lost = self.is_lost(before);
+        let (has_name, size) = before.words().is_found();
+        if has_name && !is_lost {
+            if let Some(file) = before.words().file().filter(|_| size < SIZE as u64) {
+                // What was cut off is not what this member needs, but others may.
+                let result = fill_up(file, header(self.unit)).map_err(ShareError::Io);
+                self.tell(result.as_ref().err());
+            }
             return None;
         }
         // Where that fails, the old file still rules those who have it.
-        let member = join(&(self.directories)(), &self.name, self.unit).ok()?;
+        let joined = join(&(self.directories)(), &self.name, self.unit);
+        if is_lost {
+            self.tell(joined.as_ref().err());
+        }
+        let member = joined.ok()?;
+        self.has_said = false;
+        if is_lost {
+            member.end_earlier(before);
+        }
         let mut way_out = self.way_out.lock().unwrap_or_else(PoisonError::into_inner);
         *way_out = member.leave();
         Some(member)
+    }
+}
+
+impl Meeting {
+    /// Tells once what has become of the file, and whether it is whole again.
+    fn tell(&mut self, error: Option<&ShareError>) {
+        if std::mem::replace(&mut self.has_said, error.is_some()) {
+            return;
+        }
+        let path = place(&(self.directories)(), &self.name, self.unit);
+        let path = path.unwrap_or_else(|_| PathBuf::from("its file"));
+        let then = match error {
+            None => "it is made good, and the cap is shared as before".to_owned(),
+            Some(e) => format!("until it can be shared again the cap is this weir's alone: {e}"),
+        };
+        let (name, path) = (&self.name, path.display());
+        let line = format!("share {name}: {path}: cut short or overwritten by somebody: {then}");
+        (self.say.0)(&line);
     }
 }
 
@@ -160,6 +225,10 @@ fn join(
             Found::Ours => {}
             Found::Useless => {
                 make(&path, header, true).map_err(failed)?;
+                continue;
+            }
+            Found::Short => {
+                fill_up(&file, header).map_err(failed)?;
                 continue;
             }
             Found::Version(version) => {
@@ -263,6 +332,8 @@ enum Found {
     Ours,
     /// Damaged, or of an earlier boot.
     Useless,
+    /// What is left of it is right.
+    Short,
     Version(u32),
     NotOurs,
 }
@@ -282,29 +353,33 @@ fn look(file: &File, header: [u64; HEADER]) -> io::Result<Found> {
     if !data.is_file() || data.uid() != geteuid().as_raw() {
         return Ok(Found::NotOurs);
     }
+    let wanted = header.map(u64::to_le_bytes);
+    let wanted = wanted.as_flattened();
     let mut bytes = [0; HEADER * size_of::<u64>()];
-    let size_of_it = data.len();
-    match file.read_exact_at(&mut bytes, 0) {
-        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(Found::Useless),
-        other => other?,
-    }
-    let [a, b, c, d, e, f, g, h] = first(&bytes);
-    let version = u32::from_le_bytes([e, f, g, h]);
-    Ok(if [a, b, c, d] != MAGIC {
-        Found::Useless
-    } else if version != VERSION {
-        Found::Version(version)
-    } else if bytes == *header.map(u64::to_le_bytes).as_flattened() && size_of_it == SIZE as u64 {
-        Found::Ours
-    } else {
-        Found::Useless
+    let there = file.read_at(&mut bytes, 0)?;
+    let bytes = &bytes[..there];
+    Ok(match *bytes {
+        [a, b, c, d, e, f, g, h, ..]
+            if [a, b, c, d] == MAGIC && [e, f, g, h] != VERSION.to_le_bytes() =>
+        {
+            Found::Version(u32::from_le_bytes([e, f, g, h]))
+        }
+        _ if !wanted.starts_with(bytes) => Found::Useless,
+        _ if data.len() < SIZE as u64 => Found::Short,
+        _ if data.len() == SIZE as u64 => Found::Ours,
+        _ => Found::Useless,
     })
 }
 
-fn first(bytes: &[u8; HEADER * size_of::<u64>()]) -> [u8; 8] {
-    let mut word = [0; 8];
-    word.copy_from_slice(&bytes[..8]);
-    word
+/// What was cut short is whole again; nothing is written but what all would write.
+fn fill_up(file: &File, header: [u64; HEADER]) -> io::Result<()> {
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    // Where the system can, there is room for all of it before it is mapped; nothing else is changed.
+    let flags = rustix::fs::FallocateFlags::empty();
+    if rustix::fs::fallocate(file, flags, 0, SIZE as u64).is_err() {
+        file.set_len(SIZE as u64)?;
+    }
+    file.write_all_at(header.map(u64::to_le_bytes).as_flattened(), 0)
 }
 
 /// Puts a new file at `path`: in the place of one that is useless, or only if there is none. That
@@ -337,7 +412,8 @@ fn map(file: File) -> io::Result<Mapped> {
         MmapRegionError::Mmap(e) => e,
         other => io::Error::other(other),
     })?;
-    Ok(Mapped { region })
+    let guard = Guard::new(region.as_ptr() as usize, SIZE)?;
+    Ok(Mapped { guard, region })
 }
 
 /// Whether this is the file that the path names.

@@ -8,6 +8,8 @@
 //! which a thread of its own keeps ([`store`]), so that the flow never waits for the network.
 
 #[cfg(any(target_os = "linux", target_os = "macos"))]
+mod fault;
+#[cfg(any(target_os = "linux", target_os = "macos"))]
 mod file;
 #[cfg(feature = "redis")]
 mod lease;
@@ -116,7 +118,7 @@ pub(crate) fn join(
         };
         let rules = Rules { rate, burst };
         let joined = match share {
-            Share::Host(name) => join_host(name, rules, directories),
+            Share::Host(name) => join_host(name, rules, directories, say.clone()),
             Share::Store(store) => join_store(store, rules, say.clone()),
         };
         let (cap, member) = joined.map_err(failed)?;
@@ -134,16 +136,23 @@ fn join_host(
     name: &str,
     rules: Rules,
     directories: fn() -> Vec<PathBuf>,
+    say: impl Fn(&str) + Send + 'static,
 ) -> Result<Joined, String> {
     let joined = Meeting::join(name, rules.rate.unit(), directories);
     let (member, meeting) = joined.map_err(|e| e.to_string())?;
+    let meeting = meeting.telling(say);
     let way_out = meeting.way_out();
     let cap = turn::HostCap::new(member, Box::new(meeting), rules, file::clock());
     Ok((Box::new(cap), Box::new(way_out)))
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
-fn join_host(_: &str, _: Rules, _: fn() -> Vec<PathBuf>) -> Result<Joined, String> {
+fn join_host(
+    _: &str,
+    _: Rules,
+    _: fn() -> Vec<PathBuf>,
+    _: impl Fn(&str),
+) -> Result<Joined, String> {
     Err("not on this system; share it through a store, redis://HOST/NAME".to_owned())
 }
 

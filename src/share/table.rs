@@ -195,9 +195,26 @@ impl<W: Words> Member<W> {
         }
     }
 
+    /// An earlier membership of this process may still be listed here: it is over.
+    pub(super) fn end_earlier(&self, earlier: &Member<W>)
+    where
+        W: Clone,
+    {
+        if earlier.slot != self.slot {
+            let (slot, who) = (earlier.slot, earlier.who);
+            let words = self.words.clone();
+            Leave { words, slot, who }.leave();
+        }
+    }
+
     /// The table.
     pub(super) fn words(&self) -> &W {
         &self.words
+    }
+
+    /// Whether the table still says that this slot is this member's.
+    pub(super) fn is_listed(&self) -> bool {
+        self.words.word(id_of(self.slot)).load(SeqCst) == self.who.0.get()
     }
 
     /// The word that says when the next turn begins.

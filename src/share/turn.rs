@@ -131,6 +131,10 @@ struct Turn {
 
 /// Where the table of a member is found by others, and another one is where it is not any more.
 pub(crate) trait Place<W: Words>: fmt::Debug + Send {
+    /// Whether a member's table has gone, or does not know it any more.
+    fn is_lost(&self, _member: &Member<W>) -> bool {
+        false
+    }
     /// A membership in what the others find now, where that is something else.
     fn look(&mut self, member: &Member<W>) -> Option<Member<W>>;
 }
@@ -142,6 +146,8 @@ pub(crate) struct HostCap<W: Words> {
     place: Box<dyn Place<W>>,
     /// When to make sure of the place again.
     call_at: Instant,
+    /// It was lost when that was done last.
+    was_lost: bool,
     clock: Clock,
     current: Current,
     rules: Rules,
@@ -168,6 +174,7 @@ impl<W: Words> HostCap<W> {
             member,
             place,
             call_at: clock.instant + CALL,
+            was_lost: false,
             clock,
             current: Current::NONE,
             rules,
@@ -242,14 +249,15 @@ impl<W: Words> HostCap<W> {
     /// Goes where the others are, if that is somewhere else by now. What they go by there is for us
     /// too; if there is nothing yet, what we went by is for them.
     fn call(&mut self, now: Instant) {
-        if now < self.call_at {
+        let is_lost = self.place.is_lost(&self.member);
+        if now < self.call_at && (self.was_lost || !is_lost) {
             return;
         }
-        self.call_at = now + CALL;
+        (self.call_at, self.was_lost) = (now + CALL, is_lost);
         let Some(member) = self.place.look(&self.member) else {
             return;
         };
-        self.member = member;
+        (self.member, self.was_lost) = (member, false);
         if self.member.rules().1.is_none() {
             self.member.publish(self.rules);
         }
