@@ -35,7 +35,7 @@ use super::format::{Framing, Read, VERSION, checksum, u32_at, u64_at};
 use super::journal::Journal;
 pub(crate) use super::place::Place;
 
-const MAGIC: [u8; 8] = *b"weir.sta";
+pub(crate) const MAGIC: [u8; 8] = *b"weir.sta";
 
 /// The consumer's name among the outputs; those of the others are paths, which begin otherwise.
 pub(crate) const CONSUMER: &str = "-";

@@ -1,19 +1,32 @@
 //! What must hold of whatever is typed or sent. The property tests call these with cases made by
 //! chance, the fuzzers of `tests/fuzz` with cases made by following the branches.
 
+mod stored;
+
 use std::fmt::Display;
 use std::num::NonZeroU64;
 use std::str::FromStr;
 use std::time::Instant;
 
+pub use stored::spool_file;
+#[cfg(feature = "redis")]
+pub use stored::store_answer;
+
 use crate::config::Config;
+use crate::config::expected_size::ExpectedSize;
+use crate::config::hook::{Hook, Occasion};
 use crate::config::options::Options;
 use crate::config::pipe_size::PipeSize;
 use crate::control::protocol::{Reply, Request, line, request};
 use crate::engine::Engine;
 use crate::engine::record::{Cursor, Framing, Tally};
+use crate::report::format::Format;
+use crate::report::snapshot::Snapshot;
 use crate::units::percent::Percent;
-use crate::units::{Amount, BufferSize, Limit, Mark, Rate, Size, Span, Timetable};
+use crate::units::{
+    Amount, Backoff, BufferSize, JobCount, Key, Limit, Mark, Pattern, Rate, Share, Size, Span,
+    SyncTime, Timetable, TypedLimit,
+};
 use clap::Parser;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -22,22 +35,37 @@ use jiff::tz::TimeZone;
 /// what is not is told in one line.
 pub fn values(text: &str) {
     value::<Amount>(text);
+    value::<Backoff>(text);
     value::<BufferSize>(text);
+    value::<ExpectedSize>(text);
+    value::<Format>(text);
+    value::<JobCount>(text);
+    value::<Key>(text);
     value::<Limit>(text);
     value::<Mark>(text);
+    value::<Occasion>(text);
     value::<Percent>(text);
     value::<Rate>(text);
+    value::<Share>(text);
     value::<Size>(text);
     value::<Span>(text);
+    value::<SyncTime>(text);
     value::<Timetable>(text);
-    if let Err(reject) = text.parse::<PipeSize>() {
-        assert_one_line(&reject);
-    }
+    value::<TypedLimit>(text);
+    rejected::<Hook>(text);
+    rejected::<Pattern>(text);
+    rejected::<PipeSize>(text);
     if let Ok(table) = text.parse::<Timetable>() {
         let seed = text.bytes().map(i64::from).sum::<i64>();
         let now = Timestamp::from_second(seed * 1_000_003).expect("a time");
         let now = now.to_zoned(TimeZone::get("Europe/Berlin").expect("a zone"));
         assert!(table.at(&now).1 > now, "{text:?} at {now}");
+    }
+}
+
+fn rejected<T: FromStr<Err: Display>>(text: &str) {
+    if let Err(reject) = text.parse::<T>() {
+        assert_one_line(&reject);
     }
 }
 
@@ -47,6 +75,15 @@ fn value<T: FromStr<Err: Display> + ToString + PartialEq>(text: &str) {
             let again = value.to_string().parse::<T>();
             assert!(again.is_ok_and(|again| again == value), "{text:?}");
         }
+        Err(reject) => assert_one_line(&reject),
+    }
+}
+
+/// The text of a report as somebody wants it: one line of what is known, or turned away in one.
+pub fn template(text: &str) {
+    let known: Snapshot = serde_json::from_str(include_str!("snapshot.json")).expect("a report");
+    match text.parse::<Format>() {
+        Ok(format) => assert_one_line(&format.line(&known)),
         Err(reject) => assert_one_line(&reject),
     }
 }

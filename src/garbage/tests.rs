@@ -11,7 +11,8 @@ fn nearly() -> impl Strategy<Value = String> {
         "\\PC",
         prop::sample::select(vec![
             "MiB", "kB", "B", "Mbit", "bit", "/s", "/min", "/5s", "/h", "..", "off", "Mon-",
-            "08:00,", "24:00,", "ms", "1m 30s", "year", "infinity", "NaN", "0x",
+            "08:00,", "24:00,", "ms", "1m 30s", "year", "infinity", "NaN", "0x", "always",
+            "redis://", "unix:", "[", "(", "\\", "full", "failure", "#", "@", "=", "~",
         ])
         .prop_map(ToOwned::to_owned),
     ];
@@ -31,6 +32,47 @@ fn nearly_request() -> impl Strategy<Value = String> {
             value
         };
         format!(r#"{{"v":1,"ask":{{"change":{{"{key}":{value}}}}}}}"#)
+    })
+}
+
+/// A template, or nearly.
+fn nearly_template() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        prop::sample::select(vec![
+            "{name}",
+            "{in.rate}",
+            "{used%}",
+            "{eta}",
+            "{culprit}",
+            "{nothing}",
+            "{",
+            "}",
+            "{{",
+            "}}",
+        ])
+        .prop_map(ToOwned::to_owned),
+        "\\PC{0,5}",
+        any::<char>().prop_map(String::from),
+    ];
+    prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+}
+
+/// What the store's script returns, in the store's protocol, or nearly.
+#[cfg(feature = "redis")]
+fn nearly_answer() -> impl Strategy<Value = String> {
+    let number = || prop_oneof![0u64..3, 0u64..1 << 41, any::<u64>()];
+    let text = || {
+        let figure = number().prop_map(|n| n.to_string());
+        prop_oneof![4 => figure, 1 => "[0-9a-z]{0,22}n?"]
+    };
+    let numbers = (number(), number(), number(), number());
+    (numbers, text(), text(), text()).prop_map(|(numbers, amount, per, burst)| {
+        let (parts, interval, members, changes) = numbers;
+        let mut answer = format!("*7\r\n:{parts}\r\n:{interval}\r\n:{members}\r\n");
+        for text in [amount, per, burst] {
+            answer += &format!("${}\r\n{text}\r\n", text.len());
+        }
+        answer + &format!(":{changes}\r\n")
     })
 }
 
@@ -58,12 +100,34 @@ fn nearly_words() -> impl Strategy<Value = String> {
         "-s",
         "-q",
         "--display",
+        "--spill",
+        "--spool",
+        "--sync",
+        "--tap",
+        "--tee",
+        "--tap-buffer",
+        "--append",
+        "--batch",
+        "-j",
+        "--restart",
+        "--backoff",
+        "--give-up",
+        "--reject",
+        "--key",
+        "--keep",
+        "--share",
+        "--format",
+        "--on",
+        "--stop-at",
+        "--grace",
+        "--",
     ]);
     let value = prop_oneof![
         4 => nearly(),
         4 => prop::sample::select(vec![
             "1", "0", "50%", "4KiB", "1MiB", "10MB/s", "10/s", "2MB/s..20MB/s", "oldest", "off",
-            "08:00,1MB/s 18:00,off", "1s", "18446744073709551615", "json",
+            "08:00,1MB/s 18:00,off", "1s", "18446744073709551615", "json", "fair", "500,5s", "1..4",
+            "on-failure", "redis://host/name", "full=true",
         ]).prop_map(ToOwned::to_owned),
     ];
     prop::collection::vec((option, prop::option::weighted(0.7, value)), 0..6).prop_map(|words| {
@@ -110,6 +174,29 @@ proptest! {
     #[test]
     fn deep_nesting_is_turned_away(depth in 1usize..8000) {
         prop_assert!(request("[".repeat(depth).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn any_template_is_a_line_or_turned_away(text in nearly_template()) {
+        super::template(&text);
+    }
+
+    #[test]
+    fn a_file_of_a_spool_may_hold_anything(bytes in prop::collection::vec(
+        prop_oneof![3 => Just(0), 1 => any::<u8>(), 1 => 0u8..5], 0..400,
+    )) {
+        super::spool_file(&bytes);
+    }
+
+    #[cfg(feature = "redis")]
+    #[test]
+    fn a_store_may_say_anything(answer in nearly_answer(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let mut bytes = answer.into_bytes();
+        super::store_answer(&bytes);
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        super::store_answer(&bytes);
+        super::store_answer(&bytes[..at]);
     }
 
     #[test]

@@ -29,6 +29,11 @@ const MARGIN: f64 = 1.05;
 /// Who has used so much of its part wants more.
 const USED_UP: f64 = 0.97;
 
+/// More members than this no store has seen, and a longer pause none has asked for: what says so is no
+/// answer to go by.
+const MEMBERS_MOST: u64 = 1_000_000;
+const INTERVAL_MOST: Duration = Duration::from_mins(5);
+
 /// What a member tells the store.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Question {
@@ -55,6 +60,27 @@ pub(crate) struct Answer {
     pub(crate) members: u64,
     /// The cap; `None` where what the store holds makes no sense.
     pub(crate) rules: Option<Rules>,
+}
+
+/// What the store's script returns: parts, milliseconds, members; the cap's amount, nanoseconds and burst; how
+/// often it was changed.
+pub(crate) type Reply = (u64, u64, u64, String, String, String, u64);
+
+impl Answer {
+    /// What a reply says; `None` where it makes no sense.
+    pub(crate) fn from_reply(reply: &Reply, unit: Unit) -> Option<Answer> {
+        let (parts, interval, members, amount, per, burst, _) = reply;
+        let answer = Answer {
+            parts: *parts,
+            interval: Duration::from_millis(*interval),
+            members: *members,
+            rules: rules_from_text(amount, per, burst, unit),
+        };
+        let possible = answer.parts <= ALL
+            && (1..=MEMBERS_MOST).contains(&answer.members)
+            && answer.interval <= INTERVAL_MOST;
+        possible.then_some(answer)
+    }
 }
 
 /// One member's side of a cap that hosts share.
@@ -196,9 +222,9 @@ impl LeasedCap {
             self.says = false;
             self.rules = answer.rules.unwrap_or(self.rules);
         }
-        self.parts = answer.parts.min(ALL);
+        self.parts = answer.parts;
         self.interval = answer.interval.max(INTERVAL);
-        self.members = answer.members.max(1);
+        self.members = answer.members;
         self.most_members = self.most_members.max(self.members);
         self.until = asked + LEASE_INTERVALS * self.interval.max(question.interval);
     }

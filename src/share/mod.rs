@@ -12,8 +12,8 @@ mod fault;
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 mod file;
 #[cfg(feature = "redis")]
-mod lease;
-mod rules;
+pub(crate) mod lease;
+pub(crate) mod rules;
 #[cfg(feature = "redis")]
 mod store;
 #[cfg(any(target_os = "linux", target_os = "macos"))]

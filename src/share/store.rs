@@ -16,7 +16,7 @@ use redis::{
     ScriptInvocation,
 };
 
-use super::lease::{Answer, INTERVAL, LeasedCap, Question, burst_to_text, rules_from_text};
+use super::lease::{Answer, INTERVAL, LeasedCap, Question, Reply, burst_to_text};
 use super::rules::Rules;
 use crate::engine::limiter::{Burst, SharedCap};
 use crate::units::{Rate, Share, Store, Unit};
@@ -301,15 +301,9 @@ impl Member {
         says: i8,
     ) -> Result<Answer, RedisError> {
         let invocation = self.invocation(question, says);
-        let (parts, interval, members, amount, per, burst, _): Reply =
-            invocation.invoke(connection)?;
-        let rules = rules_from_text(&amount, &per, &burst, self.unit);
-        Ok(Answer {
-            parts,
-            interval: Duration::from_millis(interval),
-            members,
-            rules,
-        })
+        let reply: Reply = invocation.invoke(connection)?;
+        let nonsense = (ErrorKind::UnexpectedReturnType, "its answer makes no sense");
+        Answer::from_reply(&reply, self.unit).ok_or_else(|| nonsense.into())
     }
 
     fn invocation(&self, question: &Question, says: i8) -> ScriptInvocation<'_> {
@@ -346,9 +340,6 @@ impl Member {
         StoreError::Store(reason(&e))
     }
 }
-
-/// Parts, milliseconds, members; the cap's amount, nanoseconds and burst; how often it was changed.
-type Reply = (u64, u64, u64, String, String, String, u64);
 
 fn wait<'a>(
     shared: &'a Shared,

@@ -15,6 +15,8 @@ use crate::spec::{Contender, Skip};
 use crate::table::{Figures, Table};
 
 const LOOKED: &str = "weir --look PID";
+/// The same, and the scheduler has no say in it.
+const FIRST: &str = "weir --look PID, the flow runs first";
 const TRUE: &str = "true";
 /// Starts the same program, which takes more than to start `true`, and looks at nothing.
 const VERSION: &str = "weir --version";
@@ -32,8 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A thousand lookers beside as many programs that end at once.
 pub(super) fn table(lab: &Lab) -> Table {
     let count = lab.either(1000, 100);
-    let mut contenders = [(); 3].map(|()| lab.weir(""));
-    for (contender, label) in contenders.iter_mut().zip([LOOKED, VERSION, TRUE]) {
+    let mut contenders = [(); 4].map(|()| lab.weir(""));
+    for (contender, label) in contenders.iter_mut().zip([FIRST, LOOKED, VERSION, TRUE]) {
         contender.label = label.to_owned();
     }
     let columns = [
@@ -48,12 +50,18 @@ pub(super) fn table(lab: &Lab) -> Table {
         .how(format!(
             "A producer of numbered lines, 4 MiB/s, through `weir -l --pipe-size 4KiB`, so that a millisecond shows; \
              {TOGETHER} at a time, {count} in all: each is killed {} ms after it has been shown something. Beside \
-             them, as often, that program as it ends at once, and `true`.",
+             them, as often, that program as it ends at once, and `true`. On few processors a wait is mostly one for \
+             the processor; so once producer, weir and consumer run before all others (`chrt --fifo`), and what is \
+             left is weir's own.",
             STAY.as_millis()
         ));
-    table.at_most("torn lines", table.median(LOOKED, 1), 0.0);
-    let over = table.median(LOOKED, 2) - table.median(VERSION, 2);
-    table.at_most("longest wait, ms more than beside `--version`", over, 1.0);
+    let torn = table.median(LOOKED, 1).max(table.median(FIRST, 1));
+    table.at_most("torn lines", torn, 0.0);
+    table.at_most(
+        "the flow runs first: longest wait, ms",
+        table.median(FIRST, 2),
+        1.0,
+    );
     table
 }
 
@@ -70,11 +78,14 @@ fn observe(lab: &Lab, c: &Contender, count: usize) -> Result<Figures, Skip> {
     ];
     let mut pipeline = Pipeline::start(&specs, Duration::from_secs(300))?;
     sleep(STARTED);
+    if c.label == FIRST {
+        (0..specs.len()).try_for_each(|place| run_first(pipeline.pid(place)))?;
+    }
     let pid = pipeline.pid(1).to_string();
     let (mut lines, mut torn) = (0, 0);
     for _ in 0..count / TOGETHER {
         let (now_lines, now_torn) = match c.label.as_str() {
-            LOOKED => look(lab, &pid)?,
+            LOOKED | FIRST => look(lab, &pid)?,
             VERSION => do_nothing(Command::new(&lab.options.weir).arg("--version"))?,
             _ => do_nothing(&mut Command::new(TRUE))?,
         };
@@ -115,6 +126,18 @@ fn look(lab: &Lab, pid: &str) -> Result<(u64, u64), Skip> {
 fn heard(receiver: &Receiver<()>) -> Result<(), Skip> {
     let heard = receiver.recv_timeout(PATIENCE);
     heard.map_err(|_| Skip::Failed("somebody was shown nothing".to_owned()))
+}
+
+/// That process and all its threads have the processor before whatever is scheduled fairly.
+fn run_first(pid: impl ToString) -> Result<(), Skip> {
+    let mut chrt = Command::new("chrt");
+    chrt.args(["--all-tasks", "--fifo", "--pid", "1", &pid.to_string()]);
+    match chrt.stderr(Stdio::null()).status() {
+        Ok(status) if status.success() => Ok(()),
+        _ => Err(Skip::Failed(
+            "chrt --fifo: not here, or not allowed".to_owned(),
+        )),
+    }
 }
 
 fn do_nothing(command: &mut Command) -> Result<(u64, u64), Skip> {
