@@ -91,7 +91,7 @@ pub fn store_answer(bytes: &[u8]) {
     let question = cap.question(asked);
     cap.on_answer(&question, answer, asked);
     // Nobody answers any more. At the latest after five of the longest pauses the lease has ended.
-    let mut now = asked + Duration::from_hours(1);
+    let mut now = asked + Duration::from_secs(3600);
     cap.prepare(now);
     assert!(cap.is_cut_off(now), "{answer:?}");
     if let Ok(units) = cap.peek(now) {

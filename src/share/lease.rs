@@ -32,7 +32,7 @@ const USED_UP: f64 = 0.97;
 /// More members than this no store has seen, and a longer pause none has asked for: what says so is no
 /// answer to go by.
 const MEMBERS_MOST: u64 = 1_000_000;
-const INTERVAL_MOST: Duration = Duration::from_mins(5);
+const INTERVAL_MOST: Duration = Duration::from_secs(300);
 
 /// What a member tells the store.
 #[derive(Debug, Clone, Copy, PartialEq)]

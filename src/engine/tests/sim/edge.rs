@@ -1,0 +1,224 @@
+//! The calls of the drivers, answered by the world.
+
+use super::*;
+
+impl Edge for Side<'_> {
+    fn segment(&mut self, size: usize) -> io::Result<Arc<Segment>> {
+        let now = self.0.now - self.0.start;
+        let short = self.0.adversity.short;
+        if short.is_some_and(|(from, to)| (from..to).contains(&now)) {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        Segment::map(size)
+    }
+
+    fn read(&mut self, into: &mut [IoSliceMut<'_>]) -> io::Result<Option<usize>> {
+        let world = &mut *self.0;
+        let (from, waiting) = (world.taken, world.waiting());
+        let mut n = 0;
+        for slice in into {
+            let m = slice.len().min(waiting - n);
+            slice[..m].copy_from_slice(&world.s.input.0[from + n..][..m]);
+            n += m;
+        }
+        world.taken += n;
+        Ok((n > 0 || world.producer_is_done()).then_some(n))
+    }
+
+    fn pass_on(&mut self, bytes: &[u8], permit: Permit) -> usize {
+        if self.0.random().is_multiple_of(2) || self.0.is_dead() {
+            return 0;
+        }
+        self.0.put(permit.within(bytes))
+    }
+
+    fn bypass(&mut self, permit: Permit) -> Passage {
+        let world = &mut *self.0;
+        let n = world.waiting().min(world.room());
+        if world.waiting() == 0 && world.producer_is_done() {
+            return Passage::End;
+        } else if n == 0 {
+            return Passage::Stuck;
+        } else if world.is_dead() {
+            return Passage::Failed(stall::Side::Sink, io::ErrorKind::BrokenPipe.into());
+        }
+        let bytes = permit.within(&world.s.input.0[world.taken..][..n]).to_vec();
+        assert!(!bytes.is_empty(), "a permit to pass nothing");
+        world.put(&bytes);
+        world.taken += bytes.len();
+        Passage::Passed(permit.use_up(&bytes))
+    }
+
+    fn fan_out(&mut self, permit: Permit, takers: &mut [Taker], is_owed: bool) -> Passage {
+        let world = &mut *self.0;
+        let n = world.waiting().min(world.room());
+        if world.waiting() == 0 && world.producer_is_done() {
+            return Passage::End;
+        } else if n == 0 {
+            return Passage::Stuck;
+        } else if world.is_dead() {
+            return Passage::Failed(stall::Side::Sink, io::ErrorKind::BrokenPipe.into());
+        }
+        let bytes = permit.within(&world.s.input.0[world.taken..][..n]).to_vec();
+        world.put(&bytes);
+        let is_whole = !permit.use_up(&bytes).cursor.is_inside();
+        for taker in &mut *takers {
+            let who = taker.i - OVERFLOW - 1 + SIDES;
+            // As a rule all of it.
+            let most = match world.random() % 4 {
+                0 => world.random() as usize % (bytes.len() + 1),
+                _ => bytes.len(),
+            };
+            let takes = world.has_room(who) && !world.is_gone(who);
+            if takes && (is_whole || !taker.only_whole) && most > 0 {
+                taker.had = most;
+                world.give_side(who, &bytes[..most]);
+            }
+        }
+        world.out.fanned += 1;
+        world.out.kept += usize::from(is_owed);
+        if is_owed || takers.iter().any(|taker| taker.had < bytes.len()) {
+            return Passage::Uneven(bytes.len());
+        }
+        world.taken += bytes.len();
+        Passage::Passed(permit.use_up(&bytes))
+    }
+
+    fn is_readable(&mut self) -> bool {
+        self.0.has_input()
+    }
+
+    fn write(&mut self, write: &Write) -> io::Result<Option<usize>> {
+        if self.1 == FILE {
+            let records: Vec<u8> = write.slices().collect::<Vec<_>>().concat();
+            self.0.out.spilled.extend_from_slice(&records);
+            return Ok(Some(records.len()));
+        }
+        if self.1 >= JOBS && !self.0.workers.is_empty() {
+            return Ok(self.0.give(self.1 - JOBS, write));
+        }
+        if self.1 >= JOBS {
+            return self.0.fill(self.1 - JOBS, write);
+        }
+        if self.1 >= SIDES {
+            return self.0.take_side(self.1, write);
+        }
+        if self.0.is_dead() {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        let mut done = 0;
+        let mut all = 0;
+        for bytes in write.slices() {
+            let n = self.0.put(bytes);
+            (done, all) = (done + n, all + bytes.len());
+            if n < bytes.len() {
+                break;
+            }
+        }
+        assert!(all > 0, "a permit to write nothing");
+        Ok((done > 0).then_some(done))
+    }
+
+    fn disk_room(&mut self, most: usize) -> Result<usize, NoRoom> {
+        self.0.now += self.0.adversity.disk.slow;
+        self.0.disk_room().map(|room| room.min(most))
+    }
+
+    fn store(&mut self, bytes: &[u8]) -> Option<u64> {
+        let world = &mut *self.0;
+        world.now += world.adversity.disk.slow;
+        let at = world.disk.len() as u64;
+        let random = world.random();
+        if let Some(n) = world
+            .adversity
+            .disk
+            .tears
+            .filter(|n| random.is_multiple_of(*n))
+        {
+            let cut = (n as usize * 7) % bytes.len();
+            world.disk.extend_from_slice(&bytes[..cut]);
+            return None;
+        }
+        world.disk.extend_from_slice(bytes);
+        Some(at)
+    }
+
+    fn fetch(&mut self, load: &mut Load) -> io::Result<()> {
+        let world = &mut *self.0;
+        world.now += world.adversity.disk.slow;
+        let now = world.now - world.start;
+        if world.adversity.disk.fails.is_some_and(|at| now >= at) {
+            return Err(io::ErrorKind::Other.into());
+        }
+        let from = load.offset as usize;
+        let n = if world.s.rules.outlives {
+            // As much as is in one piece there.
+            1 + world.random() as usize % load.length.min(EXTENT_MOST)
+        } else {
+            load.length
+        };
+        let into = &mut load.bytes()[..n];
+        match from as u64 >= world.floor {
+            true => into.copy_from_slice(&world.disk[from..from + n]),
+            // Nobody is owed it any more.
+            false => into.fill(b'?'),
+        }
+        load.read(0..n);
+        Ok(())
+    }
+
+    fn run(&mut self, ticket: &Ticket) -> Option<Finish> {
+        self.0.run_program(self.1 - JOBS, ticket)
+    }
+
+    fn remember(&mut self, to: u64, run: Run) -> io::Result<()> {
+        if self.1 == FILE {
+            self.0.on_shed_written(to - run.bytes as u64, to);
+            return Ok(());
+        }
+        let place = match self.1 {
+            SIDES..JOBS => &mut self.0.tees[self.1 - SIDES],
+            _ => &mut self.0.remembered,
+        };
+        let follows = place.0 + run.bytes as u64;
+        assert_eq!(to, follows, "a place that does not follow");
+        *place = (to, run.cursor.depth());
+        Ok(())
+    }
+
+    fn order(&mut self, task: Task) -> Option<Answer> {
+        Some(self.0.obey(self.1 - JOBS, task))
+    }
+
+    fn unread(&mut self) -> Option<u64> {
+        let j = self
+            .1
+            .checked_sub(JOBS)
+            .filter(|_| !self.0.workers.is_empty());
+        j.map(|j| self.0.lies_with(j))
+    }
+
+    fn fit(&mut self, size: usize) -> bool {
+        if self.1 >= JOBS {
+            return self.0.fit_worker(self.1 - JOBS, size);
+        }
+        self.0.random().is_multiple_of(2)
+    }
+
+    fn wait(&mut self, wait: Wait) -> Option<io::Result<bool>> {
+        let doing = Doing::Waiting(wait);
+        let is_over = self.0.can_act(self.1, doing);
+        self.0.doing = if is_over { Doing::Something } else { doing };
+        let ready = match wait.sleep.what {
+            For::Input => true,
+            For::Room if self.1 >= JOBS => self.0.workers[self.1 - JOBS].has_room(),
+            For::Room if self.1 >= SIDES => self.0.has_room(self.1),
+            For::Room => self.0.room() > 0,
+            _ => false,
+        };
+        if is_over && self.1 < JOBS && self.0.has_left(self.1) {
+            return Some(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        is_over.then_some(Ok(ready))
+    }
+}
