@@ -6,7 +6,8 @@ use std::num::NonZeroU64;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::error::ConfigError;
-use super::options::{Options, Restart};
+use super::options::Options;
+use super::values::Restart;
 use crate::command::line::CommandLine;
 use crate::engine::batch::BatchRules;
 use crate::engine::policy::Which;

@@ -10,7 +10,8 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 
 use super::live_options::LiveOptions;
-use super::options::{Generate, Options};
+use super::options::Options;
+use super::values::Generate;
 use super::{completions, manual, words_of_others};
 use crate::units::printable;
 

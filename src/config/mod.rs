@@ -16,6 +16,7 @@ mod manual;
 pub(crate) mod options;
 pub(crate) mod patch;
 pub(crate) mod pipe_size;
+pub(crate) mod values;
 mod version;
 mod words_of_others;
 

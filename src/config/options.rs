@@ -5,16 +5,18 @@ use std::ffi::OsString;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 
 use super::hook::Hook;
 use super::live_options::{LiveOptions, REMOTE_HELP};
 use super::pipe_size::PipeSize;
+use super::values::{
+    Display, Generate, Restart, Summary, batch_limit, failures, file, rejection, stop_at,
+};
 use super::version;
 use crate::report::format::Format;
 use crate::units::{
-    Amount, Backoff, BufferSize, JobCount, Key, Pattern, Share, Size, Span, SyncTime, UnitError,
+    Amount, Backoff, BufferSize, JobCount, Key, Pattern, Share, Size, Span, SyncTime,
 };
 
 const EXAMPLES: &str = "\
@@ -534,100 +536,4 @@ pub(crate) struct Options {
     #[arg(long, value_name = "WHAT", exclusive = true, help_heading = "Other")]
     #[arg(hide_short_help = true)]
     pub generate: Option<Generate>,
-}
-
-/// What `--stop-at` takes.
-fn stop_at(text: &str) -> Result<Amount, UnitError> {
-    let amount = text.parse::<Amount>();
-    amount.map_err(|error| error.instead(&["4GiB", "1000 (records, or bytes)"]))
-}
-
-/// What `--batch` takes.
-fn batch_limit(text: &str) -> Result<Amount, UnitError> {
-    const EXAMPLES: &[&str] = &["1000 (records)", "1MiB", "5s"];
-    let amount = text.parse::<Amount>();
-    match amount.map_err(|error| error.instead(EXAMPLES))? {
-        Amount::Count(0) => Err(UnitError::new("no record at all", EXAMPLES)),
-        Amount::Bytes(size) if size.bytes() == 0 => Err(UnitError::new("no byte at all", EXAMPLES)),
-        amount => Ok(amount),
-    }
-}
-
-/// What `--reject` takes.
-fn rejection(text: &str) -> Result<u8, UnitError> {
-    const EXAMPLES: &[&str] = &["22", "65,22"];
-    match text.trim().parse() {
-        Ok(0) => Err(UnitError::new("the status of success", EXAMPLES)),
-        Ok(status) => Ok(status),
-        Err(_) => Err(UnitError::new(
-            "not an exit status, from 1 to 255",
-            EXAMPLES,
-        )),
-    }
-}
-
-/// What `--give-up` takes.
-fn failures(text: &str) -> Result<NonZeroU32, UnitError> {
-    let not = |_| UnitError::new("not a number of failures, from 1 on", &["3"]);
-    text.parse().map_err(not)
-}
-
-/// What `--restart` takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Restart {
-    /// It is the end
-    Never,
-    /// When its status is not 0, or a signal has ended it
-    OnFailure,
-    /// Whatever its status is
-    Always,
-}
-
-/// How `--display` reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Display {
-    /// As suits where it goes
-    Auto,
-    /// A line that changes
-    Bar,
-    /// A line of words each time
-    Plain,
-    /// A JSON object each time
-    Json,
-    /// Nothing
-    Off,
-}
-
-/// How `--summary` reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Summary {
-    /// As suits where it goes
-    Auto,
-    /// A line or two for a person
-    Text,
-    /// A JSON object
-    Json,
-    /// Nothing
-    Off,
-}
-
-/// A name of a file: not an empty one, as a shell makes of a variable that is not set.
-fn file() -> impl TypedValueParser<Value = PathBuf> {
-    OsStringValueParser::new().try_map(|name| match name.is_empty() {
-        true => Err("an empty name; is a variable not set?"),
-        false => Ok(PathBuf::from(name)),
-    })
-}
-
-/// What `--generate` can make.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Generate {
-    /// The man page, in roff
-    Man,
-    /// Completions for bash
-    Bash,
-    /// Completions for zsh
-    Zsh,
-    /// Completions for fish
-    Fish,
 }

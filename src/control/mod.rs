@@ -4,6 +4,7 @@ pub(crate) mod client;
 pub(crate) mod directory;
 mod listener;
 pub(crate) mod look;
+mod peer;
 pub(crate) mod protocol;
 pub(crate) mod requests;
 pub(crate) mod server;

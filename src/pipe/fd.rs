@@ -17,7 +17,7 @@ use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat};
 use rustix::io::{Errno, fcntl_dupfd_cloexec, readv, writev};
 
 use super::error::PipeError;
-use super::inherited;
+use super::{inherited, no_wait};
 
 /// Bytes for which readiness to be written to vouches on a pipe: one free slot.
 const VOUCHED: usize = 4096;
@@ -485,41 +485,4 @@ fn is_unsupported(e: Errno) -> bool {
         e,
         Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS | Errno::PERM | Errno::SPIPE
     )
-}
-
-/// Calls that do not block, whatever the descriptor's flags say.
-#[cfg(target_os = "linux")]
-mod no_wait {
-    use std::io::{IoSlice, IoSliceMut};
-    use std::os::fd::AsFd;
-
-    use rustix::io::{ReadWriteFlags, Result, preadv2, pwritev2};
-
-    /// "Go on from where the descriptor stands", for calls that take an offset.
-    const HERE: u64 = u64::MAX;
-
-    pub(super) fn readv(fd: impl AsFd, into: &mut [IoSliceMut<'_>]) -> Result<usize> {
-        preadv2(fd, into, HERE, ReadWriteFlags::NOWAIT)
-    }
-
-    pub(super) fn writev(fd: impl AsFd, from: &[IoSlice<'_>]) -> Result<usize> {
-        pwritev2(fd, from, HERE, ReadWriteFlags::NOWAIT)
-    }
-}
-
-/// Calls that other systems do not have.
-#[cfg(not(target_os = "linux"))]
-mod no_wait {
-    use std::io::{IoSlice, IoSliceMut};
-    use std::os::fd::AsFd;
-
-    use rustix::io::{Errno, Result};
-
-    pub(crate) fn readv(_: impl AsFd, _: &mut [IoSliceMut<'_>]) -> Result<usize> {
-        Err(Errno::OPNOTSUPP)
-    }
-
-    pub(crate) fn writev(_: impl AsFd, _: &[IoSlice<'_>]) -> Result<usize> {
-        Err(Errno::OPNOTSUPP)
-    }
 }

@@ -13,6 +13,7 @@ pub(crate) mod holder;
 pub(crate) mod inherited;
 pub(crate) mod look;
 pub(crate) mod memory;
+mod no_wait;
 pub(crate) mod outlet;
 pub(crate) mod overflow;
 pub(crate) mod peek;

@@ -37,6 +37,7 @@ pub(crate) mod summary;
 pub(crate) mod table;
 pub(crate) mod terminal;
 pub(crate) mod theme;
+mod ticker;
 pub(crate) mod trail;
 pub(crate) mod writer;
 
@@ -65,6 +66,7 @@ use prometheus::AtomicFile;
 use snapshot::{Command, Identity, Lane, Output, OutputKind, Snapshot};
 pub(crate) use snapshot::{Ending, Expected, Records};
 use stderr::{BarPlan, Directory, Stderr, Word};
+use ticker::Ticker;
 use trail::Trail;
 use writer::Writer;
 
@@ -77,37 +79,6 @@ const NAMING: Duration = Duration::from_millis(20);
 /// When a summary that no report comes before first looks for the culprit, and then how often.
 const FIRST_LOOK: Duration = Duration::from_millis(100);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// Instants at a distance, of which two are never closer than half of it. Those that were missed
-/// are not made up for.
-#[derive(Debug)]
-struct Ticker {
-    every: Duration,
-    next: Instant,
-}
-
-impl Ticker {
-    fn new(every: Duration, now: Instant) -> Ticker {
-        Ticker {
-            every,
-            next: now + every,
-        }
-    }
-
-    /// Whether it is time; if so, when the next time is.
-    fn falls(&mut self, now: Instant) -> bool {
-        let due = now >= self.next;
-        if due {
-            self.next += self.every;
-            // A little late, and the ticker is kept. Much later, and the next report would tell of
-            // hardly any time at all.
-            if self.next < now + self.every / 2 {
-                self.next = now + self.every;
-            }
-        }
-        due
-    }
-}
 
 /// The ways to the other weirs of this user.
 #[derive(Debug, Clone, Copy)]
