@@ -1,4 +1,4 @@
-//! What does it cost that somebody looks, who then stands still?
+//! What does it cost that somebody looks, who then stands still, or is shown all there is time for?
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -18,6 +18,7 @@ use crate::table::Table;
 const PLAIN: &str = "weir -q";
 const TAP: &str = "weir -q --tap FIFO";
 const LOOKED: &str = "weir -q, and weir --look";
+const READ: &str = "weir -q, and weir --look that reads";
 const LOOP: &str = "bare loop of tee, read and splice";
 /// What a tap may be behind, unless it is told otherwise, and a looker always.
 const BEHIND: u64 = 16 * MIB;
@@ -39,8 +40,9 @@ pub(super) fn tables(lab: &Lab) -> Vec<Table> {
         lab.weir(&format!("-q --tap {}", fifo.display())),
         lab.weir("-q"),
         lab.own(LOOP, &format!("__tee keep={BEHIND}")),
+        lab.weir("-q"),
     ];
-    for (contender, label) in contenders.iter_mut().zip([PLAIN, TAP, LOOKED, LOOP]) {
+    for (contender, label) in contenders.iter_mut().zip([PLAIN, TAP, LOOKED, LOOP, READ]) {
         contender.label = label.to_owned();
     }
     vec![
@@ -62,7 +64,7 @@ fn fast(lab: &Lab, contenders: &[Contender], fifo: &Path) -> Table {
     })
     .how(format!(
         "{size} GiB, `gen | X | sink`, 128 KiB writes. Nobody reads the FIFO; the looker is stopped by a signal. The \
-         loop keeps the newest 16 MiB in memory of its own."
+         loop keeps the newest 16 MiB in memory of its own. One looker goes on reading."
     ));
     let most = BEHIND as f64 / 1e6 + 1.0;
     for (who, label) in [("a tap", TAP), ("a looker", LOOKED)] {
@@ -115,7 +117,7 @@ struct Seen {
 impl Scene<'_> {
     fn run(&self, c: &Contender, words: &str) -> Result<Seen, Skip> {
         let (lab, bytes) = (self.lab, self.bytes);
-        let is_looked_into = c.label == LOOKED;
+        let is_looked_into = c.label == LOOKED || c.label == READ;
         let idle = match is_looked_into {
             true => STARTED + LOOKING + STARTED,
             false => STARTED,
@@ -130,9 +132,11 @@ impl Scene<'_> {
         let specs = c.between(lab.helper(&gen_words), consumer)?;
         let mut pipeline = Pipeline::start(&specs, lab.limit(bytes))?;
         let looker = match is_looked_into {
-            true => Some(Looker::stopped(&lab.options.weir, pipeline.pid(1))?),
+            true => Some(Looker::at(&lab.options.weir, pipeline.pid(1))?),
             false => None,
         };
+        let stops = looker.as_ref().filter(|_| c.label == LOOKED);
+        stops.map_or(Ok(()), |looker| looker.signal(Signal::STOP))?;
         let has_arrived = pipeline.line()? == "mark\n";
         let seconds = (pipeline.elapsed() - idle).as_secs_f64();
         let megabytes = high_water(pipeline.pid(1)).unwrap_or(f64::NAN);
@@ -143,7 +147,8 @@ impl Scene<'_> {
             return Err(Skip::Failed("not all bytes arrived".to_owned()));
         }
         tap.map_or(Ok(()), was_tapped)?;
-        looker.map_or(Ok(()), Looker::has_missed)?;
+        let misses = looker.filter(|_| c.label == LOOKED);
+        misses.map_or(Ok(()), Looker::has_missed)?;
         Ok(Seen {
             outcome,
             seconds,
@@ -172,8 +177,8 @@ fn was_tapped(mut fifo: File) -> Result<(), Skip> {
 struct Looker(Child);
 
 impl Looker {
-    /// One that looks into this process, and is stopped then.
-    fn stopped(weir: &PathBuf, pid: u32) -> Result<Self, Skip> {
+    /// One that looks into this process.
+    fn at(weir: &PathBuf, pid: u32) -> Result<Self, Skip> {
         sleep(STARTED);
         let mut command = Command::new(weir);
         command.args(["--look", &pid.to_string()]);
@@ -183,7 +188,6 @@ impl Looker {
         if looker.0.try_wait()?.is_some() {
             return Err(Skip::Failed(format!("no looker: {}", looker.said()?)));
         }
-        looker.signal(Signal::STOP)?;
         Ok(looker)
     }
 
