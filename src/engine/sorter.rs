@@ -98,12 +98,16 @@ impl Sorting {
         match at.framing() {
             Some(Framing::Terminator(end)) => {
                 for at in memchr::memchr_iter(end, bytes) {
-                    self.end_record(&bytes[from..=at], 1);
+                    if self.depth == 0 {
+                        self.add(&bytes[from..at], (at + 1 - from) as u64);
+                    } else {
+                        self.end_record(&bytes[from..=at], 1);
+                    }
                     from = at + 1;
-                    ends += 1;
-                    if ends == 1 {
+                    if ends == 0 {
                         first_end = from;
                     }
+                    ends += 1;
                 }
             }
             Some(Framing::Fixed(size)) => {
@@ -133,6 +137,7 @@ impl Sorting {
     }
 
     /// With this piece a record ends; so many bytes of it are its terminator.
+    #[inline(never)]
     fn end_record(&mut self, piece: &[u8], terminator: usize) {
         if self.depth == 0 {
             return self.add(&piece[..piece.len() - terminator], piece.len() as u64);
@@ -155,6 +160,7 @@ impl Sorting {
             .extend_from_slice(&piece[..piece.len().min(most)]);
     }
 
+    #[inline]
     fn add(&mut self, record: &[u8], length: u64) {
         let record = &record[..record.len().min(LOOK_MOST)];
         let keep = self.sorter.keep.as_ref();

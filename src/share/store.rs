@@ -364,10 +364,14 @@ fn until_then(members: u64) -> String {
 /// What is wrong with the store, in one line.
 fn reason(e: &RedisError) -> String {
     let kind = e.kind();
-    let text = if kind == ErrorKind::AuthenticationFailed || e.code() == Some("NOAUTH") {
-        format!(
-            "{e}: the password is taken from ${PASSWORD}, or from the file that ${PASSWORD_FILE} names"
-        )
+    let is_asked = e.code() == Some("NOAUTH");
+    let text = if kind == ErrorKind::AuthenticationFailed || is_asked {
+        let what = if is_asked {
+            "it wants a password"
+        } else {
+            "not the right password"
+        };
+        format!("{what}: give it in ${PASSWORD}, or in the file that ${PASSWORD_FILE} names")
     } else if e.is_timeout() {
         "the store does not answer".to_owned()
     } else {
