@@ -15,7 +15,7 @@ use crate::engine::CONSUMER;
 use crate::engine::action::{Actor, Wait, Write};
 use crate::engine::drive::{Driver, Edge, End, Turn};
 use crate::engine::on_disk::Load;
-use crate::engine::ticket::{Finish, Ticket};
+use crate::engine::ticket::{Finish, Ticket, Untried};
 use crate::pipe::error::PipeError;
 
 /// How soon to look again whether a full disk has room: it is to be used within a second.
@@ -99,11 +99,11 @@ impl Job {
     }
 
     /// Writes down that the program is about to be run with this batch; the batch's name. `None`: it is not to be run.
-    fn enter(&self, ticket: &Ticket) -> Option<String> {
+    fn enter(&self, ticket: &Ticket, ahead: &[Untried]) -> Option<String> {
         if lock(&self.context.programs).is_closed {
             return None;
         }
-        let begun = self.context.shared.begin_batch(ticket);
+        let begun = self.context.shared.begin_batch(ticket, ahead);
         match begun.map_err(|e| self.say(News::Broken(e))).ok()? {
             None => Some(format!("{}-{}", self.context.plan.stamp, ticket.number)),
             Some((name, is_inherited)) => {
@@ -217,8 +217,8 @@ impl Edge for Job {
         Ok(Some(written))
     }
 
-    fn run(&mut self, ticket: &Ticket) -> Option<Finish> {
-        let finish = match self.enter(ticket) {
+    fn run(&mut self, ticket: &Ticket, ahead: &[Untried]) -> Option<Finish> {
+        let finish = match self.enter(ticket, ahead) {
             // All of it is lost, and nobody is to be run for nothing.
             Some(_) if ticket.bytes == 0 => Finish::Acknowledged,
             Some(name) => self.try_it(ticket, &name),

@@ -83,6 +83,16 @@ impl Journal {
         }
     }
 
+    /// These batches are closed, and one that comes behind them is to begin. What lies before [`next`](Self::next) was
+    /// begun in the meantime, and may have ended.
+    pub(crate) fn close(&mut self, untried: &[Entry]) {
+        for entry in untried {
+            if entry.place.at >= self.next.at {
+                self.begin(*entry);
+            }
+        }
+    }
+
     /// A batch is begun, or tried again. Says what is known of it.
     pub(crate) fn begin(&mut self, entry: Entry) -> Entry {
         self.last = self.last.max(entry.number);
@@ -310,6 +320,27 @@ mod tests {
                 ..Journal::at(place(400))
             }
         );
+    }
+
+    #[test]
+    fn those_ahead_of_one_that_begins_are_known_as_they_are() {
+        let untried = |number, from, end| Entry {
+            tries: 0,
+            ..entry(number, from, end)
+        };
+        let ahead = [untried(1, 0, 100), untried(2, 100, 200)];
+        let mut journal = Journal::at(place(0));
+        journal.close(&ahead);
+        journal.begin(entry(3, 200, 300));
+        let all = [ahead[0], ahead[1], entry(3, 200, 300)];
+        assert_eq!((&journal.open[..], journal.last), (&all[..], 3));
+        journal.begin(entry(1, 0, 100));
+        journal.settle(1);
+        // Said late, when it has ended already, and another one has begun.
+        journal.close(&ahead);
+        assert_eq!(journal.open, all[1..]);
+        journal.adopt(9);
+        assert_eq!(journal.open, all[1..], "it keeps its number");
     }
 
     #[test]

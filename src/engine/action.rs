@@ -16,7 +16,7 @@ use super::scan::{Run, Scan};
 use super::segment::{Part, ReadBuffer, Segment};
 use super::sorter::Sorting;
 use super::task::{Answer, Task};
-use super::ticket::{Finish, Ticket};
+use super::ticket::{Finish, Ticket, Untried};
 
 /// The number of the consumer among the outputs.
 pub(crate) const CONSUMER: usize = 0;
@@ -298,6 +298,8 @@ pub(crate) struct Piece {
 pub(crate) struct RunOrder {
     /// What it is to know.
     pub ticket: Ticket,
+    /// Those that come before it and are other jobs', in the order of the stream.
+    pub ahead: Vec<Untried>,
     pub(super) obligation: Obligation,
 }
 

@@ -18,7 +18,7 @@ use super::segment::Segment;
 use super::stall::Side;
 use super::state::Engine;
 use super::task::{Answer, Task};
-use super::ticket::{Finish, Ticket};
+use super::ticket::{Finish, Ticket, Untried};
 
 /// The way to the state machine: behind a lock, or not. The clock is looked at behind the lock.
 pub(crate) trait Access {
@@ -121,8 +121,9 @@ pub(crate) trait Edge {
         None
     }
 
-    /// Runs the program with the batch that was written last, and says what came of it; `None`: it still runs.
-    fn run(&mut self, _ticket: &Ticket) -> Option<Finish> {
+    /// Runs the program with the batch that was written last, and says what came of it; `None`: it still runs. Those
+    /// ahead of it are not to be forgotten.
+    fn run(&mut self, _ticket: &Ticket, _ahead: &[Untried]) -> Option<Finish> {
         Some(Finish::Failed)
     }
 
@@ -297,7 +298,7 @@ impl Driver {
             Action::Transfer(bypass) => self.bypass(bypass, edge),
             Action::Write(write) => write_out(write, edge),
             Action::Fetch(fetch) => read_back(fetch, edge),
-            Action::Run(order) => match edge.run(&order.ticket) {
+            Action::Run(order) => match edge.run(&order.ticket, &order.ahead) {
                 None => return Did::Again(Action::Run(order)),
                 Some(finish) => (Done::Run(order, finish), None),
             },

@@ -17,7 +17,7 @@ use super::record::Cursor;
 use super::segment::SEGMENT_MAX;
 use super::state::Engine;
 use super::stats::Total;
-use super::ticket::{Finish, Stretch, Ticket};
+use super::ticket::{Finish, Stretch, Ticket, Untried};
 
 impl Engine {
     /// Bytes in batches, or in the hands of workers.
@@ -306,8 +306,25 @@ impl Engine {
         jobs.list[j].stage = Stage::Running(batch);
         let bytes = usize::try_from(total.bytes).unwrap_or(usize::MAX);
         self.output.on_passed(bytes, total.records, now);
-        let obligation = Obligation::new(Actor::Job(j));
-        Action::Run(RunOrder { ticket, obligation })
+        Action::Run(RunOrder {
+            ticket,
+            ahead: self.untried_before(ticket.number),
+            obligation: Obligation::new(Actor::Job(j)),
+        })
+    }
+
+    /// Batches before this one that are closed, and of which nobody may know yet: the program of one that is tried for
+    /// the first time need not have been run.
+    fn untried_before(&self, number: u64) -> Vec<Untried> {
+        let batches = self.jobs.iter().flat_map(|jobs| jobs.batches());
+        let untried = batches.filter(|it| it.tries <= 1 && it.number < number);
+        let untried = untried.map(|it| Untried {
+            number: it.number,
+            stretch: it.stretch,
+        });
+        let mut untried: Vec<_> = untried.collect();
+        untried.sort_unstable_by_key(|it| it.stretch.from);
+        untried
     }
 
     /// It has ended.

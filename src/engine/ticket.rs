@@ -17,6 +17,15 @@ pub(crate) struct Ticket {
     pub stretch: Stretch,
 }
 
+/// A batch that is closed, and may not have been tried yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Untried {
+    /// Its number.
+    pub number: u64,
+    /// Which part of the stream it is.
+    pub stretch: Stretch,
+}
+
 /// A part of the stream; what was lost in it belongs to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Stretch {

@@ -19,7 +19,7 @@ use crate::engine::on_disk::Load;
 use crate::engine::scan::Run;
 use crate::engine::segment::Segment;
 use crate::engine::side::Role;
-use crate::engine::ticket::{Settled, Ticket};
+use crate::engine::ticket::{Settled, Ticket, Untried};
 use crate::engine::{Engine, Rules};
 use crate::units::Unit;
 
@@ -192,8 +192,13 @@ impl Shared {
     ///
     /// # Errors
     /// When that cannot be written down.
-    pub(crate) fn begin_batch(&self, ticket: &Ticket) -> Result<Option<(String, bool)>, PipeError> {
-        let begun = self.disk.as_ref().map(|disk| disk.begin_batch(ticket));
+    pub(crate) fn begin_batch(
+        &self,
+        ticket: &Ticket,
+        ahead: &[Untried],
+    ) -> Result<Option<(String, bool)>, PipeError> {
+        let disk = self.disk.as_ref();
+        let begun = disk.map(|disk| disk.begin_batch(ticket, ahead));
         Ok(begun.transpose()?.flatten())
     }
 

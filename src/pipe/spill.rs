@@ -20,7 +20,7 @@ use crate::engine::disk::Inherited;
 use crate::engine::drive::{Came, NoRoom};
 use crate::engine::on_disk::Load;
 use crate::engine::scan::Run;
-use crate::engine::ticket::{Settled, Ticket};
+use crate::engine::ticket::{Settled, Ticket, Untried};
 
 /// How soon to try again what a disk does not take although it had room.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -241,10 +241,14 @@ impl Disk {
 
     /// A program is about to be run with this batch; by which name it is known, where it outlives this run, and whether
     /// an earlier run has had it.
-    pub(super) fn begin_batch(&self, ticket: &Ticket) -> Result<Option<(String, bool)>, DiskError> {
+    pub(super) fn begin_batch(
+        &self,
+        ticket: &Ticket,
+        ahead: &[Untried],
+    ) -> Result<Option<(String, bool)>, DiskError> {
         match &self.store {
             Store::Spill(_) => Ok(None),
-            Store::Spool(spool) => spool.begin_batch(ticket).map(Some),
+            Store::Spool(spool) => spool.begin_batch(ticket, ahead).map(Some),
         }
     }
 

@@ -28,7 +28,7 @@ use crate::disk::sync::Syncer;
 use crate::engine::disk::{Inherited, Owed};
 use crate::engine::on_disk::Load;
 use crate::engine::scan::Run;
-use crate::engine::ticket::{Settled, Stretch, Ticket};
+use crate::engine::ticket::{Settled, Stretch, Ticket, Untried};
 use crate::units::printable;
 
 /// How what lies in a spool goes out.
@@ -198,27 +198,18 @@ impl SpoolStore {
 
     /// A program is about to be run with this batch. Says by which name it is known, and whether an earlier run of weir
     /// has had it.
-    pub(super) fn begin_batch(&self, ticket: &Ticket) -> Result<(String, bool), DiskError> {
+    pub(super) fn begin_batch(
+        &self,
+        ticket: &Ticket,
+        ahead: &[Untried],
+    ) -> Result<(String, bool), DiskError> {
         let (identity, opening) = self.opening;
-        let Stretch {
-            from, to, depths, ..
-        } = ticket.stretch;
-        let mut entry = Entry {
-            number: ticket.number,
-            opening,
-            tries: ticket.trial,
-            is_open: ticket.stretch.is_open,
-            is_shed: false,
-            records: ticket.stretch.records,
-            place: Place {
-                at: from,
-                record: ticket.stretch.before,
-                begun: depths[0],
-            },
-            end: to,
-            begun: depths[1],
-        };
+        let entry = |number, tries, stretch| entry(number, tries, stretch, opening);
+        let ahead = ahead.iter().map(|it| entry(it.number, 0, &it.stretch));
+        let ahead: Vec<Entry> = ahead.collect();
+        let mut entry = entry(ticket.number, ticket.trial, &ticket.stretch);
         self.spool.change_journal(&self.consumer.name, |journal| {
+            journal.close(&ahead);
             entry = journal.begin(entry);
         })?;
         let name = format!("{identity:016x}-{}-{}", entry.opening, entry.number);
@@ -475,6 +466,25 @@ fn left(spool: &Spool, place: Place, use_by: UseBy) -> Inherited {
         end_depth: end.begun,
         last_batch: journal.last,
         next: (next.at, next.record, next.begun),
+    }
+}
+
+/// What the journal says of a batch.
+fn entry(number: u64, tries: u32, it: &Stretch, opening: u32) -> Entry {
+    Entry {
+        number,
+        opening,
+        tries,
+        is_open: it.is_open,
+        is_shed: false,
+        records: it.records,
+        place: Place {
+            at: it.from,
+            record: it.before,
+            begun: it.depths[0],
+        },
+        end: it.to,
+        begun: it.depths[1],
     }
 }
 

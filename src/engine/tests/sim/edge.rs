@@ -167,8 +167,8 @@ impl Edge for Side<'_> {
         Ok(())
     }
 
-    fn run(&mut self, ticket: &Ticket) -> Option<Finish> {
-        self.0.run_program(self.1 - JOBS, ticket)
+    fn run(&mut self, ticket: &Ticket, ahead: &[Untried]) -> Option<Finish> {
+        self.0.run_program(self.1 - JOBS, ticket, ahead)
     }
 
     fn remember(&mut self, to: u64, run: Run) -> io::Result<()> {

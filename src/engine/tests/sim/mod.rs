@@ -41,7 +41,7 @@ use crate::engine::side::Role;
 use crate::engine::sorter::Sorter;
 use crate::engine::stall::{self, Timeouts, Watch};
 use crate::engine::task::{Answer, Task};
-use crate::engine::ticket::{Finish, Ticket};
+use crate::engine::ticket::{Finish, Ticket, Untried};
 use crate::engine::{Engine, Limits, OVERFLOW, Rules};
 
 /// What a driver is about.

@@ -13,7 +13,7 @@ use crate::engine::disk::{Inherited, Owed};
 use crate::engine::drive::Turn;
 use crate::engine::record::Cursor;
 use crate::engine::side::Role;
-use crate::engine::ticket::{Finish, Settled, Stretch, Ticket};
+use crate::engine::ticket::{Finish, Settled, Stretch, Ticket, Untried};
 
 /// A batch in the journal: which part of the stream, and who is still owed it.
 pub(super) type Begun = (Stretch, Option<Owed>);
@@ -74,12 +74,23 @@ impl World {
     }
 
     /// The program is run, or still runs.
-    pub(super) fn run_program(&mut self, j: usize, ticket: &Ticket) -> Option<Finish> {
+    pub(super) fn run_program(
+        &mut self,
+        j: usize,
+        ticket: &Ticket,
+        ahead: &[Untried],
+    ) -> Option<Finish> {
         let (now, script) = (self.now - self.start, self.adversity.programs);
         let Some(n) = self.running[j] else {
             assert_eq!(self.files[j].0, ticket.number, "the file of another batch");
             let bytes = self.files[j].1.clone();
             assert_eq!(bytes.len() as u64, ticket.bytes, "not all of it");
+            for it in ahead {
+                // It may have begun, and ended, in the meantime.
+                let owed = Owed::Batch(it.number, 0);
+                let entry = self.begun.entry(it.stretch.from);
+                entry.or_insert((it.stretch, Some(owed)));
+            }
             let owed = Owed::Batch(ticket.number, ticket.trial);
             let entry = (ticket.stretch, Some(owed));
             self.begun.insert(ticket.stretch.from, entry);
@@ -215,17 +226,13 @@ impl World {
             let tries = self.out.tries.iter().map(|it| it.ticket.number);
             last = last.max(tries.max().unwrap_or(0));
             for (part, owed) in journal.values() {
-                if next.from < part.from {
-                    // It is in batches that were not tried.
-                    last += 1;
-                    let ahead = Stretch {
-                        to: part.from,
-                        depths: [next.depths[0], part.depths[0]],
-                        records: part.before - next.before,
-                        ..next
-                    };
-                    parts.push((ahead, Owed::Batch(last, 0)));
+                if let Some(Owed::Batch(number, _)) = owed {
+                    last = last.max(*number);
                 }
+                assert!(
+                    part.from <= next.from,
+                    "a batch before that one is not known"
+                );
                 parts.extend(owed.map(|owed| (*part, owed)));
                 if next.from < part.to {
                     next.from = part.to;
