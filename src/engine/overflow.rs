@@ -53,6 +53,11 @@ impl Engine {
         self.update(now);
     }
 
+    /// Whether the file does not have all that is kept for it.
+    pub(crate) fn is_overflow_pending(&self) -> bool {
+        self.outputs[OVERFLOW].queue.owed() > 0
+    }
+
     pub(super) fn begin_overflow(&mut self) -> Action {
         let output = &mut self.outputs[OVERFLOW];
         let run = output.queue.first().cloned().unwrap_or_default();

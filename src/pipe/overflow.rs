@@ -183,7 +183,7 @@ fn complain(events: &mut Option<Sender<Event>>, failed: Result<(), PipeError>) {
 
 impl OverflowThread {
     /// Waits until all is written, but not for ever, nor when somebody is `impatient` with one of
-    /// these signals: what is not written is a failure.
+    /// these signals while something is still to be written: that is a failure.
     ///
     /// # Errors
     /// When the file has taken too long. What it has refused is told by [`Event::OverflowFailed`].
@@ -193,18 +193,61 @@ impl OverflowThread {
         with: impl Fn(T) -> bool,
     ) -> Result<(), PipeError> {
         self.shared.tell(|engine, now| engine.close_overflow(now));
-        let late = after(LAST_WAIT);
-        loop {
-            select! {
-                recv(self.done) -> _ => return Ok(()),
-                recv(impatient) -> signal => if !signal.is_ok_and(&with) { continue },
-                recv(late) -> _ => {}
-            }
-            return Err(too_slow(&self.name));
+        let is_pending = || self.shared.tell(|engine, _| engine.is_overflow_pending());
+        match is_over(&self.done, impatient, with, is_pending) {
+            true => Ok(()),
+            false => Err(too_slow(&self.name)),
+        }
+    }
+}
+
+/// Waits until it is `done`: not for longer than that may take, nor when something is pending that somebody is too
+/// impatient for.
+fn is_over<T>(
+    done: &Receiver<()>,
+    impatient: &Receiver<T>,
+    with: impl Fn(T) -> bool,
+    is_pending: impl Fn() -> bool,
+) -> bool {
+    let late = after(LAST_WAIT);
+    loop {
+        select! {
+            recv(done) -> _ => return true,
+            recv(impatient) -> signal => if signal.is_ok_and(&with) && is_pending() {
+                return false;
+            },
+            recv(late) -> _ => return false,
         }
     }
 }
 
 fn too_slow(name: &str) -> PipeError {
     PipeError::because("write", name, "too slow: some was discarded")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_while_the_file_is_closed_discards_nothing() {
+        let (say, done) = bounded(1);
+        let (signal, signals) = bounded(1);
+        signal.send(1).expect("somebody listens");
+        let is_pending = || {
+            // That signal has been heard, and the thread ends.
+            let _ = say.send(());
+            false
+        };
+        assert!(is_over(&done, &signals, |signal| signal == 1, is_pending));
+    }
+
+    #[test]
+    fn a_signal_while_something_is_to_be_written_is_the_end() {
+        let (_say, done) = bounded(1);
+        let (signal, signals) = bounded(2);
+        signal.send(2).expect("somebody listens");
+        signal.send(1).expect("somebody listens");
+        assert!(!is_over(&done, &signals, |signal| signal == 1, || true));
+    }
 }
