@@ -3,12 +3,15 @@
 
 mod harness;
 
-use std::fs;
-use std::io::{Write, pipe};
+use std::fs::{self, OpenOptions};
+use std::io::{Read, Write, pipe};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use harness::books::Books;
 use harness::dir::Dir;
@@ -182,6 +185,47 @@ fn a_full_weir_makes_no_system_calls_either() {
         line.stuff();
         assert_idle(&line.weir, way);
     }
+}
+
+#[test]
+fn one_whose_input_somebody_else_has_read_is_idle_too() {
+    for way in [&["-l"][..], &["--tap"], &["-l", "--tap"]] {
+        let home = Dir::new();
+        let fifo = home.at("tap");
+        make_fifo(Path::new(&fifo));
+        // A reader that stands still.
+        let _held = OpenOptions::new().read(true).write(true).open(&fifo);
+        let mut command = weir(&["-q", "--pipe-size", "keep"]);
+        command.env("XDG_RUNTIME_DIR", home.0.path()).args(way);
+        if way.contains(&"--tap") {
+            command.args([&fifo, "--tap-buffer", "10000"]);
+        }
+        let (input, mut end) = pipe().expect("make a pipe");
+        let (mut output, stdout) = pipe().expect("make a pipe");
+        rustix::pipe::fcntl_setpipe_size(&stdout, 8192).expect("make it small");
+        set_nonblocking(&input);
+        set_nonblocking(&output);
+        let mut thief = input.try_clone().expect("duplicate a descriptor");
+        let weir = start(command, input, stdout);
+        let lines = [[b'x'; 99].as_slice(), b"\n"].concat().repeat(200);
+        let mut sink = vec![0; 1 << 20];
+        for i in 0..100 {
+            // A part of it is passed on, the rest was looked at.
+            end.write_all(&lines).expect("there is room");
+            sleep(Duration::from_micros(500 * (i % 5)));
+            let _ = thief.read(&mut sink);
+            for _ in 0..3 {
+                while matches!(output.read(&mut sink), Ok(1..)) {}
+                sleep(Duration::from_millis(1));
+            }
+        }
+        assert_idle(&weir, &format!("{way:?}"));
+    }
+}
+
+fn set_nonblocking(fd: &impl AsFd) {
+    let flags = fcntl_getfl(fd).expect("read flags");
+    fcntl_setfl(fd, flags | OFlags::NONBLOCK).expect("set flags");
 }
 
 /// A weir that no other test finds: whoever lists the weirs of a user asks each of them, and wakes it.

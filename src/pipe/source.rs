@@ -185,16 +185,22 @@ fn seen(peek: &mut Option<Peek>, is_framed: bool) -> Option<&mut Peek> {
     is_framed.then_some(peek)
 }
 
+impl Edge<'_> {
+    /// Who reads takes what there is.
+    fn forget(&mut self) {
+        if let Some(peek) = self.peek.as_mut() {
+            peek.forget();
+        }
+    }
+}
+
 impl crate::engine::drive::Edge for Edge<'_> {
     fn segment(&mut self, size: usize) -> io::Result<Arc<Segment>> {
         self.supply.segment(size)
     }
 
     fn read(&mut self, into: &mut [IoSliceMut<'_>]) -> io::Result<Option<usize>> {
-        // Who reads takes what there is.
-        if let Some(peek) = self.peek.as_mut() {
-            peek.forget();
-        }
+        self.forget();
         Ok(self.input.read_now(into)?)
     }
 
@@ -212,6 +218,7 @@ impl crate::engine::drive::Edge for Edge<'_> {
     }
 
     fn take(&mut self, into: &mut [u8]) -> io::Result<Option<Came>> {
+        self.forget();
         if let Some(disk) = self.shared.disk.as_ref().filter(|_| self.input.is_pipe())
             && let Ok(came) = disk.take_from(&self.input, into)
         {
@@ -291,8 +298,14 @@ impl crate::engine::drive::Edge for Edge<'_> {
         }
         self.output.let_go();
         let ready = match sleep.what {
-            For::Input if self.peek.as_ref().is_some_and(|peek| peek.ahead() > 0) => Ok(true),
-            For::Input => self.input.wait_readable(None),
+            For::Input => {
+                let ahead = self.peek.as_ref().map_or(0, Peek::ahead);
+                if ahead > 0 && !self.input.is_readable().unwrap_or(true) {
+                    // It is gone: somebody else reads as well.
+                    self.forget();
+                }
+                self.input.wait_readable(None)
+            }
             _ => {
                 self.shared.source.wait(version, sleep.until);
                 Ok(false)
