@@ -252,6 +252,10 @@ pub(crate) struct Taker {
     /// Its number.
     pub i: usize,
     /// It gets nothing of what does not end with a record.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        allow(dead_code, reason = "tee(2) is Linux's")
+    )]
     pub only_whole: bool,
     /// How many of the bytes it has had.
     pub had: usize,
