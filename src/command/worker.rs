@@ -27,7 +27,10 @@ pub(super) struct Worker {
     /// Its other end, where that has to be kept, or ours is gone.
     reader: Option<OwnedFd>,
     /// How it ended that was run last, which nobody has been told yet.
-    ended: Option<Exit>,
+    /// It has not been run, for that reason.
+    refused: Option<Exit>,
+    /// What its end means is about to be decided.
+    is_ending: bool,
     runs: u64,
 }
 
@@ -37,7 +40,8 @@ impl Worker {
             context,
             port: None,
             reader: None,
-            ended: None,
+            refused: None,
+            is_ending: false,
             runs: 0,
         }
     }
@@ -47,12 +51,14 @@ impl Worker {
         let j = self.context.number;
         let mut driver = Driver::new(Actor::Job(j));
         let end = loop {
-            let ended = self.ended.take();
             let turn = driver.step(&shared, &mut self);
-            if let Some(exit) = ended {
-                // What it means has just been decided.
-                let fate = shared.tell(|engine, _| engine.worker_fate(j));
-                self.context.say(News::Ended(exit, fate));
+            if self.is_ending
+                && let Some(fate) = shared.tell(|engine, _| engine.take_worker_end(j))
+            {
+                self.is_ending = false;
+                if let Some(exit) = self.exit() {
+                    self.context.say(News::Ended(exit, fate));
+                }
             }
             if let Turn::Over(end) = turn {
                 break end;
@@ -76,7 +82,8 @@ impl Worker {
             Ok(is_running) => is_running,
             Err(error) => {
                 let first = !lock(&self.context.programs).any;
-                self.ended = Some(Exit::Status(error.status));
+                self.refused = Some(Exit::Status(error.status));
+                self.is_ending = true;
                 self.context.say(News::NotRun { error, first });
                 false
             }
@@ -155,8 +162,14 @@ impl Worker {
     /// Takes out of its pipe what it has not read, and closes that.
     fn empty(&mut self) -> u64 {
         let reader = self.close();
-        self.ended = lock(&self.context.programs).exits[self.context.number].take();
+        self.is_ending = true;
         reader.map_or(0, |reader| take_out(&reader))
+    }
+
+    /// How its program has ended. Whoever waits for that has put it down before the state machine was told.
+    fn exit(&mut self) -> Option<Exit> {
+        let known = || lock(&self.context.programs).exits[self.context.number].take();
+        self.refused.take().or_else(known)
     }
 
     fn unread_bytes(&self) -> u64 {

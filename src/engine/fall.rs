@@ -27,11 +27,13 @@ impl Engine {
             }
             Task::Start(_) if can_do_without => {
                 (it.life, it.fate) = (Life::Over, Fate::None);
+                it.ended = Some(it.fate);
             }
             Task::Start(_) => {
                 it.is_due = false;
                 it.has_progressed = false;
                 self.decide(j, false, now);
+                self.conclude_worker(j);
             }
             Task::Close => it.is_fed = true,
             Task::Look => self.on_worker_looked(j, answer.unread, now),
@@ -66,10 +68,15 @@ impl Engine {
         patience.unwrap_or_default()
     }
 
-    /// What the end of its program means.
-    pub(crate) fn worker_fate(&self, j: usize) -> Fate {
-        let workers = self.workers.as_ref();
-        workers.map_or(Fate::None, |workers| workers.list[j].fate)
+    /// What the end of its program means, once, as soon as that is decided.
+    pub(crate) fn take_worker_end(&mut self, j: usize) -> Option<Fate> {
+        let workers = self.workers.as_mut()?;
+        workers.list[j].ended.take()
+    }
+
+    fn conclude_worker(&mut self, j: usize) {
+        let it = self.worker_mut(j);
+        it.ended = Some(it.fate);
     }
 
     /// What is in its pipe was taken out of that.
@@ -77,7 +84,8 @@ impl Engine {
         if self.halted {
             // The books are closed.
             let it = self.worker_mut(j);
-            (it.life, it.exit) = (Life::Over, None);
+            it.life = Life::Over;
+            it.ended = it.exit.take().map(|_| Fate::None);
             return;
         }
         let it = self.worker_mut(j);
@@ -106,9 +114,10 @@ impl Engine {
                 // Nobody waits for one that is not tried again.
                 workers.breaker.on_success(j);
             }
-            return;
+        } else {
+            self.decide(j, success, now);
         }
-        self.decide(j, success, now);
+        self.conclude_worker(j);
     }
 
     /// Whether it is run again, and when.

@@ -64,6 +64,8 @@ pub(super) struct Worker {
     pub is_empty: bool,
     /// It has ended, and whether well.
     pub exit: Option<bool>,
+    /// What that means, until that is told.
+    pub ended: Option<Fate>,
     /// What is its own and not in its pipe yet.
     pub queue: Queue,
     /// What is in its pipe, or was.
@@ -109,6 +111,7 @@ impl Worker {
             is_deaf: false,
             is_empty: false,
             exit: None,
+            ended: None,
             queue: Queue::default(),
             given: Given::new(true),
             cursor: Cursor::new(framing),

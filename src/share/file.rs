@@ -166,11 +166,10 @@ impl Place<Arc<Mapped>> for Meeting {
         }
         // Where that fails, the old file still rules those who have it.
         let joined = join(&(self.directories)(), &self.name, self.unit);
-        if is_lost {
+        if is_lost || self.has_said {
             self.tell(joined.as_ref().err());
         }
         let member = joined.ok()?;
-        self.has_said = false;
         if is_lost {
             member.end_earlier(before);
         }
@@ -181,9 +180,10 @@ impl Place<Arc<Mapped>> for Meeting {
 }
 
 impl Meeting {
-    /// Tells once what has become of the file, and whether it is whole again.
+    /// Tells what has become of the file, once while it cannot be made whole, and that it is whole again.
     fn tell(&mut self, error: Option<&ShareError>) {
-        if std::mem::replace(&mut self.has_said, error.is_some()) {
+        let has_said = std::mem::replace(&mut self.has_said, error.is_some());
+        if has_said && error.is_some() {
             return;
         }
         let path = place(&(self.directories)(), &self.name, self.unit);
@@ -239,6 +239,10 @@ fn join(
         let words = map(file.try_clone().map_err(failed)?).map_err(failed)?;
         let member = Member::join(Arc::new(words), unit, who, is_gone);
         let member = member.ok_or(ShareError::Full)?;
+        if member.words().guard.is_lost() || !member.is_listed() {
+            let lost = io::Error::other("it is cut short again, or its disk is full");
+            return Err(failed(lost));
+        }
         // Somebody may have replaced the file meanwhile.
         if is_at(&file, &path) {
             return Ok(member);
@@ -376,8 +380,14 @@ fn fill_up(file: &File, header: [u64; HEADER]) -> io::Result<()> {
     file.set_permissions(fs::Permissions::from_mode(0o600))?;
     // Where the system can, there is room for all of it before it is mapped; nothing else is changed.
     let flags = rustix::fs::FallocateFlags::empty();
-    if rustix::fs::fallocate(file, flags, 0, SIZE as u64).is_err() {
-        file.set_len(SIZE as u64)?;
+    match rustix::fs::fallocate(file, flags, 0, SIZE as u64) {
+        Ok(()) => {}
+        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+            let len = file.metadata()?.len();
+            let rest = SIZE.saturating_sub(usize::try_from(len).unwrap_or(SIZE));
+            file.write_all_at(&vec![0; rest], len)?;
+        }
+        Err(e) => return Err(e.into()),
     }
     file.write_all_at(header.map(u64::to_le_bytes).as_flattened(), 0)
 }

@@ -369,7 +369,7 @@ fn reason(e: &RedisError) -> String {
         let what = if is_asked {
             "it wants a password"
         } else {
-            "not the right password"
+            "it does not accept the password, or has none set"
         };
         format!("{what}: give it in ${PASSWORD}, or in the file that ${PASSWORD_FILE} names")
     } else if e.is_timeout() {
