@@ -238,13 +238,17 @@ fn bytes_go_around_the_buffer_whoever_looks() {
     assert_eq!(spliced(&mut weir), 20_000);
     let look = Look::at(&home, "w");
     eventually("somebody looks", || {
-        assert_eq!(spliced(&mut weir), 20_000, "beside somebody who looks");
+        spliced(&mut weir);
         !look.shown().is_empty()
     });
+    // While one comes or goes, some may take the other way.
+    eventually("around the buffer beside somebody who looks", || {
+        spliced(&mut weir) == 20_000
+    });
     drop(look);
-    for _ in 0..10 {
-        assert_eq!(spliced(&mut weir), 20_000, "behind somebody who looked");
-    }
+    eventually("around the buffer behind somebody who looked", || {
+        spliced(&mut weir) == 20_000
+    });
     drop(weir.stdin.take());
     assert!(weir.end().success());
 }
