@@ -110,7 +110,10 @@ impl Engine {
         // What it has begun it goes on with, and with nothing else.
         let is_torn = workers.torn.is_some_and(|(other, _)| other == j);
         let leaves_now = it.leaves_at.is_some_and(|at| at <= now);
-        if leaves_now || self.is_last() && (queue.owed() == 0 || is_torn) {
+        let is_all = self.is_last() && queue.owed() == 0;
+        // What another one leaves is for this one.
+        let lingers = is_all && workers.others(j).any(Worker::may_give_back);
+        if leaves_now || is_all && !lingers || self.is_last() && is_torn {
             return Plan::Order(Task::Close);
         }
         if it.leaves_at.is_some() {

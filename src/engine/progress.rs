@@ -2,14 +2,17 @@
 
 use std::time::{Duration, Instant};
 
+use super::action::CONSUMER;
 use super::plan::earlier;
 use super::state::Engine;
-use super::workers::Workers;
+use super::workers::{Life, Worker, Workers};
 
 /// More than any pipe holds that is not asked for by name.
 const PIPE_MOST: u64 = 1 << 20;
 /// How often it is looked at in the time that what lies in its pipe may lie there.
 const LOOKS: u32 = 8;
+/// How often it is looked at, at least and at most, where others linger for what it may leave.
+const LINGER_LOOKS: (Duration, Duration) = (Duration::from_millis(2), Duration::from_secs(1));
 /// A look that comes later than it should by more than this, and by more than there is between two, tells that it was
 /// we who stood still.
 const LATE: Duration = Duration::from_millis(500);
@@ -33,7 +36,24 @@ impl Engine {
         });
         let may_go = it.is_wanted() && it.queue.owed() == 0;
         let busy = workers.scaler.look_again_at(it.busy.looked_at());
-        earlier(busy.filter(|_| may_go), earlier(stalls, again.flatten()))
+        let known = earlier(stalls, again.flatten());
+        let known = earlier(known, self.lingers_until(workers, j));
+        earlier(busy.filter(|_| may_go), known)
+    }
+
+    /// When to look whether this one has read all, so that others need not linger; seldom, where it has long read
+    /// nothing.
+    fn lingers_until(&self, workers: &Workers, j: usize) -> Option<Instant> {
+        let it = &workers.list[j];
+        let is_lingered_for = self.is_last()
+            && self.outputs[CONSUMER].queue.owed() == 0
+            && it.life == Life::Up
+            && it.looked.0 > 0
+            && workers.others(j).any(Worker::is_open);
+        let (least, most) = LINGER_LOOKS;
+        let last = it.looked_at.max(it.looked.1);
+        let step = ((last - it.looked.1) / 4).clamp(least, most);
+        is_lingered_for.then(|| last + step)
     }
 
     /// A record that is longer than everything is not kept for its own sake.

@@ -166,6 +166,12 @@ impl Worker {
         is_there && self.leaves_at.is_none()
     }
 
+    /// Whether something may come back from it.
+    pub(super) fn may_give_back(&self) -> bool {
+        let has_some = self.given.bytes() > 0 || self.queue.owed() > 0;
+        self.life == Life::Up && has_some
+    }
+
     /// Whether it is about to leave, and has not been told yet.
     pub(super) fn may_stay(&self) -> bool {
         self.leaves_at.is_some() && self.is_open() && !self.is_busy
@@ -242,6 +248,12 @@ impl Workers {
             (it.failures, it.waited) = (0, Duration::ZERO);
             self.breaker.on_success(j);
         }
+    }
+
+    /// All but this one.
+    pub(super) fn others(&self, j: usize) -> impl Iterator<Item = &Worker> {
+        let (before, rest) = self.list.split_at(j);
+        before.iter().chain(&rest[1..])
     }
 
     /// All that is in their hands and in no pipe.

@@ -1,4 +1,5 @@
-//! How many programs run follows need, in the simulator, whose time is made up.
+//! How many programs run follows need, and who is left for what another one leaves; in the simulator, whose time is made
+//! up.
 
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -172,4 +173,38 @@ fn batches_run_side_by_side_only_where_work_waits() {
         .windows(2)
         .all(|two| two[0].ended <= Some(two[1].began));
     assert!(!late.is_empty() && alone, "one is left");
+}
+
+#[test]
+fn the_last_one_lingers_for_what_another_may_leave() {
+    let rules = Rules {
+        framing: Some(Framing::Terminator(b'\n')),
+        workers: Some(WorkerRules {
+            count: Scaling::between(2, 2),
+            restart: None,
+            chance: 1,
+        }),
+        ..rules(100_000)
+    };
+    let adversity = Adversity {
+        workers: WorkerScript {
+            // The second one reads nothing for a second, and ends then.
+            hangs: Some((1, Duration::ZERO, SECOND)),
+            leaves: Some(1),
+            lasts: NEEDS,
+            until: SECOND * 2,
+            ..WorkerScript::default()
+        },
+        ..Adversity::default()
+    };
+    let mut had_some = 0;
+    for seed in 1..=20 {
+        let mut scenario = plain(rules, b"123456789\n".repeat(40));
+        scenario.seed = seed;
+        let outcome = run_through(scenario, adversity);
+        assert!(outcome.finished, "{seed}: something is left to nobody");
+        assert_eq!(outcome.output.len(), 400, "{seed}");
+        had_some += usize::from(outcome.someone_left);
+    }
+    assert!(had_some > 0, "the second one was never given anything");
 }

@@ -503,8 +503,12 @@ fn storm(seed: u64) -> [usize; 2] {
         "somebody is accused for what nobody did"
     );
     let may_hang = match s.rules.workers {
-        // What was left to others may have been left to nobody.
-        Some(_) => outcome.someone_left,
+        // What was left to others may have been left to nobody, where the first one, who never leaves, may go otherwise:
+        // as the one who was given the part of a record that the input ends with.
+        Some(_) => {
+            let whole = sim::whole(s.rules.framing, &s.input.0[..outcome.taken]);
+            outcome.someone_left && (adversity.workers.may_all_go() || whole < outcome.taken)
+        }
         None => may_hang && s.rules.batch.is_none(),
     };
     let is_finish = |it: &(Duration, Directive)| it.1 == Directive::Finish;

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(super) use scenario::*;
-pub(super) use workers::WorkerScript;
+pub(super) use workers::{WorkerScript, whole};
 
 use start::start;
 

@@ -34,6 +34,14 @@ pub(in super::super) struct WorkerScript {
     pub dies: Option<Duration>,
 }
 
+impl WorkerScript {
+    /// Whether none of them need be there at the end.
+    pub(in super::super) fn may_all_go(&self) -> bool {
+        let goes = [self.falls, self.closes, self.refuses];
+        self.dies.is_some() || goes.into_iter().any(|one_in| one_in.is_some())
+    }
+}
+
 /// One program, and its pipe.
 #[derive(Debug, Default)]
 pub(super) struct Program {
@@ -66,7 +74,7 @@ impl Program {
 }
 
 /// The length of what of these bytes is whole records.
-fn whole(framing: Option<Framing>, bytes: &[u8]) -> usize {
+pub(in super::super) fn whole(framing: Option<Framing>, bytes: &[u8]) -> usize {
     match framing {
         None => bytes.len(),
         Some(Framing::Fixed(size)) => bytes.len() - bytes.len() % size.get() as usize,
