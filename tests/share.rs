@@ -61,6 +61,20 @@ fn status(home: &Home, pid: &str) -> serde_json::Value {
     serde_json::from_slice(&output.stdout).unwrap_or_default()
 }
 
+/// Options of one of those that share 4 MB/s, who says nothing but errors and warnings.
+fn silent(share: &str) -> [&str; 8] {
+    [
+        "--share",
+        share,
+        "-r",
+        "4MB/s",
+        "--display",
+        "off",
+        "--summary",
+        "off",
+    ]
+}
+
 #[test]
 fn weirs_that_share_a_name_pass_no_more_than_one_cap_whoever_is_stopped_or_killed() {
     let home = Home::new();
@@ -211,17 +225,7 @@ fn what_cannot_be_shared_is_refused_in_one_line() {
 fn a_file_that_somebody_cuts_short_costs_no_member_its_life_and_the_cap_stays_one() {
     let home = Home::new();
     let cap = 4_000_000.0;
-    let args = [
-        "--share",
-        "it",
-        "-r",
-        "4MB/s",
-        "--display",
-        "off",
-        "--summary",
-        "off",
-    ];
-    let members: Vec<_> = (0..3).map(|_| member(&home, &args)).collect();
+    let members: Vec<_> = (0..3).map(|_| member(&home, &silent("it"))).collect();
     let outputs: Vec<&PipeReader> = members.iter().map(|(_, output)| output).collect();
     let file = home.sockets().join("it.bytes.share");
     eventually("all are there", || {
@@ -345,16 +349,7 @@ mod through_a_store {
         let server = Server::start();
         let share = format!("redis://127.0.0.1:{}/it", server.1);
         let home = Home::new();
-        let args = [
-            "--share",
-            &share,
-            "-r",
-            "4MB/s",
-            "--display",
-            "off",
-            "--summary",
-            "off",
-        ];
+        let args = silent(&share);
         let members = [member(&home, &args), member(&home, &args)];
         let outputs = [&members[0].1, &members[1].1];
         let is = |key: &str, wanted: serde_json::Value| {

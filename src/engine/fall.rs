@@ -27,7 +27,7 @@ impl Engine {
             }
             Task::Start(_) if can_do_without => {
                 (it.life, it.fate) = (Life::Over, Fate::None);
-                it.ended = Some(it.fate);
+                self.conclude_worker(j);
             }
             Task::Start(_) => {
                 it.is_due = false;

@@ -115,7 +115,7 @@ fn assert_bound(passed: &[(Duration, u64)], per_second: f64, burst: u64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn every_byte_arrives_once_and_in_order_whatever_the_neighbours_do(s in scenario()) {

@@ -2,6 +2,25 @@
 
 use super::*;
 
+impl World {
+    /// Puts what waits to be read into the consumer's pipe, without taking it; or says why it cannot.
+    fn hand_on(&mut self, permit: Permit) -> Result<Vec<u8>, Passage> {
+        let n = self.waiting().min(self.room());
+        if self.waiting() == 0 && self.producer_is_done() {
+            return Err(Passage::End);
+        } else if n == 0 {
+            return Err(Passage::Stuck);
+        } else if self.is_dead() {
+            let gone = io::ErrorKind::BrokenPipe.into();
+            return Err(Passage::Failed(stall::Side::Sink, gone));
+        }
+        let bytes = permit.within(&self.s.input.0[self.taken..][..n]).to_vec();
+        assert!(!bytes.is_empty(), "a permit to pass nothing");
+        self.put(&bytes);
+        Ok(bytes)
+    }
+}
+
 impl Edge for Side<'_> {
     fn segment(&mut self, size: usize) -> io::Result<Arc<Segment>> {
         let now = self.0.now - self.0.start;
@@ -34,33 +53,20 @@ impl Edge for Side<'_> {
 
     fn bypass(&mut self, permit: Permit) -> Passage {
         let world = &mut *self.0;
-        let n = world.waiting().min(world.room());
-        if world.waiting() == 0 && world.producer_is_done() {
-            return Passage::End;
-        } else if n == 0 {
-            return Passage::Stuck;
-        } else if world.is_dead() {
-            return Passage::Failed(stall::Side::Sink, io::ErrorKind::BrokenPipe.into());
-        }
-        let bytes = permit.within(&world.s.input.0[world.taken..][..n]).to_vec();
-        assert!(!bytes.is_empty(), "a permit to pass nothing");
-        world.put(&bytes);
+        let bytes = match world.hand_on(permit) {
+            Ok(bytes) => bytes,
+            Err(passage) => return passage,
+        };
         world.taken += bytes.len();
         Passage::Passed(permit.use_up(&bytes))
     }
 
     fn fan_out(&mut self, permit: Permit, takers: &mut [Taker], is_owed: bool) -> Passage {
         let world = &mut *self.0;
-        let n = world.waiting().min(world.room());
-        if world.waiting() == 0 && world.producer_is_done() {
-            return Passage::End;
-        } else if n == 0 {
-            return Passage::Stuck;
-        } else if world.is_dead() {
-            return Passage::Failed(stall::Side::Sink, io::ErrorKind::BrokenPipe.into());
-        }
-        let bytes = permit.within(&world.s.input.0[world.taken..][..n]).to_vec();
-        world.put(&bytes);
+        let bytes = match world.hand_on(permit) {
+            Ok(bytes) => bytes,
+            Err(passage) => return passage,
+        };
         let is_whole = !permit.use_up(&bytes).cursor.is_inside();
         for taker in &mut *takers {
             let who = taker.i - OVERFLOW - 1 + SIDES;

@@ -5,7 +5,9 @@ use super::*;
 
 impl Sim {
     pub(super) fn come(&mut self, who: usize) {
-        if self.doing[who] != Doing::Nothing || self.world.is_gone(who) {
+        // A tee is opened for good, though whoever reads it may be gone before anything is written.
+        let is_tap = self.world.sides[who - SIDES].role != Role::Tee;
+        if self.doing[who] != Doing::Nothing || is_tap && self.world.is_gone(who) {
             return;
         }
         let i = who - SIDES + OVERFLOW + 1;
