@@ -200,6 +200,7 @@ impl Engine {
         for part in own.iter().chain(&queued) {
             self.stats.shed.bytes += part.end - part.start;
             self.stats.shed.records += self.log.records(part);
+            self.on_shed(part);
             self.log.unpin(part);
         }
         self.look_at_head();

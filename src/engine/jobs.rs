@@ -120,6 +120,7 @@ impl Engine {
                 }
             }
             self.stats.shed.add_all(total);
+            self.on_shed(part);
             self.log.unpin(part);
         }
         if let Some(jobs) = &mut self.jobs

@@ -592,6 +592,7 @@ impl Engine {
                 self.enter_last(CONSUMER);
             }
         }
+        self.stats.close_last();
     }
 }
 

@@ -62,7 +62,7 @@ impl Engine {
 
     /// Bytes that are not the buffer's: those that taps may hold, what waits for the file of what was shed, and
     /// what the consumer has been given and may have to be given again.
-    fn apart(&self) -> u64 {
+    pub(super) fn apart(&self) -> u64 {
         let overflow = self.outputs[OVERFLOW].queue.owed() + self.overflow.unfinished_bytes();
         self.tap_shares() + overflow + self.given.bytes()
     }
@@ -237,6 +237,7 @@ impl Engine {
             }
             self.stats.shed.bytes += n;
             self.stats.shed.records += self.log.records(&run);
+            self.on_shed(&run);
             self.log.unpin(&run);
         }
         // What comes behind a gap is taken to begin with a record, unless it is known better.

@@ -143,7 +143,6 @@ impl Stats {
         self.read.records += u64::from(inside);
         self.shed.records += u64::from(inside && skipped);
         self.last_is_open = inside && !skipped;
-        self.close_last();
     }
 
     /// This went out to the consumer.
@@ -151,7 +150,6 @@ impl Stats {
         if written.bytes > 0 {
             self.written.add(written);
             self.sink.stop(now);
-            self.close_last();
         }
     }
 
@@ -160,7 +158,6 @@ impl Stats {
         self.written.bytes += total.bytes;
         self.written.records += total.records;
         self.sink.stop(now);
-        self.close_last();
     }
 
     /// A batch was given up.
@@ -192,8 +189,9 @@ impl Stats {
         self.last_is_open = false;
     }
 
-    /// Counts the last record, if it has no end, when its last byte is written.
-    fn close_last(&mut self) {
+    /// Counts the last record, if it has no end and has not been shed, when nothing is left to be written: whoever is
+    /// the last to take or to drop something may have had nothing of it.
+    pub(crate) fn close_last(&mut self) {
         if self.last_is_open && self.written.bytes + self.shed.bytes == self.read.bytes {
             self.last_is_open = false;
             self.written.records += 1;
