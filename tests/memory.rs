@@ -72,6 +72,23 @@ fn a_buffer_larger_than_what_it_carries_takes_what_it_carries() {
     line.finish(MIB).assert_success("8GiB");
 }
 
+#[test]
+fn the_books_of_lanes_are_a_part_of_the_buffer() {
+    let (reader, mut writer) = pipe().expect("a pipe");
+    let (_unread, output) = pipe().expect("a pipe");
+    let args = ["-l", "-b", "16MiB", "--shed", "fair", "--key", "1"];
+    let weir = start(weir(&args), reader, output);
+    let fed = beside(move || {
+        // Neighbours are of different lanes, each of which loses here and there.
+        let lines =
+            (0u32..1 << 20).map(|n| format!("k{:<8} {n:030}\n", n.wrapping_mul(0x9e37_79b1) >> 20));
+        let bytes: String = lines.collect();
+        writer.write_all(bytes.as_bytes()).is_ok()
+    });
+    assert!(fed.done(), "the producer was held up");
+    assert_slim(&weir, 21 * 1024, "short records in 4096 lanes");
+}
+
 /// A flood of 6 MiB that has drained; returns what it took, in KiB.
 fn flood(line: &mut Line) -> u64 {
     line.send(6 * MIB);

@@ -302,7 +302,8 @@ pub(crate) struct Options {
         all that REGEX matches, or its Nth field, counted from 1, where blanks separate them. Records without \
         are a lane of their own. The first 4096 keys each have a lane of their own, and so has a \
         further one while one of these holds nothing and has lost nothing; others share 4096 lanes by their hash. Of a \
-        key 1024 bytes count, and of a record the first 64KiB. A REGEX is one of Rust's regex crate and matches bytes"
+        key 1024 bytes count, and of a record the first 64KiB. What weir notes of each record counts as memory: of short \
+        ones the buffer holds less than its size. A REGEX is one of Rust's regex crate and matches bytes"
     )]
     pub key: Option<Key>,
 

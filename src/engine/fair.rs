@@ -19,10 +19,8 @@ use super::sorter::{Sorter, Sorting};
 use super::state::Engine;
 use super::status::LaneLoss;
 
-/// Bytes that the books of one record take, about: an entry, a place in the order, and maybe a run of the queue.
-const RECORD_BOOKS: usize = 64;
-/// The books may take so many bytes however small the buffer is.
-const BOOKS_LEAST: usize = 1 << 20;
+/// The books may take so many bytes beside what is held, however small the buffer is.
+const BOOKS_LEAST: u64 = if cfg!(test) { 32 << 10 } else { 1 << 20 };
 /// Bytes that are looked at at a time where what is held was not in lanes; few in tests, so that much may come between.
 const SLICE: u64 = if cfg!(test) { 4096 } else { 512 * 1024 };
 /// Lanes that are named, of those that have lost most.
@@ -62,13 +60,15 @@ impl Engine {
         self.outputs[CONSUMER].lanes.is_some()
     }
 
-    /// Whether one that holds the flow up is owed so many records that their books would take more memory than the
-    /// buffer.
+    /// Whether what is held takes with its books all the memory that the buffer may use: of records that are short, or
+    /// of which some were dropped here and there, it holds less than that.
     pub(super) fn has_full_books(&self) -> bool {
-        self.has_lanes()
-            && self
-                .holders()
-                .any(|(_, output)| has_full_books(output, self.capacity as u64))
+        if !self.has_lanes() || self.occupancy() == 0 {
+            return false;
+        }
+        let held = self.log.in_memory().saturating_sub(self.apart());
+        let books: u64 = self.holders().map(|(_, output)| output.books()).sum();
+        held + books > self.capacity as u64 + BOOKS_LEAST
     }
 
     /// All that is owed is to be put into the lanes, from what lies in the log: when the rules have changed, or records
@@ -365,9 +365,17 @@ impl Engine {
     }
 }
 
-/// Whether the books of this output's records take more memory than `most` bytes.
-pub(super) fn has_full_books(output: &Output, most: u64) -> bool {
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
-    let records = output.lanes.as_ref().map_or(0, |it| it.lanes.records());
-    records >= most.max(BOOKS_LEAST) / RECORD_BOOKS
+impl Output {
+    /// Bytes that the books of its records take, about.
+    pub(super) fn books(&self) -> u64 {
+        self.lanes
+            .as_ref()
+            .map_or(0, |books| books.lanes.books() as u64)
+    }
+
+    /// Whether what it is owed takes with its books more memory than `most` bytes.
+    pub(super) fn outgrows(&self, most: u64) -> bool {
+        let books = self.books();
+        books > 0 && self.queue.owed() + books > most + BOOKS_LEAST
+    }
 }

@@ -16,7 +16,6 @@ use super::action::{
     Action, Actor, CONSUMER, For, Obligation, Outcome, Permit, Read, ReadState, Reason, SIDES,
     Write,
 };
-use super::fair::has_full_books;
 use super::limiter::Allowance;
 use super::output::{Output, PARTS_MOST, Room};
 use super::plan::Plan;
@@ -281,7 +280,7 @@ impl Engine {
         Some(end..places.end)
     }
 
-    /// A tap that is too far behind loses its oldest: so much, or so many that their books take more than its share, too.
+    /// A tap that is too far behind loses its oldest: so many that what is left is within its share, with its books.
     pub(super) fn keep_within_share(&mut self, i: usize, now: Instant) {
         let output = &self.outputs[i];
         if let Some(share) = output.side.as_ref().and_then(|side| side.role.share()) {
@@ -289,7 +288,7 @@ impl Engine {
             if excess > 0 && self.drop_oldest(i, excess, now) < excess {
                 self.drop_unfinished_of_side(i);
             }
-            while has_full_books(&self.outputs[i], share)
+            while self.outputs[i].outgrows(share)
                 && self.drop_oldest(i, 1 + self.outputs[i].queue.queued() / 8, now) > 0
             {
             }

@@ -11,6 +11,9 @@ use std::ops::Range;
 /// Runs in a block, about; so few in tests that there are several blocks.
 const BLOCK: usize = if cfg!(test) { 4 } else { 256 };
 
+/// So few runs that their room is not worth giving back.
+const SLACK: usize = 16;
+
 type Block = VecDeque<Range<u64>>;
 
 /// See the module's text.
@@ -128,10 +131,12 @@ impl Runs {
         }
     }
 
-    /// Sees to it that a block of which something was taken is neither empty nor much too long or too short.
+    /// Sees to it that a block of which something was taken is neither empty nor much too long or too short, nor takes
+    /// much more memory than it needs.
     fn settle(&mut self, mut i: usize) {
         while self.blocks[i].len() > 2 * BLOCK {
             let rest = self.blocks[i].split_off(BLOCK);
+            self.blocks[i].shrink_to_fit();
             i += 1;
             self.blocks.insert(i, rest);
         }
@@ -143,6 +148,11 @@ impl Runs {
             && let Some(next) = self.blocks.remove(i + 1)
         {
             self.blocks[i].extend(next);
+        }
+        if let Some(block) = self.blocks.get_mut(i)
+            && block.capacity() > SLACK.max(2 * block.len())
+        {
+            block.shrink_to(block.len() + block.len() / 2);
         }
     }
 }

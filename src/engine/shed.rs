@@ -9,7 +9,6 @@ use std::ops::Range;
 use std::time::Instant;
 
 use super::action::CONSUMER;
-use super::fair::has_full_books;
 use super::output::Output;
 use super::plan::Way;
 use super::policy::Which;
@@ -66,16 +65,17 @@ impl Engine {
         self.shedder.due(now)
     }
 
-    /// The outputs that shed when the buffer is full: those whose books are, else those that are about as far behind as
-    /// the furthest.
+    /// The outputs that shed when the buffer is full: those that are about as far behind as the furthest, with their books
+    /// where these fill it.
     fn fullest(&self) -> impl Iterator<Item = usize> {
         let by_books = self.has_full_books();
-        let floor = self.occupancy() as u64;
-        let floor = floor.saturating_sub(self.room_to_make());
-        let holders = self.holders().filter(move |(i, output)| match by_books {
-            true => has_full_books(output, self.capacity as u64),
-            false => self.owed_to(*i) > floor,
-        });
+        let weight = move |(i, output): (usize, &Output)| {
+            let books = if by_books { output.books() } else { 0 };
+            self.owed_to(i) + books
+        };
+        let most = self.holders().map(weight).max().unwrap_or(0);
+        let floor = most.saturating_sub(self.room_to_make());
+        let holders = self.holders().filter(move |it| weight(*it) > floor);
         holders.map(|(i, _)| i)
     }
 
@@ -259,7 +259,7 @@ impl Engine {
     }
 
     /// These were dropped, maybe with a last record that has no end.
-    fn on_shed(&mut self, run: &Range<u64>) {
+    pub(super) fn on_shed(&mut self, run: &Range<u64>) {
         if self.is_last() && run.end == self.log.end() {
             self.stats.on_last_shed();
         }

@@ -39,6 +39,11 @@ pub(crate) use short::Short;
 const DEAD_MOST: usize = 4096;
 /// So many runs are looked at rather than one sorted among others.
 const SPAN: usize = 6;
+/// Bytes that the books of one run take, about: an entry in the order, its place in its lane, and maybe a run of the queue;
+/// what grows by doubling is three quarters full on average.
+const RUN_BOOKS: usize = 64;
+/// The same of one of several records of a run: its length.
+const LENGTH_BOOKS: usize = 6;
 /// The place of the first run in the order: others may come before it.
 const MIDDLE: u64 = 1 << 63;
 
@@ -114,6 +119,11 @@ impl Lanes {
     /// Records that are held.
     pub(crate) fn records(&self) -> usize {
         self.held
+    }
+
+    /// Bytes that the books take, about, those of the places in the queue among them.
+    pub(crate) fn books(&self) -> usize {
+        self.order.len() * RUN_BOOKS + self.lengths.len() * LENGTH_BOOKS
     }
 
     /// Takes in the newest records: `all` of them, which are neighbours, and the length of each.
