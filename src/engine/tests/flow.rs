@@ -4,9 +4,9 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use super::caps::{assert_bound, units};
 use super::sim::{self, Scenario, Text, plain, rules, run};
 use super::text::records;
-use crate::engine::bucket::STEP;
 use crate::engine::gate::Marks;
 use crate::engine::limiter::{Burst, Bursts, Cap, QUANTUM};
 use crate::engine::record::Framing;
@@ -79,38 +79,6 @@ prop_compose! {
         let rules = Rules { marks, framing, output, may_bypass, burst: bursts, ..rules(capacity) };
         let input = Text(lines(60_000));
         Scenario { rules, direct, input, offers, takes, stops, commands: Vec::new(), pipe, seed }
-    }
-}
-
-/// What passed, in units of the cap: bytes, or records begun.
-fn units(outcome: &sim::Outcome, framing: Option<Framing>) -> Vec<(Duration, u64)> {
-    let mut cursor = crate::engine::record::Cursor::new(framing);
-    let mut at = 0;
-    let pieces = outcome.passed.iter().map(|&(time, n)| {
-        let tally = cursor.pass(&outcome.output[at..at + n]);
-        at += n;
-        (
-            time,
-            if framing.is_some() {
-                tally.begun
-            } else {
-                n as u64
-            },
-        )
-    });
-    pieces.collect()
-}
-
-/// Checks `cap·W + burst + one step` for windows of many lengths.
-fn assert_bound(passed: &[(Duration, u64)], per_second: f64, burst: u64) {
-    for micros in [1, 100, 1_000, 5_000, 20_000, 100_000, 1_000_000] {
-        let window = Duration::from_micros(micros);
-        let bound = per_second * (window + STEP).as_secs_f64() + burst as f64 + 1.0;
-        let peak = sim::peak(passed, window);
-        assert!(
-            peak as f64 <= bound + 1e-6,
-            "{peak} in {window:?}, bound {bound}"
-        );
     }
 }
 

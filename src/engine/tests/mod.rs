@@ -1,6 +1,7 @@
 //! The state machine under the simulator: real drivers between a scripted producer and scripted consumers.
 
 mod bypass;
+mod caps;
 mod changes;
 mod fan;
 mod faults;

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
+use super::caps::assert_caps;
 use super::sim::{
     self, Adversity, Disk, Left, Outcome, Scenario, Script, SidePlan, Text, Try, WorkerScript,
     rules, run_after, run_through,
@@ -493,6 +494,7 @@ fn storm(seed: u64) -> [usize; 2] {
     let fanned = [outcome.fanned, outcome.kept];
     assert!(!outcome.span, "somebody spins");
     assert_stops(&s, &outcome, adversity);
+    assert_caps(&s, &outcome, &adversity);
     assert_whole(&s, &outcome);
     assert_batches(&s, &outcome);
     assert_workers(&s, &outcome);

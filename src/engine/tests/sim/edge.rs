@@ -40,7 +40,7 @@ impl Edge for Side<'_> {
             slice[..m].copy_from_slice(&world.s.input.0[from + n..][..m]);
             n += m;
         }
-        world.taken += n;
+        world.take(n);
         Ok((n > 0 || world.producer_is_done()).then_some(n))
     }
 
@@ -57,7 +57,7 @@ impl Edge for Side<'_> {
             Ok(bytes) => bytes,
             Err(passage) => return passage,
         };
-        world.taken += bytes.len();
+        world.take(bytes.len());
         Passage::Passed(permit.use_up(&bytes))
     }
 
@@ -86,7 +86,7 @@ impl Edge for Side<'_> {
         if is_owed || takers.iter().any(|taker| taker.had < bytes.len()) {
             return Passage::Uneven(bytes.len());
         }
-        world.taken += bytes.len();
+        world.take(bytes.len());
         Passage::Passed(permit.use_up(&bytes))
     }
 

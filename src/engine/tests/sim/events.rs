@@ -172,7 +172,9 @@ impl Sim {
         self.wake();
         // What changes the caps is in force when nothing is on its way any more.
         self.quiet = self.core.engine.borrow_mut().want_quiet().is_none();
+        let mut rounds = 0..ROUNDS;
         while !self.quiet {
+            assert!(rounds.next().is_some(), "it never falls quiet");
             for who in (0..self.drivers.len()).filter(|who| *who != FILE) {
                 if self.doing[who] == Doing::Something {
                     self.act(who);

@@ -175,6 +175,8 @@ const PROGRAMS: usize = 2000;
 
 /// Steps without any byte moved, after which a driver is taken for one that spins.
 const SPINNING: usize = 10_000;
+/// What is under way when somebody asks for quiet has ended when everybody has had so many turns.
+const ROUNDS: usize = 1000;
 /// Time without any byte moved, and with nothing to come, after which it is over.
 const IN_VAIN: Duration = Duration::from_secs(50);
 

@@ -46,6 +46,8 @@ pub(in super::super) struct Outcome {
     pub passed: Vec<(Duration, usize)>,
     /// The bytes that did.
     pub output: Vec<u8>,
+    /// When each piece of the input was taken.
+    pub took: Vec<(Duration, usize)>,
     /// The state machine after the last step.
     pub engine: Engine,
     /// The time of the last step.

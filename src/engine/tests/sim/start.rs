@@ -56,6 +56,7 @@ pub(super) fn start(left: Left, s: Scenario, adversity: Adversity) -> Sim {
     events.sort_by_key(|e| e.0);
     let out = Outcome {
         passed: Vec::new(),
+        took: Vec::new(),
         output: Vec::new(),
         engine: Engine::new(s.rules, start),
         end: Duration::ZERO,

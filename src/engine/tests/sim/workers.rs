@@ -103,6 +103,9 @@ impl World {
         let n = bytes.len().min(it.size.saturating_sub(it.lying.len()));
         it.lying.extend_from_slice(&bytes[..n]);
         self.reads += n;
+        if n > 0 {
+            self.out.passed.push((self.now - self.start, n));
+        }
         (n > 0).then_some(n)
     }
 

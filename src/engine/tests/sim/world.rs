@@ -31,6 +31,14 @@ impl World {
         self.waiting() > 0 || self.producer_is_done()
     }
 
+    /// So many bytes leave the pipe from the producer.
+    pub(super) fn take(&mut self, n: usize) {
+        self.taken += n;
+        if n > 0 {
+            self.out.took.push((self.now - self.start, n));
+        }
+    }
+
     /// Puts bytes into the pipe to the consumer; as many as there is room for.
     pub(super) fn put(&mut self, bytes: &[u8]) -> usize {
         let n = bytes.len().min(self.room());
