@@ -190,6 +190,8 @@ fn an_input_that_is_the_output_is_refused_where_it_would_be_read_again() {
         ("empty empty end doc >doc", ""),
         // In its place the first time, behind itself the second.
         ("doc doc 1<>doc", INPUT),
+        // What is read moves the place where it is written.
+        ("<>doc 1>&0", INPUT),
     ] {
         let (ended, text) = after(words, "doc");
         ended.assert_complains(1, &["read: ", "input file is output file"]);

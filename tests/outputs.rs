@@ -250,12 +250,43 @@ fn what_several_pipes_take_at_once_is_not_copied() {
 fn the_pipe_of_a_tee_is_nobody_else_s() {
     // Else whoever reads it would not see its end before all programs had ended that weir has started.
     let script = "{ \"$0\" --tee /dev/fd/3 -- sh -c 'cat >&2; ! test -e /proc/$$/fd/3'; echo $? >&2; } 3>&1 | cat";
+    let output = in_shell(script);
+    assert_eq!(output.stdout, b"text\n");
+    assert_eq!(output.stderr, b"text\n0\n");
+}
+
+/// Runs this with a line of text as its input; `$0` is weir.
+fn in_shell(script: &str) -> std::process::Output {
     let mut shell = std::process::Command::new("sh");
     shell.args(["-c", script, env!("CARGO_BIN_EXE_weir")]);
     let (input, mut feeder) = pipe().expect("a pipe");
     feeder.write_all(b"text\n").expect("taken");
     drop(feeder);
-    let output = shell.stdin(input).output().expect("a shell");
+    shell.stdin(input).output().expect("a shell")
+}
+
+#[test]
+fn nor_is_the_pipe_of_a_tap() {
+    let script = "{ \"$0\" --tap /dev/fd/3 -- sh -c 'cat >&2; ! test -e /proc/$$/fd/3'; echo $? >&2; } 3>&1 | cat";
+    let output = in_shell(script);
     assert_eq!(output.stdout, b"text\n");
     assert_eq!(output.stderr, b"text\n0\n");
+}
+
+#[test]
+fn what_a_file_held_goes_only_when_everything_could_be_opened() {
+    let folder = folder();
+    let kept = folder.path().join("kept");
+    std::fs::write(&kept, "precious\n").expect("written");
+    let missing = folder.path().join("none").join("x");
+    for rest in [&["--tap", name(&missing)][..], &["--", name(&missing)]] {
+        let args = [&["--tee", name(&kept)], rest].concat();
+        let (_, end) = pass(&args, b"");
+        assert!(!end.status.success(), "{rest:?}");
+        let text = std::fs::read(&kept).expect("there");
+        assert_eq!(text, b"precious\n", "{rest:?}");
+    }
+    let (_, end) = pass(&["--tee", name(&kept)], b"new\n");
+    end.assert_success("all could be opened");
+    assert_eq!(std::fs::read(&kept).expect("there"), b"new\n");
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use harness::eventually;
 use harness::remote::{Home, Weir};
+use harness::sides::make_fifo;
 
 fn name(path: &Path) -> &str {
     path.to_str().expect("a name in UTF-8")
@@ -141,4 +142,31 @@ fn either_all_files_are_opened_anew_or_none() {
         said.starts_with("weir: --reopen: it writes to no file"),
         "{said}"
     );
+}
+
+#[test]
+fn what_cannot_be_gone_on_with_is_refused_at_once() {
+    let home = Home::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let [a, b] = ["a", "b"].map(|it| folder.path().join(it));
+    let mut weir = home.start(&["-l", "-N", "w", "--tee", name(&a), "--tap", name(&b)]);
+    pass(&mut weir, b"one\n");
+    let refused = |wanted: String| {
+        let output = home.run(&["--remote", "w", "--reopen"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        let begins = said.starts_with(&format!("weir: --reopen: {wanted}"));
+        assert!(!output.status.success() && begins, "{said}");
+    };
+    // It would be waited for, by the thread that answers.
+    fs::remove_file(&a).expect("removed");
+    make_fifo(&a);
+    refused(format!("open: {}: it is a FIFO now", a.display()));
+    // What two write would be mixed.
+    fs::remove_file(&a).expect("removed");
+    fs::hard_link(&b, &a).expect("linked");
+    refused(format!("{} and {} are one file", a.display(), b.display()));
+    pass(&mut weir, b"two\n");
+    drop(weir.stdin.take());
+    assert!(weir.end().success());
+    eventually("it went on", || text(&b) == "one\ntwo\n");
 }

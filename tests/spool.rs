@@ -180,10 +180,10 @@ fn a_query_says_what_lies_there() {
     let bytes = left["bytes"].as_u64().expect("a number") as usize;
     // What was written into the pipe was whole records, as far as it is counted.
     assert!(bytes <= text.len() && bytes >= text.len() - MIB, "{left}");
-    // What a killed one had not entered yet is not counted.
-    let records = left["records"].as_u64().expect("a number") as usize;
+    // What a killed one had not entered yet is not counted, and then it is not known how many they are.
+    let records = left["records"].as_u64();
     assert!(
-        records <= bytes / 7 && records >= (bytes - (256 << 10)) / 7,
+        records.is_none_or(|records| records == bytes as u64 / 7),
         "{left}"
     );
     assert_eq!(left["lost"]["bytes"], 0);

@@ -335,12 +335,11 @@ fn a_batch_in_which_bytes_were_damaged_comes_without_them() {
     fs::write(&stream, bytes).expect("written back");
     fs::write(place.at("works"), "").expect("a file");
     let ended = run(place.weir(&["--batch", "20000"], never), Vec::new());
-    assert!(ended.status.success(), "{ended:?}");
+    assert_eq!(ended.status.code(), Some(125), "{ended:?}");
+    let said = &ended.stderr;
     assert!(
-        ended
-            .stderr
-            .contains("are lost: they are not what was written"),
-        "{ended:?}"
+        said.contains("are lost: they are not what was written"),
+        "{said}"
     );
     let left = place.query();
     let lost = left["lost"]["bytes"].as_u64().expect("a number") as usize;

@@ -221,7 +221,7 @@ pub(super) fn marks(options: &LiveOptions, capacity: usize) -> Result<Marks, Con
     if high == 0 || high > capacity {
         let all = Size::new(capacity as u64);
         return Err(ConfigError(format!(
-            "--high {h} must be above 0 and within the buffer of {all}; try 100% or a larger --buffer"
+            "--high {h} must be above 0 and within the buffer of {all}; try 100%, or more --buffer (--spill, where there is one)"
         )));
     }
     if low >= high {

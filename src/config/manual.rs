@@ -19,7 +19,8 @@ const SECTIONS: &str = include_str!("manual.roff");
 /// When it cannot be written.
 pub(super) fn write(command: Command, out: &mut dyn Write) -> io::Result<()> {
     let source = format!("weir {}", command.get_version().unwrap_or_default());
-    let page = Man::new(command)
+    // It would leave out the text of those that have a short one only.
+    let page = Man::new(command.mut_args(|arg| arg.hide_short_help(false)))
         .date(DATE)
         .source(source)
         .manual("User Commands");
@@ -76,6 +77,22 @@ fn one_section(options: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_option_has_a_text() {
+        let mut page = Vec::new();
+        write(
+            <crate::config::options::Options as clap::CommandFactory>::command(),
+            &mut page,
+        )
+        .expect("it is written to memory");
+        let page = String::from_utf8(page).expect("text");
+        let options = page.split(".TP\n").skip(1);
+        let bare: Vec<&str> = options
+            .filter(|it| it.trim_end().lines().count() < 2)
+            .collect();
+        assert!(bare.is_empty(), "{bare:?}");
+    }
 
     #[test]
     fn groups_of_options_are_subsections() {

@@ -24,6 +24,8 @@ pub(crate) struct SpoolStatus {
     pub records: u64,
     /// Whether it is divided into records.
     pub is_framed: bool,
+    /// Whether it is known how many lie there: what came last is not counted before it is entered.
+    pub is_counted: bool,
     /// Each output by its name, with the bytes and records that it is owed; the consumer's name is `-`.
     pub outputs: Vec<Owed>,
     /// Batches that have been begun, and not been acknowledged.
@@ -89,7 +91,8 @@ fn look(
     status.disk = survey.segments.iter().map(|s| s.len + s.index_len).sum();
     status.aside = survey.aside.clone();
     let state_path = directory.path_of("state");
-    let end = end(directory, &survey, state.as_ref())?;
+    let (end, is_entered) = end(directory, &survey, state.as_ref())?;
+    status.is_counted = is_entered;
     let first = survey.segments.first().map_or(end.at, |first| first.base);
     let mut oldest = Place {
         at: first,
@@ -156,12 +159,16 @@ fn index_of(directory: &Directory, base: u64) -> Option<Index> {
     Index::open(file).ok()
 }
 
-fn end(directory: &Directory, survey: &Survey, state: Option<&State>) -> Result<Place, DiskError> {
+/// Where the stream ends, and whether the number of the record there is known, too.
+fn end(
+    directory: &Directory,
+    survey: &Survey,
+    state: Option<&State>,
+) -> Result<(Place, bool), DiskError> {
     let mut end = state.map_or(Place::default(), |state| state.end);
     let Some(last) = survey.segments.last() else {
-        return Ok(end);
+        return Ok((end, true));
     };
-    end.at = end.at.max(last.end());
     if let Some(mut index) = index_of(directory, last.base) {
         let path = directory.path_of(&names(last.base).1);
         let entry = index.last().map_err(|e| DiskError::new("read", &path, e))?;
@@ -172,7 +179,9 @@ fn end(directory: &Directory, survey: &Survey, state: Option<&State>) -> Result<
                 .max(entry.first_record + u64::from(entry.records));
         }
     }
-    Ok(end)
+    let is_entered = last.end() <= end.at;
+    end.at = end.at.max(last.end());
+    Ok((end, is_entered))
 }
 
 /// Bytes that should be there and are not.

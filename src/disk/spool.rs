@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
@@ -57,6 +58,7 @@ pub(crate) struct Spool {
     pub(super) end: Mutex<Place>,
     untold: Mutex<Option<Result<Vec<Damage>, DiskError>>>,
     removing: Mutex<()>,
+    has_lost: AtomicBool,
     _lock: Lock,
 }
 
@@ -82,6 +84,7 @@ impl Spool {
             state: Mutex::new(state),
             untold: Mutex::default(),
             removing: Mutex::default(),
+            has_lost: AtomicBool::new(false),
             _lock: lock,
         }
     }
@@ -240,10 +243,17 @@ impl Spool {
     /// Counts what is lost; saved with the next place.
     pub(crate) fn count_loss(&self, damage: &Damage) {
         if damage.is_loss() && !damage.known {
+            self.has_lost.store(true, Ordering::Relaxed);
             let mut state = self.state();
             state.state.lost_bytes += damage.bytes;
             state.state.lost_records += damage.records;
         }
+    }
+
+    /// Whether something was found to be lost since it was opened.
+    #[must_use]
+    pub(crate) fn has_lost(&self) -> bool {
+        self.has_lost.load(Ordering::Relaxed)
     }
 
     /// Gives back whole segments that every output has behind it, as their places were saved, and that lie before this

@@ -5,13 +5,14 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::unix::fs::FileExt;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use rustix::fs::{Access, access};
+use rustix::fs::{Access, OFlags, access};
 
 use super::error::PipeError;
 use super::fd::{Port, Wanted};
@@ -37,6 +38,8 @@ pub(crate) struct Branch {
     /// What to ask for when it is opened.
     pipe_size: Option<Wanted>,
     next: Successor<Port>,
+    /// What its path stands for, if that is a descriptor.
+    ours: Option<File>,
 }
 
 /// The threads, as the others see them.
@@ -67,9 +70,14 @@ impl Branch {
             append,
             pipe_size: pipe_size.filter(|_| role == Role::Tee),
             next: Successor::none(),
+            ours: None,
         };
         // Such a pipe of a shell has its reader.
-        let inherited = inherited_number(path).filter(|_| role == Role::Tee);
+        let inherited = inherited_number(path);
+        if let Some(number) = inherited.filter(|_| role != Role::Tee) {
+            branch.keep_to_ourselves(number);
+        }
+        let inherited = inherited.filter(|_| role == Role::Tee);
         if is_fifo(path) && inherited.is_none() {
             let name = path.display().to_string();
             access(path, Access::WRITE_OK).map_err(|e| PipeError::new("open", &name, e))?;
@@ -84,6 +92,30 @@ impl Branch {
         Ok(branch)
     }
 
+    /// Programs that weir starts do not get this descriptor of a FIFO: whoever reads that is to see its end, whatever is
+    /// still running then.
+    fn keep_to_ourselves(&mut self, number: i32) {
+        let flags = OFlags::NONBLOCK.bits() as i32;
+        let mut how = File::options();
+        how.write(true).custom_flags(flags);
+        if is_fifo(&self.path)
+            && let Ok(ours) = how.open(&self.path)
+        {
+            self.path = format!("/dev/fd/{}", ours.as_raw_fd()).into();
+            self.ours = Some(ours);
+            let _ = nix::unistd::close(number);
+        }
+    }
+
+    /// Everything is open: what was in it goes, unless it is to be kept.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(crate) fn begin(&self) -> Result<(), PipeError> {
+        let port = self.port.as_ref().filter(|_| !self.append);
+        port.map_or(Ok(()), Port::empty)
+    }
+
     fn port(&self) -> Result<Port, PipeError> {
         let port = Port::create(&self.path, self.append)?;
         self.pipe_size.inspect(|size| port.ask_pipe_size(*size));
@@ -92,9 +124,11 @@ impl Branch {
 
     /// What opens it anew, if it is a file. What is in that is kept.
     pub(crate) fn reopener(&self) -> Option<Reopener> {
-        let path = self.path.clone();
         let is_file = self.port.as_ref().is_some_and(Port::is_file);
-        is_file.then(|| self.next.reopener(move || Port::create(&path, true)))
+        is_file.then(|| {
+            self.next
+                .reopener(&self.path, |path| Port::create(path, true))
+        })
     }
 
     /// How it is to be known in a spool, where it is the nth: if it is a tee.
@@ -134,6 +168,7 @@ impl Branch {
     /// Writes until there is nothing more to write, and tells how it ended.
     fn run(mut self, i: usize, shared: &Arc<Shared>, events: &Sender<Event>, over: &Sender<()>) {
         let done = self.carry(i, shared);
+        self.next.close();
         shared.let_none_pass(i);
         // Before anybody can be waiting for the room that is kept for it.
         let done = done.map_err(|failure| match shared.forget(i) {

@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat};
+use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat, ftruncate};
 use rustix::io::{Errno, fcntl_dupfd_cloexec, readv, writev};
 
 use super::error::PipeError;
@@ -166,8 +166,8 @@ impl Port {
         Ok(port)
     }
 
-    /// Opens a file for writing, and makes it if need be; what is in it is kept to `append` to it, or goes.
-    /// A FIFO waits for somebody who reads it.
+    /// Opens a file for writing, and makes it if need be; what is in it is kept, to `append` to it or until it is
+    /// [emptied](Port::empty). A FIFO waits for somebody who reads it.
     ///
     /// # Errors
     /// When it cannot be opened.
@@ -177,12 +177,23 @@ impl Port {
         how.create(true);
         match append {
             true => how.append(true),
-            false => how.write(true).truncate(true),
+            false => how.write(true).truncate(false),
         };
         let file = how
             .open(path)
             .map_err(|e| PipeError::new("open", &name, e))?;
         Port::new(Handle::Opened(Arc::new(file.into())), name)
+    }
+
+    /// What is in the file goes, if it is one.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(crate) fn empty(&self) -> Result<(), PipeError> {
+        match self.is_file() {
+            true => ftruncate(&self.fd, 0).map_err(|e| PipeError::new("empty", &self.name, e)),
+            false => Ok(()),
+        }
     }
 
     /// Our end of a pipe to a program of this name.

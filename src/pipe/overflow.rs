@@ -62,8 +62,9 @@ impl OverflowFile {
 
     /// What opens it anew.
     pub(crate) fn reopener(&self) -> Reopener {
-        let (path, framing) = (self.path.clone(), self.framing);
-        self.next.reopener(move || Appended::open(&path, framing))
+        let framing = self.framing;
+        self.next
+            .reopener(&self.path, move |path| Appended::open(path, framing))
     }
 
     /// Starts the thread.

@@ -1,48 +1,122 @@
 //! Files that somebody has moved away to keep them, and that are to be written anew under their old names.
 //!
+//! One that is a FIFO by now is refused rather than waited for, and so is one whose writer has ended.
+//!
 //! Invariant: either all of them are opened before any writer is told, or none of them tells anybody; and who writes
 //! changes between two things that belong together, not within one.
 
+use std::fs::Metadata;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::PipeError;
 
-/// Opens a file anew. What it returns makes whoever writes go on with it.
-pub(crate) type Reopener = Box<dyn Fn() -> Result<Box<dyn FnOnce()>, PipeError>>;
+/// Opens a file anew.
+pub(crate) type Reopener = Box<dyn Fn() -> Result<Reopened, PipeError>>;
+
+/// A file that was opened anew.
+pub(crate) struct Reopened {
+    path: PathBuf,
+    /// Which one it is, if it keeps what is written.
+    id: Option<(u64, u64)>,
+    go_on: Box<dyn FnOnce()>,
+}
+
+impl Reopened {
+    /// Makes whoever writes go on with it.
+    pub(crate) fn go_on(self) {
+        (self.go_on)();
+    }
+}
+
+/// The names of the first two that are one file, in which two writers would be mixed.
+#[must_use]
+pub(crate) fn first_twins(all: &[Reopened]) -> Option<[&Path; 2]> {
+    let twin = |(n, b): (usize, &Reopened)| {
+        let earlier = all[..n].iter().find(|a| b.id.is_some() && a.id == b.id);
+        earlier.map(|_| n)
+    };
+    let n = all.iter().enumerate().find_map(twin)?;
+    let a = all.iter().find(|a| a.id == all[n].id)?;
+    Some([&a.path, &all[n].path])
+}
+
+/// What a writer is to go on with.
+#[derive(Debug)]
+enum Next<T> {
+    Nothing,
+    This(T),
+    /// There is no writer any more.
+    Never,
+}
 
 /// What a writer is to go on with, if anything, and when it can.
 #[derive(Debug)]
-pub(crate) struct Successor<T>(Arc<Mutex<Option<T>>>);
+pub(crate) struct Successor<T>(Arc<Mutex<Next<T>>>);
 
 impl<T: 'static> Successor<T> {
     /// Nothing yet.
     #[must_use]
     pub(crate) fn none() -> Successor<T> {
-        Successor(Arc::default())
+        Successor(Arc::new(Mutex::new(Next::Nothing)))
     }
 
-    /// What opens one, for this writer.
+    /// What opens one by this path, for this writer.
     #[must_use]
-    pub(crate) fn reopener(&self, open: impl Fn() -> Result<T, PipeError> + 'static) -> Reopener {
-        let next = self.0.clone();
+    pub(crate) fn reopener(
+        &self,
+        path: &Path,
+        open: impl Fn(&Path) -> Result<T, PipeError> + 'static,
+    ) -> Reopener {
+        let (path, next) = (path.to_owned(), self.0.clone());
         Box::new(move || {
-            let (opened, next) = (open()?, next.clone());
-            Ok(Box::new(move || *lock(&next) = Some(opened)))
+            let refused = |why| Err(PipeError::because("open", &path.display().to_string(), why));
+            let is_fifo = |data: Metadata| data.file_type().is_fifo();
+            if matches!(*lock(&next), Next::Never) {
+                return refused("it has failed or ended, and gets nothing any more");
+            } else if path.metadata().is_ok_and(is_fifo) {
+                return refused("it is a FIFO now; put a file there, or nothing");
+            }
+            let (opened, next) = (open(&path)?, next.clone());
+            let kept = path.metadata().ok().filter(Metadata::is_file);
+            Ok(Reopened {
+                path: path.clone(),
+                id: kept.map(|data| (data.dev(), data.ino())),
+                go_on: Box::new(move || {
+                    let mut next = lock(&next);
+                    if !matches!(*next, Next::Never) {
+                        *next = Next::This(opened);
+                    }
+                }),
+            })
         })
     }
 
     /// Whether there is one.
     #[must_use]
     pub(crate) fn is_there(&self) -> bool {
-        lock(&self.0).is_some()
+        matches!(*lock(&self.0), Next::This(_))
     }
 
     /// Goes on with it from here on.
     pub(crate) fn take(&self) -> Option<T> {
-        lock(&self.0).take()
+        let mut next = lock(&self.0);
+        match std::mem::replace(&mut *next, Next::Nothing) {
+            Next::This(it) => Some(it),
+            other => {
+                *next = other;
+                None
+            }
+        }
+    }
+
+    /// The writer has ended.
+    pub(crate) fn close(&self) {
+        *lock(&self.0) = Next::Never;
     }
 }
 
-fn lock<T>(next: &Mutex<Option<T>>) -> MutexGuard<'_, Option<T>> {
+fn lock<T>(next: &Mutex<Next<T>>) -> MutexGuard<'_, Next<T>> {
     next.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -382,7 +382,7 @@ impl SpoolStore {
         self.spool.set_place(&holder.name, next)
     }
 
-    /// Leaves it in order. Says whether that has worked.
+    /// Leaves it in order. Says whether that has worked, and nothing was lost.
     pub(super) fn close(&self, has_ended: bool, events: &Sender<Event>) -> bool {
         drop(lock(&self.syncer).take());
         let end = self.spool.end();
@@ -399,7 +399,7 @@ impl SpoolStore {
         let closed = closed.and_then(|()| self.spool.close(is_all));
         let is_good = closed.is_ok();
         tell(closed, events);
-        is_good
+        is_good && !self.spool.has_lost()
     }
 
     fn save_last_places(&self, is_all: bool) -> Result<(), DiskError> {

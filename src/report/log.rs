@@ -38,8 +38,7 @@ impl Log {
 
     /// What opens it anew.
     pub(super) fn reopener(&self, path: &Path) -> Reopener {
-        let path = path.to_owned();
-        self.next.reopener(move || open(&path))
+        self.next.reopener(path, open)
     }
 
     /// Appends a line, however long that takes.

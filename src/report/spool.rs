@@ -62,7 +62,8 @@ pub(crate) fn answer(path: &Path, status: &SpoolStatus, now: SystemTime) -> Stri
 /// One line of JSON; `now`: nanoseconds since 1970.
 #[must_use]
 fn json(path: &Path, status: &SpoolStatus, now: u64) -> String {
-    let records = |n: u64| status.is_framed.then_some(n);
+    let lost = status.is_framed.then_some(status.lost_records);
+    let records = |n: u64| (status.is_framed && status.is_counted).then_some(n);
     let lying = Lying {
         v: 1,
         spool: path.display().to_string(),
@@ -81,7 +82,7 @@ fn json(path: &Path, status: &SpoolStatus, now: u64) -> String {
         disk: status.disk,
         lost: Lost {
             bytes: status.lost_bytes,
-            records: records(status.lost_records),
+            records: lost,
         },
         aside: &status.aside,
         problems: &status.problems,
@@ -97,7 +98,7 @@ fn text(path: &Path, status: &SpoolStatus, now: u64) -> String {
         0 => "empty".to_owned(),
         bytes => figures::bytes(bytes),
     };
-    if status.is_framed && status.bytes > 0 {
+    if status.is_framed && status.is_counted && status.bytes > 0 {
         line += &format!(" in {} records", figures::count(status.records));
     }
     if let Some(age) = age(status, now) {

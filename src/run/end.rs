@@ -33,8 +33,8 @@ pub(crate) enum End {
     Command(Exit, Ending),
     /// Everything was dealt with, but so many batches, with so much in them, were given up or rejected.
     GivenUp(u64, Count),
-    /// All was delivered to the consumer, but not all that was shed could be kept, or another output has failed, as
-    /// was said.
+    /// All that was there was delivered to the consumer, but not all that was shed could be kept, another output has
+    /// failed, or a part of a spool was damaged, as was said.
     Unkept,
 }
 

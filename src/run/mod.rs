@@ -134,6 +134,7 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         failure: None,
         overflow_failed: false,
         output_failed: false,
+        disk_failure: None,
         branches,
         drained: false,
         signal: None,
@@ -283,13 +284,17 @@ fn start(
         store,
         sorter: config.sorter.clone(),
     };
-    let started = pipe::start(rules, caps, inputs, &outlet, size, beside);
-    let started = started.map_err(|e| {
+    // Nothing that a user knows of can keep it from running any more.
+    let emptied = beside.branches.iter().try_for_each(Branch::begin);
+    let started = emptied.map_err(StartError::from).and_then(|()| {
+        let started = pipe::start(rules, caps, inputs, &outlet, size, beside);
+        started.map_err(|e| system(e).into())
+    });
+    let started = started.inspect_err(|_| {
         outlet.close();
         if let Some(consumer) = &mut consumer {
             consumer.put_down(signals::SIGTERM, &signals, signals::is_end);
         }
-        system(e)
     });
     let started = started?;
     let batches = batches::start(config, rules.batch, mask, &started.shared)?;

@@ -197,7 +197,10 @@ fn feeds_itself(inputs: &[PathBuf]) -> Option<PipeError> {
     };
     let is_again = |(i, file): &(usize, &PathBuf)| {
         let is_same = look(file).is_ok_and(|stat| id(&stat) == id(&output));
-        is_same && (here(file) < begin || inputs[..*i].iter().any(|earlier| brings(earlier, file)))
+        is_same
+            && (here(file) < begin
+                || is_standard(file) && moves_with_output() && has_more()
+                || inputs[..*i].iter().any(|earlier| brings(earlier, file)))
     };
     let (_, file) = inputs.iter().enumerate().find(is_again)?;
     let name = if is_standard(file) {
@@ -209,6 +212,25 @@ fn feeds_itself(inputs: &[PathBuf]) -> Option<PipeError> {
     Some(PipeError::because("read", &name, why))
 }
 
+/// Whether what is read from standard input moves the place at which standard output is written, as after `<>f 1>&0`.
+fn moves_with_output() -> bool {
+    let place = || seek(stdout(), SeekFrom::Current(0)).ok();
+    let before = place();
+    let Ok(moved) = seek(stdin(), SeekFrom::Current(1)) else {
+        return false;
+    };
+    let after = place();
+    // Nothing has been read yet, and nobody else is at work here.
+    let _ = seek(stdin(), SeekFrom::Start(moved - 1));
+    before != after
+}
+
+/// Whether anything is left to be read from standard input, which is a file.
+fn has_more() -> bool {
+    let mut byte = [0];
+    rustix::io::pread(stdin(), &mut byte, here(Path::new("-"))) != Ok(0)
+}
+
 /// Whether something of this input will have been written when the turn comes to that one.
 fn brings(earlier: &Path, than: &Path) -> bool {
     // Named again, standard input is where the first time has left it.
@@ -218,15 +240,12 @@ fn brings(earlier: &Path, than: &Path) -> bool {
     let is_file = look(earlier).is_ok_and(|stat| kind(&stat) == FileType::RegularFile);
     let ends_here = || {
         // A file's size is not to be believed: some of the system's claim to be empty.
+        if is_standard(earlier) {
+            return !has_more();
+        }
         let mut byte = [0];
-        let read = if is_standard(earlier) {
-            rustix::io::pread(stdin(), &mut byte, here(earlier)).ok()
-        } else {
-            File::open(earlier)
-                .and_then(|file| file.read_at(&mut byte, 0))
-                .ok()
-        };
-        read == Some(0)
+        let read = File::open(earlier).and_then(|file| file.read_at(&mut byte, 0));
+        read.is_ok_and(|read| read == 0)
     };
     !(is_file && ends_here())
 }

@@ -15,6 +15,7 @@ use crate::control::protocol::{Answer, Ask};
 use crate::control::requests::Question;
 use crate::engine::status::State;
 use crate::pipe;
+use crate::pipe::reopen::{Reopened, first_twins};
 use crate::report::Expected;
 use crate::units::without_numbers;
 
@@ -97,7 +98,13 @@ impl Run {
         let opened = self.reopeners.iter().map(|open| open());
         let opened: Result<Vec<_>, _> = opened.collect();
         let opened = opened.map_err(|e| without_numbers(&format!("--reopen: {e}")))?;
-        opened.into_iter().for_each(|go_on| go_on());
+        if let Some([a, b]) = first_twins(&opened) {
+            let (a, b) = (a.display(), b.display());
+            return Err(format!(
+                "--reopen: {a} and {b} are one file by now: they would be mixed"
+            ));
+        }
+        opened.into_iter().for_each(Reopened::go_on);
         Ok(())
     }
 

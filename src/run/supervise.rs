@@ -79,6 +79,8 @@ pub(super) struct Run {
     pub(super) overflow_failed: bool,
     /// It was said that a tee or a tap has failed.
     pub(super) output_failed: bool,
+    /// What was last said of the disk.
+    pub(super) disk_failure: Option<String>,
     pub(super) branches: Branches,
     /// Somebody has asked for no more to be read.
     pub(super) drained: bool,
@@ -226,7 +228,7 @@ impl Run {
         match event {
             Some(Event::SourceFailed(failure)) => self.failure = Some(failure),
             Some(Event::OverflowFailed(failure)) => self.on_overflow_failed(&failure),
-            Some(Event::DiskFailed(failure)) => self.reporter.complain(&failure.to_string()),
+            Some(Event::DiskFailed(failure)) => self.on_disk_failed(&failure),
             Some(Event::Damaged(what)) => self.reporter.complain(&what),
             Some(Event::OutputFailed(failure)) => {
                 self.output_failed = true;
@@ -251,6 +253,15 @@ impl Run {
     fn on_exits(&mut self, exit: Option<Exit>) -> Option<End> {
         self.exits = never();
         self.on_exit(exit?)
+    }
+
+    /// What goes wrong each time that the disk is forced is said once.
+    fn on_disk_failed(&mut self, failure: &PipeError) {
+        let text = failure.to_string();
+        if self.disk_failure.as_ref() != Some(&text) {
+            self.reporter.complain(&text);
+            self.disk_failure = Some(text);
+        }
     }
 
     fn on_overflow_failed(&mut self, failure: &PipeError) {
