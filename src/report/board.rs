@@ -7,7 +7,8 @@
 //!
 //! Invariants: the file is only ever read and written under its lock, which the system takes from a
 //! process that dies; what cannot be understood in it counts for nothing, since every weir tells
-//! its line again at its next report.
+//! its line again at its next report. What is to be printed is lost to nobody: whoever wants it printed
+//! looks on until somebody says that it has been, and prints it in the end itself.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
@@ -25,8 +26,6 @@ const MOST: usize = 64;
 const PAUSE: Duration = Duration::from_millis(1);
 /// After so long without a word from a weir it is worth a look whether it lives.
 const SILENCE_MS: u64 = 500;
-/// What was to be printed so long ago, by somebody who never came to it, is no news any more.
-const STALE_MS: u64 = 5_000;
 
 /// The line of one weir.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -58,12 +57,16 @@ pub(super) struct Board {
     pub(super) slots: Vec<Slot>,
     /// Whose places are known.
     placed: Vec<u32>,
+    /// Those whose words somebody has printed, until they have noticed.
+    #[serde(default)]
+    told: Vec<u32>,
 }
 
 impl Board {
     /// This is what a weir has to show now.
     pub(super) fn put(&mut self, slot: Slot) {
         let has_room = self.slots.len() < MOST;
+        self.told.retain(|told| *told != slot.pid);
         match self.slots.iter_mut().find(|other| other.pid == slot.pid) {
             Some(own) => {
                 *own = Slot {
@@ -155,25 +158,61 @@ impl Board {
         self.slots = keyed.into_iter().map(|(_, slot)| slot).collect();
     }
 
-    /// What those who have ended wanted to be printed, in the order of the pipelines: each when
-    /// all before it in its pipeline have ended. They are left out from then on.
-    pub(super) fn told(&mut self, now: u64) -> Vec<String> {
-        let mut told = Vec::new();
+    /// What those who have ended want to be printed, in the order of the pipelines: each when all
+    /// before it in its pipeline have ended. They are left out from then on.
+    pub(super) fn told(&mut self) -> Vec<String> {
         let mut waiting: Vec<u32> = Vec::new();
-        self.slots.retain(|slot| {
-            if waiting.contains(&slot.pipeline) {
-                return true;
-            }
-            let Some(summary) = &slot.summary else {
+        self.take(|slot| {
+            if slot.summary.is_none() {
                 waiting.push(slot.pipeline);
+            }
+            !waiting.contains(&slot.pipeline)
+        })
+    }
+
+    /// The same of this weir and of those before it in its pipeline that have ended, though others
+    /// run on. Nothing, where it has nothing here that waits.
+    pub(super) fn told_anyway(&mut self, pid: u32) -> Vec<String> {
+        let own = self.slots.iter().find(|slot| slot.pid == pid);
+        let Some((pipeline, place)) = own
+            .filter(|own| own.summary.is_some())
+            .map(|own| (own.pipeline, own.place))
+        else {
+            return Vec::new();
+        };
+        self.take(|slot| slot.pipeline == pipeline && slot.place <= place)
+    }
+
+    /// Takes what those have to say whose turn it is, and lets them know.
+    fn take(&mut self, mut is_turn: impl FnMut(&Slot) -> bool) -> Vec<String> {
+        let mut taken = Vec::new();
+        let told = &mut self.told;
+        self.slots.retain(|slot| {
+            let is_turn = is_turn(slot);
+            let Some(summary) = slot.summary.as_ref().filter(|_| is_turn) else {
                 return true;
             };
-            if now.saturating_sub(slot.at) < STALE_MS {
-                told.push(summary.clone());
-            }
+            taken.push(summary.clone());
+            told.push(slot.pid);
             false
         });
-        told
+        let too_many = told.len().saturating_sub(MOST);
+        told.drain(..too_many);
+        taken
+    }
+
+    /// It has ended, and wants this to be printed when its turn has come.
+    pub(super) fn hand_over(&mut self, pid: u32, summary: &str, now: u64) {
+        if let Some(own) = self.slots.iter_mut().find(|slot| slot.pid == pid) {
+            (own.at, own.summary) = (now, Some(summary.to_owned()));
+        }
+    }
+
+    /// Whether what this weir has handed over has been printed since. It is told so once.
+    pub(super) fn is_told(&mut self, pid: u32) -> bool {
+        let before = self.told.len();
+        self.told.retain(|told| *told != pid);
+        self.told.len() < before
     }
 }
 
@@ -212,7 +251,7 @@ impl Shared {
         };
         let mut board = read(&file).unwrap_or_default();
         let done = work(&mut board);
-        if board.slots.is_empty() {
+        if board.slots.is_empty() && board.told.is_empty() {
             let _ = fs::remove_file(path);
         } else {
             // Whoever cannot read it will begin anew.

@@ -63,6 +63,7 @@ use log::Log;
 use moving_average::MovingAverage;
 pub(crate) use plan::{Closing, Plan, Show};
 use prometheus::AtomicFile;
+use screen::LastWords;
 use snapshot::{Command, Identity, Lane, Output, OutputKind, Snapshot};
 pub(crate) use snapshot::{Ending, Expected, Records};
 use stderr::{BarPlan, Directory, Stderr, Word};
@@ -341,14 +342,20 @@ impl Reporter {
             Closing::Json => Some(json::line(&snapshot)),
             Closing::Off => None,
         };
-        let last: Vec<String> = summary.into_iter().chain(complaint.clone()).collect();
+        let words = LastWords {
+            summary,
+            complaint: complaint.clone(),
+        };
+        let says_nothing = words == LastWords::default();
         match (&mut self.log, self.show) {
-            (Some(log), _) => last.into_iter().for_each(|line| log.insist(line, deadline)),
-            (None, _) if !last.is_empty() => {
+            (Some(log), _) => {
+                let lines = words.summary.into_iter().chain(words.complaint);
+                lines.for_each(|line| log.insist(line, deadline));
+            }
+            (None, _) if !says_nothing => {
                 let lost = status.shed.total.bytes + undelivered.bytes > 0;
                 let is_urgent = self.closing_is_asked || complaint.is_some() || lost;
-                let text = last.join("\n");
-                let word = Word::Finish { text, is_urgent };
+                let word = Word::Finish { words, is_urgent };
                 self.stderr.insist(word, deadline);
             }
             (None, Show::Bar(_)) => self.stderr.insist(Word::Clear, deadline),

@@ -12,8 +12,9 @@
 //! give back, keeps it from that; so the first rows below the cursor, [`GAP`], are left empty, and a message of one line
 //! more than that leaves nothing behind.
 
-use std::fmt::Write as _;
-use std::time::Duration;
+use std::fmt::{self, Write as _};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use console::{measure_text_width, strip_ansi_codes, truncate_str};
 
@@ -29,10 +30,32 @@ use super::theme::{Ink, Theme};
 const A_MOMENT: Duration = Duration::from_millis(20);
 /// How long the last words may wait for their turn.
 const LAST_WORDS: Duration = Duration::from_millis(300);
+/// How long a summary waits for those before it in its pipeline to end, which most do when this one has: they are told
+/// by the system that nobody reads any more.
+const TURN: Duration = Duration::from_millis(300);
+/// Between two looks whether it has been printed.
+const LOOK: Duration = Duration::from_millis(5);
 /// Empty rows between the cursor's and the picture, where there is room for them.
 const GAP: usize = 1;
 /// Columns of a name at most, where others stand above and below it.
 const NAMES_MOST: usize = 16;
+
+/// What a weir says at its end; at least one of the two.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct LastWords {
+    /// There is no line break at its end.
+    pub(super) summary: Option<String>,
+    /// What was wrong.
+    pub(super) complaint: Option<String>,
+}
+
+impl fmt::Display for LastWords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = self.summary.iter().chain(&self.complaint);
+        let parts: Vec<_> = parts.map(String::as_str).collect();
+        f.write_str(&parts.join("\n"))
+    }
+}
 
 /// A weir's share of the picture on its terminal.
 #[derive(Debug)]
@@ -87,7 +110,8 @@ impl Screen {
                 board.order(&chains.iter().map(pids).collect::<Vec<_>>());
             }
             if changed || board.is_due(now, every) {
-                show(board, now, size, theme);
+                let told = board.told();
+                show(board, told, now, size, theme);
             }
             board.names()
         });
@@ -118,7 +142,8 @@ impl Screen {
             let (theme, pid) = (self.theme, self.pid);
             self.shared.with(LAST_WORDS, |board| {
                 board.remove(pid);
-                show(board, now, size, theme);
+                let told = board.told();
+                show(board, told, now, size, theme);
             });
         }
     }
@@ -148,30 +173,68 @@ impl Screen {
         }
     }
 
-    /// Leaves our last words: printed at once, or by those that come before us in our pipeline,
-    /// after their own.
-    pub(super) fn finish(&mut self, summary: &str, size: Size, now: u64) {
+    /// Prints our last words. A complaint comes at once; a summary is left for a moment to those that come before us in
+    /// our pipeline, to be printed after their own.
+    pub(super) fn finish(&mut self, words: &LastWords, size: Size, now: u64) {
         if !std::mem::take(&mut self.shown) {
-            return self.print(summary, size, now);
+            return self.print(&words.to_string(), size, now);
         }
         let (theme, pid) = (self.theme, self.pid);
-        let told = self.shared.with(LAST_WORDS, |board| {
+        let is_done = self.shared.with(LAST_WORDS, |board| {
             // Those that were killed will not say anything before us.
             board.reap(u64::MAX, |slot| process::is_alive(slot.pid, slot.born));
-            if let Some(own) = board.slots.iter_mut().find(|slot| slot.pid == pid) {
-                (own.at, own.summary) = (now, Some(summary.to_owned()));
+            match &words.summary {
+                Some(summary) => board.hand_over(pid, summary, now),
+                None => drop(board.remove(pid)),
             }
-            show(board, now, size, theme);
+            let told = board.told().into_iter().chain(words.complaint.clone());
+            show(board, told, now, size, theme);
+            board.is_told(pid) || words.summary.is_none()
         });
-        if told.is_none() {
+        match (is_done, &words.summary) {
+            (Some(true), _) | (Some(false), None) => {}
+            (Some(false), Some(summary)) => self.await_turn(summary, size),
+            (None, _) => put(&said(&words.to_string())),
+        }
+    }
+
+    /// Waits until somebody has printed what we have handed over, and does it ourselves where nobody comes to it.
+    fn await_turn(&mut self, summary: &str, size: Size) {
+        terminal::let_go_of_neighbours();
+        let (theme, pid) = (self.theme, self.pid);
+        let until = Instant::now() + TURN;
+        while Instant::now() < until {
+            thread::sleep(LOOK);
+            if self.shared.with(A_MOMENT, |board| board.is_told(pid)) == Some(true) {
+                return;
+            }
+        }
+        let is_out = self.shared.with(LAST_WORDS, |board| {
+            let mut told = board.told_anyway(pid);
+            if board.is_told(pid) && told.is_empty() {
+                return;
+            }
+            if told.is_empty() {
+                // Whoever could not read the board has begun a new one.
+                told.push(summary.to_owned());
+            }
+            show(board, told, terminal::milliseconds(), size, theme);
+        });
+        if is_out.is_none() {
             put(&said(summary));
         }
     }
 }
 
-/// Draws the picture, below what is to be told.
-fn show(board: &mut Board, now: u64, size: Size, theme: Theme) {
-    let told: String = board.told(now).iter().map(|text| said(text)).collect();
+/// Draws the picture, below what is said.
+fn show(
+    board: &mut Board,
+    told: impl IntoIterator<Item = String>,
+    now: u64,
+    size: Size,
+    theme: Theme,
+) {
+    let told: String = told.into_iter().map(|text| said(&text)).collect();
     board.drawn = now;
     put(&(told + &picture(&lines(board, now, theme), size)));
 }

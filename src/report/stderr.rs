@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::board::Shared;
-use super::screen::Screen;
+use super::screen::{LastWords, Screen};
 use super::snapshot::Snapshot;
 use super::stop;
 use super::terminal::{self, Size, Use};
@@ -13,7 +13,7 @@ use super::theme::Theme;
 
 /// Something to say.
 #[derive(Debug)]
-pub(crate) enum Word {
+pub(super) enum Word {
     /// Draw the bar, if the terminal is ours; the next one comes after so long.
     Frame(Box<Snapshot>, Duration),
     /// Print these lines; there is no line break at their end.
@@ -23,8 +23,7 @@ pub(crate) enum Word {
     /// Take the bar away and print these last lines, in the order of the pipeline; those that are not urgent only
     /// where nobody has the screen to itself.
     Finish {
-        /// The lines; there is no line break at their end.
-        text: String,
+        words: LastWords,
         /// They matter more than what they spoil.
         is_urgent: bool,
     },
@@ -64,7 +63,7 @@ impl Stderr {
     }
 
     /// Says it. Runs on a thread of its own.
-    pub(crate) fn say(&mut self, word: Word) {
+    pub(super) fn say(&mut self, word: Word) {
         if !std::mem::replace(&mut self.ready, true) {
             terminal::never_stop();
         }
@@ -99,10 +98,15 @@ impl Stderr {
                     screen.withdraw();
                 }
             }
-            (Word::Finish { text, .. }, Some(screen)) if terminal::is_foreground() => {
-                screen.finish(&text, size, now);
+            (Word::Finish { words, .. }, Some(screen)) if terminal::is_foreground() => {
+                screen.finish(&words, size, now);
             }
-            (Word::Line(text) | Word::Finish { text, .. }, screen) => {
+            (word @ (Word::Line(_) | Word::Finish { .. }), screen) => {
+                let text = match word {
+                    Word::Finish { words, .. } => words.to_string(),
+                    Word::Line(text) => text,
+                    _ => String::new(),
+                };
                 let text = match screen {
                     Some(screen) => {
                         screen.withdraw();

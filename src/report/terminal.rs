@@ -4,6 +4,7 @@
 //! everybody.
 
 use std::env;
+use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::OnceLock;
@@ -12,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Dev, fstat, major, minor, stat};
 use rustix::io::{Errno, write};
 use rustix::process::getpgrp;
-use rustix::stdio::{stderr, stdout};
+use rustix::stdio::{dup2_stdin, dup2_stdout, stderr, stdout};
 use rustix::termios::{LocalModes, isatty, tcgetattr, tcgetpgrp, tcgetwinsize};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -161,6 +162,17 @@ pub(crate) fn never_stop() {
     use nix::sys::signal::{SigSet, Signal};
     // Refused only for signals that cannot be blocked.
     let _ = SigSet::from(Signal::SIGTTOU).thread_block();
+}
+
+/// Puts nothing in the place of standard input and standard output, so that whoever writes to the one and reads from
+/// the other need not wait for the end of this process, which has nothing to do with either any more.
+pub(crate) fn let_go_of_neighbours() {
+    let nothing = File::options().read(true).write(true).open("/dev/null");
+    if let Ok(nothing) = nothing {
+        // Whoever cannot be let go has to wait.
+        let _ = dup2_stdin(&nothing);
+        let _ = dup2_stdout(&nothing);
+    }
 }
 
 /// Writes all of it, however long that takes, also where somebody has left the descriptor

@@ -99,23 +99,32 @@ fn summaries_are_told_in_the_order_of_the_pipeline() {
     let mut board = board(&[1, 2, 3, 9], 1000);
     board.order(&[vec![1, 2, 3], vec![9]]);
     board.put(ended(3, 1000));
-    assert!(board.told(1000).is_empty(), "two before it run on");
+    assert!(board.told().is_empty(), "two before it run on");
     board.put(ended(9, 1000));
-    assert_eq!(board.told(1000), ["summary 9"]);
+    assert_eq!(board.told(), ["summary 9"]);
     board.put(ended(1, 1000));
-    assert_eq!(board.told(1000), ["summary 1"]);
+    assert_eq!(board.told(), ["summary 1"]);
     // The one between is killed.
     board.remove(2);
-    assert_eq!(board.told(1000), ["summary 3"]);
+    assert_eq!(board.told(), ["summary 3"]);
     assert!(board.slots.is_empty());
 }
 
 #[test]
-fn what_nobody_told_in_time_is_no_news() {
-    let mut board = board(&[], 0);
-    board.put(ended(3, 1000));
-    assert!(board.told(1000 + STALE_MS).is_empty());
-    assert!(board.slots.is_empty());
+fn what_waits_stays_however_long_and_can_be_taken_back() {
+    let mut board = board(&[1, 2, 3, 4, 9], 1000);
+    board.order(&[vec![1, 2, 3, 4], vec![9]]);
+    for pid in [4, 3, 9] {
+        board.put(ended(pid, 1000));
+    }
+    assert_eq!(board.told(), ["summary 9"]);
+    board.reap(u64::MAX, |slot| slot.pid == 1);
+    assert!(!board.is_told(4) && board.told().is_empty());
+    assert!(board.told_anyway(1).is_empty(), "it runs");
+    assert_eq!(board.told_anyway(4), ["summary 3", "summary 4"]);
+    assert!(board.is_told(4) && board.told_anyway(4).is_empty());
+    assert!(!board.is_told(4), "it knows");
+    assert_eq!(pids(&board), [1]);
 }
 
 #[test]
