@@ -1,3 +1,19 @@
+_weir_running() {
+    local name quoted
+    COMPREPLY=()
+    while IFS= read -r name; do
+        printf -v quoted %q "${name}"
+        [[ ${name} == "$1"* || ${quoted} == "$1"* ]] && COMPREPLY+=("${quoted}")
+    done < <(weir --query 2>/dev/null | sed -n -e 's/^{"v":1,"name":"\([^"\\]*\)".*/\1/p' -e 's/.*"pid":\([0-9]*\),.*/\1/p')
+}
+
+# Files, whose names are one word each and quoted where that is needed.
+_weir_files() {
+    local IFS=$'\n'
+    compopt -o filenames 2>/dev/null
+    COMPREPLY=($(compgen -f -- "$1"))
+}
+
 _weir() {
     local i cur prev opts cmd
     COMPREPLY=()
@@ -30,19 +46,19 @@ _weir() {
             fi
             case "${prev}" in
                 --buffer)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 -b)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --spill)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --spool)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --sync)
@@ -54,7 +70,7 @@ _weir() {
                     return 0
                     ;;
                 --record-size)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --tee)
@@ -63,7 +79,7 @@ _weir() {
                         oldifs="$IFS"
                     fi
                     IFS=$'\n'
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     if [ -n "${oldifs+x}" ]; then
                         IFS="$oldifs"
                     fi
@@ -78,7 +94,7 @@ _weir() {
                         oldifs="$IFS"
                     fi
                     IFS=$'\n'
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     if [ -n "${oldifs+x}" ]; then
                         IFS="$oldifs"
                     fi
@@ -88,11 +104,11 @@ _weir() {
                     return 0
                     ;;
                 --tap-buffer)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --recall)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --restart)
@@ -100,27 +116,27 @@ _weir() {
                     return 0
                     ;;
                 --batch)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --jobs)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 -j)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --reject)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --backoff)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --give-up)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --rate)
@@ -128,7 +144,7 @@ _weir() {
                     return 0
                     ;;
                 -r)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --input-rate)
@@ -136,19 +152,19 @@ _weir() {
                     return 0
                     ;;
                 --burst)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --high)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --low)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --prefill)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --shed)
@@ -156,7 +172,7 @@ _weir() {
                     return 0
                     ;;
                 --patience)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --max-age)
@@ -164,39 +180,39 @@ _weir() {
                     return 0
                     ;;
                 --interval)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 -i)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --name)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 -N)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --size)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 -s)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --share)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --key)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --keep)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --shed-to)
@@ -205,7 +221,7 @@ _weir() {
                         oldifs="$IFS"
                     fi
                     IFS=$'\n'
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     if [ -n "${oldifs+x}" ]; then
                         IFS="$oldifs"
                     fi
@@ -219,7 +235,7 @@ _weir() {
                     return 0
                     ;;
                 --stop-at)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --summary)
@@ -232,7 +248,7 @@ _weir() {
                         oldifs="$IFS"
                     fi
                     IFS=$'\n'
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     if [ -n "${oldifs+x}" ]; then
                         IFS="$oldifs"
                     fi
@@ -247,7 +263,7 @@ _weir() {
                         oldifs="$IFS"
                     fi
                     IFS=$'\n'
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     if [ -n "${oldifs+x}" ]; then
                         IFS="$oldifs"
                     fi
@@ -257,7 +273,7 @@ _weir() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --chart)
@@ -266,7 +282,7 @@ _weir() {
                         oldifs="$IFS"
                     fi
                     IFS=$'\n'
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     if [ -n "${oldifs+x}" ]; then
                         IFS="$oldifs"
                     fi
@@ -281,7 +297,7 @@ _weir() {
                         oldifs="$IFS"
                     fi
                     IFS=$'\n'
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     if [ -n "${oldifs+x}" ]; then
                         IFS="$oldifs"
                     fi
@@ -295,31 +311,31 @@ _weir() {
                     return 0
                     ;;
                 --remote)
-                    COMPREPLY=($(compgen -W "$(weir --query 2>/dev/null | sed -n -e 's/^{"v":1,"name":"\([^"\\]*\)".*/\1/p' -e 's/.*"pid":\([0-9]*\),.*/\1/p')" -- "${cur}"))
+                    _weir_running "${cur}"
                     return 0
                     ;;
                 --query)
-                    COMPREPLY=($(compgen -W "$(weir --query 2>/dev/null | sed -n -e 's/^{"v":1,"name":"\([^"\\]*\)".*/\1/p' -e 's/.*"pid":\([0-9]*\),.*/\1/p')" -- "${cur}"))
+                    _weir_running "${cur}"
                     return 0
                     ;;
                 --look)
-                    COMPREPLY=($(compgen -W "$(weir --query 2>/dev/null | sed -n -e 's/^{"v":1,"name":"\([^"\\]*\)".*/\1/p' -e 's/.*"pid":\([0-9]*\),.*/\1/p')" -- "${cur}"))
+                    _weir_running "${cur}"
                     return 0
                     ;;
                 --timeout)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --source-timeout)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --sink-timeout)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --grace)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --generate)
@@ -330,7 +346,7 @@ _weir() {
                     COMPREPLY=()
                     ;;
             esac
-            COMPREPLY=( $(compgen -f -- "${cur}") )
+            _weir_files "${cur}"
             return 0
             ;;
     esac

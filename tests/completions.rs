@@ -60,6 +60,39 @@ fn bash_offers_files_running_weirs_and_values() {
 }
 
 #[test]
+fn what_a_weir_or_a_file_is_called_is_offered_in_bash_as_one_word_and_never_run() {
+    let home = Home::new();
+    let names = ["n$(touch PWNED)", "n`touch PWNED`", "a  b", "we$ird;n"];
+    let _weirs = names.map(|name| home.start(&["-N", name]));
+    let file = home.temporary().join("two words");
+    std::fs::write(&file, "").expect("written");
+    let offers = bash(&home, "weir --remote ''");
+    for quoted in [
+        r"n\$\(touch\ PWNED\)",
+        r"n\`touch\ PWNED\`",
+        r"a\ \ b",
+        r"we\$ird\;n",
+    ] {
+        let count = offers.iter().filter(|offer| *offer == quoted).count();
+        assert_eq!(count, 1, "{quoted}: {offers:?}");
+    }
+    assert_eq!(offers.len(), names.len(), "{offers:?}");
+    let typed = r"weir --remote 'we\$i'";
+    assert_eq!(bash(&home, typed), [r"we\$ird\;n"]);
+    let folder = home.temporary().display().to_string();
+    let words = [
+        format!("weir {folder}/tw"),
+        format!("weir --log {folder}/tw"),
+        format!("weir -- cat {folder}/tw"),
+    ];
+    for words in words {
+        assert_eq!(bash(&home, &words), [format!("{folder}/two words")]);
+    }
+    let pwned = concat!(env!("CARGO_MANIFEST_DIR"), "/completions/PWNED");
+    assert!(!Path::new(pwned).exists(), "it was run");
+}
+
+#[test]
 fn fish_offers_files_running_weirs_and_values() {
     let home = Home::new();
     let _weir = home.start(&["-N", "nightly"]);

@@ -13,6 +13,31 @@ use clap::CommandFactory;
 /// Prints the names of all running weirs, in any shell, and the process IDs of those that have none.
 const RUNNING: &str = r#"weir --query 2>/dev/null | sed -n -e 's/^{"v":1,"name":"\([^"\\]*\)".*/\1/p' -e 's/.*"pid":\([0-9]*\),.*/\1/p'"#;
 
+/// How the maker's script for bash offers files: names with blanks are torn.
+const BASH_FILES: &str = r#"COMPREPLY=($(compgen -f "${cur}"))"#;
+
+const BASH_OWN_FILES: &str = r#"_weir_files "${cur}""#;
+
+/// What bash offers of the running weirs for a word. A name may hold anything: it is offered as it is, never expanded, and
+/// quoted for the command line.
+const BASH_RUNNING: &str = r#"_weir_running() {
+    local name quoted
+    COMPREPLY=()
+    while IFS= read -r name; do
+        printf -v quoted %q "${name}"
+        [[ ${name} == "$1"* || ${quoted} == "$1"* ]] && COMPREPLY+=("${quoted}")
+    done < <(RUNNING)
+}
+
+# Files, whose names are one word each and quoted where that is needed.
+_weir_files() {
+    local IFS=$'\n'
+    compopt -o filenames 2>/dev/null
+    COMPREPLY=($(compgen -f -- "$1"))
+}
+
+_weir() {"#;
+
 /// Words that an option takes beside values of its own.
 const WORDS: [(&str, &str); 6] = [
     ("pipe-size", "auto keep"),
@@ -51,9 +76,9 @@ pub(super) fn script(shell: Shell) -> io::Result<String> {
 fn with_words(shell: Shell, script: &str, option: &str, words: &str) -> Option<String> {
     let (from, to) = match shell {
         Shell::Bash => {
-            let case = format!("                --{option})\n                    COMPREPLY=");
-            let offer = format!("{case}($(compgen -W \"{words}\" -- \"${{cur}}\"))");
-            (format!("{case}($(compgen -f \"${{cur}}\"))"), offer)
+            let case = format!("                --{option})\n                    ");
+            let offer = format!("{case}COMPREPLY=($(compgen -W \"{words}\" -- \"${{cur}}\"))");
+            (format!("{case}{BASH_OWN_FILES}"), offer)
         }
         Shell::Zsh => {
             // What may be given several times begins with an asterisk.
@@ -79,10 +104,10 @@ fn lessons(shell: Shell) -> Vec<(String, String)> {
     match shell {
         Shell::Bash => {
             let target = |option: &str| {
-                let case = format!("                {option})\n                    COMPREPLY=");
+                let case = format!("                {option})\n                    ");
                 (
-                    format!("{case}($(compgen -f \"${{cur}}\"))"),
-                    format!("{case}($(compgen -W \"$({RUNNING})\" -- \"${{cur}}\"))"),
+                    format!("{case}{BASH_FILES}"),
+                    format!("{case}_weir_running \"${{cur}}\""),
                 )
             };
             vec![
@@ -95,7 +120,12 @@ fn lessons(shell: Shell) -> Vec<(String, String)> {
                 ),
                 own(
                     "            esac\n            COMPREPLY=( $(compgen -W \"${opts}\" -- \"${cur}\") )",
-                    "            esac\n            COMPREPLY=( $(compgen -f -- \"${cur}\") )",
+                    &format!("            esac\n            {BASH_OWN_FILES}"),
+                ),
+                own(BASH_FILES, BASH_OWN_FILES),
+                (
+                    "_weir() {".to_owned(),
+                    BASH_RUNNING.replace("RUNNING", RUNNING),
                 ),
             ]
         }
