@@ -88,7 +88,11 @@ impl Trace {
             return Some(Advice::Larger { size, saved_s });
         }
         if end.buffer.peak >= end.buffer.high {
-            return Some(Advice::NoSize);
+            // However seldom there was a look, these are exact: no buffer saves more than the source was held up, nor
+            // more than the sink has starved.
+            let most = end.waits.room.min(end.waits.source).as_secs_f64();
+            let is_sure = most <= WORTH.0.max(time * WORTH.1);
+            return is_sure.then_some(Advice::NoSize);
         }
         let serves = smallest(4096.0, size, |size| run(size) <= now + time * WORTH.1 / 3.0);
         let smaller = rounded_up(serves.max(end.buffer.peak as f64 / 2.0));

@@ -9,6 +9,10 @@ const MIB: f64 = 1_048_576.0;
 
 /// What a weir with a buffer of this size would have seen, twice a second, of these two.
 fn seen(source: &[Stretch], sink: &[Stretch], size: f64) -> (Trace, Status) {
+    seen_every(0.5, source, sink, size)
+}
+
+fn seen_every(every: f64, source: &[Stretch], sink: &[Stretch], size: f64) -> (Trace, Status) {
     let mut trace = Trace::default();
     let mut status = sample::origin();
     status.buffer.capacity = size as usize;
@@ -28,7 +32,7 @@ fn seen(source: &[Stretch], sink: &[Stretch], size: f64) -> (Trace, Status) {
         status
     };
     let mut end = look(&mut trace, replay::Moment::default());
-    let took = replay::watched(source, sink, size, 0.5, |moment| {
+    let took = replay::watched(source, sink, size, every, |moment| {
         end = look(&mut trace, moment);
     });
     let all = Stretch::sum(source).bytes();
@@ -64,6 +68,22 @@ fn a_slow_side_is_no_reason_for_another_buffer() {
         trace.advice(&end),
         Some(Advice::Larger { .. } | Advice::NoSize)
     ));
+}
+
+#[test]
+fn where_looks_are_too_seldom_for_evidence_nothing_is_said_against_a_larger_buffer() {
+    // What comes in bursts of a second, at the pace that the sink has on the average: a larger buffer saves time.
+    let source = paces(&[(1.0, 6.0), (1.0, 0.0)].repeat(10));
+    let sink = paces(&[(20.0, 60.0)]);
+    let could = replay(&source, &sink, MIB) - replay(&source, &sink, 1e9);
+    assert!(could > 3.0, "{could}");
+    for every in [0.1, 0.5, 1.0, 2.0, 4.0] {
+        let (trace, end) = seen_every(every, &source, &sink, MIB);
+        let advice = trace.advice(&end);
+        assert_ne!(advice, Some(Advice::NoSize), "a look every {every} s");
+        let is_larger = matches!(advice, Some(Advice::Larger { .. }));
+        assert!(is_larger || every > 0.2, "{advice:?}");
+    }
 }
 
 #[test]
