@@ -2,7 +2,13 @@
 //! shedding began.
 //!
 //! Invariant: each is told once when it begins, and again only after it has been over for good: the occupancy
-//! has fallen by a tenth of the buffer, or the buffer is no longer as good as full.
+//! has fallen to half of the low mark, which it does not while a slow consumer keeps it between the marks, and by a
+//! tenth of the buffer; or nothing is shed any more. And never twice within [`APART`].
+
+use std::time::{Duration, Instant};
+
+/// Between two times that the same is told.
+const APART: Duration = Duration::from_secs(1);
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +26,7 @@ pub(crate) enum Event {
 struct Sought {
     event: Event,
     is_so: bool,
+    told: Option<Instant>,
 }
 
 /// Those that somebody listens to.
@@ -34,6 +41,7 @@ pub(crate) struct Events {
 pub(super) struct Place {
     pub used: usize,
     pub high: usize,
+    pub low: usize,
     pub capacity: usize,
     /// The buffer has been full for long enough, and is not relieved.
     pub sheds: bool,
@@ -44,6 +52,7 @@ impl Events {
         let sought = events.into_iter().map(|event| Sought {
             event,
             is_so: false,
+            told: None,
         });
         Events {
             sought: sought.collect(),
@@ -52,7 +61,7 @@ impl Events {
     }
 
     /// Notes what has begun since the last look. Says whether anything has.
-    pub(super) fn look(&mut self, place: Place) -> bool {
+    pub(super) fn look(&mut self, place: Place, now: Instant) -> bool {
         for sought in &mut self.sought {
             let (begins, is_over) = match sought.event {
                 Event::Full => place.rises_to(place.high),
@@ -61,8 +70,11 @@ impl Events {
                 }
                 Event::Shed => (place.sheds, !place.sheds),
             };
-            if begins && !sought.is_so {
+            let is_news = begins && !sought.is_so;
+            let is_early = |told| now.saturating_duration_since(told) < APART;
+            if is_news && !sought.told.is_some_and(is_early) {
                 self.happened.push(sought.event);
+                sought.told = Some(now);
             }
             sought.is_so = begins || sought.is_so && !is_over;
         }
@@ -73,7 +85,7 @@ impl Events {
 impl Place {
     /// Whether the occupancy has reached this, and whether it is well below it.
     fn rises_to(self, mark: usize) -> (bool, bool) {
-        let floor = mark.saturating_sub(self.capacity / 10);
+        let floor = mark.saturating_sub(self.capacity / 10).min(self.low / 2);
         (self.used >= mark.max(1), self.used <= floor)
     }
 }
@@ -82,19 +94,22 @@ impl Place {
 mod tests {
     use super::*;
 
-    fn told(events: &mut Events, used: usize, sheds: bool) -> Vec<Event> {
-        events.look(Place {
+    fn told(events: &mut Events, used: usize, sheds: bool, now: Instant) -> Vec<Event> {
+        let place = Place {
             used,
             high: 900,
+            low: 600,
             capacity: 1000,
             sheds,
-        });
+        };
+        events.look(place, now);
         std::mem::take(&mut events.happened)
     }
 
     #[test]
     fn each_is_told_when_it_begins_and_not_again_before_it_is_over() {
         let mut events = Events::new([Event::Full, Event::Above(50), Event::Shed]);
+        let mut now = Instant::now();
         for (used, sheds, happens) in [
             (0, false, &[][..]),
             (499, false, &[]),
@@ -108,13 +123,32 @@ mod tests {
             (900, true, &[]),
             (900, false, &[]),
             (900, true, &[Event::Shed]),
-            (800, true, &[]),
-            (1000, true, &[Event::Full]),
+            // From one mark to the other.
+            (600, true, &[]),
+            (1000, true, &[]),
             // All at once.
-            (0, false, &[]),
+            (300, false, &[]),
             (1000, true, &[Event::Full, Event::Above(50), Event::Shed]),
         ] {
-            assert_eq!(told(&mut events, used, sheds), happens, "{used} {sheds}");
+            assert_eq!(
+                told(&mut events, used, sheds, now),
+                happens,
+                "{used} {sheds}"
+            );
+            now += APART;
         }
+    }
+
+    #[test]
+    fn what_comes_and_goes_all_the_time_is_told_once_a_second() {
+        let mut events = Events::new([Event::Full]);
+        let begin = Instant::now();
+        let mut all = 0;
+        for ms in 0..10_000 {
+            let used = if ms % 2 == 0 { 1000 } else { 0 };
+            let now = begin + Duration::from_millis(ms);
+            all += told(&mut events, used, false, now).len();
+        }
+        assert_eq!(all, 10);
     }
 }

@@ -421,11 +421,12 @@ impl Engine {
         let place = Place {
             used: self.occupancy(),
             high: self.gate.marks().high,
+            low: self.gate.marks().low,
             capacity: self.capacity,
             sheds: self.shedder.is_shedding(now),
         };
         if let Some(events) = &mut self.events
-            && events.look(place)
+            && events.look(place, now)
         {
             self.wakes.events.append(&mut events.happened);
             self.has_wakes = true;
