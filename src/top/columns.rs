@@ -82,7 +82,10 @@ impl Column {
             false => scale.rate(bytes),
         };
         let or_none = |text: Option<String>| text.unwrap_or_else(|| UNKNOWN.to_owned());
+        let has_ended = seen.health == Health::Ended;
         match self {
+            // What is over goes on no more.
+            In | Out | Left if has_ended => UNKNOWN.to_owned(),
             Name => truncate_str(&pipeline::label(s), NAME_MOST, theme.glyphs().cut).into_owned(),
             Pid => s.pid.to_string(),
             State => match seen.health {

@@ -36,7 +36,7 @@ pub(super) fn text(
     theme: Theme,
 ) -> String {
     let (columns, rows) = (usize::from(size.columns), usize::from(size.rows));
-    let body = match view.page {
+    let mut body = match view.page {
         Page::Table => table(groups, strangers, view, columns, theme),
         Page::Details => details(groups, view),
         Page::Help => HELP.iter().map(|line| (None, (*line).to_owned())).collect(),
@@ -44,6 +44,11 @@ pub(super) fn text(
     let foot = foot(view);
     let room = rows.saturating_sub(1 + usize::from(foot.is_some()));
     let mut lines = vec![head(groups, columns, theme)];
+    if view.page == Page::Table && !body.is_empty() && !groups.is_empty() {
+        // The heads of the columns stay, whatever is scrolled.
+        lines.push(body.remove(0).1);
+    }
+    let room = (room + 1).saturating_sub(lines.len());
     lines.extend(window(body, view.chosen, room, theme));
     if let Some(foot) = foot {
         lines.resize(rows.saturating_sub(1).max(1), String::new());
@@ -180,10 +185,17 @@ fn window(lines: Vec<Line>, chosen: Option<u32>, room: usize, theme: Theme) -> V
         .min(all - shown);
     let mut part: Vec<String> = texts.skip(first).take(shown).collect();
     if room > 0 {
+        let more = |n: usize| {
+            if n == 1 {
+                "1 more line".to_owned()
+            } else {
+                format!("{n} more lines")
+            }
+        };
         let more = match (first, all - shown - first) {
-            (0, below) => format!("{below} more lines below"),
-            (above, 0) => format!("{above} more lines above"),
-            (above, below) => format!("{above} more lines above, {below} below"),
+            (0, below) => format!("{} below", more(below)),
+            (above, 0) => format!("{} above", more(above)),
+            (above, below) => format!("{} above, {below} below", more(above)),
         };
         part.push(theme.paint(Ink::Faint, &more));
     }

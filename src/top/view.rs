@@ -47,6 +47,8 @@ pub(super) struct View {
     pub(super) chosen: Option<u32>,
     /// What came of the last change.
     pub(super) message: Option<String>,
+    /// There has been a weir to choose since the last time that there was none.
+    pub(super) has_begun: bool,
 }
 
 impl Default for View {
@@ -56,6 +58,7 @@ impl Default for View {
             question: None,
             chosen: None,
             message: None,
+            has_begun: false,
         }
     }
 }
@@ -94,11 +97,17 @@ impl View {
         None
     }
 
-    /// Keeps the choice among those that are there.
+    /// Keeps the choice among those that are there. Where the chosen one is gone none is chosen, lest a key that was
+    /// meant for it changes another one.
     pub(super) fn settle(&mut self, weirs: &[&Snapshot]) {
         let is_there = |pid| weirs.iter().any(|weir| weir.pid == pid);
-        if !self.chosen.is_some_and(is_there) {
+        if !self.has_begun {
             self.chosen = weirs.first().map(|weir| weir.pid);
+        } else if !self.chosen.is_some_and(is_there) {
+            self.chosen = None;
+        }
+        self.has_begun = !weirs.is_empty();
+        if self.chosen.is_none() && self.page != Page::Help {
             self.question = None;
             self.page = Page::Table;
         }
@@ -106,7 +115,8 @@ impl View {
 
     fn go(&mut self, weirs: &[&Snapshot], to: impl Fn(usize, usize) -> usize) {
         let at = weirs.iter().position(|weir| Some(weir.pid) == self.chosen);
-        let to = to(at.unwrap_or(0), weirs.len()).min(weirs.len().saturating_sub(1));
+        let to = at.map_or(0, |at| to(at, weirs.len()));
+        let to = to.min(weirs.len().saturating_sub(1));
         self.chosen = weirs.get(to).map(|weir| weir.pid);
     }
 
@@ -259,14 +269,29 @@ mod tests {
     }
 
     #[test]
-    fn a_choice_that_is_gone_falls_to_the_first() {
+    fn a_choice_stays_with_its_weir_and_falls_to_none_when_that_is_gone() {
         let mut view = View::default();
         pressed(&mut view, "\x1b[F\r");
         assert_eq!((view.chosen, &view.page), (Some(3), &Page::Details));
         let weirs = weirs();
-        view.settle(&[&weirs[1]]);
-        assert_eq!((view.chosen, &view.page), (Some(2), &Page::Table));
+        let (all, left) = ([&weirs[2], &weirs[0]], [&weirs[0], &weirs[1]]);
+        view.settle(&all);
+        assert_eq!(view.chosen, Some(3), "wherever it stands");
+        view.question = Some(Question::Drain);
+        view.settle(&left);
+        assert_eq!((view.chosen, &view.page), (None, &Page::Table));
+        for key in ['p', 'y', 'd', 'y'] {
+            assert_eq!(
+                view.on_key(Key::Char(key), &left),
+                None,
+                "{key} is for nobody"
+            );
+        }
+        view.on_key(Key::Down, &left);
+        assert_eq!(view.chosen, Some(1));
         view.settle(&[]);
         assert_eq!(view.chosen, None);
+        view.settle(&left);
+        assert_eq!(view.chosen, Some(1), "as in the beginning");
     }
 }

@@ -142,10 +142,10 @@ impl Watch {
             self.chains = pipeline::chains(&pipeline::processes(), there);
             for seen in self.seen.iter().filter(|seen| seen.health == Health::Ended) {
                 let pid = seen.last.pid;
-                let old = before
-                    .iter()
-                    .find(|chain| chain.iter().any(|p| p.pid == pid));
-                insert_where_it_stood(&mut self.chains, old, pid);
+                let mut from = before.iter();
+                let at = from.position(|chain| chain.iter().any(|p| p.pid == pid));
+                let from = at.map_or(&[][..], |at| &before[at..]);
+                insert_where_it_stood(&mut self.chains, from, pid);
             }
             self.placed = there.to_vec();
         }
@@ -174,13 +174,16 @@ impl Watch {
 }
 
 /// Puts one who has ended back among those who were in its pipeline and are still there, else in
-/// one of its own.
-fn insert_where_it_stood(chains: &mut Vec<Vec<Process>>, old: Option<&Vec<Process>>, pid: u32) {
+/// one of its own, above those that stood below. `from` are its pipeline and those below it as they were.
+fn insert_where_it_stood(chains: &mut Vec<Vec<Process>>, from: &[Vec<Process>], pid: u32) {
     let alone = || Process {
         pid,
         ..Process::default()
     };
-    let (Some(old), false) = (old, chains.iter().flatten().any(|p| p.pid == pid)) else {
+    let (Some((old, below)), false) = (
+        from.split_first(),
+        chains.iter().flatten().any(|p| p.pid == pid),
+    ) else {
         if !chains.iter().flatten().any(|p| p.pid == pid) {
             chains.push(vec![alone()]);
         }
@@ -200,7 +203,12 @@ fn insert_where_it_stood(chains: &mut Vec<Vec<Process>>, old: Option<&Vec<Proces
             return;
         }
     }
-    chains.push(vec![own]);
+    let stood_below = |chain: &Vec<Process>| {
+        let mut pids = below.iter().flatten().map(|p| p.pid);
+        pids.any(|pid| chain.iter().any(|p| p.pid == pid))
+    };
+    let at = chains.iter().position(stood_below);
+    chains.insert(at.unwrap_or(chains.len()), vec![own]);
 }
 
 /// Says what the schema leaves to its readers: rates of records, and how much is done.
@@ -250,12 +258,17 @@ mod tests {
             (&[&[1, 2]], &[1, 2], 2, &[&[1, 2]]),
         ] {
             let mut chains: Vec<_> = now.iter().map(|pids| chain(pids)).collect();
-            insert_where_it_stood(&mut chains, Some(&chain(old)), pid);
+            insert_where_it_stood(&mut chains, &[chain(old)], pid);
             let expected: Vec<_> = then.iter().map(|pids| chain(pids)).collect();
             assert_eq!(chains, expected, "{pid}");
         }
         let mut chains = vec![chain(&[1])];
-        insert_where_it_stood(&mut chains, None, 7);
+        insert_where_it_stood(&mut chains, &[], 7);
         assert_eq!(chains, [chain(&[1]), chain(&[7])]);
+        // Alone in its pipeline, with others above and below.
+        let mut chains = vec![chain(&[1]), chain(&[5, 6]), chain(&[9])];
+        insert_where_it_stood(&mut chains, &[chain(&[3]), chain(&[4, 6])], 3);
+        let expected = [chain(&[1]), chain(&[3]), chain(&[5, 6]), chain(&[9])];
+        assert_eq!(chains, expected);
     }
 }
