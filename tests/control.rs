@@ -413,7 +413,7 @@ fn a_query_prints_the_status_object_with_all_its_keys() {
     let output = home.run(&["--query"]);
     let text = String::from_utf8(output.stdout).expect("text");
     let keys = "v name pid event elapsed_s state buffer in out shed undelivered cap wait_s holdup \
-                age_s path size eta_s culprit time outputs lanes rates advice share command";
+                age_s path size eta_s culprit time outputs lanes rates advice share command end";
     let lines: Vec<Value> = text
         .lines()
         .map(|line| serde_json::from_str(line).expect("an object"))

@@ -56,16 +56,18 @@ const WANTED_OF_A_TOTAL: [(Part, usize); 26] = [
 ];
 
 /// The same where no end is known.
-const WANTED_WITHOUT_END: [(Part, usize); 23] = [
+const WANTED_WITHOUT_END: [(Part, usize); 25] = [
     (Part::Full, 1),
     (Part::Gauge, BAR_LEAST),
     (Part::Culprit, 1),
     (Part::Rates, 1),
+    (Part::Left, 1),
     (Part::Name, 1),
     (Part::Shed, 1),
     (Part::Total, 1),
     (Part::Culprit, 2),
     (Part::Name, 2),
+    (Part::Left, 2),
     (Part::Rates, 2),
     (Part::Cap, 1),
     (Part::Elapsed, 1),

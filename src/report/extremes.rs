@@ -30,15 +30,17 @@ impl Extremes {
         self.began = (status.elapsed, status.read.bytes, status.written.bytes);
     }
 
-    /// All of it, of a run that has ended so. One that was shorter than a second is a single one.
+    /// All of it, of a run that has ended so. One that was shorter than a second is a single one. What is left over at
+    /// the end is too short to count by itself, but it may have made the mean lower than the slowest second, or higher
+    /// than the fastest.
     pub(super) fn of(&self, status: &Status) -> Rates {
         let seconds = status.elapsed.as_secs_f64();
         let whole = |span: Span, bytes: u64| {
             let mean = (seconds > 0.0).then(|| bytes as f64 / seconds);
             Span {
-                min: span.min.or(mean).map(rounded),
+                min: mean.map(|mean| rounded(span.min.map_or(mean, |min| min.min(mean)))),
                 mean: mean.map(rounded),
-                max: span.max.or(mean).map(rounded),
+                max: mean.map(|mean| rounded(span.max.map_or(mean, |max| max.max(mean)))),
             }
         };
         Rates {
@@ -74,6 +76,21 @@ mod tests {
         assert_eq!((rates.input.min, rates.input.max), (some(0.0), some(30.0)));
         assert_eq!((rates.out.min, rates.out.max), (some(1.0), some(20.0)));
         assert_eq!((rates.input.mean, rates.out.mean), (some(5.0), some(5.0)));
+    }
+
+    #[test]
+    fn the_mean_lies_between_the_slowest_and_the_fastest() {
+        for (read, at) in [(10, 10), (0, 30)] {
+            let mut extremes = Extremes::default();
+            extremes.on(&sample::status(1, read, 0));
+            let mut end = sample::status(1, at, 0);
+            end.elapsed = Duration::from_millis(1900);
+            let input = extremes.of(&end).input;
+            assert!(
+                input.min <= input.mean && input.mean <= input.max,
+                "{input:?}"
+            );
+        }
     }
 
     #[test]

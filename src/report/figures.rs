@@ -107,12 +107,6 @@ pub(crate) fn typed_count(records: f64) -> String {
     }
 }
 
-/// Bytes per second: `9.87MiB/s`.
-#[must_use]
-pub(crate) fn rate(per_second: Option<f64>) -> String {
-    Scale::Binary.rate(per_second)
-}
-
 /// Records per second: `9.87k/s`.
 #[must_use]
 pub(crate) fn rate_of_records(per_second: Option<f64>) -> String {
@@ -248,8 +242,8 @@ mod tests {
                 let n = (1u64 << shift).saturating_add_signed(near);
                 for n in [n, n.saturating_mul(9) / 5, n / 3] {
                     assert!(bytes(n).len() <= BYTES_WIDTH, "{n}: {}", bytes(n));
-                    assert!(rate(Some(n as f64)).len() <= RATE_WIDTH);
-                    assert!(rate(Some(n as f64 / 7.0)).len() <= RATE_WIDTH);
+                    assert!(Scale::Binary.rate(Some(n as f64)).len() <= RATE_WIDTH);
+                    assert!(Scale::Binary.rate(Some(n as f64 / 7.0)).len() <= RATE_WIDTH);
                     assert!(rate_of_records(Some(n as f64 / 7.0)).len() <= RATE_WIDTH);
                 }
             }
@@ -258,10 +252,10 @@ mod tests {
 
     #[test]
     fn rates_below_one_are_not_nothing() {
-        assert_eq!(rate(Some(0.25)), "0.25B/s");
+        assert_eq!(Scale::Binary.rate(Some(0.25)), "0.25B/s");
         assert_eq!(rate_of_records(Some(98.7)), "99/s");
         assert_eq!(rate_of_records(Some(1234.0)), "1.23k/s");
-        assert_eq!(rate(None), "-");
+        assert_eq!(Scale::Binary.rate(None), "-");
     }
 
     #[test]

@@ -124,6 +124,8 @@ pub(crate) struct Reporter {
     lanes: Vec<Lane>,
     /// The program that is the consumer, and how it fares.
     command: (Option<String>, Option<Command>),
+    /// When it ends at the latest, as time of the run.
+    until: Option<Duration>,
     /// The picture to draw, and the course of the run for it.
     chart: Option<(Writer<String>, Course)>,
 }
@@ -189,6 +191,7 @@ impl Reporter {
             outputs: (plan.outputs.clone(), Vec::new()),
             lanes: Vec::new(),
             command: (plan.command.clone(), None),
+            until: None,
             chart: chart.map(|writer| (writer, Course::default())),
         })
     }
@@ -227,6 +230,11 @@ impl Reporter {
     pub(crate) fn expect(&mut self, total: Option<Expected>) {
         self.who.expected = total;
         self.pace = MovingAverage::default();
+    }
+
+    /// It ends at this time of the run, whatever is left then.
+    pub(crate) fn expect_end(&mut self, until: Duration) {
+        self.until = Some(until);
     }
 
     /// The status object for somebody who asks, with the interval `since` that status.
@@ -450,6 +458,7 @@ impl Reporter {
             Some((_, path)) => Some(path.clone()),
             None => self.culprits.name(it.holdup, now, patience),
         };
+        it.drain(self.until);
         it.time = Some(clock::now());
         it.finish = it.eta_s.and_then(clock::after);
         it.trail = self.trail.clone();

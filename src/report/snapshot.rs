@@ -15,6 +15,8 @@ pub(crate) use identity::{Expected, Identity, Records};
 use parts::round;
 pub(crate) use parts::*;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::figures::Scale;
@@ -73,7 +75,7 @@ pub(crate) struct Snapshot {
     /// The program that is the consumer; set by whoever knows.
     #[serde(default)]
     pub command: Option<Command>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub end: Option<Ending>,
     /// Whose it is; told only where the weirs of all users are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -152,6 +154,28 @@ impl Snapshot {
         let cap = self.cap.bytes_per_s.and_then(Scale::of);
         cap.or_else(|| Scale::of(self.buffer.capacity as f64))
             .unwrap_or_default()
+    }
+
+    /// Bytes that were read and are still to be delivered or shed.
+    #[must_use]
+    pub(crate) fn held(&self) -> u64 {
+        let gone = self.out.bytes.saturating_add(self.shed.bytes);
+        self.input.bytes.saturating_sub(gone)
+    }
+
+    /// Nothing more is read: the end comes when what is held is out, or at this time of the run.
+    pub(crate) fn drain(&mut self, until: Option<Duration>) {
+        if self.state != State::Draining {
+            return;
+        }
+        let rate = self.out.rate.filter(|rate| *rate > 0.0);
+        let by_rate = rate.map(|rate| round(self.held() as f64 / rate, 1));
+        let most = until.map(|until| round((until.as_secs_f64() - self.elapsed_s).max(0.0), 1));
+        let eta = self.eta_s.or(by_rate);
+        self.eta_s = match (eta, most) {
+            (Some(eta), Some(most)) => Some(eta.min(most)),
+            (eta, most) => eta.or(most),
+        };
     }
 
     /// What so many records are called.

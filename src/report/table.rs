@@ -5,7 +5,7 @@
 
 use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
-use super::figures::{self, UNKNOWN};
+use super::figures::UNKNOWN;
 use super::plain;
 use super::snapshot::{Holdup, Snapshot};
 
@@ -61,17 +61,18 @@ fn line(row: &[String; HEADS.len()], widths: &[usize], columns: usize) -> String
 
 fn cells(s: &Snapshot) -> [String; HEADS.len()] {
     let name = s.name.as_deref().unwrap_or(UNKNOWN);
+    let scale = s.scale();
     [
         s.user.clone().unwrap_or_default(),
         s.pid.to_string(),
         truncate_str(name, NAME_MOST, "~").into_owned(),
         plain::state(s),
         plain::full(s),
-        figures::rate(s.input.rate),
-        figures::rate(s.out.rate),
+        scale.rate(s.input.rate),
+        scale.rate(s.out.rate),
         s.holdup.map_or(UNKNOWN, Holdup::word).to_owned(),
-        plain::cap(s, s.scale()),
-        figures::bytes(s.out.bytes),
+        plain::cap(s, scale),
+        scale.bytes(s.out.bytes),
     ]
 }
 

@@ -418,6 +418,8 @@ impl Run {
         self.shared
             .tell(|engine, now| engine.command(now, Directive::Drain));
         let status = self.status();
+        self.reporter
+            .expect_end(status.elapsed.saturating_add(self.signal_grace));
         if let Some(warning) = slow_drain(&status, self.signal_grace) {
             self.reporter.complain(&warning);
         }
@@ -429,8 +431,9 @@ impl Run {
 fn slow_drain(status: &Status, grace: Duration) -> Option<String> {
     let left = undelivered(status);
     let by_bytes = status.caps.bytes.map(|cap| {
-        // In the units that the cap was given in.
-        let scale = Scale::of(cap).unwrap_or_default();
+        // In the units that the cap was given in, else the buffer's size, as everywhere.
+        let scale = Scale::of(cap).or_else(|| Scale::of(status.buffer.capacity as f64));
+        let scale = scale.unwrap_or_default();
         let seconds = left.bytes as f64 / cap;
         (seconds, scale.bytes(left.bytes), scale.typed(cap) + "/s")
     });

@@ -1,6 +1,9 @@
+use std::time::Duration;
+
 use console::{measure_text_width, strip_ansi_codes};
 
 use super::*;
+use crate::engine::status::State;
 use crate::report::sample;
 
 const PLAIN: Theme = Theme {
@@ -98,6 +101,24 @@ fn eighty_columns_tell_what_matters() {
         "◀ gzip is slow",
     ] {
         assert!(frame.contains(part), "{part}: {frame}");
+    }
+}
+
+#[test]
+fn a_drain_tells_what_is_left_of_it_and_when_it_ends_at_the_latest() {
+    for (percent, until, left) in [
+        (Some(38), None, " draining 60.0MiB 0:06 "),
+        (None, None, " draining 60.0MiB 0:06 "),
+        (None, Some(85), " draining 60.0MiB 0:02 "),
+    ] {
+        let mut s = sample::busy();
+        s.state = State::Draining;
+        (s.eta_s, s.percent) = (None, percent);
+        s.drain(until.map(Duration::from_secs));
+        for width in 79..=250 {
+            let frame = frame(&s, 0, width, PLAIN);
+            assert!(frame.contains(left), "{width}: {frame}");
+        }
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn all(s: &Snapshot, names: usize, theme: Theme) -> Texts {
     ORDER.map(|part| match part {
         Part::Name => name(s, names, theme),
         Part::Percent => percent(s),
-        Part::Left => left(s),
+        Part::Left => left(s, scale),
         Part::Total => total(s, scale),
         Part::Elapsed => vec![theme.paint(Ink::Faint, &figures::clock(s.elapsed_s))],
         Part::Rates => rates(s, scale, theme),
@@ -57,7 +57,13 @@ fn percent(s: &Snapshot) -> Vec<String> {
     percent.into_iter().collect()
 }
 
-fn left(s: &Snapshot) -> Vec<String> {
+fn left(s: &Snapshot, scale: Scale) -> Vec<String> {
+    if s.state == State::Draining {
+        let held = scale.bytes(s.held());
+        let eta = s.eta_s.map_or_else(|| "-:--".to_owned(), figures::clock);
+        let short = format!("draining {held:>BYTES_WIDTH$} {eta:>CLOCK_WIDTH$}");
+        return vec![short.clone(), short + " left"];
+    }
     if s.percent.is_none() {
         return Vec::new();
     }
@@ -163,7 +169,6 @@ fn culprit(s: &Snapshot, theme: Theme) -> Vec<String> {
         (State::Filling, _) => "filling",
         (State::Done, _) => "done",
         (_, Some(holdup)) => return blame(s, holdup, theme),
-        (State::Draining, None) => "draining",
         (_, None) => "flowing",
     };
     let ink = match s.state {
