@@ -579,6 +579,8 @@ fn what_remote_has_changed_is_said_on_a_terminal() {
         until "$WEIR" --query to-be-changed >/dev/null 2>&1; do sleep .05; done
         "$WEIR" --remote to-be-changed -r off --high 75%
         "$WEIR" --remote to-be-changed --high 75% --pause
+        "$WEIR" --remote to-be-changed --resume
+        "$WEIR" --remote to-be-changed --drain
         echo after"#;
     let pty = Pty::run(script, 20, 100, &[("FIFO", fifo.name())]);
     let source = fifo.open();
@@ -587,6 +589,9 @@ fn what_remote_has_changed_is_said_on_a_terminal() {
     let wanted = [
         "to-be-changed: rate 195kB/s → off",
         "to-be-changed: high default → 75%",
+        "to-be-changed: paused",
+        "to-be-changed: resumed",
+        "to-be-changed: draining",
     ];
     assert_eq!(told, wanted, "{rows:#?}");
     drop(source);

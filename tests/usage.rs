@@ -31,6 +31,7 @@ fn a_usage_error_is_one_line_that_names_both_values() {
             "--generate man -q",
             ["--generate <WHAT>", "cannot be used with"],
         ),
+        ("--chart -", ["--chart - means nothing", "./-"]),
         ("--bufer 1MiB", ["'--bufer'", "'--buffer'"]),
         ("--high", ["--high <MARK>", "value is required"]),
     ] {

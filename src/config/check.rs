@@ -142,6 +142,9 @@ pub(super) fn name(name: Option<&String>) -> Result<Option<String>, ConfigError>
         Some(name) if name.is_empty() || name.contains(char::is_control) => Err(ConfigError(
             format!("--name {name:?} must be one line of visible text; try --name backup"),
         )),
+        Some(name) if name.contains('/') || name.trim().is_empty() => Err(ConfigError(format!(
+            "--name {name:?}: a name with a / means a spool to --query, and one of blanks alone nothing; try --name backup"
+        ))),
         name => Ok(name.cloned()),
     }
 }
@@ -409,6 +412,13 @@ pub(super) fn outputs(options: &Options) -> Result<Vec<(PathBuf, Role)>, ConfigE
             )
         })
     };
+    let page = |option, path: &Option<PathBuf>| {
+        let is_dash = path.as_deref() == Some(Path::new("-"));
+        is_dash.then(|| format!("{option} - means nothing; for a file of that name say ./-"))
+    };
+    let what = what.or_else(|| page("--chart", &options.chart));
+    let what = what.or_else(|| page("--metrics", &options.metrics));
+    let what = what.or_else(|| page("--log", &options.log));
     let what = what.or_else(|| dash("--tee", &options.tee));
     if let Some(what) = what.or_else(|| dash("--tap", &options.tap)) {
         return Err(ConfigError(what));

@@ -103,7 +103,10 @@ fn beside<'a>(argument: &str, words: &'a [String]) -> Option<&'a str> {
     let at = words
         .iter()
         .position(|word| exclusive.contains(&option) && word.split('=').next() == Some(option))?;
-    let own = if words[at].contains('=') { 1 } else { takes };
+    // The next word is its value only if it is none of the options.
+    let next = words.get(at + 1).map_or("", String::as_str);
+    let has_own = words[at].contains('=') || next.starts_with('-');
+    let own = if has_own { 1 } else { takes };
     let mut others = words.iter().enumerate();
     let other = others.find(|(nth, word)| {
         !(at..at + own).contains(nth) && !["--", "--all-users"].contains(&word.as_str())
@@ -202,7 +205,16 @@ impl fmt::Display for CommandLineError {
                 tip if tip.starts_with("tip:") => "; ",
                 _ => " ",
             });
-            all.push_str(&printable(line));
+            // Behind two dashes there is a COMMAND here.
+            match line.strip_prefix("tip: to pass '") {
+                Some(rest) => {
+                    let argument = rest.split('\'').next().unwrap_or_default();
+                    all.push_str(&printable(&format!(
+                        "a file of that name is './{argument}'"
+                    )));
+                }
+                None => all.push_str(&printable(line)),
+            }
         }
         write!(f, "{all} (see weir -h)")
     }
@@ -246,11 +258,23 @@ mod tests {
                 "--bufer 1M",
                 "unexpected argument '--bufer' found; tip: a similar",
             ),
+            (
+                "-Z",
+                "unexpected argument '-Z' found; a file of that name is './-Z'",
+            ),
+            (
+                "-8",
+                "-8 is not an option of weir, which has nothing for that; what passes",
+            ),
             ("--top x", "the argument '--top' cannot be used with 'x'"),
             ("-q --top", "the argument '--top' cannot be used with '-q'"),
             (
                 "--query a b",
                 "the argument '--query [<TARGET>]' cannot be used with 'b'",
+            ),
+            (
+                "--query --rate 5",
+                "the argument '--query [<TARGET>]' cannot be used with '--rate'",
             ),
             (
                 "--query=a b",

@@ -286,6 +286,14 @@ mod tests {
             ("-q --display json", "--quiet and --display json"),
             ("-q --summary text", "--quiet and --summary text"),
             ("--size 5s", "--size 5s is a time"),
+            (
+                "--name a/b",
+                "--name \"a/b\": a name with a / means a spool",
+            ),
+            (
+                "--chart -",
+                "--chart - means nothing; for a file of that name say ./-",
+            ),
             ("--name \u{7}x", "--name \"\\u{7}x\" must be one line"),
         ] {
             let refused = of(line, PIPE).expect_err(line).to_string();

@@ -188,6 +188,18 @@ pub(crate) enum Flow {
     Retry,
 }
 
+impl Flow {
+    /// How it is then, in a word or two.
+    pub(crate) fn participle(self) -> &'static str {
+        match self {
+            Flow::Pause => "paused",
+            Flow::Resume => "resumed",
+            Flow::Drain => "draining",
+            Flow::Retry => "run again",
+        }
+    }
+}
+
 /// The same as options, of which one at most is given.
 #[derive(Debug, Args)]
 #[group(id = "flow", multiple = false)]

@@ -13,7 +13,7 @@ const WITH_NUMBER: &[Word] = &[
         &["-m"],
         "--rate {}Mbit/s (as in throttle) or --buffer {} (as in mbuffer)",
     ),
-    (&["-k"], "--rate {}kbit/s"),
+    (&["-k"], "--rate {}kbit/s (as in throttle)"),
     (&["-K"], "--rate {}KiB/s"),
     (&["-M"], "--rate {}MiB/s"),
     // throttle, or pv and cstream
@@ -35,6 +35,7 @@ const WITH_NUMBER: &[Word] = &[
     (&["-P"], "--prefill {}%"),
     (&["-p"], "--low {}%"),
     (&["-W"], "--timeout {}s"),
+    (&["-u"], "--rate LIMIT, which evens what leaves"),
     (&["-D", "--delay-start"], DRAWS_LATE),
 ];
 
@@ -53,6 +54,9 @@ const DRAWS_LATE: &str = "not needed: nothing is drawn before there is something
 const FITS: &str = "not needed: --display bar fits itself to the terminal";
 const SHOWN: &str = "--display bar, which shows it";
 const SUMS: &str = "not there; a sum is made by --tee '>(sha256sum >&2)'";
+const UNITS: &str = "not needed: amounts are shown in the units in which they were typed, 1MB as 10^6 and 1MiB as 2^20";
+const BITS: &str = "not there; what passes is shown in bytes, though a --rate may be typed in bits";
+const LOOK: &str = "--look NAME, which shows what passes, and with --recall what has passed";
 const NETWORK: &str = "not there; let nc or ssh be the program before or behind weir";
 
 /// All of them, with a value to show where none was typed; what takes none has no example.
@@ -79,7 +83,6 @@ const WORDS: &[(&[&str], &str, &str)] = &[
             "-e",
             "-a",
             "-T",
-            "-A",
             "-g",
             "--progress",
             "--timer",
@@ -88,14 +91,31 @@ const WORDS: &[(&[&str], &str, &str)] = &[
             "--bytes",
             "--average-rate",
             "--buffer-percent",
-            "--last-written",
             "--gauge",
         ],
         SHOWN,
         "",
     ),
     (&["-W", "--wait", "-D", "--delay-start"], DRAWS_LATE, ""),
-    (&["-w", "-H", "--width", "--height"], FITS, ""),
+    (
+        &["-w", "-H", "--width", "--height", "-u", "--bar-style"],
+        FITS,
+        "",
+    ),
+    (&["-A", "--last-written"], LOOK, ""),
+    (&["-k", "--si"], UNITS, ""),
+    (&["-8", "--bits"], BITS, ""),
+    (
+        &["-U", "--store-and-forward"],
+        "--spill 100GB --prefill 100%, which holds all that comes before any of it leaves",
+        "",
+    ),
+    (
+        &["-x", "--extra-display"],
+        "--display json, or --metrics FILE, for what other programs are to show",
+        "",
+    ),
+    (&["-X", "--discard"], "not needed: >/dev/null discards", ""),
     (
         &["-P", "--pidfile"],
         "--name backup, by which --remote finds it",
@@ -115,13 +135,18 @@ const WORDS: &[(&[&str], &str, &str)] = &[
     (&["-m"], "--buffer {size}", "1GiB"),
     (&["-Q"], "--quiet", ""),
     (&["--md5", "--hash"], SUMS, ""),
-    (&["-I", "-O"], NETWORK, ""),
+    (
+        &["-I"],
+        "--display bar, which shows it (as in pv), or nc before weir (as in mbuffer)",
+        "",
+    ),
+    (&["-O", "-4", "-6"], NETWORK, ""),
+    (&["--pid"], "--query, which names all that run", ""),
     // cstream
     (&["-v"], "--display plain, or json", ""),
     // throttle
     (&["-M"], "--rate {}MiB/s", "1"),
     (&["-K"], "--rate {}KiB/s", "512"),
-    (&["-k"], "--rate {}kbit/s", "512"),
 ];
 
 /// What to type in place of an unknown option, as the command line has it, if anybody else knows it.
@@ -188,7 +213,13 @@ mod tests {
             ("-M 2", "-M", Some("--rate 2MiB/s")),
             ("-M", "-M", Some("--rate 1MiB/s")),
             ("-K 64", "-K", Some("--rate 64KiB/s")),
-            ("-k 64", "-k", Some("--rate 64kbit/s")),
+            ("-k 64", "-k", Some("--rate 64kbit/s (as in throttle)")),
+            ("-k", "-k", Some(UNITS)),
+            ("-8", "-8", Some(BITS)),
+            ("-4", "-4", Some(NETWORK)),
+            ("-u 20", "-u", Some("--rate LIMIT, which evens what leaves")),
+            ("-u block", "-u", Some(FITS)),
+            ("-A 20", "-A", Some(LOOK)),
             (
                 "-m 1",
                 "-m",

@@ -14,7 +14,7 @@ use super::directory::{self, Whose};
 use super::peer::NoAnswerError;
 pub(crate) use super::peer::{ClientError, PATIENCE, Peer};
 use super::protocol::{Answer, Ask};
-use crate::config::live_options::LiveOptions;
+use crate::config::live_options::{Flow, LiveOptions};
 use crate::report::snapshot::Snapshot;
 use crate::report::{json, process, table, terminal};
 use crate::units::printable;
@@ -31,13 +31,19 @@ pub(crate) fn remote(
 ) -> Result<Vec<String>, ClientError> {
     may_look(whose)?;
     let mut peer = find(target, whose)?;
+    let flow = change.flow.map(Flow::participle).map(str::to_owned);
     match peer.converse(Ask::Change(Box::new(change.clone())))? {
-        Answer::Done => Ok(peer.guesses(&change)),
-        Answer::Changed(changes) => {
+        answer @ (Answer::Done | Answer::Changed(_)) => {
+            let changes = match answer {
+                Answer::Changed(changes) => changes,
+                _ => Vec::new(),
+            };
             let changes = changes
                 .iter()
-                .map(|it| format!("{target}: {}", printable(it)));
-            Ok(changes.chain(peer.guesses(&change)).collect())
+                .map(|it| printable(it).to_string())
+                .chain(flow);
+            let told = changes.map(|it| format!("{target}: {it}"));
+            Ok(told.chain(peer.guesses(&change)).collect())
         }
         Answer::Refused(what) => Err(ClientError::Refused(what)),
         other => Err(peer.odd(&other)),
@@ -72,13 +78,7 @@ pub(crate) fn query(target: Option<&str>, whose: Whose) -> (String, Option<Clien
         },
         None => {
             let found = statuses(&mut all(whose), PATIENCE);
-            (
-                found.statuses,
-                found
-                    .silent
-                    .first()
-                    .map(|pid| NoAnswerError::Timeout(*pid).into()),
-            )
+            (found.statuses, of_the_silent(&found.silent))
         }
     };
     let text = if isatty(stdout()) {
@@ -87,6 +87,20 @@ pub(crate) fn query(target: Option<&str>, whose: Whose) -> (String, Option<Clien
         statuses.iter().map(|s| json::line(s) + "\n").collect()
     };
     (text, trouble)
+}
+
+/// What is to be said of those that do not answer, if there are any.
+fn of_the_silent(silent: &[u32]) -> Option<ClientError> {
+    match silent {
+        [] => None,
+        [pid] => Some(NoAnswerError::Timeout(*pid).into()),
+        pids => {
+            let pids: Vec<_> = pids.iter().map(u32::to_string).collect();
+            let pids = pids.join(", ");
+            let what = format!("weirs {pids} do not answer; are they stopped?");
+            Some(ClientError::Failed(what))
+        }
+    }
 }
 
 /// Whether this user may look for these weirs.

@@ -104,6 +104,7 @@ fn rates(area: &Area<'_>, scale: Scale, points: &[Point], end: f64) -> Drawn {
         .max_light_lines(0)
         .y_labels(5)
         .y_label_formatter(&|rate| scale.rate(Some(*rate)))
+        .x_labels(whole_seconds(end))
         .x_label_formatter(&|seconds| figures::clock(*seconds))
         .draw()?;
     for (line, colour, name) in [
@@ -125,6 +126,11 @@ fn rates(area: &Area<'_>, scale: Scale, points: &[Point], end: f64) -> Drawn {
         .border_style(MARK)
         .draw()?;
     Ok(())
+}
+
+/// How many labels of times there may be, for none to be said twice: a clock tells whole seconds.
+fn whole_seconds(end: f64) -> usize {
+    (end as usize + 1).clamp(2, 10)
 }
 
 /// A strip of time: in each stretch the colour of whoever was waited for most of it.
