@@ -290,10 +290,6 @@ mod tests {
                 "--name a/b",
                 "--name \"a/b\": a name with a / means a spool",
             ),
-            (
-                "--chart -",
-                "--chart - means nothing; for a file of that name say ./-",
-            ),
             ("--name \u{7}x", "--name \"\\u{7}x\" must be one line"),
         ] {
             let refused = of(line, PIPE).expect_err(line).to_string();
