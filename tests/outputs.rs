@@ -290,3 +290,32 @@ fn what_a_file_held_goes_only_when_everything_could_be_opened() {
     end.assert_success("all could be opened");
     assert_eq!(std::fs::read(&kept).expect("there"), b"new\n");
 }
+
+#[test]
+fn what_a_tee_lacks_is_said_where_nothing_else_would() {
+    let folder = folder();
+    let slow = folder.path().join("slow");
+    harness::sides::make_fifo(&slow);
+    let held = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&slow);
+    let held = held.expect("a FIFO that nobody reads from");
+    let says = format!("undelivered to {}", slow.display());
+    let (input, feeder) = pipe().expect("a pipe");
+    let tee = ["--pipe-size", "4KiB", "--tee", name(&slow)];
+    let args = [&tee[..], &["--", "head", "-c", "100000"]].concat();
+    let running = start(weir(&args), input, std::process::Stdio::null());
+    let fed = feed(feeder, vec![b'x'; 200_000]);
+    running.end().assert_complains(125, &[&says]);
+    // All of it or not: the one who has had enough was not the tee.
+    drop(fed.done());
+    let (input, mut feeder) = pipe().expect("a pipe");
+    let args = [&tee[..], &["--source-timeout", "300ms"]].concat();
+    let running = start(weir(&args), input, std::process::Stdio::null());
+    feeder.write_all(&[b'x'; 60_000]).expect("taken");
+    running
+        .end()
+        .assert_complains(124, &["the source has sent nothing", &says]);
+    drop((held, feeder));
+}

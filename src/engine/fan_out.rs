@@ -384,13 +384,18 @@ impl Engine {
         }
     }
 
-    /// Whether it gets whole records only, since what is behind may have to be dropped.
-    fn is_kept_whole(&self, i: usize) -> bool {
+    /// Whether it gets whole records, as far as there are any: what is behind them may have to be dropped, and a kill in
+    /// between would leave half a record behind.
+    fn wants_whole(&self, i: usize) -> bool {
+        let may_shed = self.shedder.policy.is_some();
+        self.framing.is_some() && (self.outputs[i].is_tap() || may_shed || self.outlives())
+    }
+
+    /// Whether the rest of a record that has not ended may still come, and is worth waiting for.
+    fn may_end(&self, i: usize) -> bool {
         let may_shed = self.shedder.policy.is_some() && !self.is_starved();
-        // Or since a kill in between would leave half a record behind, unless its rest cannot come.
-        let may_be_cut = self.outlives() && !self.gate.is_closed() && !self.has_no_place();
-        let is_whole = self.outputs[i].is_tap() || may_shed || may_be_cut;
-        self.framing.is_some() && !self.is_last() && is_whole
+        let has_room = !self.gate.is_closed() && !self.has_no_place();
+        !self.is_last() && (self.outputs[i].is_tap() || may_shed || has_room)
     }
 
     /// Bytes at the head that may be given to it now.
@@ -409,7 +414,7 @@ impl Engine {
         let most = most.clamp(1, SEGMENT_MAX as u64);
         let end = run.end.min(self.log.readable());
         let piece = end.saturating_sub(run.start).min(most);
-        if !self.is_kept_whole(i) || piece == 0 {
+        if !self.wants_whole(i) || piece == 0 {
             return piece;
         }
         let next = || self.log.next_boundary(run.start, end);
@@ -417,7 +422,11 @@ impl Engine {
             return next().map_or(piece, |to| piece.min(to - run.start));
         }
         let whole = self.log.last_boundary(run.start, run.start + piece);
-        whole.or_else(next).map_or(0, |to| to - run.start)
+        match whole.or_else(next) {
+            Some(to) => to - run.start,
+            None if self.may_end(i) => 0,
+            None => piece,
+        }
     }
 
     pub(super) fn plan_side(&self, i: usize, now: Instant) -> Plan {

@@ -5,14 +5,16 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use crate::command::child::Exit;
+use crate::config::Config;
 use crate::control::signals::SIGPIPE;
+use crate::engine::side::{Role, SideStatus};
 use crate::engine::stall::Side;
 use crate::engine::status::{Count, Status};
 use crate::pipe::error::PipeError;
 use crate::pipe::fd::Port;
 use crate::pipe::inherited;
 use crate::report::{Ending, figures};
-use crate::units::Span;
+use crate::units::{Span, printable};
 
 /// How a run ended.
 #[derive(Debug)]
@@ -81,9 +83,17 @@ impl End {
         }
     }
 
+    /// The line to print for it, if any; where a side has stalled, with what others lack.
+    pub(super) fn complaint_with(&self, behind: Option<&str>) -> Option<String> {
+        let text = self.complaint()?;
+        match (self, behind) {
+            (End::Stalled(..), Some(behind)) => Some(format!("{text}, {behind}")),
+            _ => Some(text),
+        }
+    }
+
     /// The line to print for it, if any.
-    #[must_use]
-    pub(crate) fn complaint(&self) -> Option<String> {
+    fn complaint(&self) -> Option<String> {
         match self {
             End::Delivered | End::Drained | End::Signal(_) | End::Unkept | End::Command(..) => None,
             End::Failed(failure) | End::BrokenPipe(failure) => Some(failure.to_string()),
@@ -106,6 +116,20 @@ impl End {
             }
         }
     }
+}
+
+/// What tees have not had, where nothing keeps it for them: `2.61MiB undelivered to copy.tar`.
+pub(super) fn tees_behind(config: &Config, sides: &[SideStatus]) -> Option<String> {
+    let all = config.outputs.iter().zip(sides);
+    let behind = all.filter(|((_, role), it)| *role == Role::Tee && !it.failed && it.owed > 0);
+    let texts: Vec<String> = behind
+        .filter(|_| config.spool.is_none())
+        .map(|((path, _), it)| {
+            let name = printable(&path.display().to_string());
+            format!("{} undelivered to {name}", figures::bytes(it.owed))
+        })
+        .collect();
+    (!texts.is_empty()).then(|| texts.join(", "))
 }
 
 /// What is said of batches that were given up or rejected.

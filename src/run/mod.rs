@@ -43,7 +43,7 @@ use crate::share::{self, Membership};
 use batches::Batches;
 use consumer::Consumer;
 pub(crate) use end::End;
-use end::undelivered;
+use end::{tees_behind, undelivered};
 pub(crate) use error::StartError;
 use error::system;
 use hooks::Hooks;
@@ -168,8 +168,12 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     let is_all_out = run.shared.tell(|engine, _| engine.is_finished());
     let is_closed = run.shared.close_disk(end.is_end_of_input() && is_all_out);
     run.hear_last();
-    let is_short = run.overflow_failed || run.output_failed || !is_closed;
+    let sides = run.shared.tell(|engine, now| engine.side_status(now));
+    let behind = tees_behind(config, &sides);
+    let is_short = run.overflow_failed || run.output_failed || !is_closed || behind.is_some();
+    let mut complaint = end.complaint_with(behind.as_deref());
     if is_short && end.is_good() {
+        complaint = complaint.or(behind);
         end = End::Unkept;
     }
     let word = end.ending().word();
@@ -180,7 +184,6 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         run.hooks.run(Occasion::GiveUp, &status, Some(&word));
     }
     run.hooks.run(Occasion::Done, &status, Some(&word));
-    let complaint = end.complaint();
     let left = undelivered(&status);
     run.reporter
         .finish(&status, end.ending(), left, complaint.as_deref());
