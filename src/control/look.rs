@@ -1,12 +1,13 @@
 //! The client's side of `--look`: what passes through a running weir, as that weir tells it.
 //!
-//! Invariant: what goes to standard output is whole pieces of whole records, as long as nobody ends this process
-//! in the middle of one.
+//! Invariant: what goes to standard output is whole pieces of whole records: a signal that ends this process waits for
+//! the piece that is being written, unless nobody takes that.
 
 use std::io::{self, BufRead, BufReader, Chain, Cursor, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -17,6 +18,9 @@ use super::protocol::{self, Answer, Ask, LINE_MAX, Shown};
 use super::signals;
 use crate::engine::status::Count;
 use crate::report::figures;
+
+/// How long a signal waits for the piece that is being written.
+const WRITING: Duration = Duration::from_millis(200);
 
 /// What a weir says before a piece that it shows.
 #[must_use]
@@ -37,6 +41,8 @@ pub(crate) struct Look {
     stream: BufReader<Chain<Cursor<Vec<u8>>, UnixStream>>,
     /// What was shown last; what was missed is also said by whoever ends this process.
     shown: Arc<Mutex<Shown>>,
+    /// Held while a piece is being written.
+    writing: Arc<Mutex<()>>,
     /// It has ended in the middle of a piece, which is not shown then.
     is_cut: bool,
 }
@@ -49,11 +55,13 @@ pub(crate) fn look(target: &str) -> Result<Look, ClientError> {
     let listener = signals::listen(false)?;
     let (pid, socket, early) = client::hand_over(target, Ask::Look)?;
     let shown = Arc::new(Mutex::new(Shown::default()));
-    let (told, ends) = (shown.clone(), listener.heed());
+    let writing = Arc::new(Mutex::new(()));
+    let (told, ends, piece) = (shown.clone(), listener.heed(), writing.clone());
     thread::Builder::new().spawn(move || {
         // Others ask for reports, of which there are none.
         let mut numbers = ends.iter().map(|signal| signal.number);
         if let Some(signal) = numbers.find(|signal| signals::is_end(*signal)) {
+            let _whole = lock_within(&piece, WRITING);
             say_missed(&told);
             signals::die_by(signal);
         }
@@ -62,6 +70,7 @@ pub(crate) fn look(target: &str) -> Result<Look, ClientError> {
         pid,
         stream: BufReader::new(Cursor::new(early).chain(socket.into())),
         shown,
+        writing,
         is_cut: false,
     })
 }
@@ -81,6 +90,7 @@ impl Look {
                 break;
             }
             *lock(&self.shown) = shown;
+            let _whole = lock(&self.writing);
             output.write_all(&piece)?;
             output.flush()?;
         }
@@ -113,14 +123,26 @@ impl Look {
             let pid = self.pid;
             let _ = writeln!(
                 io::stderr(),
-                "weir: too slow a look: {pid} has ended, and what came last is not shown"
+                "weir: too slow a look: {pid} has ended, and what passed last, however much that was, is not shown"
             );
         }
     }
 }
 
-fn lock(shown: &Mutex<Shown>) -> impl std::ops::DerefMut<Target = Shown> + '_ {
-    shown.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Locks it, if that can be done in this time.
+fn lock_within<T>(what: &Mutex<T>, time: Duration) -> Option<MutexGuard<'_, T>> {
+    let until = Instant::now() + time;
+    loop {
+        match what.try_lock() {
+            Ok(guard) => return Some(guard),
+            Err(_) if Instant::now() >= until => return None,
+            Err(_) => thread::sleep(Duration::from_millis(1)),
+        }
+    }
 }
 
 /// Waits until there is more to hear.

@@ -393,9 +393,9 @@ impl Engine {
 
     /// Whether the rest of a record that has not ended may still come, and is worth waiting for.
     fn may_end(&self, i: usize) -> bool {
-        let may_shed = self.shedder.policy.is_some() && !self.is_starved();
         let has_room = !self.gate.is_closed() && !self.has_no_place();
-        !self.is_last() && (self.outputs[i].is_tap() || may_shed || has_room)
+        let may_come = !self.is_starved() && (self.shedder.policy.is_some() || has_room);
+        !self.is_last() && (self.outputs[i].is_tap() || may_come)
     }
 
     /// Bytes at the head that may be given to it now.

@@ -944,13 +944,14 @@ fn assert_sides(s: &Scenario, outcome: &Outcome, adversity: Adversity) {
 /// had been moved together once and mostly been given back since; a whole record was given twice, because nobody could
 /// see its end while the source filled up the extent behind it; a record whose beginning had passed around the log
 /// was owed as a whole; one that was completed while its beginning was claimed was forgotten when that was given
-/// back; without memory the source went on shedding for ever, by a rule by which nothing could be shed; and a last
-/// record without an end was counted by nobody, since the last to go was another one, which was shed.
+/// back; without memory the source went on shedding for ever, by a rule by which nothing could be shed; a last
+/// record without an end was counted by nobody, since the last to go was another one, which was shed; and without
+/// memory a tee waited for the rest of a record.
 #[test]
 fn what_broke_once_does_not_break_again() {
     for seed in [
         52_011, 3_914, 7_669, 8_379, 17_000, 9_209, 2_389, 3_687, 6_262, 1_216, 20_612, 31_439,
-        42_311, 1_916, 61_053, 67_192,
+        42_311, 1_916, 61_053, 67_192, 4_933,
     ] {
         storm(seed);
     }
