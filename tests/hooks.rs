@@ -130,3 +130,31 @@ fn a_timeout_is_told_as_a_stall() {
     assert_eq!(end.status.code(), Some(124), "{}", end.stderr);
     assert_eq!(lines(&told, 1), ["stall timeout"]);
 }
+
+#[test]
+fn one_comes_after_the_other_at_the_end_of_the_run_too() {
+    let dir = TempDir::new().expect("make a directory");
+    let told = dir.path().join("told");
+    // The first takes its time, and the end of the run comes meanwhile.
+    let slow = format!("give-up=sleep 0.5; echo $WEIR_EVENT >> {}", told.display());
+    let restart = format!("restart=sleep 0.5; echo $WEIR_EVENT >> {}", told.display());
+    let done = format!("done=echo $WEIR_EVENT $WEIR_END >> {}", told.display());
+    let options = ["-q", "--restart", "on-failure", "--backoff", "1ms..2ms"];
+    let hooks = [
+        "--give-up",
+        "3",
+        "--on",
+        &slow,
+        "--on",
+        &restart,
+        "--on",
+        &done,
+    ];
+    let words = [&options[..], &hooks, &["--", "false"]].concat();
+    let (input, producer) = pipe().expect("make a pipe");
+    let weir = start(weir(&words), Stdio::from(input), Stdio::null());
+    weir.end();
+    drop(producer);
+    let wanted = ["restart", "restart", "give-up", "done command-failed"];
+    assert_eq!(lines(&told, 4), wanted);
+}

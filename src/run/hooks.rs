@@ -1,13 +1,16 @@
 //! Commands that are run when something happens.
 //!
-//! Invariants: the flow never waits for one, and the end of the run for none. One is run at a time, and what
-//! happens meanwhile waits for its turn; at the end all that are left are started, for nobody will be left to do it.
+//! Invariants: the flow never waits for one, and the end of the run for none. One is run at a time, in the order of
+//! what happened, and what happens meanwhile waits for its turn; at the end a shell goes on with what is left, for
+//! nobody else will be there to do it.
 //! What they print goes where weir's own reports go, never into
 //! the data.
 
+use std::ffi::OsString;
+use std::io::{PipeReader, PipeWriter, pipe};
 use std::os::fd::AsFd;
-use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, bounded};
@@ -24,26 +27,29 @@ pub(super) struct Hooks {
     hooks: Vec<Hook>,
     name: Option<String>,
     queue: Option<Queue>,
+    /// What is run at the end.
+    last: Vec<Command>,
 }
 
 /// The commands that wait for their turn, for the thread that runs them.
 struct Queue {
     sender: Sender<Command>,
     rest: Receiver<Command>,
-    /// Held by whoever takes one out and starts it: so none is lost in between.
-    starts: Arc<Mutex<()>>,
+    /// At its end when the one that was started last has ended. Held by whoever takes one out and starts it: so none
+    /// is lost in between.
+    running: Arc<Mutex<Option<PipeReader>>>,
 }
 
 impl Queue {
     fn new() -> Queue {
         let (sender, rest) = bounded::<Command>(WAITING);
-        let starts = Arc::default();
+        let running = Arc::default();
         let queue = Queue {
             sender,
             rest,
-            starts,
+            running,
         };
-        let (commands, starts) = (queue.rest.clone(), queue.starts.clone());
+        let (commands, running) = (queue.rest.clone(), queue.running.clone());
         // Without a thread they are started at the end.
         let _ = thread::Builder::new().name("hooks".into()).spawn(move || {
             loop {
@@ -51,9 +57,12 @@ impl Queue {
                 next.recv(&commands);
                 next.ready();
                 let child = {
-                    let _starts = starts.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut running = lock(&running);
                     match commands.try_recv() {
-                        Ok(mut command) => command.spawn().ok(),
+                        Ok(command) => pipe().ok().and_then(|(end, is_running)| {
+                            *running = Some(end);
+                            start(&command, is_running)
+                        }),
                         Err(TryRecvError::Empty) => None,
                         Err(TryRecvError::Disconnected) => break,
                     }
@@ -64,12 +73,62 @@ impl Queue {
         queue
     }
 
-    fn start_all(&self) {
-        let _starts = self.starts.lock().unwrap_or_else(PoisonError::into_inner);
-        for mut command in self.rest.try_iter() {
-            let _ = command.spawn();
-        }
+    /// Nobody takes one any more: those that are left, and what is at its end when the one that runs has ended.
+    fn close(self) -> (Vec<Command>, Option<PipeReader>) {
+        let mut running = lock(&self.running);
+        (self.rest.try_iter().collect(), running.take())
     }
+}
+
+fn lock<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
+    it.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Its standard input is what `is_running` keeps open for as long as it runs, and nobody whom it leaves behind.
+fn start(command: &Command, is_running: PipeWriter) -> Option<Child> {
+    let mut whole = Command::new("sh");
+    // A shell that has nothing else to do would become the command, and lose the pipe.
+    whole.args(["-c", "\"$@\" </dev/null; exit $?", "sh"]);
+    whole.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        value.map(|value| whole.env(name, value));
+    }
+    report_to(&mut whole);
+    whole.stdin(is_running).spawn().ok()
+}
+
+/// What it prints does not go into the data; where standard error is closed, nowhere.
+fn report_to(command: &mut Command) {
+    let report = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr().as_fd(), 3);
+    command.stdout(report.map_or_else(|_| Stdio::null(), Stdio::from));
+}
+
+/// A shell that runs these one after the other, when there is the end of `before`.
+fn chain(commands: &[Command], before: Option<PipeReader>) -> Command {
+    let mut script = "while read -r _; do :; done".to_owned();
+    let mut words: Vec<OsString> = Vec::new();
+    for command in commands {
+        script += "\nenv";
+        let variables = command.get_envs().filter_map(|(name, value)| {
+            let mut pair = name.to_owned();
+            pair.push("=");
+            pair.push(value?);
+            Some(pair)
+        });
+        let line = [command.get_program()]
+            .into_iter()
+            .chain(command.get_args());
+        for word in variables.chain(line.map(ToOwned::to_owned)) {
+            words.push(word);
+            script += &format!(" \"${{{}}}\"", words.len());
+        }
+        script += " </dev/null";
+    }
+    let mut whole = Command::new("sh");
+    whole.arg("-c").arg(script).arg("sh").args(words);
+    report_to(&mut whole);
+    whole.stdin(before.map_or_else(Stdio::null, Stdio::from));
+    whole
 }
 
 impl Hooks {
@@ -78,6 +137,7 @@ impl Hooks {
             hooks: hooks.to_owned(),
             name: name.map(str::to_owned),
             queue: None,
+            last: Vec::new(),
         }
     }
 
@@ -101,16 +161,21 @@ impl Hooks {
         let commands: Vec<_> = commands
             .map(|hook| self.command(hook, status, end))
             .collect();
-        if end.is_some() {
-            self.queue.iter().for_each(Queue::start_all);
+        if end.is_none() {
+            return commands.into_iter().for_each(|it| self.enqueue(it));
         }
-        for mut command in commands {
-            if end.is_some() {
-                // Nobody waits for it, and it waits for nobody.
-                let _ = command.spawn();
-            } else {
-                self.enqueue(command);
-            }
+        self.last.extend(commands);
+        if on == Occasion::Done {
+            self.finish();
+        }
+    }
+
+    /// Nothing more happens. What is left is run by somebody for whom nobody waits.
+    fn finish(&mut self) {
+        let (mut rest, before) = self.queue.take().map(Queue::close).unwrap_or_default();
+        rest.append(&mut self.last);
+        if !rest.is_empty() {
+            let _ = chain(&rest, before).spawn();
         }
     }
 
@@ -121,10 +186,7 @@ impl Hooks {
 
     fn command(&self, hook: &Hook, status: &Status, end: Option<&str>) -> Command {
         let mut command = Command::new("sh");
-        command.arg("-c").arg(&hook.command).stdin(Stdio::null());
-        // Not into the data; where standard error is closed, nowhere.
-        let report = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr().as_fd(), 3);
-        command.stdout(report.map_or_else(|_| Stdio::null(), Stdio::from));
+        command.arg("-c").arg(&hook.command);
         command.env("WEIR_EVENT", hook.on.to_string());
         command.env("WEIR_PID", std::process::id().to_string());
         command.env("WEIR_NAME", self.name.as_deref().unwrap_or_default());
