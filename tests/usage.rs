@@ -32,6 +32,7 @@ fn a_usage_error_is_one_line_that_names_both_values() {
             ["--generate <WHAT>", "cannot be used with"],
         ),
         ("--chart -", ["--chart - means nothing", "./-"]),
+        ("--batch 1,, -- cat", ["'1,,'", "comma"]),
         ("--bufer 1MiB", ["'--bufer'", "'--buffer'"]),
         ("--high", ["--high <MARK>", "value is required"]),
     ] {

@@ -97,7 +97,7 @@ pub(super) fn batch(
         give_up: options.give_up,
         chance: since.as_nanos() as u64,
     };
-    for limit in &options.batch {
+    for limit in options.batch.iter().flat_map(|it| &it.0) {
         let was_there = match limit {
             Amount::Count(_) if framing.is_none() => {
                 return refuse(&format!(

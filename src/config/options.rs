@@ -11,7 +11,8 @@ use super::hook::Hook;
 use super::live_options::{LiveOptions, REMOTE_HELP};
 use super::pipe_size::PipeSize;
 use super::values::{
-    Display, Generate, Restart, Summary, batch_limit, failures, file, rejection, stop_at,
+    BatchLimits, Display, Generate, Restart, Summary, batch_limits, failures, file, rejection,
+    stop_at,
 };
 use super::version;
 use crate::report::format::Format;
@@ -217,7 +218,6 @@ pub(crate) struct Options {
     #[arg(
         long,
         value_name = "LIMIT[,LIMIT]...",
-        value_delimiter = ',',
         help_heading = "Command",
         display_order = 0
     )]
@@ -228,8 +228,8 @@ pub(crate) struct Options {
         end. Exit status 0 acknowledges it; anything else means the same batch again, after a wait. With --spool also \
         after weir itself was killed"
     )]
-    #[arg(value_parser = batch_limit)]
-    pub batch: Vec<Amount>,
+    #[arg(value_parser = batch_limits)]
+    pub batch: Vec<BatchLimits>,
 
     /// That many COMMANDs at a time, each with records of its own
     #[arg(short, long, value_name = "N|N..M", help_heading = "Command")]

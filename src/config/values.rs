@@ -14,13 +14,33 @@ pub(super) fn stop_at(text: &str) -> Result<Amount, UnitError> {
     amount.map_err(|error| error.instead(&["4GiB", "1000 (records, or bytes)"]))
 }
 
-/// What `--batch` takes.
-pub(super) fn batch_limit(text: &str) -> Result<Amount, UnitError> {
-    const EXAMPLES: &[&str] = &["1000 (records)", "1MiB", "5s"];
+/// What `--batch` takes: one limit, or several. They are told apart here, so that a message names all that was typed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct BatchLimits(pub(super) Vec<Amount>);
+
+/// Reads them.
+pub(super) fn batch_limits(text: &str) -> Result<BatchLimits, UnitError> {
+    let limits = text.split(',').map(|part| match part.trim() {
+        "" if text.trim().is_empty() => Err(UnitError::new("no limit at all", BATCH_EXAMPLES)),
+        "" => Err(UnitError::new(
+            "a comma without a limit beside it",
+            BATCH_EXAMPLES,
+        )),
+        part if part == text => batch_limit(part),
+        part => batch_limit(part).map_err(|error| error.about(part)),
+    });
+    limits.collect::<Result<_, _>>().map(BatchLimits)
+}
+
+const BATCH_EXAMPLES: &[&str] = &["1000 (records)", "1MiB", "5s"];
+
+fn batch_limit(text: &str) -> Result<Amount, UnitError> {
     let amount = text.parse::<Amount>();
-    match amount.map_err(|error| error.instead(EXAMPLES))? {
-        Amount::Count(0) => Err(UnitError::new("no record at all", EXAMPLES)),
-        Amount::Bytes(size) if size.bytes() == 0 => Err(UnitError::new("no byte at all", EXAMPLES)),
+    match amount.map_err(|error| error.instead(BATCH_EXAMPLES))? {
+        Amount::Count(0) => Err(UnitError::new("no record at all", BATCH_EXAMPLES)),
+        Amount::Bytes(size) if size.bytes() == 0 => {
+            Err(UnitError::new("no byte at all", BATCH_EXAMPLES))
+        }
         amount => Ok(amount),
     }
 }
