@@ -775,3 +775,21 @@ fn a_full_disk_under_the_file_of_a_batch_is_said_once_and_waited_for() {
         "each batch as it was",
     );
 }
+
+#[test]
+fn rejected_batches_that_could_not_be_kept_are_an_error_of_weir_s_own() {
+    let dir = Dir::new();
+    let options = [
+        "-l",
+        "--batch",
+        "1",
+        "--reject",
+        "3",
+        "--shed-to",
+        "/dev/full",
+    ];
+    let end = run(&dir, &options, "exit 3", &lines(3));
+    assert_eq!(end.status.code(), Some(125), "{end:?}");
+    assert!(end.stderr.contains("/dev/full"), "{end:?}");
+    assert!(end.stderr.contains("3 batches"), "{end:?}");
+}

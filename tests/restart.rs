@@ -581,3 +581,89 @@ fn options_that_would_have_no_effect_are_refused() {
         end.assert_complains(2, &[says]);
     }
 }
+
+#[test]
+fn a_command_that_leaves_a_little_unread_is_ended_and_run_again() {
+    let dir = Dir::new();
+    let script = "if test -e $0.again; then cat >> $0; else : > $0.again; exec sleep 1000; fi";
+    let options = ["-l", "--restart", "on-failure", "--summary", "json"];
+    let options = [&options[..], &["--sink-timeout", "200ms"]].concat();
+    let end = run(&dir, &options, script, &lines(300));
+    assert_eq!(end.status.code(), Some(0), "{end:?}");
+    assert_eq!(numbers(Path::new(&dir.at("out"))).len(), 300);
+    assert_eq!(Books::of(&end).n("command/restarts"), 1);
+}
+
+#[test]
+fn a_command_that_closes_its_input_and_lives_on_is_ended_and_run_again() {
+    let dir = Dir::new();
+    let script = "if test -e $0.again; then cat >> $0; else : > $0.again; \
+                  exec <&-; exec sleep 1000; fi";
+    let options = ["-l", "--restart", "on-failure", "--summary", "json"];
+    let options = [&options[..], &["--sink-timeout", "200ms"]].concat();
+    let end = run(&dir, &options, script, &lines(100_000));
+    assert_eq!(end.status.code(), Some(0), "{end:?}");
+    assert_eq!(numbers(Path::new(&dir.at("out"))).len(), 100_000);
+    assert_eq!(Books::of(&end).n("command/restarts"), 1);
+}
+
+#[test]
+fn one_that_wants_nothing_is_a_consumer_that_has_gone() {
+    let dir = Dir::new();
+    let options = ["-l", "--restart", "on-failure", "--summary", "json"];
+    // It stays until the end of the input has come.
+    let end = run(&dir, &options, "sleep 0.3", &lines(300));
+    assert_eq!(end.status.code(), Some(0), "{end:?}");
+    let books = Books::of(&end);
+    assert_eq!(books.value("end"), "consumer-gone");
+    books.assert_are("records", [300, 0, 0, 300], "all of them");
+}
+
+#[test]
+fn what_lay_unread_when_time_ran_out_is_told_as_undelivered() {
+    for jobs in ["1", "2"] {
+        let (stdin, mut input) = pipe().expect("a pipe");
+        input.write_all(&lines(5)).expect("written");
+        let restart = ["-l", "-j", jobs, "--restart", "always", "--summary", "json"];
+        let words = [&restart[..], &["--source-timeout", "300ms"]].concat();
+        let words = [&words[..], &["--", "sleep", "1000"]].concat();
+        let end = start(weir(&words), stdin, Stdio::null()).end();
+        assert_eq!(end.status.code(), Some(124), "{end:?}");
+        assert!(end.stderr.contains("; 45B undelivered"), "{end:?}");
+        Books::of(&end).assert_are("records", [5, 0, 0, 5], jobs);
+    }
+}
+
+#[test]
+fn what_lay_unread_when_the_grace_is_over_is_told_as_undelivered() {
+    for jobs in ["1", "3"] {
+        let (stdin, mut input) = pipe().expect("a pipe");
+        input.write_all(&lines(5)).expect("written");
+        let restart = ["-l", "-j", jobs, "--restart", "always", "--summary", "json"];
+        let words = [&restart[..], &["--grace", "100ms", "--", "sleep", "1000"]].concat();
+        let weir = start(weir(&words), stdin, Stdio::null());
+        weir.settle();
+        weir.signal(Signal::TERM);
+        let end = weir.end();
+        assert_eq!(end.status.signal(), Some(Signal::TERM.as_raw()), "{end:?}");
+        Books::of(&end).assert_are("records", [5, 0, 0, 5], jobs);
+    }
+}
+
+#[test]
+fn a_try_that_was_asked_for_is_due_at_once_even_while_it_is_paused() {
+    let home = Home::new();
+    let options = ["-N", "it", "--restart", "on-failure", "--backoff", "1h..1h"];
+    let _weir = home.start(&[&options[..], &["--", "false"]].concat());
+    let retry_in = || {
+        let told = home.run(&["--query", "it"]);
+        let told: serde_json::Value = serde_json::from_slice(&told.stdout).expect("a status");
+        told["command"]["retry_in_s"].as_f64()
+    };
+    eventually("it waits", || retry_in().is_some_and(|wait| wait > 1000.0));
+    for change in ["--pause", "--retry"] {
+        let done = home.run(&["--remote", "it", change]);
+        assert!(done.status.success(), "{done:?}");
+    }
+    assert_eq!(retry_in(), Some(0.0));
+}

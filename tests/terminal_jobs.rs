@@ -197,3 +197,36 @@ fn batches_are_stopped_and_go_on_with_weir() {
     let dir = it.end();
     dir.assert_all(400);
 }
+
+/// One that makes a process group of its own, as `timeout` does.
+const APART: &str = "exec timeout 1000 sh -c '%' $0";
+
+#[test]
+fn ctrl_c_ends_programs_in_a_group_of_their_own_too() {
+    for options in ["-r 1/s", "-j 2", "--restart always"] {
+        let mut it = Shell::run(options, &APART.replace('%', "exec cat >> $0.$$"));
+        it.await_programs(1);
+        it.feed(0, 10);
+        it.pty.type_in(CTRL_C);
+        it.await_prompt("130");
+        it.assert_none_is_left();
+    }
+}
+
+#[test]
+fn a_second_ctrl_c_ends_programs_in_a_group_of_their_own_that_heed_none() {
+    for (options, n) in [("", 1), ("-j 2", 2), ("--restart always", 1)] {
+        let script = "trap 'echo > $0.heard' INT; echo >> $0.deaf; while :; do sleep 0.01; done";
+        let script = APART.replace('%', &script.replace('\'', "\""));
+        let mut it = Shell::run(options, &script);
+        it.await_programs(n);
+        eventually("they go on", || it.dir.read("out.deaf").len() == n);
+        it.pty.type_in(CTRL_C);
+        eventually("it was told", || {
+            Path::new(&it.dir.at("out.heard")).exists()
+        });
+        it.pty.type_in(CTRL_C);
+        it.await_prompt("130");
+        it.assert_none_is_left();
+    }
+}

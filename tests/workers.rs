@@ -192,3 +192,19 @@ fn a_signal_lets_them_have_what_is_held() {
     assert_eq!(end.status.signal(), Some(Signal::TERM.as_raw()), "{end:?}");
     dir.assert_all(500);
 }
+
+#[test]
+fn one_that_closes_its_input_and_lives_on_is_ended_and_run_again() {
+    let dir = Dir::new();
+    // Both of them do that at first.
+    let deaf = "exec <&-; exec sleep 1000";
+    let script = format!(
+        "if mkdir $0.one 2>/dev/null || mkdir $0.two 2>/dev/null; then {deaf}; else exec cat > $0.$$; fi"
+    );
+    let options = [&AGAIN[..], &["-j", "2", "--sink-timeout", "200ms"]].concat();
+    let end = run(&dir, &options, &script, 1000);
+    end.assert_ok("run again");
+    let books = Books::of(&end);
+    books.assert_are("records", [1000, 1000, 0, 0], "run again");
+    assert!(books.n("command/restarts") >= 1, "{end:?}");
+}

@@ -70,6 +70,20 @@ impl Child {
         }
     }
 
+    /// Whether it is sent what the terminal sends to weir: that is for weir's process group. One such as `timeout`
+    /// makes a group of its own.
+    pub(crate) fn hears_terminal(&self) -> bool {
+        let pid = process::Pid::from_raw(self.pid.as_raw());
+        process::getpgid(pid).map_or(true, |group| group == process::getpgrp())
+    }
+
+    /// Passes on a signal that weir has got, unless the terminal has sent it to both.
+    pub(crate) fn pass_on(&self, signal: i32, is_from_terminal: bool) {
+        if !(is_from_terminal && self.hears_terminal()) {
+            self.signal(signal);
+        }
+    }
+
     /// Waits until it ends. To be called once.
     #[must_use]
     pub(crate) fn wait(&self) -> Exit {

@@ -3,6 +3,7 @@
 //! Invariants: a program that is signalled has not been waited for; once they are closed, none is started any more.
 
 use std::io::{PipeReader, PipeWriter};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::Sender;
@@ -60,6 +61,8 @@ pub(super) struct Programs {
     pub is_closed: bool,
     /// How those ended that were run last, until that is asked for.
     pub exits: Vec<Option<Exit>>,
+    /// Ways to what those have left unread whose threads are over before them.
+    pub readers: Vec<Option<OwnedFd>>,
     /// Its other end says that they are closed.
     pub closing: Option<PipeWriter>,
 }

@@ -10,6 +10,7 @@ use super::batch_job::Job;
 use super::child::Child;
 use super::context::{JobContext, Programs, lock};
 pub(crate) use super::context::{JobPlan, News};
+use super::unread::take_out;
 use super::worker::Worker;
 use crate::pipe::Shared;
 
@@ -50,6 +51,7 @@ impl Jobs {
         let programs = Programs {
             list: vec![None; count],
             exits: vec![None; count],
+            readers: std::iter::repeat_with(|| None).take(count).collect(),
             closing: Some(closing),
             ..Programs::default()
         };
@@ -97,6 +99,27 @@ impl Jobs {
         let programs = lock(&self.programs);
         let running = programs.list.iter().flatten();
         running.for_each(|child| child.signal(signal));
+    }
+
+    /// Passes on to all that run a signal that weir has got, as [`Child::pass_on`] does.
+    pub(crate) fn pass_on(&self, signal: i32, is_from_terminal: bool) {
+        let programs = lock(&self.programs);
+        let running = programs.list.iter().flatten();
+        running.for_each(|child| child.pass_on(signal, is_from_terminal));
+    }
+
+    /// Whether what the terminal sends reaches all that run.
+    pub(crate) fn hear_terminal(&self) -> bool {
+        let programs = lock(&self.programs);
+        programs.list.iter().flatten().all(Child::hears_terminal)
+    }
+
+    /// Takes out of the pipes what those have left unread who have ended after their threads: who, and how many bytes.
+    pub(crate) fn take_out(&self) -> Vec<(usize, u64)> {
+        let mut programs = lock(&self.programs);
+        let readers = programs.readers.iter_mut().enumerate();
+        let readers = readers.filter_map(|(j, it)| Some((j, take_out(&it.take()?))));
+        readers.collect()
     }
 
     /// None is started any more.

@@ -73,6 +73,10 @@ impl Worker {
             End::Disk(e) => self.context.say(News::Broken(PipeError::disk(e))),
             _ => {}
         }
+        if let Some(reader) = self.close() {
+            let j = self.context.number;
+            lock(&self.context.programs).readers[j] = Some(reader);
+        }
         self.context.say(News::Over);
     }
 

@@ -30,7 +30,7 @@ impl Engine {
         pipe: Option<(usize, bool)>,
         now: Instant,
     ) {
-        self.given.is_down = false;
+        (self.given.is_down, self.given.is_deaf) = (false, false);
         let output = &mut self.outputs[CONSUMER];
         output.blocks = blocks;
         output.pipe.usual = pipe.map(|(size, _)| size);
@@ -175,7 +175,7 @@ impl Engine {
             };
             is_rest = false;
             self.timeline.deliver(&(begun..range.end), now);
-            self.on_given(&range, unread.filter(|_| left == 0));
+            self.on_given(&range, unread.filter(|_| left == 0), now);
             done = Some(range.end);
         }
         let output = &mut self.outputs[CONSUMER];

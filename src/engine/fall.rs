@@ -58,7 +58,9 @@ impl Engine {
 
     /// Nobody reads its pipe any more, though its program may go on.
     pub(crate) fn on_worker_deaf(&mut self, j: usize, now: Instant) {
-        self.worker_mut(j).is_deaf = true;
+        let it = self.worker_mut(j);
+        it.is_deaf = true;
+        it.given.unread.begin_anew(now);
         self.update(now);
     }
 
@@ -81,25 +83,15 @@ impl Engine {
 
     /// What is in its pipe was taken out of that.
     fn on_emptied(&mut self, j: usize, unread: u64, now: Instant) {
+        let has_read_all = self.settle_given(j, unread, now);
         if self.halted {
-            // The books are closed.
+            // What its end means does not matter any more.
             let it = self.worker_mut(j);
             it.life = Life::Over;
             it.ended = it.exit.take().map(|_| Fate::None);
             return;
         }
         let it = self.worker_mut(j);
-        let has_read_all = it.is_fed && unread == 0 && !it.is_deaf;
-        if has_read_all {
-            it.has_progressed |= it.given.bytes() > 0;
-            while let Some(run) = self.worker_mut(j).given.pop_back() {
-                self.log.unpin(&run);
-            }
-        } else if !self.worker(j).is_empty {
-            self.take_back_from(j, unread, now);
-        }
-        let it = self.worker_mut(j);
-        it.is_empty = true;
         let Some(success) = it.exit.take() else {
             return;
         };
@@ -118,6 +110,32 @@ impl Engine {
             self.decide(j, success, now);
         }
         self.conclude_worker(j);
+    }
+
+    /// So much of what it was given was taken out of its pipe, unread; whether it has read all there was for it.
+    fn settle_given(&mut self, j: usize, unread: u64, now: Instant) -> bool {
+        let it = self.worker_mut(j);
+        let has_read_all = it.is_fed && unread == 0 && !it.is_deaf;
+        if has_read_all {
+            it.has_progressed |= it.given.bytes() > 0;
+            while let Some(run) = self.worker_mut(j).given.pop_back() {
+                self.log.unpin(&run);
+            }
+        } else if !self.worker(j).is_empty {
+            self.take_back_from(j, unread, now);
+        }
+        self.worker_mut(j).is_empty = true;
+        has_read_all
+    }
+
+    /// The run is over, and its program with it, which has left so much unread: that was not delivered.
+    pub(crate) fn take_back_last(&mut self, j: usize, unread: u64, now: Instant) {
+        let it = self.worker(j);
+        if it.life == Life::Up && !it.is_writing {
+            self.settle_given(j, unread, now);
+            self.worker_mut(j).life = Life::Over;
+            self.update(now);
+        }
     }
 
     /// Whether it is run again, and when.

@@ -248,11 +248,8 @@ impl Engine {
             self.stats.on_written(now, run);
             self.output.on_passed(run.bytes, run.tally.begun, now);
             self.outputs[CONSUMER].taken += run.bytes as u64;
-            let it = self.worker_mut(j);
-            if it.looked.0 == 0 {
-                it.looked.1 = now;
-            }
-            it.looked.0 += run.bytes as u64;
+            let given = &mut self.worker_mut(j).given;
+            given.unread.on_given(run.bytes as u64, now);
         }
         if let Some(unread) = unread {
             self.on_worker_read(j, unread, now);

@@ -8,9 +8,11 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::time::{Duration, Instant};
 
 use super::log::Log;
 use super::stats::Total;
+use super::unread::Unread;
 
 /// See the module's text.
 #[derive(Debug)]
@@ -19,6 +21,12 @@ pub(crate) struct Given {
     pub(super) is_kept: bool,
     /// Nobody is there to be given anything.
     pub(super) is_down: bool,
+    /// That is since it has closed its standard input: it lives on.
+    pub(super) is_deaf: bool,
+    /// What lies in its pipe.
+    pub(super) unread: Unread,
+    /// For how long it has lain there, which is too long, and nobody was told yet.
+    pub(super) stalled: Option<Duration>,
     runs: VecDeque<Range<u64>>,
     bytes: u64,
     /// What was taken back.
@@ -31,10 +39,13 @@ pub(crate) struct Given {
 
 impl Given {
     /// Nothing yet; `is_kept`: whether anything is to be kept.
-    pub(super) fn new(is_kept: bool) -> Given {
+    pub(super) fn new(is_kept: bool, now: Instant) -> Given {
         Given {
             is_kept,
             is_down: false,
+            is_deaf: false,
+            unread: Unread::new(now),
+            stalled: None,
             runs: VecDeque::new(),
             bytes: 0,
             taken_back: Total::default(),

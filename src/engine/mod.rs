@@ -73,6 +73,7 @@ mod take_back;
 pub(crate) mod task;
 mod thin;
 pub(crate) mod ticket;
+mod unread;
 pub(crate) mod workers;
 mod yielding;
 
@@ -87,7 +88,7 @@ use limiter::SharedCap;
 use plan::tolerance;
 use plan::{Plan, Sleeper, is_kept, is_wakeable};
 pub(crate) use rules::{Limits, Rules, StopAt};
-use stall::Watch;
+use stall::{Side, Watch};
 pub(crate) use state::{Engine, Wakes};
 
 use crate::units::Unit;
@@ -337,9 +338,12 @@ impl Engine {
 
     /// Asks the watchdog.
     pub(crate) fn watch(&mut self, now: Instant) -> Watch {
-        if self.given.is_down {
+        if self.given.is_down && !self.given.is_deaf {
             // Nobody is there to be accused.
             self.on_sink_moved(now);
+        }
+        if let Some(time) = self.given.stalled.take() {
+            return Watch::Stalled(Side::Sink, time);
         }
         let (source, sink) = (&mut self.stats.source, &mut self.stats.sink);
         self.watchdog.look(source, sink, now)
@@ -564,8 +568,10 @@ impl Engine {
         let capped = capped.iter().any(|sleeper| sleeper.is_for(For::Cap)) || self.is_job_capped();
         let is_full = output.is_full() || self.given.is_down;
         let full = is_full && output.queue.owed() > 0 || self.source.is_full;
-        let full = full || self.awaits_jobs() || self.awaits_workers();
-        let nothing = self.used() == 0 || self.is_filling() || self.is_batch_forming();
+        // What lies unread in the pipe of one from which it may be taken back is owed, too.
+        let is_stuck = self.given.unread.is_stuck();
+        let full = full || is_stuck || self.awaits_jobs() || self.awaits_workers();
+        let nothing = self.used() == 0 && !is_stuck || self.is_filling() || self.is_batch_forming();
         let source = self.source.is_waiting && !self.ended;
         let no_room = self.source.sleeper.is_for(For::Gate);
         self.stats.cap.run(capped, now);

@@ -9,29 +9,22 @@ use super::workers::{Life, Worker, Workers};
 
 /// More than any pipe holds that is not asked for by name.
 const PIPE_MOST: u64 = 1 << 20;
-/// How often it is looked at in the time that what lies in its pipe may lie there.
-const LOOKS: u32 = 8;
 /// How often it is looked at, at least and at most, where others linger for what it may leave.
 const LINGER_LOOKS: (Duration, Duration) = (Duration::from_millis(2), Duration::from_secs(1));
-/// A look that comes later than it should by more than this, and by more than there is between two, tells that it was
-/// we who stood still.
-const LATE: Duration = Duration::from_millis(500);
 
 impl Engine {
     /// When to look how much it has read, if nothing else tells.
     pub(super) fn look_due(&self, workers: &Workers, j: usize) -> Option<Instant> {
         let it = &workers.list[j];
         let has_some = it.given.bytes() > 0;
-        let stalls = workers.patience.filter(|_| has_some && it.looked.0 > 0);
-        let stalls = stalls.and_then(|time| {
-            let end = it.looked.1.checked_add(time)?;
-            Some(end.min(it.looked_at.checked_add(time / LOOKS)?))
-        });
+        let may_stall = has_some && it.given.unread.bytes() > 0 || workers.is_missed(j);
+        let stalls = workers.patience.filter(|_| may_stall);
+        let stalls = stalls.and_then(|time| it.given.unread.due(time));
         let is_tried = it.failures > 0 && (has_some || it.has_progressed);
         // So often, until it has made up for its failures.
         let again = is_tried.then(|| {
             let step = it.waited.max(Duration::from_millis(1));
-            let again = it.looked_at.checked_add(step);
+            let again = it.given.unread.looked_at().checked_add(step);
             again.max(it.since.checked_add(step + Duration::from_nanos(1)))
         });
         let may_go = it.is_wanted() && it.queue.owed() == 0;
@@ -48,11 +41,12 @@ impl Engine {
         let is_lingered_for = self.is_last()
             && self.outputs[CONSUMER].queue.owed() == 0
             && it.life == Life::Up
-            && it.looked.0 > 0
+            && it.given.unread.bytes() > 0
             && workers.others(j).any(Worker::is_open);
         let (least, most) = LINGER_LOOKS;
-        let last = it.looked_at.max(it.looked.1);
-        let step = ((last - it.looked.1) / 4).clamp(least, most);
+        let since = it.given.unread.since();
+        let last = it.given.unread.looked_at().max(since);
+        let step = ((last - since) / 4).clamp(least, most);
         is_lingered_for.then(|| last + step)
     }
 
@@ -91,34 +85,29 @@ impl Engine {
         let Some(workers) = &mut self.workers else {
             return;
         };
-        let it = &mut workers.list[j];
-        if unread < it.looked.0 {
-            it.looked.1 = now;
-        }
-        it.looked.0 = unread;
-        it.looked_at = now;
+        workers.list[j].given.unread.on_known(unread, now);
         workers.look_at_success(j, now);
     }
 
     /// It was looked at, for nothing else tells how it fares.
     pub(super) fn on_worker_looked(&mut self, j: usize, unread: u64, now: Instant) {
-        let before = self.worker(j).looked_at;
+        let before = self.worker(j).given.unread.looked_at();
         self.on_worker_read(j, unread, now);
         self.worker_mut(j).busy.on_looked(now);
         self.on_busy_known(j, unread > 0, now);
-        let patience = self.workers.as_ref().and_then(|workers| workers.patience);
-        let it = self.worker_mut(j);
-        let Some(time) = patience.filter(|_| it.looked.0 > 0) else {
+        let is_owed = self.outputs[CONSUMER].queue.owed() > 0;
+        let Some(workers) = &mut self.workers else {
             return;
         };
-        let step = time / LOOKS;
-        let late = now.saturating_duration_since(before).saturating_sub(step);
-        let stood_still = late > LATE.max(step);
-        let has_stalled = now.saturating_duration_since(it.looked.1) >= time;
-        if stood_still || has_stalled {
-            // It has as long again, to be made to end where it has stalled.
-            it.looked.1 = now;
-            it.is_accused = has_stalled && !stood_still;
+        let is_missed = workers.is_missed(j);
+        let Some(time) = workers.patience.filter(|_| unread > 0 || is_missed) else {
+            return;
+        };
+        let it = &mut workers.list[j];
+        if is_missed && !is_owed {
+            // There is nothing that it could take.
+            it.given.unread.begin_anew(now);
         }
+        it.is_accused = it.given.unread.stalled(before, time, now).is_some();
     }
 }

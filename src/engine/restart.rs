@@ -192,6 +192,13 @@ impl Breaker {
         };
     }
 
+    /// Somebody does not want to wait: it may be run again at once.
+    pub(crate) fn retry(&mut self, now: Instant) {
+        if let Circuit::Open(at) = &mut self.circuit {
+            *at = now.min(*at);
+        }
+    }
+
     /// It runs; `progress`: it has read a whole record in this try.
     pub(crate) fn look(&mut self, progress: bool, now: Instant) {
         let lived = now.saturating_duration_since(self.since);

@@ -142,7 +142,8 @@ impl Engine {
             return;
         }
         workers.scaler.add_busy(time);
-        let is_idle = it.is_open() && it.looked.0 == 0 && it.queue.owed() == 0 && !is_torn;
+        let is_idle =
+            it.is_open() && it.given.unread.bytes() == 0 && it.queue.owed() == 0 && !is_torn;
         let is_well = workers.breaker.circuit() == Circuit::Closed;
         if is_idle && is_well && workers.scaler.is_one_too_many(now) {
             // It may have read all and be about that for long: then it is missed soon.

@@ -68,6 +68,12 @@ impl StallDetector {
         }
     }
 
+    /// How long the consumer may stall.
+    #[must_use]
+    pub(crate) fn sink_patience(&self) -> Option<Duration> {
+        self.patience.sink
+    }
+
     /// When to try once more to give the consumer something: not every kind of stream tells that
     /// it has room as soon as there is some.
     #[must_use]

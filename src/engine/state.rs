@@ -194,7 +194,7 @@ impl Engine {
             timeline: Timeline::default(),
             paused: false,
             input_held: false,
-            given: Given::new(rules.keeps_given),
+            given: Given::new(rules.keeps_given, now),
             jobs: rules
                 .batch
                 .map(|batch| Box::new(Jobs::new(batch, rules.patience, now))),

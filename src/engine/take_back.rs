@@ -11,6 +11,7 @@ use super::record::Cursor;
 use super::state::Engine;
 use super::stats::Total;
 use super::status::Count;
+use super::unread::Unread;
 
 /// More than any pipe holds that is not asked for by name.
 const PIPE_MOST: u64 = 1 << 20;
@@ -31,14 +32,16 @@ impl Engine {
     }
 
     /// Nobody is owed these by the queue any more: they have been given.
-    pub(super) fn on_given(&mut self, run: &Range<u64>, unread: Option<u64>) {
+    pub(super) fn on_given(&mut self, run: &Range<u64>, unread: Option<u64>, now: Instant) {
         if !self.given.is_kept {
             self.log.unpin(run);
             return;
         }
         self.given.push(run.clone());
+        self.given.unread.on_given(run.end - run.start, now);
         if let Some(unread) = unread {
             self.on_unread(unread);
+            self.given.unread.on_known(unread, now);
         }
         // A record that is longer than everything is not kept for its own sake.
         let most = self.capacity as u64 + PIPE_MOST;
@@ -64,6 +67,28 @@ impl Engine {
         }
     }
 
+    /// So much of what was given lies unread as this tells, which is asked while nothing is on its way. Whether it has
+    /// lain there for too long: then the watchdog says so when it is asked next.
+    pub(crate) fn look_at_consumer(
+        &mut self,
+        unread: impl FnOnce() -> Option<u64>,
+        now: Instant,
+    ) -> bool {
+        let is_gone = self.given.is_down && !self.given.is_deaf;
+        if !self.given.is_kept || is_gone || self.outputs[CONSUMER].is_writing {
+            return false;
+        }
+        let Some(unread) = unread() else { return false };
+        let before = self.given.unread.looked_at();
+        self.on_unread(unread);
+        self.given.unread.on_known(unread, now);
+        let time = self.watchdog.sink_patience().filter(|_| unread > 0);
+        let stalled = time.and_then(|time| self.given.unread.stalled(before, time, now));
+        self.given.stalled = stalled.or(self.given.stalled.filter(|_| unread > 0));
+        self.update(now);
+        stalled.is_some()
+    }
+
     /// The disk is full. What the consumer has read is not kept, of which so much is unread as this tells. Nor is the
     /// beginning of a record whose rest has no room.
     pub(crate) fn keep_less(&mut self, unread: impl FnOnce() -> Option<u64>, now: Instant) {
@@ -83,8 +108,19 @@ impl Engine {
         self.update(now);
     }
 
+    /// The consumer has closed its standard input, and lives on: nothing is given to it any more.
+    pub(crate) fn on_consumer_deaf(&mut self, now: Instant) {
+        self.given.is_deaf = true;
+        self.stop_giving(now);
+    }
+
     /// The consumer is gone, and another one may come: nothing is given meanwhile.
     pub(crate) fn on_consumer_down(&mut self, now: Instant) {
+        self.given.is_deaf = false;
+        self.stop_giving(now);
+    }
+
+    fn stop_giving(&mut self, now: Instant) {
         self.given.is_down = true;
         let output = &mut self.outputs[CONSUMER];
         (output.room, output.is_cramped) = (Room::Unknown, false);
@@ -106,6 +142,7 @@ impl Engine {
             records += self.log.records(&run);
             self.outputs[CONSUMER].queue.give_back(run);
         }
+        (self.given.unread, self.given.stalled) = (Unread::new(now), None);
         self.given.begun += left.saturating_sub(unread);
         self.given.taken_back.bytes += left;
         self.given.taken_back.records += records;

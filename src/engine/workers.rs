@@ -22,6 +22,7 @@ use super::scaler::{BusyTime, Scaler, Scaling};
 use super::segment::Part;
 use super::stats::Total;
 use super::task::Fate;
+use super::unread::Unread;
 
 /// How many programs run side by side, and what is done when one ends; checked by whoever makes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,10 +89,6 @@ pub(super) struct Worker {
     /// It is to be run whatever there is to do, for it never was.
     pub is_due: bool,
     pub busy: BusyTime,
-    /// What lay unread when that was last looked at, and since when it has not become less.
-    pub looked: (u64, Instant),
-    /// It was looked at then.
-    pub looked_at: Instant,
     /// It has stalled, and nobody has said so yet.
     pub is_accused: bool,
     pub fate: Fate,
@@ -113,7 +110,7 @@ impl Worker {
             exit: None,
             ended: None,
             queue: Queue::default(),
-            given: Given::new(true),
+            given: Given::new(true, now),
             cursor: Cursor::new(framing),
             parts: Vec::new(),
             is_writing: false,
@@ -127,8 +124,6 @@ impl Worker {
             failures: 0,
             is_due: !is_spare,
             busy: BusyTime::new(now),
-            looked: (0, now),
-            looked_at: now,
             is_accused: false,
             fate: Fate::None,
         }
@@ -146,7 +141,7 @@ impl Worker {
         self.pipe = Pipe::default();
         self.pipe.usual = Some(0);
         (self.since, self.has_progressed) = (now, false);
-        (self.looked, self.looked_at) = ((0, now), now);
+        self.given.unread = Unread::new(now);
         (self.is_accused, self.fate) = (false, Fate::None);
     }
 
@@ -248,6 +243,13 @@ impl Workers {
             (it.failures, it.waited) = (0, Duration::ZERO);
             self.breaker.on_success(j);
         }
+    }
+
+    /// Whether this one has closed its pipe and lives on, where another one would come in its place if it ended.
+    pub(super) fn is_missed(&self, j: usize) -> bool {
+        let it = &self.list[j];
+        let is_run_again = self.rules.restart.is_some() && !self.is_over;
+        it.life == Life::Up && it.is_deaf && it.is_empty && is_run_again
     }
 
     /// All but this one.

@@ -12,7 +12,7 @@ use super::error::system;
 use super::supervise::Run;
 use crate::command::child::Exit;
 use crate::config::hook::Occasion;
-use crate::control::signals::{self, Received, SIGINT, SIGPIPE, SIGQUIT, SIGTERM};
+use crate::control::signals::{self, Received, SIGINT, SIGQUIT};
 use crate::engine::directive::Directive;
 use crate::engine::restart::{CommandStatus, Verdict};
 use crate::pipe::Event;
@@ -39,7 +39,7 @@ impl Run {
             .is_some_and(|it| it.restarts.is_some())
         {
             // Another one may read on.
-            self.shared.tell(|engine, now| engine.on_consumer_down(now));
+            self.shared.tell(|engine, now| engine.on_consumer_deaf(now));
             return;
         }
         if let Some(consumer) = &mut self.consumer {
@@ -73,6 +73,8 @@ impl Run {
             return Some(End::Failed(failure));
         }
         let (is_fed, is_drained) = (consumer.is_fed, self.drained);
+        // What it has left of what it was given was taken back, where that is kept.
+        let is_fed = is_fed && self.shared.tell(|engine, _| engine.is_finished());
         Some(match exit.is_success() {
             true if is_fed && is_drained => End::Drained,
             true if is_fed => End::Command(exit, Ending::Eof),
@@ -137,6 +139,23 @@ impl Run {
         if unread > 0 || !consumer.is_fed {
             self.take_back(unread);
         }
+    }
+
+    /// How much lies unread in its pipe, or whatever else is the output, as far as that can be told.
+    pub(super) fn unread_bytes(&self) -> Option<u64> {
+        let port = self.outlet.port();
+        let unread = port.and_then(|port| port.unread());
+        unread.or_else(|| self.consumer.as_ref()?.unread_bytes())
+    }
+
+    /// Looks how much of what it was given it has left unread, where that may be taken back. Whether it has stalled.
+    pub(super) fn look_at_consumer(&self) -> bool {
+        let is_kept = self.consumer.as_ref().is_some_and(Consumer::keeps_given);
+        let look = || self.unread_bytes();
+        is_kept
+            && self
+                .shared
+                .tell(|engine, now| engine.look_at_consumer(look, now))
     }
 
     /// What the thread that wrote to the program had to say is of the past.
@@ -225,7 +244,9 @@ impl Run {
         }
         let restarts = self.consumer.as_mut().and_then(|it| it.restarts.as_mut());
         if let Some(restarts) = restarts {
-            restarts.due = restarts.due.map(|_| Instant::now());
+            let now = Instant::now();
+            restarts.due = restarts.due.map(|_| now);
+            restarts.breaker.retry(now);
             return true;
         }
         false
@@ -274,9 +295,16 @@ impl Run {
         if ![SIGINT, SIGQUIT].contains(&signal.number) {
             return self.on_termination(signal.number);
         }
-        if !signal.is_from_terminal {
-            consumer.child.signal(signal.number);
+        if consumer.interrupted.is_some()
+            && signal.is_from_terminal
+            && !consumer.child.hears_terminal()
+        {
+            // It has been passed one on, and goes on. Nobody talks with one that is not in the foreground.
+            return Some(End::Signal(signal.number));
         }
+        consumer
+            .child
+            .pass_on(signal.number, signal.is_from_terminal);
         consumer.interrupted = Some(signal.number);
         consumer.goes_on = Instant::now().checked_add(GOES_ON);
         self.hold_input(true);
@@ -309,11 +337,8 @@ impl Run {
             Some(consumer) => consumer.close(&self.outlet),
             None => self.outlet.close(),
         }
-        let by = match end {
-            End::Signal(signal) if *signal != SIGPIPE => *signal,
-            _ => SIGTERM,
-        };
         if let Some(consumer) = &mut self.consumer {
+            let by = end.signal_for_command(consumer.interrupted);
             consumer.put_down(by, &self.signals, signals::is_end);
         }
     }

@@ -200,6 +200,11 @@ impl Consumer {
         self.keeps_given
     }
 
+    /// How much lies unread in its pipe, where ours is closed already.
+    pub(super) fn unread_bytes(&self) -> Option<u64> {
+        rustix::io::ioctl_fionread(self.reader.as_ref()?).ok()
+    }
+
     /// Takes out of its pipe what it has not read, and says how much that was. Nobody else gets any of it: children
     /// of its own may still be reading.
     pub(super) fn empty(&mut self, outlet: &Outlet) -> u64 {

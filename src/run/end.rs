@@ -6,7 +6,7 @@ use rustix::io::Errno;
 
 use crate::command::child::Exit;
 use crate::config::Config;
-use crate::control::signals::SIGPIPE;
+use crate::control::signals::{SIGPIPE, SIGTERM};
 use crate::engine::side::{Role, SideStatus};
 use crate::engine::stall::Side;
 use crate::engine::status::{Count, Status};
@@ -67,6 +67,27 @@ impl End {
             self,
             End::Delivered | End::Command(..) | End::Unkept | End::GivenUp(..)
         )
+    }
+
+    /// The signal by which a program is ended then; `heard`: the one that it was sent before and has not heeded.
+    pub(super) fn signal_for_command(&self, heard: Option<i32>) -> i32 {
+        match self {
+            End::Signal(signal) if *signal != SIGPIPE && heard != Some(*signal) => *signal,
+            _ => SIGTERM,
+        }
+    }
+
+    /// The same, but for what only now is known: what was left undelivered, and whether that is all that there was.
+    #[must_use]
+    pub(super) fn with_left(self, left: Count, is_all_out: bool) -> End {
+        match self {
+            End::Stalled(side, time, _) => End::Stalled(side, time, left.bytes),
+            // It was given the end of the input, but did not want all that came before.
+            End::Command(exit, Ending::Eof) if !is_all_out => {
+                End::Command(exit, Ending::ConsumerGone)
+            }
+            end => end,
+        }
     }
 
     /// Its word in reports.

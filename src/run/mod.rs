@@ -151,12 +151,18 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     run.control.close();
     run.shared.halt(HALT);
     run.hear_last();
-    if config.spool.is_some() {
-        // What it reads up to its end is not delivered again.
+    if config.rules.keeps_given {
+        // What it reads up to its end was delivered, and nothing else.
         run.put_down_consumer(&end);
         run.take_back_last();
     }
+    if config.rules.workers.is_some() {
+        run.put_down_jobs(&end);
+        run.take_back_last_of_workers();
+    }
     let status = run.status();
+    let is_all_out = run.shared.tell(|engine, _| engine.is_finished());
+    end = end.with_left(undelivered(&status), is_all_out);
     run.put_down_consumer(&end);
     run.put_down_jobs(&end);
     run.membership.leave();
@@ -165,15 +171,15 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         run.on_overflow_end(overflow_thread.finish(&run.signals, is_end));
     }
     // Only now is it known of all that lies there whether it is to stay.
-    let is_all_out = run.shared.tell(|engine, _| engine.is_finished());
     let is_closed = run.shared.close_disk(end.is_end_of_input() && is_all_out);
     run.hear_last();
     let sides = run.shared.tell(|engine, now| engine.side_status(now));
     let behind = tees_behind(config, &sides);
     let is_short = run.overflow_failed || run.output_failed || !is_closed || behind.is_some();
     let mut complaint = end.complaint_with(behind.as_deref());
-    if is_short && end.is_good() {
-        complaint = complaint.or(behind);
+    if is_short && (end.is_good() || matches!(end, End::GivenUp(..))) {
+        complaint.into_iter().for_each(|why| run.reporter.complain(&why));
+        complaint = behind;
         end = End::Unkept;
     }
     let word = end.ending().word();

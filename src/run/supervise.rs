@@ -189,6 +189,7 @@ impl Run {
     }
 
     pub(super) fn status(&mut self) -> Status {
+        self.look_at_consumer();
         let told = self.shared.tell(|engine, now| {
             let losses = engine.lane_losses();
             (engine.status(now), engine.side_status(now), losses)
@@ -207,9 +208,13 @@ impl Run {
     fn watch(&mut self) -> Watch {
         let watch = self.shared.tell(|engine, now| engine.watch(now));
         if watch != Watch::Quiet(None) {
-            let unread = self.outlet.port().and_then(|port| port.unread());
-            if mem::replace(&mut self.unread, unread) != unread {
+            let unread = self.unread_bytes();
+            let has_stalled = self.look_at_consumer();
+            let has_moved = mem::replace(&mut self.unread, unread) != unread;
+            if has_moved {
                 self.shared.tell(|engine, now| engine.on_sink_moved(now));
+            }
+            if has_stalled || has_moved {
                 return self.shared.tell(|engine, now| engine.watch(now));
             }
         }

@@ -10,7 +10,7 @@ use super::supervise::Run;
 use crate::command::child::Exit;
 use crate::command::jobs::News;
 use crate::config::hook::Occasion;
-use crate::control::signals::{self, Received, SIGINT, SIGPIPE, SIGQUIT, SIGTERM};
+use crate::control::signals::{self, Received, SIGINT, SIGQUIT, SIGTERM};
 use crate::engine::directive::Directive;
 use crate::report::Ending;
 
@@ -98,9 +98,7 @@ impl Run {
             return Some(End::Signal(signal.number));
         }
         if is_interrupt {
-            if !signal.is_from_terminal {
-                batches.jobs.signal(signal.number);
-            }
+            batches.jobs.pass_on(signal.number, signal.is_from_terminal);
             batches.interrupted = Some(signal.number);
         } else {
             self.signal = Some(signal.number);
@@ -137,10 +135,7 @@ impl Run {
         let Some(batches) = &mut self.batches else {
             return;
         };
-        let by = match end {
-            End::Signal(signal) if *signal != SIGPIPE => *signal,
-            _ => SIGTERM,
-        };
+        let by = end.signal_for_command(batches.interrupted);
         batches.jobs.close();
         // One from the terminal has reached them already.
         if batches.jobs.any_are_left() {

@@ -101,13 +101,25 @@ impl Run {
         if ![SIGINT, SIGQUIT].contains(&signal.number) {
             return self.on_termination(signal.number);
         }
-        if !signal.is_from_terminal {
-            batches.jobs.signal(signal.number);
+        if batches.interrupted.is_some() && signal.is_from_terminal && !batches.jobs.hear_terminal()
+        {
+            // As with one of them alone.
+            return Some(End::Signal(signal.number));
         }
+        batches.jobs.pass_on(signal.number, signal.is_from_terminal);
         batches.interrupted = Some(signal.number);
         self.workers()?.goes_on = Instant::now().checked_add(GOES_ON);
         self.hold_input(true);
         None
+    }
+
+    /// The run is over, and they are put down: what they have not read was not delivered.
+    pub(super) fn take_back_last_of_workers(&mut self) {
+        let left = self.batches.iter().flat_map(|it| it.jobs.take_out());
+        for (j, unread) in left {
+            self.shared
+                .tell(|engine, now| engine.take_back_last(j, unread, now));
+        }
     }
 
     /// When to see whether they go on after a signal from the terminal.
