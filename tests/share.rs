@@ -383,6 +383,26 @@ mod through_a_store {
     }
 
     #[test]
+    fn an_empty_password_is_none() {
+        let server = Server::start();
+        let share = format!("redis://127.0.0.1:{}/it", server.1);
+        let mut command = Home::new().command(&["--share", &share, "-r", "1MB/s", "-q"]);
+        command.env("WEIR_SHARE_PASSWORD", "");
+        let nothing = || File::open("/dev/null").expect("nothing");
+        let running = start(command, nothing(), Stdio::null());
+        running.end().assert_success("no password is wanted");
+        let share = format!("redis://nobody@127.0.0.1:{}/it", server.1);
+        let mut command = Home::new().command(&["--share", &share, "-r", "1MB/s", "-q"]);
+        command.env("WEIR_SHARE_PASSWORD", "");
+        let running = start(command, nothing(), Stdio::null());
+        let ended = running.end();
+        ended.assert_complains(
+            1,
+            &["user nobody: it wants a password", "$WEIR_SHARE_PASSWORD"],
+        );
+    }
+
+    #[test]
     fn one_that_starts_without_its_store_is_refused() {
         let free = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = free.local_addr().expect("an address").port();

@@ -7,6 +7,8 @@
 //! Across hosts a store, Redis or Valkey, divides the cap: each member has a [`lease`] of a part of it,
 //! which a thread of its own keeps ([`store`]), so that the flow never waits for the network.
 
+#[cfg(feature = "redis")]
+mod connection;
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 mod fault;
 #[cfg(any(target_os = "linux", target_os = "macos"))]

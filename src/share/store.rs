@@ -11,11 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 use std::{env, fs, io};
 
-use redis::{
-    Client, Connection, ConnectionAddr, ErrorKind, IntoConnectionInfo, RedisError, Script,
-    ScriptInvocation,
-};
+use redis::{ErrorKind, RedisError, Script, ScriptInvocation};
 
+use super::connection::Connection;
 use super::lease::{Answer, INTERVAL, LeasedCap, Question, Reply, burst_to_text};
 use super::rules::Rules;
 use crate::engine::limiter::{Burst, SharedCap};
@@ -185,7 +183,8 @@ impl StoreWatch {
 
 /// The side of the store.
 struct Member {
-    client: Client,
+    store: Store,
+    password: Option<String>,
     connection: Option<Connection>,
     script: Script,
     keys: [String; 3],
@@ -198,17 +197,10 @@ struct Member {
 impl Member {
     fn new(store: &Store, password: Option<String>, unit: Unit) -> Result<Member, StoreError> {
         let name = format!("share {}", Share::Store(store.clone()));
-        let failed = |e: RedisError| StoreError::Store(reason(&e));
-        let address = ConnectionAddr::Tcp(store.host.clone(), store.port);
-        let info = address.into_connection_info().map_err(failed)?;
-        let mut settings = info.redis_settings().clone();
-        if let Some(user) = &store.user {
-            settings = settings.set_username(user);
+        if let Some(user) = store.user.as_ref().filter(|_| password.is_none()) {
+            let line = format!("user {user}: it wants a password: {}", where_from());
+            return Err(StoreError::Store(line));
         }
-        if let Some(password) = password {
-            settings = settings.set_password(password);
-        }
-        let client = Client::open(info.set_redis_settings(settings)).map_err(failed)?;
         let what = match unit {
             Unit::Bytes => "bytes",
             Unit::Records => "records",
@@ -217,7 +209,8 @@ impl Member {
         let keys =
             ["share", "ends", "members"].map(|key| format!("weir:{{{}:{what}}}:{key}", store.name));
         Ok(Member {
-            client,
+            store: store.clone(),
+            password,
             connection: None,
             script: Script::new(SCRIPT),
             keys,
@@ -280,15 +273,23 @@ impl Member {
             Some(connection) => connection,
             None => self.connect()?,
         };
+        connection.wait_for(self.patience);
         let answer = self.invoke(&mut connection, question, says)?;
         self.connection = Some(connection);
         Ok(answer)
     }
 
     fn connect(&self) -> Result<Connection, RedisError> {
-        let mut connection = self.client.get_connection_with_timeout(self.patience)?;
-        connection.set_read_timeout(Some(self.patience))?;
-        connection.set_write_timeout(Some(self.patience))?;
+        let (host, port) = (&self.store.host, self.store.port);
+        let mut connection = Connection::open(host, port, self.patience)?;
+        if let Some(password) = &self.password {
+            let mut login = redis::cmd("AUTH");
+            if let Some(user) = &self.store.user {
+                login.arg(user);
+            }
+            let entered = login.arg(password).query::<()>(&mut connection);
+            entered.map_err(not_accepted)?;
+        }
         // Who has not given the password is only told so where the question is a short one.
         redis::cmd("PING").query::<()>(&mut connection)?;
         Ok(connection)
@@ -301,9 +302,30 @@ impl Member {
         says: i8,
     ) -> Result<Answer, RedisError> {
         let invocation = self.invocation(question, says);
-        let reply: Reply = invocation.invoke(connection)?;
+        let reply = invocation.invoke(connection);
+        let reply: Reply = reply.map_err(|e| self.with_its_key(connection, e))?;
         let nonsense = (ErrorKind::UnexpectedReturnType, "its answer makes no sense");
         Answer::from_reply(&reply, self.unit).ok_or_else(|| nonsense.into())
+    }
+
+    /// Where a key holds something else than weir puts there, the error names it.
+    fn with_its_key(&self, connection: &mut Connection, e: RedisError) -> RedisError {
+        if !e.to_string().contains("WRONGTYPE") {
+            return e;
+        }
+        for (key, wanted) in self.keys.iter().zip(["hash", "zset", "hash"]) {
+            let found = redis::cmd("TYPE").arg(key).query::<String>(connection);
+            if let Ok(found) = found
+                && found != wanted
+                && found != "none"
+            {
+                let line = format!(
+                    "the key {key} holds a {found} that is not weir's: remove it, or use another NAME"
+                );
+                return io::Error::other(line).into();
+            }
+        }
+        e
     }
 
     fn invocation(&self, question: &Question, says: i8) -> ScriptInvocation<'_> {
@@ -331,7 +353,7 @@ impl Member {
     /// Gives back what was leased, if the store is there.
     fn leave(&mut self, question: &Question) {
         if let Some(mut connection) = self.connection.take() {
-            let _ = connection.set_read_timeout(Some(FAREWELL));
+            connection.wait_for(FAREWELL);
             let _ = self.invoke(&mut connection, question, -1);
         }
     }
@@ -371,9 +393,12 @@ fn reason(e: &RedisError) -> String {
         } else {
             "it does not accept the password, or has none set"
         };
-        format!("{what}: give it in ${PASSWORD}, or in the file that ${PASSWORD_FILE} names")
+        format!("{what}: {}", where_from())
     } else if e.is_timeout() {
         "the store does not answer".to_owned()
+    } else if kind == ErrorKind::Parse {
+        "what answers there is not Redis; give the host and port of a Redis or Valkey server"
+            .to_owned()
     } else {
         in_words(&e.to_string())
     };
@@ -382,13 +407,29 @@ fn reason(e: &RedisError) -> String {
 
 /// The store's client says what it has found; this says what it means.
 fn in_words(text: &str) -> String {
-    if text.contains("Parse error") {
-        return "what answers there is not Redis; give the host and port of a Redis or Valkey server".to_owned();
+    if text.contains("read only replica") {
+        return "it is a read-only replica: give the address of the primary".to_owned();
     }
     if text.contains("unexpected end of file") {
         return "it has closed the connection without an answer: it has just ended, or is no Redis or Valkey server".to_owned();
     }
+    // Which script it was, and where in it, is nothing that a user could change.
+    let text = text.split_once(" script: ").map_or(text, |(text, _)| text);
     crate::units::without_numbers(text)
+}
+
+/// Where a password is looked for.
+fn where_from() -> String {
+    format!("give it in ${PASSWORD}, or in the file that ${PASSWORD_FILE} names")
+}
+
+/// A store that turns a login away, whatever words it has for that.
+fn not_accepted(e: RedisError) -> RedisError {
+    let text = e.to_string().to_ascii_lowercase();
+    match !e.is_io_error() && (text.contains("auth") || text.contains("pass")) {
+        true => (ErrorKind::AuthenticationFailed, "not accepted").into(),
+        false => e,
+    }
 }
 
 fn password() -> Result<Option<String>, StoreError> {
@@ -397,7 +438,7 @@ fn password() -> Result<Option<String>, StoreError> {
             .map_err(|e| StoreError::Password(file.to_string_lossy().into_owned(), e))?;
         return Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned()));
     }
-    Ok(env::var(PASSWORD).ok())
+    Ok(env::var(PASSWORD).ok().filter(|text| !text.is_empty()))
 }
 
 #[cfg(test)]

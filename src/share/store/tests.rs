@@ -203,7 +203,11 @@ fn members_share_evenly_and_what_one_leaves_the_others_get() {
     // One that asks once and is never heard of again.
     let mut dead = Member::new(&server.store(), None, Unit::Bytes).expect("a member");
     let mut cap = LeasedCap::new(rules("8MB/s"), Instant::now());
-    dead.ask(&cap.question(Instant::now())).expect("an answer");
+    let question = Question {
+        interval: Duration::from_secs(2),
+        ..cap.question(Instant::now())
+    };
+    dead.ask(&question).expect("an answer");
     eventually("a seventh for each", || eight.are_even(7));
     eventually("a sixth for each again", || eight.are_even(6));
     assert_eq!(eight.lines.load(SeqCst), 0);
@@ -332,15 +336,78 @@ fn a_store_that_cannot_be_used_is_refused_in_one_line() {
     let server = Server::start(&[]);
     server.tell("SET weir:{test:bytes}:share nonsense");
     let line = refused(&server.store(), None);
-    assert!(line.contains("WRONGTYPE"), "{line}");
+    assert!(
+        line.contains("the key weir:{test:bytes}:share holds a string"),
+        "{line}"
+    );
+    let as_nobody = Store {
+        user: Some("nobody".to_owned()),
+        ..server.store()
+    };
+    let line = refused(&as_nobody, None);
+    assert!(
+        line.starts_with("user nobody: it wants a password: give it in $WEIR_SHARE_PASSWORD"),
+        "{line}"
+    );
+    let line = refused(&as_nobody, Some("hunter2"));
+    assert!(line.contains("does not accept the password"), "{line}");
 
-    // Something else listens there: it says nothing that makes sense, or nothing.
+    // Nobody listens at its primary's address: it does not need to, to be a replica.
+    let replica = Server::start(&["--replicaof", "127.0.0.1", "1"]);
+    let line = refused(&replica.store(), None);
+    assert_eq!(
+        line,
+        "it is a read-only replica: give the address of the primary"
+    );
+}
+
+/// Something else than a store: it answers whatever it is asked with the first of these, and goes on with the second.
+fn listen(first: &'static [u8], then: Vec<u8>, pause: Duration) -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&sent);
     thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let _ = (&stream).write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 1000]);
+            let _ = stream.write_all(first);
+            while !then.is_empty() && stream.write_all(&then).is_ok() {
+                count.fetch_add(then.len(), SeqCst);
+                thread::sleep(pause);
+            }
         }
     });
-    refused(&store(port), None);
+    (port, sent)
+}
+
+#[test]
+fn something_else_that_answers_there_costs_neither_memory_nor_time() {
+    for (first, then, says) in [
+        (
+            &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
+            vec![],
+            "is not Redis",
+        ),
+        (b"$9999999999999\r\n", vec![b'x'; 65_536], "is not Redis"),
+        (b"-", vec![b'E'; 65_536], "is not Redis"),
+        (
+            b"*9999999999999\r\n",
+            b":1\r\n".repeat(9999),
+            "is not Redis",
+        ),
+    ] {
+        let (port, sent) = listen(first, then, Duration::ZERO);
+        let refused = StoreCap::with(&store(port), None, rules("1MB/s"), |_| ());
+        let line = refused.expect_err("no store").to_string();
+        assert!(line.contains(says) && !line.contains('\n'), "{line}");
+        // What the system holds on the way is a part of it.
+        let sent = sent.load(SeqCst);
+        assert!(sent < 32 << 20, "{sent} bytes were taken");
+    }
+    // It always has one more byte to say.
+    let (port, _) = listen(b"$60000\r\n", vec![b'x'], Duration::from_millis(10));
+    let mut member = Member::new(&store(port), None, Unit::Bytes).expect("a member");
+    let question = LeasedCap::new(rules("1MB/s"), Instant::now()).question(Instant::now());
+    let e = member.ask(&question).expect_err("no store");
+    assert!(e.is_timeout(), "{e}");
 }
