@@ -12,10 +12,12 @@ local pause, says = tonumber(ARGV[4]), tonumber(ARGV[8])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local s = redis.call('HMGET', share, 'content', 'hungry', 'given', 'born', 'floor', 'amount', 'per', 'burst', 'rules', 'count')
+local s = redis.call('HMGET', share, 'content', 'hungry', 'given', 'born', 'floor', 'amount', 'per', 'burst', 'rules', 'count', 'last')
 -- What those want who have what they want, how many want more, and what all have been given.
 local content, hungry, given = tonumber(s[1] or 0), tonumber(s[2] or 0), tonumber(s[3] or 0)
 local born, floor = tonumber(s[4] or now), tonumber(s[5] or 1)
+-- Until when somebody may have passed something.
+local last = tonumber(s[11] or 0)
 
 -- Whether the store was emptied, or has evicted some of this: then it begins anew.
 local count = tonumber(s[10] or 0)
@@ -38,6 +40,7 @@ end
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', ends, '-inf', now, 'LIMIT', 0, 100)) do
   forget(member)
 end
+local is_new = not redis.call('HGET', members, me)
 forget(me)
 
 local n = redis.call('ZCARD', ends)
@@ -48,6 +51,9 @@ if says >= 0 then
     amount, per, burst, rules = ARGV[5], ARGV[6], ARGV[7], rules + 1
   end
 end
+-- The milliseconds of one unit. Who comes when nobody has passed anything for so long need not wait for the first.
+local unit = math.min(math.ceil((tonumber(per) or 0) / (tonumber(amount) or 1) / 1e6), 2 ^ 40)
+local begins = is_new and n == 1 and now >= last + unit
 
 -- A fair part is what those who are content leave to those who are not, and never less than an n-th.
 local part, least = 0, math.floor(ALL / math.max(n, 1))
@@ -69,9 +75,12 @@ if says >= 0 then
   local lease = 5 * math.max(interval, pause)
   redis.call('HSET', members, me, string.format('%.0f %.0f', wants, part))
   redis.call('ZADD', ends, now + lease, me)
+  last = math.max(last, now + lease)
+elseif n == 0 then
+  last = now
 end
 local f = function(number) return string.format('%.0f', number) end
 redis.call('HSET', share, 'content', f(content), 'hungry', f(hungry), 'given', f(given), 'born', f(born),
-  'floor', f(floor), 'count', redis.call('ZCARD', ends), 'amount', amount or '', 'per', per or '', 'burst', burst or '', 'rules', f(rules))
-for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, 600000) end
-return { part, interval, n, amount or '', per or '', burst or '', rules }
+  'floor', f(floor), 'count', redis.call('ZCARD', ends), 'amount', amount or '', 'per', per or '', 'burst', burst or '', 'rules', f(rules), 'last', f(last))
+for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, f(600000 + unit)) end
+return { part, interval, n, amount or '', per or '', burst or '', rules, begins and 1 or 0 }

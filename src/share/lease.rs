@@ -60,21 +60,24 @@ pub(crate) struct Answer {
     pub(crate) members: u64,
     /// The cap; `None` where what the store holds makes no sense.
     pub(crate) rules: Option<Rules>,
+    /// Nobody has passed anything for as long as a unit takes: one that has just come need not wait for its first.
+    pub(crate) begins: bool,
 }
 
 /// What the store's script returns: parts, milliseconds, members; the cap's amount, nanoseconds and burst; how
-/// often it was changed.
-pub(crate) type Reply = (u64, u64, u64, String, String, String, u64);
+/// often it was changed; and whether the first unit is free.
+pub(crate) type Reply = (u64, u64, u64, String, String, String, u64, u64);
 
 impl Answer {
     /// What a reply says; `None` where it makes no sense.
     pub(crate) fn from_reply(reply: &Reply, unit: Unit) -> Option<Answer> {
-        let (parts, interval, members, amount, per, burst, _) = reply;
+        let (parts, interval, members, amount, per, burst, _, begins) = reply;
         let answer = Answer {
             parts: *parts,
             interval: Duration::from_millis(*interval),
             members: *members,
             rules: rules_from_text(amount, per, burst, unit),
+            begins: *begins == 1,
         };
         let possible = answer.parts <= ALL
             && (1..=MEMBERS_MOST).contains(&answer.members)
@@ -94,8 +97,10 @@ pub(crate) struct LeasedCap {
     interval: Duration,
     most_members: u64,
     members: u64,
-    /// None while there is nothing to pass at.
+    /// None before the first answer.
     pacer: Option<TokenBucket>,
+    /// What the store said when this one came.
+    begins: bool,
     /// What `pacer` goes by.
     pace: Option<(Rules, u64)>,
     /// Since the last question: what has passed, and whether something had to wait.
@@ -118,6 +123,7 @@ impl LeasedCap {
             most_members: 1,
             members: 1,
             pacer: None,
+            begins: false,
             pace: None,
             used: 0,
             waited: true,
@@ -172,7 +178,8 @@ impl LeasedCap {
     /// # Errors
     /// That instant.
     pub(crate) fn peek(&mut self, now: Instant) -> Result<u64, Instant> {
-        let passed = match &self.pacer {
+        let has_part = self.pace.is_some_and(|(_, parts)| parts > 0);
+        let passed = match self.pacer.as_ref().filter(|_| has_part) {
             Some(pacer) => pacer.peek(now),
             None => Err(self.look_at),
         };
@@ -222,6 +229,9 @@ impl LeasedCap {
             self.says = false;
             self.rules = answer.rules.unwrap_or(self.rules);
         }
+        if self.pacer.is_none() {
+            self.begins = answer.begins;
+        }
         self.parts = answer.parts;
         self.interval = answer.interval.max(INTERVAL);
         self.members = answer.members;
@@ -241,17 +251,30 @@ impl LeasedCap {
             return;
         }
         self.pace = Some((self.rules, parts));
-        let Some(rate) = part(self.rules.rate, parts) else {
-            self.pacer = None;
-            return;
-        };
+        let rate =
+            part(self.rules.rate, parts).unwrap_or_else(|| standstill(self.rules.rate.unit()));
         let burst = share(self.rules.burst, parts);
         match &mut self.pacer {
             Some(pacer) if is_new => pacer.set(rate, burst, now),
             Some(pacer) => drop(pacer.follow(rate, burst, now)),
-            None => self.pacer = Some(TokenBucket::new(rate, burst, now)),
+            None => self.pacer = Some(first(rate, burst, self.begins, now)),
         }
     }
+}
+
+/// The pacer of one that has just come: what it may pass it has to earn, unless nobody else can have done so.
+fn first(rate: Rate, burst: Burst, begins: bool, now: Instant) -> TokenBucket {
+    let mut pacer = TokenBucket::new(rate, burst, now);
+    if !begins && let Ok(units) = pacer.may_pass(now) {
+        pacer.on_passed(units, now);
+    }
+    pacer
+}
+
+/// The rate of no part: what has been earned is kept, and nothing is earned. One unit in a hundred years.
+fn standstill(unit: Unit) -> Rate {
+    const PER: NonZeroU64 = NonZeroU64::new(1 << 62).expect("not zero");
+    Rate::new(NonZeroU64::MIN, PER, unit)
 }
 
 /// So many parts of a rate, as exactly as 64 bits allow; `None`: nothing.

@@ -99,6 +99,7 @@ impl Store {
             interval: Duration::from_millis(interval),
             members: n,
             rules: None,
+            begins: false,
         }
     }
 }

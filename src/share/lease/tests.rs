@@ -15,6 +15,7 @@ fn answer(parts: u64, members: u64) -> Answer {
         interval: INTERVAL,
         members,
         rules: None,
+        begins: false,
     }
 }
 
@@ -80,6 +81,36 @@ fn a_member_passes_the_part_that_it_has() {
     let mut member = Member::new("1MB/s");
     member.ask(answer(0, 8));
     assert_eq!(member.pass(INTERVAL, u64::MAX), 0);
+}
+
+#[test]
+fn nobody_who_comes_has_the_first_unit_for_nothing_but_one_who_is_alone() {
+    for (begins, wanted) in [(false, [0, 0, 1]), (true, [1, 0, 1])] {
+        let mut member = Member::new("10/s");
+        let mut passed = [0; 3];
+        for (sum, millis) in passed.iter_mut().zip([40, 50, 60]) {
+            member.ask(Answer {
+                begins,
+                ..answer(ALL, 1)
+            });
+            *sum = member.pass(Duration::from_millis(millis), u64::MAX);
+        }
+        assert_eq!(passed, wanted, "begins: {begins}");
+    }
+}
+
+#[test]
+fn what_is_taken_away_and_given_again_brings_no_unit_with_it() {
+    let mut member = Member::new("10/s");
+    let mut sum = 0;
+    for _ in 0..30 {
+        member.ask(answer(ALL, 1));
+        sum += member.pass(INTERVAL / 4, u64::MAX);
+        member.ask(answer(0, 1));
+        assert_eq!(member.pass(4 * INTERVAL, u64::MAX), 0);
+    }
+    // It had a part for seven and a half tenths of a second.
+    assert!((6..=7).contains(&sum), "{sum}");
 }
 
 #[test]

@@ -299,6 +299,31 @@ fn a_store_that_is_full_emptied_or_has_lost_a_key_goes_on() {
 }
 
 #[test]
+fn the_first_unit_is_for_one_who_comes_when_none_is_owed() {
+    let server = Server::start(&[]);
+    let come = |rate: &str| {
+        let mut member = Member::new(&server.store(), None, Unit::Records).expect("a member");
+        let question = LeasedCap::new(rules(rate), Instant::now()).question(Instant::now());
+        let begins = member.ask(&question).expect("an answer").begins;
+        (member, question, begins)
+    };
+    let (mut first, question, begins) = come("1/h");
+    assert!(begins, "nobody was there");
+    assert!(!come("1/h").2, "there is another one");
+    first.leave(&question);
+    server.tell("DEL weir:{test:records}:ends weir:{test:records}:members");
+    assert!(
+        !come("1/h").2,
+        "what the first has passed is owed for an hour"
+    );
+    eventually("it was paid", || {
+        let (mut member, question, begins) = come("1000/s");
+        member.leave(&question);
+        begins
+    });
+}
+
+#[test]
 fn the_newest_rules_are_for_all_members() {
     let server = Server::start(&[]);
     let mut first = StoreCap::with(&server.store(), None, rules("1MB/s"), |_| ()).expect("joined");
