@@ -11,6 +11,7 @@
 
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::rules::Rules;
@@ -40,7 +41,7 @@ pub(crate) trait Words {
     fn word(&self, index: usize) -> &AtomicU64;
 }
 
-impl<W: Words> Words for std::sync::Arc<W> {
+impl<W: Words> Words for Arc<W> {
     fn word(&self, index: usize) -> &AtomicU64 {
         W::word(self, index)
     }
@@ -91,6 +92,12 @@ impl Current {
         (self.0 >> 16) as u8
     }
 
+    /// Whether an earlier one's tag can still be told from this one's.
+    pub(super) fn is_soon_after(self, earlier: Current) -> bool {
+        let between = (self.0 >> 16).wrapping_sub(earlier.0 >> 16);
+        earlier != Current::NONE && between <= u64::from(u8::MAX)
+    }
+
     fn slot(self) -> usize {
         usize::from(self.0 as u16 >> 1)
     }
@@ -125,6 +132,9 @@ impl Who {
     }
 }
 
+/// The turn's word before and after a member has reserved a turn that it has not used.
+type Reserved = Arc<Mutex<Option<(u64, u64)>>>;
+
 /// One member's hold on the table.
 #[derive(Debug)]
 pub(crate) struct Member<W: Words> {
@@ -132,6 +142,7 @@ pub(crate) struct Member<W: Words> {
     unit: Unit,
     slot: usize,
     who: Who,
+    reserved: Reserved,
 }
 
 /// What it takes to leave, whoever holds the member.
@@ -140,13 +151,21 @@ pub(crate) struct Leave<W: Words> {
     words: W,
     slot: usize,
     who: Who,
+    reserved: Reserved,
 }
 
 impl<W: Words> Leave<W> {
-    /// Ends the membership, unless somebody has taken the member for dead and its place.
+    /// Ends the membership, unless somebody has taken the member for dead and its place. A turn that was not used is for
+    /// whoever comes next, unless somebody has reserved one behind it.
     pub(crate) fn leave(&self) {
         let word = self.words.word(id_of(self.slot));
-        let _ = word.compare_exchange(self.who.0.get(), 0, SeqCst, SeqCst);
+        let left = word.compare_exchange(self.who.0.get(), 0, SeqCst, SeqCst);
+        let reserved = self.reserved.lock();
+        let reserved = reserved.unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((before, after)) = reserved.filter(|_| left.is_ok()) {
+            let turn = self.words.word(TURN);
+            let _ = turn.compare_exchange(after, before, SeqCst, SeqCst);
+        }
     }
 
     /// The table.
@@ -180,6 +199,7 @@ impl<W: Words> Member<W> {
             unit,
             slot,
             who,
+            reserved: Reserved::default(),
         })
     }
 
@@ -192,6 +212,7 @@ impl<W: Words> Member<W> {
             words: self.words.clone(),
             slot: self.slot,
             who: self.who,
+            reserved: Arc::clone(&self.reserved),
         }
     }
 
@@ -203,7 +224,14 @@ impl<W: Words> Member<W> {
         if earlier.slot != self.slot {
             let (slot, who) = (earlier.slot, earlier.who);
             let words = self.words.clone();
-            Leave { words, slot, who }.leave();
+            let reserved = Reserved::default();
+            let leave = Leave {
+                words,
+                slot,
+                who,
+                reserved,
+            };
+            leave.leave();
         }
     }
 
@@ -220,6 +248,12 @@ impl<W: Words> Member<W> {
     /// The word that says when the next turn begins.
     pub(super) fn turn(&self) -> &AtomicU64 {
         self.words.word(TURN)
+    }
+
+    /// What the turn's word was before and after this member has reserved a turn; nothing, when it has used that.
+    pub(super) fn note_reserved(&self, reserved: Option<(u64, u64)>) {
+        let note = self.reserved.lock();
+        *note.unwrap_or_else(PoisonError::into_inner) = reserved;
     }
 
     /// Which rules are in force.
@@ -248,12 +282,12 @@ impl<W: Words> Member<W> {
         Rules::from_words([word(0), word(1), word(2)], self.unit)
     }
 
-    /// Puts these rules in force for all, unless they are already.
-    pub(crate) fn publish(&mut self, rules: Rules) {
+    /// Puts these rules in force for all, unless they are already. Says which they have replaced.
+    pub(crate) fn publish(&mut self, rules: Rules) -> Option<(Current, Rules)> {
         loop {
             let (current, old) = self.rules();
             if old == Some(rules) {
-                return;
+                return None;
             }
             let taken = current.slot() == self.slot && current.cell() == 0;
             let cell = usize::from(taken);
@@ -265,7 +299,7 @@ impl<W: Words> Member<W> {
             let word = self.words.word(CURRENT);
             let swapped = word.compare_exchange(current.0, next.0, SeqCst, SeqCst);
             if swapped.is_ok() {
-                return;
+                return old.map(|old| (current, old));
             }
         }
     }

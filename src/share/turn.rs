@@ -5,7 +5,11 @@
 //! costs, and has thereby reserved its turn: it begins at what the word was before. So members stand in
 //! a queue of which nobody holds more than the one place he has taken: each gets one quantum a round,
 //! who wants nothing takes no place, and nobody is woken but for his own turn. A member that is stopped
-//! or killed costs the others the one turn it had reserved, and nothing else.
+//! or killed costs the others the one turn it had reserved, and nothing else; one that ends gives it back, if it was the
+//! last in the queue.
+//!
+//! When the rules change, what is owed under the old ones stays owed: as many turns as were taken and have not begun, each
+//! at what it costs by the new ones. Whoever sees the change first moves the word accordingly.
 //!
 //! Invariant: in every window `W` all together are given turns for at most `cap·W + burst + a step`,
 //! and no member holds more than a step that it has been given and has not passed yet. What a member
@@ -114,6 +118,24 @@ impl Scale {
         u64::try_from(nanos / per_tick).unwrap_or(LAST).min(LAST)
     }
 
+    /// The ticks of a turn.
+    fn turn(&self) -> u64 {
+        self.cost(self.quantum, &mut 0).max(1)
+    }
+
+    /// What was so many turns of the `old` scale away from now is as many of this one away; time that was not used only as
+    /// far as it could be made up for.
+    fn moved(&self, old: &Scale, ticks: u64, now: u64) -> u64 {
+        let moved = |ticks: u64| {
+            let moved = u128::from(ticks) * u128::from(self.turn()) / u128::from(old.turn());
+            u64::try_from(moved).unwrap_or(LAST).min(LAST)
+        };
+        match ticks.checked_sub(now) {
+            Some(ahead) => now.saturating_add(moved(ahead)).min(LAST),
+            None => now.saturating_sub(moved((now - ticks).min(old.lag))),
+        }
+    }
+
     fn units_in(&self, ticks: u64) -> u64 {
         let nanos = u128::from(ticks) * u128::from(TICK);
         let units =
@@ -169,7 +191,7 @@ impl<W: Words> HostCap<W> {
         rules: Rules,
         clock: Clock,
     ) -> HostCap<W> {
-        member.publish(rules);
+        let replaced = member.publish(rules);
         let mut cap = HostCap {
             member,
             place,
@@ -184,7 +206,11 @@ impl<W: Words> HostCap<W> {
             look_at: clock.instant,
             rest: 0,
         };
-        cap.follow();
+        let now = clock.ticks(clock.instant);
+        if let Some((current, rules)) = replaced {
+            cap.go_by(current, rules, now);
+        }
+        cap.follow(now);
         cap
     }
 
@@ -195,7 +221,7 @@ impl<W: Words> HostCap<W> {
         loop {
             let word = self.member.turn().load(SeqCst);
             // After the word: where rules are newer than it, nobody can have changed it since.
-            self.follow();
+            self.follow(now);
             let next = self.begins(word, now);
             let begins = if debt > 0 {
                 next
@@ -217,22 +243,22 @@ impl<W: Words> HostCap<W> {
             let turn = self.member.turn();
             if turn.compare_exchange(word, changed, SeqCst, SeqCst).is_ok() {
                 self.rest = rest;
+                self.member.note_reserved(Some((word, changed)));
                 return Some(Turn { begins, units });
             }
         }
     }
 
-    /// When the next turn begins, as the word has it: now, where that was counted under other rules,
-    /// or is further off than anybody can have reserved.
+    /// When the next turn begins, as the word has it: now, where that is further off than anybody can have reserved.
+    /// Where it was counted under rules that are not known here (whoever changed them was killed just then), one turn
+    /// at most is owed.
     fn begins(&self, word: u64, now: u64) -> u64 {
         let ticks = word & LAST;
-        let places = self
-            .scale
-            .cost(self.scale.quantum, &mut 0)
-            .max(1)
-            .saturating_mul(PLACES);
-        let is_ours = (word >> TICKS) as u8 == self.current.tag();
-        if is_ours && ticks.saturating_sub(now) <= places {
+        let turn = self.scale.turn();
+        let ahead = ticks.saturating_sub(now);
+        if (word >> TICKS) as u8 != self.current.tag() {
+            now.saturating_add(ahead.min(turn)).min(LAST)
+        } else if ahead <= turn.saturating_mul(PLACES) {
             ticks
         } else {
             now
@@ -264,44 +290,71 @@ impl<W: Words> HostCap<W> {
         self.current = Current::NONE;
     }
 
-    /// Goes by the rules in force. New ones have no memory of the old: nothing that was reserved is
-    /// waited for, what was given is kept as far as they would give it, and no more than one unit of
-    /// debt is.
-    fn follow(&mut self) {
+    /// Goes by the rules in force.
+    fn follow(&mut self, now: u64) {
         if self.member.current() == self.current {
             return;
         }
         let (mut current, mut rules) = self.member.rules();
         if rules.is_none() {
             // Damaged: what was in force last is so again.
-            self.member.publish(self.rules);
+            self.publish(self.rules, now);
             (current, rules) = self.member.rules();
         }
-        if current == self.current {
-            return;
+        if current != self.current {
+            self.go_by(current, rules.unwrap_or(self.rules), now);
         }
-        self.rules = rules.unwrap_or(self.rules);
-        self.current = current;
-        self.scale = Scale::new(self.rules);
-        self.credit = self.credit.clamp(-1, signed(self.scale.step));
-        (self.turn, self.rest) = (None, 0);
+    }
+
+    /// Puts rules in force for all, from those that were so until then.
+    fn publish(&mut self, rules: Rules, now: u64) {
+        if let Some((current, old)) = self.member.publish(rules)
+            && current != self.current
+        {
+            self.go_by(current, old, now);
+        }
+    }
+
+    /// Goes by these rules. Turns that were taken are still to come, the one of this member and those that the word knows
+    /// of; what was given is kept as far as the new rules would give it, and no more than one unit of debt is.
+    fn go_by(&mut self, current: Current, rules: Rules, now: u64) {
+        let (scale, old) = (Scale::new(rules), self.scale);
+        if current != self.current && current.is_soon_after(self.current) {
+            let tag = self.current.tag();
+            let moved = |word: u64| {
+                let is_old = (word >> TICKS) as u8 == tag;
+                is_old.then(|| pack(current, scale.moved(&old, word & LAST, now)))
+            };
+            // Where somebody else was quicker there is nothing left to do.
+            let _ = self.member.turn().fetch_update(SeqCst, SeqCst, moved);
+        }
+        if let Some(turn) = self.turn.take_if(|turn| turn.begins <= now) {
+            self.credit = self.credit.saturating_add(signed(turn.units));
+        }
+        if let Some(turn) = &mut self.turn {
+            turn.begins = scale.moved(&old, turn.begins, now);
+            turn.units = scale.quantum;
+        }
+        self.credit = self.credit.clamp(-1, signed(scale.step));
+        (self.current, self.rules, self.scale, self.rest) = (current, rules, scale, 0);
     }
 }
 
 impl<W: Words + fmt::Debug + Send> SharedCap for HostCap<W> {
-    fn set(&mut self, rate: Rate, burst: Burst, _now: Instant) {
-        self.member.publish(Rules { rate, burst });
-        self.follow();
+    fn set(&mut self, rate: Rate, burst: Burst, now: Instant) {
+        let now = self.clock.ticks(now);
+        self.publish(Rules { rate, burst }, now);
+        self.follow(now);
     }
 
     /// Reserves the next turn, if what was given has passed.
     fn prepare(&mut self, now: Instant) {
+        let ticks = self.clock.ticks(now);
         self.call(now);
-        self.follow();
+        self.follow(ticks);
         if self.look_at <= now {
             self.look_at = now + LOOK;
         }
-        let ticks = self.clock.ticks(now);
         loop {
             if let Some(turn) = self.turn.take_if(|turn| turn.begins <= ticks) {
                 self.credit = self.credit.saturating_add(signed(turn.units));
@@ -332,6 +385,9 @@ impl<W: Words + fmt::Debug + Send> SharedCap for HostCap<W> {
 
     fn on_passed(&mut self, units: u64, now: Instant) {
         self.credit = self.credit.saturating_sub(signed(units));
+        if units > 0 {
+            self.member.note_reserved(None);
+        }
         self.prepare(now);
     }
 

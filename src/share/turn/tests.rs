@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 
 use proptest::prelude::*;
 
-use super::super::table::{WORDS, Who};
+use super::super::table::{Leave, WORDS, Who};
 use super::*;
 use crate::units::{Rate, Unit};
 
@@ -41,6 +41,7 @@ const NO_BURST: Burst = Burst::Units(0);
 /// A member that passes all that it may, or has something to pass only now and then.
 struct Flow {
     cap: Option<HostCap<Memory>>,
+    leave: Leave<Memory>,
     /// When it asks next.
     asks: Duration,
     /// How late it wakes up, at most.
@@ -80,16 +81,25 @@ impl World {
         }
     }
 
-    fn clock(&self) -> Clock {
-        Clock::new(self.start, 7_777_777_777)
+    /// What somebody reads off it then.
+    fn clock(&self, at: Duration) -> Clock {
+        Clock::new(self.start + at, 7_777_777_777 + at.as_nanos() as u64)
+    }
+
+    /// One of them changes the rules for all.
+    fn set(&mut self, flow: usize, rules: Rules, at: Duration) {
+        let cap = self.flows[flow].cap.as_mut().expect("alive");
+        cap.set(rules.rate, rules.burst, self.start + at);
     }
 
     fn add(&mut self, rules: Rules, at: Duration, late: Duration) -> &mut Flow {
         let who = Who::new(self.flows.len() as u32 + 1, 0).expect("a process");
         let member = Member::join(self.memory.clone(), Unit::Bytes, who, |_| false).expect("room");
-        let cap = HostCap::new(member, Box::new(Everywhere), rules, self.clock());
+        let leave = member.leave();
+        let cap = HostCap::new(member, Box::new(Everywhere), rules, self.clock(at));
         self.flows.push(Flow {
             cap: Some(cap),
+            leave,
             asks: at,
             late,
             wants: at..FOR_EVER,
@@ -285,11 +295,7 @@ fn the_newest_rules_are_for_all_and_have_no_memory_of_the_old() {
     world.run(secs(10));
     assert_eq!(world.total(secs(0), secs(10)), 1);
     let fast = rules("1MB/s", Burst::Worth(millis(3)));
-    world.flows[1]
-        .cap
-        .as_mut()
-        .expect("alive")
-        .set(fast.rate, fast.burst, world.start);
+    world.set(1, fast, secs(10));
     world.run(secs(20));
     let soon = world.total(secs(10) + LOOK, secs(20));
     assert!(soon.abs_diff(9_900_000) < 10_000, "{soon}");
@@ -298,15 +304,89 @@ fn the_newest_rules_are_for_all_and_have_no_memory_of_the_old() {
         fast.rate
     );
     let slow = rules("100B/s", NO_BURST);
-    world.flows[0]
-        .cap
-        .as_mut()
-        .expect("alive")
-        .set(slow.rate, slow.burst, world.start);
+    world.set(0, slow, secs(20));
     world.run(secs(30));
     let then = world.total(secs(20), secs(30));
     assert!((1000..4000 + 2 * 5000).contains(&then), "{then}");
     assert!(world.total(secs(21), secs(30)).abs_diff(900) <= 2);
+}
+
+#[test]
+fn a_change_of_the_rules_lets_nothing_out_that_is_owed() {
+    // The burst, the cap, or both, by one of two who each wait for a record.
+    let mut world = World::new();
+    world.add(rules("1/60s", NO_BURST), secs(0), millis(1));
+    world.add(rules("1/60s", NO_BURST), secs(0), millis(1));
+    for n in 1..=9 {
+        world.run(n as u32 * millis(300));
+        let burst = Burst::Worth(millis(n));
+        let rules = rules(&format!("1/6{n}s"), burst);
+        world.set(n as usize % 2, rules, n as u32 * millis(300));
+    }
+    world.run(secs(55));
+    assert_eq!(world.total(secs(0), secs(55)), 1);
+    world.run(secs(300));
+    assert_eq!(world.total(secs(0), secs(300)), 5, "one in 69 s since then");
+}
+
+#[test]
+fn who_comes_later_with_another_cap_has_nothing_for_nothing() {
+    let mut world = World::new();
+    for n in 0..20u32 {
+        let rate = ["1/60s", "1/61s"][n as usize % 2];
+        let flow = world.add(rules(rate, NO_BURST), n * millis(100), Duration::ZERO);
+        flow.wants = n * millis(100)..(n + 1) * millis(100);
+        world.run((n + 1) * millis(100));
+        let flow = world.flows.last_mut().expect("just added");
+        flow.cap = None;
+    }
+    // Those who ended keep the turns that they had reserved.
+    assert_eq!(world.total(secs(0), secs(3)), 1);
+}
+
+#[test]
+fn those_who_come_for_a_record_and_end_have_the_whole_cap() {
+    let cap = rules("10/s", NO_BURST);
+    let mut world = World::new();
+    for _ in 0..3 {
+        world.add(cap, secs(0), Duration::ZERO);
+    }
+    for now in 1..3000 {
+        world.run(millis(now));
+        let has_passed = |flow: &&mut Flow| flow.cap.is_some() && !flow.passed.is_empty();
+        if let Some(flow) = world.flows.iter_mut().find(has_passed) {
+            flow.cap = None;
+            flow.leave.leave();
+            world.add(cap, millis(now + 5), Duration::ZERO);
+        }
+    }
+    let all = world.total(secs(0), secs(3));
+    assert!((29..=31).contains(&all), "{all} of 30");
+}
+
+#[test]
+fn a_cap_that_is_changed_a_hundred_times_a_second_is_a_cap() {
+    for (one, other) in [
+        ("1MB/s", "1100kB/s"),
+        ("1MB/s", "1MB/s"),
+        ("1000B/s", "1100B/s"),
+    ] {
+        let mut world = World::new();
+        for n in 0..3 {
+            world.add(rules(one, NO_BURST), secs(0), millis(n));
+        }
+        let burst = |n: u32| Burst::Units(u64::from(n % 2));
+        for n in 0..300 {
+            let at = n * millis(10);
+            world.run(at);
+            let rate = [one, other][n as usize % 2];
+            world.set(n as usize % 3, rules(rate, burst(n)), at);
+        }
+        world.run(secs(3));
+        let cap = rules(one, NO_BURST).rate.per_second() + rules(other, NO_BURST).rate.per_second();
+        let passed = world.total(secs(0), secs(3)) as f64 / (1.5 * cap);
+        assert!((0.98..1.02).contains(&passed), "{one}, {other}: {passed}");
+    }
 }
 
 #[test]
@@ -360,11 +440,7 @@ fn a_damaged_word_holds_nobody_up() {
             world.run(secs(2));
             // Whatever the rules are now, these are newer.
             let faster = rules("2MB/s", NO_BURST);
-            world.flows[0]
-                .cap
-                .as_mut()
-                .expect("alive")
-                .set(faster.rate, faster.burst, world.start);
+            world.set(0, faster, secs(2));
             world.run(secs(4));
             let all = world.total(secs(3), secs(4));
             assert!(
