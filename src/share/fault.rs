@@ -15,7 +15,7 @@ use nix::libc;
 
 /// Mappings that there may be at once: one for each unit, while members meet anew another one, and those that are looked
 /// at.
-const MOST: usize = 16;
+const MOST: usize = 32;
 
 /// A guarded mapping; of size 0 where there is none.
 #[derive(Debug)]

@@ -6,14 +6,14 @@
 //! replaced; what was cut short is filled up, for others may have it mapped; a layout of another version may be in use by
 //! others, and is refused. No member removes the file: who came in between would be alone in one that has no name. Where
 //! somebody else does (a user's directory goes when he logs out, old temporary files are swept away), or cuts it short,
-//! the members meet anew.
+//! the members meet anew; where they cannot, each passes an n-th of the cap, n being the most members that it has seen.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use rustix::fs::OFlags;
@@ -24,6 +24,7 @@ use vm_memory::mmap::{MmapRegion, MmapRegionError};
 use vm_memory::{FileOffset, VolatileMemory};
 
 use super::fault::Guard;
+use super::rules::until_then;
 use super::table::{HEADER, Leave, Member, SLOTS, WORDS, Who, Words, members};
 use super::turn::{Clock, Place};
 use crate::units::Unit;
@@ -88,8 +89,42 @@ impl Mapped {
     }
 }
 
-/// A way out of a membership, whichever it is by now.
-pub(crate) type WayOut = Arc<Mutex<Leave<Arc<Mapped>>>>;
+/// A way out of a membership, whichever it is by now, and what is known of the others.
+#[derive(Debug)]
+pub(crate) struct Way {
+    leave: Leave<Arc<Mapped>>,
+    /// The most members that were ever seen.
+    most: u64,
+    /// The file cannot be made good.
+    is_cut_off: bool,
+}
+
+impl Way {
+    /// Ends the membership.
+    pub(crate) fn leave(&self) {
+        self.leave.leave();
+    }
+
+    /// How many share the cap, and whether this one is cut off from the others.
+    pub(crate) fn members(&mut self) -> (u64, bool) {
+        if self.is_cut_off {
+            return (self.most, true);
+        }
+        let count = members(self.leave.words(), is_gone) as u64;
+        self.most = self.most.max(count);
+        (count, false)
+    }
+
+    /// Counts the members, if there may be more than ever. To find out who of them is gone takes longer.
+    fn look_around(&mut self) {
+        if members(self.leave.words(), |_| false) as u64 > self.most {
+            self.members();
+        }
+    }
+}
+
+/// For somebody else to hold.
+pub(crate) type WayOut = Arc<Mutex<Way>>;
 
 /// Where those meet who share a cap on bytes or on records under one name.
 #[derive(Debug)]
@@ -100,8 +135,6 @@ pub(crate) struct Meeting {
     directories: fn() -> Vec<PathBuf>,
     way_out: WayOut,
     say: Say,
-    /// It has said that the file is lost, and it still is.
-    has_said: bool,
 }
 
 /// Who is told, in one line, what has become of the file.
@@ -124,14 +157,19 @@ impl Meeting {
         directories: fn() -> Vec<PathBuf>,
     ) -> Result<(Member<Arc<Mapped>>, Meeting), ShareError> {
         let member = join(&directories(), name, unit)?;
-        let way_out = Arc::new(Mutex::new(member.leave()));
+        let mut way = Way {
+            leave: member.leave(),
+            most: 1,
+            is_cut_off: false,
+        };
+        way.look_around();
+        let way_out = Arc::new(Mutex::new(way));
         let meeting = Meeting {
             name: name.to_owned(),
             unit,
             directories,
             way_out,
             say: Say(Box::new(|_| {})),
-            has_said: false,
         };
         Ok((member, meeting))
     }
@@ -153,9 +191,17 @@ impl Place<Arc<Mapped>> for Meeting {
         member.words().guard.is_lost() || !member.is_listed()
     }
 
+    fn among(&self) -> u64 {
+        let way = self.way();
+        if way.is_cut_off { way.most } else { 1 }
+    }
+
     fn look(&mut self, before: &Member<Arc<Mapped>>) -> Option<Member<Arc<Mapped>>> {
         let is_lost = self.is_lost(before);
         let (has_name, size) = before.words().is_found();
+        if !is_lost && size >= SIZE as u64 {
+            self.way().look_around();
+        }
         if has_name && !is_lost {
             if let Some(file) = before.words().file().filter(|_| size < SIZE as u64) {
                 // What was cut off is not what this member needs, but others may.
@@ -166,23 +212,29 @@ impl Place<Arc<Mapped>> for Meeting {
         }
         // Where that fails, the old file still rules those who have it.
         let joined = join(&(self.directories)(), &self.name, self.unit);
-        if is_lost || self.has_said {
+        if is_lost || self.way().is_cut_off {
             self.tell(joined.as_ref().err());
         }
         let member = joined.ok()?;
         if is_lost {
             member.end_earlier(before);
         }
-        let mut way_out = self.way_out.lock().unwrap_or_else(PoisonError::into_inner);
-        *way_out = member.leave();
+        self.way().leave = member.leave();
         Some(member)
     }
 }
 
 impl Meeting {
+    fn way(&self) -> MutexGuard<'_, Way> {
+        self.way_out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Tells what has become of the file, once while it cannot be made whole, and that it is whole again.
     fn tell(&mut self, error: Option<&ShareError>) {
-        let has_said = std::mem::replace(&mut self.has_said, error.is_some());
+        let mut way = self.way();
+        let most = way.most;
+        let has_said = std::mem::replace(&mut way.is_cut_off, error.is_some());
+        drop(way);
         if has_said && error.is_some() {
             return;
         }
@@ -190,7 +242,7 @@ impl Meeting {
         let path = path.unwrap_or_else(|_| PathBuf::from("its file"));
         let then = match error {
             None => "it is made good, and the cap is shared as before".to_owned(),
-            Some(e) => format!("until it can be shared again the cap is this weir's alone: {e}"),
+            Some(e) => format!("{}: {e}", until_then(most)),
         };
         let (name, path) = (&self.name, path.display());
         let line = format!("share {name}: {path}: cut short or overwritten by somebody: {then}");

@@ -53,10 +53,11 @@ trait Member: std::fmt::Debug {
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 impl Member for WayOut {
     fn status(&self, _now: Instant) -> status::Share {
-        let way_out = self.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut way_out = self.lock().unwrap_or_else(PoisonError::into_inner);
+        let (members, is_cut_off) = way_out.members();
         status::Share {
-            members: table::members(way_out.words(), file::is_gone) as u64,
-            is_cut_off: false,
+            members,
+            is_cut_off,
         }
     }
 

@@ -1,5 +1,7 @@
 //! What all who share a cap go by.
 
+use std::num::NonZeroU64;
+
 use crate::engine::limiter::Burst;
 use crate::units::Rate;
 
@@ -10,4 +12,28 @@ pub(crate) struct Rules {
     pub(crate) rate: Rate,
     /// What all together may pass at once after a pause.
     pub(crate) burst: Burst,
+}
+
+impl Rules {
+    /// An n-th of the cap.
+    pub(super) fn nth(self, n: NonZeroU64) -> Rules {
+        let (amount, per) = (self.rate.amount(), self.rate.per_nanos());
+        Rules {
+            rate: Rate::new(amount, per.saturating_mul(n), self.rate.unit()),
+            burst: match self.burst {
+                Burst::Units(units) => Burst::Units(units / n),
+                // The same time of a smaller rate.
+                Burst::Worth(time) => Burst::Worth(time),
+            },
+        }
+    }
+}
+
+/// What a member does that cannot share, if so many did.
+pub(super) fn until_then(members: u64) -> String {
+    match members {
+        0 | 1 => "going on alone".to_owned(),
+        2 => "passing half of the cap until it is back".to_owned(),
+        n => format!("passing 1/{n} of the cap until it is back"),
+    }
 }

@@ -15,7 +15,7 @@ use redis::{ErrorKind, RedisError, Script, ScriptInvocation};
 
 use super::connection::Connection;
 use super::lease::{Answer, INTERVAL, LeasedCap, Question, Reply, burst_to_text};
-use super::rules::Rules;
+use super::rules::{Rules, until_then};
 use crate::engine::limiter::{Burst, SharedCap};
 use crate::units::{Rate, Share, Store, Unit};
 
@@ -372,15 +372,6 @@ fn wait<'a>(
     let time = until.saturating_duration_since(Instant::now());
     let waited = shared.wake.wait_timeout_while(state, time, while_);
     waited.unwrap_or_else(PoisonError::into_inner).0
-}
-
-/// What happens without a store.
-fn until_then(members: u64) -> String {
-    match members {
-        1 => "going on alone".to_owned(),
-        2 => "passing half of the cap until it is back".to_owned(),
-        n => format!("passing 1/{n} of the cap until it is back"),
-    }
 }
 
 /// What is wrong with the store, in one line.

@@ -157,6 +157,10 @@ pub(crate) trait Place<W: Words>: fmt::Debug + Send {
     fn is_lost(&self, _member: &Member<W>) -> bool {
         false
     }
+    /// The cap is to be divided by so many, since they cannot be met.
+    fn among(&self) -> u64 {
+        1
+    }
     /// A membership in what the others find now, where that is something else.
     fn look(&mut self, member: &Member<W>) -> Option<Member<W>>;
 }
@@ -170,6 +174,8 @@ pub(crate) struct HostCap<W: Words> {
     call_at: Instant,
     /// It was lost when that was done last.
     was_lost: bool,
+    /// What the cap is divided by.
+    among: NonZeroU64,
     clock: Clock,
     current: Current,
     rules: Rules,
@@ -197,6 +203,7 @@ impl<W: Words> HostCap<W> {
             place,
             call_at: clock.instant + CALL,
             was_lost: false,
+            among: NonZeroU64::MIN,
             clock,
             current: Current::NONE,
             rules,
@@ -280,7 +287,13 @@ impl<W: Words> HostCap<W> {
             return;
         }
         (self.call_at, self.was_lost) = (now + CALL, is_lost);
-        let Some(member) = self.place.look(&self.member) else {
+        let met = self.place.look(&self.member);
+        let among = NonZeroU64::new(self.place.among()).unwrap_or(NonZeroU64::MIN);
+        if among != self.among {
+            self.among = among;
+            self.go_by(self.current, self.rules, self.clock.ticks(now));
+        }
+        let Some(member) = met else {
             return;
         };
         (self.member, self.was_lost) = (member, false);
@@ -318,7 +331,7 @@ impl<W: Words> HostCap<W> {
     /// Goes by these rules. Turns that were taken are still to come, the one of this member and those that the word knows
     /// of; what was given is kept as far as the new rules would give it, and no more than one unit of debt is.
     fn go_by(&mut self, current: Current, rules: Rules, now: u64) {
-        let (scale, old) = (Scale::new(rules), self.scale);
+        let (scale, old) = (Scale::new(rules.nth(self.among)), self.scale);
         if current != self.current && current.is_soon_after(self.current) {
             let tag = self.current.tag();
             let moved = |word: u64| {

@@ -190,3 +190,49 @@ fn members_meet_anew_where_their_file_was_removed() {
     third.prepare(later);
     assert_eq!(caps.each_ref().map(rate), [rate(&third), rate(&third)]);
 }
+
+#[test]
+fn members_whose_file_cannot_be_made_good_pass_one_cap_together() {
+    let folder = folder();
+    let mut met = [0; 3].map(|_| {
+        let (member, meeting) = meet(&[folder.path()], "x");
+        let way_out = meeting.way_out();
+        let (rate, burst) = ("1MB/s".parse().expect("a rate"), Burst::Units(0));
+        let rules = Rules { rate, burst };
+        (
+            HostCap::new(member, Box::new(meeting), rules, clock()),
+            way_out,
+        )
+    });
+    let ways = met.each_ref().map(|(_, way_out)| Arc::clone(way_out));
+    let all = || {
+        let seen = |way: &WayOut| way.lock().expect("not poisoned").members();
+        ways.each_ref().map(seen)
+    };
+    let mut passed = |from: Instant| {
+        let mut sum = 0;
+        for micros in 0..100_000 {
+            let now = from + std::time::Duration::from_micros(micros);
+            for (cap, _) in &mut met {
+                cap.prepare(now);
+                let units = cap.peek(now).unwrap_or(0);
+                cap.on_passed(units, now);
+                sum += units;
+            }
+        }
+        sum
+    };
+    // They look around once a second, and see how many they are.
+    let start = Instant::now() + std::time::Duration::from_secs(2);
+    passed(start);
+    let file = open(&path(folder.path(), "x", Unit::Bytes)).expect("opened");
+    DIRECTORIES.set(vec![folder.path().join("nowhere")]);
+    file.set_len(0).expect("cut short");
+    let sum = passed(start + std::time::Duration::from_secs(1));
+    assert!((90_000..120_000).contains(&sum), "{sum}");
+    assert_eq!(all(), [(3, true); 3]);
+    DIRECTORIES.set(vec![folder.path().into()]);
+    let sum = passed(start + std::time::Duration::from_secs(3));
+    assert!((90_000..130_000).contains(&sum), "{sum}");
+    assert_eq!(all(), [(3, false); 3]);
+}
