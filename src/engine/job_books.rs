@@ -146,4 +146,13 @@ impl Engine {
         let numbers: std::collections::HashSet<_> = batches.clone().map(|it| it.number).collect();
         assert_eq!(numbers.len(), batches.count());
     }
+
+    /// Whether programs may be started, and the tries that are under way: the batch of each, and how often it was tried.
+    pub(crate) fn tries_under_way(&self) -> Option<(Circuit, Vec<(u64, u32)>)> {
+        let jobs = self.jobs.as_ref()?;
+        let running = jobs.list.iter().filter(|job| job.stage.is_running());
+        let batches = running.filter_map(|job| job.stage.batch());
+        let tries = batches.map(|it| (it.number, it.tries)).collect();
+        Some((jobs.breaker.circuit(), tries))
+    }
 }

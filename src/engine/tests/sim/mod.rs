@@ -143,6 +143,8 @@ struct Sim {
     /// The consumer has fallen, and no other has come.
     fallen: bool,
     any_job_left: bool,
+    /// Until when programs were last not to be run, and which of them ran then.
+    opened: (Option<Instant>, Vec<(u64, u32)>),
 }
 
 #[derive(Debug, Clone, Copy)]

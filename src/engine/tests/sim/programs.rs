@@ -12,6 +12,7 @@ use crate::engine::action::Write;
 use crate::engine::disk::{Inherited, Owed};
 use crate::engine::drive::Turn;
 use crate::engine::record::Cursor;
+use crate::engine::restart::Circuit;
 use crate::engine::side::Role;
 use crate::engine::ticket::{Finish, Settled, Stretch, Ticket, Untried};
 
@@ -280,8 +281,24 @@ impl Sim {
             self.moved_at = self.world.now;
         }
         self.wake();
+        self.check_circuit();
         self.after_worker(j, was_told);
         self.note_turn();
+    }
+
+    /// Until the circuit is closed again one program at most runs that did not run when it was opened.
+    fn check_circuit(&mut self) {
+        let Some((circuit, tries)) = self.core.engine.borrow().tries_under_way() else {
+            return;
+        };
+        match circuit {
+            Circuit::Closed => {}
+            Circuit::Open(at) if self.opened.0 != Some(at) => self.opened = (Some(at), tries),
+            Circuit::Open(_) | Circuit::HalfOpen => {
+                let others = tries.iter().filter(|it| !self.opened.1.contains(it));
+                assert!(others.count() <= 1, "somebody else tries, too");
+            }
+        }
     }
 
     /// Whether somebody has something to do with batches.

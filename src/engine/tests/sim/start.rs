@@ -187,5 +187,6 @@ pub(super) fn start(left: Left, s: Scenario, adversity: Adversity) -> Sim {
         failed: false,
         fallen: false,
         any_job_left: false,
+        opened: (None, Vec::new()),
     }
 }
