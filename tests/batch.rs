@@ -349,6 +349,8 @@ fn a_signal_lets_the_batch_in_hand_finish_and_starts_no_other() {
         eventually("it runs", || dir.lines("out.runs").len() == 1);
         weir.settle();
         weir.signal(signal);
+        // It knows before the program ends.
+        weir.settle();
         fs::write(dir.at("out.go"), "").expect("a file");
         let end = weir.end();
         assert_eq!(end.status.signal(), Some(signal.as_raw()), "{end:?}");
