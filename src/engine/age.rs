@@ -172,3 +172,20 @@ impl Timeline {
         self.grain *= 2;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_shares_a_mark_is_no_older_than_the_youngest_of_it() {
+        let first = Instant::now();
+        let last = first + GRAIN / 2;
+        let mut timeline = Timeline::default();
+        timeline.push(&(0..10), first);
+        timeline.push(&(10..20), last);
+        assert_eq!(timeline.older_than(first), 0);
+        assert_eq!(timeline.older_than(last), 20);
+        assert_eq!(timeline.arrival(5), Some(last));
+    }
+}
