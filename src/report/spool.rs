@@ -166,6 +166,7 @@ mod tests {
             bytes: 3 << 20,
             records: 1200,
             is_framed: true,
+            is_counted: true,
             batches: 2,
             outputs: vec![owed("-", 3 << 20), owed("/a/b", 1 << 20), owed("/c", 0)],
             oldest: Some(1_000_000_000),

@@ -178,7 +178,9 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     let is_short = run.overflow_failed || run.output_failed || !is_closed || behind.is_some();
     let mut complaint = end.complaint_with(behind.as_deref());
     if is_short && (end.is_good() || matches!(end, End::GivenUp(..))) {
-        complaint.into_iter().for_each(|why| run.reporter.complain(&why));
+        complaint
+            .into_iter()
+            .for_each(|why| run.reporter.complain(&why));
         complaint = behind;
         end = End::Unkept;
     }
