@@ -1,5 +1,6 @@
 //! What all who share a cap go by.
 
+#[cfg(any(target_os = "linux", target_os = "macos"))]
 use std::num::NonZeroU64;
 
 use crate::engine::limiter::Burst;
@@ -14,6 +15,7 @@ pub(crate) struct Rules {
     pub(crate) burst: Burst,
 }
 
+#[cfg(any(target_os = "linux", target_os = "macos"))]
 impl Rules {
     /// An n-th of the cap.
     pub(super) fn nth(self, n: NonZeroU64) -> Rules {
