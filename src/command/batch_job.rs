@@ -119,7 +119,7 @@ impl Job {
         while let Some(other) = super::outlived::find(name) {
             let pid = other.pid;
             self.say(News::Outlived(format!(
-                "batch {name}: process {pid}, which an earlier weir has started, still deals with it; waiting for its end"
+                "batch {name}: process {pid}, which an earlier weir has started, still deals with it; waiting for its end (kill {pid} ends it)"
             )));
             if !other.wait(&*self.context.closed).unwrap_or(false) {
                 return false;
