@@ -209,3 +209,27 @@ fn one_that_closes_its_input_and_lives_on_is_ended_and_run_again() {
     books.assert_are("records", [1000, 1000, 0, 0], "run again");
     assert!(books.n("command/restarts") >= 1, "{end:?}");
 }
+
+#[test]
+fn those_who_wait_for_each_other_s_end_get_it() {
+    let dir = Dir::new();
+    // Only one at a time reads, and it holds the lock until its end.
+    let script = "until mkdir $0.lock 2>/dev/null; do sleep 0.01; done; cat > $0.$$; rmdir $0.lock";
+    run(&dir, &["-j", "2"], script, 1_000).assert_ok("one after the other");
+    dir.assert_all(1_000);
+}
+
+#[test]
+fn a_tee_that_is_behind_gets_its_rest_when_they_have_ended() {
+    let dir = Dir::new();
+    let (tee, copy) = (dir.at("tee"), dir.at("copy"));
+    harness::sides::make_fifo(std::path::Path::new(&tee));
+    let late = std::process::Command::new("sh")
+        .args(["-c", "(sleep 1; exec cat > $1) < $0", &tee, &copy])
+        .spawn();
+    let mut late = late.expect("a reader");
+    let text = "cat > /dev/null";
+    run(&dir, &["-j", "2", "--tee", &tee], text, 100_000).assert_ok("it is waited for");
+    assert!(late.wait().expect("its end").success());
+    assert_eq!(fs::read(&copy).expect("a copy"), lines(100_000));
+}

@@ -72,7 +72,11 @@ impl Events {
             };
             let is_news = begins && !sought.is_so;
             let is_early = |told| now.saturating_duration_since(told) < APART;
-            if is_news && !sought.told.is_some_and(is_early) {
+            if is_news && sought.told.is_some_and(is_early) {
+                // It is told later, if it is so then.
+                continue;
+            }
+            if is_news {
                 self.happened.push(sought.event);
                 sought.told = Some(now);
             }

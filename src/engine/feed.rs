@@ -10,7 +10,7 @@ use super::action::{
 };
 use super::limiter::Allowance;
 use super::output::{PARTS_MOST, Room};
-use super::plan::Plan;
+use super::plan::{Plan, earlier};
 use super::portion::Portion;
 use super::scan::Run;
 use super::segment::SEGMENT_MAX;
@@ -112,10 +112,13 @@ impl Engine {
         let leaves_now = it.leaves_at.is_some_and(|at| at <= now);
         let is_all = self.is_last() && queue.owed() == 0;
         // What another one leaves is for this one.
-        let lingers = is_all && workers.others(j).any(Worker::may_give_back);
-        if leaves_now || is_all && !lingers || self.is_last() && is_torn {
+        let others = workers.others(j);
+        let lingers = others.filter_map(|other| other.is_lingered_for(now)).max();
+        let lingers = lingers.filter(|_| is_all);
+        if leaves_now || is_all && lingers.is_none() || self.is_last() && is_torn {
             return Plan::Order(Task::Close);
         }
+        let expiry = earlier(expiry, lingers);
         if it.leaves_at.is_some() {
             return self.plan_leaver(workers, j).or_sooner(expiry);
         }

@@ -100,6 +100,12 @@ impl Engine {
         self.ended && self.occupancy() == 0 && !self.source.is_reading
     }
 
+    /// Whether nothing is owed to the consumer, and nothing more will come.
+    #[must_use]
+    pub(crate) fn has_consumer_all(&self) -> bool {
+        self.ended && self.used() == 0 && !self.source.is_reading
+    }
+
     /// What this actor is to do now. Changes nothing.
     pub(crate) fn plan(&self, actor: Actor, now: Instant) -> Plan {
         match actor {
@@ -404,7 +410,7 @@ impl Engine {
             self.trim_at = None;
         }
         let (used, all) = (self.used(), self.occupancy());
-        let may_come = !self.ended && !self.has_no_place();
+        let may_come = !self.ended && !self.has_no_place() && !self.has_full_books();
         self.gate.on_occupancy(used, all, may_come);
         self.look_at_delay(now);
         self.form_batch();

@@ -24,6 +24,9 @@ use super::stats::Total;
 use super::task::Fate;
 use super::unread::Unread;
 
+/// For how long those who have had all wait at the end for one that has read nothing.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// How many programs run side by side, and what is done when one ends; checked by whoever makes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WorkerRules {
@@ -161,10 +164,19 @@ impl Worker {
         is_there && self.leaves_at.is_none()
     }
 
-    /// Whether something may come back from it.
-    pub(super) fn may_give_back(&self) -> bool {
-        let has_some = self.given.bytes() > 0 || self.queue.owed() > 0;
-        self.life == Life::Up && has_some
+    /// Until when others wait for what may come back from it, if anything may: not for one that has read nothing for so
+    /// long, for it may itself be waiting until they have ended.
+    pub(super) fn is_lingered_for(&self, now: Instant) -> Option<Instant> {
+        let unread = &self.given.unread;
+        let is_waiting = self.queue.owed() > 0 || self.exit.is_some() && !self.is_empty;
+        let has_read_all = self.is_fed && unread.bytes() == 0;
+        let has_some = is_waiting || self.given.bytes() > 0 && !has_read_all;
+        let since = match is_waiting {
+            true => now,
+            false => unread.since(),
+        };
+        let until = since.checked_add(LINGER)?;
+        (self.life == Life::Up && has_some && now < until).then_some(until)
     }
 
     /// Whether it is about to leave, and has not been told yet.

@@ -1,6 +1,6 @@
 //! Files that somebody has moved away to keep them, and that are to be written anew under their old names.
 //!
-//! One that is a FIFO by now is refused rather than waited for, and so is one whose writer has ended.
+//! One that is a FIFO by now is refused rather than waited for; one whose writer has ended is left out.
 //!
 //! Invariant: either all of them are opened before any writer is told, or none of them tells anybody; and who writes
 //! changes between two things that belong together, not within one.
@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::PipeError;
 
-/// Opens a file anew.
-pub(crate) type Reopener = Box<dyn Fn() -> Result<Reopened, PipeError>>;
+/// Opens a file anew; `None` where nobody writes to it any more.
+pub(crate) type Reopener = Box<dyn Fn() -> Result<Option<Reopened>, PipeError>>;
 
 /// A file that was opened anew.
 pub(crate) struct Reopened {
@@ -71,16 +71,18 @@ impl<T: 'static> Successor<T> {
     ) -> Reopener {
         let (path, next) = (path.to_owned(), self.0.clone());
         Box::new(move || {
-            let refused = |why| Err(PipeError::because("open", &path.display().to_string(), why));
-            let is_fifo = |data: Metadata| data.file_type().is_fifo();
             if matches!(*lock(&next), Next::Never) {
-                return refused("it has failed or ended, and gets nothing any more");
-            } else if path.metadata().is_ok_and(is_fifo) {
-                return refused("it is a FIFO now; put a file there, or nothing");
+                return Ok(None);
+            }
+            let is_fifo = |data: Metadata| data.file_type().is_fifo();
+            if path.metadata().is_ok_and(is_fifo) {
+                let name = path.display().to_string();
+                let why = "it is a FIFO now; put a file there, or nothing";
+                return Err(PipeError::because("open", &name, why));
             }
             let (opened, next) = (open(&path)?, next.clone());
             let kept = path.metadata().ok().filter(Metadata::is_file);
-            Ok(Reopened {
+            Ok(Some(Reopened {
                 path: path.clone(),
                 id: kept.map(|data| (data.dev(), data.ino())),
                 go_on: Box::new(move || {
@@ -89,7 +91,7 @@ impl<T: 'static> Successor<T> {
                         *next = Next::This(opened);
                     }
                 }),
-            })
+            }))
         })
     }
 

@@ -95,9 +95,12 @@ impl Run {
         if self.reopeners.is_empty() {
             return Err("--reopen: it writes to no file".into());
         }
-        let opened = self.reopeners.iter().map(|open| open());
+        let opened = self.reopeners.iter().filter_map(|open| open().transpose());
         let opened: Result<Vec<_>, _> = opened.collect();
         let opened = opened.map_err(|e| without_numbers(&format!("--reopen: {e}")))?;
+        if opened.is_empty() {
+            return Err("--reopen: all that it wrote to has failed or ended".into());
+        }
         if let Some([a, b]) = first_twins(&opened) {
             let (a, b) = (a.display(), b.display());
             return Err(format!(

@@ -53,7 +53,8 @@ impl Run {
 
     /// None of them has anything to do any more.
     pub(super) fn end_of_workers(&mut self) -> End {
-        let is_finished = self.shared.tell(|engine, _| engine.is_finished());
+        // Tees may be behind: they are waited for below.
+        let is_finished = self.shared.tell(|engine, _| engine.has_consumer_all());
         if let Some(signal) = self.signal.filter(|_| !is_finished) {
             return End::Signal(signal);
         }

@@ -207,6 +207,9 @@ impl Place<Arc<Mapped>> for Meeting {
                 // What was cut off is not what this member needs, but others may.
                 let result = fill_up(file, header(self.unit)).map_err(ShareError::Io);
                 self.tell(result.as_ref().err());
+            } else if self.way().is_cut_off {
+                // Somebody else has made it good.
+                self.tell(None);
             }
             return None;
         }

@@ -188,8 +188,8 @@ fn the_last_one_lingers_for_what_another_may_leave() {
     };
     let adversity = Adversity {
         workers: WorkerScript {
-            // The second one reads nothing for a second, and ends then.
-            hangs: Some((1, Duration::ZERO, SECOND)),
+            // The second one reads nothing for a while, and ends then.
+            hangs: Some((1, Duration::ZERO, SECOND / 2)),
             leaves: Some(1),
             lasts: NEEDS,
             until: SECOND * 2,
