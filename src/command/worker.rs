@@ -26,7 +26,6 @@ pub(super) struct Worker {
     port: Option<Port>,
     /// Its other end, where that has to be kept, or ours is gone.
     reader: Option<OwnedFd>,
-    /// How it ended that was run last, which nobody has been told yet.
     /// It has not been run, for that reason.
     refused: Option<Exit>,
     /// What its end means is about to be decided.
