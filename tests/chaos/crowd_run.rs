@@ -12,6 +12,7 @@ use wait_timeout::ChildExt;
 
 use crate::crowd::{Act, Crowd};
 use crate::harness::{DEADLINE, WEIR, program};
+use crate::options::set_free;
 use crate::plan::Link;
 use crate::sides::{self, Hurry};
 
@@ -160,10 +161,9 @@ impl Weir<'_> {
     fn finish(&mut self) -> Result<ExitStatus, String> {
         let until = Instant::now() + DEADLINE;
         self.signal("CONT");
-        let free = ["--resume", "--rate", "off", "--input-rate", "off"].map(String::from);
         let mut held = self.plan.control;
         while Instant::now() < until {
-            held = held && self.is_alive() && !self.remote(&free);
+            held = held && self.is_alive() && !set_free(|change| self.remote(change));
             let look = Duration::from_millis(if held { 10 } else { 500 });
             if let Some(status) = self.child.wait_timeout(look).expect("wait for weir") {
                 return Ok(status);

@@ -224,3 +224,14 @@ pub(crate) fn change(
     }
     told.list
 }
+
+/// Lets a weir go on without a cap; says whether that could be told. A cap that is shared cannot be taken off by one of
+/// those who share it: it is made a large one.
+pub(crate) fn set_free(mut remote: impl FnMut(&[String]) -> bool) -> bool {
+    let mut tell = |change: &[&str]| {
+        let change: Vec<String> = change.iter().copied().map(String::from).collect();
+        remote(&change)
+    };
+    let large = ["off", "1GB/s", "1000000000/s"];
+    tell(&["--resume", "--input-rate", "off"]) && large.iter().any(|rate| tell(&["--rate", rate]))
+}

@@ -11,6 +11,7 @@ use wait_timeout::ChildExt;
 
 use crate::harness::sides::make_fifo;
 use crate::harness::{DEADLINE, WEIR, program};
+use crate::options::set_free;
 use crate::plan::{Action, Plan, Producer};
 use crate::sides::{self, Hurry};
 use crate::stream::Framing;
@@ -306,10 +307,9 @@ impl Pipeline<'_> {
     fn finish(&mut self) -> Result<ExitStatus, String> {
         let until = Instant::now() + DEADLINE;
         self.signal("CONT");
-        let free = ["--resume", "--rate", "off", "--input-rate", "off"].map(String::from);
         let mut held = self.plan.control && self.plan.actions.iter().any(changes);
         while Instant::now() < until {
-            held = held && self.is_alive() && !self.remote(&free);
+            held = held && self.is_alive() && !set_free(|change| self.remote(change));
             let look = if held { 10 } else { 500 };
             let look = self.weir.wait_timeout(Duration::from_millis(look));
             if let Some(status) = look.expect("wait for weir") {
