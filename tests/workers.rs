@@ -217,6 +217,19 @@ fn those_who_wait_for_each_other_s_end_get_it() {
     let script = "until mkdir $0.lock 2>/dev/null; do sleep 0.01; done; cat > $0.$$; rmdir $0.lock";
     run(&dir, &["-j", "2"], script, 1_000).assert_ok("one after the other");
     dir.assert_all(1_000);
+    // A record of which a part has no room in the pipe of one that does not read is no reason to wait either.
+    let dir = Dir::new();
+    let out = dir.at("out");
+    let long = [vec![b'x'; 1 << 20], b"\n".to_vec()].concat().repeat(4);
+    let stdin = Before::Pipe.open(&long);
+    let end = start(
+        weir(&words(&["-j", "2"], script, &out)),
+        stdin,
+        Stdio::null(),
+    )
+    .end();
+    end.assert_ok("long ones, one after the other");
+    assert_eq!(Books::of(&end).n("out/bytes"), long.len());
 }
 
 #[test]

@@ -112,9 +112,11 @@ impl Engine {
         let leaves_now = it.leaves_at.is_some_and(|at| at <= now);
         let is_all = self.is_last() && queue.owed() == 0;
         // What another one leaves is for this one.
-        let others = workers.others(j);
-        let lingers = others.filter_map(|other| other.is_lingered_for(now)).max();
-        let lingers = lingers.filter(|_| is_all);
+        let until = |other: &Worker| other.lingered_for_until(now);
+        let lingers = match is_all {
+            true => workers.others(j).filter_map(until).max(),
+            false => None,
+        };
         if leaves_now || is_all && lingers.is_none() || self.is_last() && is_torn {
             return Plan::Order(Task::Close);
         }

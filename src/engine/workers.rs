@@ -166,17 +166,17 @@ impl Worker {
 
     /// Until when others wait for what may come back from it, if anything may: not for one that has read nothing for so
     /// long, for it may itself be waiting until they have ended.
-    pub(super) fn is_lingered_for(&self, now: Instant) -> Option<Instant> {
+    pub(super) fn lingered_for_until(&self, now: Instant) -> Option<Instant> {
         let unread = &self.given.unread;
-        let is_waiting = self.queue.owed() > 0 || self.exit.is_some() && !self.is_empty;
+        // What it has left is being taken back, or its next piece is on its way.
+        let is_moving =
+            self.exit.is_some() && !self.is_empty || self.queue.owed() > 0 && unread.bytes() == 0;
         let has_read_all = self.is_fed && unread.bytes() == 0;
-        let has_some = is_waiting || self.given.bytes() > 0 && !has_read_all;
-        let since = match is_waiting {
-            true => now,
-            false => unread.since(),
-        };
+        let has_some = self.queue.owed() > 0 || self.given.bytes() > 0 && !has_read_all;
+        let since = if is_moving { now } else { unread.since() };
         let until = since.checked_add(LINGER)?;
-        (self.life == Life::Up && has_some && now < until).then_some(until)
+        let is_lingered_for = self.life == Life::Up && (is_moving || has_some) && now < until;
+        is_lingered_for.then_some(until)
     }
 
     /// Whether it is about to leave, and has not been told yet.
