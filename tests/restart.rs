@@ -582,29 +582,28 @@ fn options_that_would_have_no_effect_are_refused() {
     }
 }
 
-#[test]
-fn a_command_that_leaves_a_little_unread_is_ended_and_run_again() {
+/// COMMAND does this the first time, and would go on with it for long: it is ended, and run again.
+fn assert_ended_and_run_again(first: &str, count: usize) {
     let dir = Dir::new();
-    let script = "if test -e $0.again; then cat >> $0; else : > $0.again; exec sleep 1000; fi";
+    let script = format!(
+        "if test -e $0.again; then cat >> $0; else : > $0.again; {first}exec sleep 1000; fi"
+    );
     let options = ["-l", "--restart", "on-failure", "--summary", "json"];
     let options = [&options[..], &["--sink-timeout", "200ms"]].concat();
-    let end = run(&dir, &options, script, &lines(300));
+    let end = run(&dir, &options, &script, &lines(count));
     assert_eq!(end.status.code(), Some(0), "{end:?}");
-    assert_eq!(numbers(Path::new(&dir.at("out"))).len(), 300);
+    assert_eq!(numbers(Path::new(&dir.at("out"))).len(), count);
     assert_eq!(Books::of(&end).n("command/restarts"), 1);
 }
 
 #[test]
+fn a_command_that_leaves_a_little_unread_is_ended_and_run_again() {
+    assert_ended_and_run_again("", 300);
+}
+
+#[test]
 fn a_command_that_closes_its_input_and_lives_on_is_ended_and_run_again() {
-    let dir = Dir::new();
-    let script = "if test -e $0.again; then cat >> $0; else : > $0.again; \
-                  exec <&-; exec sleep 1000; fi";
-    let options = ["-l", "--restart", "on-failure", "--summary", "json"];
-    let options = [&options[..], &["--sink-timeout", "200ms"]].concat();
-    let end = run(&dir, &options, script, &lines(100_000));
-    assert_eq!(end.status.code(), Some(0), "{end:?}");
-    assert_eq!(numbers(Path::new(&dir.at("out"))).len(), 100_000);
-    assert_eq!(Books::of(&end).n("command/restarts"), 1);
+    assert_ended_and_run_again("exec <&-; ", 100_000);
 }
 
 #[test]

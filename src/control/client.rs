@@ -32,22 +32,15 @@ pub(crate) fn remote(
     may_look(whose)?;
     let mut peer = find(target, whose)?;
     let flow = change.flow.map(Flow::participle).map(str::to_owned);
-    match peer.converse(Ask::Change(Box::new(change.clone())))? {
-        answer @ (Answer::Done | Answer::Changed(_)) => {
-            let changes = match answer {
-                Answer::Changed(changes) => changes,
-                _ => Vec::new(),
-            };
-            let changes = changes
-                .iter()
-                .map(|it| printable(it).to_string())
-                .chain(flow);
-            let told = changes.map(|it| format!("{target}: {it}"));
-            Ok(told.chain(peer.guesses(&change)).collect())
-        }
-        Answer::Refused(what) => Err(ClientError::Refused(what)),
-        other => Err(peer.odd(&other)),
-    }
+    let changes = match peer.converse(Ask::Change(Box::new(change.clone())))? {
+        Answer::Done => Vec::new(),
+        Answer::Changed(changes) => changes,
+        Answer::Refused(what) => return Err(ClientError::Refused(what)),
+        other => return Err(peer.odd(&other)),
+    };
+    let changes = changes.iter().map(|it| printable(it)).chain(flow);
+    let told = changes.map(|it| format!("{target}: {it}"));
+    Ok(told.chain(peer.guesses(&change)).collect())
 }
 
 /// Asks the weir of this PID or name for something that takes a connection of its own, and waits until it comes.

@@ -104,17 +104,8 @@ impl End {
         }
     }
 
-    /// The line to print for it, if any; where a side has stalled, with what others lack.
-    pub(super) fn complaint_with(&self, behind: Option<&str>) -> Option<String> {
-        let text = self.complaint()?;
-        match (self, behind) {
-            (End::Stalled(..), Some(behind)) => Some(format!("{text}, {behind}")),
-            _ => Some(text),
-        }
-    }
-
-    /// The line to print for it, if any.
-    fn complaint(&self) -> Option<String> {
+    /// The line to print for it, if any; where a side has stalled, with what tees lack.
+    pub(super) fn complaint(&self, behind: Option<&str>) -> Option<String> {
         match self {
             End::Delivered | End::Drained | End::Signal(_) | End::Unkept | End::Command(..) => None,
             End::Failed(failure) | End::BrokenPipe(failure) => Some(failure.to_string()),
@@ -133,7 +124,10 @@ impl End {
                     0 => "nothing".to_owned(),
                     bytes => figures::bytes(*bytes),
                 };
-                Some(format!("timeout: {what} for {time}; {left} undelivered"))
+                let behind = behind.map_or(String::new(), |behind| format!(", {behind}"));
+                Some(format!(
+                    "timeout: {what} for {time}; {left} undelivered{behind}"
+                ))
             }
         }
     }

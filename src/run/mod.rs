@@ -176,11 +176,11 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     let sides = run.shared.tell(|engine, now| engine.side_status(now));
     let behind = tees_behind(config, &sides);
     let is_short = run.overflow_failed || run.output_failed || !is_closed || behind.is_some();
-    let mut complaint = end.complaint_with(behind.as_deref());
+    let mut complaint = end.complaint(behind.as_deref());
     if is_short && (end.is_good() || matches!(end, End::GivenUp(..))) {
-        complaint
-            .into_iter()
-            .for_each(|why| run.reporter.complain(&why));
+        if let Some(why) = &complaint {
+            run.reporter.complain(why);
+        }
         complaint = behind;
         end = End::Unkept;
     }
