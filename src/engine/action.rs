@@ -51,7 +51,7 @@ pub(crate) enum Action {
     /// Give the pipe to the consumer this size.
     Fit(usize),
     /// Run the program with the batch whose file is complete, and wait for its end.
-    Run(RunOrder),
+    Run(Box<RunOrder>),
     /// Do something with the program of a worker.
     Order(Order),
     /// Sleep.
@@ -83,7 +83,7 @@ pub(crate) enum Done {
     /// Of a read from the disk.
     Fetch(Fetch, FetchOutcome),
     /// Of a program that was run.
-    Run(RunOrder, Finish),
+    Run(Box<RunOrder>, Finish),
     /// Of something that was done with the program of a worker.
     Order(Order, Answer),
     /// The pipe has this size now, or holds too much for that at present.
@@ -162,7 +162,7 @@ impl Drop for Obligation {
     }
 }
 
-/// A read to be made. It is large, so that it stays where it is while it goes from hand to hand.
+/// A read to be made. What there is to it is large: it stays where it is while this goes from hand to hand.
 #[derive(Debug)]
 pub(crate) struct Read {
     pub(super) state: Box<ReadState>,
@@ -228,11 +228,31 @@ impl ReadState {
 /// Bytes to be moved from the input to the output.
 #[derive(Debug)]
 pub(crate) struct Transfer {
+    pub(super) state: Box<TransferState>,
+    pub(super) obligation: Obligation,
+}
+
+/// What there is to that.
+#[derive(Debug, Default)]
+pub(crate) struct TransferState {
     /// How many.
     pub permit: Permit,
     /// Who is to get them beside the consumer, if anybody is.
     pub fan: Option<Fan>,
-    pub(super) obligation: Obligation,
+}
+
+impl Deref for Transfer {
+    type Target = TransferState;
+
+    fn deref(&self) -> &TransferState {
+        &self.state
+    }
+}
+
+impl DerefMut for Transfer {
+    fn deref_mut(&mut self) -> &mut TransferState {
+        &mut self.state
+    }
 }
 
 /// Bytes that are to go to several outputs at once.
@@ -275,6 +295,27 @@ impl Fan {
 /// A write to be made: a claim on what is next for an output.
 #[derive(Debug)]
 pub(crate) struct Write {
+    pub(super) state: Box<WriteState>,
+    pub(super) obligation: Obligation,
+}
+
+impl Deref for Write {
+    type Target = WriteState;
+
+    fn deref(&self) -> &WriteState {
+        &self.state
+    }
+}
+
+impl DerefMut for Write {
+    fn deref_mut(&mut self) -> &mut WriteState {
+        &mut self.state
+    }
+}
+
+/// What there is to a write.
+#[derive(Debug, Default)]
+pub(crate) struct WriteState {
     /// The bytes.
     pub parts: Vec<Part>,
     /// How many of them.
@@ -285,7 +326,6 @@ pub(crate) struct Write {
     pub place: Option<u64>,
     /// What it is a piece of, where it is one of a batch.
     pub piece: Option<Piece>,
-    pub(super) obligation: Obligation,
 }
 
 /// What a piece of a batch belongs to.
@@ -315,7 +355,7 @@ pub(crate) struct Order {
     pub(super) obligation: Obligation,
 }
 
-impl Write {
+impl WriteState {
     /// As much of the bytes as may be written.
     pub(crate) fn slices(&self) -> impl Iterator<Item = &[u8]> {
         let mut permit = Some(self.permit);
@@ -405,7 +445,7 @@ pub(crate) struct Wait {
 }
 
 /// How much may leave, and where in its record the output stands.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Permit {
     /// What the caps grant.
     pub grant: Allowance,

@@ -185,10 +185,15 @@ impl Bypass {
     }
 
     /// While the producer is held up: until when to linger before the log takes over.
+    #[inline]
     #[must_use]
     pub(crate) fn until(&self) -> Option<Instant> {
-        let since = self.since?;
-        Some(since + (self.limit(since) + self.credit).saturating_sub(self.held))
+        self.since.map(|since| self.lingers_from(since))
+    }
+
+    #[inline(never)]
+    fn lingers_from(&self, since: Instant) -> Instant {
+        since + (self.limit(since) + self.credit).saturating_sub(self.held)
     }
 
     /// Lingering that has lasted too long is over: the log takes over.

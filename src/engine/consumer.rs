@@ -127,9 +127,11 @@ impl Engine {
         let (n, place) = self.remembered(CONSUMER, n);
         let output = &mut self.outputs[CONSUMER];
         let claim = output.queue.begin_claim(n);
-        let mut parts = std::mem::take(&mut output.parts);
-        parts.extend(self.log.parts(claim.clone()).take(PARTS_MOST));
-        let claim = self.claim_scattered(claim, permit, &mut parts);
+        let mut state = output.write.take().unwrap_or_default();
+        let parts = self.log.parts(claim.clone()).take(PARTS_MOST);
+        state.parts.extend(parts);
+        let claim = self.claim_scattered(claim, permit, &mut state.parts);
+        (state.permit, state.place) = (permit, place);
         let output = &mut self.outputs[CONSUMER];
         output.is_writing = true;
         output.is_cramped = false;
@@ -138,14 +140,7 @@ impl Engine {
             .window
             .on_given(output.queue.claimed() as usize, output.queue.queued() > 0);
         let obligation = Obligation::new(Actor::Output(CONSUMER));
-        Action::Write(Write {
-            parts,
-            permit,
-            unread: None,
-            place,
-            piece: None,
-            obligation,
-        })
+        Action::Write(Write { state, obligation })
     }
 
     /// `unread`: bytes that lie in its pipe, where that matters and can be told.

@@ -234,6 +234,14 @@ enum Next {
     Leave(Done, End),
 }
 
+/// What a call came to, and the one after it.
+enum Made {
+    On(Next),
+    /// What is waited for is not there yet.
+    Waits(Next),
+    Over(End),
+}
+
 /// See the module's text.
 #[derive(Debug)]
 pub(crate) struct Driver {
@@ -256,32 +264,43 @@ impl Driver {
 
     /// Makes one call after the other, to the end.
     pub(crate) fn run(mut self, engine: &impl Access, edge: &mut impl Edge) -> End {
+        // Kept here it is moved less often than in its place.
+        let mut next = std::mem::replace(&mut self.next, Next::Ask(None));
         loop {
-            if let Turn::Over(end) = self.step(engine, edge) {
-                return end;
-            }
+            next = match self.make(next, engine, edge) {
+                Made::On(then) | Made::Waits(then) => then,
+                Made::Over(end) => return end,
+            };
         }
     }
 
     /// Makes the next call alone.
     pub(crate) fn step(&mut self, engine: &impl Access, edge: &mut impl Edge) -> Turn {
-        match std::mem::replace(&mut self.next, Next::Ask(None)) {
-            Next::Ask(done) => self.next = Next::Act(self.ask(done, engine)),
+        let next = std::mem::replace(&mut self.next, Next::Ask(None));
+        let (turn, then) = match self.make(next, engine, edge) {
+            Made::On(then) => (Turn::On, then),
+            Made::Waits(then) => (Turn::Waits, then),
+            Made::Over(end) => return Turn::Over(end),
+        };
+        self.next = then;
+        turn
+    }
+
+    #[inline]
+    fn make(&mut self, next: Next, engine: &impl Access, edge: &mut impl Edge) -> Made {
+        match next {
+            Next::Ask(done) => Made::On(Next::Act(self.ask(done, engine))),
             Next::Act(action) => match self.act(action, edge) {
-                Did::This(done) => self.next = Next::Ask(done),
-                Did::Last(None, end) => return Turn::Over(end),
-                Did::Last(Some(done), end) => self.next = Next::Leave(done, end),
-                Did::Again(action) => {
-                    self.next = Next::Act(action);
-                    return Turn::Waits;
-                }
+                Did::This(done) => Made::On(Next::Ask(done)),
+                Did::Last(None, end) => Made::Over(end),
+                Did::Last(Some(done), end) => Made::On(Next::Leave(done, end)),
+                Did::Again(action) => Made::Waits(Next::Act(action)),
             },
             Next::Leave(done, end) => {
                 engine.tell(|engine, now| engine.done(done, now));
-                return Turn::Over(end);
+                Made::Over(end)
             }
         }
-        Turn::On
     }
 
     fn ask(&self, done: Option<Done>, engine: &impl Access) -> Action {
@@ -384,8 +403,9 @@ impl Driver {
 
     fn bypass(&mut self, mut bypass: Transfer, edge: &mut impl Edge) -> (Done, Option<End>) {
         let had_room = std::mem::take(&mut self.had_room);
+        let permit = bypass.permit;
         let passage = match &mut bypass.fan {
-            None => edge.bypass(bypass.permit),
+            None => edge.bypass(permit),
             Some(fan) => {
                 let buffer = &mut fan.read.buffer;
                 if buffer.wants_segment() {
@@ -395,7 +415,7 @@ impl Driver {
                     }
                 }
                 pack_together(&mut fan.read, edge);
-                edge.fan_out(bypass.permit, &mut fan.takers, fan.is_owed)
+                edge.fan_out(permit, &mut fan.takers, fan.is_owed)
             }
         };
         let (outcome, end) = match passage {

@@ -462,16 +462,12 @@ impl Engine {
         output.claim_is_torn = !self.log.is_boundary(claim.end);
         let grant = Allowance::ALL;
         let cursor = output.cursor;
-        let mut parts = std::mem::take(&mut output.parts);
-        parts.extend(self.log.parts(claim).take(PARTS_MOST));
-        Action::Write(Write {
-            parts,
-            permit: Permit { grant, cursor },
-            unread: None,
-            place,
-            piece: None,
-            obligation: Obligation::new(Actor::Output(i)),
-        })
+        let mut state = output.write.take().unwrap_or_default();
+        let parts = self.log.parts(claim).take(PARTS_MOST);
+        state.parts.extend(parts);
+        (state.permit, state.place) = (Permit { grant, cursor }, place);
+        let obligation = Obligation::new(Actor::Output(i));
+        Action::Write(Write { state, obligation })
     }
 
     pub(super) fn end_side(&mut self, i: usize, outcome: Outcome, now: Instant) {

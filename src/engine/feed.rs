@@ -199,23 +199,18 @@ impl Engine {
         let claim = it.queue.begin_claim(here.clamp(1, SEGMENT_MAX as u64));
         let more = it.queue.queued() > 0;
         it.is_writing = true;
-        let mut parts = std::mem::take(&mut it.parts);
-        let permit = Permit {
+        let mut state = it.write.take().unwrap_or_default();
+        state.permit = Permit {
             grant,
             cursor: it.cursor,
         };
         let has_more = more || self.outputs[CONSUMER].queue.queued() > 0;
         let given = (claim.end - claim.start) as usize;
-        parts.extend(self.log.parts(claim).take(PARTS_MOST));
+        let parts = self.log.parts(claim).take(PARTS_MOST);
+        state.parts.extend(parts);
         self.worker_mut(j).window.on_given(given, has_more);
-        Action::Write(Write {
-            parts,
-            permit,
-            unread: None,
-            place: None,
-            piece: None,
-            obligation: Obligation::new(Actor::Job(j)),
-        })
+        let obligation = Obligation::new(Actor::Job(j));
+        Action::Write(Write { state, obligation })
     }
 
     pub(super) fn end_portion(

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::action::{
     Action, Actor, CONSUMER, For, Obligation, Outcome, Permit, Piece, Reason, RunOrder, Write,
+    WriteState,
 };
 use super::batch::{Batch, Stage};
 use super::limiter::Allowance;
@@ -242,17 +243,17 @@ impl Engine {
             batch: batch.number,
             bytes: batch.total.bytes,
         };
-        Action::Write(Write {
+        let state = Box::new(WriteState {
             parts: self.log.parts(rest.start..end).take(PARTS_MOST).collect(),
             permit: Permit {
                 grant: Allowance::ALL,
                 cursor: Cursor::new(None),
             },
-            unread: None,
-            place: None,
             piece: Some(piece),
-            obligation: Obligation::new(Actor::Job(j)),
-        })
+            ..WriteState::default()
+        });
+        let obligation = Obligation::new(Actor::Job(j));
+        Action::Write(Write { state, obligation })
     }
 
     pub(super) fn end_filling(&mut self, j: usize, outcome: Outcome) {
@@ -307,11 +308,11 @@ impl Engine {
         jobs.list[j].stage = Stage::Running(batch);
         let bytes = usize::try_from(total.bytes).unwrap_or(usize::MAX);
         self.output.on_passed(bytes, total.records, now);
-        Action::Run(RunOrder {
+        Action::Run(Box::new(RunOrder {
             ticket,
             ahead: self.untried_before(ticket.number),
             obligation: Obligation::new(Actor::Job(j)),
-        })
+        }))
     }
 
     /// Batches before this one that are closed, and of which nobody may know yet: the program of one that is tried for

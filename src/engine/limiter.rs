@@ -193,7 +193,7 @@ pub(crate) struct Limiters {
 }
 
 /// Bytes, and beginnings of records, that may pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Allowance {
     /// Bytes.
     pub bytes: usize,
@@ -230,6 +230,7 @@ impl Allowance {
 
 impl Limiters {
     /// Whether there are no caps, so that nothing need be asked or told.
+    #[inline]
     pub(super) fn is_idle(&self) -> bool {
         self.bytes.is_idle() && self.records.is_idle()
     }
@@ -250,10 +251,16 @@ impl Limiters {
     ///
     /// # Errors
     /// The instant at which something may.
+    #[inline]
     pub(crate) fn may_pass(&mut self, inside: bool, now: Instant) -> Result<Allowance, Instant> {
-        if self.is_idle() {
-            return Ok(Allowance::ALL);
+        match self.is_idle() {
+            true => Ok(Allowance::ALL),
+            false => self.may_pass_caps(inside, now),
         }
+    }
+
+    #[inline(never)]
+    fn may_pass_caps(&mut self, inside: bool, now: Instant) -> Result<Allowance, Instant> {
         let (bytes, records) = (self.bytes.may_pass(now), self.records.may_pass(now));
         Allowance::of_both(bytes, records, inside)
     }
@@ -262,19 +269,31 @@ impl Limiters {
     ///
     /// # Errors
     /// As there.
+    #[inline]
     pub(crate) fn peek(&self, inside: bool, now: Instant) -> Result<Allowance, Instant> {
-        if self.is_idle() {
-            return Ok(Allowance::ALL);
+        match self.is_idle() {
+            true => Ok(Allowance::ALL),
+            false => self.peek_caps(inside, now),
         }
+    }
+
+    #[inline(never)]
+    fn peek_caps(&self, inside: bool, now: Instant) -> Result<Allowance, Instant> {
         Allowance::of_both(self.bytes.peek(now), self.records.peek(now), inside)
     }
 
     /// This has passed.
+    #[inline]
     pub(crate) fn on_passed(&mut self, bytes: usize, records: u64, now: Instant) {
         if !self.is_idle() {
-            self.bytes.on_passed(bytes as u64, now);
-            self.records.on_passed(records, now);
+            self.on_passed_caps(bytes, records, now);
         }
+    }
+
+    #[inline(never)]
+    fn on_passed_caps(&mut self, bytes: usize, records: u64, now: Instant) {
+        self.bytes.on_passed(bytes as u64, now);
+        self.records.on_passed(records, now);
     }
 }
 

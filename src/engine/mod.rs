@@ -79,7 +79,7 @@ mod yielding;
 
 use std::time::Instant;
 
-use action::{Action, Actor, Done, For, Outcome, ReadOutcome, SIDES, Wait};
+use action::{Action, Actor, Done, For, Outcome, ReadOutcome, SIDES, Wait, Write};
 pub(crate) use action::{CONSUMER, OVERFLOW};
 use directive::Directive;
 use event::{Event, Events, Place};
@@ -227,21 +227,22 @@ impl Engine {
             Done::Read(read, outcome) => self.end_read(read, outcome, now),
             Done::Transfer(transfer, outcome) => self.end_bypass(transfer, outcome, now),
             Done::Write(mut write, outcome) => {
-                let actor = write.obligation.meet();
                 // A segment that nobody is owed is free only if nobody reads it any more.
                 write.parts.clear();
+                let Write { state, obligation } = write;
+                let (actor, unread) = (obligation.meet(), state.unread);
                 match actor {
-                    Actor::Output(i) => self.outputs[i].parts = write.parts,
+                    Actor::Output(i) => self.outputs[i].write = Some(state),
                     Actor::Job(j) if self.workers.is_some() => {
-                        self.worker_mut(j).parts = write.parts;
+                        self.worker_mut(j).write = Some(state);
                     }
                     _ => {}
                 }
                 match actor {
-                    Actor::Output(CONSUMER) => self.end_write(outcome, write.unread, now),
+                    Actor::Output(CONSUMER) => self.end_write(outcome, unread, now),
                     Actor::Output(i @ SIDES..) => self.end_side(i, outcome, now),
                     Actor::Job(j) if self.workers.is_some() => {
-                        self.end_portion(j, outcome, write.unread, now);
+                        self.end_portion(j, outcome, unread, now);
                     }
                     Actor::Job(j) => self.end_filling(j, outcome),
                     _ => self.end_overflow(outcome),
@@ -335,7 +336,9 @@ impl Engine {
     }
 
     fn is_quiet(&self) -> bool {
-        let reads = self.halted && self.source.is_reading;
+        // What is read meanwhile is told after a drain has begun, and is a part of what is drained.
+        let is_last = self.ended && !self.source.path.input_blocks;
+        let reads = (self.halted || is_last) && self.source.is_reading;
         let sides = self.halted && self.sides().any(|(_, side)| side.is_writing_what_counts());
         let mut workers = self.workers.iter().flat_map(|workers| &workers.list);
         let is_writing = self.outputs[CONSUMER].is_writing || workers.any(|it| it.is_writing);

@@ -2,13 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::action::For;
+use super::action::{For, WriteState};
 use super::inflight::InFlightWindow;
 use super::lane_books::Books;
 use super::plan::{Plan, Sleeper};
 use super::queue::Queue;
 use super::record::{Cursor, Framing};
-use super::segment::Part;
 use super::side::{Role, Side, Stage};
 
 /// Pieces written at a time, at most.
@@ -35,7 +34,7 @@ pub(crate) struct Output {
     /// Where in its record the output stands.
     pub cursor: Cursor,
     /// Room for the parts of a write, for the next one.
-    pub parts: Vec<Part>,
+    pub write: Option<Box<WriteState>>,
     /// What is claimed ends inside a record.
     pub claim_is_torn: bool,
     pub is_writing: bool,
@@ -86,7 +85,7 @@ impl Output {
             queue: Queue::default(),
             lanes: None,
             cursor: Cursor::new(framing),
-            parts: Vec::new(),
+            write: None,
             claim_is_torn: false,
             is_writing: false,
             blocks: false,

@@ -76,14 +76,11 @@ impl Engine {
             grant: Allowance::ALL,
             cursor: Cursor::new(None),
         };
-        Action::Write(Write {
-            parts: self.log.parts(claim).collect(),
-            permit,
-            unread: None,
-            place,
-            piece: None,
-            obligation: Obligation::new(Actor::Output(OVERFLOW)),
-        })
+        let mut state = self.outputs[OVERFLOW].write.take().unwrap_or_default();
+        state.parts.extend(self.log.parts(claim));
+        (state.permit, state.place) = (permit, place);
+        let obligation = Obligation::new(Actor::Output(OVERFLOW));
+        Action::Write(Write { state, obligation })
     }
 
     /// What the file has taken is done with, and what it has refused is, too.

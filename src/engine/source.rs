@@ -375,22 +375,25 @@ impl Engine {
         if let Some(fan) = &fan {
             permit.grant.bytes = permit.grant.bytes.min(fan.read.buffer.most());
         }
+        let mut state = self.source.transfer.take().unwrap_or_default();
+        (state.permit, state.fan) = (permit, fan);
         let obligation = Obligation::new(Actor::Source);
-        Action::Transfer(Transfer {
-            permit,
-            fan,
-            obligation,
-        })
+        Action::Transfer(Transfer { state, obligation })
     }
 
     pub(super) fn end_bypass(&mut self, transfer: Transfer, outcome: Outcome, now: Instant) {
-        transfer.obligation.meet();
+        let Transfer {
+            mut state,
+            obligation,
+        } = transfer;
+        obligation.meet();
         self.source.is_reading = false;
         self.source.is_passing = false;
         if self.source.path.output_blocks {
             self.source.is_full = false;
         }
-        let mut fan = transfer.fan;
+        let mut fan = state.fan.take();
+        self.source.transfer = Some(state);
         if let Some(pack) = fan.as_mut().and_then(|fan| fan.read.pack.take()) {
             self.log.end_pack(pack);
         }

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use super::action::{CONSUMER, Path, ReadState};
+use super::action::{CONSUMER, Path, ReadState, TransferState};
 use super::age::Timeline;
 use super::batch::Jobs;
 use super::bypass::Bypass;
@@ -53,6 +53,8 @@ pub(crate) struct Source {
     pub cursor: Cursor,
     /// What it reads into, when it does not.
     pub(super) read: Option<Box<ReadState>>,
+    /// The same for what passes around the log.
+    pub(super) transfer: Option<Box<TransferState>>,
     pub path: Path,
     /// What is still to be read before the input is taken to have ended.
     pub left: Option<StopAt>,
@@ -76,6 +78,7 @@ impl Source {
             sleeper: Sleeper::default(),
             cursor: Cursor::new(framing),
             read: Some(Box::default()),
+            transfer: Some(Box::default()),
             path: Path::default(),
             left,
             is_reading: false,

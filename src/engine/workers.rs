@@ -10,6 +10,7 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use super::action::WriteState;
 use super::breaker::SharedBreaker;
 use super::given::Given;
 use super::inflight::InFlightWindow;
@@ -19,7 +20,7 @@ use super::queue::Queue;
 use super::record::{Cursor, Framing};
 use super::restart::RestartRules;
 use super::scaler::{BusyTime, Scaler, Scaling};
-use super::segment::Part;
+
 use super::stats::Total;
 use super::task::Fate;
 use super::unread::Unread;
@@ -76,7 +77,7 @@ pub(super) struct Worker {
     pub given: Given,
     /// Where in its record its pipe stands.
     pub cursor: Cursor,
-    pub parts: Vec<Part>,
+    pub write: Option<Box<WriteState>>,
     pub is_writing: bool,
     pub room: Room,
     pub pipe: Pipe,
@@ -115,7 +116,7 @@ impl Worker {
             queue: Queue::default(),
             given: Given::new(true, now),
             cursor: Cursor::new(framing),
-            parts: Vec::new(),
+            write: None,
             is_writing: false,
             room: Room::Unknown,
             pipe: Pipe::default(),

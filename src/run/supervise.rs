@@ -40,6 +40,8 @@ use crate::units::Span;
 const GRACE: Duration = Duration::from_millis(50);
 /// A delivery that takes longer than this after a signal is worth a word.
 const NOTABLE: Duration = Duration::from_secs(2);
+/// How long a read that is under way may take before what is to be delivered is told without it.
+const LAST_READ: Duration = Duration::from_millis(100);
 /// How long the end of a run waits for taps that are behind, at most.
 const LAST_WAIT: Duration = Duration::from_secs(2);
 /// And for those who only look, which nobody is to feel.
@@ -422,6 +424,8 @@ impl Run {
         self.deliver_until = Instant::now().checked_add(self.signal_grace);
         self.shared
             .tell(|engine, now| engine.command(now, Directive::Drain));
+        // What is just being read is to be delivered, too.
+        self.shared.settle(LAST_READ);
         let status = self.status();
         self.reporter
             .expect_end(status.elapsed.saturating_add(self.signal_grace));

@@ -12,3 +12,12 @@ mod sim;
 mod storm;
 mod text;
 mod threads;
+
+/// Each turn moves them a few times, and a message of 64 bytes takes two turns: at 184 bytes that was a third of all
+/// its instructions.
+#[test]
+fn what_goes_from_hand_to_hand_is_small() {
+    use super::action::{Action, Done};
+    assert!(size_of::<Action>() <= 48, "{}", size_of::<Action>());
+    assert!(size_of::<Done>() <= 80, "{}", size_of::<Done>());
+}

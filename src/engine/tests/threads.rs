@@ -212,7 +212,7 @@ impl Bench {
 
     /// It has written all that it might; this.
     fn end_write_whole(&mut self) -> Vec<u8> {
-        let slices = self.writing.iter().flat_map(Write::slices);
+        let slices = self.writing.iter().flat_map(|write| write.slices());
         let bytes = slices.collect::<Vec<_>>().concat();
         self.end_write(bytes.len());
         bytes
@@ -526,6 +526,26 @@ fn nothing_moves_after_a_halt_and_what_is_under_way_is_counted() {
     for actor in [CONSUMER, Actor::Source] {
         let action = b.engine.poll(actor, b.now);
         assert!(matches!(&action, Action::End(Reason::Over)), "{action:?}");
+    }
+}
+
+#[test]
+fn what_is_being_read_when_a_drain_begins_is_waited_for() {
+    for blocks in [false, true] {
+        let mut b = Bench::new(rules(KIB * KIB));
+        b.engine.on_input_begin(Path {
+            input_blocks: blocks,
+            ..Path::default()
+        });
+        b.read(&[b'x'; 1000]);
+        b.begin_read();
+        assert_eq!(b.engine.want_quiet(), None, "it goes on for ever");
+        b.engine.command(b.now, Directive::Drain);
+        let asked = b.engine.want_quiet();
+        assert_eq!(asked.is_none(), blocks, "nothing ends a read that blocks");
+        b.end_read(b"more");
+        assert_eq!(b.engine.take_wakes().quiet, asked);
+        assert_eq!(b.books().read.bytes, 1004);
     }
 }
 
