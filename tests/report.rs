@@ -602,7 +602,7 @@ fn a_timetable_without_units_is_said_to_be_understood_on_a_terminal_and_only_the
     for (options, said) in [
         (
             "-r '00:00,5000'",
-            "'00:00,5KB/s': a figure without a unit is bytes, not KiB",
+            "'00:00,5kB/s': a figure without a unit is bytes, not KiB",
         ),
         (
             "-l -r '00:00,5000'",

@@ -311,7 +311,7 @@ fn what_is_wrong_with_it_is_said_in_one_line() {
             &["--spill", "1GiB"],
             "/proc",
             1,
-            ["make a file in", "/proc"],
+            ["make a file for --spill in", "/proc"],
         ),
     ] {
         let mut command = Command::new(WEIR);

@@ -50,6 +50,42 @@ const WITH_UNIT: &[Word] = &[
     (&["-n"], "--stop-at {size}"),
 ];
 
+/// Where a COMMAND is named: then it is to be run as others run theirs.
+const WITH_COMMAND: &[Word] = &[
+    // xargs, or parallel
+    (&["-P", "--max-procs"], "--jobs {}"),
+    (&["-n", "--max-args", "--max-lines"], "--lines --batch {}"),
+    (&["--block"], "--lines --batch {size}"),
+    (
+        &["--retries"],
+        "--give-up {}; without it a batch is tried until it succeeds",
+    ),
+    (
+        &["--halt"],
+        "--reject STATUS, or --give-up {}, for a batch that can never succeed",
+    ),
+    (
+        &["--pipe", "--spreadstdin"],
+        "not needed: COMMAND always reads its input; --batch or --jobs make it several",
+    ),
+    (
+        &["--round-robin", "--round", "--roundrobin"],
+        "--lines --jobs 4, where each gets lines whenever it can take them",
+    ),
+    (
+        &["-k", "--keep-order"],
+        "not there; --jobs 1 keeps the order",
+    ),
+    (
+        &["--no-run-if-empty"],
+        "not needed: there is no batch without a record",
+    ),
+    (
+        &["-I", "--replace"],
+        "not there; COMMAND reads its standard input, and xargs behind it makes arguments of that",
+    ),
+];
+
 const DRAWS_LATE: &str = "not needed: nothing is drawn before there is something to show";
 const FITS: &str = "not needed: --display bar fits itself to the terminal";
 const SHOWN: &str = "--display bar, which shows it";
@@ -156,13 +192,18 @@ pub(super) fn ours(option: &str, words: &[String]) -> Option<String> {
         let found = table.iter().find(|(theirs, _)| theirs.contains(&option));
         found.map(|(_, ours)| *ours)
     };
+    let runs = words.iter().any(|word| word == "--");
+    let beside = runs.then(|| in_table(WITH_COMMAND)).flatten();
     let by_value = typed.and_then(|value| match value.bytes().all(|b| b.is_ascii_digit()) {
         true => in_table(WITH_NUMBER),
         false => in_table(WITH_UNIT),
     });
     let plain = WORDS.iter().find(|(theirs, ..)| theirs.contains(&option));
-    let ours = by_value.or(plain.map(|(_, ours, _)| *ours))?;
-    let example = plain.map_or("", |(_, _, example)| example);
+    let ours = beside.or(by_value).or(plain.map(|(_, ours, _)| *ours))?;
+    let example = match beside {
+        Some(_) => "4",
+        None => plain.map_or("", |(_, _, example)| example),
+    };
     let value = typed.unwrap_or(example);
     Some(
         ours.replace("{}", value)
@@ -242,6 +283,16 @@ mod tests {
                 Some("--name backup, by which --remote finds it"),
             ),
             ("-S", "-S", Some("--stop-at 4GiB")),
+            ("-P 4 -- gzip", "-P", Some("--jobs 4")),
+            ("-P4 -n 100 -- gzip", "-n", Some("--lines --batch 100")),
+            ("--block 1M -- wc", "--block", Some("--lines --batch 1MiB")),
+            (
+                "--retries 3 -- curl",
+                "--retries",
+                Some("--give-up 3; without it a batch is tried until it succeeds"),
+            ),
+            ("--retries 3", "--retries", None),
+            ("-L 10M -- cat", "-L", Some("--rate 10MiB")),
             ("-z 3", "-z", None),
         ] {
             let words: Vec<_> = line.split(' ').map(str::to_owned).collect();
@@ -260,7 +311,7 @@ mod tests {
             })
         };
         let all = WORDS.iter().map(|(theirs, ours, _)| (theirs, ours));
-        let by_value = WITH_NUMBER.iter().chain(WITH_UNIT);
+        let by_value = WITH_NUMBER.iter().chain(WITH_UNIT).chain(WITH_COMMAND);
         for (theirs, ours) in all.chain(by_value.map(|(theirs, ours)| (theirs, ours))) {
             for word in *theirs {
                 assert!(!has(word), "weir has {word}");
@@ -268,7 +319,7 @@ mod tests {
             let named = ours.split([' ', ',']).next().unwrap_or_default();
             assert!(named == "not" || has(named), "{ours}");
             let all = ours.split(' ').filter(|word| word.starts_with("--"));
-            for word in all.map(|word| word.trim_end_matches(',')) {
+            for word in all.map(|word| word.trim_end_matches([',', ';'])) {
                 assert!(has(word), "{ours}");
             }
         }

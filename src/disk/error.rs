@@ -37,6 +37,12 @@ impl DiskError {
         }
     }
 
+    /// The same, with the way out.
+    pub(crate) fn with_way_out(mut self, way: &str) -> DiskError {
+        self.reason = format!("{}; {way}", self.reason);
+        self
+    }
+
     /// A file was written by a later weir.
     pub(crate) fn unknown_version(version: u32, name: &Path) -> DiskError {
         let reason =

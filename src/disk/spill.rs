@@ -41,11 +41,15 @@ impl SpillHome {
             OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC,
             Mode::empty(),
         )
-        .map_err(|error| DiskError::new("open for --spill", &path, error))?;
+        .map_err(|error| DiskError::new("open for --spill", &path, error))
+        .map_err(|error| error.with_way_out(ELSEWHERE))?;
         let in_memory = sys::in_memory(&directory);
         Ok(SpillHome { path, in_memory })
     }
 }
+
+/// What helps where no file can be made.
+const ELSEWHERE: &str = "TMPDIR can name another directory, on a disk with room";
 
 /// How many files there are when the bound is used up: each is given back whole, and takes a descriptor.
 const FILES: u64 = 32;
@@ -218,7 +222,10 @@ fn open_file(home: &Path) -> Result<Result<File, Full>, DiskError> {
     match make_file(home) {
         Ok(file) => Ok(Ok(file)),
         Err(error) if sys::is_full(error) => Ok(Err(Full::Disk)),
-        Err(error) => Err(DiskError::new("make a file in", home, error)),
+        Err(error) => {
+            let error = DiskError::new("make a file for --spill in", home, error);
+            Err(error.with_way_out(ELSEWHERE))
+        }
     }
 }
 

@@ -15,6 +15,8 @@ use super::timetable::Timetable;
 const EXAMPLES: &[&str] = &["10MB/s", "100/s (records)", "2MB/s..20MB/s", "off"];
 const RANGES: &[&str] = &["2MB/s..20MB/s", "100/s..500/s (records)"];
 
+const WITH_COMMA: &str = "neither a figure nor a time of day before the comma";
+
 /// A cap on the flow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Limit {
@@ -62,6 +64,8 @@ impl Limit {
         let text = text.trim();
         if text.eq_ignore_ascii_case("off") {
             Ok(Self::Off)
+        } else if has_decimal_comma(text) {
+            Err(UnitError::new(WITH_COMMA, &["1.5MB/s", "08:00,1MB/s"]))
         } else if text.contains([':', ',']) {
             let table = Timetable::counting(text, bare)?;
             Ok(table.map_or(Self::Off, Self::Timetable))
@@ -119,6 +123,13 @@ fn parse_range(empty: &str, full: &str, bare: Option<Unit>) -> Result<Limit, Uni
         return Err(UnitError::new("a range with the faster rate first", RANGES));
     }
     Ok(Limit::Range { empty, full })
+}
+
+/// Whether a figure was typed as in `1,5MB/s`. The entries of a timetable have colons.
+fn has_decimal_comma(text: &str) -> bool {
+    let is_digit = |c: char| c.is_ascii_digit();
+    let parts = text.split_once(',').filter(|_| !text.contains(':'));
+    parts.is_some_and(|(whole, rest)| whole.ends_with(is_digit) && rest.starts_with(is_digit))
 }
 
 fn is_bare(text: &str) -> bool {

@@ -24,7 +24,7 @@ const PRINTED: [(&str, u64); 13] = [
     ("TiB", bytesize::TIB),
     ("PiB", bytesize::PIB),
     ("EiB", bytesize::EIB),
-    ("KB", bytesize::KB),
+    ("kB", bytesize::KB),
     ("MB", bytesize::MB),
     ("GB", bytesize::GB),
     ("TB", bytesize::TB),

@@ -70,6 +70,11 @@ fn nonsense_limits_are_turned_away_with_right_ones() {
         ("99999999999999999999", "too large: try"),
         ("10%", "not a rate: try"),
         ("offf", "not a rate: try"),
+        (
+            "1,5MB/s",
+            "neither a figure nor a time of day before the comma: try 1.5MB/s or 08:00,1MB/s",
+        ),
+        ("1MB/s..2,5MB/s", "neither a figure nor a time"),
         ("..", "not a range of rates: try 2MB/s..20MB/s or"),
         ("2MB/s..", "not a range of rates: try"),
         ("..2MB/s", "not a range of rates: try"),
@@ -93,7 +98,7 @@ fn nonsense_limits_are_turned_away_with_right_ones() {
         ("1MB/s..5/s", "a range from bytes to records: try"),
         ("25:00,1MB/s", "\"25:00\" is not a time of day: try"),
         ("Mon-bad,666", "\"bad\" is not a time of day: try"),
-        ("8,1MB/s", "\"8\" is not a time of day: try"),
+        ("8,1MB/s", "neither a figure nor a time of day before"),
     ] {
         let reject = text.parse::<Limit>().expect_err(text);
         assert!(reject.to_string().starts_with(said), "{text}: {reject}");

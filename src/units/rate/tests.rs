@@ -124,7 +124,7 @@ fn rates_print_as_understood() {
     for (typed, printed) in [
         ("10MB/s", "10MB/s"),
         ("512KiB", "512KiB/s"),
-        ("30Mbit/s", "3750KB/s"),
+        ("30Mbit/s", "3750kB/s"),
         ("4096", "4KiB/s"),
         ("600/min", "600/min"),
         ("1/5s", "1/5s"),

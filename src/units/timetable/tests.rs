@@ -29,7 +29,7 @@ fn the_grammar_is_understood_and_printed_in_order() {
             "Mon-00:00,off Sun-23:59,1/5s",
         ),
         ("Wed-12:00,off 08:00,1MB/s", "08:00,1MB/s Wed-12:00,off"),
-        ("00:00,30Mbit", "00:00,3750KB/s"),
+        ("00:00,30Mbit", "00:00,3750kB/s"),
         (
             "Mon-08:00,1MB/s 08:30,off Tuesday-08:00,2MB/s",
             "08:30,off Mon-08:00,1MB/s Tue-08:00,2MB/s",
