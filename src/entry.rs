@@ -72,8 +72,10 @@ pub fn main() -> ExitCode {
         return match look::look(target) {
             Ok(mut look) => {
                 let shown = print(|| look.pass_on(&mut io::stdout()));
-                look.finish();
-                conclude(shown)
+                match (look.finish(), shown) {
+                    (Err(trouble), Ok(End::Delivered)) => report(Err(trouble)),
+                    (_, shown) => conclude(shown),
+                }
             }
             Err(trouble) => report(Err(trouble)),
         };

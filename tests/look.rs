@@ -165,8 +165,9 @@ fn one_that_is_stopped_holds_nobody_up_and_says_what_it_missed() {
     fed.done().expect("all was taken");
     assert!(weir.end().success());
     stopped.weir.signal(Signal::CONT);
-    let (shown, _, status) = stopped.end();
-    assert!(status.success(), "{status}");
+    let (shown, said, status) = stopped.end();
+    // It was too slow for a last word.
+    assert_eq!(status.code(), Some(1), "{said}");
     // Whole lines, of which many are missing.
     assert!(shown.ends_with(b"\n") && shown.len() < flood.len() - 16 * MIB);
     let mut all = flood.split_inclusive(|byte| *byte == b'\n');
@@ -346,4 +347,42 @@ fn read_shown(line: harness::remote::Line, most: usize) -> (Vec<u8>, u64) {
             .expect("what was promised");
     }
     (all, missed)
+}
+
+#[test]
+fn whoever_looks_is_told_that_the_weir_was_killed_and_not_that_it_has_ended() {
+    for signal in [
+        None,
+        Some(Signal::KILL),
+        Some(Signal::INT),
+        Some(Signal::TERM),
+    ] {
+        let home = Home::new();
+        let mut weir = home.start(&["-l", "-N", "w"]);
+        let look = Look::at(&home, "w");
+        pass_until(&mut weir, 0, || !look.shown().is_empty());
+        match signal {
+            Some(signal) => weir.signal(signal),
+            None => drop(weir.stdin.take()),
+        }
+        weir.end();
+        let pid = weir.pid();
+        let (_, said, status) = look.end();
+        let wanted = match signal {
+            Some(Signal::KILL) => (
+                Some(1),
+                format!("weir: look: weir {pid} has ended without a last word"),
+            ),
+            _ => (Some(0), String::new()),
+        };
+        assert_eq!(status.code(), wanted.0, "{signal:?}: {said}");
+        assert!(
+            said.starts_with(&wanted.1) && said.lines().count() < 2,
+            "{signal:?}: {said}"
+        );
+        assert!(
+            !wanted.1.is_empty() || said.is_empty(),
+            "{signal:?}: {said}"
+        );
+    }
 }

@@ -174,6 +174,11 @@ fn a_tee_on_a_fifo_waits_for_its_reader_while_weir_can_be_asked_and_named() {
         let culprit = home.status(&weir)["culprit"].clone();
         culprit.as_str().is_some_and(|it| it.ends_with("copy"))
     });
+    let status = home.status(&weir);
+    assert_eq!(
+        (&status["state"], &status["outputs"][0]["vacant"]),
+        (&"waiting".into(), &true.into())
+    );
     assert_eq!(home.status(&weir)["in"]["bytes"], 0, "nothing is read yet");
     let reader = beside(move || fs::read(copy)).done().expect("a copy");
     feeding.done().expect("all is taken");
@@ -304,7 +309,11 @@ fn what_a_tee_lacks_is_said_where_nothing_else_would() {
     let says = format!("undelivered to {}", slow.display());
     let (input, feeder) = pipe().expect("a pipe");
     let tee = ["--pipe-size", "4KiB", "--tee", name(&slow)];
-    let args = [&tee[..], &["--", "head", "-c", "100000"]].concat();
+    let args = [
+        &tee[..],
+        &["--grace", "100ms", "--", "head", "-c", "100000"],
+    ]
+    .concat();
     let running = start(weir(&args), input, std::process::Stdio::null());
     let fed = feed(feeder, vec![b'x'; 200_000]);
     running.end().assert_complains(125, &[&says]);
@@ -318,4 +327,115 @@ fn what_a_tee_lacks_is_said_where_nothing_else_would() {
         .end()
         .assert_complains(124, &["the source has sent nothing", &says]);
     drop((held, feeder));
+}
+
+/// Starts a weir whose tee is behind when its COMMAND, which has this status, ends; and who is to read the tee.
+fn begin_behind_a_command(status: &str, more: &[&str]) -> (harness::Running, File, TempDir) {
+    let folder = folder();
+    let [slow, over] = ["slow", "over"].map(|path| folder.path().join(path));
+    make_fifo(&slow);
+    let reader = File::options().read(true).write(true).open(&slow);
+    let reader = reader.expect("a FIFO that nobody reads from yet");
+    let script = format!(
+        "head -c 100000 >/dev/null; touch '{}'; exit {status}",
+        over.display()
+    );
+    let tee = [
+        "--pipe-size",
+        "4KiB",
+        "--summary",
+        "json",
+        "--tee",
+        name(&slow),
+    ];
+    let args = [&tee[..], more, &["--", "sh", "-c", &script]].concat();
+    let (input, feeder) = pipe().expect("a pipe");
+    let running = start(weir(&args), input, std::process::Stdio::null());
+    drop(feed(feeder, data(300_000, 7)));
+    eventually("it has had enough", || over.exists());
+    (running, reader, folder)
+}
+
+#[test]
+fn a_tee_that_is_behind_gets_what_was_read_when_a_command_has_had_enough() {
+    for status in ["0", "3"] {
+        let (running, mut reader, _folder) = begin_behind_a_command(status, &["--grace", "1h"]);
+        // All of it, behind which nothing comes: the FIFO is ours, too, and has no end.
+        let mut got = vec![0; 4096];
+        reader.read_exact(&mut got).expect("something");
+        rustix::io::ioctl_fionbio(&reader, true).expect("it can");
+        let mut running = running;
+        eventually("weir ends", || {
+            let mut piece = [0; 65536];
+            while let Ok(n @ 1..) = reader.read(&mut piece) {
+                got.extend_from_slice(&piece[..n]);
+            }
+            !running.is_alive()
+        });
+        let mut rest = [0; 65536];
+        while let Ok(n @ 1..) = reader.read(&mut rest) {
+            got.extend_from_slice(&rest[..n]);
+        }
+        let ended = running.end();
+        assert_eq!(
+            ended.status.code().map(|it| it.to_string()).as_deref(),
+            Some(status),
+            "{ended:?}"
+        );
+        let books = Books::of(&ended);
+        let read = books.n("in/bytes");
+        assert_same(&got, &data(300_000, 7)[..read], "the tee");
+        assert!(read >= 100_000, "it was behind");
+    }
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_a_tee_behind_a_command_that_has_had_enough() {
+    for (signal, times) in [(Signal::INT, 1), (Signal::TERM, 2)] {
+        let (running, reader, _folder) = begin_behind_a_command("0", &["--grace", "1h"]);
+        running.settle();
+        for n in 0..times {
+            // Two that come at once are one.
+            if n > 0 {
+                running.settle();
+            }
+            running.signal(signal);
+        }
+        use std::os::unix::process::ExitStatusExt;
+        let ended = running.end();
+        assert_eq!(ended.status.signal(), Some(signal.as_raw()), "{ended:?}");
+        drop(reader);
+    }
+}
+
+#[test]
+fn a_socket_is_named_as_what_it_is_with_the_way_out() {
+    let folder = folder();
+    let socket = folder.path().join("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
+    for option in ["--tee", "--tap", "--shed-to"] {
+        let shed = ["--shed", "oldest", "-l"];
+        let args = [&[option, name(&socket)][..], &shed].concat();
+        let (_, ended) = pass(&args, b"");
+        let way = format!(">(socat - UNIX-CONNECT:{})", socket.display());
+        ended.assert_complains(1, &["it is a socket", &way]);
+    }
+}
+
+/// The machine may be busy: that one of a few ends in time shows that none has to wait.
+#[test]
+fn a_tap_that_takes_nothing_does_not_put_off_the_end() {
+    let folder = folder();
+    let look = folder.path().join("look");
+    make_fifo(&look);
+    let idle = File::options().read(true).write(true).open(&look);
+    let _idle = idle.expect("a FIFO");
+    let times = (0..5).map(|_| {
+        let began = std::time::Instant::now();
+        let (_, ended) = pass(&["--tap", name(&look)], &data(MIB, 3));
+        ended.assert_success("a tap");
+        began.elapsed()
+    });
+    let best = times.min().expect("some");
+    assert!(best < std::time::Duration::from_secs(2), "{best:?}");
 }

@@ -130,10 +130,11 @@ fn either_all_files_are_opened_anew_or_none() {
         !output.status.success() && said.starts_with(&wanted),
         "{said}"
     );
+    assert!(!one.exists(), "what was made for it in vain goes again");
     pass(&mut weir, b"one\n");
     drop(weir.stdin.take());
     assert!(weir.end().success());
-    assert_eq!((text(&old).as_str(), text(&one).as_str()), ("one\n", ""));
+    assert_eq!(text(&old), "one\n");
     // Where there is none that is said.
     let plain = home.start(&["-N", "plain"]);
     let output = home.run(&["--remote", &plain.pid(), "--reopen"]);
@@ -169,4 +170,31 @@ fn what_cannot_be_gone_on_with_is_refused_at_once() {
     drop(weir.stdin.take());
     assert!(weir.end().success());
     eventually("it went on", || text(&b) == "one\ntwo\n");
+}
+
+#[test]
+fn an_output_that_has_failed_does_not_keep_the_others_from_new_files() {
+    let home = Home::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    let [full, copy, old] = ["full", "copy", "old"].map(|it| folder.path().join(it));
+    // As large as a file may become there.
+    let file = fs::File::create(&full).expect("a file");
+    file.set_len(64 * 512).expect("room");
+    let args = ["--append", "--tee", name(&full), "--tee", name(&copy)];
+    let before = "trap '' XFSZ\nulimit -f 64";
+    let mut weir = home.start_behind(before, &[&["-l", "-N", "w"][..], &args].concat());
+    pass(&mut weir, b"one\n");
+    eventually("it has failed", || {
+        home.status(&weir)["outputs"][0]["failed"] == true
+    });
+    eventually("it is copied", || text(&copy) == "one\n");
+    for path in [&full, &copy] {
+        fs::rename(path, old.with_extension(path.file_name().expect("a name"))).expect("moved");
+    }
+    home.tell("w", &["--reopen"]);
+    assert!(!full.exists(), "nobody writes to it");
+    pass(&mut weir, b"two\n");
+    eventually("it goes on", || text(&copy) == "two\n");
+    drop(weir.stdin.take());
+    assert_eq!(weir.end().code(), Some(1));
 }

@@ -43,8 +43,8 @@ pub(crate) struct Look {
     shown: Arc<Mutex<Shown>>,
     /// Held while a piece is being written.
     writing: Arc<Mutex<()>>,
-    /// It has ended in the middle of a piece, which is not shown then.
-    is_cut: bool,
+    /// It has said that nothing more comes.
+    has_parted: bool,
 }
 
 /// Begins to look into the weir of this PID or name.
@@ -71,7 +71,7 @@ pub(crate) fn look(target: &str) -> Result<Look, ClientError> {
         stream: BufReader::new(Cursor::new(early).chain(socket.into())),
         shown,
         writing,
-        is_cut: false,
+        has_parted: false,
     })
 }
 
@@ -85,10 +85,11 @@ impl Look {
         while let Some(shown) = self.next()? {
             piece.resize(shown.bytes, 0);
             // Half of it would be half a record.
-            self.is_cut = self.stream.read_exact(&mut piece).is_err();
-            if self.is_cut {
+            if self.stream.read_exact(&mut piece).is_err() {
                 break;
             }
+            // Nothing is shown last, to say that there is no more.
+            self.has_parted = shown.bytes == 0;
             *lock(&self.shown) = shown;
             let _whole = lock(&self.writing);
             output.write_all(&piece)?;
@@ -109,22 +110,22 @@ impl Look {
         let read = self.stream.by_ref().take(most).read_until(b'\n', &mut line);
         match protocol::reply(&line) {
             Some(Answer::Shown(shown)) if read.is_ok() => Ok(Some(shown)),
-            _ => {
-                self.is_cut = !line.is_empty();
-                Ok(None)
-            }
+            _ => Ok(None),
         }
     }
 
-    /// Says what was missed.
-    pub(crate) fn finish(self) {
+    /// Says what was missed. Whoever looks knows all that passed, or is told.
+    ///
+    /// # Errors
+    /// When the weir has ended without a last word: it was killed, or has not waited for so slow a look.
+    pub(crate) fn finish(self) -> Result<(), ClientError> {
         say_missed(&self.shown);
-        if self.is_cut {
-            let pid = self.pid;
-            let _ = writeln!(
-                io::stderr(),
-                "weir: too slow a look: {pid} has ended, and what passed last, however much that was, is not shown"
-            );
+        match self.has_parted {
+            true => Ok(()),
+            false => Err(ClientError::Failed(format!(
+                "look: weir {} has ended without a last word, killed or too soon for so slow a look: what passed last may not be shown",
+                self.pid
+            ))),
         }
     }
 }

@@ -271,6 +271,12 @@ pub(crate) struct Fan {
 pub(crate) struct Taker {
     /// Its number.
     pub i: usize,
+    /// Which of those it is who came to it: one who has come since gets nothing of this.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        allow(dead_code, reason = "tee(2) is Linux's")
+    )]
+    pub visit: u64,
     /// It gets nothing of what does not end with a record.
     #[cfg_attr(
         not(target_os = "linux"),

@@ -60,6 +60,7 @@ impl Engine {
             () if self.is_finished() => State::Done,
             () if self.paused => State::Paused,
             () if self.ended => State::Draining,
+            () if self.awaited_tee().is_some() => State::Waiting,
             () if self.is_disk_full() && self.shedder.policy.is_none() => State::DiskFull,
             () if self.shedder.is_shedding(now) => State::Shedding,
             () if self.is_filling() => State::Filling,

@@ -49,6 +49,7 @@ impl Engine {
             }
             side.stage = Stage::Open;
             (side.is_pipe, side.is_late) = (false, true);
+            side.visit += 1;
         }
         self.look_at_suspension();
         self.update(now);
@@ -86,9 +87,16 @@ impl Engine {
     /// Whether an output that is there has not had all that it is owed, of those that are waited for.
     #[must_use]
     pub(crate) fn is_side_pending(&self, is_waited_for: impl Fn(Role) -> bool) -> bool {
-        let open = self.sides().filter(|(_, output)| output.is_open_side());
-        let mut roles = open.filter_map(|(_, output)| output.side.as_ref().map(|side| side.role));
-        roles.any(is_waited_for)
+        let sides = self.sides().filter_map(|(_, output)| output.side.as_ref());
+        let mut there = sides.filter(|side| matches!(side.stage, Stage::Open | Stage::Joining));
+        there.any(|side| is_waited_for(side.role))
+    }
+
+    /// Bytes that all taps have taken so far.
+    #[must_use]
+    pub(crate) fn taken_by_taps(&self) -> u64 {
+        let taps = self.sides().filter(|(_, output)| output.is_tap());
+        taps.map(|(_, output)| output.taken).sum()
     }
 
     /// The books of each, in the order in which they were added.
@@ -108,6 +116,7 @@ impl Engine {
                 .ages(now)
                 .map_or(Duration::ZERO, |ages| ages.now),
             failed: side.stage == Stage::Over { failed: true },
+            vacant: side.stage == Stage::Vacant,
         })
         .collect()
     }
@@ -181,9 +190,10 @@ impl Engine {
         }
         let (i, owed) = self
             .holders()
+            .filter(|(i, _)| *i != CONSUMER || !self.given.is_over)
             .map(|(i, _)| (i, self.owed_to(i)))
             .max_by_key(|(i, owed)| (*owed, *i == CONSUMER))?;
-        let is_last = self.ended && self.used() == 0;
+        let is_last = self.ended && (self.used() == 0 || self.given.is_over);
         (i != CONSUMER && owed > 0 && (is_held || is_last)).then(|| i - SIDES)
     }
 

@@ -34,6 +34,13 @@ impl Engine {
         self.update(now);
     }
 
+    /// How often somebody has come to this tee or tap.
+    #[must_use]
+    pub(crate) fn visit(&self, i: usize) -> u64 {
+        let side = self.outputs.get(i).and_then(|output| output.side.as_ref());
+        side.map_or(0, |side| side.visit)
+    }
+
     /// Whether everything has to go through the log is asked anew.
     pub(super) fn look_at_suspension(&mut self) {
         self.bypass.suspend(self.needs_log());
@@ -61,6 +68,7 @@ impl Engine {
         let is_owed = !behind.is_empty();
         let taker = |(i, output): &(usize, &Output)| Taker {
             i: *i,
+            visit: output.side.as_ref().map_or(0, |side| side.visit),
             only_whole: output.is_tap() && self.framing.is_some(),
             had: 0,
         };

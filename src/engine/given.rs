@@ -23,6 +23,8 @@ pub(crate) struct Given {
     pub(super) is_down: bool,
     /// That is since it has closed its standard input: it lives on.
     pub(super) is_deaf: bool,
+    /// Nobody comes in its place, and tees alone are given anything.
+    pub(super) is_over: bool,
     /// What lies in its pipe.
     pub(super) unread: Unread,
     /// For how long it has lain there, which is too long, and nobody was told yet.
@@ -44,6 +46,7 @@ impl Given {
             is_kept,
             is_down: false,
             is_deaf: false,
+            is_over: false,
             unread: Unread::new(now),
             stalled: None,
             runs: VecDeque::new(),

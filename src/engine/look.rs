@@ -44,7 +44,10 @@ impl Engine {
     pub(crate) fn remove_looker(&mut self, i: usize, now: Instant) -> Count {
         let missed = self.missed(i);
         if self.halted {
-            // The books are closed.
+            // The books are closed, but it is not waited for any more.
+            if let Some(side) = &mut self.outputs[i].side {
+                side.stage = Stage::Over { failed: false };
+            }
             return missed;
         }
         while let Some(run) = self.outputs[i].queue.pop_front(u64::MAX) {

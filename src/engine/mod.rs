@@ -575,7 +575,7 @@ impl Engine {
         let output = &self.outputs[CONSUMER];
         let capped = [&self.source.sleeper, &output.sleeper];
         let capped = capped.iter().any(|sleeper| sleeper.is_for(For::Cap)) || self.is_job_capped();
-        let is_full = output.is_full() || self.given.is_down;
+        let is_full = (output.is_full() || self.given.is_down) && !self.given.is_over;
         let full = is_full && output.queue.owed() > 0 || self.source.is_full;
         // What lies unread in the pipe of one from which it may be taken back is owed, too.
         let is_stuck = self.given.unread.is_stuck();

@@ -59,6 +59,8 @@ pub(crate) struct Side {
     pub(super) is_pipe: bool,
     /// It has come since what is passing now has set out.
     pub(super) is_late: bool,
+    /// How often somebody has come to it.
+    pub(super) visit: u64,
     /// The record in progress at the input is being dropped.
     pub is_skipping: bool,
     /// It has come in the middle of that record, and has missed nothing so far.
@@ -89,6 +91,8 @@ pub(crate) struct SideStatus {
     pub lag: Duration,
     /// It has failed.
     pub failed: bool,
+    /// Nobody is there to take anything.
+    pub vacant: bool,
 }
 
 impl Side {
@@ -98,6 +102,7 @@ impl Side {
             stage,
             is_pipe: false,
             is_late: false,
+            visit: 0,
             is_skipping: false,
             is_new: stage == Stage::Joining,
             since: Total::default(),

@@ -181,7 +181,7 @@ impl Engine {
     }
 
     /// Whether all that is read is put where it outlives this run.
-    pub(super) fn outlives(&self) -> bool {
+    pub(crate) fn outlives(&self) -> bool {
         self.spill.as_ref().is_some_and(|spill| spill.outlives)
     }
 

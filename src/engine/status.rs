@@ -136,6 +136,8 @@ pub(crate) struct Share {
 pub(crate) enum State {
     /// A prefill holds the output.
     Filling,
+    /// A tee is not read yet; nothing is taken before.
+    Waiting,
     /// Data flows.
     Flowing,
     /// The buffer is at its high mark; the producer waits.

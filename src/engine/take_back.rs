@@ -120,6 +120,15 @@ impl Engine {
         self.stop_giving(now);
     }
 
+    /// The consumer is gone for good: tees still get what was read.
+    pub(crate) fn on_consumer_over(&mut self, now: Instant) {
+        self.given.is_over = true;
+        self.ended = true;
+        // Nobody is held by it any more.
+        self.paused = false;
+        self.on_consumer_down(now);
+    }
+
     fn stop_giving(&mut self, now: Instant) {
         self.given.is_down = true;
         let output = &mut self.outputs[CONSUMER];

@@ -41,7 +41,7 @@ impl Appended {
     pub(crate) fn open(path: &Path, framing: Option<Framing>) -> Result<Appended, PipeError> {
         let name = path.display().to_string();
         let open = OpenOptions::new().append(true).create(true).open(path);
-        let file = open.map_err(|e| PipeError::new("open", &name, e))?;
+        let file = open.map_err(|e| PipeError::to_write_to(path, e))?;
         let torn = torn_by_others(path, framing);
         Ok(Appended {
             file,

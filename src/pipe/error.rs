@@ -1,7 +1,10 @@
 //! What can go wrong between descriptors, in one line: what was done, to which stream, and why it
 //! failed.
 
+use std::fs::Metadata;
 use std::io;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 
 use crate::disk::error::DiskError;
 use crate::units::printable;
@@ -21,6 +24,20 @@ impl PipeError {
     #[must_use]
     pub(crate) fn new(what: &'static str, name: &str, error: impl Into<io::Error>) -> PipeError {
         PipeError::because(what, name, &PipeError::reason(error))
+    }
+
+    /// This file could not be opened to be written to.
+    #[must_use]
+    pub(crate) fn to_write_to(path: &Path, error: io::Error) -> PipeError {
+        let name = path.display().to_string();
+        let is_socket = |data: Metadata| data.file_type().is_socket();
+        if path.metadata().is_ok_and(is_socket) {
+            let why = format!(
+                "it is a socket, which is connected to: give >(socat - UNIX-CONNECT:{name}) in its place"
+            );
+            return PipeError::because("open", &name, &why);
+        }
+        PipeError::new("open", &name, error)
     }
 
     /// The system's words for an error.

@@ -195,6 +195,7 @@ impl Branch {
             };
             let pipe = SidePipe {
                 i,
+                visit: shared.tell(|engine, _| engine.visit(i)),
                 port: port.clone(),
                 is_waited_for: !is_tap,
             };

@@ -179,9 +179,8 @@ impl Port {
             true => how.append(true),
             false => how.write(true).truncate(false),
         };
-        let file = how
-            .open(path)
-            .map_err(|e| PipeError::new("open", &name, e))?;
+        let file = how.open(path);
+        let file = file.map_err(|e| PipeError::to_write_to(path, e))?;
         Port::new(Handle::Opened(Arc::new(file.into())), name)
     }
 

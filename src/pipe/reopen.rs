@@ -20,14 +20,33 @@ pub(crate) struct Reopened {
     path: PathBuf,
     /// Which one it is, if it keeps what is written.
     id: Option<(u64, u64)>,
-    go_on: Box<dyn FnOnce()>,
+    /// It was not there before, and goes again where nobody goes on with it.
+    is_new: bool,
+    go_on: Option<Box<dyn FnOnce()>>,
 }
 
 impl Reopened {
     /// Makes whoever writes go on with it.
-    pub(crate) fn go_on(self) {
-        (self.go_on)();
+    pub(crate) fn go_on(mut self) {
+        if let Some(go_on) = self.go_on.take() {
+            go_on();
+        }
     }
+}
+
+impl Drop for Reopened {
+    fn drop(&mut self) {
+        let is_it = |data: Metadata| Some(id(&data)) == self.id && data.len() == 0;
+        let is_unused = self.is_new && self.go_on.is_some();
+        if is_unused && self.path.symlink_metadata().is_ok_and(is_it) {
+            // What is left behind is a file that nobody wants.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn id(data: &Metadata) -> (u64, u64) {
+    (data.dev(), data.ino())
 }
 
 /// The names of the first two that are one file, in which two writers would be mixed.
@@ -80,17 +99,19 @@ impl<T: 'static> Successor<T> {
                 let why = "it is a FIFO now; put a file there, or nothing";
                 return Err(PipeError::because("open", &name, why));
             }
+            let is_new = path.symlink_metadata().is_err();
             let (opened, next) = (open(&path)?, next.clone());
             let kept = path.metadata().ok().filter(Metadata::is_file);
             Ok(Some(Reopened {
                 path: path.clone(),
-                id: kept.map(|data| (data.dev(), data.ino())),
-                go_on: Box::new(move || {
+                id: kept.as_ref().map(id),
+                is_new,
+                go_on: Some(Box::new(move || {
                     let mut next = lock(&next);
                     if !matches!(*next, Next::Never) {
                         *next = Next::This(opened);
                     }
-                }),
+                })),
             }))
         })
     }

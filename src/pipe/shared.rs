@@ -49,6 +49,12 @@ pub(crate) struct Shared {
 pub(super) struct SidePipe {
     /// Its number.
     pub i: usize,
+    /// Which of those it is who came to it.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        allow(dead_code, reason = "tee(2) is Linux's")
+    )]
+    pub visit: u64,
     pub port: Port,
     /// It is a tee, which gets everything.
     #[cfg_attr(

@@ -177,7 +177,7 @@ mod linux {
         let is_whole = !is_owed && !run.cursor.is_inside();
         let takes = |taker: &&mut Taker| is_whole || !taker.only_whole;
         for taker in takers.iter_mut().filter(takes) {
-            let other = others.iter().find(|other| other.i == taker.i);
+            let other = pipe_of(others, taker);
             // What is wrong with it its own thread will find, when it writes the rest.
             taker.had = other.map_or(0, |to| copy(&to.port, n).ok().flatten().unwrap_or(0));
         }
@@ -224,10 +224,17 @@ mod linux {
         };
         // What is not looked at before it is read may end anywhere.
         for taker in takers.iter_mut().filter(|taker| !taker.only_whole) {
-            let other = others.iter().find(|other| other.i == taker.i);
+            let other = pipe_of(others, taker);
             taker.had = other.map_or(0, |to| peek.copy_to(&to.port, n));
         }
         (Passage::Uneven(n), None)
+    }
+
+    /// The pipe of one who was there when this set out. Another one who has come to the same FIFO since would get the
+    /// middle of something.
+    fn pipe_of<'a>(others: &'a [SidePipe], taker: &Taker) -> Option<&'a SidePipe> {
+        let mut others = others.iter();
+        others.find(|other| (other.i, other.visit) == (taker.i, taker.visit))
     }
 
     /// As much of so many bytes as all who are waited for have room for, or who has none.
@@ -308,6 +315,27 @@ mod linux {
         use std::path::Path;
 
         use super::*;
+
+        #[test]
+        fn what_has_set_out_for_one_reader_does_not_go_to_the_next() {
+            let file = tempfile::NamedTempFile::new().expect("a file");
+            let pipe = |i, visit| SidePipe {
+                i,
+                visit,
+                port: Port::open(file.path()).expect("a file"),
+                is_waited_for: false,
+            };
+            let others = [pipe(3, 1), pipe(2, 2)];
+            let mut taker = Taker {
+                i: 2,
+                visit: 1,
+                only_whole: false,
+                had: 0,
+            };
+            assert!(pipe_of(&others, &taker).is_none(), "its reader has gone");
+            taker.visit = 2;
+            assert!(pipe_of(&others, &taker).is_some());
+        }
 
         #[test]
         fn an_error_is_the_side_s_that_it_comes_from_and_a_refusal_is_none() {

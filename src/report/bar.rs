@@ -26,7 +26,7 @@ const BAR_WIDE: usize = 24;
 
 /// What gets room first where a total is known: a part and how long a form of it. For drawings the
 /// form is their width.
-const WANTED_OF_A_TOTAL: [(Part, usize); 26] = [
+const WANTED_OF_A_TOTAL: [(Part, usize); 28] = [
     (Part::Percent, 1),
     (Part::Culprit, 1),
     (Part::Progress, BAR_LEAST),
@@ -34,6 +34,7 @@ const WANTED_OF_A_TOTAL: [(Part, usize); 26] = [
     (Part::Name, 1),
     (Part::Left, 1),
     (Part::Shed, 1),
+    (Part::Outputs, 1),
     (Part::Culprit, 2),
     (Part::Full, 1),
     (Part::Name, 2),
@@ -50,13 +51,14 @@ const WANTED_OF_A_TOTAL: [(Part, usize); 26] = [
     (Part::Held, 1),
     (Part::Total, 2),
     (Part::Shed, 2),
+    (Part::Outputs, 2),
     (Part::Culprit, 3),
     (Part::Name, 3),
     (Part::Spark, 30),
 ];
 
 /// The same where no end is known.
-const WANTED_WITHOUT_END: [(Part, usize); 25] = [
+const WANTED_WITHOUT_END: [(Part, usize); 27] = [
     (Part::Full, 1),
     (Part::Gauge, BAR_LEAST),
     (Part::Culprit, 1),
@@ -64,6 +66,7 @@ const WANTED_WITHOUT_END: [(Part, usize); 25] = [
     (Part::Left, 1),
     (Part::Name, 1),
     (Part::Shed, 1),
+    (Part::Outputs, 1),
     (Part::Total, 1),
     (Part::Culprit, 2),
     (Part::Name, 2),
@@ -78,6 +81,7 @@ const WANTED_WITHOUT_END: [(Part, usize); 25] = [
     (Part::Full, 2),
     (Part::Total, 2),
     (Part::Shed, 2),
+    (Part::Outputs, 2),
     (Part::Culprit, 3),
     (Part::Spark, 30),
     (Part::Name, 3),

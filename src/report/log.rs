@@ -78,7 +78,6 @@ impl Drop for Log {
 }
 
 fn open(path: &Path) -> Result<File, PipeError> {
-    let name = path.display().to_string();
     let open = OpenOptions::new().append(true).create(true).open(path);
-    open.map_err(|e| PipeError::new("open", &name, e))
+    open.map_err(|e| PipeError::to_write_to(path, e))
 }

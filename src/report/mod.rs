@@ -21,6 +21,7 @@ pub(crate) mod history;
 pub(crate) mod json;
 mod log;
 pub(crate) mod moving_average;
+pub(crate) mod outputs;
 pub(crate) mod pipeline;
 pub(crate) mod plain;
 pub(crate) mod plan;

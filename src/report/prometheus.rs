@@ -163,7 +163,7 @@ fn time(page: &mut Page, s: &Snapshot) {
 /// Each tee and tap, by its path.
 fn outputs(page: &mut Page, s: &Snapshot) {
     type Value = fn(&Output) -> f64;
-    let families: [(&str, &str, &str, Value); 4] = [
+    let families: [(&str, &str, &str, Value); 5] = [
         (
             "output_written_bytes_total",
             "counter",
@@ -188,17 +188,35 @@ fn outputs(page: &mut Page, s: &Snapshot) {
             "How long the oldest of that has waited.",
             |it| it.lag,
         ),
+        (
+            "output_failed",
+            "gauge",
+            "1 where a tee or a tap has failed.",
+            |it| f64::from(u8::from(it.failed)),
+        ),
     ];
     for (name, kind, help, value) in families.into_iter().filter(|_| !s.outputs.is_empty()) {
         page.family(name, kind, help);
-        for it in &s.outputs {
+        for (it, label) in s.outputs.iter().zip(labels(&s.outputs)) {
             page.sample(
                 name,
-                &[("output", &it.path), ("kind", it.kind.word())],
+                &[("output", &label), ("kind", it.kind.word())],
                 value(it),
             );
         }
     }
+}
+
+/// Each one's path; where another one of its kind has the same, with a number: no two series are equal.
+fn labels(all: &[Output]) -> Vec<String> {
+    let mut labels: Vec<(&str, String)> = Vec::new();
+    for it in all {
+        let numbered = (2..).map(|n| format!("{}#{n}", it.path));
+        let candidates = std::iter::once(it.path.clone()).chain(numbered);
+        let mut candidates = candidates.map(|label| (it.kind.word(), label));
+        labels.extend(candidates.find(|label| !labels.contains(label)));
+    }
+    labels.into_iter().map(|(_, label)| label).collect()
 }
 
 /// The program that is the consumer, if one is.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::moving_average::MovingAverage;
 use super::snapshot::{
-    Amount, Batched, Batches, Circuit, Command, Ending, Expected, Identity, Snapshot,
+    Amount, Batched, Batches, Circuit, Command, Ending, Expected, Identity, Output, OutputKind,
+    Snapshot,
 };
 use crate::engine::status::{Ages, Buffer, Caps, Count, Shed, State, Status, Waits};
 
@@ -45,6 +46,21 @@ pub(crate) fn status(seconds: u64, in_mib: u64, out_mib: u64) -> Status {
     it.buffer.used = (held * MIB) as usize;
     it.buffer.peak = it.buffer.used + MIB as usize;
     it
+}
+
+/// A tee or a tap that has had nothing yet.
+pub(crate) fn output(kind: OutputKind, path: &str) -> Output {
+    Output {
+        path: path.into(),
+        kind,
+        used: 0,
+        written: Amount::default(),
+        shed: Amount::default(),
+        lag: 0.0,
+        failed: false,
+        inherited: Amount::default(),
+        vacant: false,
+    }
 }
 
 /// A program that is the consumer.

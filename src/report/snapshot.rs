@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::figures::Scale;
+use super::figures::{self, Scale};
 use super::moving_average::MovingAverage;
 use super::trail::Trail;
 use crate::engine::status::{Count, State, Status};
@@ -184,6 +184,17 @@ impl Snapshot {
         match self.records {
             Records::Records => "records",
             Records::Lines => "lines",
+        }
+    }
+
+    /// So much in words, in records first where there are any.
+    #[must_use]
+    pub(crate) fn amount(&self, bytes: u64, records: Option<u64>) -> String {
+        let bytes = self.scale().bytes(bytes);
+        match records {
+            Some(1) => format!("1 {} ({bytes})", self.records_word().trim_end_matches('s')),
+            Some(n) => format!("{} {} ({bytes})", figures::count(n), self.records_word()),
+            None => bytes,
         }
     }
 

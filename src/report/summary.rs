@@ -2,7 +2,8 @@
 //! was not delivered, and why.
 
 use super::figures::{self, Scale};
-use super::snapshot::{self, Advice, Ending, Holdup, Lane, Output, Snapshot};
+use super::outputs;
+use super::snapshot::{Advice, Ending, Holdup, Lane, Snapshot};
 
 /// One line, or two when there is something to explain. No line break at the end.
 #[must_use]
@@ -14,7 +15,7 @@ pub(crate) fn text(s: &Snapshot) -> String {
     };
     let mut text = format!(
         "{who}: {} in {} ({}); {}; {}",
-        amount(s, s.out.bytes, s.out.records),
+        s.amount(s.out.bytes, s.out.records),
         figures::time(s.elapsed_s),
         rate(s, scale),
         peak(s),
@@ -35,35 +36,9 @@ pub(crate) fn text(s: &Snapshot) -> String {
         text.push_str(&format!("\n{who}: {}", notes.join("; ")));
     }
     for it in &s.outputs {
-        text.push_str(&format!("\n{who}: {}", output(s, it)));
+        text.push_str(&format!("\n{who}: {}", outputs::text(s, it)));
     }
     text
-}
-
-/// What became of a tee or a tap.
-fn output(s: &Snapshot, it: &Output) -> String {
-    let amount = |of: snapshot::Amount| amount(s, of.bytes, of.records);
-    let mut text = format!("{} {}: {}", it.kind.word(), it.path, amount(it.written));
-    if it.shed.bytes > 0 {
-        text.push_str(&format!(", {} dropped", amount(it.shed)));
-    }
-    if it.used > 0 {
-        text.push_str(&format!(", {} undelivered", s.scale().bytes(it.used)));
-    }
-    if it.failed {
-        text.push_str(", failed");
-    }
-    text
-}
-
-/// In records first where there are any.
-fn amount(s: &Snapshot, bytes: u64, records: Option<u64>) -> String {
-    let bytes = s.scale().bytes(bytes);
-    match records {
-        Some(1) => format!("1 {} ({bytes})", s.records_word().trim_end_matches('s')),
-        Some(n) => format!("{} {} ({bytes})", figures::count(n), s.records_word()),
-        None => bytes,
-    }
 }
 
 fn rate(s: &Snapshot, scale: Scale) -> String {
@@ -116,7 +91,7 @@ fn shed(s: &Snapshot) -> Option<String> {
     if s.shed.bytes == 0 {
         return None;
     }
-    let mut text = format!("shed {}", amount(s, s.shed.bytes, s.shed.records));
+    let mut text = format!("shed {}", s.amount(s.shed.bytes, s.shed.records));
     for (n, why) in [(s.shed.oversized, "oversized"), (s.shed.expired, "expired")] {
         if n > 0 {
             text.push_str(&format!(", {} {why}", figures::count(n)));
@@ -144,7 +119,7 @@ fn restarts(s: &Snapshot) -> Option<String> {
     };
     let repeated = match it.repeated.bytes {
         0 => String::new(),
-        bytes => format!(", {} repeated", amount(s, bytes, it.repeated.records)),
+        bytes => format!(", {} repeated", s.amount(bytes, it.repeated.records)),
     };
     Some(format!("{} was restarted {times}{repeated}", it.name))
 }
@@ -160,7 +135,7 @@ fn retries(s: &Snapshot) -> Option<String> {
         1 => "a batch".to_owned(),
         n => format!("{} batches", figures::count(n)),
     };
-    let what = amount(s, again.bytes, again.records);
+    let what = s.amount(again.bytes, again.records);
     Some(format!("{} was given {batches} again, {what}", it.name))
 }
 
@@ -205,11 +180,11 @@ fn ending(s: &Snapshot) -> Option<String> {
         (_, 0) => Some(format!("{why}, nothing undelivered")),
         _ if s.buffer.is_spool() => Some(format!(
             "{why}, {} undelivered, which stays in the spool",
-            amount(s, left, s.undelivered.records)
+            s.amount(left, s.undelivered.records)
         )),
         _ => Some(format!(
             "{why}, {} undelivered",
-            amount(s, left, s.undelivered.records)
+            s.amount(left, s.undelivered.records)
         )),
     }
 }
@@ -219,6 +194,7 @@ mod tests {
     use super::*;
     use crate::engine::status::LaneLoss;
     use crate::report::sample;
+    use crate::report::snapshot::{self, Output};
 
     #[test]
     fn a_run_that_went_well_takes_one_line() {
@@ -232,21 +208,15 @@ mod tests {
     #[test]
     fn every_tee_and_tap_has_a_line_of_its_own() {
         let mut s = sample::summary(Ending::Eof, 0);
+        let bytes = |bytes| snapshot::Amount {
+            bytes,
+            records: None,
+        };
         let output = |kind, path: &str, shed, failed| Output {
-            path: path.into(),
-            kind,
-            used: 0,
-            written: snapshot::Amount {
-                bytes: 5 << 20,
-                records: None,
-            },
-            shed: snapshot::Amount {
-                bytes: shed,
-                records: None,
-            },
-            lag: 0.0,
+            written: bytes(5 << 20),
+            shed: bytes(shed),
             failed,
-            inherited: snapshot::Amount::default(),
+            ..sample::output(kind, path)
         };
         s.outputs = vec![
             output(snapshot::OutputKind::Tee, "copy.tar", 0, true),

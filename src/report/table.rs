@@ -1,4 +1,4 @@
-//! Snapshots as a table for people: `--query` on a terminal.
+//! Snapshots as a table for people: `--query` on a terminal. Below a weir stand its tees and taps, a line for each.
 //!
 //! Invariant: no line is wider than it was asked to be; columns that do not fit are left out, the
 //! last first.
@@ -6,8 +6,8 @@
 use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
 use super::figures::UNKNOWN;
-use super::plain;
 use super::snapshot::{Holdup, Snapshot};
+use super::{outputs, plain};
 
 /// Columns of a name at most.
 const NAME_MOST: usize = 24;
@@ -33,9 +33,20 @@ pub(crate) fn text(snapshots: &[Snapshot], columns: u16) -> String {
     let is_told = snapshots.iter().any(|s| s.user.is_some());
     // Where all are one user's there is nothing to tell.
     let widths = &widths[usize::from(!is_told)..];
-    rows.iter()
-        .map(|row| line(row, widths, usize::from(columns)) + "\n")
-        .collect()
+    let columns = usize::from(columns);
+    let below = |s: &Snapshot| -> String {
+        let texts = s
+            .outputs
+            .iter()
+            .map(|it| format!("  {}", outputs::text(s, it)));
+        texts
+            .map(|text| truncate_str(&text, columns, "~").into_owned() + "\n")
+            .collect()
+    };
+    let heads = line(&rows[0], widths, columns) + "\n";
+    let weirs = rows[1..].iter().zip(snapshots);
+    let lines = weirs.map(|(row, s)| line(row, widths, columns) + "\n" + &below(s));
+    [heads].into_iter().chain(lines).collect()
 }
 
 fn line(row: &[String; HEADS.len()], widths: &[usize], columns: usize) -> String {
@@ -80,6 +91,7 @@ fn cells(s: &Snapshot) -> [String; HEADS.len()] {
 mod tests {
     use super::*;
     use crate::report::sample;
+    use crate::report::snapshot::OutputKind;
 
     #[test]
     fn a_line_for_each_under_its_heads() {
@@ -90,6 +102,23 @@ mod tests {
    1  -       flowing    0%          -          -  -         -       0B
 ";
         assert_eq!(table, expected[1..]);
+    }
+
+    #[test]
+    fn tees_and_taps_stand_below_their_weir_with_what_they_lack() {
+        let mut s = sample::fresh();
+        let mut copy = sample::output(OutputKind::Tee, "copy");
+        (copy.used, copy.lag, copy.failed) = (1 << 20, 3.25, true);
+        let mut look = sample::output(OutputKind::Tap, "look");
+        (look.shed.bytes, look.vacant) = (5 << 20, true);
+        s.outputs = vec![copy, look];
+        let table = text(&[s.clone(), sample::fresh()], 100);
+        let lines: Vec<&str> = table.lines().collect();
+        assert_eq!(lines[2], "  tee copy: 0B, 1.00MiB behind, by 3.25s, failed");
+        assert_eq!(lines[3], "  tap look: 0B, 5.00MiB dropped, read by nobody");
+        assert_eq!(lines[1], lines[4]);
+        let narrow = text(&[s], 20);
+        assert_eq!(narrow.lines().nth(2), Some("  tee copy: 0B, 1.0~"));
     }
 
     #[test]

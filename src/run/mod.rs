@@ -11,6 +11,7 @@ mod one_file;
 mod open;
 mod questions;
 mod supervise;
+mod tees;
 mod timetable;
 mod with_jobs;
 mod with_workers;
@@ -140,6 +141,7 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         signal: None,
         signal_grace: config.grace,
         deliver_until: None,
+        early: None,
         grace: None,
         control: Control::new(config.control, Instant::now()),
         live: config.live.clone(),
@@ -150,6 +152,7 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     let mut end = run.supervise();
     run.control.close();
     run.shared.halt(HALT);
+    run.part_from_lookers();
     run.hear_last();
     if config.rules.keeps_given {
         // What it reads up to its end was delivered, and nothing else.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, after, at, bounded, never, select};
+use crossbeam_channel::{Receiver, at, bounded, never, select};
 use jiff::Zoned;
 
 use super::batches::Batches;
@@ -22,7 +22,6 @@ use crate::control::server::Control;
 use crate::control::signals::{self, Received, SIGINT};
 use crate::engine::directive::Directive;
 use crate::engine::event;
-use crate::engine::side::Role;
 use crate::engine::stall::{Side, Watch};
 use crate::engine::status::Status;
 use crate::pipe::error::PipeError;
@@ -42,10 +41,6 @@ const GRACE: Duration = Duration::from_millis(50);
 const NOTABLE: Duration = Duration::from_secs(2);
 /// How long a read that is under way may take before what is to be delivered is told without it.
 const LAST_READ: Duration = Duration::from_millis(100);
-/// How long the end of a run waits for taps that are behind, at most.
-const LAST_WAIT: Duration = Duration::from_secs(2);
-/// And for those who only look, which nobody is to feel.
-const LAST_LOOK: Duration = Duration::from_millis(100);
 
 /// Everybody whom the main thread listens to, and what it has heard.
 pub(super) struct Run {
@@ -91,6 +86,9 @@ pub(super) struct Run {
     /// For how long what is held is delivered after such a signal, and until when that is.
     pub(super) signal_grace: Duration,
     pub(super) deliver_until: Option<Instant>,
+    /// The program that is the consumer has ended before the input has, and so does the run, when tees have had what was
+    /// read.
+    pub(super) early: Option<End>,
     /// The consumer has left: until then the end of input makes that a success.
     pub(super) grace: Option<Instant>,
     pub(super) control: Control,
@@ -101,6 +99,14 @@ pub(super) struct Run {
 impl Run {
     /// Listens until something ends the run.
     pub(super) fn supervise(&mut self) -> End {
+        let end = self.listen();
+        match self.let_tees_finish(end) {
+            Some(end) => end,
+            None => self.listen(),
+        }
+    }
+
+    fn listen(&mut self) -> End {
         loop {
             // What has happened already counts before what is only late.
             while let Ok(event) = self.events.try_recv() {
@@ -110,6 +116,9 @@ impl Run {
             }
             for command in self.schedules.poll(Instant::now(), Zoned::now) {
                 self.shared.tell(|engine, now| engine.command(now, command));
+            }
+            if let Some(end) = self.early_end() {
+                return end;
             }
             let mut watch = self.watch();
             if matches!(watch, Watch::Stalled(Side::Sink, _)) && self.is_run_again() {
@@ -159,6 +168,8 @@ impl Run {
                     None
                 }
                 recv(self.exits) -> exit => self.on_exits(exit.ok()),
+                // What it means is looked at above.
+                recv(self.branches.over) -> _ => None,
                 recv(self.news) -> news => self.on_news(news.ok()),
                 recv(self.signals) -> signal => self.on_signal(signal.ok()),
                 recv(self.control.questions) -> question => {
@@ -303,40 +314,6 @@ impl Run {
         }
     }
 
-    /// Waits until tees have all that they are owed and are closed, and for a moment for taps. The signal that
-    /// has ended that, if one has.
-    pub(super) fn finish_branches(&mut self) -> Option<End> {
-        let moment = after(LAST_WAIT);
-        let late = self.deliver_until.map_or_else(never, at);
-        let blink = after(LAST_LOOK);
-        let (mut taps, mut lookers) = (true, true);
-        loop {
-            let is_waited_for = |role| match role {
-                Role::Tee => true,
-                Role::Tap(_) => taps,
-                Role::Looker(_) => lookers,
-                Role::Recall(_) => false,
-            };
-            if !self
-                .shared
-                .tell(|engine, _| engine.is_side_pending(is_waited_for))
-            {
-                return None;
-            }
-            select! {
-                recv(self.branches.over) -> _ => {}
-                recv(moment) -> _ => taps = false,
-                recv(blink) -> _ => lookers = false,
-                recv(late) -> _ => return self.signal.map(End::Signal),
-                recv(self.signals) -> signal => {
-                    if let Some(end) = self.on_late_signal(signal.ok()) {
-                        return Some(end);
-                    }
-                }
-            }
-        }
-    }
-
     /// There is nobody to deliver to; an earlier failure is the reason that counts.
     fn gone(&mut self) -> End {
         let failure = self.failure.take();
@@ -397,6 +374,7 @@ impl Run {
                 self.reporter.on_demand(&status);
                 None
             }
+            Some(signal) if self.early.is_some() => self.on_signal_to_tees(signal.number),
             Some(signal) if self.consumer.is_some() => self.on_signal_beside(signal),
             Some(signal) if self.batches.is_some() => self.on_signal_with_jobs(signal),
             Some(signal) if signal.number != SIGINT => self.on_termination(signal.number),
@@ -405,7 +383,7 @@ impl Run {
     }
 
     /// A signal that comes when all has been delivered.
-    fn on_late_signal(&mut self, signal: Option<Received>) -> Option<End> {
+    pub(super) fn on_late_signal(&mut self, signal: Option<Received>) -> Option<End> {
         match signal {
             Some(end) if self.consumer.is_none() && signals::is_end(end.number) => {
                 Some(End::Signal(end.number))

@@ -8,10 +8,10 @@ use console::{measure_text_width, truncate_str};
 use super::columns::Table;
 use super::view::{Page, Question, View};
 use super::watch::{Group, Health, Seen};
-use crate::report::pipeline;
 use crate::report::snapshot::Snapshot;
 use crate::report::terminal::Size;
 use crate::report::theme::{Ink, Theme};
+use crate::report::{outputs, pipeline};
 
 /// Columns before a row, for the mark of the chosen one.
 const MARGIN: usize = 2;
@@ -135,7 +135,18 @@ fn details(groups: &[Group<'_>], view: &View) -> Vec<Line> {
     let Some(weir) = all.find(|weir| Some(weir.last.pid) == view.chosen) else {
         return Vec::new();
     };
-    let object = serde_json::to_value(&weir.last).unwrap_or_default();
+    let mut object = serde_json::to_value(&weir.last).unwrap_or_default();
+    // They are told in words, one by one.
+    let outputs = weir.last.outputs.iter();
+    let outputs: Vec<String> = outputs.map(|it| outputs::text(&weir.last, it)).collect();
+    if let Some(object) = object.as_object_mut().filter(|_| !outputs.is_empty()) {
+        let texts = outputs.into_iter().map(serde_json::Value::String);
+        let numbered = (1..).map(|n: usize| n.to_string()).zip(texts);
+        object.insert(
+            "outputs".into(),
+            serde_json::Value::Object(numbered.collect()),
+        );
+    }
     let mut lines = vec![(None, format!("weir {}", pipeline::label(&weir.last)))];
     let mut say = |name: &str, value: &serde_json::Value| {
         let value = match value {

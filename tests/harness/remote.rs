@@ -69,7 +69,21 @@ impl Home {
 
     /// Starts one and waits until it listens.
     pub(crate) fn start(&self, args: &[&str]) -> Weir {
-        let weir = self.start_deaf(args);
+        self.heard(self.start_deaf(args))
+    }
+
+    /// The same by a shell that has first run `before`.
+    pub(crate) fn start_behind(&self, before: &str, args: &[&str]) -> Weir {
+        let mut shell = Command::new("sh");
+        let script = format!("{before}\nexec \"$0\" \"$@\"");
+        shell.args(["-c", &script, WEIR]).args(args);
+        shell.env("XDG_RUNTIME_DIR", self.runtime());
+        shell.env("TMPDIR", self.temporary());
+        self.heard(spawn(shell))
+    }
+
+    /// Waits until it listens.
+    fn heard(&self, weir: Weir) -> Weir {
         let name = format!("{}.sock", weir.pid());
         eventually("the weir listens", || {
             let mut all = self.listing().into_iter();
@@ -81,15 +95,7 @@ impl Home {
 
     /// Starts one.
     pub(crate) fn start_deaf(&self, args: &[&str]) -> Weir {
-        let mut command = self.command(args);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.stderr(Stdio::piped()).spawn().expect("started");
-        Weir {
-            stdin: child.stdin.take(),
-            stdout: child.stdout.take(),
-            leash: Leash::on(&child),
-            child,
-        }
+        spawn(self.command(args))
     }
 
     /// Tells the weir something that it must do.
@@ -114,6 +120,17 @@ impl Home {
     pub(crate) fn connect(&self, weir: &Weir) -> Line {
         let path = self.sockets().join(format!("{}.sock", weir.pid()));
         Line::new(UnixStream::connect(path).expect("somebody listens"))
+    }
+}
+
+fn spawn(mut command: Command) -> Weir {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("started");
+    Weir {
+        stdin: child.stdin.take(),
+        stdout: child.stdout.take(),
+        leash: Leash::on(&child),
+        child,
     }
 }
 

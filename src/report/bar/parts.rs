@@ -20,10 +20,11 @@ pub(super) enum Part {
     Full,
     Held,
     Shed,
+    Outputs,
     Culprit,
 }
 
-pub(super) const ORDER: [Part; 14] = [
+pub(super) const ORDER: [Part; 15] = [
     Part::Name,
     Part::Progress,
     Part::Percent,
@@ -37,6 +38,7 @@ pub(super) const ORDER: [Part; 14] = [
     Part::Full,
     Part::Held,
     Part::Shed,
+    Part::Outputs,
     Part::Culprit,
 ];
 

@@ -5,6 +5,7 @@ use console::{measure_text_width, strip_ansi_codes};
 use super::*;
 use crate::engine::status::State;
 use crate::report::sample;
+use crate::report::snapshot::OutputKind;
 
 const PLAIN: Theme = Theme {
     unicode: true,
@@ -197,5 +198,42 @@ fn a_frame_keeps_its_shape_while_figures_change() {
     let first = place(0, 0.0);
     for (used, rate) in [(1, 1.0), (1 << 20, 2e4), (33 << 20, 3e6), (64 << 20, 9.9e9)] {
         assert_eq!(place(used, rate), first, "{used} {rate}");
+    }
+}
+
+#[test]
+fn a_tee_that_has_failed_and_one_that_loses_are_told_of_also_while_the_consumer_loses() {
+    let mut s = sample::shedding();
+    s.outputs = vec![
+        sample::output(OutputKind::Tee, "copy"),
+        sample::output(OutputKind::Tap, "look"),
+    ];
+    let told = |s: &Snapshot| frame(s, 0, 220, PLAIN);
+    assert!(!told(&s).contains("tee") && !told(&s).contains("tap"));
+    s.outputs[1].shed.bytes = 5 << 20;
+    assert!(told(&s).contains("tap look lost"), "{}", told(&s));
+    s.outputs[0].shed.bytes = 6 << 20;
+    assert!(told(&s).contains("tee copy lost"), "{}", told(&s));
+    s.outputs[0].failed = true;
+    assert!(told(&s).contains("tee copy failed"), "{}", told(&s));
+    assert!(told(&s).contains("shed "), "{}", told(&s));
+    s.outputs[1].failed = true;
+    assert!(told(&s).contains("2 outputs failed"), "{}", told(&s));
+}
+
+#[test]
+fn whom_a_tee_waits_for_is_told() {
+    let mut s = sample::fresh();
+    s.state = State::Waiting;
+    s.outputs = vec![sample::output(OutputKind::Tee, "copy")];
+    s.outputs[0].vacant = true;
+    for (width, said) in [
+        (40, "waiting"),
+        (90, "waiting for FIFO"),
+        (160, "waiting for FIFO copy"),
+    ] {
+        let frame = frame(&s, 0, width, PLAIN);
+        assert_eq!(measure_text_width(&frame), width, "{frame:?}");
+        assert!(frame.contains(said), "{width}: {frame:?}");
     }
 }

@@ -7,6 +7,7 @@ use console::{Alignment, measure_text_width, pad_str, truncate_str};
 use super::parts::{self, ORDER, Part, Texts};
 use crate::engine::status::State;
 use crate::report::figures::{self, BYTES_WIDTH, COUNT_WIDTH, RATE_WIDTH, Scale};
+use crate::report::outputs;
 use crate::report::plain;
 use crate::report::snapshot::{Command, Holdup, Snapshot};
 use crate::report::theme::{Ink, Theme};
@@ -31,6 +32,7 @@ pub(super) fn all(s: &Snapshot, names: usize, theme: Theme) -> Texts {
         Part::Full => full(s, theme),
         Part::Held => held(s, scale),
         Part::Shed => shed(s, scale, theme),
+        Part::Outputs => outputs(s, theme),
         Part::Culprit => culprit(s, theme),
         Part::Progress | Part::Gauge | Part::Spark => Vec::new(),
     })
@@ -128,7 +130,7 @@ fn held(s: &Snapshot, scale: Scale) -> Vec<String> {
 
 fn shed(s: &Snapshot, scale: Scale, theme: Theme) -> Vec<String> {
     if s.shed.bytes == 0 {
-        return lost(s, scale, theme);
+        return Vec::new();
     }
     let bytes = scale.bytes(s.shed.bytes);
     let forms = match s.shed.records {
@@ -143,25 +145,29 @@ fn shed(s: &Snapshot, scale: Scale, theme: Theme) -> Vec<String> {
     forms.into_iter().map(paint).collect()
 }
 
-/// The output that has lost most, if any has.
-fn lost(s: &Snapshot, scale: Scale, theme: Theme) -> Vec<String> {
-    let lossy = s.outputs.iter().filter(|it| it.shed.bytes > 0);
-    let Some(most) = lossy.max_by_key(|it| it.shed.bytes) else {
-        return Vec::new();
-    };
-    let bytes = scale.bytes(most.shed.bytes);
-    let kind = most.kind.word();
-    let short = format!("{kind} lost {bytes:>BYTES_WIDTH$}");
-    let name = truncate_str(&most.path, CULPRITS[1], theme.glyphs().cut);
-    let long = format!("{kind} {name} lost {bytes:>BYTES_WIDTH$}");
+/// A tee or a tap that has failed, or has lost something.
+fn outputs(s: &Snapshot, theme: Theme) -> Vec<String> {
+    let shown = |path: &str| truncate_str(path, CULPRITS[1], theme.glyphs().cut).into_owned();
+    let forms = outputs::losses(s, shown);
     let paint = |form: String| theme.paint(Ink::Loss, &form);
-    [short, long].into_iter().map(paint).collect()
+    forms.into_iter().flatten().map(paint).collect()
 }
 
 /// What is going on: who holds the flow up, if anybody does.
 fn culprit(s: &Snapshot, theme: Theme) -> Vec<String> {
     if let Some(retry) = s.command.as_ref().and_then(retry) {
         return retry.map(|text| theme.paint(Ink::Cap, &text)).to_vec();
+    }
+    if s.state == State::Waiting {
+        let who = s.outputs.iter().find(|it| it.vacant).map(|it| &*it.path);
+        let name = truncate_str(who.unwrap_or("its reader"), CULPRITS[2], theme.glyphs().cut);
+        let long = "waiting for FIFO";
+        let forms = [
+            "waiting".to_owned(),
+            long.to_owned(),
+            format!("{long} {name}"),
+        ];
+        return forms.map(|form| theme.paint(Ink::Cap, &form)).to_vec();
     }
     let word = match (s.state, s.holdup) {
         (State::Paused, _) => "paused",

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use super::*;
 use crate::report::sample;
-use crate::report::snapshot::Ending;
+use crate::report::snapshot::{Ending, OutputKind};
 
 fn pages() -> Vec<String> {
     let mut odd = sample::busy();
@@ -187,4 +187,21 @@ fn what_must_not_be_replaced_is_turned_away() {
     assert!(AtomicFile::new(folder.path(), 7).is_err());
     assert!(AtomicFile::new(Path::new("/dev/null"), 7).is_err());
     assert!(AtomicFile::new(&folder.path().join("none/weir.prom"), 7).is_err());
+}
+
+#[test]
+fn no_two_series_of_outputs_are_equal() {
+    let mut s = sample::fresh();
+    let kinds = [OutputKind::Tee, OutputKind::Tee, OutputKind::Tap];
+    let outputs = kinds.map(|kind| sample::output(kind, "/dev/null"));
+    s.outputs = outputs.into();
+    let page = text(&s);
+    for label in [
+        r#"output="/dev/null",kind="tee""#,
+        r#"output="/dev/null#2",kind="tee""#,
+        r#"output="/dev/null",kind="tap""#,
+    ] {
+        let written = format!("weir_output_written_bytes_total{{name=\"\",{label}}}");
+        assert_eq!(page.matches(&written).count(), 1, "{page}");
+    }
 }

@@ -316,6 +316,9 @@ pub(crate) struct Output {
     /// What an earlier run has left for it in the spool.
     #[serde(default)]
     pub inherited: Amount,
+    /// It is a FIFO that nobody reads.
+    #[serde(default)]
+    pub vacant: bool,
 }
 
 impl Output {
@@ -331,6 +334,7 @@ impl Output {
             lag: round(it.lag.as_secs_f64(), 6),
             failed: it.failed,
             inherited: it.inherited.into(),
+            vacant: it.vacant,
         }
     }
 }

@@ -1,0 +1,120 @@
+//! What the end of a run waits for beside the consumer: tees, which are owed everything; taps and those who look, for a
+//! moment, if they take something.
+
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{after, at, never, select};
+
+use super::end::End;
+use super::supervise::Run;
+use crate::control::signals::{SIGINT, SIGQUIT};
+use crate::engine::side::Role;
+use crate::report::Ending;
+
+/// How long the end of a run waits for taps that are behind and take something, at most.
+const LAST_WAIT: Duration = Duration::from_secs(2);
+/// A tap that takes nothing for so long is not waited for; nor is one who only looks for longer than that, for nobody is
+/// to feel him.
+const LAST_LOOK: Duration = Duration::from_millis(100);
+
+impl Run {
+    /// Waits until tees have all that they are owed and are closed, and for a moment for taps. The signal that
+    /// has ended that, if one has.
+    pub(super) fn finish_branches(&mut self) -> Option<End> {
+        let moment = after(LAST_WAIT);
+        let late = self.deliver_until.map_or_else(never, at);
+        let mut blink = after(LAST_LOOK);
+        let (mut taps, mut lookers) = (true, true);
+        let mut taken = self.taken_by_taps();
+        loop {
+            let is_waited_for = |role| match role {
+                Role::Tee => true,
+                Role::Tap(_) => taps,
+                Role::Looker(_) => lookers,
+                Role::Recall(_) => false,
+            };
+            if !self.is_any_pending(is_waited_for) {
+                return None;
+            }
+            select! {
+                recv(self.branches.over) -> _ => {}
+                recv(moment) -> _ => taps = false,
+                recv(blink) -> _ => {
+                    let before = std::mem::replace(&mut taken, self.taken_by_taps());
+                    (taps, lookers) = (taps && taken > before, false);
+                    blink = if taps { after(LAST_LOOK) } else { never() };
+                }
+                recv(late) -> _ => return self.signal.map(End::Signal),
+                recv(self.signals) -> signal => {
+                    if let Some(end) = self.on_late_signal(signal.ok()) {
+                        return Some(end);
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_any_pending(&self, is_waited_for: impl Fn(Role) -> bool) -> bool {
+        self.shared
+            .tell(|engine, _| engine.is_side_pending(is_waited_for))
+    }
+
+    fn taken_by_taps(&self) -> u64 {
+        self.shared.tell(|engine, _| engine.taken_by_taps())
+    }
+
+    /// The program that is the consumer has ended before the input has: tees still get what was read. The end, where
+    /// there is nothing to wait for. With a spool their rest stays there, as that of the consumer does.
+    pub(super) fn let_tees_finish(&mut self, end: End) -> Option<End> {
+        let is_early = matches!(
+            end,
+            End::Command(_, Ending::ConsumerGone | Ending::CommandFailed)
+        );
+        let runs = self.batches.as_ref().is_some_and(|it| it.jobs.any_runs());
+        let is_kept = self.shared.tell(|engine, _| engine.outlives());
+        if !is_early || runs || is_kept || !self.is_any_pending(|role| role == Role::Tee) {
+            return Some(end);
+        }
+        self.shared.tell(|engine, now| engine.on_consumer_over(now));
+        // One that is beyond the end of time never comes.
+        self.deliver_until = Instant::now().checked_add(self.signal_grace);
+        self.early = Some(end);
+        None
+    }
+
+    /// The end that was put off for tees, when they have had what was read, or there is no more time for that.
+    pub(super) fn early_end(&mut self) -> Option<End> {
+        self.early.as_ref()?;
+        let is_late = self.deliver_until.is_some_and(|at| at <= Instant::now());
+        if !is_late && self.is_any_pending(|role| role == Role::Tee) {
+            return None;
+        }
+        let end = self.early.take()?;
+        Some(self.signal.map_or(end, End::Signal))
+    }
+
+    /// A signal while only tees are waited for.
+    pub(super) fn on_signal_to_tees(&mut self, signal: i32) -> Option<End> {
+        let until = self.deliver_until;
+        match [SIGINT, SIGQUIT].contains(&signal) {
+            true => Some(End::Signal(signal)),
+            false => {
+                let end = self.on_termination(signal);
+                // It gives them no more time than they had.
+                self.deliver_until = self.deliver_until.into_iter().chain(until).min();
+                end
+            }
+        }
+    }
+
+    /// Nothing is shown any more: those who look are told so, if that takes no longer than a moment.
+    pub(super) fn part_from_lookers(&self) {
+        let blink = after(LAST_LOOK);
+        while self.is_any_pending(|role| matches!(role, Role::Looker(_))) {
+            select! {
+                recv(self.branches.over) -> _ => {}
+                recv(blink) -> _ => return,
+            }
+        }
+    }
+}
