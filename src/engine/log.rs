@@ -29,6 +29,7 @@ use super::record::{Cursor, Framing};
 use super::scan::Scan;
 use super::segment::{Part, ReadBuffer, SEGMENT_MAX, SEGMENT_MIN, Segment};
 
+mod boundaries;
 mod disk;
 mod nth;
 
@@ -370,126 +371,6 @@ impl Log {
     pub(crate) fn readable(&self) -> u64 {
         let lent = self.extents.back().filter(|extent| extent.is_lent());
         lent.map_or(self.end, |extent| extent.at)
-    }
-
-    /// Records that end at these places.
-    #[must_use]
-    pub(crate) fn records(&self, range: &Range<u64>) -> u64 {
-        let i = self.index(range.start);
-        let over = self
-            .extents
-            .range(i..)
-            .take_while(|extent| extent.at < range.end);
-        over.map(|extent| {
-            let part = extent.overlap(range);
-            if part.len() == extent.length || extent.ends == 0 {
-                extent.ends
-            } else if let Some(ended) = extent.count_stored(self.framing, &part) {
-                ended
-            } else {
-                self.cursor(extent, part.start)
-                    .pass(extent.bytes(part))
-                    .ended
-            }
-        })
-        .sum()
-    }
-
-    /// Where in its record this place of an extent is: exact for records of a fixed size, which is all that
-    /// counting needs.
-    fn cursor(&self, extent: &Extent, at: usize) -> Cursor {
-        Cursor::at(self.framing, extent.depth + at as u64)
-    }
-
-    /// Whether the byte before this place, which must be there, ends a record.
-    #[must_use]
-    pub(crate) fn is_boundary(&self, at: u64) -> bool {
-        let extent = self.extents.get(self.index(at.saturating_sub(1)));
-        match (self.framing, extent) {
-            (None, _) => true,
-            (_, Some(extent)) if at == extent.at => extent.depth == 0,
-            (Some(Framing::Fixed(size)), Some(extent)) => {
-                (extent.depth + (at - extent.at)).is_multiple_of(size.get())
-            }
-            (Some(Framing::Terminator(_)), Some(extent)) if !extent.is_here() => {
-                extent.known_end((at - extent.at) as usize)
-            }
-            (Some(Framing::Terminator(end)), Some(extent)) => {
-                let before = (at - extent.at) as usize - 1;
-                // What comes behind something that was dropped begins with a record.
-                let byte = extent.bytes(before..before + 1).first();
-                byte.is_none_or(|byte| *byte == end)
-            }
-            (_, None) => true,
-        }
-    }
-
-    /// The first end of a record behind `from`, at `to` at the latest.
-    #[must_use]
-    pub(crate) fn next_boundary(&self, from: u64, to: u64) -> Option<u64> {
-        let i = self.index(from);
-        for extent in self.extents.range(i..).take_while(|extent| extent.at < to) {
-            let skip = from.saturating_sub(extent.at) as usize;
-            if !extent.is_lent() && extent.ends > 0 && extent.last_end > skip {
-                let Some(end) = self.first_end(extent, skip) else {
-                    continue;
-                };
-                let at = extent.at + end as u64;
-                return (at <= to).then_some(at);
-            }
-        }
-        None
-    }
-
-    /// The length of an extent up to the first end behind `skip`: there is one, if all of it is there.
-    fn first_end(&self, extent: &Extent, skip: usize) -> Option<usize> {
-        Some(match self.framing {
-            None => skip + 1,
-            Some(Framing::Fixed(size)) => {
-                let size = size.get();
-                let into = (extent.depth + skip as u64) % size;
-                skip + (size - into) as usize
-            }
-            Some(Framing::Terminator(_)) if !extent.is_here() => extent.first_known_end(skip),
-            Some(Framing::Terminator(end)) => {
-                let bytes = extent.bytes(skip..extent.length);
-                skip + memchr::memchr(end, bytes)? + 1
-            }
-        })
-    }
-
-    /// The last end of a record behind `from`, at `to` at the latest.
-    #[must_use]
-    pub(crate) fn last_boundary(&self, from: u64, to: u64) -> Option<u64> {
-        let behind = self.extents.partition_point(|extent| extent.at < to);
-        let over = self.extents.range(self.index(from).min(behind)..behind);
-        over.rev()
-            .find_map(|extent| self.last_end(extent, from, to))
-    }
-
-    fn last_end(&self, extent: &Extent, from: u64, to: u64) -> Option<u64> {
-        let part = extent.overlap(&(from..to));
-        if extent.ends == 0 || extent.is_lent() {
-            return None;
-        }
-        let end = if extent.last_end <= part.end {
-            extent.last_end
-        } else {
-            match self.framing {
-                None => part.end,
-                Some(Framing::Fixed(size)) => {
-                    let into = (extent.depth + part.end as u64) % size.get();
-                    part.end.checked_sub(into as usize)?
-                }
-                Some(Framing::Terminator(_)) if !extent.is_here() => {
-                    extent.last_known_end(&part)?
-                }
-                Some(Framing::Terminator(end)) => {
-                    memchr::memrchr(end, extent.bytes(part.clone()))? + part.start + 1
-                }
-            }
-        };
-        (end > part.start).then_some(extent.at + end as u64)
     }
 
     /// Bytes that are pinned, once for each pin.

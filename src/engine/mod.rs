@@ -11,6 +11,7 @@
 //! unless they are moved.
 
 pub(crate) mod action;
+mod actor;
 pub(crate) mod age;
 pub(crate) mod batch;
 mod books;
@@ -23,6 +24,7 @@ pub(crate) mod directive;
 pub(crate) mod disk;
 pub(crate) mod drive;
 mod dropped;
+mod edge;
 pub(crate) mod event;
 mod extent;
 mod fair;
@@ -32,6 +34,7 @@ mod fan_pass;
 mod feed;
 pub(crate) mod gate;
 mod given;
+mod handed;
 pub(crate) mod inflight;
 mod inherit;
 mod job_books;

@@ -1,0 +1,285 @@
+//! What is handed out to those who act: reads, writes, transfers and programs to be made, each with the obligation to
+//! give it back. What there is to one is large and stays where it is, in a box that is used again.
+
+use std::ops::{Deref, DerefMut};
+
+use super::actor::Obligation;
+use super::limiter::Allowance;
+use super::on_disk::Load;
+use super::pack::Pack;
+use super::record::Cursor;
+use super::scan::{Run, Scan};
+use super::segment::{Part, ReadBuffer};
+use super::sorter::Sorting;
+use super::task::Task;
+use super::ticket::{Ticket, Untried};
+
+/// A read to be made. What there is to it is large: it stays where it is while this goes from hand to hand.
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(super) state: Box<ReadState>,
+    pub(super) obligation: Obligation,
+}
+
+impl Deref for Read {
+    type Target = ReadState;
+
+    fn deref(&self) -> &ReadState {
+        &self.state
+    }
+}
+
+impl DerefMut for Read {
+    fn deref_mut(&mut self) -> &mut ReadState {
+        &mut self.state
+    }
+}
+
+/// What there is to a read.
+#[derive(Debug, Default)]
+pub(crate) struct ReadState {
+    /// Where to.
+    pub buffer: ReadBuffer,
+    /// How much of it may be written at once.
+    pub pass: Option<Permit>,
+    /// What is to be moved together in the log, on the way.
+    pub(super) pack: Option<Pack>,
+    /// Finds out which lane each record belongs to, where that is asked for; and whether it is for this read.
+    pub(super) sorting: Option<Box<Sorting>>,
+    pub(super) sorts: bool,
+    /// Where in its record the input stands.
+    pub cursor: Cursor,
+    /// What comes is the newest, and too much.
+    pub(super) discard: bool,
+    /// What is read is to be put on the disk.
+    pub to_disk: bool,
+    /// It was, and begins there.
+    pub stored: Option<u64>,
+    /// What was read, into the one slice of the buffer and into the other, and what of the second was passed on
+    /// already.
+    pub(super) scans: [Scan; 2],
+    pub(super) passed: Run,
+}
+
+impl ReadState {
+    /// The first `n` bytes of the buffer were read, and nothing is passed on yet.
+    pub(crate) fn scan(&mut self, n: usize) {
+        let [first, second] = self.buffer.read(n);
+        self.scans = match &mut self.sorting {
+            // Bytes are looked at once.
+            Some(sorting) if self.sorts => sorting.sort(self.cursor, [first, second]),
+            _ => {
+                let first = Scan::over(self.cursor, first);
+                [first, Scan::over(first.cursor, second)]
+            }
+        };
+        self.passed = Run::at(self.cursor);
+    }
+}
+
+/// Bytes to be moved from the input to the output.
+#[derive(Debug)]
+pub(crate) struct Transfer {
+    pub(super) state: Box<TransferState>,
+    pub(super) obligation: Obligation,
+}
+
+/// What there is to that.
+#[derive(Debug, Default)]
+pub(crate) struct TransferState {
+    /// How many.
+    pub permit: Permit,
+    /// Who is to get them beside the consumer, if anybody is.
+    pub fan: Option<Fan>,
+}
+
+impl Deref for Transfer {
+    type Target = TransferState;
+
+    fn deref(&self) -> &TransferState {
+        &self.state
+    }
+}
+
+impl DerefMut for Transfer {
+    fn deref_mut(&mut self) -> &mut TransferState {
+        &mut self.state
+    }
+}
+
+/// Bytes that are to go to several outputs at once.
+#[derive(Debug)]
+pub(crate) struct Fan {
+    /// What is needed to read them where not all have room.
+    pub read: Box<ReadState>,
+    /// The outputs beside the consumer to which they can go.
+    pub takers: Vec<Taker>,
+    /// Somebody else is owed all of them: they are to be read in any case.
+    pub is_owed: bool,
+}
+
+/// An output beside the consumer to which bytes can go around the log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Taker {
+    /// Its number.
+    pub i: usize,
+    /// Which of those it is who came to it: one who has come since gets nothing of this.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        allow(dead_code, reason = "tee(2) is Linux's")
+    )]
+    pub visit: u64,
+    /// It gets nothing of what does not end with a record.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        allow(dead_code, reason = "tee(2) is Linux's")
+    )]
+    pub only_whole: bool,
+    /// How many of the bytes it has had.
+    pub had: usize,
+}
+
+impl Fan {
+    /// The first `n` bytes that were read.
+    #[must_use]
+    pub(super) fn run_of(&self, n: usize) -> Run {
+        let [first, second] = self.read.buffer.read(n);
+        let mut run = Run::over(self.read.cursor, first);
+        run.add(second);
+        run
+    }
+}
+
+/// A write to be made: a claim on what is next for an output.
+#[derive(Debug)]
+pub(crate) struct Write {
+    pub(super) state: Box<WriteState>,
+    pub(super) obligation: Obligation,
+}
+
+impl Deref for Write {
+    type Target = WriteState;
+
+    fn deref(&self) -> &WriteState {
+        &self.state
+    }
+}
+
+impl DerefMut for Write {
+    fn deref_mut(&mut self) -> &mut WriteState {
+        &mut self.state
+    }
+}
+
+/// What there is to a write.
+#[derive(Debug, Default)]
+pub(crate) struct WriteState {
+    /// The bytes.
+    pub parts: Vec<Part>,
+    /// How many of them.
+    pub permit: Permit,
+    /// Bytes that lie in the output's pipe then, where that matters and can be told.
+    pub unread: Option<u64>,
+    /// Where the first of them lies in a stream that outlives this run.
+    pub place: Option<u64>,
+    /// What it is a piece of, where it is one of a batch.
+    pub piece: Option<Piece>,
+}
+
+/// What a piece of a batch belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// The number of the batch.
+    pub batch: u64,
+    /// Bytes in all of it.
+    pub bytes: u64,
+}
+
+/// A program to be run.
+#[derive(Debug)]
+pub(crate) struct RunOrder {
+    /// What it is to know.
+    pub ticket: Ticket,
+    /// Those that come before it and are other jobs', in the order of the stream.
+    pub ahead: Vec<Untried>,
+    pub(super) obligation: Obligation,
+}
+
+/// Something to be done with the program of a worker.
+#[derive(Debug)]
+pub(crate) struct Order {
+    /// What.
+    pub(super) task: Task,
+    pub(super) obligation: Obligation,
+}
+
+impl WriteState {
+    /// As much of the bytes as may be written.
+    pub(crate) fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        let mut permit = Some(self.permit);
+        self.parts.iter().map_while(move |part| {
+            let left = permit?;
+            let bytes = left.within(part.bytes());
+            let is_all = bytes.len() == part.bytes().len();
+            permit = is_all.then(|| left.less(bytes));
+            (!bytes.is_empty()).then_some(bytes)
+        })
+    }
+
+    /// The first `n` bytes were written.
+    #[must_use]
+    pub(crate) fn run(&self, n: usize) -> Run {
+        let mut run = Run::at(self.permit.cursor);
+        for part in &self.parts {
+            let bytes = part.bytes();
+            run.add(&bytes[..bytes.len().min(n - run.bytes)]);
+        }
+        run
+    }
+}
+
+/// A read from the disk to be made.
+#[derive(Debug)]
+pub(crate) struct Fetch {
+    /// What is to be read, and into what.
+    pub load: Box<Load>,
+    pub(super) obligation: Obligation,
+}
+
+/// How much may leave, and where in its record the output stands.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Permit {
+    /// What the caps grant.
+    pub grant: Allowance,
+    /// Where the output stands.
+    pub cursor: Cursor,
+}
+
+impl Permit {
+    /// As much of `bytes` as may leave.
+    #[must_use]
+    pub(crate) fn within<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        let bytes = &bytes[..bytes.len().min(self.grant.bytes)];
+        &bytes[..self.cursor.reach(bytes, self.grant.records)]
+    }
+
+    /// These were written.
+    #[must_use]
+    pub(crate) fn use_up(self, bytes: &[u8]) -> Run {
+        Run::over(self.cursor, bytes)
+    }
+
+    /// What is left of it behind these.
+    fn less(self, bytes: &[u8]) -> Permit {
+        let run = self.use_up(bytes);
+        let grant = Allowance {
+            bytes: self.grant.bytes - run.bytes,
+            records: match self.grant.records {
+                u64::MAX => u64::MAX,
+                n => n.saturating_sub(run.tally.begun),
+            },
+        };
+        let cursor = run.cursor;
+        Permit { grant, cursor }
+    }
+}
