@@ -606,6 +606,45 @@ fn a_command_that_closes_its_input_and_lives_on_is_ended_and_run_again() {
     assert_ended_and_run_again("exec <&-; ", 100_000);
 }
 
+/// What it was given it has read, and nothing waits for it: that it closes its input and takes its time is its own affair.
+#[test]
+fn a_command_that_closes_its_input_and_is_owed_nothing_is_left_alone() {
+    let (dir, home) = (Dir::new(), Home::new());
+    let script = "read -r line; exec <&-; echo $line >> $0; while ! test -e $0.go; do sleep 0.01; done; exit 3";
+    let out = dir.at("out");
+    let options = [
+        "-l",
+        "-N",
+        "it",
+        "--restart",
+        "on-failure",
+        "--sink-timeout",
+        "20ms",
+    ];
+    let mut weir = home.start(&[&options[..], &["--", "sh", "-c", script, &out]].concat());
+    weir.give(b"one\n");
+    eventually("it has read all", || {
+        fs::read(&out).is_ok_and(|it| it == b"one\n")
+    });
+    let elapsed = |weir: &_| home.status(weir)["elapsed_s"].as_f64().expect("a time");
+    let since = elapsed(&weir);
+    eventually("the timeout would have run out often", || {
+        elapsed(&weir) > since + 0.2
+    });
+    let told = home.status(&weir);
+    assert_eq!(
+        (&told["command"]["restarts"], &told["command"]["running"]),
+        (&0.into(), &1.into())
+    );
+    drop(weir.stdin.take());
+    fs::write(format!("{out}.go"), "").expect("it is let go");
+    assert_eq!(
+        weir.end().code(),
+        Some(3),
+        "it had all, and so the last word"
+    );
+}
+
 #[test]
 fn one_that_wants_nothing_is_a_consumer_that_has_gone() {
     let dir = Dir::new();

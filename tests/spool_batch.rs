@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use harness::remote::Home;
 use harness::spool::{self, lines};
 use harness::{collect, eventually, feed, program, start, weir};
 use rustix::process::Signal;
@@ -165,6 +166,53 @@ fn a_program_that_outlived_weir_is_waited_for_and_said() {
     let ended = second.end();
     assert!(ended.status.success(), "{ended:?}");
     assert_eq!(place.read("out"), "1\n2\n");
+}
+
+#[test]
+fn a_helper_that_outlived_weir_is_waited_for_no_longer_than_a_sink_timeout_or_somebody_who_is_in_a_hurry()
+ {
+    for hurries in [false, true] {
+        let (place, home) = (Place::new(), Home::new());
+        let made = program("mkfifo").arg(place.at("gate")).status();
+        assert!(made.is_ok_and(|it| it.success()));
+        // One that lives on when its program is killed.
+        let helper = "{ read go < ${0%out}gate; } & echo $! > $0.pid";
+        let script = format!(
+            "echo $WEIR_TRY >> $0; test $WEIR_TRY = 1 && {{ {helper}; kill -9 $PPID $$; }}; exit 0"
+        );
+        let (stdin, into) = std::io::pipe().expect("a pipe");
+        let first = start(
+            place.weir(&["--batch", "10"], &script),
+            stdin,
+            Stdio::null(),
+        );
+        feed(into, lines(0, 10)).done().expect("all is taken");
+        first.end();
+        let pid: i64 = place.read("out.pid").trim().parse().expect("a number");
+        let (spool, out) = (place.at("q"), place.at("out"));
+        let timeout = ["--sink-timeout", "50ms"];
+        let args = ["-l", "--spool", &spool, "-N", "w", "--batch", "10"];
+        let args = [&args[..], if hurries { &[] } else { &timeout }].concat();
+        let mut weir = home.start(&[&args[..], &["--", "sh", "-c", &script, &out]].concat());
+        let mut said = weir.child.stderr.take().expect("not taken yet");
+        if hurries {
+            eventually("it says for whom it waits", || {
+                home.status(&weir)["command"]["waits_for"] == pid
+            });
+            assert_eq!(place.read("out"), "1\n", "no other one was started");
+            home.tell("w", &["--retry"]);
+        }
+        drop(weir.stdin.take());
+        assert!(weir.end().success());
+        assert_eq!(place.read("out"), "1\n2\n");
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut said, &mut text).expect("text");
+        assert!(
+            text.contains(&format!("tried again beside process {pid}")),
+            "{text}"
+        );
+        fs::write(place.at("gate"), "go\n").expect("it is let go");
+    }
 }
 
 #[test]

@@ -10,6 +10,8 @@ use rustix::io::Errno;
 use super::batch_file::{self, BatchFile};
 use super::child::{Child, Exit};
 use super::context::{JobContext, News, lock};
+#[cfg(target_os = "linux")]
+use super::outlived::{Outlived, Waited};
 use super::spawn;
 use crate::engine::CONSUMER;
 use crate::engine::action::{Actor, Wait, Write};
@@ -119,13 +121,31 @@ impl Job {
         while let Some(other) = super::outlived::find(name) {
             let pid = other.pid;
             self.say(News::Outlived(format!(
-                "batch {name}: process {pid}, which an earlier weir has started, still deals with it; waiting for its end (kill {pid} ends it)"
+                "batch {name}: process {pid}, which an earlier weir has started, still deals with it; waiting for its end (kill {pid} ends it, --remote NAME --retry goes on beside it)"
             )));
-            if !other.wait(&*self.context.closed).unwrap_or(false) {
-                return false;
+            match self.wait_for(&other) {
+                Ok(Waited::Ended) => {}
+                Ok(Waited::Hurried) => {
+                    self.say(News::Outlived(format!(
+                        "batch {name}: tried again beside process {pid}, which may still deal with it"
+                    )));
+                    return true;
+                }
+                Ok(Waited::Closed) | Err(_) => return false,
             }
         }
         true
+    }
+
+    /// While it is waited for others can tell, and end that.
+    #[cfg(target_os = "linux")]
+    fn wait_for(&self, other: &Outlived) -> io::Result<Waited> {
+        let number = self.context.number;
+        let (hurry, hurrying) = io::pipe()?;
+        lock(&self.context.programs).waits[number] = Some((other.pid, hurrying));
+        let waited = other.wait(&*self.context.closed, &hurry);
+        lock(&self.context.programs).waits[number] = None;
+        waited
     }
 
     #[cfg(not(target_os = "linux"))]

@@ -65,6 +65,8 @@ pub(super) struct Programs {
     pub readers: Vec<Option<OwnedFd>>,
     /// Its other end says that they are closed.
     pub closing: Option<PipeWriter>,
+    /// Which process of an earlier run a job waits for; where the other end of this is closed, no longer.
+    pub waits: Vec<Option<(i32, PipeWriter)>>,
 }
 
 pub(super) fn lock(programs: &Mutex<Programs>) -> MutexGuard<'_, Programs> {

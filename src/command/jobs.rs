@@ -53,6 +53,7 @@ impl Jobs {
             exits: vec![None; count],
             readers: std::iter::repeat_with(|| None).take(count).collect(),
             closing: Some(closing),
+            waits: std::iter::repeat_with(|| None).take(count).collect(),
             ..Programs::default()
         };
         let programs = Arc::new(Mutex::new(programs));
@@ -87,6 +88,22 @@ impl Jobs {
     /// Whether somebody acts for one, or a program runs.
     pub(crate) fn any_are_left(&self) -> bool {
         self.left > 0 || self.any_runs()
+    }
+
+    /// The processes of an earlier run that are waited for.
+    pub(crate) fn outlived(&self) -> Vec<i32> {
+        let programs = lock(&self.programs);
+        programs.waits.iter().flatten().map(|it| it.0).collect()
+    }
+
+    /// What this job waits for has taken long enough: its batch is dealt with beside that. Says whether it waits.
+    pub(crate) fn hurry(&self, number: usize) -> bool {
+        lock(&self.programs).waits[number].take().is_some()
+    }
+
+    /// The same for all.
+    pub(crate) fn hurry_all(&self) {
+        lock(&self.programs).waits.fill_with(|| None);
     }
 
     /// The program of this job, if one runs.

@@ -55,22 +55,35 @@ fn is_marked(pid: i32, mark: &[u8]) -> bool {
     environ.split(|byte| *byte == 0).any(|it| it == mark)
 }
 
+/// What a wait has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waited {
+    /// It has ended.
+    Ended,
+    /// Nothing is to be started any more.
+    Closed,
+    /// It has been waited for long enough.
+    Hurried,
+}
+
 impl Outlived {
-    /// Waits until it has ended, or until there is something on `interrupt`; whether it has.
+    /// Waits until it has ended, or until there is something on one of these.
     ///
     /// # Errors
     /// When the system cannot wait.
-    pub(crate) fn wait(&self, interrupt: impl AsFd) -> io::Result<bool> {
+    pub(crate) fn wait(&self, closed: impl AsFd, hurry: impl AsFd) -> io::Result<Waited> {
         loop {
             let mut fds = [
                 PollFd::new(&self.process, PollFlags::IN),
-                PollFd::new(&interrupt, PollFlags::IN),
+                PollFd::new(&closed, PollFlags::IN),
+                PollFd::new(&hurry, PollFlags::IN),
             ];
             match rustix::event::poll(&mut fds, None) {
                 Err(rustix::io::Errno::INTR) => continue,
                 Err(error) => return Err(error.into()),
-                Ok(_) if !fds[1].revents().is_empty() => return Ok(false),
-                Ok(_) => return Ok(true),
+                Ok(_) if !fds[1].revents().is_empty() => return Ok(Waited::Closed),
+                Ok(_) if !fds[0].revents().is_empty() => return Ok(Waited::Ended),
+                Ok(_) => return Ok(Waited::Hurried),
             }
         }
     }
@@ -97,12 +110,11 @@ mod tests {
         let (never, keep) = io::pipe().expect("a pipe");
         let (now, gone) = io::pipe().expect("a pipe");
         drop(gone);
-        assert!(
-            !found.wait(&now).expect("waited"),
-            "somebody has interrupted"
-        );
+        let wait = |closed, hurry| found.wait(closed, hurry).expect("waited");
+        assert_eq!(wait(&now, &never), Waited::Closed);
+        assert_eq!(wait(&never, &now), Waited::Hurried);
         child.kill().expect("killed");
-        assert!(found.wait(&never).expect("waited"), "it has ended");
+        assert_eq!(wait(&never, &never), Waited::Ended);
         drop(keep);
         child.wait().expect("its status");
         assert!(find(&name).is_none());

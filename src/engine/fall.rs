@@ -259,6 +259,7 @@ impl Engine {
             taken_back: workers.taken_back.counting(is_framed),
             repeated: workers.repeated.counting(is_framed),
             batches: None,
+            waits_for: None,
         })
     }
 }

@@ -113,6 +113,7 @@ impl Engine {
             taken_back: Total::default().counting(self.framing.is_some()),
             repeated: Total::default().counting(self.framing.is_some()),
             batches: Some(self.batch_status(&jobs.counts)),
+            waits_for: None,
         })
     }
 

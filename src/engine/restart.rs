@@ -80,6 +80,8 @@ pub(crate) struct CommandStatus {
     pub repeated: Count,
     /// What became of batches, where it is run once for each.
     pub batches: Option<BatchStatus>,
+    /// The process, started by an earlier run, whose end is waited for; told by whoever knows.
+    pub waits_for: Option<i32>,
 }
 
 impl Default for CommandStatus {
@@ -93,6 +95,7 @@ impl Default for CommandStatus {
             taken_back: Count::default(),
             repeated: Count::default(),
             batches: None,
+            waits_for: None,
         }
     }
 }

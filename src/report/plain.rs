@@ -44,6 +44,7 @@ pub(crate) fn line(s: &Snapshot) -> String {
         ("failures", known(command.map(|it| it.failures))),
         ("restarts", known(command.map(|it| it.restarts))),
         ("running", known(command.map(|it| it.running))),
+        ("waits_for", known(command.and_then(|it| it.waits_for))),
         ("disk", known(s.buffer.disk.map(|it| scale.bytes(it.used)))),
     ];
     let mut line = String::from("weir");
@@ -104,7 +105,7 @@ mod tests {
             line(&sample::busy()),
             "weir name=backup pid=4711 elapsed=83.0s state=blocked held=60.0MiB capacity=64.0MiB \
              full=94% in=1.20GiB out=1.14GiB in_rate=12.0MiB/s out_rate=10.0MiB/s in_records=- \
-             out_records=- shed=0B shed_records=- cap=- holdup=sink progress=38% eta=190s culprit=gzip time=- retry_in=- failures=- restarts=- running=- disk=-"
+             out_records=- shed=0B shed_records=- cap=- holdup=sink progress=38% eta=190s culprit=gzip time=- retry_in=- failures=- restarts=- running=- waits_for=- disk=-"
         );
     }
 

@@ -90,6 +90,7 @@ pub(crate) fn command(
             records: None,
         },
         batches: None,
+        waits_for: None,
     }
 }
 

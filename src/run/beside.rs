@@ -240,6 +240,7 @@ impl Run {
     pub(super) fn retry_now(&mut self) -> bool {
         if let Some(batches) = &self.batches {
             self.shared.tell(|engine, now| engine.retry_batches(now));
+            batches.jobs.hurry_all();
             return batches.workers.as_ref().is_none_or(|it| it.is_run_again);
         }
         let restarts = self.consumer.as_mut().and_then(|it| it.restarts.as_mut());
@@ -254,8 +255,13 @@ impl Run {
 
     /// How the program fares, for reports.
     pub(super) fn command_status(&mut self) -> Option<CommandStatus> {
-        if self.batches.is_some() {
-            return self.shared.tell(|engine, now| engine.job_status(now));
+        if let Some(batches) = &self.batches {
+            let mut told = self.shared.tell(|engine, now| engine.job_status(now))?;
+            // What an earlier run has started is none of ours.
+            let outlived = batches.jobs.outlived();
+            told.running = told.running.saturating_sub(outlived.len());
+            told.waits_for = outlived.first().copied();
+            return Some(told);
         }
         let told = self
             .shared
@@ -282,6 +288,7 @@ impl Run {
             taken_back,
             repeated,
             batches: None,
+            waits_for: None,
         })
     }
 

@@ -115,10 +115,9 @@ impl Run {
         let batches = self.batches.as_mut()?;
         let (stalled, again) = self.shared.tell(|engine, now| engine.watch_jobs(now));
         let now = Instant::now();
-        for child in stalled
-            .into_iter()
-            .filter_map(|job| batches.jobs.program(job))
-        {
+        // Where one of an earlier run is waited for, that has had the same time.
+        let own = stalled.into_iter().filter(|job| !batches.jobs.hurry(*job));
+        for child in own.filter_map(|job| batches.jobs.program(job)) {
             if !batches.stalled.iter().any(|(other, _)| other.is(&child)) {
                 child.signal(SIGTERM);
                 batches.stalled.push((child, now + LAST_WAIT));

@@ -237,6 +237,7 @@ impl Dice {
                 let from = dice.micros(120_000);
                 (dice.roll(4) as usize, from, from + dice.micros(60_000))
             }),
+            follows: None,
             steady: None,
             until: self.micros(300_000),
             dies: None,
@@ -363,6 +364,8 @@ fn scenario(seed: u64) -> (Scenario, Adversity) {
         recall,
         falls,
         short,
+        deaf: None,
+        looks: None,
         dies: dice.some(12, |dice| dice.micros(130_000)),
         halts: dice.some(12, |dice| dice.micros(130_000)),
         slow_file: dice.some(3, |dice| dice.micros(130_000)),
@@ -436,7 +439,12 @@ fn scenario(seed: u64) -> (Scenario, Adversity) {
     }
     if let Some(workers) = &mut scenario.rules.workers {
         workers.count = dice.scaling(workers.count);
+        adversity.workers.follows =
+            dice.some(4, |dice| (dice.roll(4) as usize, dice.roll(4) as usize));
     }
+    // Behind all else, so that a seed is what it was.
+    adversity.deaf = dice.some(3, |dice| dice.micros(60_000));
+    adversity.looks = dice.some(2, |dice| 1 + dice.roll(20));
     (scenario, adversity)
 }
 

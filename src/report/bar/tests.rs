@@ -237,3 +237,15 @@ fn whom_a_tee_waits_for_is_told() {
         assert!(frame.contains(said), "{width}: {frame:?}");
     }
 }
+
+#[test]
+fn the_process_of_an_earlier_weir_that_is_waited_for_is_told_of() {
+    let mut s = sample::fresh();
+    let mut command = sample::command(None, 0, 0, 0);
+    command.waits_for = Some(4711);
+    s.command = Some(command);
+    for (width, said) in [(40, "awaits 4711"), (120, "waiting for process 4711")] {
+        let frame = frame(&s, 0, width, PLAIN);
+        assert!(frame.contains(said), "{width}: {frame:?}");
+    }
+}

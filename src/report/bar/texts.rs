@@ -191,8 +191,12 @@ fn culprit(s: &Snapshot, theme: Theme) -> Vec<String> {
         .to_vec()
 }
 
-/// When the program that has failed is run again, as wide as a culprit would be.
+/// What is waited for before the program is run: another process, or that it is time to run it again.
 fn retry(it: &Command) -> Option<[String; 3]> {
+    if let Some(pid) = it.waits_for {
+        let long = format!("waiting for process {pid}");
+        return Some([format!("awaits {pid}"), long.clone(), long]);
+    }
     let left = Duration::from_secs(it.retry_in_s?.ceil() as u64);
     let time = humantime::format_duration(left);
     let many = if it.failures == 1 { "" } else { "s" };

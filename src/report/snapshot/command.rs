@@ -27,6 +27,9 @@ pub(crate) struct Command {
     /// What became of batches, where it is run once for each.
     #[serde(default)]
     pub batches: Option<Batches>,
+    /// The process, started by an earlier weir, whose end is waited for.
+    #[serde(default)]
+    pub waits_for: Option<i32>,
 }
 
 /// What became of batches so far.
@@ -101,6 +104,7 @@ impl Command {
             taken_back: amount(it.taken_back),
             repeated: amount(it.repeated),
             batches: it.batches.as_ref().map(Batches::of),
+            waits_for: it.waits_for,
         }
     }
 }

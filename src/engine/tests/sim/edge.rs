@@ -219,7 +219,8 @@ impl Edge for Side<'_> {
             For::Input => true,
             For::Room if self.1 >= JOBS => self.0.workers[self.1 - JOBS].has_room(),
             For::Room if self.1 >= SIDES => self.0.has_room(self.1),
-            For::Room => self.0.room() > 0,
+            // Who writes finds that nobody reads any more.
+            For::Room => self.0.room() > 0 || self.0.is_deaf,
             _ => false,
         };
         if is_over && self.1 < JOBS && self.0.has_left(self.1) {

@@ -61,10 +61,12 @@ impl Sim {
         let timers = timers.chain(programs);
         let next = timers.chain([event]).flatten();
         let next = next.filter(|at| *at > self.world.now).min();
+        // Another one comes.
+        let is_gone = self.fallen || self.world.is_deaf;
         match next {
             // Who tries again and again in vain does so for ever.
             Some(at) if event.is_none() && at > self.moved_at + IN_VAIN => false,
-            Some(at) if self.doing[SINK] != Doing::Nothing || self.fallen || self.any_left() => {
+            Some(at) if self.doing[SINK] != Doing::Nothing || is_gone || self.any_left() => {
                 self.world.now = at;
                 self.idle_steps = 0;
                 true
@@ -95,6 +97,7 @@ impl Sim {
                     self.wake();
                 }
                 Some((_, Event::Fall)) => self.fall(),
+                Some((_, Event::Deafen)) => self.world.is_deaf = !self.fallen,
                 Some((_, Event::Rise)) => self.rise(),
                 Some((_, Event::Come(who))) => self.come(who),
                 Some((_, Event::Look(plan))) => self.look(plan),
@@ -112,10 +115,16 @@ impl Sim {
         self.core.now.set(self.world.now);
         self.core.tell(|engine, now| engine.on_consumer_down(now));
         self.wake();
+        self.take_back();
+    }
+
+    /// What the consumer that is gone, or is put down, has left is taken back.
+    pub(super) fn take_back(&mut self) {
         while self.doing[SINK] != Doing::Nothing {
             assert!(self.can_act(SINK), "it sleeps on");
             self.act(SINK);
         }
+        self.world.is_deaf = false;
         let unread = std::mem::take(&mut self.world.lying);
         self.core
             .tell(|engine, now| engine.take_back(unread as u64, now));
@@ -135,6 +144,24 @@ impl Sim {
         // What is being read was given room before that.
         let reading = self.core.engine.borrow().segment_size();
         self.held = self.held.max(self.used() + reading);
+    }
+
+    /// Somebody looks how much lies unread in the consumer's pipe.
+    pub(super) fn look_at_consumer(&mut self) {
+        let n = self.world.adversity.looks;
+        let random = self.world.random() >> 9;
+        if n.is_some_and(|n| random.is_multiple_of(n)) {
+            let lying = self.world.lying as u64;
+            self.core.now.set(self.world.now);
+            self.core
+                .tell(|engine, now| engine.look_at_consumer(|| Some(lying), now));
+            self.wake();
+        }
+    }
+
+    /// The consumer has closed its standard input, as who wrote to it has found: that is told.
+    pub(super) fn on_deaf(&mut self) {
+        self.core.tell(|engine, now| engine.on_consumer_deaf(now));
     }
 
     /// Another one comes.

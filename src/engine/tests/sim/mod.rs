@@ -79,6 +79,8 @@ struct World {
     /// How much the consumer is willing to take, and how much lies in its pipe.
     appetite: usize,
     lying: usize,
+    /// It has closed its standard input.
+    is_deaf: bool,
     events: VecDeque<(Instant, Event)>,
     out: Outcome,
     rng: u64,
@@ -156,6 +158,8 @@ enum Event {
     Halt,
     Fall,
     Rise,
+    /// The consumer closes its standard input, and lives on.
+    Deafen,
     /// Somebody comes to read this tee or tap.
     Come(usize),
     /// Somebody comes to look.
@@ -206,6 +210,7 @@ impl Sim {
     fn step(&mut self) -> bool {
         self.happen();
         self.world.neighbours();
+        self.look_at_consumer();
         let can = (0..self.drivers.len()).filter(|who| self.can_act(*who));
         let jobs =
             (0..self.jobs.len()).filter(|j| self.world.can_act(JOBS + j, self.jobs_doing[*j]));
@@ -265,6 +270,10 @@ impl Sim {
         self.doing[who] = match turn {
             Turn::On | Turn::Waits => self.world.doing,
             Turn::Over(end) if who >= SIDES => self.end_of_side(who, &end),
+            Turn::Over(End::Write(_)) if who == SINK && self.world.is_deaf => {
+                self.on_deaf();
+                Doing::Nothing
+            }
             Turn::Over(end) => {
                 self.failed |= matches!(end, End::Write(_) | End::Memory | End::Disk(_));
                 if who == SOURCE {
@@ -385,6 +394,13 @@ impl Sim {
             self.world.out.output.extend(program.held_bytes());
         }
         self.any_job_left = self.any_job();
+        let is_halted = self.core.engine.borrow().is_halted();
+        if is_halted && self.world.s.rules.keeps_given && !self.fallen && !self.failed {
+            // The consumer is put down. What it was given it was given all the same.
+            let given = self.world.out.output.clone();
+            self.take_back();
+            self.world.out.output = given;
+        }
         let inside = self.core.engine.borrow().source.cursor.depth();
         if self.world.s.rules.outlives {
             self.world.out.left = self.world.left_for_all(inside);

@@ -185,6 +185,10 @@ pub(in super::super) struct Adversity {
     /// The consumer falls at the first of these times, and another one comes at the second, which gets what that
     /// one had not read.
     pub falls: [Option<(Duration, Duration)>; 3],
+    /// That consumer has closed its standard input so long before it falls.
+    pub deaf: Option<Duration>,
+    /// One step in so many is a look at how much lies unread in the consumer's pipe.
+    pub looks: Option<u64>,
     /// A process is stopped between looking at the clock and telling the time.
     pub stale_clock: bool,
     /// The watchdog looks.

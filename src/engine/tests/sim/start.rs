@@ -14,6 +14,11 @@ pub(super) fn start(left: Left, s: Scenario, adversity: Adversity) -> Sim {
     events.extend(s.stops.iter().map(|&(t, d)| (start + t, Event::Stop(d))));
     events.extend(s.commands.iter().map(|&(t, c)| (start + t, Event::Tell(c))));
     for (falls, rises) in adversity.falls.into_iter().flatten() {
+        events.extend(
+            adversity
+                .deaf
+                .map(|before| (start + falls.saturating_sub(before), Event::Deafen)),
+        );
         events.push((start + falls, Event::Fall));
         events.push((start + rises, Event::Rise));
     }
@@ -147,6 +152,7 @@ pub(super) fn start(left: Left, s: Scenario, adversity: Adversity) -> Sim {
             offers_left: s.offers.len(),
             appetite: 0,
             lying: 0,
+            is_deaf: false,
             events: events.into(),
             out,
             rng: s.seed | 1,

@@ -26,6 +26,8 @@ pub(in super::super) struct WorkerScript {
     pub lasts: Duration,
     /// From then on, and until then, this one reads nothing.
     pub hangs: Option<(usize, Duration, Duration)>,
+    /// The first of these reads nothing while the other one runs.
+    pub follows: Option<(usize, usize)>,
     /// Each reads so many bytes at a time, and needs just as long for these.
     pub steady: Option<usize>,
     /// Until then they fall.
@@ -179,7 +181,13 @@ impl World {
     pub(super) fn program_due(&self, j: usize) -> Option<Instant> {
         let it = &self.workers[j];
         let has_some = !it.lying.is_empty() || it.is_fed || it.is_closed || it.is_accused;
-        if !it.is_alive || !has_some {
+        let follows = self.adversity.workers.follows;
+        let follows = follows.filter(|(who, _)| *who == j && !it.is_accused && !it.is_closed);
+        let waits = follows.is_some_and(|(_, leader)| {
+            let mut others = self.workers.iter().enumerate();
+            others.any(|(n, other)| n == leader && n != j && other.is_alive)
+        });
+        if !it.is_alive || !has_some || waits {
             return it.dies.filter(|_| it.is_alive);
         }
         let hangs = self.adversity.workers.hangs.filter(|(who, ..)| *who == j);

@@ -12,7 +12,7 @@ impl World {
 
     pub(super) fn is_dead(&self) -> bool {
         let dies = self.adversity.dies;
-        dies.is_some_and(|at| self.now >= self.start + at)
+        self.is_deaf || dies.is_some_and(|at| self.now >= self.start + at)
     }
 
     pub(super) fn producer_is_done(&self) -> bool {
@@ -142,7 +142,7 @@ impl World {
             (For::Input, _) => self.has_input(),
             (For::Room, SOURCE) => self.room() > 0 || is_due,
             (For::Room, SIDES..) => self.has_room(who),
-            (For::Room, _) => self.room() > 0 || is_due || is_woken,
+            (For::Room, _) => self.room() > 0 || self.is_deaf || is_due || is_woken,
             _ => is_due || is_woken || self.has_left(who),
         }
     }
@@ -151,7 +151,11 @@ impl World {
     pub(super) fn neighbours(&mut self) {
         let in_pipe = self.waiting();
         self.entered += (self.offered - self.entered).min(self.s.pipe - in_pipe);
-        let eaten = self.appetite.min(self.lying);
+        let eaten = if self.is_deaf {
+            0
+        } else {
+            self.appetite.min(self.lying)
+        };
         self.appetite -= eaten;
         self.lying -= eaten;
     }
