@@ -12,6 +12,7 @@ use harness::books::Books;
 use harness::line::Line;
 use harness::sides::{Before, tcp};
 use harness::{Running, assert_same, beside, collect, data, program, start, weir};
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socketpair};
 
 const WAYS: [&[&str]; 2] = [&[], &["--no-splice", "-b", "100KB"]];
 
@@ -261,5 +262,37 @@ fn a_block_device_has_a_size() {
         assert!(got == bytes, "not the same bytes");
         let books = Books::of(&end);
         assert_eq!(books.n("size"), 1 << 20, "{}", end.stderr);
+    }
+}
+
+#[test]
+fn packets_of_a_socket_lose_nothing_whatever_room_there_is() {
+    let spool = tempfile::tempdir().expect("a directory");
+    let home = spool.path().join("q").display().to_string();
+    let ways = [
+        &["-b", "8KiB"][..],
+        &["--input-rate", "100MB/s", "-l"],
+        &["--spool", &home, "-b", "4KiB"],
+    ];
+    for way in ways {
+        let (kind, flags) = (SocketType::SEQPACKET, SocketFlags::CLOEXEC);
+        let sockets = socketpair(AddressFamily::UNIX, kind, flags, None);
+        let (stdin, input) = sockets.expect("a pair of sockets");
+        let (output, stdout) = pipe().expect("make a pipe");
+        let running = start(weir(way), stdin, stdout);
+        let bytes = data(4 << 20, 5);
+        let sent = bytes.clone();
+        let feeding = beside(move || {
+            for (n, packet) in sent.chunks(50_000).enumerate() {
+                // An empty one is not the end.
+                let few = &packet[..n % 3];
+                for part in [few, &packet[few.len()..]] {
+                    send(&input, part, SendFlags::empty()).expect("it is sent");
+                }
+            }
+        });
+        assert_same(&collect(output).done(), &bytes, &format!("{way:?}"));
+        feeding.done();
+        running.end().assert_success("all has come");
     }
 }

@@ -4,6 +4,7 @@ mod harness;
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -218,6 +219,62 @@ fn a_damaged_part_takes_whole_records_with_it_and_the_books_close() {
             // And what comes then is what is counted.
             assert_eq!(place.deliver(args).0, b"", "{what}");
         }
+    }
+}
+
+#[test]
+fn the_first_new_record_is_whole_where_the_last_old_byte_is_damaged() {
+    let place = Place::new();
+    let all = lines(100_000, 400_000);
+    place.leave(&all, &["-l"], Signal::INT);
+    flip(&place, all.len() - 1);
+    let new = place.0.path().join("new");
+    fs::write(&new, "first\nsecond\n").expect("a file");
+    let name = new.display().to_string();
+    let (got, said) = place.deliver(&["-l", &name]);
+    assert!(got.ends_with(b"\nfirst\nsecond\n"), "{said}");
+    let lost = &place.query()["lost"];
+    let records = |bytes: usize| Value::from(bytes / 7);
+    let bytes = lost["bytes"].as_u64().expect("a number") as usize;
+    assert_eq!(lost["records"], records(bytes), "{lost}");
+}
+
+#[test]
+fn a_disk_that_is_full_at_the_start_is_waited_for() {
+    for leaves in [false, true] {
+        let place = Place::new();
+        let Some(_disk) = Disk::mount(&place, "512k") else {
+            return;
+        };
+        let filler = place.0.path().join("q/filler");
+        let inside = place.spool().join("spool");
+        // It has no more room than for the name of a file.
+        let _ = fs::write(&filler, vec![1; 512 << 10]);
+        let (stdin, input) = std::io::pipe().expect("a pipe");
+        let (output, stdout) = std::io::pipe().expect("a pipe");
+        let name = inside.display().to_string();
+        let log = place.0.path().join("log");
+        let args = ["--spool", &name, "--log", &log.display().to_string()];
+        let running = start(weir(&args), stdin, stdout);
+        let feeding = feed(input, b"what came".to_vec());
+        let waits = "No space left on device: nothing is read until there is room";
+        eventually("it has said that it waits", || {
+            fs::read_to_string(&log).is_ok_and(|said| said.contains(waits))
+        });
+        if leaves {
+            drop(output);
+            let ended = running.end();
+            let signal = ended.status.signal();
+            assert_eq!(signal, Some(Signal::PIPE.as_raw()), "{ended:?}");
+            continue;
+        }
+        fs::remove_file(&filler).expect("room");
+        assert_eq!(collect(output).done(), b"what came");
+        feeding.done().expect("all is taken");
+        let ended = running.end();
+        assert!(ended.status.success(), "{ended:?}");
+        let said = fs::read_to_string(&log).expect("a log");
+        assert_eq!(said.matches(waits).count(), 1, "{said}");
     }
 }
 

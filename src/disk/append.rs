@@ -222,6 +222,7 @@ impl Spool {
         let entry = writer.pending.get_or_insert(fresh);
         entry.crc = checksum(entry.crc, bytes);
         entry.records += writer.records.pass(bytes);
+        entry.at_record = Some(writer.records.begun() == 0);
         // An entry never has more than ENTRY_MOST bytes.
         entry.len += bytes.len() as u32;
         writer.end += bytes.len() as u64;

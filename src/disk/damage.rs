@@ -42,6 +42,8 @@ pub(crate) struct Damage {
     pub bytes: u64,
     /// Records that end in them, as far as is known.
     pub records: u64,
+    /// Whether that is all of them.
+    pub is_counted: bool,
     /// The file in which the bytes are kept.
     pub aside: Option<String>,
     /// It has been found, and said, before.
@@ -56,6 +58,7 @@ impl Damage {
             at,
             bytes,
             records,
+            is_counted: true,
             aside: None,
             known: false,
         }

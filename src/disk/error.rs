@@ -5,6 +5,9 @@ use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
+use rustix::io::Errno;
+
+use super::sys;
 use crate::units::printable;
 
 /// A failed operation on a named file.
@@ -17,15 +20,21 @@ pub(crate) struct DiskError {
     pub name: String,
     /// Why it failed.
     pub reason: String,
+    /// Because the disk is full.
+    pub is_full: bool,
 }
 
 impl DiskError {
     /// `what` was tried on `name`, and `error` came of it.
     pub(crate) fn new(what: &'static str, name: &Path, error: impl Into<io::Error>) -> DiskError {
-        let text = error.into().to_string();
+        let error = error.into();
+        let text = error.to_string();
         // The system's number for the error says nothing that its words do not.
         let reason = text.split(" (os error ").next().unwrap_or_default();
-        DiskError::because(what, name, reason)
+        DiskError {
+            is_full: Errno::from_io_error(&error).is_some_and(sys::is_full),
+            ..DiskError::because(what, name, reason)
+        }
     }
 
     /// `what` was tried on `name`, and cannot be for this reason.
@@ -34,6 +43,7 @@ impl DiskError {
             what,
             name: printable(&name.display().to_string()),
             reason: reason.to_string(),
+            is_full: false,
         }
     }
 

@@ -38,7 +38,7 @@
 //! | 24 | 4 | length in bytes |
 //! | 28 | 4 | records that end in it |
 //! | 32 | 4 | crc of the bytes |
-//! | 36 | 4 | bit 0: damaged, cut out |
+//! | 36 | 4 | bit 0: damaged, cut out; bit 1: a record begins behind it; bit 2: the next byte belongs to the record of its last |
 //! | 40 | 8 | with a fixed size: bytes of that record that came before the first byte |
 //! | 60 | 4 | crc of the 60 bytes before |
 //!
@@ -109,6 +109,9 @@ pub(crate) struct Entry {
     pub begun: u64,
     /// Cut out: its bytes are not to be delivered.
     pub damaged: bool,
+    /// Whether a record begins behind it. Its bytes tell that only as long as they are what was written; not said by
+    /// those who do not know.
+    pub at_record: Option<bool>,
 }
 
 impl Entry {
@@ -135,7 +138,8 @@ impl Entry {
         row.u32(24, self.len);
         row.u32(28, self.records);
         row.u32(32, self.crc);
-        row.u32(36, u32::from(self.damaged));
+        let at_record = self.at_record.map_or(0, |it| if it { 2 } else { 4 });
+        row.u32(36, u32::from(self.damaged) | at_record);
         row.u64(40, self.begun);
         row.seal()
     }
@@ -159,6 +163,11 @@ impl Entry {
             crc: u32_at(row, 32),
             begun: u64_at(row, 40),
             damaged: flags & 1 != 0,
+            at_record: match flags & 6 {
+                2 => Some(true),
+                4 => Some(false),
+                _ => None,
+            },
         }
     }
 }

@@ -216,6 +216,7 @@ impl Mender<'_> {
                 records: records.pass(bytes),
                 crc: checksum(0, bytes),
                 damaged: false,
+                at_record: Some(records.begun() == 0),
             };
             writer.push(&entry).map_err(|e| files.index_failed(e))?;
             at += got as u64;
@@ -256,8 +257,9 @@ impl Mender<'_> {
             }
         }
         let entered = last.end();
+        let mut is_cut = self.is_cut(&files, rows)?;
         if self.cut_hole(&files, seen, rows, &last, (synced, seen.end()))? {
-            rows += 1;
+            (rows, is_cut) = (rows + 1, true);
         }
         seen.len = seen.len.max(entered - seen.base);
         seen.index_len = rows * ROW as u64;
@@ -265,7 +267,22 @@ impl Mender<'_> {
             .and_then(|()| sys::force(&files.index_file))
             .and_then(|()| sys::force(&files.stream));
         forced.map_err(|error| files.failed(error))?;
-        Ok(self.behind(&files.stream, seen, &last))
+        let behind = self.behind(&files.stream, seen, &last);
+        // Whoever sent the record that is cut off there is gone: what comes is not the rest of it.
+        Ok(if is_cut { behind.anew() } else { behind })
+    }
+
+    /// Whether what ends before this row was cut out.
+    fn is_cut(&self, files: &Files, row: u64) -> Result<bool, DiskError> {
+        let mut index = Index::open(
+            files
+                .index_file
+                .try_clone()
+                .map_err(|e| files.index_failed(e))?,
+        )
+        .map_err(|e| files.index_failed(e))?;
+        let last = index.entry(row - 1).map_err(|e| files.index_failed(e))?;
+        Ok(last.is_some_and(|entry| entry.damaged))
     }
 
     fn check(
@@ -287,7 +304,7 @@ impl Mender<'_> {
             files,
             entry.at,
             entry.end(),
-            u64::from(entry.records),
+            Some(u64::from(entry.records)),
             &bytes,
         );
         Ok(())
@@ -316,13 +333,15 @@ impl Mender<'_> {
         };
         cut_out(&files.index_file, row, entry).map_err(|error| files.index_failed(error))?;
         let bytes = read_part(&files.stream, from - seen.base, len);
-        self.report(files, from, to, 0, &bytes);
+        self.report(files, from, to, None, &bytes);
         Ok(true)
     }
 
-    fn report(&mut self, files: &Files, from: u64, to: u64, records: u64, bytes: &[u8]) {
+    fn report(&mut self, files: &Files, from: u64, to: u64, records: Option<u64>, bytes: &[u8]) {
         let name = files.stream_path.display().to_string();
-        let mut damage = Damage::new(Cause::PowerCut, &name, from, to - from, records);
+        let known = records.unwrap_or(0);
+        let mut damage = Damage::new(Cause::PowerCut, &name, from, to - from, known);
+        damage.is_counted = records.is_some();
         damage.aside = set_aside(self.directory, from, bytes);
         self.damages.push(damage);
     }

@@ -9,7 +9,7 @@ use super::format::{Framing, Read, names};
 use super::index::{Found, Index};
 use super::journal::Entry;
 use super::lock::Lock;
-use super::state::{CONSUMER, Place, State};
+use super::state::{CONSUMER, Place, State, UNCOUNTED};
 use super::state_file;
 use super::survey::{Seen, Survey};
 
@@ -36,7 +36,8 @@ pub(crate) struct SpoolStatus {
     pub disk: u64,
     /// Bytes and records lost to damage so far.
     pub lost_bytes: u64,
-    pub lost_records: u64,
+    /// `None` where nobody knows how many.
+    pub lost_records: Option<u64>,
     /// Files with parts that were cut out.
     pub aside: Vec<String>,
     /// What can be seen to be wrong, one line each.
@@ -145,7 +146,7 @@ fn read_state(directory: &Directory) -> Result<(Option<State>, SpoolStatus), Dis
     match state_file::read(&file).map_err(|error| DiskError::new("read", &path, error))? {
         (Read::Good(state), _) => {
             status.lost_bytes = state.lost_bytes;
-            status.lost_records = state.lost_records;
+            status.lost_records = Some(state.lost_records).filter(|n| *n != UNCOUNTED);
             status.is_framed = state.framing != Framing::Bytes;
             Ok((Some(state), status))
         }

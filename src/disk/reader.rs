@@ -10,6 +10,7 @@ use super::error::DiskError;
 use super::file::read_at;
 use super::format::{ENTRY_MOST, Entry, names};
 use super::index::{Found, Index, cut_out};
+use super::records::Records;
 use super::segments::Segment;
 use super::spool::Spool;
 use super::state::Place;
@@ -88,38 +89,76 @@ impl Spool {
             if at >= end {
                 return Ok(Piece::End);
             }
-            return Ok(self.missing(cursor, end, self.directory.path().display().to_string()));
+            let name = self.directory.path().display().to_string();
+            return Ok(self.missing(cursor, end, &name));
         };
         if segment.base() > at {
             let name = segment.path().display().to_string();
-            return Ok(self.missing(cursor, segment.base(), format!("before {name}")));
+            return Ok(self.missing(cursor, segment.base(), &format!("before {name}")));
         }
         let Some(mut open) = self.open_for(cursor, &segment)? else {
             let name = segment.path().display().to_string();
-            return Ok(self.missing(cursor, segment.end(), name));
+            return Ok(self.missing(cursor, segment.end(), &name));
         };
         let piece = self.read_from(&mut open, cursor, buffer);
         cursor.open = Some(open);
         piece
     }
 
-    /// The place at this offset, if an entry begins there or the stream ends there.
+    /// What lies at this offset, good or not: so many bytes at most, and only to be compared with others.
+    pub(crate) fn glance(&self, mut at: u64, most: usize) -> Vec<u8> {
+        let mut seen = Vec::new();
+        while let Some(segment) = self.segments.holder(at).filter(|_| seen.len() < most) {
+            let before = seen.len();
+            seen.resize(most, 0);
+            let file = segment.file().ok();
+            let got =
+                file.and_then(|file| read_at(&file, &mut seen[before..], at - segment.base()).ok());
+            let inside = usize::try_from(segment.end() - at).unwrap_or(usize::MAX);
+            let got = got.unwrap_or(0).min(inside);
+            seen.truncate(before + got);
+            if got == 0 {
+                break;
+            }
+            at += got as u64;
+        }
+        seen
+    }
+
+    /// The place at this offset, if an entry begins or ends there, or the stream of a run.
     pub(crate) fn place_at(&self, at: u64) -> Option<Place> {
-        let end = self.end();
-        if at == end.at {
+        let ends = [self.end(), self.opened_at];
+        if let Some(end) = ends.into_iter().find(|end| end.at == at) {
             return Some(end);
         }
+        let begins = self.entry_of(at).filter(|it| it.at == at && !it.damaged);
+        let begins = begins.map(|entry| Place {
+            at,
+            record: entry.first_record,
+            begun: entry.begun,
+        });
+        begins.or_else(|| {
+            let before = self.entry_of(at.checked_sub(1)?)?;
+            // Who does not say how it ends may not have counted, either.
+            before.at_record.filter(|_| before.end() == at)?;
+            let framing = self.state().state.framing;
+            let records = Records::behind(framing, &before, 0);
+            Some(Place {
+                at,
+                record: records.next(),
+                begun: records.begun(),
+            })
+        })
+    }
+
+    /// The entry that has this byte.
+    fn entry_of(&self, at: u64) -> Option<Entry> {
         let segment = self.segments.holder(at)?;
         let file = self.directory.read_file(&names(segment.base()).1).ok()?;
         let mut index = Index::open(file).ok()?;
-        let found = index.find(at, segment.base(), segment.entered()).ok()?;
-        match found {
-            Found::Entry(_, entry) if entry.at == at && !entry.damaged => Some(Place {
-                at,
-                record: entry.first_record,
-                begun: entry.begun,
-            }),
-            _ => None,
+        match index.find(at, segment.base(), segment.entered()).ok()? {
+            Found::Entry(_, entry) => Some(entry),
+            Found::Hole { .. } => None,
         }
     }
 
@@ -128,8 +167,29 @@ impl Spool {
         set_aside(&self.directory, at, bytes)
     }
 
-    fn missing(&self, cursor: &mut Cursor, to: u64, name: String) -> Piece {
-        let damage = Damage::new(Cause::Missing, &name, cursor.at, to - cursor.at, 0);
+    /// Number of the record that the byte at this offset belongs to, if that is known.
+    fn record_at(&self, at: u64) -> Option<u64> {
+        let place = self.place_at(at);
+        // An output that has come so far has counted.
+        let counted = || {
+            let places = &self.state().state.places;
+            places.values().find(|place| place.at == at).copied()
+        };
+        place.or_else(counted).map(|place| place.record)
+    }
+
+    /// Counts the records that end in it by what is known before and behind it.
+    fn count_records(&self, damage: &mut Damage) {
+        let from = self.record_at(damage.at);
+        let to = self.record_at(damage.at + damage.bytes);
+        let records = from.zip(to).and_then(|(from, to)| to.checked_sub(from));
+        damage.is_counted = records.is_some();
+        damage.records = records.unwrap_or(0);
+    }
+
+    fn missing(&self, cursor: &mut Cursor, to: u64, name: &str) -> Piece {
+        let mut damage = Damage::new(Cause::Missing, name, cursor.at, to - cursor.at, 0);
+        self.count_records(&mut damage);
         self.count_loss(&damage);
         cursor.at = to;
         Piece::Gap(damage)
@@ -199,7 +259,7 @@ impl Spool {
                 if to <= self.trusted.max(self.inherited_live(&open.segment)) =>
             {
                 // The index of what is ours goes only with the whole directory, which is said by who forces that to the disk.
-                let is_gone = open.index.is_none() && open.segment.base() >= self.inherited;
+                let is_gone = open.index.is_none() && open.segment.base() >= self.opened_at.at;
                 let most = to.min(cursor.at + ENTRY_MOST as u64);
                 let damage = (!is_gone).then(|| open.index_damage(cursor.at, most));
                 self.read_plain(open, cursor, to, buffer, damage)
@@ -212,7 +272,7 @@ impl Spool {
 
     /// What this process wrote is good in any case.
     fn inherited_live(&self, segment: &Segment) -> u64 {
-        if segment.base() >= self.inherited {
+        if segment.base() >= self.opened_at.at {
             segment.end()
         } else {
             0
@@ -310,6 +370,8 @@ impl Spool {
             if let Ok(file) = self.directory.open_file(&index_name) {
                 let _ = cut_out(&file, row, entry);
             }
+        } else {
+            self.count_records(&mut damage);
         }
         self.count_loss(&damage);
         cursor.at = to;

@@ -22,12 +22,13 @@ impl Records {
         }
     }
 
-    /// Goes on behind an entry of which `last` is the last byte.
+    /// Goes on behind an entry of which `last` is the last byte, as far as it can be read.
     pub(crate) fn behind(framing: Framing, entry: &Entry, last: u8) -> Records {
+        let ended_by = |end| u64::from(!entry.at_record.unwrap_or(last == end));
         let begun = match framing {
             Framing::Bytes => 0,
-            Framing::Lines => u64::from(last != b'\n'),
-            Framing::Zero => u64::from(last != 0),
+            Framing::Lines => ended_by(b'\n'),
+            Framing::Zero => ended_by(0),
             Framing::Fixed(size) => (entry.begun + u64::from(entry.len)) % size.max(1),
         };
         Records {
@@ -40,6 +41,11 @@ impl Records {
     /// Bytes of that record which have come already.
     pub(crate) fn begun(&self) -> u64 {
         self.begun
+    }
+
+    /// What comes next begins a record.
+    pub(crate) fn anew(self) -> Records {
+        Records { begun: 0, ..self }
     }
 
     /// Number of the record that the next byte belongs to.

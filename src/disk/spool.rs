@@ -23,7 +23,7 @@ use super::lock::Lock;
 use super::room::Room;
 use super::schedule::{Policy, Wakeup};
 use super::segments::{Segment, Segments};
-use super::state::Place;
+use super::state::{Place, UNCOUNTED};
 use super::state_file::StateFile;
 use super::writer::Writer;
 
@@ -51,7 +51,7 @@ pub(crate) struct Spool {
     pub(super) state: Mutex<StateFile>,
     pub(super) wakeup: Wakeup,
     /// Where the stream ended when the spool was opened.
-    pub(super) inherited: u64,
+    pub(super) opened_at: Place,
     /// Up to where bytes are good even if nothing is left to check them by.
     pub(super) trusted: u64,
     /// Where the stream ends.
@@ -76,7 +76,7 @@ impl Spool {
             directory,
             room,
             segments,
-            inherited: writer.end,
+            opened_at: writer.place(),
             trusted,
             end: Mutex::new(writer.place()),
             wakeup: Wakeup::new(writer.policy),
@@ -246,7 +246,11 @@ impl Spool {
             self.has_lost.store(true, Ordering::Relaxed);
             let mut state = self.state();
             state.state.lost_bytes += damage.bytes;
-            state.state.lost_records += damage.records;
+            let lost = &mut state.state.lost_records;
+            *lost = match damage.is_counted {
+                true => lost.saturating_add(damage.records),
+                false => UNCOUNTED,
+            };
         }
     }
 

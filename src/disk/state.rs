@@ -24,7 +24,7 @@
 //! | 80 | 8 | number of the record that comes there, at least |
 //! | 88 | 8 | bytes of that record that have come already |
 //! | 96 | 8 | bytes lost to damage so far |
-//! | 104 | 8 | records lost to damage so far |
+//! | 104 | 8 | records lost to damage so far; with all bits set nobody knows how many |
 //! | 112 | 4 | outputs; then for each: offset (8), record (8), bytes of that record that it has had (8), length of its name (2), the name: `-` is the consumer's, a path a tee's |
 //! | | | the batches that are under way, see [`journal`](super::journal) |
 //! | | 4 | crc of all that is before |
@@ -43,6 +43,9 @@ pub(crate) const CONSUMER: &str = "-";
 /// Bytes of a slot.
 pub(crate) const SLOT: usize = 32 << 10;
 const FIXED: usize = 116;
+
+/// So many records are lost that nobody knows how many.
+pub(crate) const UNCOUNTED: u64 = u64::MAX;
 
 /// What a slot says.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -17,6 +17,7 @@ use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat, ftruncate};
 use rustix::io::{Errno, fcntl_dupfd_cloexec, readv, writev};
 
 use super::error::PipeError;
+use super::packets::Packets;
 use super::{inherited, no_wait};
 
 /// Bytes for which readiness to be written to vouches on a pipe: one free slot.
@@ -71,6 +72,8 @@ pub(crate) struct Port {
     manner: Nonblocking,
     /// A description of our own of the same pipe, once one is needed, if one is to be had.
     own: Arc<OnceLock<Option<OwnedFd>>>,
+    /// It is a socket with packets.
+    packets: Option<Arc<Mutex<Packets>>>,
 }
 
 impl Port {
@@ -82,12 +85,14 @@ impl Port {
             FileType::CharacterDevice if rustix::termios::isatty(&fd) => Nonblocking::Ask,
             _ => Nonblocking::Plain,
         };
+        let packets = (kind == FileType::Socket).then(|| Packets::of(&fd));
         Ok(Port {
             fd,
             name,
             kind,
             manner,
             own: Arc::default(),
+            packets: packets.flatten().map(|it| Arc::new(Mutex::new(it))),
         })
     }
 
@@ -311,6 +316,10 @@ impl Port {
         &mut self,
         into: &mut [IoSliceMut<'_>],
     ) -> rustix::io::Result<Option<usize>> {
+        if let Some(packets) = &self.packets {
+            let mut packets = packets.lock().unwrap_or_else(PoisonError::into_inner);
+            return packets.read_now(self.fd.as_fd(), into);
+        }
         if self.manner == Nonblocking::NoWait {
             match again(|| no_wait::readv(&self.fd, into)) {
                 Err(e) if is_unsupported(e) => self.do_without_no_wait(OFlags::RDONLY),
@@ -444,6 +453,14 @@ impl Port {
         self.wait(PollFlags::empty(), None).map(drop)
     }
 
+    /// Waits until the process at the other end has gone away, or until then; whether it has.
+    ///
+    /// # Errors
+    /// As `poll(2)`.
+    pub(crate) fn hangs_up_before(&self, until: Instant) -> rustix::io::Result<bool> {
+        self.wait(PollFlags::empty(), Some(until))
+    }
+
     /// Whether nobody is at the other end of this pipe any more.
     #[must_use]
     #[cfg(target_os = "linux")]
@@ -453,12 +470,21 @@ impl Port {
     }
 
     fn wait(&self, what: PollFlags, until: Option<Instant>) -> rustix::io::Result<bool> {
+        if let Some(packets) = self.packets.as_ref().filter(|_| what == PollFlags::IN) {
+            let packets = packets.lock().unwrap_or_else(PoisonError::into_inner);
+            if packets.has_rest() {
+                return Ok(true);
+            }
+        }
         poll_until(&mut [PollFd::new(&self.fd, what)], until)
     }
 }
 
 /// Waits until one of these is ready. False at the deadline.
-fn poll_until(fds: &mut [PollFd<'_>], until: Option<Instant>) -> rustix::io::Result<bool> {
+pub(super) fn poll_until(
+    fds: &mut [PollFd<'_>],
+    until: Option<Instant>,
+) -> rustix::io::Result<bool> {
     loop {
         let left = until.map(|u| u.saturating_duration_since(Instant::now()));
         // A wait too long for the system to express is a wait without end.

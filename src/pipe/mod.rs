@@ -16,6 +16,7 @@ pub(crate) mod memory;
 mod no_wait;
 pub(crate) mod outlet;
 pub(crate) mod overflow;
+mod packets;
 pub(crate) mod peek;
 mod read_back;
 pub(crate) mod reopen;

@@ -62,7 +62,7 @@ pub(crate) fn answer(path: &Path, status: &SpoolStatus, now: SystemTime) -> Stri
 /// One line of JSON; `now`: nanoseconds since 1970.
 #[must_use]
 fn json(path: &Path, status: &SpoolStatus, now: u64) -> String {
-    let lost = status.is_framed.then_some(status.lost_records);
+    let lost = status.lost_records.filter(|_| status.is_framed);
     let records = |n: u64| (status.is_framed && status.is_counted).then_some(n);
     let lying = Lying {
         v: 1,
@@ -172,7 +172,7 @@ mod tests {
             oldest: Some(1_000_000_000),
             disk: 4 << 20,
             lost_bytes: 2048,
-            lost_records: 3,
+            lost_records: Some(3),
             aside: vec!["damaged-00000000000000000512".into()],
             ..SpoolStatus::default()
         }

@@ -79,7 +79,10 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     let mut schedules = Schedules::new(timetables, Instant::now());
     let rules = in_force(config.rules, schedules.poll(Instant::now(), Zoned::now));
     let (notices, noticed) = unbounded();
-    let started = clash.and_then(|()| start(config, &inputs, rules, listener, notices));
+    let started = clash.and_then(|()| {
+        let complain = |what: &str| reporter.complain(what);
+        start(config, &inputs, rules, listener, notices, complain)
+    });
     let running = started.inspect_err(|error| reporter.give_up(&error.failure))?;
     let Started {
         shared,
@@ -248,6 +251,7 @@ fn start(
     rules: Rules,
     listener: Listener,
     notices: Sender<String>,
+    complain: impl FnOnce(&str),
 ) -> Result<Running, StartError> {
     let (inputs, output) = open::open(config, inputs)?;
     let overflow = config.shed_to.as_deref();
@@ -262,19 +266,16 @@ fn start(
     let reopeners = branches.iter().filter_map(Branch::reopener);
     let reopeners = reopeners.chain(overflow.as_ref().map(OverflowFile::reopener));
     let reopeners = reopeners.collect();
-    // Whoever comes next appends to a file; behind anything else there is another reader then.
-    let lives_on = output.as_ref().is_some_and(Port::is_file);
     let tees = branches.iter().enumerate();
     let tees = tees.filter_map(|(nth, branch)| branch.in_spool(nth));
-    let store = open::store(config, lives_on, tees.collect(), |what| {
-        drop(notices.send(what));
-    })?;
+    let say = |what| drop(notices.send(what));
+    let store = open::store(config, output.as_ref(), tees.collect(), say, complain)?;
     if let Some(Store::Spool(spool)) = &store {
-        let again = branches.iter().enumerate();
-        let again = again.filter(|(nth, _)| spool.repeats(*nth));
-        again
-            .map(|(_, branch)| branch)
-            .try_for_each(|branch| branch.end_torn(rules.framing))?;
+        for (nth, branch) in branches.iter().enumerate() {
+            if let Some(again) = spool.repeats(nth) {
+                branch.end_torn(rules.framing, &again)?;
+            }
+        }
     }
     let (caps, membership) = share(config, notices)?;
     // All is open: what happens to a signal from here on is decided here.

@@ -3,12 +3,18 @@
 use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
+use super::End;
 use super::error::system;
 use crate::config::Config;
+use crate::control::signals;
+use crate::disk::error::DiskError;
 use crate::disk::format::Framing;
+use crate::disk::recovery::Opened;
 use crate::disk::schedule::Policy;
 use crate::disk::spill::{Spill, SpillHome};
 use crate::disk::spool::{Spool, SpoolOptions};
@@ -25,6 +31,9 @@ use crate::units::SyncTime;
 /// Descriptors that weir takes beside a disk: the directory of a spool, its lock and its state, two files that are
 /// written and two that are read, and those of a run without a disk.
 const DESCRIPTORS: usize = 14;
+
+/// How soon to try again whether a full disk has room to begin: what others make is to be used within a second.
+const DISK_AGAIN: Duration = Duration::from_millis(500);
 
 /// What is read, in order: standard input where nothing is named.
 pub(super) fn inputs(config: &Config) -> Vec<PathBuf> {
@@ -65,16 +74,16 @@ pub(super) fn open(
     Ok((inputs, output))
 }
 
-/// The disk behind memory, if one is asked for; `say` is told what is odd about it. `lives_on`: what the consumer has of a
-/// record is there when this run is over.
+/// The disk behind memory, if one is asked for; `say` is told what is odd about it, and `complain` what is waited for.
 ///
 /// # Errors
 /// When no file can be made there, or a spool not be used.
 pub(super) fn store(
     config: &Config,
-    lives_on: bool,
+    output: Option<&Port>,
     tees: Vec<Tee>,
     say: impl Fn(String),
+    complain: impl FnOnce(&str),
 ) -> Result<Option<Store>, PipeError> {
     if config.spool.is_some() || config.spill.is_some() {
         find_descriptors().map_err(system)?;
@@ -95,7 +104,8 @@ pub(super) fn store(
             },
             boot: sys::boot_id(),
         };
-        let opened = Spool::open(&spool.directory, &options)?;
+        let opened =
+            when_there_is_room(output, complain, || Spool::open(&spool.directory, &options))?;
         opened
             .damages
             .iter()
@@ -107,7 +117,8 @@ pub(super) fn store(
         };
         let outputs = Outputs {
             use_by,
-            lives_on,
+            // Whoever comes next appends to a file; behind anything else there is another reader then.
+            lives_on: output.is_some_and(Port::is_file),
             tees,
         };
         let store = SpoolStore::new(opened, outputs, say)?;
@@ -124,6 +135,37 @@ pub(super) fn store(
         ));
     }
     Ok(Some(Store::Spill(Spill::new(home, bound)?)))
+}
+
+/// Opens a spool, and waits for room on a disk that is full, as later on: until somebody signals, or the consumer goes.
+fn when_there_is_room(
+    output: Option<&Port>,
+    complain: impl FnOnce(&str),
+    open: impl Fn() -> Result<Opened, DiskError>,
+) -> Result<Opened, PipeError> {
+    let mut complain = Some(complain);
+    loop {
+        let error = match open() {
+            Err(error) if error.is_full => error,
+            done => return Ok(done?),
+        };
+        if let Some(complain) = complain.take() {
+            complain(&format!("{error}: nothing is read until there is room"));
+        }
+        match output.filter(|output| output.can_hang_up()) {
+            Some(output) => {
+                let until = Instant::now() + DISK_AGAIN;
+                let is_gone = output.hangs_up_before(until);
+                if is_gone.map_err(|e| PipeError::new("wait for", output.name(), e))? {
+                    return match End::consumer_gone(Some(output)) {
+                        End::Signal(signal) => signals::die_by(signal),
+                        _ => Err(PipeError::new("write", output.name(), Errno::PIPE)),
+                    };
+                }
+            }
+            None => thread::sleep(DISK_AGAIN),
+        }
+    }
 }
 
 /// Whether weir has the descriptors that it needs beside a disk. It would otherwise find in the middle of the stream that

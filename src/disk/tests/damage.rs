@@ -83,7 +83,7 @@ fn a_flipped_bit_in_the_data_costs_its_entry_which_is_set_aside() {
     let status = query(&path).unwrap();
     assert_eq!(
         (status.lost_bytes, status.lost_records),
-        (256 << 10, lost as u64)
+        (256 << 10, Some(lost as u64))
     );
     assert_eq!(status.aside, vec![gap.aside.clone().unwrap()]);
     assert!(read_from(&open(&path, &roomy()).spool, 0).gaps[0].known);
@@ -185,6 +185,53 @@ fn a_segment_in_the_middle_that_is_gone_is_a_gap_and_a_query_sees_it() {
     let story = read_from(&open(&path, &options).spool, 0);
     assert_eq!(story.bytes(), [&text[..131_072], &text[196_608..]].concat());
     assert_eq!((story.gaps.len(), story.lost()), (1, 65_536));
+    let lost = &text[131_072..196_608];
+    let records = lost.iter().filter(|byte| **byte == b'\n').count();
+    assert_eq!(story.gaps[0].records, records as u64);
+    assert!(story.gaps[0].is_counted);
+}
+
+#[test]
+fn how_many_records_are_lost_is_told_only_where_it_is_known() {
+    for neighbour in [true, false] {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("q");
+        let text = lines(0, 10_000);
+        let options = super::small();
+        let spool = open(&path, &options).spool;
+        append(&spool, &text);
+        spool.set_place("stdout", Place::default()).unwrap();
+        spool.close(false).unwrap();
+        drop(spool);
+        fs::remove_file(path.join(names(2 * 65_536).0)).unwrap();
+        if !neighbour {
+            // What came before it is not to be counted, either.
+            fs::remove_file(path.join(names(65_536).1)).unwrap();
+        }
+        let spool = open(&path, &options).spool;
+        read_from(&spool, 0);
+        spool.set_place("stdout", spool.end()).unwrap();
+        drop(spool);
+        let lost = &text[131_072..196_608];
+        let records = lost.iter().filter(|byte| **byte == b'\n').count();
+        let told = neighbour.then_some(records as u64);
+        assert_eq!(query(&path).unwrap().lost_records, told);
+    }
+}
+
+#[test]
+fn what_comes_behind_a_last_byte_that_is_hurt_begins_with_a_record() {
+    for (text, begun) in [(lines(0, 100), 0), (b"a line\nhalf".to_vec(), 1)] {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("q");
+        let spool = open(&path, &roomy()).spool;
+        append(&spool, &text);
+        spool.set_place("stdout", Place::default()).unwrap();
+        spool.close(false).unwrap();
+        drop(spool);
+        flip(&path.join(names(0).0), text.len() as u64 - 1);
+        assert_eq!(open(&path, &roomy()).spool.end().begun, begun);
+    }
 }
 
 #[test]
