@@ -95,10 +95,9 @@ pub(crate) struct LiveOptions {
     #[arg(
         long_help = "When the buffer is at its high mark, drop the oldest or the newest instead \
         of blocking the producer: whole records with -l, -0 or --record-size, else bytes. The \
-        pipe to the consumer is kept small, so that what it gets is fresh. fair drops from the lane \
-        that holds most (see --key; without it, the oldest), so that one that floods takes nothing from those \
-        that stay below their share: its newest, so that all who want more get the same, or its oldest while \
-        the consumer takes nothing"
+        pipe to the consumer is kept small, so that what it gets is fresh. fair drops the oldest of \
+        the lane that holds most, and got most while there was too much (see --key; without it, the oldest of all), \
+        so that one that floods takes nothing from those that stay below their share, and all who want more get the same"
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shed: Option<OrOff<Which>>,

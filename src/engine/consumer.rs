@@ -176,7 +176,7 @@ impl Engine {
         let output = &mut self.outputs[CONSUMER];
         output.queue.give_back_claim();
         if let Some(lanes) = &mut output.lanes {
-            lanes.on_delivered(done, now);
+            lanes.on_delivered(done);
         }
         if run.bytes == 0 {
             return;

@@ -8,10 +8,9 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use super::action::{CONSUMER, For, Read};
-use super::dropped::Dropped;
+use super::action::{CONSUMER, Read};
 use super::lane_books::{Books, Fairness};
-use super::lanes::{End, Lanes, Names};
+use super::lanes::{End, Gone, Lanes, Names};
 use super::output::Output;
 use super::policy::Which;
 use super::record::Cursor;
@@ -35,12 +34,12 @@ impl Engine {
         }
         let names = Names::new(seed);
         self.fairness = Some(Box::new(Fairness { sorter, names }));
-        self.put_lanes_in_force(now);
+        self.put_lanes_in_force();
         self.update(now);
     }
 
     /// The rules have changed: lanes are wanted, or no longer.
-    pub(super) fn put_lanes_in_force(&mut self, now: Instant) {
+    pub(super) fn put_lanes_in_force(&mut self) {
         let sheds = self.shedder.policy.is_some() || self.shedder.max_age.is_some();
         let wants = sheds && self.fairness.is_some();
         if wants == self.has_lanes() {
@@ -49,7 +48,7 @@ impl Engine {
         for i in 0..self.outputs.len() {
             let side = self.outputs[i].side.as_ref();
             if i == CONSUMER || side.is_some_and(|side| side.role.is_named()) {
-                self.outputs[i].lanes = wants.then(|| Box::new(Books::new(now)));
+                self.outputs[i].lanes = wants.then(|| Box::new(Books::new()));
                 self.sort_anew(i);
             }
         }
@@ -261,67 +260,47 @@ impl Engine {
     }
 
     /// Drops records from the lanes until `least` bytes are gone and about `need`, or all. Returns how many.
-    pub(super) fn shed_from_lanes(&mut self, i: usize, least: u64, need: u64, now: Instant) -> u64 {
-        let by_key = self
-            .fairness
-            .as_ref()
-            .is_some_and(|it| it.sorter.key.is_some());
-        let which = self.shedder.policy.map(|policy| policy.which);
-        // What a cap holds up is not stalled.
-        let output = &self.outputs[i];
-        let books = output
-            .lanes
-            .as_ref()
-            .filter(|_| !output.sleeper.is_for(For::Cap));
-        let is_stalled = books.is_some_and(|books| books.is_stalled(now));
-        let end = match which {
+    pub(super) fn shed_from_lanes(&mut self, i: usize, least: u64, need: u64) -> u64 {
+        let end = match self.shedder.policy.map(|policy| policy.which) {
             Some(Which::Newest) => End::Newest,
-            Some(Which::Fair) if by_key && !is_stalled => End::Newest,
             _ => End::Oldest,
         };
-        self.drop_from_lanes(i, |lanes, dropped| {
-            lanes.shed_runs(end, least, need, |run, records| dropped.add(run, records))
-        })
+        self.drop_from_lanes(i, |lanes, gone| lanes.shed(end, least, need, gone))
     }
 
     /// Drops the records that were complete before this place, but for those that are to be kept.
     pub(super) fn expire_from_lanes(&mut self, i: usize, old: u64) {
-        self.drop_from_lanes(i, |lanes, dropped| {
-            while let Some(record) = lanes.first_to_expire()
-                && record.at + record.length <= old
-            {
-                lanes.expire();
-                dropped.add(record, 1);
-            }
-        });
+        self.drop_from_lanes(i, |lanes, gone| lanes.expire(old, gone));
     }
 
-    /// Drops the records that come out of the lanes; neighbours together.
+    /// Drops the records that come out of the lanes.
     fn drop_from_lanes<T: Default>(
         &mut self,
         i: usize,
-        drop: impl FnOnce(&mut Lanes, &mut Dropped) -> T,
+        drop: impl FnOnce(&mut Lanes, &mut Gone) -> T,
     ) -> T {
-        let Some(mut books) = self.outputs[i].lanes.take() else {
+        let Some(books) = &mut self.outputs[i].lanes else {
             return T::default();
         };
-        let fairness = self.fairness.as_mut();
-        let names = fairness.map(|it| &mut it.names).filter(|_| i == CONSUMER);
-        let mut dropped = Dropped::new(names);
-        let result = drop(&mut books.lanes, &mut dropped);
-        let Dropped { runs, records, .. } = dropped;
-        if let Some(last) = runs.last() {
-            // A last record that has no end is counted by itself.
-            let is_open =
-                self.is_last() && last.end == self.log.end() && self.source.cursor.is_inside();
-            let records = records - u64::from(is_open);
-            self.outputs[i].queue.remove_all(&runs);
-            match i {
-                CONSUMER => self.forget_records(&runs, records),
-                i => self.drop_records_for_side(i, &runs, records),
+        let mut gone = Gone::default();
+        let result = drop(&mut books.lanes, &mut gone);
+        let Some(last) = gone.runs.last() else {
+            return result;
+        };
+        if let Some(it) = self.fairness.as_mut().filter(|_| i == CONSUMER) {
+            for (lane, bytes, records) in gone.lost {
+                it.names.on_lost(lane, bytes, records);
             }
         }
-        self.outputs[i].lanes = Some(books);
+        // A last record that has no end is counted by itself.
+        let is_open =
+            self.is_last() && last.end == self.log.end() && self.source.cursor.is_inside();
+        let records = gone.records - u64::from(is_open);
+        self.outputs[i].queue.remove_all(&gone.runs);
+        match i {
+            CONSUMER => self.forget_records(&gone.runs, records),
+            i => self.drop_records_for_side(i, &gone.runs, records),
+        }
         result
     }
 
@@ -341,6 +320,7 @@ impl Engine {
             if !thoroughly {
                 continue;
             }
+            books.lanes.check();
             let mut whole = Vec::new();
             let is_torn = output.is_torn();
             for (k, run) in output.queue.runs().enumerate() {
@@ -370,7 +350,7 @@ impl Output {
     pub(super) fn books(&self) -> u64 {
         self.lanes
             .as_ref()
-            .map_or(0, |books| books.lanes.books() as u64)
+            .map_or(0, |books| books.lanes.books() as u64 + self.queue.books())
     }
 
     /// Whether what it is owed takes with its books more memory than `most` bytes.

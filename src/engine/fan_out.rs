@@ -295,21 +295,20 @@ impl Engine {
         let output = &self.outputs[i];
         if let Some(share) = output.side.as_ref().and_then(|side| side.role.share()) {
             let excess = output.queue.owed().saturating_sub(share);
-            if excess > 0 && self.drop_oldest(i, excess, now) < excess {
+            if excess > 0 && self.drop_oldest(i, excess) < excess {
                 self.drop_unfinished_of_side(i);
             }
             while self.outputs[i].outgrows(share)
-                && self.drop_oldest(i, 1 + self.outputs[i].queue.queued() / 8, now) > 0
-            {
-            }
+                && self.drop_oldest(i, 1 + self.outputs[i].queue.queued() / 8) > 0
+            {}
         }
         self.on_side_shrunk(i, now);
     }
 
     /// Drops the oldest whole records that are together so long, or as many as there are.
-    pub(super) fn drop_oldest(&mut self, i: usize, need: u64, now: Instant) -> u64 {
+    pub(super) fn drop_oldest(&mut self, i: usize, need: u64) -> u64 {
         if self.outputs[i].lanes.is_some() {
-            return self.shed_from_lanes(i, need, need, now);
+            return self.shed_from_lanes(i, need, need);
         }
         let skip = self.torn(i);
         let mut n = 0;
@@ -337,7 +336,7 @@ impl Engine {
 
     /// The buffer is full: the same for a tee.
     pub(super) fn shed_oldest_of_side(&mut self, i: usize, need: u64, now: Instant) {
-        if self.drop_oldest(i, need, now) == 0 {
+        if self.drop_oldest(i, need) == 0 {
             self.drop_unfinished_of_side(i);
         }
         self.on_side_shrunk(i, now);
@@ -349,7 +348,7 @@ impl Engine {
         for i in SIDES..self.outputs.len() {
             if self.outputs[i].is_tap() {
                 let queued = self.outputs[i].queue.queued();
-                self.drop_oldest(i, queued, now);
+                self.drop_oldest(i, queued);
                 self.drop_unfinished_of_side(i);
                 lost |= self.outputs[i].queue.queued() < queued;
                 self.on_side_shrunk(i, now);
@@ -493,7 +492,7 @@ impl Engine {
         };
         let done = output.queue.end_claim(run.bytes as u64);
         if let Some(lanes) = &mut output.lanes {
-            lanes.on_delivered(Some(done.end).filter(|_| run.bytes > 0), now);
+            lanes.on_delivered(Some(done.end).filter(|_| run.bytes > 0));
         }
         output.cursor = run.cursor;
         output.taken += run.bytes as u64;

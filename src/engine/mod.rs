@@ -23,7 +23,6 @@ mod consumer;
 pub(crate) mod directive;
 pub(crate) mod disk;
 pub(crate) mod drive;
-mod dropped;
 mod edge;
 pub(crate) mod event;
 mod extent;
@@ -296,11 +295,11 @@ impl Engine {
             Directive::Marks(marks) => self.gate.set(marks, self.used()),
             Directive::Shed(policy) => {
                 self.shedder.policy = policy;
-                self.put_lanes_in_force(now);
+                self.put_lanes_in_force();
             }
             Directive::MaxAge(age) => {
                 self.shedder.max_age = age;
-                self.put_lanes_in_force(now);
+                self.put_lanes_in_force();
             }
             Directive::Pause => self.paused = true,
             Directive::Resume => self.paused = false,

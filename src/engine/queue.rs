@@ -12,6 +12,9 @@ use std::ops::Range;
 
 use super::runs::Runs;
 
+/// Bytes that a run takes beside others, about: itself, and maybe where its bytes were moved to.
+const RUN_BOOKS: u64 = 48;
+
 /// The queue of one output. Pinning in the log is its owner's business.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
@@ -33,6 +36,12 @@ impl Queue {
     #[must_use]
     pub(crate) fn owed(&self) -> u64 {
         self.queued + self.claimed
+    }
+
+    /// Bytes that the books of its runs take, about.
+    #[must_use]
+    pub(crate) fn books(&self) -> u64 {
+        self.runs.len() as u64 * RUN_BOOKS
     }
 
     /// Bytes that nobody has claimed.
@@ -278,6 +287,7 @@ mod tests {
                 prop_assert_eq!(queue.owed(), list.len() as u64);
                 prop_assert_eq!(queue.claimed(), claimed as u64);
                 prop_assert!(queue.runs().all(|run| !run.is_empty()));
+                prop_assert_eq!(queue.books(), queue.runs().count() as u64 * RUN_BOOKS);
                 prop_assert_eq!(queue.first().map(|run| run.start), list.get(claimed).copied());
                 prop_assert_eq!(queue.last().map(|run| run.end - 1), list.iter().skip(claimed).next_back().copied());
             }

@@ -20,9 +20,16 @@ type Block = VecDeque<Range<u64>>;
 #[derive(Debug, Default)]
 pub(super) struct Runs {
     blocks: VecDeque<Block>,
+    /// How many there are in all blocks.
+    count: usize,
 }
 
 impl Runs {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
     pub(super) fn first(&self) -> Option<&Range<u64>> {
         self.blocks.front()?.front()
     }
@@ -56,13 +63,17 @@ impl Runs {
     /// Adds one behind all others.
     pub(super) fn push_back(&mut self, run: Range<u64>) {
         let Some(block) = self.blocks.back_mut() else {
+            self.count += 1;
             return self.blocks.push_back([run].into());
         };
         if let Some(last) = block.back_mut()
             && last.end == run.start
         {
             last.end = run.end;
-        } else if block.len() < BLOCK {
+            return;
+        }
+        self.count += 1;
+        if block.len() < BLOCK {
             block.push_back(run);
         } else {
             self.blocks.push_back([run].into());
@@ -72,13 +83,17 @@ impl Runs {
     /// Adds one before all others.
     pub(super) fn push_front(&mut self, run: Range<u64>) {
         let Some(block) = self.blocks.front_mut() else {
+            self.count += 1;
             return self.blocks.push_front([run].into());
         };
         if let Some(first) = block.front_mut()
             && first.start == run.end
         {
             first.start = run.start;
-        } else if block.len() < BLOCK {
+            return;
+        }
+        self.count += 1;
+        if block.len() < BLOCK {
             block.push_front(run);
         } else {
             self.blocks.push_front([run].into());
@@ -93,6 +108,7 @@ impl Runs {
         first.start = run.end;
         if first.is_empty() {
             block.pop_front();
+            self.count -= 1;
             self.settle(0);
         }
         Some(run)
@@ -106,6 +122,7 @@ impl Runs {
         last.end = run.start;
         if last.is_empty() {
             block.pop_back();
+            self.count -= 1;
             self.settle(self.blocks.len() - 1);
         }
         Some(run)
@@ -125,7 +142,9 @@ impl Runs {
                 unreachable!("what is dropped was there")
             };
             let (here, rest) = out.split_at(out.partition_point(|it| it.start < end));
+            let before = block.len();
             cut(block, here);
+            self.count = self.count + block.len() - before;
             out = rest;
             self.settle(i);
         }

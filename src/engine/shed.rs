@@ -88,6 +88,17 @@ impl Engine {
         }
     }
 
+    /// What of these bytes of memory is not for books, where these help to fill the buffer: they go with their records.
+    fn without_books(&self, bytes: u64) -> u64 {
+        if !self.has_full_books() {
+            return bytes;
+        }
+        let books: u64 = self.holders().map(|(_, output)| output.books()).sum();
+        let held = self.occupancy() as u64;
+        let share = u128::from(bytes) * u128::from(held) / u128::from((held + books).max(1));
+        (share as u64).max(1)
+    }
+
     /// Whether any of them has something to shed.
     pub(super) fn can_shed(&self) -> bool {
         self.fullest().any(|i| self.droppable(i) > 0)
@@ -157,11 +168,11 @@ impl Engine {
 
     /// Drops the oldest records.
     fn shed_oldest(&mut self, now: Instant) {
-        let need = self.room_to_make();
+        let need = self.without_books(self.room_to_make());
         let fullest: Vec<usize> = self.fullest().collect();
         for i in fullest {
             match i {
-                CONSUMER => self.shed_oldest_of_consumer(need, now),
+                CONSUMER => self.shed_oldest_of_consumer(need),
                 i => self.shed_oldest_of_side(i, need, now),
             }
         }
@@ -171,10 +182,10 @@ impl Engine {
         self.update(now);
     }
 
-    fn shed_oldest_of_consumer(&mut self, need: u64, now: Instant) {
+    fn shed_oldest_of_consumer(&mut self, need: u64) {
         let skip = self.torn(CONSUMER);
         // Half of it will do: lanes are lowered together, and as a rule most of it is gone then.
-        let mut n = self.shed_from_lanes(CONSUMER, need.div_ceil(2), need, now);
+        let mut n = self.shed_from_lanes(CONSUMER, need.div_ceil(2), need);
         while n < need
             && !self.has_lanes()
             && let Some(run) = self.whole_records(CONSUMER, skip, need - n)

@@ -4,11 +4,11 @@
 //! see it in one piece; of a very long one only so much is looked at.
 //!
 //! Invariant: every record that ends in what was read is in one group, in order; neighbours with the same key and the
-//! same right to be kept share one, as far as one may reach.
+//! same right to be kept share one.
 
 use std::ops::Range;
 
-use super::lanes::{Lane, Lanes, Names, RUN_MOST, Record, Short};
+use super::lanes::{Lane, Lanes, Names, Record, Short};
 use super::record::{Cursor, Framing};
 use super::scan::Scan;
 use crate::units::{Key, Pattern};
@@ -179,7 +179,6 @@ impl Sorting {
             Some(last)
                 if last.key == key
                     && last.kept == kept
-                    && last.records < RUN_MOST
                     && last.length + length <= u64::from(u32::MAX) =>
             {
                 last.length += length;
@@ -251,12 +250,12 @@ impl Sorting {
         }
     }
 
-    fn lane(&self, key: &KeyOf, lanes: &Lanes, names: &mut Names) -> Lane {
-        let is_empty = |lane: Lane| lanes.is_empty(lane);
+    fn lane(&self, key: &KeyOf, lanes: &mut Lanes, names: &mut Names) -> Lane {
+        let vacate = |lane: Lane| lanes.vacate(lane);
         match key {
-            KeyOf::Short(key) => names.lane_of_short(*key, is_empty),
-            KeyOf::Long(place) => names.lane(Some(&self.keys[place.clone()]), is_empty),
-            KeyOf::None => names.lane(None, is_empty),
+            KeyOf::Short(key) => names.lane_of_short(*key, vacate),
+            KeyOf::Long(place) => names.lane(Some(&self.keys[place.clone()]), vacate),
+            KeyOf::None => names.lane(None, vacate),
         }
     }
 }

@@ -38,7 +38,7 @@ impl Engine {
         let held = runs.map(|run| run.end.min(from).saturating_sub(run.start));
         let held: u64 = held.sum();
         if held > 0 {
-            if self.drop_oldest(i, held, now) < held {
+            if self.drop_oldest(i, held) < held {
                 self.drop_unfinished_of_side(i);
             }
             self.on_side_shrunk(i, now);

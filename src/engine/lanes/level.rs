@@ -3,7 +3,7 @@
 /// A lane of which something may go.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Candidate {
-    /// Bytes that it holds.
+    /// Bytes on its account.
     pub(super) bytes: u64,
     /// Bytes of these that may go.
     pub(super) most: u64,

@@ -1,119 +1,109 @@
 //! Who has to go: records that are held, in lanes, so that one that floods cannot push the others out.
 //!
-//! Records are delivered in the order in which they came. Where room must be made, the victim is a record of the
-//! lane that holds most bytes (longest-queue-drop); records that are to be kept go only when nothing else is left, by
-//! the same rule.
+//! Records are delivered in the order in which they came. Where room must be made, the victim is the oldest record of
+//! the fullest lane; records that are to be kept go only when nothing else is left, by the same rule.
 //!
-//! From which end of that lane it goes is for the caller to say, and decides what fairness means. To equalise what
-//! lanes hold is to equalise what they get only if what a lane holds is delivered some day: so it is the newest. Were
-//! it the oldest, as in fair queueing, where each lane is served in its turn, the records of the louder of two
-//! loud lanes would all be gone before they reached the front of a queue whose order is not ours to change, and it
-//! would get nothing at all. (In the tests' model of ten lanes that want more, Jain's index is 0.43 with the
-//! oldest and above 0.99 with the newest.) Only while the consumer takes nothing nobody gets anything, and the oldest may
-//! go, so that it finds recent data when it goes on.
+//! How full a lane is, is what it holds and what it got, so long as there was too much. While nothing is delivered
+//! that is what it holds (longest-queue-drop). Only to equalise what lanes *hold* would not do, for the order is
+//! not ours to change: of lanes that hold the same the louder holds the younger records, so that those at the front
+//! are all of the least loud of them, and if that has enough for the consumer the others get nothing at all. (In the tests'
+//! model of ten lanes that want more, Jain's index is 0.43 so.) To drop the *newest* of the lane that holds most
+//! does share evenly, but what is delivered then is as old as a whole buffer before a slow consumer. With what a
+//! lane got on its account both can be had: where all lanes that want more are as full, each has been let through the
+//! same, and what they hold is what came last of all of them.
+//!
+//! An account is not for ever. A lane whose account is a whole buffer below the fullest ones is as good as one that got
+//! nothing; and where the consumer takes several buffers before room must be made again, all begin anew.
 //!
 //! Room is made for many records at a time. There is no order of the lanes by what they hold to be kept up with each
-//! record: it is found out then down to which level the fullest lanes have to be lowered, and each of them is.
+//! record: it is found out then down to which level the fullest lanes have to be lowered, and each of them is, in one pass
+//! over the records.
 //!
-//! Neighbours of one lane stand in the order as one [`Run`], which is taken apart where only some of its records go.
-//!
-//! Invariants: every record that was pushed leaves once, by [`Lanes::pop`], [`Lanes::shed_runs`] or [`Lanes::expire`];
-//! the first in the order is held.
+//! Invariants: every record that was pushed leaves once, by [`Lanes::pop`], [`Lanes::shed`] or [`Lanes::expire`]; the
+//! blocks are in order, and have memory for half as many records again as are held, and for a few more.
 
+mod block;
 mod level;
 mod names;
-mod run;
 mod short;
+mod victims;
 
-use std::cmp::Reverse;
 use std::collections::VecDeque;
 
-use level::{Candidate, level};
+use block::{BLOCK, Block};
+pub(crate) use block::{End, Record};
+use level::Candidate;
 pub(crate) use names::{Lane, Names};
-pub(crate) use run::{End, RUN_MOST, Record};
-use run::{Lengths, Run};
 pub(crate) use short::Short;
+pub(crate) use victims::Gone;
 
-/// Runs that have left the middle of the order may stand in it until they are more than those that
-/// are held, and than this.
-const DEAD_MOST: usize = 4096;
-/// So many runs are looked at rather than one sorted among others.
-const SPAN: usize = 6;
-/// Bytes that the books of one run take, about: an entry in the order, its place in its lane, and maybe a run of the queue;
-/// what grows by doubling is three quarters full on average.
-const RUN_BOOKS: usize = 64;
-/// The same of one of several records of a run: its length.
-const LENGTH_BOOKS: usize = 6;
-/// The place of the first run in the order: others may come before it.
-const MIDDLE: u64 = 1 << 63;
+/// Bytes that the books of one record take, about: half as much again as an entry.
+const BOOKS: usize = 12;
+/// Blocks in which nothing need be left before gaps are closed.
+const SLACK: usize = 8;
 
 /// What is held of a lane: of records that are not kept, and of those that are.
 #[derive(Debug, Clone, Default)]
 struct Holding {
     bytes: [u64; 2],
-    /// The places of their runs in the order, of which these bits tell one from another.
-    places: [VecDeque<u32>; 2],
+    /// No such record lies before this place.
+    first: [u64; 2],
+    /// Bytes that it got since there is too much, or that it is taken to have got.
+    got: u64,
+    /// Bytes of which it is being relieved, and what of these has gone, with how many records.
+    quota: u64,
+    lost: (u64, u64),
 }
 
 impl Holding {
     fn bytes(&self) -> u64 {
         self.bytes[0] + self.bytes[1]
     }
-}
 
-/// How far lanes are lowered.
-#[derive(Debug, Clone, Copy)]
-enum Depth {
-    /// As far as each stays at this level or above.
-    Level(u64),
-    /// By one record.
-    Once,
+    /// How full it is.
+    fn account(&self) -> u64 {
+        self.got + self.bytes()
+    }
 }
 
 /// The records that are held, by lanes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Lanes {
     holdings: Vec<Holding>,
-    order: VecDeque<Run>,
-    lengths: Lengths,
-    /// The place in the order of the first of them.
-    begins: u64,
-    /// The place of the first that is held and not kept, or the end.
+    blocks: VecDeque<Block>,
+    /// Records for which the blocks have memory, or had before they ran empty.
+    room: usize,
+    /// No record that is not kept lies before this place.
     first_free: u64,
-    /// How many records are held, and how many runs; the others have left before their turn.
+    /// How many records are held; none is shorter than this.
     held: usize,
-    runs: usize,
+    shortest: u64,
     /// Bytes of records that are not kept, and of those that are.
     bytes: [u64; 2],
+    /// Bytes that were delivered since room was made.
+    passed: u64,
+    /// Down to where the fullest lanes were lowered then.
+    level: u64,
     /// Room for the lanes of which something may go.
     candidates: Vec<Candidate>,
-    /// Places in the order of runs that are being taken out, and what is of others.
-    going: Vec<u64>,
-    parts: Vec<Run>,
 }
 
 impl Lanes {
     /// No records.
     pub(crate) fn new() -> Lanes {
-        Lanes {
-            holdings: Vec::new(),
-            order: VecDeque::new(),
-            lengths: Lengths::default(),
-            begins: MIDDLE,
-            first_free: MIDDLE,
-            held: 0,
-            runs: 0,
-            bytes: [0; 2],
-            candidates: Vec::new(),
-            going: Vec::new(),
-            parts: Vec::new(),
-        }
+        Lanes::default()
     }
 
-    /// Whether nothing is held of this lane.
-    pub(crate) fn is_empty(&self, lane: Lane) -> bool {
-        let holding = self.holdings.get(lane.0 as usize);
-        holding.is_none_or(|holding| holding.bytes() == 0)
+    /// Whether nothing is held of this lane, which then can be another key's: what it got is forgotten.
+    pub(crate) fn vacate(&mut self, lane: Lane) -> bool {
+        let Some(holding) = self.holdings.get_mut(lane.0 as usize) else {
+            return true;
+        };
+        let is_empty = holding.bytes() == 0;
+        if is_empty {
+            holding.got = 0;
+        }
+        is_empty
     }
 
     /// Records that are held.
@@ -121,24 +111,37 @@ impl Lanes {
         self.held
     }
 
-    /// Bytes that the books take, about, those of the places in the queue among them.
+    /// Bytes that the books take, about.
     pub(crate) fn books(&self) -> usize {
-        self.order.len() * RUN_BOOKS + self.lengths.len() * LENGTH_BOOKS
+        self.held * BOOKS
     }
 
     /// Takes in the newest records: `all` of them, which are neighbours, and the length of each.
     pub(crate) fn push_all(&mut self, all: Record, lengths: &[u32]) {
-        let place = self.begins + self.order.len() as u64;
         self.add(all, lengths.len());
-        let last = self.order.back_mut();
-        if last.is_some_and(|last| self.lengths.extend(last, all, lengths)) {
-            return;
+        if let [_] = lengths {
+            self.shortest = self.shortest.min(all.length);
+            return self.push_one(all);
         }
-        self.places_of(all).push_back(place as u32);
-        self.order.push_back(self.lengths.run_of(all, lengths));
-        self.runs += 1;
-        if all.kept && self.first_free == place {
-            self.first_free += 1;
+        let shortest = lengths.iter().min().map_or(0, |least| u64::from(*least));
+        self.shortest = self.shortest.min(shortest);
+        let mut one = all;
+        for length in lengths {
+            one.length = u64::from(*length);
+            self.push_one(one);
+            one.at += one.length;
+        }
+    }
+
+    #[inline]
+    fn push_one(&mut self, record: Record) {
+        match self.blocks.back_mut() {
+            Some(last) if last.takes(record.at, record.length) => last.push(record),
+            _ => {
+                let block = Block::of(record);
+                self.room += block.room();
+                self.blocks.push_back(block);
+            }
         }
     }
 
@@ -146,277 +149,99 @@ impl Lanes {
     /// are given back first.
     pub(crate) fn give_back(&mut self, record: Record) {
         self.add(record, 1);
-        self.begins -= 1;
-        let place = self.begins;
-        self.order.push_front(self.lengths.run_of(record, &[0]));
-        self.places_of(record).push_front(place as u32);
-        self.runs += 1;
+        self.shortest = self.shortest.min(record.length);
+        let holding = &mut self.holdings[record.lane.0 as usize];
+        holding.first[usize::from(record.kept)] = record.at;
+        holding.got = holding.got.saturating_sub(record.length);
+        self.passed = self.passed.saturating_sub(record.length);
         if !record.kept {
-            self.first_free = place;
+            self.first_free = record.at;
+        }
+        let first = self.blocks.front_mut();
+        if !first.is_some_and(|first| first.push_front(record)) {
+            let block = Block::up_to(record);
+            self.room += block.room();
+            self.blocks.push_front(block);
         }
     }
 
     /// So many records are held.
+    #[inline]
     fn add(&mut self, all: Record, records: usize) {
         let (lane, kept) = (all.lane.0 as usize, usize::from(all.kept));
         if lane >= self.holdings.len() {
             self.holdings.resize_with(lane + 1, Holding::default);
         }
+        if self.held == 0 {
+            self.shortest = u64::MAX;
+        }
+        let holding = &mut self.holdings[lane];
+        if holding.bytes[kept] == 0 {
+            holding.first[kept] = all.at;
+        }
+        holding.bytes[kept] += all.length;
         self.bytes[kept] += all.length;
         self.held += records;
-        self.holdings[lane].bytes[kept] += all.length;
-    }
-
-    /// Where the place of a run of these belongs.
-    fn places_of(&mut self, all: Record) -> &mut VecDeque<u32> {
-        &mut self.holdings[all.lane.0 as usize].places[usize::from(all.kept)]
     }
 
     /// The oldest record, which is to be delivered next.
     pub(crate) fn first(&self) -> Option<Record> {
-        self.first_of(self.order.front()?)
-    }
-
-    fn first_of(&self, run: &Run) -> Option<Record> {
-        let length = self.lengths.at_end(run, End::Oldest);
-        Some(Record {
-            length,
-            ..run.record()
-        })
+        self.blocks.front()?.records().next()
     }
 
     /// Takes out the oldest record, to deliver it.
     pub(crate) fn pop(&mut self) -> Option<Record> {
-        self.first()?;
-        let record = self.remove(self.begins);
-        self.tidy();
-        Some(record)
-    }
-
-    /// Takes out records that have to go for others to have room, from this end of the lanes that hold most, until
-    /// `least` bytes are gone and about `need`, or all. They are handed over in the order in which they came: neighbours
-    /// of a lane together, and how many they are. Returns how many bytes.
-    pub(crate) fn shed_runs(
-        &mut self,
-        end: End,
-        least: u64,
-        need: u64,
-        mut take: impl FnMut(Record, u64),
-    ) -> u64 {
-        self.shed_with(end, (least, need), |_, run| {
-            take(run.record(), run.records() as u64)
-        })
-    }
-
-    fn shed_with(
-        &mut self,
-        end: End,
-        (least, need): (u64, u64),
-        take: impl FnMut(&Lengths, &Run),
-    ) -> u64 {
-        let mut gone = 0;
-        while gone < least && self.held > 0 {
-            gone += self.lower(end, need - gone);
-        }
-        self.hand_over(take);
-        self.trim();
-        self.tidy();
-        gone
-    }
-
-    /// Hands over what is being taken out, in order.
-    fn hand_over(&mut self, mut take: impl FnMut(&Lengths, &Run)) {
-        let mut parts = std::mem::take(&mut self.parts);
-        parts.sort_unstable_by_key(|part| part.at);
-        let mut left = parts.iter().peekable();
-        let lengths = &self.lengths;
-        let mut take_up_to = |run: &mut Run| {
-            while let Some(part) = left.next_if(|part| part.at < run.at) {
-                take(lengths, part);
-            }
-            take(lengths, run);
-            run.set_gone();
-        };
-        let mut going = std::mem::take(&mut self.going);
-        let first = going.iter().min().map_or(0, |first| first - self.begins) as usize;
-        let end = going.iter().max().map_or(0, |last| last + 1 - self.begins) as usize;
-        if end - first <= SPAN * going.len() {
-            // It is quicker to look at all between the first and the last than to sort them.
-            let all = self.order.range_mut(first..end);
-            all.filter(|run| run.is_going()).for_each(&mut take_up_to);
-        } else {
-            // Those of each lane are in order already, one way or the other.
-            going.sort();
-            for place in &going {
-                take_up_to(&mut self.order[(place - self.begins) as usize]);
-            }
-        }
-        left.for_each(|part| take(lengths, part));
-        going.clear();
-        parts.clear();
-        (self.going, self.parts) = (going, parts);
-    }
-
-    /// Lowers the lanes that hold most. Something goes, if anything is held.
-    fn lower(&mut self, end: End, need: u64) -> u64 {
-        let kept = self.bytes[0] == 0;
-        let mut all = std::mem::take(&mut self.candidates);
-        all.clear();
-        for (lane, holding) in self.holdings.iter().enumerate() {
-            let most = holding.bytes[usize::from(kept)];
-            if most > 0 {
-                let bytes = holding.bytes();
-                let lane = lane as u32;
-                all.push(Candidate { bytes, most, lane });
-            }
-        }
-        let level = level(&all, need);
-        all.retain(|it| it.bytes > level);
-        let mut gone = 0;
-        for lane in &all {
-            gone += self.lower_one(lane.lane, end, kept, Depth::Level(level));
-        }
-        if gone == 0 {
-            // No record of any of them is so short: those that hold most lose one each.
-            all.sort_unstable_by_key(|lane| Reverse(lane.bytes));
-            for lane in &all {
-                gone += self.lower_one(lane.lane, end, kept, Depth::Once);
-                if gone >= need {
-                    break;
-                }
-            }
-        }
-        self.candidates = all;
-        gone
-    }
-
-    /// Takes records out of a lane, so far.
-    fn lower_one(&mut self, lane: u32, end: End, kept: bool, depth: Depth) -> u64 {
-        let holding = &mut self.holdings[lane as usize];
-        let kept = usize::from(kept);
-        let mut gone = 0;
-        loop {
-            let places = &mut holding.places[kept];
-            let next = match end {
-                End::Oldest => places.front(),
-                End::Newest => places.back(),
-            };
-            let Some(place) = next else { break };
-            let index = place.wrapping_sub(self.begins as u32);
-            let run = &mut self.order[index as usize];
-            let held = holding.bytes[0] + holding.bytes[1];
-            let (records, length) = match depth {
-                Depth::Once => (1, self.lengths.at_end(run, end)),
-                Depth::Level(level) if run.length <= held.saturating_sub(level) => {
-                    (run.records(), run.length)
-                }
-                Depth::Level(level) => self.lengths.within(run, end, held.saturating_sub(level)),
-            };
-            let is_all = records == run.records();
-            if is_all {
-                match end {
-                    End::Oldest => places.pop_front(),
-                    End::Newest => places.pop_back(),
-                };
-                run.set_going();
-                self.runs -= 1;
-                self.going.push(self.begins + u64::from(index));
-            } else if records > 0 {
-                self.parts.push(run.split_off(end, records, length));
-            }
-            holding.bytes[kept] -= length;
-            gone += length;
-            self.held -= records;
-            if !is_all || matches!(depth, Depth::Once) {
-                break;
-            }
-        }
-        self.bytes[kept] -= gone;
-        gone
-    }
-
-    /// The oldest record that may expire: kept ones do not.
-    pub(crate) fn first_to_expire(&self) -> Option<Record> {
-        let first = self.first_free.checked_sub(self.begins)?;
-        self.first_of(self.order.get(first as usize)?)
-    }
-
-    /// Takes out the record that [may expire](Self::first_to_expire).
-    pub(crate) fn expire(&mut self) -> Option<Record> {
-        self.first_to_expire()?;
-        let record = self.remove(self.first_free);
-        self.tidy();
-        Some(record)
-    }
-
-    /// Takes out a record that is held, the first of a run that is the oldest of its lane and kind.
-    fn remove(&mut self, place: u64) -> Record {
-        let run = &mut self.order[(place - self.begins) as usize];
-        let length = self.lengths.at_end(run, End::Oldest);
-        let record = run.split_off(End::Oldest, 1, length).record();
-        let is_gone = run.is_gone();
-        let kept = usize::from(record.kept);
+        let block = self.blocks.front_mut()?;
+        let record = block.pop()?;
+        let is_over = block.len() == 0;
         let holding = &mut self.holdings[record.lane.0 as usize];
-        if is_gone {
-            holding.places[kept].pop_front();
-            self.runs -= 1;
-        }
-        holding.bytes[kept] -= record.length;
-        self.bytes[kept] -= record.length;
+        holding.bytes[usize::from(record.kept)] -= record.length;
+        holding.got += record.length;
+        self.bytes[usize::from(record.kept)] -= record.length;
+        self.passed += record.length;
         self.held -= 1;
-        if is_gone {
+        if is_over {
             self.trim();
         }
-        record
+        Some(record)
     }
 
-    /// Takes off the ends of the order what has left.
+    /// The block that holds this place, or the next one.
+    fn index(&self, at: u64) -> usize {
+        self.blocks.partition_point(|block| block.last_at() < at)
+    }
+
+    /// Takes off the ends what has left, and closes the gaps when there are many: a pass over all, which what has left
+    /// since the last one has paid for.
     fn trim(&mut self) {
-        while self.order.front().is_some_and(Run::is_gone) {
-            self.order.pop_front();
-            self.begins += 1;
+        let is_over = |block: Option<&Block>| block.is_some_and(|block| block.len() == 0);
+        while is_over(self.blocks.front()) {
+            self.room -= self.blocks.pop_front().map_or(0, |block| block.room());
         }
-        while self.order.back().is_some_and(Run::is_gone) {
-            self.order.pop_back();
+        while is_over(self.blocks.back()) {
+            self.room -= self.blocks.pop_back().map_or(0, |block| block.room());
         }
-        self.lengths.forget_before(self.order.front());
-        self.look_for_free();
-    }
-
-    /// Nothing before the first that may expire may.
-    fn look_for_free(&mut self) {
-        let end = self.begins + self.order.len() as u64;
-        self.first_free = self.first_free.clamp(self.begins, end);
-        while let Some(run) = self.order.get((self.first_free - self.begins) as usize)
-            && (run.is_gone() || run.is_kept())
-        {
-            self.first_free += 1;
+        if 2 * self.room > 3 * self.held + 2 * SLACK * BLOCK {
+            self.pack();
+        }
+        let mut i = self.index(self.first_free);
+        while let Some(block) = self.blocks.get(i).filter(|block| !block.is_free()) {
+            self.first_free = block.last_at() + 1;
+            i += 1;
         }
     }
 
-    /// Closes the gaps in the order, and among the lengths, when there are more of them than of what is held: a pass over
-    /// all, which as many calls have paid for.
-    fn tidy(&mut self) {
-        let has_gaps = |all: usize, held: usize| all - held > held + DEAD_MOST;
-        if self.lengths.len() > 2 * self.held + DEAD_MOST {
-            self.lengths.tidy(self.order.iter_mut());
+    /// Neighbours of which much has left share one piece of memory.
+    fn pack(&mut self) {
+        let mut packed: VecDeque<Block> = VecDeque::new();
+        for block in std::mem::take(&mut self.blocks) {
+            let is_in = block.len() == 0;
+            if !is_in && !packed.back_mut().is_some_and(|last| last.append(&block)) {
+                packed.push_back(block);
+            }
         }
-        if !has_gaps(self.order.len(), self.runs) {
-            return;
-        }
-        self.order.retain(|run| !run.is_gone());
-        if self.order.capacity() > 4 * (self.runs + DEAD_MOST) {
-            self.order.shrink_to(2 * self.runs);
-        }
-        for places in self.holdings.iter_mut().flat_map(|it| &mut it.places) {
-            places.clear();
-        }
-        for (place, run) in (self.begins..).zip(&self.order) {
-            let holding = &mut self.holdings[run.lane().0 as usize];
-            holding.places[usize::from(run.is_kept())].push_back(place as u32);
-        }
-        self.first_free = self.begins;
-        self.look_for_free();
+        self.room = packed.iter().map(Block::room).sum();
+        self.blocks = packed;
     }
 }
 
@@ -427,24 +252,50 @@ impl Lanes {
         self.push_all(record, &[record.length as u32]);
     }
 
-    /// See [`Lanes::shed_runs`]; one by one.
-    pub(crate) fn shed(
-        &mut self,
-        end: End,
-        least: u64,
-        need: u64,
-        take: impl FnMut(Record),
-    ) -> u64 {
-        let mut take = take;
-        self.shed_with(end, (least, need), |lengths, run| {
-            each(lengths, run).for_each(&mut take);
-        })
-    }
-
     /// All records, in order.
     pub(crate) fn all(&self) -> impl Iterator<Item = Record> {
-        let held = self.order.iter().filter(|run| !run.is_gone());
-        held.flat_map(|run| each(&self.lengths, run))
+        self.blocks.iter().flat_map(Block::records)
+    }
+
+    /// How full a lane is.
+    pub(crate) fn account(&self, lane: Lane) -> u64 {
+        let holding = self.holdings.get(lane.0 as usize);
+        holding.map_or(0, Holding::account)
+    }
+
+    /// All is in order.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub(crate) fn check(&self) {
+        let mut at = 0;
+        let mut bytes = [0; 2];
+        let mut lanes = vec![Holding::default(); self.holdings.len()];
+        for (i, block) in self.blocks.iter().enumerate() {
+            let frees = block.records().filter(|it| !it.kept).count();
+            assert_eq!(block.is_free(), frees > 0, "{block:?}");
+            for record in block.records() {
+                let (lane, kept) = (record.lane.0 as usize, usize::from(record.kept));
+                assert!(at <= record.at, "{record:?} is out of order");
+                assert_eq!(self.index(record.at), i, "{record:?} is not found");
+                assert!(self.holdings[lane].first[kept] <= record.at, "{record:?}");
+                assert!(record.kept || self.first_free <= record.at, "{record:?}");
+                assert!(block.may_have(block::bit(record.lane), record.kept));
+                at = record.at + record.length;
+                bytes[kept] += record.length;
+                lanes[lane].bytes[kept] += record.length;
+            }
+        }
+        assert_eq!(bytes, self.bytes);
+        for (holding, other) in self.holdings.iter().zip(&lanes) {
+            assert_eq!(holding.bytes, other.bytes);
+            assert_eq!((holding.quota, holding.lost), (0, (0, 0)));
+        }
+        assert_eq!(self.all().count(), self.held);
+        assert_eq!(
+            self.blocks.iter().map(Block::room).sum::<usize>(),
+            self.room
+        );
     }
 
     /// Bytes that are held.
@@ -454,30 +305,11 @@ impl Lanes {
 
     /// Memory for the books, without the records themselves.
     pub(crate) fn memory(&self) -> usize {
-        let places = self.holdings.iter().flat_map(|it| &it.places);
-        let places: usize = places.map(VecDeque::capacity).sum();
-        (self.order.capacity() + self.parts.capacity()) * size_of::<Run>()
-            + self.lengths.memory()
+        self.room * 8
+            + self.blocks.capacity() * size_of::<Block>()
             + self.holdings.capacity() * size_of::<Holding>()
-            + places * size_of::<u32>()
             + self.candidates.capacity() * size_of::<Candidate>()
-            + self.going.capacity() * size_of::<u64>()
     }
-}
-
-/// The records of a run.
-#[cfg(test)]
-fn each(lengths: &Lengths, run: &Run) -> impl Iterator<Item = Record> {
-    let all = run.record();
-    lengths.of(run).scan(run.at, move |at, length| {
-        let record = Record {
-            at: *at,
-            length,
-            ..all
-        };
-        *at += length;
-        Some(record)
-    })
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ const SHARED: usize = 4096;
 /// The bytes of a key that count.
 pub(crate) const KEY_MOST: usize = 1024;
 /// Short keys that are remembered, each at one place: two to this power.
-const RECENT: u32 = 10;
+const RECENT: u32 = 12;
 /// The lane of records without a key.
 pub(crate) const OTHERS: Lane = Lane(0);
 
@@ -106,21 +106,24 @@ impl Names {
 
     /// The lane of records with this short key, as [below](Names::lane). Keys that are made to meet in one place of
     /// what is remembered are looked for as if nothing were.
-    pub(crate) fn lane_of_short(&mut self, key: Short, is_empty: impl Fn(Lane) -> bool) -> Lane {
+    pub(crate) fn lane_of_short(&mut self, key: Short, vacate: impl FnMut(Lane) -> bool) -> Lane {
         let place = key.spread(RECENT);
         let (before, lane) = self.recent[place];
         if before == key {
             return lane;
         }
-        let lane = key.with_bytes(|key| self.lane(Some(key), is_empty));
+        let lane = match self.lanes.short.get(&key) {
+            Some(lane) => *lane,
+            None => key.with_bytes(|key| self.lane(Some(key), vacate)),
+        };
         if lane.0 as usize <= EXACT {
             self.recent[place] = (key, lane);
         }
         lane
     }
 
-    /// The lane of records with this key; `is_empty`: whether nothing is held of one.
-    pub(crate) fn lane(&mut self, key: Option<&[u8]>, is_empty: impl Fn(Lane) -> bool) -> Lane {
+    /// The lane of records with this key; `vacate`: whether nothing is held of one, which then is another key's.
+    pub(crate) fn lane(&mut self, key: Option<&[u8]>, vacate: impl FnMut(Lane) -> bool) -> Lane {
         let Some(key) = key else { return OTHERS };
         let key = &key[..key.len().min(KEY_MOST)];
         if let Some(lane) = self.lanes.get(key) {
@@ -130,7 +133,7 @@ impl Names {
         let lane = if new {
             Some(Lane(self.lanes.len() as u32 + 1))
         } else {
-            self.unused(is_empty)
+            self.unused(vacate)
         };
         let Some(lane) = lane else {
             return self.shared(key);
@@ -154,12 +157,12 @@ impl Names {
     }
 
     /// A lane that its key does not need: a few are looked at each time, so that the next ones are.
-    fn unused(&mut self, is_empty: impl Fn(Lane) -> bool) -> Option<Lane> {
+    fn unused(&mut self, mut vacate: impl FnMut(Lane) -> bool) -> Option<Lane> {
         const LOOKS: usize = 8;
         for _ in 0..LOOKS {
             self.hand = self.hand % EXACT + 1;
             let lane = Lane(self.hand as u32);
-            if self.names[self.hand].records == 0 && is_empty(lane) {
+            if self.names[self.hand].records == 0 && vacate(lane) {
                 return Some(lane);
             }
         }

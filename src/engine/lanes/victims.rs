@@ -1,0 +1,301 @@
+//! Which records go when room must be made: those of the fullest lanes, from one end.
+
+use std::cmp::Reverse;
+use std::ops::Range;
+
+use super::block::{End, bit};
+use super::level::{Candidate, level};
+use super::names::Lane;
+use super::{Lanes, Record};
+
+/// The lanes are told apart by what they got no longer where so many times what is held was delivered between one time
+/// that room had to be made and the next.
+const FORGETS: u64 = 4;
+/// One record of a lane may go, whatever its length.
+const ONE: u64 = u64::MAX;
+
+/// The lanes of which something may still go, as far as they have been come to.
+struct Open {
+    /// Those that have not: where their first record lies, the last one first.
+    later: Vec<(u64, Lane)>,
+    /// The others, by the last bits of their numbers.
+    bits: u64,
+    lanes: [u32; u64::BITS as usize],
+}
+
+impl Open {
+    fn of(mut later: Vec<(u64, Lane)>) -> Open {
+        later.sort_unstable_by(|one, other| other.cmp(one));
+        Open {
+            later,
+            bits: 0,
+            lanes: [0; u64::BITS as usize],
+        }
+    }
+
+    /// Where the next one begins.
+    fn next(&self) -> Option<u64> {
+        self.later.last().map(|(first, _)| *first)
+    }
+
+    /// Those are come to that begin here or before.
+    fn come_to(&mut self, place: u64) {
+        while let Some((_, lane)) = self.later.pop_if(|(first, _)| *first <= place) {
+            self.bits |= bit(lane);
+            self.lanes[(lane.0 % u64::BITS) as usize] += 1;
+        }
+    }
+
+    fn close(&mut self, lane: Lane) {
+        let lanes = &mut self.lanes[(lane.0 % u64::BITS) as usize];
+        *lanes -= 1;
+        if *lanes == 0 {
+            self.bits &= !bit(lane);
+        }
+    }
+}
+
+/// What has left the lanes.
+#[derive(Debug, Default)]
+pub(crate) struct Gone {
+    /// The places, in order; neighbours together.
+    pub(crate) runs: Vec<Range<u64>>,
+    /// How many records lay there.
+    pub(crate) records: u64,
+    /// Bytes and records that each lane has lost; a lane may be there several times.
+    pub(crate) lost: Vec<(Lane, u64, u64)>,
+}
+
+impl Gone {
+    /// This record goes, too, the next one when they are looked at from this end on.
+    fn add(&mut self, record: Record, from: End) {
+        let (at, end) = (record.at, record.at + record.length);
+        self.records += 1;
+        match (self.runs.last_mut(), from) {
+            (Some(run), End::Oldest) if run.end == at => run.end = end,
+            (Some(run), End::Newest) if run.start == end => run.start = at,
+            _ => self.runs.push(at..end),
+        }
+    }
+
+    /// What was added in several passes is put in order.
+    fn settle(&mut self) {
+        if self.runs.is_sorted_by(|run, next| run.end < next.start) {
+            return;
+        }
+        self.runs.sort_unstable_by_key(|run| run.start);
+        self.runs.dedup_by(|next, run| {
+            let touches = run.end == next.start;
+            if touches {
+                run.end = next.end;
+            }
+            touches
+        });
+    }
+}
+
+impl Lanes {
+    /// Takes out records that have to go for others to have room, from this end of the fullest lanes, until
+    /// `least` bytes are gone and about `need`, or all. Returns how many bytes.
+    pub(crate) fn shed(&mut self, end: End, least: u64, need: u64, gone: &mut Gone) -> u64 {
+        let before = self.held;
+        self.settle_accounts();
+        let mut bytes = 0;
+        while bytes < least && self.held > 0 {
+            let less = self.lower(end, need - bytes, gone);
+            debug_assert!(less > 0, "something is held, and nothing goes");
+            if less == 0 {
+                break;
+            }
+            bytes += less;
+        }
+        gone.settle();
+        if self.held < before {
+            self.trim();
+        }
+        bytes
+    }
+
+    /// Lowers the fullest lanes. Something goes, if anything is held.
+    fn lower(&mut self, end: End, need: u64, gone: &mut Gone) -> u64 {
+        let kept = self.bytes[0] == 0;
+        let mut all = std::mem::take(&mut self.candidates);
+        self.find_candidates(kept, &mut all);
+        let level = level(&all, need);
+        self.level = level;
+        all.retain(|it| it.bytes > level);
+        for it in &all {
+            self.holdings[it.lane as usize].quota = it.most.min(it.bytes - level);
+        }
+        let mut bytes = self.sweep(end, kept, &all, gone);
+        if bytes == 0 {
+            // No record of any of them is so short: those that are fullest lose one each.
+            all.sort_unstable_by_key(|it| (Reverse(it.bytes), it.lane));
+            let average = (self.bytes[usize::from(kept)] / self.held.max(1) as u64).max(1);
+            all.truncate(usize::try_from(need.div_ceil(average)).unwrap_or(usize::MAX));
+            for it in &all {
+                self.holdings[it.lane as usize].quota = ONE;
+            }
+            bytes = self.sweep(end, kept, &all, gone);
+            let left = all
+                .iter()
+                .map(|it| self.holdings[it.lane as usize].account());
+            self.level = left.max().unwrap_or(0);
+        }
+        self.candidates = all;
+        bytes
+    }
+
+    /// What lanes got counts no longer, or not all of it: see the text of [`super`].
+    fn settle_accounts(&mut self) {
+        let held = self.bytes.iter().sum();
+        let is_over = self.passed > FORGETS.saturating_mul(held);
+        self.passed = 0;
+        if is_over {
+            self.level = 0;
+        }
+        let floor = self.level.saturating_sub(held);
+        for holding in &mut self.holdings {
+            let held = holding.bytes();
+            if is_over {
+                holding.got = 0;
+            } else if held > 0 {
+                holding.got = holding.got.max(floor.saturating_sub(held));
+            }
+        }
+    }
+
+    /// The lanes of which something may go, and how full they are.
+    fn find_candidates(&self, kept: bool, all: &mut Vec<Candidate>) {
+        all.clear();
+        for (lane, holding) in self.holdings.iter().enumerate() {
+            let most = holding.bytes[usize::from(kept)];
+            if most > 0 {
+                let bytes = holding.account();
+                let lane = lane as u32;
+                all.push(Candidate { bytes, most, lane });
+            }
+        }
+    }
+
+    /// Takes out of each of these lanes what its quota says. Returns how many bytes.
+    fn sweep(&mut self, end: End, kept: bool, all: &[Candidate], gone: &mut Gone) -> u64 {
+        let k = usize::from(kept);
+        let lanes = all.iter().map(|it| Lane(it.lane));
+        let mut open = Open::of(match end {
+            End::Oldest => lanes
+                .map(|it| (self.holdings[it.0 as usize].first[k], it))
+                .collect(),
+            End::Newest => lanes.map(|it| (0, it)).collect(),
+        });
+        let n = self.blocks.len();
+        let mut next = 0;
+        while next < n {
+            if open.bits == 0 {
+                match open.next() {
+                    None => break,
+                    Some(_) if end == End::Newest => {}
+                    Some(first) => next = next.max(self.index(first)),
+                }
+            }
+            let i = match end {
+                End::Oldest => next.min(n - 1),
+                End::Newest => n - 1 - next,
+            };
+            next += 1;
+            open.come_to(self.blocks[i].last_at());
+            if self.blocks[i].may_have(open.bits, kept) {
+                self.sweep_block(i, end, k, &mut open, gone);
+            }
+        }
+        self.book(kept, all, gone)
+    }
+
+    /// The same of one block.
+    fn sweep_block(&mut self, i: usize, end: End, k: usize, open: &mut Open, gone: &mut Gone) {
+        let (holdings, shortest) = (&mut self.holdings, self.shortest);
+        self.blocks[i].retain(end, |record| {
+            let holding = &mut holdings[record.lane.0 as usize];
+            if holding.quota == 0 || usize::from(record.kept) != k {
+                return true;
+            }
+            let goes = record.length <= holding.quota;
+            let mut left = 0;
+            if goes {
+                holding.lost.0 += record.length;
+                holding.lost.1 += 1;
+                gone.add(record, end);
+                if holding.quota != ONE {
+                    left = holding.quota - record.length;
+                }
+            }
+            holding.quota = if left < shortest { 0 } else { left };
+            if holding.quota == 0 {
+                open.close(record.lane);
+                if end == End::Oldest {
+                    let length = if goes { record.length } else { 0 };
+                    holding.first[k] = record.at + length;
+                }
+            }
+            !goes
+        });
+    }
+
+    /// Books what each of these lanes has lost. Returns how many bytes.
+    fn book(&mut self, kept: bool, all: &[Candidate], gone: &mut Gone) -> u64 {
+        let k = usize::from(kept);
+        let mut all_bytes = 0;
+        for it in all {
+            let holding = &mut self.holdings[it.lane as usize];
+            holding.quota = 0;
+            let (bytes, records) = std::mem::take(&mut holding.lost);
+            if records > 0 {
+                holding.bytes[k] -= bytes;
+                self.held -= records as usize;
+                all_bytes += bytes;
+                gone.lost.push((Lane(it.lane), bytes, records));
+            }
+        }
+        self.bytes[k] -= all_bytes;
+        all_bytes
+    }
+
+    /// Where the first record that may expire ends: kept ones do not.
+    pub(crate) fn next_to_expire(&self) -> Option<u64> {
+        let mut blocks = self.blocks.range(self.index(self.first_free)..);
+        let block = blocks.find(|block| block.is_free())?;
+        let first = block.records().find(|record| !record.kept)?;
+        Some(first.at + first.length)
+    }
+
+    /// Takes out the records that were complete before this place, but for those that are kept.
+    pub(crate) fn expire(&mut self, old: u64, gone: &mut Gone) {
+        let before = gone.records;
+        for i in self.index(self.first_free)..self.blocks.len() {
+            let (block, holdings) = (&mut self.blocks[i], &mut self.holdings);
+            let mut is_young = false;
+            let (mut bytes, mut records) = (0, 0);
+            if block.is_free() {
+                block.retain(End::Oldest, |record| {
+                    is_young |= !record.kept && record.at + record.length > old;
+                    if record.kept || is_young {
+                        return true;
+                    }
+                    (bytes, records) = (bytes + record.length, records + 1);
+                    holdings[record.lane.0 as usize].bytes[0] -= record.length;
+                    gone.lost.push((record.lane, record.length, 1));
+                    gone.add(record, End::Oldest);
+                    false
+                });
+            }
+            self.bytes[0] -= bytes;
+            self.held -= records;
+            if is_young {
+                break;
+            }
+        }
+        if gone.records > before {
+            self.trim();
+        }
+    }
+}
