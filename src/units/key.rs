@@ -12,12 +12,15 @@ use std::str::FromStr;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::error::UnitError;
+use super::size::Size;
 
 const KEYS: &[&str] = &[
     "2 (the second field)",
     r"'user=(\w+)' (what the group says)",
 ];
 const PATTERNS: &[&str] = &["' (ERROR|FATAL) '"];
+/// In place of one that repeats too much.
+const SMALLER: &[&str] = &["a+ (without a count)", "a{1,100} (a smaller one)"];
 
 /// A pattern, as it was typed and compiled.
 #[derive(Debug, Clone)]
@@ -84,13 +87,23 @@ fn fault(text: &str, error: &regex::Error) -> UnitError {
             (error.kind().to_string(), error.span().start)
         }
         // Right, but too large.
-        _ => return UnitError::new(error.to_string().replace('\n', " "), PATTERNS),
+        _ => return UnitError::new(too_large(error), SMALLER),
     };
     let place = match text.get(at.offset..).filter(|rest| !rest.is_empty()) {
         Some(rest) => format!("at character {}: {rest}", at.column),
         None => "at its end".to_owned(),
     };
     UnitError::new(format!("not a pattern: {what}, {place}"), &[])
+}
+
+fn too_large(error: &regex::Error) -> String {
+    match error {
+        regex::Error::CompiledTooBig(most) => {
+            let most = Size::new(*most as u64);
+            format!("too large a pattern: it would take more than {most} of memory")
+        }
+        other => other.to_string().replace('\n', " "),
+    }
 }
 
 /// What tells the lane of a record.
@@ -308,7 +321,10 @@ mod tests {
                 "repetition operator missing expression, at character 1: *",
             ),
             (r"\p{Greek}", "at character 1"),
-            ("(?:a{1000}){1000}", "exceeds size limit"),
+            (
+                "(?:a{1000}){1000}",
+                "too large a pattern: it would take more than 10MiB of memory: try a+ (without a count) or",
+            ),
         ] {
             let line = text.parse::<Key>().expect_err(text).to_string();
             assert!(

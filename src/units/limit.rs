@@ -105,8 +105,11 @@ fn parse_range(empty: &str, full: &str, bare: Option<Unit>) -> Result<Limit, Uni
         return Err(UnitError::new("not a range of rates", RANGES));
     }
     // `2..20MB/s` would be two bytes per second at its start, which nobody means.
-    if is_bare(empty) != is_bare(full) {
-        let bare = if is_bare(empty) { empty } else { full };
+    let lacks = |bare: &str, other: &str| {
+        is_bare(bare) && !is_bare(other) || is_bare(amount(bare)) && says_bytes(amount(other))
+    };
+    let mut ends = [(empty, full), (full, empty)].into_iter();
+    if let Some((bare, _)) = ends.find(|(bare, other)| lacks(bare, other)) {
         return Err(UnitError::new("without the unit of the other end", RANGES).about(bare));
     }
     let parse = |text: &str| {
@@ -134,6 +137,18 @@ fn has_decimal_comma(text: &str) -> bool {
 
 fn is_bare(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+}
+
+/// Whether it is of bytes or bits, and not of what the framing says.
+fn says_bytes(amount: &str) -> bool {
+    amount.contains(['b', 'B'])
+}
+
+/// A rate without its time.
+fn amount(rate: &str) -> &str {
+    rate.split_once('/')
+        .map_or(rate, |(amount, _)| amount)
+        .trim()
 }
 
 #[cfg(test)]

@@ -150,16 +150,20 @@ impl fmt::Display for Rate {
     }
 }
 
-/// The prefix of a unit that one half of the world reads as bits and the other as bytes: `Mb` and
-/// `Mbps`. Lower case throughout, as in `mb`, is a size, as everywhere else.
-fn bits_or_bytes(unit: &str) -> Option<&str> {
-    let prefix = match unit.strip_suffix("bps") {
-        Some(prefix) => prefix,
-        None => unit.strip_suffix('b')?,
+/// The prefix of a unit that one half of the world reads as bits and the other as bytes: `Mb`, `mb`, `b` and
+/// `Mbps`. In a size a `b` is a byte, as everywhere else.
+fn bits_or_bytes(unit: &str) -> Option<String> {
+    let prefix = unit.strip_suffix("bps").or(unit.strip_suffix('b'))?;
+    let is_prefix =
+        prefix.is_empty() || !prefix.ends_with(['b', 'B']) && unit_bytes(prefix).is_some();
+    let spelled = match prefix.as_bytes() {
+        [] | [b'k'] => prefix.to_owned(),
+        [first, rest @ ..] => {
+            let first = char::from(first.to_ascii_uppercase());
+            format!("{first}{}", String::from_utf8_lossy(rest))
+        }
     };
-    let is_slow = prefix == "k" && unit == "kb";
-    let is_large = prefix.starts_with(['K', 'M', 'G', 'T', 'P', 'E']) || unit.ends_with("bps");
-    (is_large || is_slow).then_some(prefix)
+    is_prefix.then_some(spelled)
 }
 
 /// What a typed 1 stands for: `factor / parts` of a unit.

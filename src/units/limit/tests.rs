@@ -95,7 +95,14 @@ fn nonsense_limits_are_turned_away_with_right_ones() {
             "20MB/s..2MB/s",
             "a range with the faster rate first: try 2MB/s..20MB/s",
         ),
-        ("1MB/s..5/s", "a range from bytes to records: try"),
+        (
+            "1MB/s..5/s",
+            "\"5/s\" is without the unit of the other end: try 2MB/s..20MB/s",
+        ),
+        (
+            "100/s..5MB/s",
+            "\"100/s\" is without the unit of the other end: try 2MB/s..20MB/s",
+        ),
         ("25:00,1MB/s", "\"25:00\" is not a time of day: try"),
         ("Mon-bad,666", "\"bad\" is not a time of day: try"),
         ("8,1MB/s", "neither a figure nor a time of day before"),
