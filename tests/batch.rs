@@ -472,11 +472,21 @@ fn options_that_make_no_sense_are_refused() {
         (&["-l", "-j", "2"], "--jobs: there is nothing to run"),
         (
             &["-l", "-j", "2", "--spool", "/tmp/x", "--", "cat"],
-            "only batches can be dealt out from a spool yet",
+            "only batches can be dealt out from a spool yet; add --batch 1000,1s",
         ),
         (
             &["-l", "-j", "2", "--shed", "fair", "--key", "1", "--", "cat"],
-            "lanes for several COMMANDs are not there yet",
+            "lanes for several COMMANDs are not there yet; shed in a weir of its own before this one",
+        ),
+        (
+            &[
+                "-l", "--batch", "10", "--shed", "fair", "--key", "1", "--", "cat",
+            ],
+            "lanes of batches are not there yet; shed in a weir of its own before this one",
+        ),
+        (
+            &["--remote", "w", "-j", "3"],
+            "--jobs cannot be changed while running; started with a range",
         ),
         (
             &["-l", "--batch", "1", "-j", "4..2", "--", "cat"],

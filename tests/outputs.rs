@@ -8,7 +8,7 @@ use std::io::{Read, Write, pipe};
 use std::path::Path;
 
 use harness::books::Books;
-use harness::remote::Home;
+use harness::remote::{Home, Weir};
 use harness::sides::make_fifo;
 use harness::{assert_same, beside, collect, data, eventually, feed, start, weir};
 use rustix::process::Signal;
@@ -123,21 +123,24 @@ fn a_tap_that_takes_nothing_and_one_that_is_a_file_cost_the_consumer_no_copy() {
 
 #[test]
 fn each_reader_of_a_tap_begins_with_a_whole_line() {
+    let home = Home::new();
     let folder = folder();
     let look = folder.path().join("look");
     make_fifo(&look);
-    let (input, mut feeder) = pipe().expect("a pipe");
-    let (reader, output) = pipe().expect("a pipe");
-    let running = start(weir(&["-l", "--tap", name(&look)]), input, output);
-    let all = collect(reader);
+    let mut weir = home.start(&["-l", "--tap", name(&look)]);
+    let all = collect(weir.stdout.take().expect("a pipe"));
     let mut lines = 0..;
-    let mut send = || {
+    let mut send = |weir: &mut Weir| {
         let n: usize = lines.next().expect("numbers do not end");
-        writeln!(feeder, "line {n} {}", "x".repeat(n % 50)).expect("taken");
+        weir.give(format!("line {n} {}\n", "x".repeat(n % 50)).as_bytes());
     };
     for _ in 0..3 {
+        // Whoever comes before it is known that the last one has left goes on with what that has left unread.
+        eventually("nobody reads", || {
+            home.status(&weir)["outputs"][0]["vacant"] == true
+        });
         // What passes before somebody reads is dropped.
-        send();
+        send(&mut weir);
         let path = look.clone();
         let opened = beside(move || File::open(path).expect("a FIFO"));
         let mut reader = opened.done();
@@ -145,19 +148,20 @@ fn each_reader_of_a_tap_begins_with_a_whole_line() {
         std::thread::spawn(move || {
             let mut got = vec![0; 40];
             reader.read_exact(&mut got).expect("lines");
+            drop(reader);
             say.send(got)
         });
         let mut got = Vec::new();
         eventually("a reader has got lines", || {
-            send();
+            send(&mut weir);
             got = said.try_recv().unwrap_or_default();
             !got.is_empty()
         });
         assert!(got.starts_with(b"line "), "{}", got.escape_ascii());
     }
-    drop(feeder);
+    drop(weir.stdin.take());
     all.done();
-    running.end().assert_success("taps came and went");
+    assert!(weir.end().success(), "taps came and went");
 }
 
 #[test]

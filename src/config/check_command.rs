@@ -142,12 +142,12 @@ pub(super) fn workers(
     }
     if options.spool.is_some() {
         return refuse(&format!(
-            "--jobs {count} and --spool: only batches can be dealt out from a spool yet; add --batch 1000, or put a weir without --spool behind this one"
+            "--jobs {count} and --spool: only batches can be dealt out from a spool yet; add --batch 1000,1s, or put a weir without --spool behind this one"
         ));
     }
     if is_fair || options.key.is_some() || options.keep.is_some() {
         return refuse(&format!(
-            "--jobs {count} and --shed fair: lanes for several COMMANDs are not there yet; leave one out"
+            "--jobs {count} and --shed fair: lanes for several COMMANDs are not there yet; shed in a weir of its own before this one"
         ));
     }
     let since = UNIX_EPOCH.elapsed().unwrap_or_default();

@@ -1,7 +1,8 @@
 //! The threads of tees and taps: each writes to a path of its own, and waits for it alone.
 //!
 //! A FIFO waits in its thread for somebody to read it: where it is a tee nothing is read meanwhile, a tap drops what
-//! passes, and begins anew when its reader has left. Whatever else fails is said once, and ends that output only.
+//! passes, and begins anew when its reader has left. (Who opens it before that is noticed goes on with what the one before
+//! has left unread, as with any FIFO: the system tells of the last reader that leaves, not of one that comes.) Whatever else fails is said once, and ends that output only.
 
 use std::fs::File;
 use std::io::{self, Write as _};

@@ -366,6 +366,7 @@ fn scenario(seed: u64) -> (Scenario, Adversity) {
         short,
         deaf: None,
         looks: None,
+        over: None,
         dies: dice.some(12, |dice| dice.micros(130_000)),
         halts: dice.some(12, |dice| dice.micros(130_000)),
         slow_file: dice.some(3, |dice| dice.micros(130_000)),
@@ -445,6 +446,10 @@ fn scenario(seed: u64) -> (Scenario, Adversity) {
     // Behind all else, so that a seed is what it was.
     adversity.deaf = dice.some(3, |dice| dice.micros(60_000));
     adversity.looks = dice.some(2, |dice| 1 + dice.roll(20));
+    let is_alone = scenario.rules.batch.is_none() && scenario.rules.workers.is_none();
+    let is_steady = adversity.falls == [None; 3] && adversity.dies.is_none();
+    let over = dice.some(4, |dice| dice.micros(130_000));
+    adversity.over = over.filter(|_| is_alone && is_steady);
     (scenario, adversity)
 }
 
@@ -525,7 +530,11 @@ fn storm(seed: u64) -> [usize; 2] {
     let is_cut = s.commands.iter().any(is_finish)
         || adversity.dies.is_some()
         || adversity.halts.is_some()
-        || adversity.disk.fails.is_some();
+        || adversity.disk.fails.is_some()
+        || outcome.is_over;
+    if outcome.is_over && adversity.halts.is_none() {
+        assert_tees_have_all(&s, &outcome, adversity);
+    }
     if !outcome.finished {
         let engine = &outcome.engine;
         assert!(
@@ -551,6 +560,25 @@ fn storm(seed: u64) -> [usize; 2] {
         "{lost} bytes are lost to the file"
     );
     fanned
+}
+
+/// The consumer has gone: tees that lose nothing by a rule or by themselves have got all that was read.
+fn assert_tees_have_all(s: &Scenario, outcome: &Outcome, adversity: Adversity) {
+    let may_shed = |it: &Directive| matches!(it, Directive::Shed(_) | Directive::MaxAge(_));
+    let sheds = s.rules.is_fresh() || s.commands.iter().any(|it| may_shed(&it.1));
+    if sheds || adversity.disk.fails.is_some() {
+        return;
+    }
+    let plans = adversity.sides.into_iter().flatten();
+    for (plan, got) in plans.zip(&outcome.sides) {
+        if plan.role == Role::Tee && plan.dies.is_none() {
+            assert_eq!(
+                got.concat(),
+                s.input.0[..outcome.taken],
+                "a tee got less when the consumer had gone"
+            );
+        }
+    }
 }
 
 /// Each record was dealt with by one worker, or shed.
@@ -663,6 +691,7 @@ fn outlive(s: &mut Scenario, adversity: Adversity, batch: Option<BatchRules>) ->
     Adversity {
         recall: None,
         falls: [None; 3],
+        over: None,
         lanes: None,
         disk: Disk {
             tears: None,
@@ -907,6 +936,7 @@ fn assert_stops(s: &Scenario, outcome: &Outcome, adversity: Adversity) {
     };
     assert!(outcome.taken <= end, "{} bytes beyond", outcome.taken - end);
     let is_cut = adversity.dies.or(adversity.halts).is_some() || adversity.short.is_some();
+    let is_cut = is_cut || outcome.is_over;
     let is_end = |it: &Directive| matches!(it, Directive::Drain | Directive::Finish);
     let may_end = is_cut || s.commands.iter().any(|it| is_end(&it.1));
     assert!(

@@ -10,6 +10,8 @@ impl World {
             return Err(Passage::End);
         } else if n == 0 {
             return Err(Passage::Stuck);
+        } else if self.is_deaf {
+            return Err(Passage::Refused);
         } else if self.is_dead() {
             let gone = io::ErrorKind::BrokenPipe.into();
             return Err(Passage::Failed(stall::Side::Sink, gone));

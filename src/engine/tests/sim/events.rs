@@ -97,6 +97,7 @@ impl Sim {
                     self.wake();
                 }
                 Some((_, Event::Fall)) => self.fall(),
+                Some((_, Event::Over)) => self.go_for_good(),
                 Some((_, Event::Deafen)) => self.world.is_deaf = !self.fallen,
                 Some((_, Event::Rise)) => self.rise(),
                 Some((_, Event::Come(who))) => self.come(who),
@@ -116,6 +117,17 @@ impl Sim {
         self.core.tell(|engine, now| engine.on_consumer_down(now));
         self.wake();
         self.take_back();
+    }
+
+    /// The consumer ends of itself, and what was read is for tees alone.
+    fn go_for_good(&mut self) {
+        if self.failed || self.core.engine.borrow().is_halted() {
+            return;
+        }
+        (self.world.is_deaf, self.world.out.is_over) = (true, true);
+        self.core.now.set(self.world.now);
+        self.core.tell(|engine, now| engine.on_consumer_over(now));
+        self.wake();
     }
 
     /// What the consumer that is gone, or is put down, has left is taken back.

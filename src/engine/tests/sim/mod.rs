@@ -160,6 +160,8 @@ enum Event {
     Rise,
     /// The consumer closes its standard input, and lives on.
     Deafen,
+    /// The consumer is gone for good.
+    Over,
     /// Somebody comes to read this tee or tap.
     Come(usize),
     /// Somebody comes to look.
@@ -271,7 +273,9 @@ impl Sim {
             Turn::On | Turn::Waits => self.world.doing,
             Turn::Over(end) if who >= SIDES => self.end_of_side(who, &end),
             Turn::Over(End::Write(_)) if who == SINK && self.world.is_deaf => {
-                self.on_deaf();
+                if !self.world.out.is_over {
+                    self.on_deaf();
+                }
                 Doing::Nothing
             }
             Turn::Over(end) => {
@@ -395,7 +399,8 @@ impl Sim {
         }
         self.any_job_left = self.any_job();
         let is_halted = self.core.engine.borrow().is_halted();
-        if is_halted && self.world.s.rules.keeps_given && !self.fallen && !self.failed {
+        let is_there = !self.world.out.is_over;
+        if is_there && is_halted && self.world.s.rules.keeps_given && !self.fallen && !self.failed {
             // The consumer is put down. What it was given it was given all the same.
             let given = self.world.out.output.clone();
             self.take_back();

@@ -82,6 +82,8 @@ pub(in super::super) struct Outcome {
     pub fanned: usize,
     /// How often these were read, too, for somebody who was owed them.
     pub kept: usize,
+    /// The consumer has gone for good.
+    pub is_over: bool,
     /// Where each tee and tap began in the stream that outlives the run.
     pub tee_bases: Vec<u64>,
     /// What lies where it outlives the run, and was not delivered by what is remembered.
@@ -187,6 +189,8 @@ pub(in super::super) struct Adversity {
     pub falls: [Option<(Duration, Duration)>; 3],
     /// That consumer has closed its standard input so long before it falls.
     pub deaf: Option<Duration>,
+    /// The consumer goes at this time, and nobody comes in its place: tees still get what was read.
+    pub over: Option<Duration>,
     /// One step in so many is a look at how much lies unread in the consumer's pipe.
     pub looks: Option<u64>,
     /// A process is stopped between looking at the clock and telling the time.

@@ -22,6 +22,7 @@ pub(super) fn start(left: Left, s: Scenario, adversity: Adversity) -> Sim {
         events.push((start + falls, Event::Fall));
         events.push((start + rises, Event::Rise));
     }
+    events.extend(adversity.over.map(|t| (start + t, Event::Over)));
     events.extend(adversity.halts.map(|t| (start + t, Event::Halt)));
     let ends = [
         adversity.short.map(|s| s.1),
@@ -80,6 +81,7 @@ pub(super) fn start(left: Left, s: Scenario, adversity: Adversity) -> Sim {
         sides: vec![Vec::new(); sides.len()],
         fanned: 0,
         kept: 0,
+        is_over: false,
         tee_bases: Vec::new(),
         left: Left::default(),
     };
