@@ -12,6 +12,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::process::Signal;
 
 use harness::books::Books;
 use harness::dir::Dir;
@@ -324,4 +325,31 @@ fn a_control_group_with_less_memory_than_the_machine_is_what_counts() {
     let got = beside(move || std::io::copy(&mut &output, &mut std::io::sink()).expect("read"));
     assert_eq!((sending.done(), got.done()), (120, 120 * MIB as u64));
     weir.end().assert_success("in a group");
+}
+
+#[test]
+fn what_a_file_that_takes_nothing_is_owed_of_what_is_shed_takes_no_more_memory_than_it_may() {
+    let dir = Dir::new();
+    let path = PathBuf::from(dir.at("shed"));
+    make_fifo(&path);
+    // Somebody has it open, and reads nothing.
+    let fifo = OpenOptions::new().read(true).write(true).open(&path);
+    let _fifo = fifo.expect("a FIFO");
+    for order in ["newest", "oldest"] {
+        let name = path.display().to_string();
+        let args = ["-l", "-b", "1MiB", "--shed", order, "--shed-to", &name];
+        let (stdin, input) = pipe().expect("a pipe");
+        let (_output, stdout) = pipe().expect("a pipe");
+        let running = start(weir(&args), stdin, stdout);
+        let lines = |n: usize| format!("{n:09}\n").into_bytes();
+        let feeding = beside(move || {
+            let text: Vec<u8> = (0..500_000).flat_map(lines).collect();
+            (0..8).for_each(|_| (&input).write_all(&text).expect("it is taken"));
+            input
+        });
+        let _input = feeding.done();
+        assert_slim(&running, 24 * 1024, order);
+        running.signal(Signal::KILL);
+        running.end();
+    }
 }

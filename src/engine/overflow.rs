@@ -89,20 +89,25 @@ impl Engine {
         let all = queue.claimed();
         let done = queue.end_claim(all);
         let _ = outcome;
+        self.overflow.is_full = false;
         self.log.unpin(&done);
     }
 
     /// These whole records are dropped, all at once: all of them are kept, or none. Where nothing waits for the
-    /// file it is not too slow, and they may be as many as the buffer held.
+    /// file it is not too slow, and they may be as many as the buffer held. Where some were too much, the next ones are,
+    /// too, until the file has taken something: single records out of many would each keep all the memory that they lie in.
     pub(super) fn overflow_whole(&mut self, run: &Range<u64>) {
         if !self.overflow.is_wanted || run.is_empty() {
             return;
         }
         let n = run.end - run.start;
         let queue = &mut self.outputs[OVERFLOW].queue;
-        if queue.owed() > 0 && queue.owed() + n > MOST {
+        let is_too_much = self.overflow.is_full || queue.owed() + n > MOST;
+        if queue.owed() > 0 && is_too_much {
             self.overflow.lost += n;
+            self.overflow.is_full = true;
         } else {
+            self.overflow.is_full = false;
             queue.push(run.clone());
             self.log.pin(run);
         }

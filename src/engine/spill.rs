@@ -288,10 +288,11 @@ impl Engine {
         })
     }
 
-    /// Keeps the most that was held of memory and disk.
+    /// Keeps the most that was held of memory and disk: of the buffer, as `used` is, and not what is apart from it.
     pub(super) fn note_places(&mut self) {
+        let used = (self.occupancy() as u64).saturating_sub(self.log.on_disk());
         if let Some(spill) = &mut self.spill {
-            spill.memory_peak = spill.memory_peak.max(self.log.in_memory());
+            spill.memory_peak = spill.memory_peak.max(used);
             spill.disk_peak = spill.disk_peak.max(self.log.on_disk());
         }
     }

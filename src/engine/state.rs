@@ -101,6 +101,8 @@ pub(crate) struct Overflow {
     pub(super) unfinished: Option<Range<u64>>,
     /// That record is too much.
     pub(super) is_refusing: bool,
+    /// Something was too much, and the file has taken nothing since.
+    pub(super) is_full: bool,
     pub(super) lost: u64,
 }
 

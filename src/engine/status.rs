@@ -76,7 +76,7 @@ pub(crate) struct Buffer {
 pub(crate) struct Places {
     /// What fits into memory; 0 where all lies on the disk, and stays there when the run ends.
     pub memory: u64,
-    /// The most that was ever in memory.
+    /// The most that the buffer ever held in memory; what waits for the file of what is shed is apart, and so are taps.
     pub memory_peak: u64,
     /// What is on the disk.
     pub disk: u64,
