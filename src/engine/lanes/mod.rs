@@ -23,6 +23,7 @@
 //! blocks are in order, and have memory for half as many records again as are held, and for a few more.
 
 mod block;
+mod gone;
 mod level;
 mod names;
 mod short;
@@ -32,10 +33,10 @@ use std::collections::VecDeque;
 
 use block::{BLOCK, Block};
 pub(crate) use block::{End, Record};
+pub(crate) use gone::Gone;
 use level::Candidate;
 pub(crate) use names::{Lane, Names};
 pub(crate) use short::Short;
-pub(crate) use victims::Gone;
 
 /// Bytes that the books of one record take, about: half as much again as an entry.
 const BOOKS: usize = 12;
