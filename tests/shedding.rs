@@ -14,6 +14,22 @@ use harness::{assert_same, data, eventually};
 const MANY: usize = 30_000;
 
 #[test]
+fn a_record_that_is_too_long_for_the_file_is_said_to_be() {
+    let overflow = Overflow::new();
+    let path = overflow.name();
+    let mut weir = Stalled::new(&["-l", "-b", "64KiB", "--shed", "newest", "--shed-to", &path]);
+    let long = vec![b'x'; 9 << 20];
+    let short = b"short\n".repeat(40_000);
+    weir.send([&short[..], &long, b"\n", &short].concat());
+    let (got, ended) = weir.finish();
+    assert!(short.starts_with(&got[..got.len().min(short.len())]));
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    let says = format!("write: {path}: a record longer than 8MiB was discarded");
+    assert!(ended.stderr.contains(&says), "{}", ended.stderr);
+    assert!(overflow.read().iter().all(|byte| *byte != b'x'));
+}
+
+#[test]
 fn a_producer_of_lines_never_waits_and_its_last_line_is_the_last_delivered() {
     for args in [
         &["-l", "--shed", "oldest"][..],

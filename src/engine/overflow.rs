@@ -4,7 +4,8 @@
 //! bytes stay where they are; being owed to this queue is what keeps them there.
 //!
 //! Invariant: only whole records are queued, but for the last one of a stream. A record that is dropped
-//! while it still comes waits beside the queue until it is complete.
+//! while it still comes waits beside the queue until it is complete, for others may be dropped meanwhile; one that is too
+//! long for that is lost.
 
 use std::ops::Range;
 use std::time::Instant;
@@ -29,6 +30,11 @@ impl Engine {
     /// Bytes that were lost to the file since the last call.
     pub(crate) fn take_lost(&mut self) -> u64 {
         std::mem::take(&mut self.overflow.lost)
+    }
+
+    /// Whether a record that was dropped while it still came was too long to be kept, since the last call.
+    pub(crate) fn take_too_long(&mut self) -> bool {
+        std::mem::take(&mut self.overflow.was_too_long)
     }
 
     pub(super) fn plan_overflow(&self, now: Instant) -> Plan {
@@ -123,6 +129,7 @@ impl Engine {
         let is_next = begun.end == run.start;
         let length = begun.end - begun.start + run.end - run.start;
         if overflow.is_refusing || !is_next || length > MOST {
+            overflow.was_too_long |= length > MOST;
             overflow.is_refusing = true;
             overflow.lost += length;
             self.log.unpin(&begun);

@@ -104,6 +104,8 @@ pub(crate) struct Overflow {
     /// Something was too much, and the file has taken nothing since.
     pub(super) is_full: bool,
     pub(super) lost: u64,
+    /// A record was, while it still came.
+    pub(super) was_too_long: bool,
 }
 
 impl Overflow {

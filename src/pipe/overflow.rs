@@ -126,8 +126,13 @@ struct World {
 impl World {
     /// Complains if the queue had to lose something for want of room.
     fn look_for_losses(&mut self) {
-        if self.shared.tell(|engine, _| engine.take_lost()) > 0 {
-            complain(&mut self.events, Err(too_slow(self.file.name())));
+        let told = self
+            .shared
+            .tell(|engine, _| (engine.take_too_long(), engine.take_lost()));
+        match told {
+            (true, _) => complain(&mut self.events, Err(too_long(self.file.name()))),
+            (false, 1..) => complain(&mut self.events, Err(too_slow(self.file.name()))),
+            (false, 0) => {}
         }
     }
 
@@ -224,6 +229,11 @@ fn is_over<T>(
 
 fn too_slow(name: &str) -> PipeError {
     PipeError::because("write", name, "too slow: some was discarded")
+}
+
+/// See [`BEGUN_MOST`], which the engine's own bound is as well.
+fn too_long(name: &str) -> PipeError {
+    PipeError::because("write", name, "a record longer than 8MiB was discarded")
 }
 
 #[cfg(test)]
