@@ -288,6 +288,54 @@ fn what_is_damaged_is_replaced_and_what_is_not_ours_is_refused() {
     fs::remove_file(&file).expect("removed");
 }
 
+/// A file system of this size in place of a directory, which only root can have.
+struct Small(std::path::PathBuf);
+
+impl Small {
+    fn mount(at: std::path::PathBuf, size: &str) -> Option<Small> {
+        let mut mount = std::process::Command::new("mount");
+        mount.args([
+            "-t",
+            "tmpfs",
+            "-o",
+            &format!("size={size},mode=0700"),
+            "weir-test",
+        ]);
+        let done = mount.arg(&at).stderr(std::process::Stdio::null()).status();
+        done.is_ok_and(|done| done.success()).then_some(Small(at))
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let mut umount = std::process::Command::new("umount");
+        let _ = umount.arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn where_the_disk_is_full_the_file_is_named_and_another_time_it_is_made() {
+    let home = Home::new();
+    fs::create_dir(home.sockets()).expect("made");
+    let Some(_small) = Small::mount(home.sockets(), "64k") else {
+        return;
+    };
+    let others = home.sockets().join("others");
+    assert!(
+        fs::write(&others, vec![1; 128 << 10]).is_err(),
+        "it is full"
+    );
+    let (running, _output) = member(&home, &["--share", "it", "-r", "1MB/s"]);
+    let file = home.sockets().join("it.bytes.share");
+    let says = format!("share: it: {}: No space left on device", file.display());
+    running.end().assert_complains(1, &[&says]);
+    assert!(!file.exists());
+    fs::remove_file(&others).expect("removed");
+    let begin = Instant::now();
+    let (_weir, output) = member(&home, &["--share", "it", "-r", "1MB/s", "-q"]);
+    take(&[&output], 100_000, 1e6, begin);
+}
+
 #[test]
 fn weirs_without_a_session_share_whatever_their_temporary_directories_are() {
     let name = format!("it-{}", std::process::id());

@@ -1,20 +1,28 @@
 //! One cap for several weirs: what `--rate` gives is the total of all that share a name.
 //!
-//! On one host the members meet in a mapped file ([`file`]), the layout of which is [`table`]'s; who
+//! On one host the members [meet](meeting) in a mapped [`file`], the layout of which is [`table`]'s; who
 //! passes when is the arithmetic of [`turn`]. There is no server, no lock and no waiting for anybody:
 //! whatever a member was doing when it was stopped or killed, the others go on.
 //!
 //! Across hosts a store, Redis or Valkey, divides the cap: each member has a [`lease`] of a part of it,
 //! which a thread of its own keeps ([`store`]), so that the flow never waits for the network.
 
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+mod clock;
 #[cfg(feature = "redis")]
 mod connection;
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+mod cost;
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 mod fault;
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 mod file;
 #[cfg(feature = "redis")]
 pub(crate) mod lease;
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+mod meeting;
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+mod process;
 pub(crate) mod rules;
 #[cfg(feature = "redis")]
 mod store;
@@ -33,7 +41,7 @@ use crate::engine::status;
 use crate::pipe::error::PipeError;
 use crate::units::{Rate, Share, Store, Unit};
 #[cfg(any(target_os = "linux", target_os = "macos"))]
-use file::{Meeting, WayOut};
+use meeting::{Meeting, WayOut};
 use rules::Rules;
 
 /// A cap that is shared, for the engine, and what it counts.
@@ -145,7 +153,7 @@ fn join_host(
     let (member, meeting) = joined.map_err(|e| e.to_string())?;
     let meeting = meeting.telling(say);
     let way_out = meeting.way_out();
-    let cap = turn::HostCap::new(member, Box::new(meeting), rules, file::clock());
+    let cap = turn::HostCap::new(member, Box::new(meeting), rules, process::clock());
     Ok((Box::new(cap), Box::new(way_out)))
 }
 

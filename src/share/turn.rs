@@ -22,127 +22,20 @@ use std::time::{Duration, Instant};
 
 use std::sync::atomic::Ordering::SeqCst;
 
+use super::clock::{Clock, LAST, TICK, TICKS};
+use super::cost::Scale;
 use super::rules::Rules;
 use super::table::{Current, Member, Words};
 use crate::engine::bucket::STEP;
-use crate::engine::limiter::{Burst, QUANTUM, SharedCap};
+use crate::engine::limiter::{Burst, SharedCap};
 use crate::units::Rate;
 
-/// The nanoseconds of a tick: with eight of them the word reaches for 18 years since the machine
-/// started, beside the number of the rules that it was counted under.
-const TICK: u64 = 8;
-/// The bits of the word that are ticks.
-const TICKS: u32 = 56;
-const LAST: u64 = (1 << TICKS) - 1;
-/// How late all together may be, where a unit is more than a step's worth, without losing anything.
-const LATE: Duration = Duration::from_millis(2);
 /// A turn further off than so many quanta was not reserved by anybody: the word is damaged.
 const PLACES: u64 = 1 << 16;
 /// Who waits looks again after this time: the rules may have changed.
 const LOOK: Duration = Duration::from_millis(100);
 /// How often a member that passes something makes sure that others can still find what it shares.
 const CALL: Duration = Duration::from_secs(1);
-
-/// The clock that all processes of a host have in common, as instants of this one.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Clock {
-    instant: Instant,
-    nanos: u64,
-}
-
-impl Clock {
-    /// `nanos` is what the common clock shows at `instant`.
-    pub(crate) fn new(instant: Instant, nanos: u64) -> Clock {
-        Clock { instant, nanos }
-    }
-
-    fn ticks(&self, now: Instant) -> u64 {
-        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let since = nanos(now.saturating_duration_since(self.instant));
-        let before = nanos(self.instant.saturating_duration_since(now));
-        (self.nanos.saturating_add(since).saturating_sub(before) / TICK).min(LAST)
-    }
-
-    /// The first instant of a tick; where that is beyond all time, one that is far enough off.
-    fn instant_of(&self, ticks: u64) -> Instant {
-        const FAR: Duration = Duration::from_secs(86_400 * 365);
-        let nanos = ticks.saturating_mul(TICK);
-        let after = Duration::from_nanos(nanos.saturating_sub(self.nanos));
-        let before = Duration::from_nanos(self.nanos.saturating_sub(nanos));
-        let at = self.instant.checked_add(after.min(FAR));
-        at.and_then(|at| at.checked_sub(before))
-            .unwrap_or(self.instant)
-    }
-}
-
-/// The rules, as the arithmetic needs them.
-#[derive(Debug, Clone, Copy)]
-struct Scale {
-    amount: NonZeroU64,
-    per: NonZeroU64,
-    /// Units of a turn.
-    quantum: u64,
-    /// The most units that a member is given before it passes them.
-    step: u64,
-    /// Ticks that may have gone by unused and still be made up for.
-    lag: u64,
-}
-
-impl Scale {
-    fn new(rules: Rules) -> Scale {
-        let mut scale = Scale {
-            amount: rules.rate.amount(),
-            per: rules.rate.per_nanos(),
-            quantum: 1,
-            step: 1,
-            lag: 0,
-        };
-        scale.quantum = scale.units_in(ticks(QUANTUM)).max(1);
-        scale.step = scale.units_in(ticks(STEP)).max(scale.quantum);
-        let burst = match rules.burst {
-            Burst::Units(n) => scale.cost(n, &mut 0),
-            Burst::Worth(time) => ticks(time),
-        };
-        let late = ticks(LATE).max(ticks(STEP - QUANTUM).saturating_sub(scale.cost(1, &mut 0)));
-        scale.lag = burst.saturating_add(late).min(LAST);
-        scale
-    }
-
-    /// The ticks that `units` take; what is less than one is carried over in `rest`.
-    fn cost(&self, units: u64, rest: &mut u128) -> u64 {
-        let per_tick = u128::from(self.amount.get()) * u128::from(TICK);
-        let nanos = u128::from(units)
-            .saturating_mul(u128::from(self.per.get()))
-            .saturating_add(*rest);
-        *rest = nanos % per_tick;
-        u64::try_from(nanos / per_tick).unwrap_or(LAST).min(LAST)
-    }
-
-    /// The ticks of a turn.
-    fn turn(&self) -> u64 {
-        self.cost(self.quantum, &mut 0).max(1)
-    }
-
-    /// What was so many turns of the `old` scale away from now is as many of this one away; time that was not used only as
-    /// far as it could be made up for.
-    fn moved(&self, old: &Scale, ticks: u64, now: u64) -> u64 {
-        let moved = |ticks: u64| {
-            let moved = u128::from(ticks) * u128::from(self.turn()) / u128::from(old.turn());
-            u64::try_from(moved).unwrap_or(LAST).min(LAST)
-        };
-        match ticks.checked_sub(now) {
-            Some(ahead) => now.saturating_add(moved(ahead)).min(LAST),
-            None => now.saturating_sub(moved((now - ticks).min(old.lag))),
-        }
-    }
-
-    fn units_in(&self, ticks: u64) -> u64 {
-        let nanos = u128::from(ticks) * u128::from(TICK);
-        let units =
-            nanos.saturating_mul(u128::from(self.amount.get())) / u128::from(self.per.get());
-        u64::try_from(units).unwrap_or(u64::MAX)
-    }
-}
 
 /// A reserved place in the queue.
 #[derive(Debug, Clone, Copy)]
@@ -412,12 +305,6 @@ impl<W: Words + fmt::Debug + Send> SharedCap for HostCap<W> {
 
 fn pack(current: Current, ticks: u64) -> u64 {
     u64::from(current.tag()) << TICKS | ticks
-}
-
-fn ticks(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos() / u128::from(TICK))
-        .unwrap_or(LAST)
-        .min(LAST)
 }
 
 fn signed(units: u64) -> i64 {

@@ -1,8 +1,13 @@
 //! Members of a share that meet in real files.
 
+use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::time::Instant;
 
+use super::super::file::MAGIC;
+use super::super::process::clock;
 use super::super::rules::Rules;
+use super::super::table::Who;
 use super::super::turn::HostCap;
 use super::*;
 use crate::engine::limiter::{Burst, SharedCap};

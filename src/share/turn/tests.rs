@@ -5,6 +5,8 @@ use std::sync::atomic::AtomicU64;
 
 use proptest::prelude::*;
 
+use super::super::clock::ticks;
+use super::super::cost::LATE;
 use super::super::table::{Leave, WORDS, Who};
 use super::*;
 use crate::units::{Rate, Unit};
