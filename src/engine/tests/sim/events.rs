@@ -160,9 +160,9 @@ impl Sim {
 
     /// Somebody looks how much lies unread in the consumer's pipe.
     pub(super) fn look_at_consumer(&mut self) {
+        // Where nobody looks nothing is drawn, so that everything else comes as it would.
         let n = self.world.adversity.looks;
-        let random = self.world.random() >> 9;
-        if n.is_some_and(|n| random.is_multiple_of(n)) {
+        if n.is_some_and(|n| (self.world.random() >> 9).is_multiple_of(n)) {
             let lying = self.world.lying as u64;
             self.core.now.set(self.world.now);
             self.core
