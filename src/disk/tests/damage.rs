@@ -404,6 +404,10 @@ fn after_another_start_of_the_system_only_what_matches_counts() {
         ]
     );
     assert_eq!(read_from(&opened.spool, 0).bytes(), text[..500_000]);
+    let end_of_good = &text[..rest as usize];
+    assert!(!end_of_good.ends_with(b"\n"), "it is inside of a line");
+    let begun = opened.spool.end().begun;
+    assert_eq!(begun, 0, "the rest of that line never comes");
     append(&opened.spool, b"new\n");
     assert_eq!(read_from(&opened.spool, end).bytes(), b"new\n");
     drop(opened);
