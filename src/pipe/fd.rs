@@ -12,10 +12,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat, ftruncate};
 use rustix::io::{Errno, fcntl_dupfd_cloexec, readv, writev};
 
+use super::calls::{again, poll_until};
 use super::error::PipeError;
 use super::packets::Packets;
 use super::{inherited, no_wait};
@@ -480,38 +481,9 @@ impl Port {
     }
 }
 
-/// Waits until one of these is ready. False at the deadline.
-pub(super) fn poll_until(
-    fds: &mut [PollFd<'_>],
-    until: Option<Instant>,
-) -> rustix::io::Result<bool> {
-    loop {
-        let left = until.map(|u| u.saturating_duration_since(Instant::now()));
-        // A wait too long for the system to express is a wait without end.
-        let left = left.and_then(|d| Timespec::try_from(d).ok());
-        match poll(fds, left.as_ref()) {
-            Err(Errno::INTR) => {}
-            done => return done.map(|ready| ready > 0),
-        }
-    }
-}
-
 impl AsFd for Port {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
-    }
-}
-
-/// Repeats an interrupted call; `None` where it would block.
-pub(crate) fn again(
-    mut call: impl FnMut() -> rustix::io::Result<usize>,
-) -> rustix::io::Result<Option<usize>> {
-    loop {
-        match call() {
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => return Ok(None),
-            done => return done.map(Some),
-        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod append;
 mod bell;
+mod calls;
 pub(crate) mod error;
 mod event;
 pub(crate) mod fan_out;

@@ -11,7 +11,7 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvFlags, ReturnFlags, SocketType, recv, recvmsg, sockopt,
 };
 
-use super::fd::{again, poll_until};
+use super::calls::{again, poll_until};
 
 /// What tells that the other end sends no more.
 #[cfg(target_os = "linux")]

@@ -77,7 +77,7 @@ impl Peek {
         use rustix::pipe::{SpliceFlags, tee};
         if self.ahead() == 0 {
             let tee = || tee(input, &self.to, AHEAD, SpliceFlags::NONBLOCK);
-            match super::fd::again(tee)? {
+            match super::calls::again(tee)? {
                 Some(n) => self.beyond = n,
                 None => return Ok(None),
             }
@@ -122,7 +122,7 @@ impl Peek {
             return 0;
         }
         let tee = || tee(&self.from, to, n, SpliceFlags::NONBLOCK);
-        super::fd::again(tee).ok().flatten().unwrap_or(0)
+        super::calls::again(tee).ok().flatten().unwrap_or(0)
     }
 
     /// The first bytes ahead go by, and are wanted: as many as fit here, or are there.
@@ -133,7 +133,7 @@ impl Peek {
         let most = into.iter().map(|slice| slice.len()).sum::<usize>();
         if self.in_view.is_empty() && self.beyond >= most {
             // What was duplicated is there at once.
-            let n = super::fd::again(|| rustix::io::readv(&self.from, into))?.unwrap_or(0);
+            let n = super::calls::again(|| rustix::io::readv(&self.from, into))?.unwrap_or(0);
             self.beyond -= n;
             return Ok(n);
         }
@@ -163,7 +163,7 @@ impl Peek {
     fn front(&mut self) -> &[u8] {
         if self.in_view.is_empty() && self.beyond > 0 {
             let most = self.beyond.min(VIEW);
-            let read = super::fd::again(|| rustix::io::read(&self.from, &mut self.view[..most]));
+            let read = super::calls::again(|| rustix::io::read(&self.from, &mut self.view[..most]));
             let Ok(Some(n @ 1..)) = read else {
                 unreachable!("what was duplicated is not there")
             };

@@ -48,7 +48,7 @@ mod linux {
     use super::{FanOut, Passage, Peek, Permit, Port, SidePipe, Taker};
     use crate::engine::scan::Run;
     use crate::engine::stall::Side;
-    use crate::pipe::fd::again;
+    use crate::pipe::calls::again;
     use rustix::fs::{SeekFrom, copy_file_range, seek};
     use rustix::io::{Errno, pread};
     use rustix::pipe::{SpliceFlags, splice, tee};

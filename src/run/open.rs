@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
-use super::End;
+use super::end::End;
 use super::error::system;
 use crate::config::Config;
 use crate::control::signals;
