@@ -51,8 +51,7 @@ struct Holding {
     first: [u64; 2],
     /// Bytes that it got since there is too much, or that it is taken to have got.
     got: u64,
-    /// Bytes of which it is being relieved, and what of these has gone, with how many records.
-    quota: u64,
+    /// Bytes that have gone while it is being relieved, and how many records.
     lost: (u64, u64),
 }
 
@@ -71,6 +70,9 @@ impl Holding {
 #[derive(Debug, Default)]
 pub(crate) struct Lanes {
     holdings: Vec<Holding>,
+    /// Bytes of which each lane is being relieved. They stand by themselves, for they are looked at for every record
+    /// that a pass comes by.
+    quotas: Vec<u64>,
     blocks: VecDeque<Block>,
     /// Records for which the blocks have memory, or had before they ran empty.
     room: usize,
@@ -172,6 +174,7 @@ impl Lanes {
         let (lane, kept) = (all.lane.0 as usize, usize::from(all.kept));
         if lane >= self.holdings.len() {
             self.holdings.resize_with(lane + 1, Holding::default);
+            self.quotas.resize(lane + 1, 0);
         }
         if self.held == 0 {
             self.shortest = u64::MAX;
@@ -290,8 +293,9 @@ impl Lanes {
         assert_eq!(bytes, self.bytes);
         for (holding, other) in self.holdings.iter().zip(&lanes) {
             assert_eq!(holding.bytes, other.bytes);
-            assert_eq!((holding.quota, holding.lost), (0, (0, 0)));
+            assert_eq!(holding.lost, (0, 0));
         }
+        assert!(self.quotas.iter().all(|quota| *quota == 0));
         assert_eq!(self.all().count(), self.held);
         assert_eq!(
             self.blocks.iter().map(Block::room).sum::<usize>(),
@@ -309,6 +313,7 @@ impl Lanes {
         self.room * 8
             + self.blocks.capacity() * size_of::<Block>()
             + self.holdings.capacity() * size_of::<Holding>()
+            + self.quotas.capacity() * 8
             + self.candidates.capacity() * size_of::<Candidate>()
     }
 }

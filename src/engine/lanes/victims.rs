@@ -86,7 +86,7 @@ impl Lanes {
         self.level = level;
         all.retain(|it| it.bytes > level);
         for it in &all {
-            self.holdings[it.lane as usize].quota = it.most.min(it.bytes - level);
+            self.quotas[it.lane as usize] = it.most.min(it.bytes - level);
         }
         let mut bytes = self.sweep(end, kept, &all, gone);
         if bytes == 0 {
@@ -95,7 +95,7 @@ impl Lanes {
             let average = (self.bytes[usize::from(kept)] / self.held.max(1) as u64).max(1);
             all.truncate(usize::try_from(need.div_ceil(average)).unwrap_or(usize::MAX));
             for it in &all {
-                self.holdings[it.lane as usize].quota = ONE;
+                self.quotas[it.lane as usize] = ONE;
             }
             bytes = self.sweep(end, kept, &all, gone);
             let left = all
@@ -174,24 +174,26 @@ impl Lanes {
 
     /// The same of one block.
     fn sweep_block(&mut self, i: usize, end: End, k: usize, open: &mut Open, gone: &mut Gone) {
-        let (holdings, shortest) = (&mut self.holdings, self.shortest);
+        let (holdings, quotas) = (&mut self.holdings, &mut self.quotas);
+        let shortest = self.shortest;
         self.blocks[i].retain(end, |record| {
-            let holding = &mut holdings[record.lane.0 as usize];
-            if holding.quota == 0 || usize::from(record.kept) != k {
+            let quota = &mut quotas[record.lane.0 as usize];
+            if *quota == 0 || usize::from(record.kept) != k {
                 return true;
             }
-            let goes = record.length <= holding.quota;
+            let holding = &mut holdings[record.lane.0 as usize];
+            let goes = record.length <= *quota;
             let mut left = 0;
             if goes {
                 holding.lost.0 += record.length;
                 holding.lost.1 += 1;
                 gone.add(record, end);
-                if holding.quota != ONE {
-                    left = holding.quota - record.length;
+                if *quota != ONE {
+                    left = *quota - record.length;
                 }
             }
-            holding.quota = if left < shortest { 0 } else { left };
-            if holding.quota == 0 {
+            *quota = if left < shortest { 0 } else { left };
+            if *quota == 0 {
                 open.close(record.lane);
                 if end == End::Oldest {
                     let length = if goes { record.length } else { 0 };
@@ -208,7 +210,7 @@ impl Lanes {
         let mut all_bytes = 0;
         for it in all {
             let holding = &mut self.holdings[it.lane as usize];
-            holding.quota = 0;
+            self.quotas[it.lane as usize] = 0;
             let (bytes, records) = std::mem::take(&mut holding.lost);
             if records > 0 {
                 holding.bytes[k] -= bytes;
