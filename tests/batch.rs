@@ -156,6 +156,22 @@ fn a_record_larger_than_the_buffer_passes_in_pieces() {
 }
 
 #[test]
+fn the_beginning_of_a_record_that_is_more_than_the_low_mark_waits_for_its_rest() {
+    let dir = Dir::new();
+    let options = "--record-size 581 -b 9999 --high 74% --low 3% --batch 9999B";
+    let options: Vec<_> = options.split(' ').collect();
+    let end = run(&dir, &options, "wc -c >> $0", &[b'x'; 581 * 200]);
+    assert!(end.status.success(), "{end:?}");
+    let batches: Vec<usize> = dir
+        .lines("out")
+        .iter()
+        .map(|n| n.trim().parse().expect("a number"))
+        .collect();
+    assert!(batches.iter().all(|n| n % 581 == 0), "{batches:?}");
+    assert_eq!(batches.iter().sum::<usize>(), 581 * 200);
+}
+
+#[test]
 fn one_that_ends_well_without_reading_has_acknowledged() {
     let dir = Dir::new();
     let (end, books) = run_lines(&dir, &["--batch", "7"], "exit 0", 1000);

@@ -128,7 +128,8 @@ impl Engine {
             // The rest of a record that is larger than everything cannot come before its beginning has gone.
             let has_begun = self.outputs[CONSUMER].cursor.is_inside();
             let is_blocked = self.shedder.policy.is_none() || self.is_starved() || has_begun;
-            let piece = (is_blocked && jobs.held == 0).then_some(end);
+            let piece = is_blocked && jobs.held == 0 && !self.awaits_rest();
+            let piece = piece.then_some(end);
             return whole.or(piece).map_or(Closing::Later(None), Closing::At);
         }
         let due = self.first_due();
@@ -136,6 +137,19 @@ impl Engine {
             Some(whole) => Closing::At(whole),
             None => Closing::Later(due),
         }
+    }
+
+    /// Whether there is nothing but the beginning of a record that fits: then who takes whole ones takes nothing until
+    /// its rest is there, so that occupancy never falls to a low mark that is below it.
+    pub(super) fn awaits_rest(&self) -> bool {
+        let jobs = self.jobs.as_ref().filter(|jobs| jobs.held == 0);
+        self.gate.is_closed()
+            && jobs.is_some()
+            && self.framing.is_some()
+            && !self.outputs[CONSUMER].cursor.is_inside()
+            && self.occupancy() < self.gate.marks().high
+            && self.used() == self.occupancy()
+            && self.last_whole().is_none()
     }
 
     /// The place behind the last whole record that can be looked at.

@@ -20,7 +20,7 @@ pub(super) struct Extent {
     pub(super) stored: Option<u64>,
     /// It is being read back.
     pub(super) is_loading: bool,
-    /// Something of it was dropped, of one that is on the disk.
+    /// Something of it was dropped, or was read back, of one that is on the disk: it grows no more.
     pub(super) is_cut: bool,
     /// The place of its first byte.
     pub(super) at: u64,

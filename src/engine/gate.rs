@@ -1,7 +1,7 @@
 //! May the source be read, may the sink be fed: the watermarks.
 //!
 //! Invariant: reading stops when occupancy reaches the high mark and starts again at the low mark,
-//! never in between. A prefill holds the output until occupancy has reached it, and again each time
+//! never in between, unless what is held is less than a record that nobody takes in parts. A prefill holds the output until occupancy has reached it, and again each time
 //! the buffer has run empty; it gives way when it can no longer be reached.
 
 /// The marks, in bytes of occupancy: `low < high`, `prefill <= high`.
@@ -72,6 +72,11 @@ impl Gate {
         if used < self.marks.high {
             self.reopens_at = None;
         }
+    }
+
+    /// What is held waits for more to come, and cannot become less without: that is as low as it gets.
+    pub(crate) fn reopen(&mut self) {
+        self.reopens_at = None;
     }
 
     /// Closes the gate before the high mark is reached, for want of memory, until occupancy has

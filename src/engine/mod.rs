@@ -417,6 +417,9 @@ impl Engine {
         let (used, all) = (self.used(), self.occupancy());
         let may_come = !self.ended && !self.has_no_place() && !self.has_full_books();
         self.gate.on_occupancy(used, all, may_come);
+        if self.awaits_rest() {
+            self.gate.reopen();
+        }
         self.look_at_delay(now);
         self.form_batch();
         if self.input.moves() || self.output.moves() {

@@ -316,6 +316,8 @@ impl Log {
                 return true;
             }
             let segment = extent.segment.take();
+            // Somebody has had it up to its end, which is the only place in it but its ends that is known then.
+            extent.is_cut = true;
             self.disk.recycle(segment);
             false
         });

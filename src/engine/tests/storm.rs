@@ -989,7 +989,7 @@ fn assert_sides(s: &Scenario, outcome: &Outcome, adversity: Adversity) {
 fn what_broke_once_does_not_break_again() {
     for seed in [
         52_011, 3_914, 7_669, 8_379, 17_000, 9_209, 2_389, 3_687, 6_262, 1_216, 20_612, 31_439,
-        42_311, 1_916, 61_053, 67_192, 4_933,
+        42_311, 1_916, 61_053, 67_192, 4_933, 8_305_589,
     ] {
         storm(seed);
     }
