@@ -53,11 +53,7 @@ impl Packets {
             return Ok(Some(self.read_rest(into)));
         }
         let most = into.iter().map(|it| it.len()).sum::<usize>();
-        let look = || {
-            let flags = RecvFlags::PEEK | RecvFlags::TRUNC | RecvFlags::DONTWAIT;
-            recv(socket, &mut [0u8; 0][..], flags).map(|(_, len)| len)
-        };
-        let Some(len) = again(look)? else {
+        let Some(len) = again(|| length_of_next(socket))? else {
             return Ok(None);
         };
         let too_much = len.saturating_sub(most);
@@ -120,6 +116,22 @@ impl Packets {
         let is_gone = poll_until(&mut it, Some(Instant::now()))?;
         Ok(is_gone && ioctl_fionread(socket).unwrap_or(0) == 0)
     }
+}
+
+/// The length of the next packet.
+#[cfg(target_os = "linux")]
+fn length_of_next(socket: BorrowedFd<'_>) -> Result<usize> {
+    let flags = RecvFlags::PEEK | RecvFlags::TRUNC | RecvFlags::DONTWAIT;
+    recv(socket, &mut [0u8; 0][..], flags).map(|(_, length)| length)
+}
+
+/// That of the next packet at least: what there is of all of them.
+#[cfg(not(target_os = "linux"))]
+fn length_of_next(socket: BorrowedFd<'_>) -> Result<usize> {
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    recv(socket, &mut [0u8; 1][..], flags)?;
+    let all = ioctl_fionread(socket)?;
+    Ok(usize::try_from(all).unwrap_or(usize::MAX))
 }
 
 #[cfg(test)]
