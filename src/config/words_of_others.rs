@@ -54,7 +54,10 @@ const WITH_UNIT: &[Word] = &[
 const WITH_COMMAND: &[Word] = &[
     // xargs, or parallel
     (&["-P", "--max-procs"], "--jobs {}"),
-    (&["-n", "--max-args", "--max-lines"], "--lines --batch {}"),
+    (
+        &["-n", "-L", "--max-args", "--max-lines"],
+        "--lines --batch {}",
+    ),
     (&["--block"], "--lines --batch {size}"),
     (
         &["--retries"],
@@ -62,7 +65,7 @@ const WITH_COMMAND: &[Word] = &[
     ),
     (
         &["--halt"],
-        "--reject STATUS, or --give-up {}, for a batch that can never succeed",
+        "--reject STATUS, or --give-up N, for a batch that can never succeed",
     ),
     (
         &["--pipe", "--spreadstdin"],
@@ -193,7 +196,10 @@ pub(super) fn ours(option: &str, words: &[String]) -> Option<String> {
         found.map(|(_, ours)| *ours)
     };
     let runs = words.iter().any(|word| word == "--");
-    let beside = runs.then(|| in_table(WITH_COMMAND)).flatten();
+    // None at all, or as many as there may be, is something else; a figure with a unit is a rate, as in `-L 10M`.
+    let is_amount = typed.is_some_and(|value| value.ends_with(|c: char| c.is_ascii_alphabetic()));
+    let is_theirs = runs && typed != Some("0") && !(option == "-L" && is_amount);
+    let beside = is_theirs.then(|| in_table(WITH_COMMAND)).flatten();
     let by_value = typed.and_then(|value| match value.bytes().all(|b| b.is_ascii_digit()) {
         true => in_table(WITH_NUMBER),
         false => in_table(WITH_UNIT),
@@ -293,6 +299,13 @@ mod tests {
             ),
             ("--retries 3", "--retries", None),
             ("-L 10M -- cat", "-L", Some("--rate 10MiB")),
+            ("-L 1 -- cat", "-L", Some("--lines --batch 1")),
+            ("--retries 0 -- cat", "--retries", None),
+            (
+                "--halt now,fail=1 -- cat",
+                "--halt",
+                Some("--reject STATUS, or --give-up N, for a batch that can never succeed"),
+            ),
             ("-z 3", "-z", None),
         ] {
             let words: Vec<_> = line.split(' ').map(str::to_owned).collect();

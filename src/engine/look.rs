@@ -68,12 +68,23 @@ impl Engine {
         missed
     }
 
-    /// What was dropped for it, since it was behind.
+    /// What was dropped for it, since it was behind; and what it is still owed, where it gets no more.
     #[must_use]
     pub(crate) fn missed(&self, i: usize) -> Count {
-        let side = self.outputs.get(i).and_then(|output| output.side.as_ref());
-        let dropped = side.map(|side| side.dropped).unwrap_or_default();
-        dropped.counting(self.framing.is_some())
+        let is_framed = self.framing.is_some();
+        let output = self.outputs.get(i);
+        let Some((output, side)) = output.and_then(|it| Some((it, it.side.as_ref()?))) else {
+            return Total::default().counting(is_framed);
+        };
+        let mut missed = side.dropped;
+        if self.halted {
+            let owed = output.queue.claims().chain(output.queue.runs());
+            for run in owed {
+                missed.bytes += run.end - run.start;
+                missed.records += self.log.records(run);
+            }
+        }
+        missed.counting(is_framed)
     }
 
     /// What is kept of what has passed: how much at most, and whose queue it is.

@@ -584,7 +584,8 @@ impl Engine {
         let full = is_full && output.queue.owed() > 0 || self.source.is_full;
         // What lies unread in the pipe of one from which it may be taken back is owed, too.
         let is_stuck = self.given.unread.is_stuck();
-        let full = full || is_stuck || self.awaits_jobs() || self.awaits_workers();
+        let awaits = !self.given.is_over && (self.awaits_jobs() || self.awaits_workers());
+        let full = full || is_stuck || awaits;
         let nothing = self.used() == 0 && !is_stuck || self.is_filling() || self.is_batch_forming();
         let source = self.source.is_waiting && !self.ended;
         let no_room = self.source.sleeper.is_for(For::Gate);

@@ -32,9 +32,13 @@ impl PipeError {
         let name = path.display().to_string();
         let is_socket = |data: Metadata| data.file_type().is_socket();
         if path.metadata().is_ok_and(is_socket) {
-            let why = format!(
-                "it is a socket, which is connected to: give >(socat - UNIX-CONNECT:{name}) in its place"
-            );
+            let is_ours = ["/dev/", "/proc/"].iter().any(|at| name.starts_with(at));
+            let way = match is_ours {
+                // What is open already can be written to, and not opened.
+                true => ">(cat >&2)".to_owned(),
+                false => format!(">(socat - UNIX-CONNECT:{name})"),
+            };
+            let why = format!("it is a socket, which cannot be opened: give {way} in its place");
             return PipeError::because("open", &name, &why);
         }
         PipeError::new("open", &name, error)

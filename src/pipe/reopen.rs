@@ -38,9 +38,12 @@ impl Drop for Reopened {
     fn drop(&mut self) {
         let is_it = |data: Metadata| Some(id(&data)) == self.id && data.len() == 0;
         let is_unused = self.is_new && self.go_on.is_some();
-        if is_unused && self.path.symlink_metadata().is_ok_and(is_it) {
+        if is_unused
+            && self.path.metadata().is_ok_and(is_it)
+            && let Ok(path) = self.path.canonicalize()
+        {
             // What is left behind is a file that nobody wants.
-            let _ = std::fs::remove_file(&self.path);
+            let _ = std::fs::remove_file(path);
         }
     }
 }
@@ -99,7 +102,7 @@ impl<T: 'static> Successor<T> {
                 let why = "it is a FIFO now; put a file there, or nothing";
                 return Err(PipeError::because("open", &name, why));
             }
-            let is_new = path.symlink_metadata().is_err();
+            let is_new = path.metadata().is_err();
             let (opened, next) = (open(&path)?, next.clone());
             let kept = path.metadata().ok().filter(Metadata::is_file);
             Ok(Some(Reopened {

@@ -297,7 +297,7 @@ impl Run {
         let consumer = self.consumer.as_mut()?;
         if consumer.waits().is_some() {
             // Nothing is started any more.
-            return Some(End::Signal(signal.number));
+            return Some(self.end_by(signal.number));
         }
         if ![SIGINT, SIGQUIT].contains(&signal.number) {
             return self.on_termination(signal.number);

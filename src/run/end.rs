@@ -40,6 +40,15 @@ pub(crate) enum End {
     Unkept,
 }
 
+/// What an end of the run is put off for tees by.
+#[derive(Debug)]
+pub(super) enum Awaits {
+    /// The program that is the consumer has ended, or cannot be run: this is how the run ends.
+    Early(End),
+    /// None of several programs has anything to do any more.
+    Programs,
+}
+
 impl End {
     /// The consumer went away: as `cat` ends then, by the signal, or by saying so where that is
     /// ignored.
@@ -104,9 +113,10 @@ impl End {
         }
     }
 
-    /// The line to print for it, if any; where a side has stalled, with what tees lack.
+    /// The line to print for it, if any; where a side has stalled, or COMMAND has ended, with what tees lack.
     pub(super) fn complaint(&self, behind: Option<&str>) -> Option<String> {
         match self {
+            End::Command(exit, _) if !exit.is_success() => behind.map(str::to_owned),
             End::Delivered | End::Drained | End::Signal(_) | End::Unkept | End::Command(..) => None,
             End::Failed(failure) | End::BrokenPipe(failure) => Some(failure.to_string()),
             End::GivenUp(batches, count) => Some(given_up(*batches, *count)),

@@ -144,7 +144,7 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         signal: None,
         signal_grace: config.grace,
         deliver_until: None,
-        early: None,
+        awaits: None,
         grace: None,
         control: Control::new(config.control, Instant::now()),
         live: config.live.clone(),

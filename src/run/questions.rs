@@ -83,7 +83,7 @@ impl Run {
     }
 
     fn is_ending(&self) -> bool {
-        self.drained || self.signal.is_some() || self.early.is_some()
+        self.drained || self.signal.is_some() || self.awaits.is_some()
     }
 
     fn has_ended(&mut self) -> bool {

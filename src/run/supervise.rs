@@ -10,7 +10,7 @@ use jiff::Zoned;
 
 use super::batches::Batches;
 use super::consumer::Consumer;
-use super::end::{End, undelivered};
+use super::end::{Awaits, End, undelivered};
 use super::hooks::Hooks;
 use super::measure::Measured;
 use super::timetable::Schedules;
@@ -86,9 +86,8 @@ pub(super) struct Run {
     /// For how long what is held is delivered after such a signal, and until when that is.
     pub(super) signal_grace: Duration,
     pub(super) deliver_until: Option<Instant>,
-    /// The program that is the consumer has ended before the input has, and so does the run, when tees have had what was
-    /// read.
-    pub(super) early: Option<End>,
+    /// The run is over when tees have had what was read: nothing else can end it then but a signal, and time.
+    pub(super) awaits: Option<Awaits>,
     /// The consumer has left: until then the end of input makes that a success.
     pub(super) grace: Option<Instant>,
     pub(super) control: Control,
@@ -110,14 +109,14 @@ impl Run {
         loop {
             // What has happened already counts before what is only late.
             while let Ok(event) = self.events.try_recv() {
-                if let Some(end) = self.on_event(Some(event)) {
+                if let Some(end) = self.on_event(Some(event)).filter(|_| self.awaits.is_none()) {
                     return end;
                 }
             }
             for command in self.schedules.poll(Instant::now(), Zoned::now) {
                 self.shared.tell(|engine, now| engine.command(now, command));
             }
-            if let Some(end) = self.early_end() {
+            if let Some(end) = self.end_that_was_put_off() {
                 return end;
             }
             let mut watch = self.watch();
@@ -127,11 +126,12 @@ impl Run {
             }
             let watch = match watch {
                 Watch::Quiet(due) => due,
+                Watch::Stalled(..) if self.awaits.is_some() => None,
                 Watch::Stalled(side, time) => {
                     return End::Stalled(side, time, undelivered(&self.status()).bytes);
                 }
             };
-            if self.grace.is_some_and(|until| until <= Instant::now()) {
+            if self.awaits.is_none() && self.grace.is_some_and(|until| until <= Instant::now()) {
                 return self.gone();
             }
             if let Some(signal) = self.signal
@@ -142,7 +142,9 @@ impl Run {
                 return End::Signal(signal);
             }
             self.look_whether_it_goes_on();
-            if let Some(end) = self.look_whether_to_retry() {
+            if self.awaits.is_none()
+                && let Some(end) = self.look_whether_to_retry()
+            {
                 return end;
             }
             let due = [
@@ -158,8 +160,9 @@ impl Run {
                 self.deliver_until,
             ];
             let alarm = due.into_iter().flatten().min().map_or_else(never, at);
+            let is_put_off = self.awaits.is_some();
             let decided = select! {
-                recv(self.events) -> event => self.on_event(event.ok()),
+                recv(self.events) -> event => self.on_event(event.ok()).filter(|_| !is_put_off),
                 recv(self.happenings) -> event => {
                     if let Ok(event) = event {
                         let status = self.status();
@@ -167,10 +170,10 @@ impl Run {
                     }
                     None
                 }
-                recv(self.exits) -> exit => self.on_exits(exit.ok()),
+                recv(self.exits) -> exit => self.on_exits(exit.ok()).filter(|_| !is_put_off),
                 // What it means is looked at above.
                 recv(self.branches.over) -> _ => None,
-                recv(self.news) -> news => self.on_news(news.ok()),
+                recv(self.news) -> news => self.on_news(news.ok()).filter(|_| !is_put_off),
                 recv(self.signals) -> signal => self.on_signal(signal.ok()),
                 recv(self.control.questions) -> question => {
                     question.into_iter().for_each(|question| self.on_question(question));
@@ -258,6 +261,7 @@ impl Run {
             Some(Event::ConsumerLeft) => self.grace = Some(Instant::now() + GRACE),
             Some(Event::ConsumerGone) if self.consumer.is_some() => self.stop_feeding(),
             Some(Event::ConsumerGone) => return Some(self.gone()),
+            Some(Event::Delivered) if self.awaits.is_some() => {}
             Some(Event::Delivered) if self.consumer.is_some() => return self.feed_end(),
             // Nobody has anything to say any more.
             None if self.consumer.is_some() || self.batches.is_some() => self.events = never(),
@@ -374,7 +378,7 @@ impl Run {
                 self.reporter.on_demand(&status);
                 None
             }
-            Some(signal) if self.early.is_some() => self.on_signal_to_tees(signal.number),
+            Some(signal) if self.awaits.is_some() => self.on_signal_to_tees(signal.number),
             Some(signal) if self.consumer.is_some() => self.on_signal_beside(signal),
             Some(signal) if self.batches.is_some() => self.on_signal_with_jobs(signal),
             Some(signal) if signal.number != SIGINT => self.on_termination(signal.number),
@@ -395,7 +399,7 @@ impl Run {
     /// What is held is still delivered, for a while; a second one ends at once.
     pub(super) fn on_termination(&mut self, signal: i32) -> Option<End> {
         if self.signal.is_some() {
-            return Some(End::Signal(signal));
+            return Some(self.end_at_once(signal));
         }
         self.signal = Some(signal);
         // One that is beyond the end of time never comes.
@@ -407,7 +411,9 @@ impl Run {
         let status = self.status();
         self.reporter
             .expect_end(status.elapsed.saturating_add(self.signal_grace));
-        if let Some(warning) = slow_drain(&status, self.signal_grace) {
+        if self.awaits.is_none()
+            && let Some(warning) = slow_drain(&status, self.signal_grace)
+        {
             self.reporter.complain(&warning);
         }
         None

@@ -5,16 +5,18 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{after, at, never, select};
 
-use super::end::End;
+use super::end::{Awaits, End};
 use super::supervise::Run;
 use crate::control::signals::{SIGINT, SIGQUIT};
+use crate::engine::directive::Directive;
 use crate::engine::side::Role;
 use crate::report::Ending;
 
 /// How long the end of a run waits for taps that are behind and take something, at most.
 const LAST_WAIT: Duration = Duration::from_secs(2);
-/// A tap that takes nothing for so long is not waited for; nor is one who only looks for longer than that, for nobody is
-/// to feel him.
+/// A tap that takes nothing for so long is not waited for: a pipe says that it has room by pages only.
+const IDLE: Duration = Duration::from_millis(500);
+/// Nor is one who only looks for longer than this, for nobody is to feel him.
 const LAST_LOOK: Duration = Duration::from_millis(100);
 
 impl Run {
@@ -23,7 +25,8 @@ impl Run {
     pub(super) fn finish_branches(&mut self) -> Option<End> {
         let moment = after(LAST_WAIT);
         let late = self.deliver_until.map_or_else(never, at);
-        let mut blink = after(LAST_LOOK);
+        let blink = after(LAST_LOOK);
+        let mut idle = after(IDLE);
         let (mut taps, mut lookers) = (true, true);
         let mut taken = self.taken_by_taps();
         loop {
@@ -39,10 +42,11 @@ impl Run {
             select! {
                 recv(self.branches.over) -> _ => {}
                 recv(moment) -> _ => taps = false,
-                recv(blink) -> _ => {
+                recv(blink) -> _ => lookers = false,
+                recv(idle) -> _ => {
                     let before = std::mem::replace(&mut taken, self.taken_by_taps());
-                    (taps, lookers) = (taps && taken > before, false);
-                    blink = if taps { after(LAST_LOOK) } else { never() };
+                    taps &= taken > before;
+                    idle = if taps { after(IDLE) } else { never() };
                 }
                 recv(late) -> _ => return self.signal.map(End::Signal),
                 recv(self.signals) -> signal => {
@@ -63,41 +67,87 @@ impl Run {
         self.shared.tell(|engine, _| engine.taken_by_taps())
     }
 
-    /// The program that is the consumer has ended before the input has: tees still get what was read. The end, where
-    /// there is nothing to wait for. With a spool their rest stays there, as that of the consumer does.
+    /// Tees still get what was read, where a program that is the consumer has ended before the input has, or a first
+    /// signal has ended weir when it had: nobody else is listened to then. The end, where there is nothing to wait for. With
+    /// a spool their rest stays there, as that of the consumer does.
     pub(super) fn let_tees_finish(&mut self, end: End) -> Option<End> {
-        let is_early = matches!(
-            end,
-            End::Command(_, Ending::ConsumerGone | Ending::CommandFailed)
-        );
+        let now = Instant::now();
+        let is_early = match end {
+            End::Command(_, Ending::ConsumerGone | Ending::CommandFailed) => true,
+            End::Signal(n) if self.consumer.is_some() || self.batches.is_some() => {
+                self.signal == Some(n) && self.deliver_until.is_none_or(|at| now < at)
+            }
+            _ => false,
+        };
         let runs = self.batches.as_ref().is_some_and(|it| it.jobs.any_runs());
         let is_kept = self.shared.tell(|engine, _| engine.outlives());
-        if !is_early || runs || is_kept || !self.is_any_pending(|role| role == Role::Tee) {
+        if !is_early || runs || is_kept || !self.is_any_tee_pending() {
             return Some(end);
         }
+        if self.batches.is_some() {
+            self.shared
+                .tell(|engine, now| engine.command(now, Directive::Finish));
+        }
         self.shared.tell(|engine, now| engine.on_consumer_over(now));
-        // One that is beyond the end of time never comes.
-        self.deliver_until = Instant::now().checked_add(self.signal_grace);
-        self.early = Some(end);
+        if self.signal.is_none() {
+            // One that is beyond the end of time never comes.
+            self.deliver_until = now.checked_add(self.signal_grace);
+        }
+        self.awaits = Some(Awaits::Early(end));
         None
     }
 
-    /// The end that was put off for tees, when they have had what was read, or there is no more time for that.
-    pub(super) fn early_end(&mut self) -> Option<End> {
-        self.early.as_ref()?;
-        let is_late = self.deliver_until.is_some_and(|at| at <= Instant::now());
-        if !is_late && self.is_any_pending(|role| role == Role::Tee) {
+    /// None of several programs has anything to do any more. The end, where there is nothing to wait for.
+    pub(super) fn end_of_programs(&mut self) -> Option<End> {
+        let has_all = self.shared.tell(|engine, _| engine.has_consumer_all());
+        let batches = self.batches.as_ref()?;
+        let is_cut = self.signal.is_some() && batches.workers.is_none();
+        let is_over = (has_all || is_cut) && batches.interrupted.is_none();
+        if is_over && self.is_any_tee_pending() {
+            self.awaits = Some(Awaits::Programs);
             return None;
         }
-        let end = self.early.take()?;
-        Some(self.signal.map_or(end, End::Signal))
+        Some(self.end_of_jobs())
+    }
+
+    /// The end that was put off for tees, when they have had what was read, or there is no more time for that.
+    pub(super) fn end_that_was_put_off(&mut self) -> Option<End> {
+        self.awaits.as_ref()?;
+        let is_late = self.deliver_until.is_some_and(|at| at <= Instant::now());
+        if !is_late && self.is_any_tee_pending() {
+            return None;
+        }
+        Some(match self.awaits.take()? {
+            Awaits::Early(end) => self.signal.map_or(end, End::Signal),
+            Awaits::Programs => self.end_of_jobs(),
+        })
+    }
+
+    fn is_any_tee_pending(&self) -> bool {
+        self.is_any_pending(|role| role == Role::Tee)
+    }
+
+    /// Begins the time that tees have after a first signal, where there is nobody else to wait for. The end, which is
+    /// then put off for them.
+    pub(super) fn end_by(&mut self, signal: i32) -> End {
+        if ![SIGINT, SIGQUIT].contains(&signal) && self.signal.is_none() {
+            self.signal = Some(signal);
+            self.deliver_until = Instant::now().checked_add(self.signal_grace);
+        }
+        End::Signal(signal)
+    }
+
+    /// A second signal: nothing is waited for any more.
+    pub(super) fn end_at_once(&mut self, signal: i32) -> End {
+        self.deliver_until = Some(Instant::now());
+        End::Signal(signal)
     }
 
     /// A signal while only tees are waited for.
     pub(super) fn on_signal_to_tees(&mut self, signal: i32) -> Option<End> {
         let until = self.deliver_until;
         match [SIGINT, SIGQUIT].contains(&signal) {
-            true => Some(End::Signal(signal)),
+            true => Some(self.end_at_once(signal)),
             false => {
                 let end = self.on_termination(signal);
                 // It gives them no more time than they had.

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{after, select};
+use crossbeam_channel::{after, never, select};
 
 use super::end::End;
 use super::supervise::Run;
@@ -19,11 +19,17 @@ pub(super) const LAST_WAIT: Duration = Duration::from_secs(5);
 
 impl Run {
     pub(super) fn on_news(&mut self, news: Option<News>) -> Option<End> {
+        let Some(news) = news else {
+            // Nobody has anything to say any more.
+            self.news = never();
+            return None;
+        };
         let batches = self.batches.as_mut()?;
-        match news? {
+        match news {
             News::Over => {
                 batches.jobs.left -= 1;
-                (batches.jobs.left == 0).then(|| self.end_of_jobs())
+                let is_last = batches.jobs.left == 0 && self.awaits.is_none();
+                is_last.then(|| self.end_of_programs()).flatten()
             }
             News::Ended(exit, fate) => self.on_worker_end(exit, fate),
             News::Stalled(job) => self.on_worker_stalled(job),
@@ -70,7 +76,7 @@ impl Run {
     }
 
     /// None of them has anything to do any more.
-    fn end_of_jobs(&mut self) -> End {
+    pub(super) fn end_of_jobs(&mut self) -> End {
         if self.batches.as_ref().is_some_and(|it| it.workers.is_some()) {
             return self.end_of_workers();
         }
@@ -94,8 +100,11 @@ impl Run {
         if batches.workers.is_some() {
             return self.on_signal_with_workers(signal);
         }
-        if batches.interrupted.is_some() || is_second || !batches.jobs.any_runs() {
-            return Some(End::Signal(signal.number));
+        if batches.interrupted.is_some() || is_second {
+            return Some(self.end_at_once(signal.number));
+        }
+        if !batches.jobs.any_runs() {
+            return Some(self.end_by(signal.number));
         }
         if is_interrupt {
             batches.jobs.pass_on(signal.number, signal.is_from_terminal);

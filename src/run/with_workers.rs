@@ -96,7 +96,7 @@ impl Run {
     pub(super) fn on_signal_with_workers(&mut self, signal: Received) -> Option<End> {
         let batches = self.batches.as_mut()?;
         if !batches.jobs.any_runs() {
-            return Some(End::Signal(signal.number));
+            return Some(self.end_by(signal.number));
         }
         self.shared.tell(|engine, now| engine.restart_no_more(now));
         if ![SIGINT, SIGQUIT].contains(&signal.number) {

@@ -1,0 +1,212 @@
+//! A tee that is behind when the programs that are the consumer have ended: what was read it still gets, whoever of weir
+//! and them a signal reaches first, and weir goes on answering meanwhile.
+
+mod harness;
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+
+use harness::remote::{Home, Weir};
+use harness::sides::make_fifo;
+use harness::{assert_same, eventually};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How COMMAND is run: alone, beside another one, and once for each batch.
+const WAYS: [&[&str]; 3] = [&["-l"], &["-l", "-j", "2"], &["-l", "--batch", "5000"]];
+const LINES: usize = 30_000;
+
+fn lines() -> Vec<u8> {
+    (0..LINES)
+        .flat_map(|n| format!("line {n}\n").into_bytes())
+        .collect()
+}
+
+/// A weir whose tee nobody reads from yet.
+struct Behind {
+    home: Home,
+    weir: Weir,
+    tee: File,
+    folder: TempDir,
+}
+
+impl Behind {
+    /// COMMAND is this script, to which a directory is `$1`.
+    fn begin(way: &[&str], script: &str) -> Behind {
+        let (home, folder) = (Home::new(), TempDir::new().expect("a directory"));
+        let fifo = folder.path().join("tee");
+        make_fifo(&fifo);
+        let tee = File::options().read(true).write(true).open(&fifo);
+        let tee = tee.expect("a FIFO that nobody reads from yet");
+        let options = ["-N", "w", "--grace", "1h", "--pipe-size", "4KiB", "--tee"];
+        let fifo = fifo.to_str().expect("a plain path");
+        let home_of_script = folder.path().to_str().expect("a plain path");
+        let command = ["--", "sh", "-c", script, "sh", home_of_script];
+        let args = [way, &options[..], &[fifo], &command[..]].concat();
+        let mut weir = home.start(&args);
+        weir.give(&lines());
+        Behind {
+            home,
+            weir,
+            tee,
+            folder,
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn status(&self) -> Value {
+        self.home.status(&self.weir)
+    }
+
+    fn await_all_read(&self) {
+        eventually("all of it is read", || {
+            self.status()["in"]["bytes"] == lines().len()
+        });
+    }
+
+    /// Reads what the tee gets until weir ends, with a status that this says is right.
+    fn end(mut self, case: &str, is_right: impl FnOnce(std::process::ExitStatus) -> bool) {
+        rustix::io::ioctl_fionbio(&self.tee, true).expect("it can");
+        let (wanted, mut got) = (lines(), Vec::new());
+        let mut piece = [0; 65536];
+        eventually("the tee has all", || {
+            while let Ok(n @ 1..) = self.tee.read(&mut piece) {
+                got.extend_from_slice(&piece[..n]);
+            }
+            got.len() >= wanted.len()
+        });
+        assert_same(&got, &wanted, case);
+        let status = self.weir.end();
+        assert!(is_right(status), "{case}: {status:?}");
+    }
+}
+
+#[test]
+fn weir_answers_while_only_a_tee_is_waited_for() {
+    for way in WAYS {
+        let mut behind = Behind::begin(way, "cat >/dev/null");
+        drop(behind.weir.stdin.take());
+        eventually("no program runs", || {
+            let status = behind.status();
+            status["out"]["bytes"] == lines().len() && status["command"]["running"] == 0
+                || status["state"] == "draining" && status["out"]["bytes"] == lines().len()
+        });
+        behind.end(&way.join(" "), |status| status.success());
+    }
+}
+
+#[test]
+fn a_signal_gives_a_tee_its_time_also_where_the_programs_end_by_it_at_once() {
+    for way in WAYS {
+        let behind = Behind::begin(way, "echo $$ >> $1/pids; exec cat >/dev/null");
+        behind.await_all_read();
+        behind.weir.signal(Signal::TERM);
+        let pids = std::fs::read_to_string(behind.path("pids")).unwrap_or_default();
+        for pid in pids.lines().filter_map(|pid| pid.parse().ok()) {
+            // Some have ended already.
+            let _ = kill_process(Pid::from_raw(pid).expect("a number"), Signal::TERM);
+        }
+        behind.end(&way.join(" "), |status| {
+            status.signal() == Some(Signal::TERM.as_raw())
+        });
+    }
+}
+
+#[test]
+fn a_first_signal_begins_the_time_of_a_tee_and_a_second_one_ends_it() {
+    for way in &WAYS[1..] {
+        for times in [1, 2] {
+            let mut behind = Behind::begin(way, "cat >/dev/null");
+            drop(behind.weir.stdin.take());
+            eventually("only the tee is behind", || {
+                let status = behind.status();
+                status["command"]["running"] == 0 && status["out"]["bytes"] == lines().len()
+            });
+            behind.weir.signal(Signal::TERM);
+            let case = format!("{way:?}, {times} signals");
+            let is_right =
+                |status: std::process::ExitStatus| status.signal() == Some(Signal::TERM.as_raw());
+            if times == 1 {
+                behind.end(&case, is_right);
+                continue;
+            }
+            // Two that come at once are one.
+            harness::settle(behind.weir.pid().parse().expect("a number"));
+            behind.weir.signal(Signal::TERM);
+            let status = behind.weir.end();
+            assert!(is_right(status), "{case}: {status:?}");
+        }
+    }
+}
+
+#[test]
+fn a_program_that_can_be_run_after_all_is_not_run_while_tees_are_waited_for() {
+    let mut behind = {
+        let (home, folder) = (Home::new(), TempDir::new().expect("a directory"));
+        let [fifo, program] = ["tee", "program"].map(|name| folder.path().join(name));
+        make_fifo(&fifo);
+        let tee = File::options().read(true).write(true).open(&fifo);
+        let tee = tee.expect("a FIFO that nobody reads from yet");
+        std::fs::write(&program, "#!/no/such/interpreter\n").expect("a file");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&program, mode).expect("ours");
+        let [fifo, program] = [&fifo, &program].map(|path| path.to_str().expect("plain"));
+        let args = [
+            "-l",
+            "-N",
+            "w",
+            "--batch",
+            "1000",
+            "--backoff",
+            "10ms..10ms",
+            "--grace",
+            "1h",
+            "--pipe-size",
+            "4KiB",
+            "--tee",
+            fifo,
+            "--",
+            program,
+        ];
+        let mut weir = home.start(&args);
+        drop(harness::feed(
+            weir.stdin.take().expect("not fed yet"),
+            lines(),
+        ));
+        Behind {
+            home,
+            weir,
+            tee,
+            folder,
+        }
+    };
+    eventually("it is over", || behind.status()["state"] == "draining");
+    let read = behind.status()["in"]["bytes"].as_u64().expect("a number") as usize;
+    let program = behind.path("program");
+    let ran = behind.path("ran");
+    // Not in its place: what is being started could not be written to.
+    let good = behind.path("good");
+    let script = format!("#!/bin/sh\ntouch '{}'\ncat >/dev/null\n", ran.display());
+    std::fs::write(&good, script).expect("a file");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&good, mode).expect("ours");
+    std::fs::rename(&good, &program).expect("ours");
+    rustix::io::ioctl_fionbio(&behind.tee, true).expect("it can");
+    let (mut got, mut piece) = (Vec::new(), [0; 65536]);
+    eventually("the tee has all that was read", || {
+        while let Ok(n @ 1..) = behind.tee.read(&mut piece) {
+            got.extend_from_slice(&piece[..n]);
+        }
+        got.len() >= read
+    });
+    let status = behind.weir.end();
+    assert_eq!(status.code(), Some(127), "{status:?}");
+    assert_same(&got, &lines()[..got.len()], "the tee");
+    assert!(!ran.exists(), "it was run");
+}
