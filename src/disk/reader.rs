@@ -105,26 +105,6 @@ impl Spool {
         piece
     }
 
-    /// What lies at this offset, good or not: so many bytes at most, and only to be compared with others.
-    pub(crate) fn glance(&self, mut at: u64, most: usize) -> Vec<u8> {
-        let mut seen = Vec::new();
-        while let Some(segment) = self.segments.holder(at).filter(|_| seen.len() < most) {
-            let before = seen.len();
-            seen.resize(most, 0);
-            let file = segment.file().ok();
-            let got =
-                file.and_then(|file| read_at(&file, &mut seen[before..], at - segment.base()).ok());
-            let inside = usize::try_from(segment.end() - at).unwrap_or(usize::MAX);
-            let got = got.unwrap_or(0).min(inside);
-            seen.truncate(before + got);
-            if got == 0 {
-                break;
-            }
-            at += got as u64;
-        }
-        seen
-    }
-
     /// The place at this offset, if an entry begins or ends there, or the stream of a run.
     pub(crate) fn place_at(&self, at: u64) -> Option<Place> {
         let ends = [self.end(), self.opened_at];

@@ -262,7 +262,8 @@ impl Engine {
     /// Drops records from the lanes until `least` bytes are gone and about `need`, or all. Returns how many.
     pub(super) fn shed_from_lanes(&mut self, i: usize, least: u64, need: u64) -> u64 {
         let end = match self.shedder.policy.map(|policy| policy.which) {
-            Some(Which::Newest) => End::Newest,
+            // A tap keeps what came last, whatever the others drop.
+            Some(Which::Newest) if !self.outputs[i].is_tap() => End::Newest,
             _ => End::Oldest,
         };
         self.drop_from_lanes(i, |lanes, gone| lanes.shed(end, least, need, gone))

@@ -144,23 +144,22 @@ impl Branch {
         })
     }
 
-    /// What comes next begins a record: these bytes, as far as they may have been written before. Where a weir that was
-    /// killed has left a part of one at the end of a file, that gets an end of its own; where none can be told from the
-    /// rest of it, it goes, for it comes again.
+    /// What comes next begins a record. Where a weir that was killed has left a part of one at the end of a file, that
+    /// gets an end of its own. Of records of a fixed size nothing is touched: what is a part of one and what has been there
+    /// all the time cannot be told apart.
     ///
     /// # Errors
     /// When the file cannot be read or written to.
-    pub(crate) fn end_torn(&self, framing: Option<Framing>, again: &[u8]) -> Result<(), PipeError> {
-        if !self.port.as_ref().is_some_and(Port::is_file) {
-            return Ok(());
+    pub(crate) fn end_torn(&self, framing: Option<Framing>) -> Result<(), PipeError> {
+        let is_file = self.port.as_ref().is_some_and(Port::is_file);
+        match (framing, is_file) {
+            (Some(Framing::Terminator(end)), true) => {
+                let ended = end_last_record(&self.path, end);
+                let name = self.path.display().to_string();
+                ended.map_err(|e| PipeError::new("write", &name, e))
+            }
+            _ => Ok(()),
         }
-        let ended = match framing {
-            Some(Framing::Terminator(end)) => end_last_record(&self.path, end),
-            Some(Framing::Fixed(size)) => cut_last_record(&self.path, size.get(), again),
-            None => Ok(()),
-        };
-        let name = self.path.display().to_string();
-        ended.map_err(|e| PipeError::new("write", &name, e))
     }
 
     /// Whether nobody reads it yet.
@@ -249,31 +248,6 @@ fn end_last_record(path: &Path, end: u8) -> io::Result<()> {
     match last == [end] {
         true => Ok(()),
         false => file.write_all(&[end]),
-    }
-}
-
-/// Takes away the beginning of a record of this size at the end of a file, if it is one of those that come again.
-fn cut_last_record(path: &Path, size: u64, again: &[u8]) -> io::Result<()> {
-    let file = match File::options().read(true).write(true).open(path) {
-        // One that may only be written to is taken as it is.
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
-        other => other?,
-    };
-    let length = file.metadata()?.len();
-    let torn = length % size;
-    let (Ok(size), Ok(part)) = (usize::try_from(size), usize::try_from(torn)) else {
-        return Ok(());
-    };
-    if part == 0 || part > again.len() {
-        return Ok(());
-    }
-    let mut last = vec![0; part];
-    file.read_exact_at(&mut last, length - torn)?;
-    // Something else that is no record's beginning may have been there all the time.
-    let is_again = again.chunks(size).any(|record| record.starts_with(&last));
-    match is_again {
-        true => file.set_len(length - torn),
-        false => Ok(()),
     }
 }
 

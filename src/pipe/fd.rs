@@ -309,6 +309,14 @@ impl Port {
         matches!(self.kind, FileType::Fifo | FileType::Socket)
     }
 
+    /// Bytes of a packet that were taken from the system and not read yet.
+    pub(super) fn rest_of_packet(&self) -> usize {
+        let packets = self.packets.as_ref().map(|it| it.lock());
+        packets.map_or(0, |it| {
+            it.unwrap_or_else(PoisonError::into_inner).rest_length()
+        })
+    }
+
     /// Reads what is there, without waiting for more. `None`: nothing is there yet. 0: the end.
     ///
     /// # Errors

@@ -40,7 +40,12 @@ impl Packets {
 
     /// Whether something was kept.
     pub(super) fn has_rest(&self) -> bool {
-        self.read < self.rest.len()
+        self.rest_length() > 0
+    }
+
+    /// Bytes that were kept.
+    pub(super) fn rest_length(&self) -> usize {
+        self.rest.len() - self.read
     }
 
     /// Reads what is there, without waiting for more. `None`: nothing is there yet. 0: the end.

@@ -145,7 +145,17 @@ impl Source {
         let end = Driver::new(Actor::Source).run(&self.shared, &mut edge);
         match end {
             End::Input => Ok(true),
-            End::Over => Ok(false),
+            End::Over => {
+                let left = edge.input.rest_of_packet();
+                if left > 0 {
+                    let name = edge.input.name();
+                    let what = format!(
+                        "read: {name}: the last {left} bytes of a packet are not delivered"
+                    );
+                    let _ = self.events.send(Event::Damaged(what));
+                }
+                Ok(false)
+            }
             End::Memory => {
                 let e = io::Error::from(io::ErrorKind::OutOfMemory);
                 Err(PipeError::new("allocate", "buffer", e))

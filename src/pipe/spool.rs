@@ -26,7 +26,7 @@ use crate::disk::spool::Spool;
 use crate::disk::state::Place;
 use crate::disk::sync::Syncer;
 use crate::engine::disk::{Inherited, Owed};
-use crate::engine::on_disk::{EXTENT_MOST, Load};
+use crate::engine::on_disk::Load;
 use crate::engine::scan::Run;
 use crate::engine::ticket::{Settled, Stretch, Ticket, Untried};
 use crate::units::printable;
@@ -70,9 +70,6 @@ pub(crate) struct Outputs {
 
 /// Bytes of the names of tees, at most, where batches have to fit into the state, too.
 const NAMES_MOST: usize = 4096;
-
-/// Bytes that are written to a tee before its place is saved, at most.
-const WRITE_MOST: usize = 2 * EXTENT_MOST;
 
 fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
     what.lock().unwrap_or_else(PoisonError::into_inner)
@@ -157,12 +154,13 @@ impl SpoolStore {
     }
 
     /// Whether the nth of the tees and taps is a tee that gets something again from the beginning of a record on, of which
-    /// it may have had a part: what a write has of that at most.
-    pub(crate) fn repeats(&self, nth: usize) -> Option<Vec<u8>> {
-        let tee = self.tees.iter().find(|tee| tee.nth == Some(nth))?;
-        let place = *tee.place();
-        let is_again = place.begun == 0 && place.at < self.spool.end().at;
-        is_again.then(|| self.spool.glance(place.at, WRITE_MOST))
+    /// it may have had a part.
+    pub(crate) fn repeats(&self, nth: usize) -> bool {
+        let tee = self.tees.iter().find(|tee| tee.nth == Some(nth));
+        tee.is_some_and(|tee| {
+            let place = *tee.place();
+            place.begun == 0 && place.at < self.spool.end().at
+        })
     }
 
     /// The tees and taps have these numbers, in the order in which they were named.

@@ -272,8 +272,8 @@ fn start(
     let store = open::store(config, output.as_ref(), tees.collect(), say, complain)?;
     if let Some(Store::Spool(spool)) = &store {
         for (nth, branch) in branches.iter().enumerate() {
-            if let Some(again) = spool.repeats(nth) {
-                branch.end_torn(rules.framing, &again)?;
+            if spool.repeats(nth) {
+                branch.end_torn(rules.framing)?;
             }
         }
     }

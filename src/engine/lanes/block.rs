@@ -243,20 +243,4 @@ impl Block {
             self.entries = entries;
         }
     }
-
-    /// Takes in the records of the block behind it, if there is room for all.
-    pub(super) fn append(&mut self, next: &Block) -> bool {
-        let fits = self.long == 0
-            && next.long == 0
-            && self.len() + next.len() <= BLOCK
-            && next.last_at() - self.base <= u64::from(u32::MAX);
-        if fits {
-            if self.entries.len() + next.len() > BLOCK {
-                self.entries.drain(..self.head);
-                self.head = 0;
-            }
-            next.records().for_each(|record| self.push(record));
-        }
-        fits
-    }
 }

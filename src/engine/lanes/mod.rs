@@ -20,7 +20,8 @@
 //! over the records.
 //!
 //! Invariants: every record that was pushed leaves once, by [`Lanes::pop`], [`Lanes::shed`] or [`Lanes::expire`]; the
-//! blocks are in order, and have memory for half as many records again as are held, and for a few more.
+//! blocks are in order, and have memory for half as many records again as are held, and for a few more; beside records
+//! that are alone in their block, which are long, for more.
 
 mod block;
 mod gone;
@@ -81,6 +82,8 @@ pub(crate) struct Lanes {
     /// How many records are held; none is shorter than this.
     held: usize,
     shortest: u64,
+    /// How many have left since gaps were last closed.
+    left: usize,
     /// Bytes of records that are not kept, and of those that are.
     bytes: [u64; 2],
     /// Bytes that were delivered since room was made.
@@ -204,6 +207,7 @@ impl Lanes {
         self.bytes[usize::from(record.kept)] -= record.length;
         self.passed += record.length;
         self.held -= 1;
+        self.left += 1;
         if is_over {
             self.trim();
         }
@@ -215,8 +219,8 @@ impl Lanes {
         self.blocks.partition_point(|block| block.last_at() < at)
     }
 
-    /// Takes off the ends what has left, and closes the gaps when there are many: a pass over all, which what has left
-    /// since the last one has paid for.
+    /// Takes off the ends what has left, and closes the gaps when there are many: a pass over all, which a third as many
+    /// that have left since the last one have paid for.
     fn trim(&mut self) {
         let is_over = |block: Option<&Block>| block.is_some_and(|block| block.len() == 0);
         while is_over(self.blocks.front()) {
@@ -225,7 +229,8 @@ impl Lanes {
         while is_over(self.blocks.back()) {
             self.room -= self.blocks.pop_back().map_or(0, |block| block.room());
         }
-        if 2 * self.room > 3 * self.held + 2 * SLACK * BLOCK {
+        let is_paid = 3 * self.left >= self.held;
+        if is_paid && 2 * self.room > 3 * self.held + 2 * SLACK * BLOCK {
             self.pack();
         }
         let mut i = self.index(self.first_free);
@@ -235,17 +240,13 @@ impl Lanes {
         }
     }
 
-    /// Neighbours of which much has left share one piece of memory.
+    /// All records move together into as few blocks as there can be.
     fn pack(&mut self) {
-        let mut packed: VecDeque<Block> = VecDeque::new();
+        self.room = 0;
         for block in std::mem::take(&mut self.blocks) {
-            let is_in = block.len() == 0;
-            if !is_in && !packed.back_mut().is_some_and(|last| last.append(&block)) {
-                packed.push_back(block);
-            }
+            block.records().for_each(|record| self.push_one(record));
         }
-        self.room = packed.iter().map(Block::room).sum();
-        self.blocks = packed;
+        self.left = 0;
     }
 }
 

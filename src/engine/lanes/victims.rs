@@ -215,6 +215,7 @@ impl Lanes {
             if records > 0 {
                 holding.bytes[k] -= bytes;
                 self.held -= records as usize;
+                self.left += records as usize;
                 all_bytes += bytes;
                 gone.lost.push((Lane(it.lane), bytes, records));
             }
@@ -253,6 +254,7 @@ impl Lanes {
             }
             self.bytes[0] -= bytes;
             self.held -= records;
+            self.left += records;
             if is_young {
                 break;
             }
