@@ -247,7 +247,7 @@ impl Mender<'_> {
                 None => unbelieved = unbelieved.or(Some(row)),
                 Some(entry) => {
                     if let Some(hole) = unbelieved.take() {
-                        self.cut_hole(&files, seen, hole, &last, (synced, entry.at))?;
+                        self.cut_hole(&files, seen, hole, &last, (synced, entry.at), None)?;
                     }
                     if entry.end() > synced {
                         self.check(&files, seen, row, entry)?;
@@ -258,8 +258,17 @@ impl Mender<'_> {
         }
         let entered = last.end();
         let mut is_cut = self.is_cut(&files, rows)?;
-        if self.cut_hole(&files, seen, rows, &last, (synced, seen.end()))? {
+        let anew = Some(true);
+        if self.cut_hole(&files, seen, rows, &last, (synced, seen.end()), anew)? {
             (rows, is_cut) = (rows + 1, true);
+        } else if is_cut {
+            // Whoever opens it next is to know that, too.
+            let entry = Entry {
+                at_record: anew,
+                ..last
+            };
+            let cut = cut_out(&files.index_file, rows - 1, entry);
+            cut.map_err(|error| files.index_failed(error))?;
         }
         seen.len = seen.len.max(entered - seen.base);
         seen.index_len = rows * ROW as u64;
@@ -311,7 +320,7 @@ impl Mender<'_> {
     }
 
     /// Enters what has no entry of its own as damaged, in a row that has none; whether there is any.
-    /// What is known to have been on the disk is good without.
+    /// What is known to have been on the disk is good without. `at_record`: see [`Entry`].
     fn cut_hole(
         &mut self,
         files: &Files,
@@ -319,6 +328,7 @@ impl Mender<'_> {
         row: u64,
         before: &Entry,
         (synced, to): (u64, u64),
+        at_record: Option<bool>,
     ) -> Result<bool, DiskError> {
         let from = before.end().max(synced);
         let Some(len) = to.checked_sub(from).filter(|len| *len > 0) else {
@@ -329,6 +339,7 @@ impl Mender<'_> {
             first_record: before.first_record + u64::from(before.records),
             arrival: before.arrival,
             len: u32::try_from(len).unwrap_or(u32::MAX),
+            at_record,
             ..Entry::default()
         };
         cut_out(&files.index_file, row, entry).map_err(|error| files.index_failed(error))?;

@@ -27,6 +27,8 @@ impl Records {
         let ended_by = |end| u64::from(!entry.at_record.unwrap_or(last == end));
         let begun = match framing {
             Framing::Bytes => 0,
+            // What was cut off there is gone.
+            _ if entry.damaged && entry.at_record == Some(true) => 0,
             Framing::Lines => ended_by(b'\n'),
             Framing::Zero => ended_by(0),
             Framing::Fixed(size) => (entry.begun + u64::from(entry.len)) % size.max(1),
