@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use rustix::io::Errno;
+
 use super::directory::Directory;
 use super::file::write_all;
+use super::sys;
 
 /// What is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,15 +127,31 @@ impl fmt::Display for Damage {
 
 /// Keeps bytes that are cut out at that offset as a file; its name, if that could be done.
 pub(crate) fn set_aside(directory: &Directory, at: u64, bytes: &[u8]) -> Option<String> {
+    set_aside_with_room(directory, at, bytes).ok()?
+}
+
+/// The same, where a full disk is waited for.
+///
+/// # Errors
+/// When the disk is full.
+pub(crate) fn set_aside_with_room(
+    directory: &Directory,
+    at: u64,
+    bytes: &[u8],
+) -> Result<Option<String>, Errno> {
     if bytes.is_empty() {
-        return None;
+        return Ok(None);
     }
     let name = format!("damaged-{at:020}");
     // One that is there was cut out at the same place before; nothing is written over.
-    let file = directory.create(&name).ok()?;
-    if write_all(&file, bytes, 0).is_err() {
-        let _ = directory.remove(&name);
-        return None;
+    let made = directory.create(&name).and_then(|file| {
+        write_all(&file, bytes, 0).inspect_err(|_| {
+            let _ = directory.remove(&name);
+        })
+    });
+    match made {
+        Ok(()) => Ok(Some(name)),
+        Err(error) if sys::is_full(error) => Err(error),
+        Err(_) => Ok(None),
     }
-    Some(name)
 }

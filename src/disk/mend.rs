@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use rustix::io::Errno;
 
-use super::damage::{Cause, Damage, set_aside};
+use super::damage::{Cause, Damage, set_aside_with_room};
 use super::directory::Directory;
 use super::error::DiskError;
 use super::file::read_at;
@@ -308,14 +308,15 @@ impl Mender<'_> {
         if entry.matches(&bytes) {
             return Ok(());
         }
-        cut_out(&files.index_file, row, entry).map_err(|error| files.index_failed(error))?;
-        self.report(
+        let damage = self.damage(
             files,
             entry.at,
             entry.end(),
             Some(u64::from(entry.records)),
             &bytes,
-        );
+        )?;
+        cut_out(&files.index_file, row, entry).map_err(|error| files.index_failed(error))?;
+        self.damages.push(damage);
         Ok(())
     }
 
@@ -342,19 +343,29 @@ impl Mender<'_> {
             at_record,
             ..Entry::default()
         };
-        cut_out(&files.index_file, row, entry).map_err(|error| files.index_failed(error))?;
         let bytes = read_part(&files.stream, from - seen.base, len);
-        self.report(files, from, to, None, &bytes);
+        let damage = self.damage(files, from, to, None, &bytes)?;
+        cut_out(&files.index_file, row, entry).map_err(|error| files.index_failed(error))?;
+        self.damages.push(damage);
         Ok(true)
     }
 
-    fn report(&mut self, files: &Files, from: u64, to: u64, records: Option<u64>, bytes: &[u8]) {
+    /// What is cut out there, after it has been set aside: on a full disk it is not cut out yet.
+    fn damage(
+        &self,
+        files: &Files,
+        from: u64,
+        to: u64,
+        records: Option<u64>,
+        bytes: &[u8],
+    ) -> Result<Damage, DiskError> {
         let name = files.stream_path.display().to_string();
         let known = records.unwrap_or(0);
         let mut damage = Damage::new(Cause::PowerCut, &name, from, to - from, known);
         damage.is_counted = records.is_some();
-        damage.aside = set_aside(self.directory, from, bytes);
-        self.damages.push(damage);
+        let aside = set_aside_with_room(self.directory, from, bytes);
+        damage.aside = aside.map_err(|error| files.failed(error))?;
+        Ok(damage)
     }
 }
 
