@@ -380,8 +380,9 @@ fn whoever_looks_is_told_that_the_weir_was_killed_and_not_that_it_has_ended() {
             said.starts_with(&wanted.1) && said.lines().count() < 2,
             "{signal:?}: {said}"
         );
+        // A record that was not shown yet when weir stopped is told, and no fault.
         assert!(
-            !wanted.1.is_empty() || said.is_empty(),
+            !wanted.1.is_empty() || said.is_empty() || said.contains("not shown"),
             "{signal:?}: {said}"
         );
     }
