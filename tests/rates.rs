@@ -387,7 +387,7 @@ fn a_limit_that_cannot_be_is_a_usage_error_that_shows_a_right_one() {
         ),
         (
             &["-r", "2MB/s..5/s"],
-            ["faster rate first", "2MB/s..20MB/s"],
+            ["without the unit of the other end", "2MB/s..20MB/s"],
         ),
         (
             &["-r", "25:00,1MB/s"],
