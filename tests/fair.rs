@@ -228,3 +228,31 @@ fn a_running_weir_begins_to_shed_fairly_and_ends_when_it_is_told_to() {
     assert_others(&sent, &std::fs::read(tee).expect("a file"), "the tee");
     assert_eq!(std::fs::read(tap).expect("a file"), text, "the tap");
 }
+
+#[test]
+fn a_tap_keeps_what_came_last_also_where_the_newest_are_dropped_and_some_are_kept() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let path = folder.path().join("tap");
+    harness::sides::make_fifo(&path);
+    let reader = std::fs::File::options().read(true).write(true).open(&path);
+    let mut reader = reader.expect("a FIFO that is read late");
+    let tap = ["--tap", path.to_str().expect("a plain path")];
+    let rule = "-l -b 1MiB --shed newest --keep ^K --tap-buffer 64KiB";
+    let args: Vec<_> = rule.split(' ').chain(tap).collect();
+    let text: String = (0..50_000).map(|n| format!("line {n}\n")).collect();
+    let (stdin, mut input) = std::io::pipe().expect("a pipe");
+    let running = harness::start(harness::weir(&args), stdin, std::process::Stdio::null());
+    std::io::Write::write_all(&mut input, text.as_bytes()).expect("all is taken");
+    running.settle();
+    let mut shown = Vec::new();
+    let mut piece = [0; 65536];
+    rustix::io::ioctl_fionbio(&reader, true).expect("it can");
+    eventually("the last line is shown", || {
+        let n = std::io::Read::read(&mut reader, &mut piece).unwrap_or(0);
+        shown.extend_from_slice(&piece[..n]);
+        shown.ends_with(b"line 49999\n")
+    });
+    drop(input);
+    assert!(running.end().status.success());
+    assert!(shown.len() < text.len(), "nothing was dropped for it");
+}

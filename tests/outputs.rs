@@ -323,6 +323,13 @@ fn what_a_tee_lacks_is_said_where_nothing_else_would() {
     running.end().assert_complains(125, &[&says]);
     // All of it or not: the one who has had enough was not the tee.
     drop(fed.done());
+    let (input, feeder) = pipe().expect("a pipe");
+    let script = "head -c 100000 >/dev/null; exit 3";
+    let args = [&tee[..], &["--grace", "100ms", "--", "sh", "-c", script]].concat();
+    let running = start(weir(&args), input, std::process::Stdio::null());
+    let fed = feed(feeder, vec![b'x'; 200_000]);
+    running.end().assert_complains(3, &[&says]);
+    drop(fed.done());
     let (input, mut feeder) = pipe().expect("a pipe");
     let args = [&tee[..], &["--source-timeout", "300ms"]].concat();
     let running = start(weir(&args), input, std::process::Stdio::null());

@@ -296,3 +296,20 @@ fn packets_of_a_socket_lose_nothing_whatever_room_there_is() {
         running.end().assert_success("all has come");
     }
 }
+
+#[test]
+fn what_is_left_of_a_packet_when_weir_is_told_to_end_is_said() {
+    let (kind, flags) = (SocketType::SEQPACKET, SocketFlags::CLOEXEC);
+    let sockets = socketpair(AddressFamily::UNIX, kind, flags, None);
+    let (stdin, input) = sockets.expect("a pair of sockets");
+    let (mut output, stdout) = pipe().expect("make a pipe");
+    let running = start(weir(&["--input-rate", "20KB/s"]), stdin, stdout);
+    send(&input, &data(100_000, 5), SendFlags::empty()).expect("it is sent");
+    std::io::Read::read_exact(&mut output, &mut [0; 100]).expect("some of it has come");
+    running.signal(rustix::process::Signal::TERM);
+    let rest = collect(output);
+    let ended = running.end();
+    let left = 100_000 - 100 - rest.done().len();
+    let says = format!("standard input: the last {left} bytes of a packet are not delivered");
+    assert!(ended.stderr.contains(&says), "{ended:?}");
+}

@@ -3,10 +3,11 @@
 
 mod harness;
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use harness::remote::{Home, Weir};
 use harness::sides::make_fifo;
@@ -25,6 +26,18 @@ fn lines() -> Vec<u8> {
         .collect()
 }
 
+fn folder() -> TempDir {
+    TempDir::new().expect("a directory")
+}
+
+/// A program of these words, put there at once.
+fn put_program(path: &Path, text: &str) {
+    let new = path.with_extension("new");
+    std::fs::write(&new, text).expect("a file");
+    std::fs::set_permissions(&new, Permissions::from_mode(0o755)).expect("ours");
+    std::fs::rename(&new, path).expect("ours");
+}
+
 /// A weir whose tee nobody reads from yet.
 struct Behind {
     home: Home,
@@ -36,18 +49,24 @@ struct Behind {
 impl Behind {
     /// COMMAND is this script, to which a directory is `$1`.
     fn begin(way: &[&str], script: &str) -> Behind {
-        let (home, folder) = (Home::new(), TempDir::new().expect("a directory"));
+        let folder = folder();
+        let home = folder.path().to_str().expect("a plain path").to_owned();
+        let mut behind = Behind::before(folder, way, &["sh", "-c", script, "sh", &home]);
+        behind.weir.give(&lines());
+        behind
+    }
+
+    /// The same with any COMMAND, and nothing is read yet.
+    fn before(folder: TempDir, way: &[&str], command: &[&str]) -> Behind {
+        let home = Home::new();
         let fifo = folder.path().join("tee");
         make_fifo(&fifo);
         let tee = File::options().read(true).write(true).open(&fifo);
         let tee = tee.expect("a FIFO that nobody reads from yet");
         let options = ["-N", "w", "--grace", "1h", "--pipe-size", "4KiB", "--tee"];
         let fifo = fifo.to_str().expect("a plain path");
-        let home_of_script = folder.path().to_str().expect("a plain path");
-        let command = ["--", "sh", "-c", script, "sh", home_of_script];
-        let args = [way, &options[..], &[fifo], &command[..]].concat();
-        let mut weir = home.start(&args);
-        weir.give(&lines());
+        let args = [way, &options[..], &[fifo, "--"], command].concat();
+        let weir = home.start(&args);
         Behind {
             home,
             weir,
@@ -92,10 +111,13 @@ fn weir_answers_while_only_a_tee_is_waited_for() {
     for way in WAYS {
         let mut behind = Behind::begin(way, "cat >/dev/null");
         drop(behind.weir.stdin.take());
-        eventually("no program runs", || {
+        eventually("no program is given anything any more", || {
             let status = behind.status();
-            status["out"]["bytes"] == lines().len() && status["command"]["running"] == 0
-                || status["state"] == "draining" && status["out"]["bytes"] == lines().len()
+            let is_over = match way.len() {
+                1 => status["state"] == "draining",
+                _ => status["command"]["running"] == 0,
+            };
+            is_over && status["out"]["bytes"] == lines().len()
         });
         behind.end(&way.join(" "), |status| status.success());
     }
@@ -147,56 +169,18 @@ fn a_first_signal_begins_the_time_of_a_tee_and_a_second_one_ends_it() {
 
 #[test]
 fn a_program_that_can_be_run_after_all_is_not_run_while_tees_are_waited_for() {
-    let mut behind = {
-        let (home, folder) = (Home::new(), TempDir::new().expect("a directory"));
-        let [fifo, program] = ["tee", "program"].map(|name| folder.path().join(name));
-        make_fifo(&fifo);
-        let tee = File::options().read(true).write(true).open(&fifo);
-        let tee = tee.expect("a FIFO that nobody reads from yet");
-        std::fs::write(&program, "#!/no/such/interpreter\n").expect("a file");
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(&program, mode).expect("ours");
-        let [fifo, program] = [&fifo, &program].map(|path| path.to_str().expect("plain"));
-        let args = [
-            "-l",
-            "-N",
-            "w",
-            "--batch",
-            "1000",
-            "--backoff",
-            "10ms..10ms",
-            "--grace",
-            "1h",
-            "--pipe-size",
-            "4KiB",
-            "--tee",
-            fifo,
-            "--",
-            program,
-        ];
-        let mut weir = home.start(&args);
-        drop(harness::feed(
-            weir.stdin.take().expect("not fed yet"),
-            lines(),
-        ));
-        Behind {
-            home,
-            weir,
-            tee,
-            folder,
-        }
-    };
+    let folder = folder();
+    let [program, ran] = ["program", "ran"].map(|name| folder.path().join(name));
+    put_program(&program, "#!/no/such/interpreter\n");
+    let way = ["-l", "--batch", "1000", "--backoff", "10ms..10ms"];
+    let command = [program.to_str().expect("a plain path")];
+    let mut behind = Behind::before(folder, &way, &command);
+    let stdin = behind.weir.stdin.take().expect("not fed yet");
+    drop(harness::feed(stdin, lines()));
     eventually("it is over", || behind.status()["state"] == "draining");
     let read = behind.status()["in"]["bytes"].as_u64().expect("a number") as usize;
-    let program = behind.path("program");
-    let ran = behind.path("ran");
-    // Not in its place: what is being started could not be written to.
-    let good = behind.path("good");
     let script = format!("#!/bin/sh\ntouch '{}'\ncat >/dev/null\n", ran.display());
-    std::fs::write(&good, script).expect("a file");
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&good, mode).expect("ours");
-    std::fs::rename(&good, &program).expect("ours");
+    put_program(&program, &script);
     rustix::io::ioctl_fionbio(&behind.tee, true).expect("it can");
     let (mut got, mut piece) = (Vec::new(), [0; 65536]);
     eventually("the tee has all that was read", || {

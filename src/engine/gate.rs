@@ -1,7 +1,8 @@
 //! May the source be read, may the sink be fed: the watermarks.
 //!
 //! Invariant: reading stops when occupancy reaches the high mark and starts again at the low mark,
-//! never in between, unless what is held is less than a record that nobody takes in parts. A prefill holds the output until occupancy has reached it, and again each time
+//! never in between, unless what is held is less than a record that nobody takes in parts. A prefill holds the output
+//! until occupancy has reached it, and again each time
 //! the buffer has run empty; it gives way when it can no longer be reached.
 
 /// The marks, in bytes of occupancy: `low < high`, `prefill <= high`.

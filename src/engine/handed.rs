@@ -14,26 +14,29 @@ use super::sorter::Sorting;
 use super::task::Task;
 use super::ticket::{Ticket, Untried};
 
-/// A read to be made. What there is to it is large: it stays where it is while this goes from hand to hand.
+/// Something to be done. What there is to it is large: it stays where it is while this goes from hand to hand.
 #[derive(Debug)]
-pub(crate) struct Read {
-    pub(super) state: Box<ReadState>,
+pub(crate) struct Handed<T> {
+    pub(super) state: Box<T>,
     pub(super) obligation: Obligation,
 }
 
-impl Deref for Read {
-    type Target = ReadState;
+impl<T> Deref for Handed<T> {
+    type Target = T;
 
-    fn deref(&self) -> &ReadState {
+    fn deref(&self) -> &T {
         &self.state
     }
 }
 
-impl DerefMut for Read {
-    fn deref_mut(&mut self) -> &mut ReadState {
+impl<T> DerefMut for Handed<T> {
+    fn deref_mut(&mut self) -> &mut T {
         &mut self.state
     }
 }
+
+/// A read to be made.
+pub(crate) type Read = Handed<ReadState>;
 
 /// What there is to a read.
 #[derive(Debug, Default)]
@@ -78,11 +81,7 @@ impl ReadState {
 }
 
 /// Bytes to be moved from the input to the output.
-#[derive(Debug)]
-pub(crate) struct Transfer {
-    pub(super) state: Box<TransferState>,
-    pub(super) obligation: Obligation,
-}
+pub(crate) type Transfer = Handed<TransferState>;
 
 /// What there is to that.
 #[derive(Debug, Default)]
@@ -91,20 +90,6 @@ pub(crate) struct TransferState {
     pub permit: Permit,
     /// Who is to get them beside the consumer, if anybody is.
     pub fan: Option<Fan>,
-}
-
-impl Deref for Transfer {
-    type Target = TransferState;
-
-    fn deref(&self) -> &TransferState {
-        &self.state
-    }
-}
-
-impl DerefMut for Transfer {
-    fn deref_mut(&mut self) -> &mut TransferState {
-        &mut self.state
-    }
 }
 
 /// Bytes that are to go to several outputs at once.
@@ -151,25 +136,7 @@ impl Fan {
 }
 
 /// A write to be made: a claim on what is next for an output.
-#[derive(Debug)]
-pub(crate) struct Write {
-    pub(super) state: Box<WriteState>,
-    pub(super) obligation: Obligation,
-}
-
-impl Deref for Write {
-    type Target = WriteState;
-
-    fn deref(&self) -> &WriteState {
-        &self.state
-    }
-}
-
-impl DerefMut for Write {
-    fn deref_mut(&mut self) -> &mut WriteState {
-        &mut self.state
-    }
-}
+pub(crate) type Write = Handed<WriteState>;
 
 /// What there is to a write.
 #[derive(Debug, Default)]

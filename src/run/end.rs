@@ -40,7 +40,7 @@ pub(crate) enum End {
     Unkept,
 }
 
-/// What an end of the run is put off for tees by.
+/// Why only tees are waited for.
 #[derive(Debug)]
 pub(super) enum Awaits {
     /// The program that is the consumer has ended, or cannot be run: this is how the run ends.

@@ -271,11 +271,11 @@ fn start(
     let say = |what| drop(notices.send(what));
     let store = open::store(config, output.as_ref(), tees.collect(), say, complain)?;
     if let Some(Store::Spool(spool)) = &store {
-        for (nth, branch) in branches.iter().enumerate() {
-            if spool.repeats(nth) {
-                branch.end_torn(rules.framing)?;
-            }
-        }
+        let again = branches.iter().enumerate();
+        let again = again.filter(|(nth, _)| spool.repeats(*nth));
+        again
+            .map(|(_, branch)| branch)
+            .try_for_each(|branch| branch.end_torn(rules.framing))?;
     }
     let (caps, membership) = share(config, notices)?;
     // All is open: what happens to a signal from here on is decided here.

@@ -160,9 +160,8 @@ impl Run {
                 self.deliver_until,
             ];
             let alarm = due.into_iter().flatten().min().map_or_else(never, at);
-            let is_put_off = self.awaits.is_some();
             let decided = select! {
-                recv(self.events) -> event => self.on_event(event.ok()).filter(|_| !is_put_off),
+                recv(self.events) -> event => self.on_event(event.ok()),
                 recv(self.happenings) -> event => {
                     if let Ok(event) = event {
                         let status = self.status();
@@ -170,11 +169,14 @@ impl Run {
                     }
                     None
                 }
-                recv(self.exits) -> exit => self.on_exits(exit.ok()).filter(|_| !is_put_off),
+                recv(self.exits) -> exit => self.on_exits(exit.ok()),
                 // What it means is looked at above.
                 recv(self.branches.over) -> _ => None,
-                recv(self.news) -> news => self.on_news(news.ok()).filter(|_| !is_put_off),
-                recv(self.signals) -> signal => self.on_signal(signal.ok()),
+                recv(self.news) -> news => self.on_news(news.ok()),
+                recv(self.signals) -> signal => match self.on_signal(signal.ok()) {
+                    Some(end) => return end,
+                    None => None,
+                },
                 recv(self.control.questions) -> question => {
                     question.into_iter().for_each(|question| self.on_question(question));
                     None
@@ -198,7 +200,8 @@ impl Run {
                     None
                 }
             };
-            if let Some(end) = decided {
+            // While only tees are waited for nothing else is an end.
+            if let Some(end) = decided.filter(|_| self.awaits.is_none()) {
                 return end;
             }
         }
