@@ -14,8 +14,12 @@ use super::{append, lines, open, read_from, roomy};
 
 /// A spool of three entries of 256 KiB and a piece, in one segment, closed.
 fn filled(path: &Path) -> Vec<u8> {
-    let text = lines(0, 22_000);
-    let spool = open(path, &roomy()).spool;
+    filled_with(path, &roomy(), lines(0, 22_000))
+}
+
+/// A spool with this in it, closed.
+fn filled_with(path: &Path, options: &SpoolOptions, text: Vec<u8>) -> Vec<u8> {
+    let spool = open(path, options).spool;
     append(&spool, &text);
     spool.set_place("stdout", Place::default()).unwrap();
     spool.close(false).unwrap();
@@ -171,13 +175,8 @@ fn a_file_that_is_shorter_by_a_byte_costs_its_last_entry() {
 fn a_segment_in_the_middle_that_is_gone_is_a_gap_and_a_query_sees_it() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("q");
-    let text = lines(0, 10_000);
     let options = super::small();
-    let spool = open(&path, &options).spool;
-    append(&spool, &text);
-    spool.set_place("stdout", Place::default()).unwrap();
-    spool.close(false).unwrap();
-    drop(spool);
+    let text = filled_with(&path, &options, lines(0, 10_000));
     let (stream, _) = names(2 * 65_536);
     fs::remove_file(path.join(stream)).unwrap();
     let status = query(&path).unwrap();
@@ -196,13 +195,8 @@ fn how_many_records_are_lost_is_told_only_where_it_is_known() {
     for neighbour in [true, false] {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("q");
-        let text = lines(0, 10_000);
         let options = super::small();
-        let spool = open(&path, &options).spool;
-        append(&spool, &text);
-        spool.set_place("stdout", Place::default()).unwrap();
-        spool.close(false).unwrap();
-        drop(spool);
+        let text = filled_with(&path, &options, lines(0, 10_000));
         fs::remove_file(path.join(names(2 * 65_536).0)).unwrap();
         if !neighbour {
             // What came before it is not to be counted, either.
