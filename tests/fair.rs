@@ -101,10 +101,22 @@ fn short_records_are_shed_no_more_than_is_needed() {
         // what is dropped lies scattered.
         (500_000, 200_000),
     ] {
-        let mut weir = Stalled::new(&args);
-        let sent = numbers(n);
-        weir.send(sent.clone());
-        let (got, ended) = weir.finish();
+        // From a file, so that what is read at once does not hang on who writes when.
+        let (sent, mut file) = (numbers(n), tempfile::NamedTempFile::new().expect("a file"));
+        std::io::Write::write_all(&mut file, &sent).expect("room for it");
+        let path = file.path().to_str().expect("a plain path");
+        let args = [&args[..], &["--summary", "json", path]].concat();
+        let (output, stdout) = std::io::pipe().expect("a pipe");
+        let running = harness::start(harness::weir(&args), std::process::Stdio::null(), stdout);
+        eventually("all of it is read", || {
+            let io = format!("/proc/{}/io", running.pid().as_raw_nonzero());
+            let io = std::fs::read_to_string(io).expect("it runs");
+            let read = io.lines().find_map(|line| line.strip_prefix("rchar: "));
+            read.is_some_and(|n| n.parse::<usize>().is_ok_and(|n| n >= sent.len()))
+        });
+        running.settle();
+        let got = collect(output).done();
+        let ended = running.end();
         assert!(got.len() >= least, "{n}: {} of {}", got.len(), sent.len());
         success(&ended, "short records").assert_balance("short records");
     }
