@@ -309,8 +309,14 @@ impl Port {
         matches!(self.kind, FileType::Fifo | FileType::Socket)
     }
 
+    /// Whether it is a socket that keeps what was sent apart.
+    pub(super) fn has_packets(&self) -> bool {
+        self.packets.is_some()
+    }
+
     /// Bytes of a packet that were taken from the system and not read yet.
-    pub(super) fn rest_of_packet(&self) -> usize {
+    #[must_use]
+    pub(crate) fn rest_of_packet(&self) -> usize {
         let packets = self.packets.as_ref().map(|it| it.lock());
         packets.map_or(0, |it| {
             it.unwrap_or_else(PoisonError::into_inner).rest_length()

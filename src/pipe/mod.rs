@@ -66,6 +66,8 @@ pub(crate) struct Started {
     pub sink: Option<JoinHandle<()>>,
     /// See there.
     pub sinks: Sinks,
+    /// The input that keeps packets apart, if one does.
+    pub packets: Option<Port>,
 }
 
 /// What there is beside the way from the input to the output.
@@ -147,6 +149,7 @@ pub(crate) fn start(
         (None, None) => Some(sinks.start(!rules.is_fresh())?),
         _ => None,
     };
+    let packets = inputs.iter().find_map(Input::packets);
     let source = source::Source::new(
         shared.clone(),
         inputs,
@@ -166,6 +169,7 @@ pub(crate) fn start(
         branches,
         sinks,
         sink,
+        packets,
     })
 }
 

@@ -27,6 +27,16 @@ pub(crate) enum Input {
     File(PathBuf),
 }
 
+impl Input {
+    /// It once more, if it keeps packets apart: none of those that are opened later is a socket.
+    pub(super) fn packets(&self) -> Option<Port> {
+        match self {
+            Input::Ready(port) => port.has_packets().then(|| port.clone()),
+            Input::File(_) => None,
+        }
+    }
+}
+
 /// Bytes up to which what was read is written by this thread too, if it can be at once: waking the
 /// sink thread would take longer. Larger pieces are worth two threads.
 const INLINE: usize = 16 * 1024;
@@ -145,17 +155,7 @@ impl Source {
         let end = Driver::new(Actor::Source).run(&self.shared, &mut edge);
         match end {
             End::Input => Ok(true),
-            End::Over => {
-                let left = edge.input.rest_of_packet();
-                if left > 0 {
-                    let name = edge.input.name();
-                    let what = format!(
-                        "read: {name}: the last {left} bytes of a packet are not delivered"
-                    );
-                    let _ = self.events.send(Event::Damaged(what));
-                }
-                Ok(false)
-            }
+            End::Over => Ok(false),
             End::Memory => {
                 let e = io::Error::from(io::ErrorKind::OutOfMemory);
                 Err(PipeError::new("allocate", "buffer", e))

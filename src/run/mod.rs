@@ -92,6 +92,7 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         branches,
         sink,
         sinks,
+        packets,
     } = running.started;
     let hooks = Hooks::new(&config.hooks, config.report.name.as_deref());
     if !config.hooks.is_empty() {
@@ -157,6 +158,9 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     run.shared.halt(HALT);
     run.part_from_lookers();
     run.hear_last();
+    if let Some(port) = packets {
+        run.say_what_is_left_of_a_packet(&port);
+    }
     if config.rules.keeps_given {
         // What it reads up to its end was delivered, and nothing else.
         run.put_down_consumer(&end);

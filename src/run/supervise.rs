@@ -26,6 +26,7 @@ use crate::engine::stall::{Side, Watch};
 use crate::engine::status::Status;
 use crate::pipe::error::PipeError;
 use crate::pipe::fan_out::Branches;
+use crate::pipe::fd::Port;
 use crate::pipe::outlet::Outlet;
 use crate::pipe::reopen::Reopener;
 use crate::pipe::{Event, Shared, Sinks};
@@ -318,6 +319,16 @@ impl Run {
             if is_to_be_said {
                 self.on_event(Some(event));
             }
+        }
+    }
+
+    /// Weir was told to end. The system gives a packet only whole: of the last one some may have been read by nobody.
+    pub(super) fn say_what_is_left_of_a_packet(&mut self, input: &Port) {
+        let left = input.rest_of_packet();
+        if left > 0 && (self.drained || self.signal.is_some()) {
+            let name = input.name();
+            let what = format!("read: {name}: the last {left} bytes of a packet are not delivered");
+            self.reporter.complain(&what);
         }
     }
 
