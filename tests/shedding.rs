@@ -176,7 +176,6 @@ fn overflow_and_delivered_are_the_whole_input() {
     for args in [
         &["-l", "--shed", "oldest"][..],
         &["-l", "--shed", "newest"],
-        &["-l", "--shed", "oldest", "--max-age", "5ms"],
         &["-l", "--shed", "newest", "-b", "4KiB"],
     ] {
         for comes_and_goes in [false, true] {

@@ -320,8 +320,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE", help_heading = "Shedding")]
     #[arg(value_hint = clap::ValueHint::FilePath)]
     #[arg(
-        long_help = "Append what is shed to FILE, in order and in whole records, instead of \
-        discarding it. A slow file or a full disk never blocks the flow: what is lost is said once"
+        long_help = "Append what is shed to FILE, in whole records and in the order in which it is shed, instead of \
+        discarding it: that of the input, but for --key, --max-age and batches that are given up. A slow file or a full disk never blocks the flow: what is lost is said once"
     )]
     pub shed_to: Option<PathBuf>,
 

@@ -61,6 +61,8 @@ pub(crate) struct Shedder {
     pub(super) full_since: Option<Instant>,
     /// The record in progress at the input is being shed: how much of it has been.
     pub(super) skipped: Option<u64>,
+    /// Up to this place some was claimed when later ones were dropped.
+    pub(super) passed_over: u64,
 }
 
 impl Shedder {

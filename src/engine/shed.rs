@@ -183,20 +183,44 @@ impl Engine {
     }
 
     fn shed_oldest_of_consumer(&mut self, need: u64) {
-        let skip = self.torn(CONSUMER);
+        let torn = self.torn(CONSUMER);
         // Half of it will do: lanes are lowered together, and as a rule most of it is gone then.
         let mut n = self.shed_from_lanes(CONSUMER, need.div_ceil(2), need);
-        while n < need
-            && !self.has_lanes()
-            && let Some(run) = self.whole_records(CONSUMER, skip, need - n)
+        for skip in [torn.max(self.passed_over()), torn] {
+            while n < need
+                && !self.has_lanes()
+                && let Some(run) = self.whole_records(CONSUMER, skip, need - n)
+            {
+                n += run.end - run.start;
+                self.pass_over_claim();
+                self.forget(run);
+            }
+            if n > 0 {
+                return;
+            }
+        }
+        // One record fills the buffer and has not ended yet.
+        self.pass_over_claim();
+        self.drop_unfinished(torn);
+    }
+
+    /// What is claimed is older than what is dropped now.
+    fn pass_over_claim(&mut self) {
+        if let Some(claim) = self.outputs[CONSUMER].queue.claims().last()
+            && self.overflow.is_wanted
         {
-            n += run.end - run.start;
-            self.forget(run);
+            let shedder = &mut self.shedder;
+            shedder.passed_over = shedder.passed_over.max(claim.end);
         }
-        if n == 0 {
-            // One record fills the buffer and has not ended yet.
-            self.drop_unfinished(skip);
-        }
+    }
+
+    /// Bytes at the head of the queue that were claimed when later ones were dropped, and came back. The file that gets
+    /// what is dropped gets it in order while these stay.
+    fn passed_over(&self) -> u64 {
+        let end = self.shedder.passed_over;
+        let runs = self.outputs[CONSUMER].queue.runs();
+        let before = runs.take_while(|run| run.start < end);
+        before.map(|run| run.end.min(end) - run.start).sum()
     }
 
     /// The run that is `skip` bytes behind the head, as far as it can be looked at.
