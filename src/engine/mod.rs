@@ -132,11 +132,12 @@ impl Engine {
     pub(crate) fn turn(&mut self, done: Done, actor: Actor, now: Instant) -> Action {
         let was_empty = may_be_private(&done) && self.flows_by();
         self.take(done, now);
+        // Between the two: whoever has always something to do is never quiet behind them.
+        self.look_for_quiet();
         if was_empty && self.flows_by() {
             // Nothing is held, as before, so that neither the gate nor anybody else has anything to decide anew.
             let action = self.next(actor, now);
             self.watch_waits(now);
-            self.look_for_quiet();
             return action;
         }
         self.conclude(now);
@@ -477,6 +478,7 @@ impl Engine {
         self.look_for_quiet();
     }
 
+    #[inline]
     fn look_for_quiet(&mut self) {
         if self.quiet_wanted && self.is_quiet() {
             self.quiet_wanted = false;
