@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::pipe::fd::Wanted;
+use crate::pipe::capacity::Wanted;
 use crate::units::{Size, UnitError};
 
 /// The kernel pipes that serve best: larger ones are no faster and hide more data.

@@ -15,8 +15,9 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use rustix::fs::{Access, OFlags, access};
 
+use super::capacity::Wanted;
 use super::error::PipeError;
-use super::fd::{Port, Wanted};
+use super::fd::Port;
 use super::holder::{Tee, name_of};
 use super::reopen::{Reopener, Successor};
 use super::shared::{Event, Shared, SidePipe};

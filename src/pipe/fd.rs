@@ -1,4 +1,4 @@
-//! What the input and the output are, and how to read, write and wait without getting stuck.
+//! What the input and the output are, and how to read and write without getting stuck. Waiting is `readiness`.
 //!
 //! A [`Port`] never changes the flags of its descriptor, which is shared with the neighbours: it
 //! works alike whether somebody left it blocking or not. Where the system offers a call that does
@@ -12,11 +12,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::PollFlags;
 use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fstat, ftruncate};
 use rustix::io::{Errno, fcntl_dupfd_cloexec, readv, writev};
 
-use super::calls::{again, poll_until};
+use super::calls::again;
 use super::error::PipeError;
 use super::packets::Packets;
 use super::{inherited, no_wait};
@@ -35,15 +35,6 @@ enum Nonblocking {
     Ask,
     /// Regular files never make one wait for another program, nor do writes to most devices.
     Plain,
-}
-
-/// A size for a kernel pipe, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wanted {
-    /// No smaller than this.
-    AtLeast(usize),
-    /// This.
-    Just(usize),
 }
 
 /// A descriptor that is shared and not duplicated: weir should run where few can be had, and on
@@ -246,51 +237,6 @@ impl Port {
         !matches!(self.manner, Nonblocking::NoWait | Nonblocking::Own)
     }
 
-    /// Asks the kernel for a pipe of another size. Its refusal is accepted, as is a stream that is
-    /// no pipe.
-    pub(crate) fn ask_pipe_size(&self, wanted: Wanted) {
-        #[cfg(target_os = "linux")]
-        if self.is_pipe() {
-            let now = rustix::pipe::fcntl_getpipe_size(&self.fd).unwrap_or(0);
-            match wanted {
-                Wanted::AtLeast(size) if now >= size => {}
-                Wanted::AtLeast(size) | Wanted::Just(size) => drop(self.fit_pipe(size)),
-            }
-        }
-        #[cfg(not(target_os = "linux"))]
-        let _ = wanted;
-    }
-
-    /// Bytes that there is room for in this pipe, if what lies in it fills its slots; 0 where that cannot be told.
-    #[must_use]
-    #[cfg(target_os = "linux")]
-    pub(crate) fn pipe_room(&self) -> usize {
-        let size = rustix::pipe::fcntl_getpipe_size(&self.fd).unwrap_or(0);
-        let unread = self.unread().unwrap_or(u64::MAX);
-        size.saturating_sub(usize::try_from(unread).unwrap_or(usize::MAX))
-    }
-
-    /// Bytes that lie in a pipe unread; `None` where that cannot be told.
-    #[must_use]
-    pub(crate) fn unread(&self) -> Option<u64> {
-        rustix::io::ioctl_fionread(&self.fd)
-            .ok()
-            .filter(|_| self.is_pipe())
-    }
-
-    /// Gives a pipe this size. False when it holds too much for that at present; a refusal for
-    /// any other reason is accepted, as is a stream that is no pipe.
-    pub(crate) fn fit_pipe(&self, size: usize) -> bool {
-        #[cfg(target_os = "linux")]
-        if self.is_pipe() {
-            use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size};
-            return fcntl_getpipe_size(&self.fd) == Ok(size)
-                || fcntl_setpipe_size(&self.fd, size) != Err(Errno::BUSY);
-        }
-        let _ = size;
-        true
-    }
-
     /// Whether it is a pipe or a FIFO.
     #[must_use]
     pub(crate) fn is_pipe(&self) -> bool {
@@ -398,100 +344,6 @@ impl Port {
             slices = vec![IoSlice::new(&from[0][..from[0].len().min(VOUCHED)])];
         }
         again(|| writev(&self.fd, &slices))
-    }
-
-    /// Whether a read would return at once, with data or with the end.
-    ///
-    /// # Errors
-    /// As `poll(2)`.
-    pub(crate) fn is_readable(&self) -> rustix::io::Result<bool> {
-        self.wait(PollFlags::IN, Some(Instant::now()))
-    }
-
-    /// Waits until something can be read (or the end be seen). False at the deadline.
-    ///
-    /// # Errors
-    /// As `poll(2)`.
-    pub(crate) fn wait_readable(&self, until: Option<Instant>) -> rustix::io::Result<bool> {
-        self.wait(PollFlags::IN, until)
-    }
-
-    /// Waits until something can be written (or an error be seen). False at the deadline.
-    ///
-    /// # Errors
-    /// As `poll(2)`.
-    pub(crate) fn wait_writable(&self, until: Option<Instant>) -> rustix::io::Result<bool> {
-        self.wait(PollFlags::OUT, until)
-    }
-
-    /// Waits until something can be written (or an error be seen), or something be read from
-    /// `other`. False when it is not the first.
-    ///
-    /// # Errors
-    /// As `poll(2)`.
-    pub(crate) fn wait_writable_or(
-        &self,
-        other: &impl AsFd,
-        until: Option<Instant>,
-    ) -> rustix::io::Result<bool> {
-        self.wait_or(PollFlags::OUT, other, until)
-    }
-
-    /// Waits until the process at the other end has gone away, or something can be read from `other`. False when
-    /// it is not the first.
-    ///
-    /// # Errors
-    /// As `poll(2)`.
-    pub(crate) fn wait_hang_up_or(&self, other: &impl AsFd) -> rustix::io::Result<bool> {
-        self.wait_or(PollFlags::empty(), other, None)
-    }
-
-    fn wait_or(
-        &self,
-        what: PollFlags,
-        other: &impl AsFd,
-        until: Option<Instant>,
-    ) -> rustix::io::Result<bool> {
-        let mut both = [
-            PollFd::new(&self.fd, what),
-            PollFd::new(other, PollFlags::IN),
-        ];
-        poll_until(&mut both, until)?;
-        Ok(!both[0].revents().is_empty())
-    }
-
-    /// Waits until the process at the other end has gone away.
-    ///
-    /// # Errors
-    /// As `poll(2)`.
-    pub(crate) fn wait_hang_up(&self) -> rustix::io::Result<()> {
-        self.wait(PollFlags::empty(), None).map(drop)
-    }
-
-    /// Waits until the process at the other end has gone away, or until then; whether it has.
-    ///
-    /// # Errors
-    /// As `poll(2)`.
-    pub(crate) fn hangs_up_before(&self, until: Instant) -> rustix::io::Result<bool> {
-        self.wait(PollFlags::empty(), Some(until))
-    }
-
-    /// Whether nobody is at the other end of this pipe any more.
-    #[must_use]
-    #[cfg(target_os = "linux")]
-    pub(crate) fn has_no_reader(&self) -> bool {
-        let gone = self.wait(PollFlags::empty(), Some(Instant::now()));
-        gone.unwrap_or(true)
-    }
-
-    fn wait(&self, what: PollFlags, until: Option<Instant>) -> rustix::io::Result<bool> {
-        if let Some(packets) = self.packets.as_ref().filter(|_| what == PollFlags::IN) {
-            let packets = packets.lock().unwrap_or_else(PoisonError::into_inner);
-            if packets.has_rest() {
-                return Ok(true);
-            }
-        }
-        poll_until(&mut [PollFd::new(&self.fd, what)], until)
     }
 }
 

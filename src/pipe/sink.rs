@@ -6,8 +6,8 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::Sender;
 
+use super::capacity::Wanted;
 use super::error::PipeError;
-use super::fd::Wanted;
 use super::outlet::{Grip, Outlet};
 use super::shared::{Event, Shared};
 use crate::engine::CONSUMER;

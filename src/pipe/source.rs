@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
+use super::capacity::Wanted;
 use super::error::PipeError;
-use super::fd::{Port, Wanted};
+use super::fd::Port;
 use super::memory::BufferPool;
 use super::outlet::{Grip, Outlet};
 use super::peek::Peek;

@@ -18,7 +18,8 @@ use crate::config::Config;
 use crate::control::signals::{self, Received, SIGTERM};
 use crate::engine::restart::{Breaker, RestartRules};
 use crate::pipe::Sinks;
-use crate::pipe::fd::{Port, Wanted};
+use crate::pipe::capacity::Wanted;
+use crate::pipe::fd::Port;
 use crate::pipe::outlet::Outlet;
 
 /// How long a program that was told to end may take for it.

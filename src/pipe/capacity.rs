@@ -1,0 +1,62 @@
+//! The room of a kernel pipe: what it is, what lies in it, and another one.
+
+#[cfg(target_os = "linux")]
+use rustix::io::Errno;
+
+use super::fd::Port;
+
+/// A size for a kernel pipe, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// No smaller than this.
+    AtLeast(usize),
+    /// This.
+    Just(usize),
+}
+
+impl Port {
+    /// Asks the kernel for a pipe of another size. Its refusal is accepted, as is a stream that is
+    /// no pipe.
+    pub(crate) fn ask_pipe_size(&self, wanted: Wanted) {
+        #[cfg(target_os = "linux")]
+        if self.is_pipe() {
+            let now = rustix::pipe::fcntl_getpipe_size(self).unwrap_or(0);
+            match wanted {
+                Wanted::AtLeast(size) if now >= size => {}
+                Wanted::AtLeast(size) | Wanted::Just(size) => drop(self.fit_pipe(size)),
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = wanted;
+    }
+
+    /// Bytes that there is room for in this pipe, if what lies in it fills its slots; 0 where that cannot be told.
+    #[must_use]
+    #[cfg(target_os = "linux")]
+    pub(crate) fn pipe_room(&self) -> usize {
+        let size = rustix::pipe::fcntl_getpipe_size(self).unwrap_or(0);
+        let unread = self.unread().unwrap_or(u64::MAX);
+        size.saturating_sub(usize::try_from(unread).unwrap_or(usize::MAX))
+    }
+
+    /// Bytes that lie in a pipe unread; `None` where that cannot be told.
+    #[must_use]
+    pub(crate) fn unread(&self) -> Option<u64> {
+        rustix::io::ioctl_fionread(self)
+            .ok()
+            .filter(|_| self.is_pipe())
+    }
+
+    /// Gives a pipe this size. False when it holds too much for that at present; a refusal for
+    /// any other reason is accepted, as is a stream that is no pipe.
+    pub(crate) fn fit_pipe(&self, size: usize) -> bool {
+        #[cfg(target_os = "linux")]
+        if self.is_pipe() {
+            use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size};
+            return fcntl_getpipe_size(self) == Ok(size)
+                || fcntl_setpipe_size(self, size) != Err(Errno::BUSY);
+        }
+        let _ = size;
+        true
+    }
+}
