@@ -108,18 +108,60 @@ fn short_records_are_shed_no_more_than_is_needed() {
         let args = [&args[..], &["--summary", "json", path]].concat();
         let (output, stdout) = std::io::pipe().expect("a pipe");
         let running = harness::start(harness::weir(&args), std::process::Stdio::null(), stdout);
-        eventually("all of it is read", || {
-            let io = format!("/proc/{}/io", running.pid().as_raw_nonzero());
-            let io = std::fs::read_to_string(io).expect("it runs");
-            let read = io.lines().find_map(|line| line.strip_prefix("rchar: "));
-            read.is_some_and(|n| n.parse::<usize>().is_ok_and(|n| n >= sent.len()))
-        });
+        eventually("all of it is read", || read_by(&running) >= sent.len());
         running.settle();
         let got = collect(output).done();
         let ended = running.end();
         assert!(got.len() >= least, "{n}: {} of {}", got.len(), sent.len());
         success(&ended, "short records").assert_balance("short records");
     }
+}
+
+#[test]
+fn gaps_that_dropped_records_leave_between_others_make_nobody_lose_more() {
+    // Every second record goes, so that what is left lies scattered, in memory that is full until it is moved together.
+    let line = |n: usize| {
+        let key = match n % 2 {
+            0 => "loud".to_owned(),
+            _ => format!("quiet{}", n / 2 % 99),
+        };
+        format!("{:x<99}\n", format!("{key} {n:07} "))
+    };
+    let sent: String = (0..50_000).map(line).collect();
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    std::io::Write::write_all(&mut file, sent.as_bytes()).expect("room for it");
+    let path = file.path().to_str().expect("a plain path");
+    let args = [
+        "-l",
+        "-b",
+        "4MiB",
+        "--shed",
+        "fair",
+        "--key",
+        "1",
+        "--prefill",
+        "100%",
+    ];
+    let args = [&args[..], &["--summary", "json", path]].concat();
+    let (output, stdout) = std::io::pipe().expect("a pipe");
+    let running = harness::start(harness::weir(&args), std::process::Stdio::null(), stdout);
+    eventually("all of it is read", || read_by(&running) >= sent.len());
+    running.settle();
+    let got = collect(output).done();
+    let ended = running.end();
+    let quiet = |line: &&[u8]| line.starts_with(b"quiet");
+    let quiet = got.split_inclusive(|b| *b == b'\n').filter(quiet).count();
+    // 25,000 are two thirds of the buffer, and what is noted of them is a quarter of it.
+    assert!(quiet >= 22_000, "only {quiet} of 25000");
+    success(&ended, "gaps").assert_balance("gaps");
+}
+
+/// Bytes that it has read.
+fn read_by(running: &harness::Running) -> usize {
+    let io = format!("/proc/{}/io", running.pid().as_raw_nonzero());
+    let io = std::fs::read_to_string(io).expect("it runs");
+    let read = io.lines().find_map(|line| line.strip_prefix("rchar: "));
+    read.and_then(|n| n.parse().ok()).unwrap_or(0)
 }
 
 #[test]

@@ -20,6 +20,8 @@ use super::status::LaneLoss;
 
 /// The books may take so many bytes beside what is held, however small the buffer is.
 const BOOKS_LEAST: u64 = if cfg!(test) { 32 << 10 } else { 1 << 20 };
+/// So much of what records left behind that were dropped, and is about to be used again, may come on top.
+const GAPS_MOST: u64 = BOOKS_LEAST;
 /// Bytes that are looked at at a time where what is held was not in lanes; few in tests, so that much may come between.
 const SLICE: u64 = if cfg!(test) { 4096 } else { 512 * 1024 };
 /// Lanes that are named, of those that have lost most.
@@ -60,14 +62,21 @@ impl Engine {
     }
 
     /// Whether what is held takes with its books all the memory that the buffer may use: of records that are short, or
-    /// of which some were dropped here and there, it holds less than that.
+    /// of which some were dropped here and there, it holds less than that. Gaps that are about to be closed are no part of it.
     pub(super) fn has_full_books(&self) -> bool {
         if !self.has_lanes() || self.occupancy() == 0 {
             return false;
         }
+        // Gaps are closed while more is read. Not to wait for that would drop record after record, and free nothing.
+        let most = GAPS_MOST.min(self.capacity as u64 / 4);
+        self.over_books() > self.gaps().min(most)
+    }
+
+    /// Bytes by which memory, books included, is more than it may be.
+    pub(super) fn over_books(&self) -> u64 {
         let held = self.log.in_memory().saturating_sub(self.apart());
         let books: u64 = self.holders().map(|(_, output)| output.books()).sum();
-        held + books > self.capacity as u64 + BOOKS_LEAST
+        (held + books).saturating_sub(self.capacity as u64 + BOOKS_LEAST)
     }
 
     /// All that is owed is to be put into the lanes, from what lies in the log: when the rules have changed, or records

@@ -1,6 +1,8 @@
 //! Extents of which most was dropped: what is left of them is moved together, so that a few records that are still
 //! owed do not keep the memory of all that came with them.
 //!
+//! Where memory is not short that is done when half of it is gaps; where it is, when a quarter as much as is owed is.
+//!
 //! An extent is thinned as a whole, by the source's thread on its next read, behind the lock. It keeps its place
 //! in the log and what it knows of its records; only where its bytes lie is then said piece by piece.
 //!
@@ -33,13 +35,28 @@ struct Owed<'a> {
 impl Engine {
     /// What is to be moved together now of extents of which most was dropped, if that is worth it.
     pub(super) fn begin_thin(&mut self) -> Option<Pack> {
-        let owed: u64 = self.outputs.iter().map(|output| output.queue.owed()).sum();
-        let owed = owed + self.overflow.unfinished_bytes() + self.given.bytes();
-        if !self.log.is_thin(owed) {
+        let is_short = self.over_books() > 0;
+        let gaps = match is_short {
+            true => self.gaps(),
+            false => self.log.gaps(2 * self.owed_in_all()),
+        };
+        if gaps == 0 {
             return None;
         }
-        let pack = self.log.plan_thin(&Owed::of(self));
+        let pack = self.log.plan_thin(&Owed::of(self), is_short);
         pack.and_then(|(moved, upto)| self.log.begin_thin(moved, upto))
+    }
+
+    /// Bytes of memory that are got back when extents are thinned, or more.
+    pub(super) fn gaps(&self) -> u64 {
+        let owed = self.owed_in_all();
+        self.log.gaps(owed + owed / 4)
+    }
+
+    /// Bytes that are owed, once for each to whom they are.
+    fn owed_in_all(&self) -> u64 {
+        let owed: u64 = self.outputs.iter().map(|output| output.queue.owed()).sum();
+        owed + self.overflow.unfinished_bytes() + self.given.bytes()
     }
 }
 
@@ -82,20 +99,26 @@ impl<'a> Owed<'a> {
 }
 
 impl Log {
-    /// Whether memory is many times what is owed.
-    fn is_thin(&self, owed: u64) -> bool {
-        self.in_memory() > 2 * owed + (2 * WORTH * self.segment) as u64
+    /// Bytes of memory beyond these, and what it is not worth to go after.
+    fn gaps(&self, most: u64) -> u64 {
+        let most = most + (2 * WORTH * self.segment) as u64;
+        self.in_memory().saturating_sub(most)
     }
 
     /// What is to be moved, and up to which place nothing else is for now.
-    fn plan_thin(&self, owed: &Owed) -> Option<(Vec<Moved>, u64)> {
+    /// `is_short`: of extents, too, of which an eighth is gaps.
+    fn plan_thin(&self, owed: &Owed, is_short: bool) -> Option<(Vec<Moved>, u64)> {
         // The last extent may still be filled up.
         let last = self.extents.len().checked_sub(1)?;
         let first = self.index(self.thinned_to).min(last);
         let (mut moved, mut bytes, mut upto) = (Vec::new(), 0, 0);
         for extent in self.extents.range(first..last.min(first + LOOKS)) {
             upto = extent.end();
-            if !extent.is_in_memory() || 2 * extent.pinned >= extent.memory_length() {
+            let most = match is_short {
+                true => extent.memory_length() / 8 * 7,
+                false => extent.memory_length() / 2,
+            };
+            if !extent.is_in_memory() || extent.pinned >= most {
                 continue;
             }
             let all = owed.within(&(extent.at..extent.end()));

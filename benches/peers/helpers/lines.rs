@@ -36,10 +36,11 @@ fn get_digits(from: &[u8]) -> Option<u64> {
     })
 }
 
-/// `__lines count= len= block= rate= keys= loud= stride= wait_ms= waits=`: writes `count` lines, whole lines of up to `block`
+/// `__lines count= len= block= rate= keys= loud= stride= skew= wait_ms= waits=`: writes `count` lines, whole lines of up to `block`
 /// bytes at a time, from `wait_ms` on; with `waits` it tells how long it waited for room.
 /// With `keys` a third field tells so many apart, in turn; the first has `loud` lines to one of each other, one behind the
-/// other, or with a `stride` of so many turns from line to line, among those of the others.
+/// other, or with a `stride` of so many turns from line to line, among those of the others. With `skew` the second has two
+/// lines to one of the first, the third three, and so on.
 pub(super) fn produce(params: &Params) -> io::Result<()> {
     sleep_ms(params.get("wait_ms", 0));
     let start = now_ns();
@@ -53,7 +54,11 @@ pub(super) fn produce(params: &Params) -> io::Result<()> {
     let mut turns = Turns::new(params);
     let mut waits = Waits::new(params)?;
     let (keys, loud) = (params.get("keys", 0), params.get("loud", 1));
-    let stride = params.get("stride", 1);
+    let (stride, skew) = (params.get("stride", 1), params.get("skew", 0) > 0);
+    let cycle = match skew {
+        true => keys * (keys + 1) / 2,
+        false => (keys + loud).saturating_sub(1),
+    };
     if keys > 0 && len < SHORTEST + KEY {
         return Err(io::Error::other("the lines are too short for a key"));
     }
@@ -69,9 +74,14 @@ pub(super) fn produce(params: &Params) -> io::Result<()> {
             put_digits(number, &mut line[..NUMBER]);
             put_digits(now, &mut line[NUMBER + 1..NUMBER + 1 + TIME]);
             if keys > 0 {
-                let turn = number * stride % (keys - 1 + loud);
-                let key = &mut line[SHORTEST..SHORTEST + KEY];
-                put_digits(turn.saturating_sub(loud - 1), key);
+                let turn = number * stride % cycle;
+                let of_turn = match skew {
+                    true => (0..keys)
+                        .find(|k| (k + 1) * (k + 2) / 2 > turn)
+                        .unwrap_or(0),
+                    false => turn.saturating_sub(loud - 1),
+                };
+                put_digits(of_turn, &mut line[SHORTEST..SHORTEST + KEY]);
                 (line[SHORTEST - 1], line[SHORTEST + KEY]) = (b' ', b' ');
             }
             number += 1;
@@ -94,6 +104,8 @@ struct Book {
     disorder: u64,
     last: Option<u64>,
     ages_us: Vec<u64>,
+    /// Lines of each key, where there are keys.
+    keys: Vec<u64>,
 }
 
 impl Book {
@@ -108,6 +120,12 @@ impl Book {
             self.torn += 1;
             return;
         };
+        if !self.keys.is_empty() {
+            let key = get_digits(&line[SHORTEST..SHORTEST + KEY]).unwrap_or(0);
+            if let Some(lines) = self.keys.get_mut(key as usize) {
+                *lines += 1;
+            }
+        }
         self.lines += 1;
         self.disorder += u64::from(self.last.is_some_and(|last| number <= last));
         self.last = Some(number);
@@ -122,6 +140,7 @@ impl Book {
     fn print(mut self) -> io::Result<()> {
         self.ages_us.sort_unstable();
         let (p50, p99) = (self.age_us(50), self.age_us(99));
+        let (jain, quiet) = (jain(&self.keys), self.keys.iter().skip(1).sum::<u64>());
         let Self {
             lines,
             torn,
@@ -131,29 +150,42 @@ impl Book {
         } = self;
         let last = last.map_or(-1, u64::cast_signed);
         write_all(
-            format!("lines={lines}\ntorn={torn}\ndisorder={disorder}\nlast={last}\np50={p50}\np99={p99}\n")
-                .as_bytes(),
+            format!(
+                "lines={lines}\ntorn={torn}\ndisorder={disorder}\nlast={last}\np50={p50}\np99={p99}\njain={jain}\n\
+                 quiet={quiet}\n"
+            )
+            .as_bytes(),
         )
     }
+}
+
+/// Jain's index of fairness: 1 where all have the same, one over their number where one has all.
+fn jain(shares: &[u64]) -> f64 {
+    let sum: f64 = shares.iter().map(|n| *n as f64).sum();
+    let squares: f64 = shares.iter().map(|n| (*n as f64).powi(2)).sum();
+    sum * sum / (shares.len().max(1) as f64 * squares.max(f64::MIN_POSITIVE))
 }
 
 /// `__judge len= block= rate= for_ms= keys=`
 ///
 /// Reads at most `block` bytes at a time, at `rate` bytes per second, to the end or for `for_ms`,
-/// and prints how many lines were whole, torn and out of order, the number of the last, and
-/// percentiles of their age on arrival in microseconds.
+/// and prints how many lines were whole, torn and out of order, the number of the last,
+/// percentiles of their age on arrival in microseconds, and with keys how evenly these came, and how many lines but those of
+/// the first.
 pub(super) fn judge(params: &Params) -> io::Result<()> {
     let len = params.size("len", 100).max(SHORTEST);
     let end = now_ns().saturating_add(params.get("for_ms", u64::MAX / 2_000_000) * 1_000_000);
     let mut buffer = vec![0; params.size("block", 128 << 10)];
     let mut turns = Turns::new(params);
     let mut pending: Vec<u8> = Vec::new();
-    let filled_from = match params.get("keys", 0) {
+    let keys = params.size("keys", 0);
+    let filled_from = match keys {
         0 => SHORTEST - 1,
         _ => SHORTEST + KEY + 1,
     };
     let mut book = Book {
         filled_from,
+        keys: vec![0; keys],
         ..Book::default()
     };
     loop {

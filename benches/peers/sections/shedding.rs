@@ -1,4 +1,4 @@
-//! Does the producer stay free, does no line tear, and is what arrives fresh?
+//! Does the producer stay free, does no line tear, who loses what, and is what arrives fresh?
 
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ pub(super) fn tables(lab: &Lab) -> Vec<Table> {
         producer_speed(lab, slow, "block=4096 rate=10485760", false),
         fair(lab, asleep, "block=131072", true),
         fair(lab, slow, "block=4096 rate=10485760", false),
+        fairness(lab),
         fast_consumer(lab),
         freshness(lab),
     ]
@@ -173,6 +174,50 @@ fn fair(lab: &Lab, scene: &str, judge: &str, asleep: bool) -> Table {
     let faults = FLOODS.len();
     table.at_most("torn lines", table.median(FAIR, faults), 0.0);
     table.at_most("lines out of order", table.median(FAIR, faults + 1), 0.0);
+    table
+}
+
+/// Who loses: the quiet beside a loud one, and those who all want more than there is.
+fn fairness(lab: &Lab) -> Table {
+    const FAIR: &str = "weir -l -b 256KiB --shed fair --key 3";
+    const CYCLE: u64 = 99 + 100;
+    let seconds = lab.either(8, 3);
+    let contenders = [
+        lab.weir("-l -b 256KiB --shed oldest"),
+        lab.weir("-l -b 256KiB --shed fair --key 3"),
+    ];
+    let columns = ["lines of the quiet lost", "Jain's index"];
+    let runs = lab.either(lab.options.runs().min(3), 1);
+    let mut table = Table::measure("Fairness", &columns, &contenders, runs, |c| {
+        let ask = |keys: &str, count: u64, rate: u64, key: &str| {
+            let producer = lab.helper(&format!("__lines len={LEN} block=4096 rate=10000000 count={count} {keys}"));
+            let consumer = lab.helper(&format!("__judge len={LEN} block=4096 rate={rate} {keys}"));
+            let specs = c.between(producer, consumer)?;
+            let outcome = Pipeline::start(&specs, lab.limit(count * LEN))?.finish()?;
+            outcome.check(1, c.is_weir, false)?;
+            Ok::<_, Skip>(outcome.printed(key).unwrap_or(f64::NAN))
+        };
+        let cycles = seconds * 10_000_000 / LEN / CYCLE;
+        let quiet = ask("keys=100 loud=100 stride=79", cycles * CYCLE, 6_000_000, "quiet")?;
+        let jain = ask("keys=10 skew=1 stride=23", seconds * 10_000_000 / LEN, 1_000_000, "jain")?;
+        Ok(vec![(cycles * 99) as f64 - quiet, jain])
+    })
+    .how(format!(
+        "10 MB/s in lines of {LEN} bytes for {seconds} s. First into a consumer that takes 6 MB/s: one of 100 keys has a hundred lines \
+         to one of each other, and these want less than their share. Then into one that takes 1 MB/s: the second of ten \
+         keys has two lines to one of the first, the third three, and so on, and all want more than a tenth. What a key \
+         got is compared: 1 is all the same, 0.1 all to one."
+    ));
+    table.at_most(
+        "lines lost of those below their share",
+        table.median(FAIR, 0),
+        0.0,
+    );
+    table.at_least(
+        "Jain's index of those that want more",
+        table.median(FAIR, 1),
+        0.99,
+    );
     table
 }
 
