@@ -5,7 +5,7 @@ use std::fmt;
 use rustix::io::Errno;
 
 use super::directory::Directory;
-use super::file::write_all;
+use super::file::{read_at, write_all};
 use super::sys;
 
 /// What is wrong.
@@ -65,6 +65,12 @@ impl Damage {
             aside: None,
             known: false,
         }
+    }
+
+    /// Whether it is the same part of the same file.
+    pub(crate) fn is_same(&self, other: &Damage) -> bool {
+        let what = |it: &Damage| (it.cause, it.at, it.bytes);
+        what(self) == what(other) && self.file == other.file
     }
 
     /// Whether bytes of the stream are lost by it.
@@ -151,7 +157,17 @@ pub(crate) fn set_aside_with_room(
     });
     match made {
         Ok(()) => Ok(Some(name)),
+        // By a try for which the disk was too full after that.
+        Err(Errno::EXIST) if is_kept(directory, &name, bytes) => Ok(Some(name)),
         Err(error) if sys::is_full(error) => Err(error),
         Err(_) => Ok(None),
     }
+}
+
+/// Whether these bytes, and no others, are kept under this name.
+fn is_kept(directory: &Directory, name: &str, bytes: &[u8]) -> bool {
+    let mut kept = vec![0; bytes.len() + 1];
+    let file = directory.read_file(name).ok();
+    let read = file.and_then(|file| read_at(&file, &mut kept, 0).ok());
+    read.is_some_and(|n| kept[..n] == *bytes)
 }

@@ -2,6 +2,7 @@
 //! of the system left unwritten.
 
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
@@ -18,6 +19,9 @@ use super::state::Place;
 use super::survey::Seen;
 use super::sys;
 
+/// Entries of a record without an end that are looked at, at most: 4 MiB.
+const BEGUN_MOST: u64 = 16;
+
 /// Works on one segment after another.
 pub(super) struct Mender<'a> {
     pub(super) directory: &'a Directory,
@@ -27,6 +31,7 @@ pub(super) struct Mender<'a> {
 
 /// The files of a segment.
 struct Files {
+    base: u64,
     stream: File,
     stream_path: PathBuf,
     index_file: File,
@@ -119,6 +124,7 @@ impl Mender<'_> {
         let read = || Index::open(index_file.try_clone()?);
         let index = read().map_err(|error| DiskError::new("recover", &index_path, error))?;
         Ok(Files {
+            base: seen.base,
             stream,
             index_file,
             index,
@@ -225,12 +231,12 @@ impl Mender<'_> {
     }
 
     /// The system was started anew: what is not known to have been on the disk is checked, and what
-    /// does not match is cut out.
+    /// does not match is cut out. Nobody is owed what lies before `from`.
     pub(super) fn cut_unsynced(
         &mut self,
         seen: &mut Seen,
         start: Records,
-        synced: u64,
+        (synced, from): (u64, u64),
     ) -> Result<Records, DiskError> {
         let mut files = self.open(seen)?;
         self.head(&mut files, seen)?;
@@ -242,6 +248,8 @@ impl Mender<'_> {
         };
         let mut unbelieved = None;
         let mut rows = 1;
+        // The first row of the record that goes on behind the last one.
+        let mut begun = 1;
         for row in 1..files.index.rows() {
             match files.index.entry(row).map_err(|e| files.index_failed(e))? {
                 None => unbelieved = unbelieved.or(Some(row)),
@@ -250,7 +258,10 @@ impl Mender<'_> {
                         self.cut_hole(&files, seen, hole, &last, (synced, entry.at), None)?;
                     }
                     if entry.end() > synced {
-                        self.check(&files, seen, row, entry)?;
+                        self.check(&files, row, entry, Cause::PowerCut)?;
+                    }
+                    if entry.records > 0 {
+                        begun = row;
                     }
                     (last, rows) = (entry, row + 1);
                 }
@@ -261,7 +272,8 @@ impl Mender<'_> {
         let anew = Some(true);
         if self.cut_hole(&files, seen, rows, &last, (synced, seen.end()), anew)? {
             (rows, is_cut) = (rows + 1, true);
-        } else if is_cut {
+        } else if is_cut || self.cut_begun(&mut files, seen, begun..rows, from)? {
+            is_cut = true;
             // Whoever opens it next is to know that, too.
             let entry = Entry {
                 at_record: anew,
@@ -281,6 +293,44 @@ impl Mender<'_> {
         Ok(if is_cut { behind.anew() } else { behind })
     }
 
+    /// The record in which the stream ends is in these rows. Where a part of that is damaged, all that lies behind goes,
+    /// too, though it was on the disk: the end of the record never comes, and whoever reads it back would look for it in
+    /// what does. Says whether that is so.
+    fn cut_begun(
+        &mut self,
+        files: &mut Files,
+        seen: &Seen,
+        rows: Range<u64>,
+        from: u64,
+    ) -> Result<bool, DiskError> {
+        let mut is_cut = false;
+        let last = rows.end.saturating_sub(1);
+        if !self.is_open_behind(files, seen, last)? {
+            return Ok(false);
+        }
+        for row in rows.start.max(rows.end.saturating_sub(BEGUN_MOST))..rows.end {
+            let entry = files.index.entry(row);
+            let entry = entry.map_err(|error| files.index_failed(error))?;
+            let Some(entry) = entry.filter(|entry| entry.end() > from) else {
+                continue;
+            };
+            match is_cut {
+                true => self.cut_entry(files, row, entry, Cause::Torn)?,
+                // It ends with a record, and what begins behind that is whole.
+                false if !self.is_open_behind(files, seen, row)? => {}
+                false => is_cut = self.check(files, row, entry, Cause::Checksum)?,
+            }
+        }
+        Ok(is_cut)
+    }
+
+    /// Whether a record goes on behind what is entered in this row.
+    fn is_open_behind(&self, files: &mut Files, seen: &Seen, row: u64) -> Result<bool, DiskError> {
+        let entry = files.index.entry(row);
+        let entry = entry.map_err(|error| files.index_failed(error))?;
+        Ok(entry.is_some_and(|it| self.behind(&files.stream, seen, &it).begun() > 0))
+    }
+
     /// Whether what ends before this row was cut out.
     fn is_cut(&self, files: &Files, row: u64) -> Result<bool, DiskError> {
         let mut index = Index::open(
@@ -294,27 +344,38 @@ impl Mender<'_> {
         Ok(last.is_some_and(|entry| entry.damaged))
     }
 
+    /// Cuts out what is not what was written, which is for this reason; whether it is not.
     fn check(
         &mut self,
         files: &Files,
-        seen: &Seen,
         row: u64,
         entry: Entry,
+        cause: Cause,
+    ) -> Result<bool, DiskError> {
+        if entry.damaged {
+            return Ok(true);
+        }
+        let bytes = read_part(&files.stream, entry.at - files.base, u64::from(entry.len));
+        if entry.matches(&bytes) {
+            return Ok(false);
+        }
+        self.cut_entry(files, row, entry, cause)?;
+        Ok(true)
+    }
+
+    fn cut_entry(
+        &mut self,
+        files: &Files,
+        row: u64,
+        entry: Entry,
+        cause: Cause,
     ) -> Result<(), DiskError> {
         if entry.damaged {
             return Ok(());
         }
-        let bytes = read_part(&files.stream, entry.at - seen.base, u64::from(entry.len));
-        if entry.matches(&bytes) {
-            return Ok(());
-        }
-        let damage = self.damage(
-            files,
-            entry.at,
-            entry.end(),
-            Some(u64::from(entry.records)),
-            &bytes,
-        )?;
+        let (from, to) = (entry.at, entry.end());
+        let bytes = read_part(&files.stream, from - files.base, to - from);
+        let damage = self.damage(files, (from, to), Some(entry.records), &bytes, cause)?;
         cut_out(&files.index_file, row, entry).map_err(|error| files.index_failed(error))?;
         self.damages.push(damage);
         Ok(())
@@ -344,7 +405,7 @@ impl Mender<'_> {
             ..Entry::default()
         };
         let bytes = read_part(&files.stream, from - seen.base, len);
-        let damage = self.damage(files, from, to, None, &bytes)?;
+        let damage = self.damage(files, (from, to), None, &bytes, Cause::PowerCut)?;
         cut_out(&files.index_file, row, entry).map_err(|error| files.index_failed(error))?;
         self.damages.push(damage);
         Ok(true)
@@ -354,14 +415,14 @@ impl Mender<'_> {
     fn damage(
         &self,
         files: &Files,
-        from: u64,
-        to: u64,
-        records: Option<u64>,
+        (from, to): (u64, u64),
+        records: Option<u32>,
         bytes: &[u8],
+        cause: Cause,
     ) -> Result<Damage, DiskError> {
         let name = files.stream_path.display().to_string();
-        let known = records.unwrap_or(0);
-        let mut damage = Damage::new(Cause::PowerCut, &name, from, to - from, known);
+        let known = u64::from(records.unwrap_or(0));
+        let mut damage = Damage::new(cause, &name, from, to - from, known);
         damage.is_counted = records.is_some();
         let aside = set_aside_with_room(self.directory, from, bytes);
         damage.aside = aside.map_err(|error| files.failed(error))?;

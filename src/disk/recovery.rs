@@ -45,11 +45,23 @@ pub(crate) const BOUND_LEAST: u64 = 1 << 20;
 
 impl Spool {
     /// Opens a spool, and makes it if there is none.
+    #[cfg(test)]
+    pub(crate) fn open(path: &Path, options: &SpoolOptions) -> Result<Opened, DiskError> {
+        Spool::open_again(path, options, &mut Vec::new())
+    }
+
+    /// Opens a spool, and makes it if there is none. It may have been tried before: what that has `found`, and cut out, is
+    /// not found again, and belongs to what this finds.
     ///
     /// # Errors
     /// When another weir has it, a later weir wrote it, it was written with other framing and still
-    /// holds something, or the system refuses. Nothing has then been changed in it.
-    pub(crate) fn open(path: &Path, options: &SpoolOptions) -> Result<Opened, DiskError> {
+    /// holds something, or the system refuses. Nothing has then been changed in it, but on a full disk: what has been cut
+    /// out before that was met is among what was `found`.
+    pub(crate) fn open_again(
+        path: &Path,
+        options: &SpoolOptions,
+        found: &mut Vec<Damage>,
+    ) -> Result<Opened, DiskError> {
         if options.bound < BOUND_LEAST {
             let reason = "a spool needs at least 1MiB; give --spill more";
             return Err(DiskError::because("open the spool", path, reason));
@@ -58,15 +70,17 @@ impl Spool {
         Survey::refuse_foreign(&directory)?;
         let lock = Lock::take(&directory)?;
         let survey = Survey::of(&directory)?;
-        Opening {
+        let ready = Opening {
             directory: &directory,
             options,
             survey: &survey,
-            damages: Vec::new(),
+            damages: found,
             old_state: false,
         }
-        .run()
-        .map(|ready| ready.assemble(directory, lock, options))
+        .run();
+        each_once(found);
+        let ready = ready?;
+        Ok(ready.assemble(directory, lock, options, std::mem::take(found)))
     }
 }
 
@@ -74,7 +88,7 @@ struct Opening<'a> {
     directory: &'a Directory,
     options: &'a SpoolOptions,
     survey: &'a Survey,
-    damages: Vec<Damage>,
+    damages: &'a mut Vec<Damage>,
     /// The newest save could not be read.
     old_state: bool,
 }
@@ -89,11 +103,16 @@ struct Ready {
     end: Place,
     trusted: u64,
     oldest: Place,
-    damages: Vec<Damage>,
 }
 
 impl Ready {
-    fn assemble(self, directory: Directory, lock: Lock, options: &SpoolOptions) -> Opened {
+    fn assemble(
+        self,
+        directory: Directory,
+        lock: Lock,
+        options: &SpoolOptions,
+        damages: Vec<Damage>,
+    ) -> Opened {
         let mut writer = Writer::new(self.header, options.framing, self.end, options.policy);
         let dirty = !self.unsynced.is_empty();
         writer.unsynced = self.unsynced;
@@ -102,12 +121,12 @@ impl Ready {
         if dirty {
             spool.wakeup.changed();
         }
-        for damage in &self.damages {
+        for damage in &damages {
             spool.count_loss(damage);
         }
         Opened {
             spool,
-            damages: self.damages,
+            damages,
             oldest: self.oldest,
         }
     }
@@ -261,7 +280,7 @@ impl Opening<'_> {
         let mut mender = Mender {
             directory: self.directory,
             framing: self.options.framing,
-            damages: &mut self.damages,
+            damages: self.damages,
         };
         let mut next = match first_unsure.checked_sub(1) {
             Some(before) => mender.records_behind(&seen[before])?,
@@ -279,7 +298,8 @@ impl Opening<'_> {
             next = Some(if same_boot {
                 mender.enter_rest(seen, start)?
             } else {
-                mender.cut_unsynced(seen, start, synced)?
+                let owed_from = first.map_or(0, |place| place.at);
+                mender.cut_unsynced(seen, start, (synced, owed_from))?
             });
         }
         Ok((seen, next))
@@ -355,7 +375,6 @@ impl Opening<'_> {
             end,
             trusted,
             oldest,
-            damages: self.damages,
         })
     }
 }
@@ -377,6 +396,15 @@ fn end_of(seen: &[Seen], next: Option<Records>, state: Option<&State>) -> Place 
         }
     }
     end
+}
+
+/// What is found by each try is there once.
+fn each_once(found: &mut Vec<Damage>) {
+    for damage in std::mem::take(found) {
+        if !found.iter().any(|it| it.is_same(&damage)) {
+            found.push(damage);
+        }
+    }
 }
 
 /// A number that no other spool has.

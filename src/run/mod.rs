@@ -255,7 +255,7 @@ fn start(
     rules: Rules,
     listener: Listener,
     notices: Sender<String>,
-    complain: impl FnOnce(&str),
+    complain: impl FnMut(&str),
 ) -> Result<Running, StartError> {
     let (inputs, output) = open::open(config, inputs)?;
     let overflow = config.shed_to.as_deref();

@@ -12,6 +12,7 @@ use super::end::End;
 use super::error::system;
 use crate::config::Config;
 use crate::control::signals;
+use crate::disk::damage::Damage;
 use crate::disk::error::DiskError;
 use crate::disk::format::Framing;
 use crate::disk::recovery::Opened;
@@ -83,7 +84,7 @@ pub(super) fn store(
     output: Option<&Port>,
     tees: Vec<Tee>,
     say: impl Fn(String),
-    complain: impl FnOnce(&str),
+    complain: impl FnMut(&str),
 ) -> Result<Option<Store>, PipeError> {
     if config.spool.is_some() || config.spill.is_some() {
         find_descriptors().map_err(system)?;
@@ -104,12 +105,10 @@ pub(super) fn store(
             },
             boot: sys::boot_id(),
         };
-        let opened =
-            when_there_is_room(output, complain, || Spool::open(&spool.directory, &options))?;
-        opened
-            .damages
-            .iter()
-            .for_each(|damage| say(damage.to_string()));
+        let open = |found: &mut _| Spool::open_again(&spool.directory, &options, found);
+        let (opened, said) = when_there_is_room(output, complain, open)?;
+        let unsaid = opened.damages.iter().skip(said);
+        unsaid.for_each(|damage| say(damage.to_string()));
         let sheds_to_file = config.shed_to.is_some();
         let use_by = match config.rules.batch {
             Some(_) => UseBy::Batches { sheds_to_file },
@@ -138,18 +137,22 @@ pub(super) fn store(
 }
 
 /// Opens a spool, and waits for room on a disk that is full, as later on: until somebody signals, or the consumer goes.
+/// Says of how many of the first damages somebody was told meanwhile: who waits may be ended, and finds none of them again.
 fn when_there_is_room(
     output: Option<&Port>,
-    complain: impl FnOnce(&str),
-    open: impl Fn() -> Result<Opened, DiskError>,
-) -> Result<Opened, PipeError> {
-    let mut complain = Some(complain);
+    mut complain: impl FnMut(&str),
+    open: impl Fn(&mut Vec<Damage>) -> Result<Opened, DiskError>,
+) -> Result<(Opened, usize), PipeError> {
+    let (mut found, mut said, mut is_waiting) = (Vec::new(), 0, false);
     loop {
-        let error = match open() {
+        let error = match open(&mut found) {
             Err(error) if error.is_full => error,
-            done => return Ok(done?),
+            done => return Ok((done?, said)),
         };
-        if let Some(complain) = complain.take() {
+        let news = found[said..].iter();
+        news.for_each(|damage| complain(&damage.to_string()));
+        said = found.len();
+        if !std::mem::replace(&mut is_waiting, true) {
             complain(&format!("{error}: nothing is read until there is room"));
         }
         match output.filter(|output| output.can_hang_up()) {

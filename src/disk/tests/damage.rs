@@ -428,6 +428,64 @@ fn after_another_start_of_the_system_only_what_matches_counts() {
 }
 
 #[test]
+fn after_another_start_of_the_system_a_damaged_record_without_an_end_takes_nothing_new_along() {
+    // The last entry, and one in the middle of a record that goes on in others.
+    for (text, at) in [
+        (lines(0, 22_000), 790_000),
+        ([lines(0, 2), vec![b'x'; 900_000]].concat(), 300_000),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("q");
+        let text = filled_with(&path, &roomy(), text[..text.len() - 3].to_vec());
+        flip(&path.join(names(0).0), at);
+        let other = SpoolOptions {
+            boot: Some([8; 16]),
+            ..roomy()
+        };
+        let opened = open(&path, &other);
+        let [damage, torn @ ..] = &opened.damages[..] else {
+            panic!("nothing was found")
+        };
+        let from = at / (256 << 10) * (256 << 10);
+        assert_eq!((damage.cause, damage.at), (Cause::Checksum, from));
+        assert!(damage.aside.is_some() && opened.spool.has_lost());
+        assert!(torn.iter().all(|it| it.cause == Cause::Torn), "{torn:?}");
+        let lost: u64 = opened.damages.iter().map(|it| it.bytes).sum();
+        assert_eq!(from + lost, text.len() as u64, "all of that record");
+        append(&opened.spool, b"new\n");
+        let end = text.len() as u64;
+        drop(opened);
+        // What is new is nobody's rest, for whoever comes next, too.
+        let opened = open(&path, &other);
+        assert!(opened.damages.is_empty(), "{:?}", opened.damages);
+        assert_eq!(opened.spool.place_at(end).map(|it| it.begun), Some(0));
+        assert_eq!(read_from(&opened.spool, end).bytes(), b"new\n");
+        assert_eq!(read_from(&opened.spool, 0).lost(), lost);
+    }
+}
+
+#[test]
+fn after_another_start_of_the_system_a_whole_record_before_one_without_an_end_costs_itself() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("q");
+    // 256 KiB of lines, and a record that begins with the second entry.
+    let mut text = lines(0, 8_000);
+    text.truncate(256 << 10);
+    *text.last_mut().unwrap() = b'\n';
+    text.extend_from_slice(b"begun");
+    let text = filled_with(&path, &roomy(), text);
+    flip(&path.join(names(0).0), 1000);
+    let other = SpoolOptions {
+        boot: Some([8; 16]),
+        ..roomy()
+    };
+    let opened = open(&path, &other);
+    assert!(opened.damages.is_empty(), "{:?}", opened.damages);
+    assert_eq!(opened.spool.end().begun, 1);
+    assert_eq!(read_from(&opened.spool, 0).bytes(), text[256 << 10..]);
+}
+
+#[test]
 fn a_system_that_does_not_tell_its_starts_apart_is_taken_to_have_been_started_anew() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("q");

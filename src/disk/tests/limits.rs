@@ -2,9 +2,12 @@
 //! them.
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::super::format::names;
+use super::super::query::query;
 use super::super::room::Full;
 use super::super::schedule::Policy;
 use super::super::segments::Taken;
@@ -224,4 +227,52 @@ fn more_outputs_than_a_state_can_hold_are_refused_in_one_line() {
     spool.set_place("stdout", Place::default()).unwrap();
     drop(spool);
     assert!(open(Path::new(&path), &options).damages.is_empty());
+}
+
+#[test]
+fn what_is_damaged_stays_until_a_full_disk_has_room_to_set_it_aside_and_each_part_is_told_once() {
+    let Some(disk) = Mounted::tmpfs("4m") else {
+        return;
+    };
+    // Two parts of 256 KiB that were not forced to the disk, each with a page that is not as it was.
+    let text = lines(0, 30_000);
+    let spool = open(&disk.spool(), &roomy()).spool;
+    append(&spool, &text);
+    spool.set_place("stdout", Place::default()).unwrap();
+    drop(spool);
+    let stream = disk.spool().join(names(0).0);
+    let stream = fs::File::options().write(true).open(stream).unwrap();
+    for at in [10_000, 300_000] {
+        stream.write_all_at(&[0; 4096], at).unwrap();
+    }
+    // Room for one of them.
+    let ballast = disk.path.join("ballast");
+    let room = rustix::fs::statvfs(&disk.path).unwrap();
+    let room = room.f_bavail * room.f_frsize;
+    fs::write(&ballast, vec![1; room as usize - (400 << 10)]).unwrap();
+    let other = SpoolOptions {
+        boot: Some([8; 16]),
+        ..roomy()
+    };
+    let mut found = Vec::new();
+    for _ in 0..2 {
+        let error = Spool::open_again(&disk.spool(), &other, &mut found).unwrap_err();
+        assert!(error.is_full, "{error}");
+        assert_eq!(found.len(), 1, "{found:?}");
+    }
+    fs::remove_file(&ballast).unwrap();
+    let opened = Spool::open_again(&disk.spool(), &other, &mut found).unwrap();
+    let [one, two, ..] = &opened.damages[..] else {
+        panic!("{:?}", opened.damages)
+    };
+    for (damage, at) in [(one, 0), (two, 256 << 10)] {
+        assert_eq!((damage.at, damage.bytes), (at, 256 << 10));
+        let aside = disk.spool().join(damage.aside.as_ref().unwrap());
+        assert_eq!(fs::read(aside).unwrap().len(), 256 << 10);
+    }
+    let lost: u64 = opened.damages.iter().map(|it| it.bytes).sum();
+    assert_eq!(query(&disk.spool()).unwrap().lost_bytes, 0, "not saved yet");
+    opened.spool.set_place("stdout", Place::default()).unwrap();
+    assert_eq!(query(&disk.spool()).unwrap().lost_bytes, lost);
+    assert_eq!(read_from(&opened.spool, 0).lost(), lost);
 }
