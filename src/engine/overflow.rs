@@ -16,8 +16,8 @@ use super::plan::Plan;
 use super::record::Cursor;
 use super::state::Engine;
 
-/// Bytes that may wait for the file before more are refused.
-const MOST: u64 = 8 << 20;
+/// Bytes that may wait for the file, beside as many as the buffer has room for, before more are refused.
+pub(super) const MOST: u64 = 8 << 20;
 /// Bytes written at a time, at most, unless a record is longer.
 const PIECE: u64 = 1 << 20;
 
@@ -99,16 +99,19 @@ impl Engine {
         self.log.unpin(&done);
     }
 
-    /// These whole records are dropped, all at once: all of them are kept, or none. Where nothing waits for the
-    /// file it is not too slow, and they may be as many as the buffer held. Where some were too much, the next ones are,
-    /// too, until the file has taken something: single records out of many would each keep all the memory that they lie in.
+    /// These whole records are dropped, all at once: all of them are kept, or none. A rule that has changed, or time, may
+    /// drop all that the buffer held, in many pieces, before the file can take any of it: that it has not is no sign of a
+    /// slow one, and nothing is held that was not held before. Where some were too much, the next ones are, too, until
+    /// the file has taken something: single records out of many would each keep all the memory that they lie in.
     pub(super) fn overflow_whole(&mut self, run: &Range<u64>) {
         if !self.overflow.is_wanted || run.is_empty() {
             return;
         }
         let n = run.end - run.start;
+        // What is dropped has left the consumer's queue before it comes here.
+        let most = (self.capacity as u64 + MOST).saturating_sub(self.used() as u64);
         let queue = &mut self.outputs[OVERFLOW].queue;
-        let is_too_much = self.overflow.is_full || queue.owed() + n > MOST;
+        let is_too_much = self.overflow.is_full || queue.owed() + n > most;
         if queue.owed() > 0 && is_too_much {
             self.overflow.lost += n;
             self.overflow.is_full = true;

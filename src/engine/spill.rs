@@ -18,6 +18,7 @@ use super::action::{
 use super::disk::{Full, Spill};
 use super::on_disk::EXTENT_MOST;
 use super::output::Output;
+use super::overflow::MOST;
 use super::plan::{Plan, earlier};
 use super::record::Cursor;
 use super::segment::Segment;
@@ -64,6 +65,9 @@ impl Engine {
     /// what the consumer has been given and may have to be given again.
     pub(super) fn apart(&self) -> u64 {
         let overflow = self.outputs[OVERFLOW].queue.owed() + self.overflow.unfinished_bytes();
+        // As much as was in memory, and what may wait beside that; the rest of it lies on the disk.
+        let memory = self.spill.as_ref().map_or(u64::MAX, |spill| spill.memory);
+        let overflow = overflow.min(memory.saturating_add(MOST));
         self.tap_shares() + overflow + self.given.bytes()
     }
 

@@ -316,3 +316,34 @@ fn a_slow_consumer_is_given_one_record_at_a_time() {
     let longest = outcome.passed.iter().map(|p| p.1).max();
     assert!(longest <= Some(70), "{longest:?} bytes at a time");
 }
+
+/// What goes all at once is more than may wait for a file that is too slow for what comes.
+#[test]
+fn all_that_goes_at_once_is_for_the_file_since_it_had_no_time_to_take_any() {
+    let line = |k| format!("{k}{}\n", "x".repeat(2000));
+    let input = (0..10_000).map(line).collect::<String>().into_bytes();
+    let room = rules(32 << 20, Some(Which::Oldest));
+    let lowered = Marks {
+        high: 1 << 20,
+        low: 1 << 19,
+        prefill: 0,
+    };
+    let mut s = stalled(room, input.clone());
+    s.offers = vec![(ms(0), 19 << 20), (ms(700), input.len() - (19 << 20))];
+    s.commands = vec![(ms(500), Directive::Marks(lowered))];
+    let outcome = run(s);
+    assert!(outcome.spilled.len() > 17 << 20);
+    let spilled = in_order(LINES, &input, &outcome.spilled);
+    assert_divided(LINES, &input, &outcome.output, &spilled);
+    // In one piece for each that is kept.
+    let mut s = stalled(room, input.clone());
+    s.commands = vec![(ms(500), Directive::MaxAge(Some(ms(100))))];
+    let kept = sim::Adversity {
+        lanes: Some((None, Some("7"))),
+        ..sim::Adversity::default()
+    };
+    let outcome = sim::run_through(s, kept);
+    assert!(outcome.finished && outcome.spilled.len() > 9 << 20);
+    let spilled = in_order(LINES, &input, &outcome.spilled);
+    assert_divided(LINES, &input, &outcome.output, &spilled);
+}
