@@ -98,7 +98,7 @@ impl Engine {
         if has_read_all {
             it.fate = Fate::Done;
             it.life = match it.leaves_at.is_some() {
-                true => Life::Spare,
+                true => Life::Sent,
                 false => Life::Over,
             };
             if let Some(workers) = &mut self.workers {

@@ -48,6 +48,7 @@ impl Engine {
             _ if it.is_busy || it.is_writing => Plan::wait(For::Release, None),
             Life::Over => Plan::End(Reason::Over),
             Life::Spare => self.plan_spare(workers, j),
+            Life::Sent => self.plan_sent(workers, j, now),
             Life::Down(due) => self.plan_worker_start(workers, j, due, now),
             Life::Up if it.exit.is_some() || it.is_deaf && !it.is_empty => Plan::Order(Task::Empty),
             Life::Up if it.is_accused => Plan::Order(Task::Accuse),
@@ -64,7 +65,7 @@ impl Engine {
         }
     }
 
-    fn plan_worker_start(
+    pub(super) fn plan_worker_start(
         &self,
         workers: &Workers,
         j: usize,
@@ -112,11 +113,7 @@ impl Engine {
         let leaves_now = it.leaves_at.is_some_and(|at| at <= now);
         let is_all = self.is_last() && queue.owed() == 0;
         // What another one leaves is for this one.
-        let until = |other: &Worker| other.lingered_for_until(now);
-        let lingers = match is_all {
-            true => workers.others(j).filter_map(until).max(),
-            false => None,
-        };
+        let lingers = workers.lingers_until(j, now).filter(|_| is_all);
         if leaves_now || is_all && lingers.is_none() || self.is_last() && is_torn {
             return Plan::Order(Task::Close);
         }

@@ -288,13 +288,11 @@ impl Engine {
             jobs.counts.retried.1.add_all(batch.total);
         }
         let total = batch.total;
+        let records = total.records + u64::from(batch.stretch.is_open);
         let ticket = Ticket {
             number: batch.number,
             trial: batch.tries,
-            records: is_framed.then_some((
-                total.records + u64::from(batch.stretch.is_open),
-                batch.first,
-            )),
+            records: is_framed.then_some((records, batch.first)),
             bytes: total.bytes,
             is_last_try: jobs
                 .rules
@@ -307,7 +305,7 @@ impl Engine {
         jobs.list[j].running.start(now);
         jobs.list[j].stage = Stage::Running(batch);
         let bytes = usize::try_from(total.bytes).unwrap_or(usize::MAX);
-        self.output.on_passed(bytes, total.records, now);
+        self.output.on_passed(bytes, records, now);
         Action::Run(Box::new(RunOrder {
             ticket,
             ahead: self.untried_before(ticket.number),

@@ -104,11 +104,34 @@ impl Engine {
     /// What one does of which there is no need.
     pub(super) fn plan_spare(&self, workers: &Workers, j: usize) -> Plan {
         let has_nothing = self.is_last() && self.outputs[CONSUMER].queue.owed() == 0;
-        let is_there = |it: &Worker| matches!(it.life, Life::Down(_) | Life::Up);
+        let is_there = |it: &Worker| matches!(it.life, Life::Down(_) | Life::Up | Life::Sent);
         let any = workers.list.iter().any(is_there);
         if workers.is_over || has_nothing || !any {
             return Plan::End(Reason::Over);
         }
+        self.plan_turn(workers, j)
+    }
+
+    /// What one does that was sent away: it may have been left alone with what there is to do.
+    pub(super) fn plan_sent(&self, workers: &Workers, j: usize, now: Instant) -> Plan {
+        if workers.is_over {
+            return Plan::End(Reason::Over);
+        }
+        if self.is_last() && self.outputs[CONSUMER].queue.owed() == 0 {
+            let lingers = workers.lingers_until(j, now);
+            return lingers.map_or(Plan::End(Reason::Over), |at| {
+                Plan::wait(For::Turn, Some(at))
+            });
+        }
+        let is_first = workers.place(Life::Sent) == Some(j);
+        if is_first && !workers.list.iter().any(Worker::is_wanted) {
+            return self.plan_worker_start(workers, j, None, now);
+        }
+        self.plan_turn(workers, j)
+    }
+
+    /// Waits until there is to be one more, where that is this one.
+    fn plan_turn(&self, workers: &Workers, j: usize) -> Plan {
         let is_next = workers.leaver().is_none() && workers.spare() == Some(j);
         Plan::wait(For::Turn, workers.scaler.more_at().filter(|_| is_next))
     }
@@ -167,6 +190,12 @@ impl Workers {
 
     /// The next that is run when there is need.
     fn spare(&self) -> Option<usize> {
-        self.list.iter().position(|it| it.life == Life::Spare)
+        let sent = self.place(Life::Sent);
+        sent.or_else(|| self.place(Life::Spare))
+    }
+
+    /// The first of whom this is so.
+    fn place(&self, life: Life) -> Option<usize> {
+        self.list.iter().position(|it| it.life == life)
     }
 }

@@ -46,8 +46,11 @@ pub(super) enum Life {
     Down(Option<Instant>),
     /// It does, or has ended and was not emptied yet.
     Up,
-    /// It does not until there is need of it.
+    /// It does not until there is need of it, and never did.
     Spare,
+    /// It was sent away, for others did what there was to do. It has not had enough: where none of them is left, it is
+    /// run again.
+    Sent,
     /// It is not run any more.
     Over,
 }
@@ -160,7 +163,7 @@ impl Worker {
             Life::Down(_) => true,
             // One that has closed its pipe takes nothing, however long it lives on.
             Life::Up => !self.is_deaf,
-            Life::Spare | Life::Over => false,
+            Life::Spare | Life::Sent | Life::Over => false,
         };
         is_there && self.leaves_at.is_none()
     }
@@ -269,6 +272,12 @@ impl Workers {
     pub(super) fn others(&self, j: usize) -> impl Iterator<Item = &Worker> {
         let (before, rest) = self.list.split_at(j);
         before.iter().chain(&rest[1..])
+    }
+
+    /// Until when this one waits for what may come back from the others, if anything may.
+    pub(super) fn lingers_until(&self, j: usize, now: Instant) -> Option<Instant> {
+        let until = |other: &Worker| other.lingered_for_until(now);
+        self.others(j).filter_map(until).max()
     }
 
     /// All that is in their hands and in no pipe.

@@ -107,14 +107,17 @@ fn assert_output_caps(s: &Scenario, outcome: &Outcome, adversity: &Adversity) {
     let of_records = |it: &Directive| matches!(it, Directive::RateOfRecords(_)) || burst(it);
     let (of_bytes, of_records) = (until(outcome, of_bytes), until(outcome, of_records));
     if s.rules.batch.is_some() {
-        let tries = outcome.tries.iter();
+        let mut tries: Vec<_> = outcome.tries.iter().collect();
+        // Of two jobs the one that was told to run its program first need not be the first to have done so.
+        tries.sort_by_key(|it| it.ordered);
+        let tries = tries.into_iter();
         let bytes: Vec<_> = tries
             .clone()
-            .map(|it| (it.began, it.ticket.bytes))
+            .map(|it| (it.ordered, it.ticket.bytes))
             .collect();
         let count = |records: Option<(u64, u64)>| records.map_or(0, |it| it.0);
         let records: Vec<_> = tries
-            .map(|it| (it.began, count(it.ticket.records)))
+            .map(|it| (it.ordered, count(it.ticket.records)))
             .collect();
         if let Some(cap) = limits.bytes {
             assert_paid(before(&bytes, of_bytes), most(cap), "bytes are tried");

@@ -208,3 +208,40 @@ fn the_last_one_lingers_for_what_another_may_leave() {
     }
     assert!(had_some > 0, "the second one was never given anything");
 }
+
+#[test]
+fn one_who_was_sent_away_comes_back_when_the_others_leave() {
+    let rules = Rules {
+        framing: Some(Framing::Terminator(b'\n')),
+        workers: Some(WorkerRules {
+            count: Scaling {
+                rise: MS,
+                quiet: MS * 3,
+                ..Scaling::between(1, 2)
+            },
+            restart: None,
+            chance: 1,
+        }),
+        ..rules(100_000)
+    };
+    // The second one leaves sooner or later; the first one never does, but may have been sent away before.
+    let adversity = Adversity {
+        workers: WorkerScript {
+            leaves: Some(80),
+            lasts: MS / 2,
+            until: SECOND,
+            ..WorkerScript::default()
+        },
+        ..Adversity::default()
+    };
+    let phases = [(SECOND / 50, 900), (SECOND / 2, 200)];
+    let mut left = 0;
+    for seed in 1..=200 {
+        let mut scenario = scenario(&phases, rules);
+        scenario.seed = seed;
+        let outcome = run_through(scenario, adversity);
+        assert!(outcome.finished, "{seed}: something is left to nobody");
+        left += usize::from(outcome.someone_left);
+    }
+    assert!(left > 0, "nobody ever left");
+}

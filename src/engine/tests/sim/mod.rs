@@ -102,6 +102,8 @@ struct World {
     reads: usize,
     deaf: Option<usize>,
     untold: Vec<usize>,
+    /// When it was decided that a batch is tried: its number, and for which time.
+    ordered: BTreeMap<(u64, u32), Duration>,
     left: bool,
     /// What an earlier run has left, and where that begins for the consumer.
     inherited: Inherited,

@@ -98,6 +98,7 @@ impl World {
             self.running[j] = Some(self.out.tries.len());
             self.out.tries.push(Try {
                 ticket: *ticket,
+                ordered: self.ordered[&(ticket.number, ticket.trial)],
                 began: now,
                 ended: None,
                 bytes,
@@ -281,16 +282,20 @@ impl Sim {
             self.moved_at = self.world.now;
         }
         self.wake();
-        self.check_circuit();
+        self.look_at_tries();
         self.after_worker(j, was_told);
         self.note_turn();
     }
 
-    /// Until the circuit is closed again one program at most runs that did not run when it was opened.
-    fn check_circuit(&mut self) {
+    /// Notes when each try was ordered. Until the circuit is closed again one program at most runs that did not run when it was opened.
+    fn look_at_tries(&mut self) {
         let Some((circuit, tries)) = self.core.engine.borrow().tries_under_way() else {
             return;
         };
+        for it in &tries {
+            let at = self.world.now - self.world.start;
+            self.world.ordered.entry(*it).or_insert(at);
+        }
         match circuit {
             Circuit::Closed => {}
             Circuit::Open(at) if self.opened.0 != Some(at) => self.opened = (Some(at), tries),

@@ -104,6 +104,8 @@ pub(in super::super) struct Left {
 #[derive(Debug, Clone)]
 pub(in super::super) struct Try {
     pub ticket: Ticket,
+    /// When it was decided that it is run, which is what caps are about: whoever acts on that may be held up.
+    pub ordered: Duration,
     pub began: Duration,
     pub ended: Option<Duration>,
     pub bytes: Vec<u8>,

@@ -171,6 +171,7 @@ pub(super) fn start(left: Left, s: Scenario, adversity: Adversity) -> Sim {
             reads: 0,
             deaf: None,
             untold: Vec::new(),
+            ordered: BTreeMap::new(),
             left: false,
             job_versions: vec![0; jobs],
             base: remembered.0,
