@@ -450,3 +450,46 @@ fn a_tap_that_takes_nothing_does_not_put_off_the_end() {
     let best = times.min().expect("some");
     assert!(best < std::time::Duration::from_secs(2), "{best:?}");
 }
+
+/// A pipe says that it has room by pages only. The machine may be busy: that one of a few gets all shows that weir looks at
+/// what its reader takes.
+#[test]
+fn a_tap_whose_reader_takes_a_little_at_a_time_is_waited_for_at_the_end() {
+    const MORE: usize = 10;
+    let gets_all = |_| {
+        let folder = folder();
+        let look = folder.path().join("look");
+        make_fifo(&look);
+        let idle = File::options().read(true).write(true).open(&look);
+        let mut idle = idle.expect("a FIFO");
+        let size = rustix::pipe::fcntl_getpipe_size(&idle).expect("a pipe");
+        let bytes = data(size + MORE, 3);
+        let (input, feeder) = pipe().expect("a pipe");
+        let (mut reader, output) = pipe().expect("a pipe");
+        let running = start(weir(&["--tap", name(&look)]), input, output);
+        let fed = feed(feeder, bytes.clone());
+        let mut passed = vec![0; bytes.len()];
+        reader.read_exact(&mut passed).expect("all of it");
+        assert_same(&passed, &bytes, "the consumer");
+        fed.done().expect("all is taken");
+        // Less than a page, and each time sooner than weir may lose patience.
+        let mut got = vec![0; 8];
+        for byte in &mut got {
+            idle.read_exact(std::slice::from_mut(byte)).expect("there");
+            std::thread::sleep(std::time::Duration::from_millis(150));
+        }
+        let mut rest = idle.try_clone().expect("the same");
+        let read = beside(move || {
+            let mut rest_of_it = vec![0; size + MORE - 8];
+            rest.read_exact(&mut rest_of_it)
+                .is_ok()
+                .then_some(rest_of_it)
+        });
+        running.end().assert_success("a tap");
+        // What ends the wait for what never came.
+        idle.write_all(&[0; MORE]).expect("there is room");
+        got.extend(read.done().expect("so much is there"));
+        got == bytes
+    };
+    assert!((0..5).any(gets_all), "it was never waited for");
+}

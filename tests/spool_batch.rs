@@ -200,6 +200,9 @@ fn a_helper_that_outlived_weir_is_waited_for_no_longer_than_a_sink_timeout_or_so
                 home.status(&weir)["command"]["waits_for"] == pid
             });
             assert_eq!(place.read("out"), "1\n", "no other one was started");
+            eventually("it is named", || {
+                home.status(&weir)["culprit"] == format!("process {pid}")
+            });
             home.tell("w", &["--retry"]);
         }
         drop(weir.stdin.take());
@@ -213,6 +216,35 @@ fn a_helper_that_outlived_weir_is_waited_for_no_longer_than_a_sink_timeout_or_so
         );
         fs::write(place.at("gate"), "go\n").expect("it is let go");
     }
+}
+
+/// What an earlier run has left is dealt with meanwhile, but it is the tee that keeps everybody from reading.
+#[test]
+fn a_tee_that_is_not_read_yet_is_named_whatever_an_earlier_run_has_left() {
+    let (place, home) = (Place::new(), Home::new());
+    let [spool, out, tee] = ["q", "out", "tee"].map(|name| place.at(name));
+    let options = ["--spool", &spool, "-l", "--batch", "10", "--", "sh", "-c"];
+    let mut first = home.start(&[&options[..], &["exit 1"]].concat());
+    first.give(&lines(0, 10));
+    eventually("a batch was tried", || {
+        home.status(&first)["command"]["failures"] != 0
+    });
+    first.signal(Signal::KILL);
+    first.end();
+    harness::sides::make_fifo(std::path::Path::new(&tee));
+    let script = "touch $0; exec sleep 1000";
+    let args = [&["--tee", &tee][..], &options, &[script, &out]].concat();
+    let second = home.start(&args);
+    eventually("what was left is dealt with", || {
+        std::path::Path::new(&out).exists()
+    });
+    eventually("the tee is named", || {
+        let status = home.status(&second);
+        assert_eq!(status["state"], "waiting", "{status}");
+        let culprit = status["culprit"].as_str().unwrap_or_default().to_owned();
+        culprit.ends_with("tee")
+    });
+    second.signal(Signal::INT);
 }
 
 #[test]

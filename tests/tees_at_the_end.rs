@@ -194,3 +194,100 @@ fn a_program_that_can_be_run_after_all_is_not_run_while_tees_are_waited_for() {
     assert_same(&got, &lines()[..got.len()], "the tee");
     assert!(!ran.exists(), "it was run");
 }
+
+/// The others read on until they are told to end, and one of them does not listen to that.
+#[test]
+fn a_program_that_fails_beside_others_leaves_a_tee_what_was_read() {
+    let script =
+        "trap '' TERM; mkdir $1/first 2>/dev/null && { echo $$ > $1/other; exec sleep 1000; }
+        until [ -e $1/fail ]; do sleep .01; done; exit 3";
+    let mut behind = Behind::begin(&["-l", "-j", "2"], script);
+    behind.await_all_read();
+    std::fs::write(behind.path("fail"), "").expect("a file");
+    eventually("it is over", || behind.status()["state"] == "draining");
+    let status = behind.status();
+    let culprit = status["culprit"].as_str().unwrap_or_default().to_owned();
+    assert_ne!(status["in"]["bytes"], status["out"]["bytes"], "{status}");
+    drop(behind.weir.stdin.take());
+    behind.end("workers", |status| status.code() == Some(3));
+    assert!(culprit.is_empty() || culprit.ends_with("tee"), "{culprit}");
+}
+
+/// The tee is what everybody waits for then, and not a program that is not run any more.
+#[test]
+fn a_tee_is_named_where_a_signal_has_left_batches_for_it_alone() {
+    let script =
+        "echo >> $1/runs; [ $WEIR_TRY = 1 ] || until [ -e $1/fail ]; do sleep .01; done; exit 1";
+    let behind = Behind::begin(&["-l", "--batch", "5000"], script);
+    behind.await_all_read();
+    eventually("it has failed, and is run again", || {
+        std::fs::read(behind.path("runs")).is_ok_and(|it| it.len() == 2)
+    });
+    behind.weir.signal(Signal::TERM);
+    eventually("it drains", || behind.status()["state"] == "draining");
+    std::fs::write(behind.path("fail"), "").expect("a file");
+    eventually("the tee is named", || {
+        let culprit = behind.status()["culprit"].clone();
+        culprit.as_str().is_some_and(|it| it.ends_with("tee"))
+    });
+    behind.end("batches", |status| {
+        status.signal() == Some(Signal::TERM.as_raw())
+    });
+}
+
+/// An input that cannot be read on is said, whatever ends the run before all is delivered.
+#[test]
+#[cfg(target_os = "linux")]
+fn an_input_that_fails_is_said_where_a_signal_or_a_program_ends_weir_before_it_has_all() {
+    for (way, script, signals) in [
+        (WAYS[0], "exec sleep 1000", true),
+        (WAYS[1], "exec sleep 1000", true),
+        (WAYS[2], "exec sleep 1000", true),
+        (
+            WAYS[1],
+            "until [ -e $1/fail ]; do sleep .01; done; exit 3",
+            false,
+        ),
+    ] {
+        let folder = folder();
+        let input = folder.path().join("input");
+        std::fs::write(&input, lines()).expect("a file");
+        let (fifo, input) = (folder.path().join("tee"), input.to_str().expect("plain"));
+        make_fifo(&fifo);
+        let tee = File::options().read(true).write(true).open(&fifo);
+        let _tee = tee.expect("a FIFO that nobody reads from");
+        let home = Home::new();
+        let fifo = fifo.to_str().expect("plain");
+        // Memory at the address of nothing cannot be read: EIO.
+        let path = folder.path().to_str().expect("plain");
+        let options = [
+            "--grace",
+            "10ms",
+            "--tee",
+            fifo,
+            input,
+            "/proc/self/mem",
+            "--",
+        ];
+        let args = [way, &options[..], &["sh", "-c", script, "sh", path]].concat();
+        let mut weir = home.start(&args);
+        eventually("all of it is read", || {
+            let status = home.status(&weir);
+            status["in"]["bytes"] == lines().len() && status["state"] == "draining"
+        });
+        match signals {
+            true => weir.signal(Signal::TERM),
+            false => std::fs::write(folder.path().join("fail"), "").expect("a file"),
+        }
+        let (status, mut said) = (weir.end(), String::new());
+        let mut errors = weir.child.stderr.take().expect("a pipe");
+        errors.read_to_string(&mut said).expect("text");
+        let case = format!("{way:?} {script} {status:?}: {said}");
+        assert!(said.contains("read: /proc/self/mem: "), "{case}");
+        assert_eq!(
+            status.code(),
+            if signals { None } else { Some(3) },
+            "{case}"
+        );
+    }
+}

@@ -111,6 +111,12 @@ impl Jobs {
         lock(&self.programs).list[number].clone()
     }
 
+    /// Those that run.
+    pub(crate) fn running(&self) -> Vec<Child> {
+        let programs = lock(&self.programs);
+        programs.list.iter().flatten().cloned().collect()
+    }
+
     /// Sends this signal to all that run.
     pub(crate) fn signal(&self, signal: i32) {
         let programs = lock(&self.programs);

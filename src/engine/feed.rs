@@ -96,7 +96,7 @@ impl Engine {
             return Plan::Expire;
         }
         if let Some(rest) = it.queue.first() {
-            if self.paused {
+            if self.paused || self.given.is_over {
                 return Plan::wait(For::Release, expiry);
             }
             return match self.log.away(rest.start) {
@@ -106,6 +106,10 @@ impl Engine {
                 None => self.plan_worker_write(it, Plan::Write, now),
             }
             .or_sooner(expiry);
+        }
+        if self.given.is_over {
+            // It is being put down.
+            return Plan::wait(For::Release, expiry);
         }
         let queue = &self.outputs[CONSUMER].queue;
         // What it has begun it goes on with, and with nothing else.

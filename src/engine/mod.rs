@@ -593,7 +593,11 @@ impl Engine {
         let no_room = self.source.sleeper.is_for(For::Gate);
         self.stats.cap.run(capped, now);
         self.stats.room.run(no_room, now);
-        let tee = if full { None } else { self.tee_that_holds() };
+        // Where nothing is read before a tee is, whatever an earlier run has left for the consumer is not what holds.
+        let awaited = self.awaited_tee().filter(|_| no_room);
+        let awaited = awaited.map(|i| i - SIDES);
+        let full = full && awaited.is_none();
+        let tee = awaited.or_else(|| self.tee_that_holds().filter(|_| !full));
         self.stats.slow_tee = tee.or(self.stats.slow_tee);
         self.stats.tee.run(tee.is_some(), now);
         self.stats.sink.run(full && !self.paused, now);

@@ -57,10 +57,6 @@ pub(super) struct SidePipe {
     pub visit: u64,
     pub port: Port,
     /// It is a tee, which gets everything.
-    #[cfg_attr(
-        not(target_os = "linux"),
-        allow(dead_code, reason = "tee(2) is Linux's")
-    )]
     pub is_waited_for: bool,
 }
 
@@ -125,6 +121,13 @@ impl Shared {
             self.pipes().push(pipe);
             self.tell(|engine, now| engine.let_side_pass(i, now));
         }
+    }
+
+    /// Bytes that lie in the pipes of taps, unread.
+    pub(crate) fn unread_of_taps(&self) -> u64 {
+        let pipes = self.pipes();
+        let taps = pipes.iter().filter(|pipe| !pipe.is_waited_for);
+        taps.filter_map(|pipe| pipe.port.unread()).sum()
     }
 
     /// It cannot any more.

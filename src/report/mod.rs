@@ -65,7 +65,7 @@ use moving_average::MovingAverage;
 pub(crate) use plan::{Closing, Plan, Show};
 use prometheus::AtomicFile;
 use screen::LastWords;
-use snapshot::{Command, Identity, Lane, Output, OutputKind, Snapshot};
+use snapshot::{Command, Holdup, Identity, Lane, Output, OutputKind, Snapshot};
 pub(crate) use snapshot::{Ending, Expected, Records};
 use stderr::{BarPlan, Directory, Stderr, Word};
 use ticker::Ticker;
@@ -455,9 +455,13 @@ impl Reporter {
     /// Adds what no status tells: the culprit's name and the time of day.
     fn complete(&mut self, mut it: Snapshot, now: Instant, patience: Duration) -> Snapshot {
         let tee = it.slow_tee.and_then(|i| self.outputs.0.get(i));
-        it.culprit = match tee {
-            Some((_, path)) => Some(path.clone()),
-            None => self.culprits.name(it.holdup, now, patience),
+        let command = self.command.1.as_ref();
+        let process = command.and_then(|it| it.waits_for);
+        it.culprit = match (tee, process) {
+            (Some((_, path)), _) => Some(path.clone()),
+            // The program itself does not run before that one has ended.
+            (None, Some(pid)) if it.holdup == Some(Holdup::Sink) => Some(format!("process {pid}")),
+            (None, _) => self.culprits.name(it.holdup, now, patience),
         };
         it.drain(self.until);
         it.time = Some(clock::now());

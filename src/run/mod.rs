@@ -161,6 +161,11 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     if let Some(port) = packets {
         run.say_what_is_left_of_a_packet(&port);
     }
+    // Whatever else has ended it, that the input could not be read on is news.
+    let unread = run.failure.take();
+    if let Some(failure) = &unread {
+        run.reporter.complain(&failure.to_string());
+    }
     if config.rules.keeps_given {
         // What it reads up to its end was delivered, and nothing else.
         run.put_down_consumer(&end);
@@ -185,7 +190,11 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     run.hear_last();
     let sides = run.shared.tell(|engine, now| engine.side_status(now));
     let behind = tees_behind(config, &sides);
-    let is_short = run.overflow_failed || run.output_failed || !is_closed || behind.is_some();
+    let is_short = run.overflow_failed
+        || run.output_failed
+        || unread.is_some()
+        || !is_closed
+        || behind.is_some();
     let mut complaint = end.complaint(behind.as_deref());
     if is_short && (end.is_good() || matches!(end, End::GivenUp(..))) {
         if let Some(why) = &complaint {

@@ -311,7 +311,8 @@ impl Run {
         for event in events {
             let is_to_be_said = matches!(
                 event,
-                Event::OverflowFailed(_)
+                Event::SourceFailed(_)
+                    | Event::OverflowFailed(_)
                     | Event::OutputFailed(_)
                     | Event::DiskFailed(_)
                     | Event::Damaged(_)

@@ -14,7 +14,8 @@ use crate::report::Ending;
 
 /// How long the end of a run waits for taps that are behind and take something, at most.
 const LAST_WAIT: Duration = Duration::from_secs(2);
-/// A tap that takes nothing for so long is not waited for: a pipe says that it has room by pages only.
+/// A tap whose reader takes nothing for so long is not waited for. (A pipe says that it has room by pages only, but how
+/// much lies in it tells of one who reads less. What lies there at the end stays there for him.)
 const IDLE: Duration = Duration::from_millis(500);
 /// Nor is one who only looks for longer than this, for nobody is to feel him.
 const LAST_LOOK: Duration = Duration::from_millis(100);
@@ -63,13 +64,15 @@ impl Run {
             .tell(|engine, _| engine.is_side_pending(is_waited_for))
     }
 
+    /// What taps have taken, and whoever reads them has not left in their pipes.
     fn taken_by_taps(&self) -> u64 {
-        self.shared.tell(|engine, _| engine.taken_by_taps())
+        let taken = self.shared.tell(|engine, _| engine.taken_by_taps());
+        taken.saturating_sub(self.shared.unread_of_taps())
     }
 
     /// Tees still get what was read, where a program that is the consumer has ended before the input has, or a first
-    /// signal has ended weir when it had: nobody else is listened to then. The end, where there is nothing to wait for. With
-    /// a spool their rest stays there, as that of the consumer does.
+    /// signal has ended weir when it had: nobody else is listened to then, and what other programs run is put down. The
+    /// end, where there is nothing to wait for. With a spool their rest stays there, as that of the consumer does.
     pub(super) fn let_tees_finish(&mut self, end: End) -> Option<End> {
         let now = Instant::now();
         let is_early = match end {
@@ -79,9 +82,8 @@ impl Run {
             }
             _ => false,
         };
-        let runs = self.batches.as_ref().is_some_and(|it| it.jobs.any_runs());
         let is_kept = self.shared.tell(|engine, _| engine.outlives());
-        if !is_early || runs || is_kept || !self.is_any_tee_pending() {
+        if !is_early || is_kept || !self.is_any_tee_pending() {
             return Some(end);
         }
         if self.batches.is_some() {
@@ -89,6 +91,7 @@ impl Run {
                 .tell(|engine, now| engine.command(now, Directive::Finish));
         }
         self.shared.tell(|engine, now| engine.on_consumer_over(now));
+        self.tell_jobs_to_end(&end);
         if self.signal.is_none() {
             // One that is beyond the end of time never comes.
             self.deliver_until = now.checked_add(self.signal_grace);
@@ -104,6 +107,8 @@ impl Run {
         let is_cut = self.signal.is_some() && batches.workers.is_none();
         let is_over = (has_all || is_cut) && batches.interrupted.is_none();
         if is_over && self.is_any_tee_pending() {
+            // What is left is for tees alone, and it is them that everybody waits for.
+            self.shared.tell(|engine, now| engine.on_consumer_over(now));
             self.awaits = Some(Awaits::Programs);
             return None;
         }

@@ -138,17 +138,29 @@ impl Run {
         again.into_iter().chain(kill).min()
     }
 
-    /// No end of weir leaves a program behind.
-    pub(super) fn put_down_jobs(&mut self, end: &End) {
+    /// All that run are told to end, and some time later made to; none is started any more.
+    pub(super) fn tell_jobs_to_end(&mut self, end: &End) {
         let Some(batches) = &mut self.batches else {
             return;
         };
         let by = end.signal_for_command(batches.interrupted);
         batches.jobs.close();
-        // One from the terminal has reached them already.
-        if batches.jobs.any_are_left() {
-            batches.jobs.signal(by);
+        let until = Instant::now() + LAST_WAIT;
+        for child in batches.jobs.running() {
+            // Who was told already may be about to.
+            if !batches.stalled.iter().any(|(other, _)| other.is(&child)) {
+                child.signal(by);
+                batches.stalled.push((child, until));
+            }
         }
+    }
+
+    /// No end of weir leaves a program behind.
+    pub(super) fn put_down_jobs(&mut self, end: &End) {
+        self.tell_jobs_to_end(end);
+        let Some(batches) = &mut self.batches else {
+            return;
+        };
         let mut late = after(LAST_WAIT);
         while batches.jobs.any_are_left() {
             select! {

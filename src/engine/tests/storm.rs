@@ -446,10 +446,9 @@ fn scenario(seed: u64) -> (Scenario, Adversity) {
     // Behind all else, so that a seed is what it was.
     adversity.deaf = dice.some(3, |dice| dice.micros(60_000));
     adversity.looks = dice.some(2, |dice| 1 + dice.roll(20));
-    let is_alone = scenario.rules.batch.is_none() && scenario.rules.workers.is_none();
     let is_steady = adversity.falls == [None; 3] && adversity.dies.is_none();
     let over = dice.some(4, |dice| dice.micros(130_000));
-    adversity.over = over.filter(|_| is_alone && is_steady);
+    adversity.over = over.filter(|_| scenario.rules.batch.is_none() && is_steady);
     (scenario, adversity)
 }
 

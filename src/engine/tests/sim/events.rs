@@ -124,8 +124,14 @@ impl Sim {
         if self.failed || self.core.engine.borrow().is_halted() {
             return;
         }
-        (self.world.is_deaf, self.world.out.is_over) = (true, true);
+        let has_workers = self.world.s.rules.workers.is_some();
+        (self.world.is_deaf, self.world.out.is_over) = (!has_workers, true);
         self.core.now.set(self.world.now);
+        if has_workers {
+            let finish = Directive::Finish;
+            self.core.tell(|engine, now| engine.command(now, finish));
+            self.world.put_down_programs();
+        }
         self.core.tell(|engine, now| engine.on_consumer_over(now));
         self.wake();
     }

@@ -173,6 +173,14 @@ impl World {
         Answer { done, unread }
     }
 
+    /// Those that run are told to end, which takes each its time.
+    pub(super) fn put_down_programs(&mut self) {
+        for j in 0..self.workers.len() {
+            let time = Duration::from_nanos(self.random() % 100_000_000);
+            self.workers[j].dies = Some(self.now + time);
+        }
+    }
+
     fn may_fall(&self) -> bool {
         self.now - self.start < self.adversity.workers.until
     }
