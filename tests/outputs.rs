@@ -457,38 +457,38 @@ fn a_tap_that_takes_nothing_does_not_put_off_the_end() {
 fn a_tap_whose_reader_takes_a_little_at_a_time_is_waited_for_at_the_end() {
     const MORE: usize = 10;
     let gets_all = |_| {
-        let folder = folder();
+        let (home, folder) = (Home::new(), folder());
         let look = folder.path().join("look");
         make_fifo(&look);
-        let idle = File::options().read(true).write(true).open(&look);
-        let mut idle = idle.expect("a FIFO");
-        let size = rustix::pipe::fcntl_getpipe_size(&idle).expect("a pipe");
+        let reader = File::options().read(true).write(true).open(&look);
+        let mut reader = reader.expect("a FIFO");
+        let size = rustix::pipe::fcntl_getpipe_size(&reader).expect("a pipe");
+        rustix::io::ioctl_fionbio(&reader, true).expect("it can");
+        let mut weir = home.start(&["--tap", name(&look)]);
+        eventually("the tap is open", || {
+            home.status(&weir)["outputs"][0]["vacant"] == false
+        });
         let bytes = data(size + MORE, 3);
-        let (input, feeder) = pipe().expect("a pipe");
-        let (mut reader, output) = pipe().expect("a pipe");
-        let running = start(weir(&["--tap", name(&look)]), input, output);
-        let fed = feed(feeder, bytes.clone());
-        let mut passed = vec![0; bytes.len()];
-        reader.read_exact(&mut passed).expect("all of it");
-        assert_same(&passed, &bytes, "the consumer");
+        let fed = feed(weir.stdin.take().expect("not fed yet"), bytes.clone());
+        assert_same(&weir.take(bytes.len()), &bytes, "the consumer");
         fed.done().expect("all is taken");
+        let mut got = Vec::new();
         // Less than a page, and each time sooner than weir may lose patience.
-        let mut got = vec![0; 8];
-        for byte in &mut got {
-            idle.read_exact(std::slice::from_mut(byte)).expect("there");
+        while got.len() < 8 {
+            let mut byte = [0];
+            eventually("there is a byte", || reader.read(&mut byte).is_ok());
+            got.extend(byte);
             std::thread::sleep(std::time::Duration::from_millis(150));
         }
-        let mut rest = idle.try_clone().expect("the same");
-        let read = beside(move || {
-            let mut rest_of_it = vec![0; size + MORE - 8];
-            rest.read_exact(&mut rest_of_it)
-                .is_ok()
-                .then_some(rest_of_it)
+        let mut piece = vec![0; 65_536];
+        eventually("weir ends", || {
+            let is_over = weir.child.try_wait().expect("it is ours").is_some();
+            while let Ok(n @ 1..) = reader.read(&mut piece) {
+                got.extend_from_slice(&piece[..n]);
+            }
+            is_over
         });
-        running.end().assert_success("a tap");
-        // What ends the wait for what never came.
-        idle.write_all(&[0; MORE]).expect("there is room");
-        got.extend(read.done().expect("so much is there"));
+        assert!(weir.end().success(), "a tap");
         got == bytes
     };
     assert!((0..5).any(gets_all), "it was never waited for");
