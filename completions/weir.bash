@@ -7,11 +7,14 @@ _weir_running() {
     done < <(weir --query 2>/dev/null | sed -n -e 's/^{"v":1,"name":"\([^"\\]*\)".*/\1/p' -e 's/.*"pid":\([0-9]*\),.*/\1/p')
 }
 
-# Files, whose names are one word each and quoted where that is needed.
+# Files, whose names are one word each, never expanded, and quoted where that is needed.
 _weir_files() {
-    local IFS=$'\n'
+    local name
+    COMPREPLY=()
     compopt -o filenames 2>/dev/null
-    COMPREPLY=($(compgen -f -- "$1"))
+    while IFS= read -r name; do
+        COMPREPLY+=("${name}")
+    done < <(compgen -f -- "$1")
 }
 
 _weir() {

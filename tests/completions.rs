@@ -60,6 +60,20 @@ fn bash_offers_files_running_weirs_and_values() {
 }
 
 #[test]
+fn a_file_whose_name_is_a_pattern_is_offered_in_bash_as_it_is_called() {
+    let home = Home::new();
+    let place = home.temporary();
+    for name in ["x[ab]", "xa", "x*y", "xzy"] {
+        std::fs::write(place.join(name), "").expect("written");
+    }
+    let begun = place.join("x").display().to_string();
+    let mut offers = bash(&home, &format!("weir {begun}"));
+    offers.sort();
+    let wanted = ["x*y", "x[ab]", "xa", "xzy"].map(|name| place.join(name).display().to_string());
+    assert_eq!(offers, wanted);
+}
+
+#[test]
 fn what_a_weir_or_a_file_is_called_is_offered_in_bash_as_one_word_and_never_run() {
     let home = Home::new();
     let names = ["n$(touch PWNED)", "n`touch PWNED`", "a  b", "we$ird;n"];

@@ -493,3 +493,37 @@ fn a_tap_whose_reader_takes_a_little_at_a_time_is_waited_for_at_the_end() {
     };
     assert!((0..5).any(gets_all), "it was never waited for");
 }
+
+/// The rest of what a tap is owed is read only when the consumer has seen its end. The machine may be busy: that it is still
+/// given one time of a few shows who comes first.
+#[test]
+fn a_consumer_sees_its_end_before_taps_are_waited_for() {
+    let gets_all = |_| {
+        let (home, folder) = (Home::new(), folder());
+        let look = folder.path().join("look");
+        make_fifo(&look);
+        let tap = File::options().read(true).write(true).open(&look);
+        let mut tap = tap.expect("a FIFO");
+        let mut weir = home.start(&["--tap", name(&look)]);
+        eventually("the tap is open", || {
+            home.status(&weir)["outputs"][0]["vacant"] == false
+        });
+        let bytes = data(MIB, 3);
+        let fed = feed(weir.stdin.take().expect("not fed yet"), bytes.clone());
+        let all = collect(weir.stdout.take().expect("a pipe"));
+        assert_same(&all.done(), &bytes, "the consumer");
+        fed.done().expect("all is taken");
+        rustix::io::ioctl_fionbio(&tap, true).expect("it can");
+        let (mut got, mut piece) = (Vec::new(), vec![0; 65_536]);
+        eventually("weir ends", || {
+            let is_over = weir.child.try_wait().expect("it is ours").is_some();
+            while let Ok(n @ 1..) = tap.read(&mut piece) {
+                got.extend_from_slice(&piece[..n]);
+            }
+            is_over
+        });
+        assert!(weir.end().success(), "a tap");
+        got == bytes
+    };
+    assert!((0..5).any(gets_all), "the consumer came last");
+}

@@ -399,3 +399,25 @@ fn ctrl_z_gives_the_terminal_back_from_the_live_view_too() {
     pty.type_in("q");
     pty.wait("the prompt", |rows| rows.iter().any(|row| row == "$"));
 }
+
+#[test]
+fn a_summary_after_ctrl_c_begins_its_row() {
+    let fifo = Fifo::new();
+    let script =
+        r#"trap : INT; "$WEIR" --display off --summary text <"$FIFO" >/dev/null; echo after"#;
+    let mut pty = Pty::run(script, 12, 100, &[("FIFO", fifo.name())]);
+    let mut source = fifo.open();
+    source.write_all(b"some").expect("it reads");
+    // It has read, so that it listens to signals.
+    let until = std::time::Instant::now() + Duration::from_secs(60);
+    while rustix::io::ioctl_fionread(&source) != Ok(0) {
+        assert!(std::time::Instant::now() < until, "nobody reads");
+        thread::sleep(Duration::from_millis(1));
+    }
+    pty.type_in("\x03");
+    let rows = pty.wait_for(&["after"]);
+    assert!(
+        rows.iter().any(|row| row.starts_with("weir: ")),
+        "{rows:#?}"
+    );
+}

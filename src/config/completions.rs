@@ -29,11 +29,14 @@ const BASH_RUNNING: &str = r#"_weir_running() {
     done < <(RUNNING)
 }
 
-# Files, whose names are one word each and quoted where that is needed.
+# Files, whose names are one word each, never expanded, and quoted where that is needed.
 _weir_files() {
-    local IFS=$'\n'
+    local name
+    COMPREPLY=()
     compopt -o filenames 2>/dev/null
-    COMPREPLY=($(compgen -f -- "$1"))
+    while IFS= read -r name; do
+        COMPREPLY+=("${name}")
+    done < <(compgen -f -- "$1")
 }
 
 _weir() {"#;

@@ -19,6 +19,7 @@ mod no_wait;
 pub(crate) mod outlet;
 pub(crate) mod overflow;
 mod packets;
+pub(crate) mod parting;
 pub(crate) mod peek;
 mod read_back;
 mod readiness;
@@ -36,10 +37,11 @@ use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, unbounded};
 
 use crate::engine::Rules;
 use crate::engine::limiter::SharedCap;
+use crate::engine::side::Role;
 use crate::engine::sorter::Sorter;
 use crate::units::Unit;
 use capacity::Wanted;
@@ -47,6 +49,7 @@ use fan_out::{Branch, Branches};
 use fd::Port;
 use outlet::Outlet;
 use overflow::{OverflowFile, OverflowThread};
+use parting::Parting;
 pub(crate) use shared::{Event, Shared};
 pub(crate) use sink::Sinks;
 pub(crate) use source::Input;
@@ -71,6 +74,8 @@ pub(crate) struct Started {
     pub sinks: Sinks,
     /// The input that keeps packets apart, if one does.
     pub packets: Option<Port>,
+    /// How to have the consumer see the end before that of the run, where that may take a moment.
+    pub parting: Option<Parting>,
 }
 
 /// What there is beside the way from the input to the output.
@@ -130,12 +135,12 @@ pub(crate) fn start(
             .name("disk".into())
             .spawn(give_back)?;
     }
-    if let Some(port) = outlet.watched() {
-        let events = events.clone();
-        thread::Builder::new()
-            .name("watcher".into())
-            .spawn(move || watch_consumer(&port, &events))?;
-    }
+    let has_taps = branches
+        .iter()
+        .any(|branch| matches!(branch.role, Role::Tap(_)));
+    let parting = outlet.watched();
+    let parting = parting.map(|port| parting::watch(port, events.clone(), has_taps));
+    let parting = parting.transpose()?.flatten();
     let overflow_thread = overflow
         .map(|file| file.start(&shared, events.clone()))
         .transpose()?;
@@ -173,13 +178,6 @@ pub(crate) fn start(
         sinks,
         sink,
         packets,
+        parting,
     })
-}
-
-/// Says when the consumer has gone away, however silent the producer and whatever the other
-/// threads are waiting for.
-fn watch_consumer(output: &Port, events: &Sender<Event>) {
-    if output.wait_hang_up().is_ok() {
-        let _ = events.send(Event::ConsumerLeft);
-    }
 }

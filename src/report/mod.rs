@@ -364,7 +364,11 @@ impl Reporter {
             (None, _) if !says_nothing => {
                 let lost = status.shed.total.bytes + undelivered.bytes > 0;
                 let is_urgent = self.closing_is_asked || complaint.is_some() || lost;
-                let word = Word::Finish { words, is_urgent };
+                let word = Word::Finish {
+                    words,
+                    is_urgent,
+                    is_by_signal: end == Ending::Signal,
+                };
                 self.stderr.insist(word, deadline);
             }
             (None, Show::Bar(_)) => self.stderr.insist(Word::Clear, deadline),

@@ -1,5 +1,6 @@
 //! What goes to standard error, on the thread that may be held up by it.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub(super) enum Word {
         words: LastWords,
         /// They matter more than what they spoil.
         is_urgent: bool,
+        /// A signal has ended the run: if it came from the terminal, that shows `^C` where they go.
+        is_by_signal: bool,
     },
 }
 
@@ -103,6 +106,13 @@ impl Stderr {
             }
             (word @ (Word::Line(_) | Word::Finish { .. }), screen) => {
                 let text = match word {
+                    Word::Finish {
+                        words,
+                        is_by_signal: true,
+                        ..
+                    } if screen.is_none() && std::io::stderr().is_terminal() => {
+                        format!("\r{words}")
+                    }
                     Word::Finish { words, .. } => words.to_string(),
                     Word::Line(text) => text,
                     _ => String::new(),

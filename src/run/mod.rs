@@ -93,6 +93,7 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         sink,
         sinks,
         packets,
+        parting,
     } = running.started;
     let hooks = Hooks::new(&config.hooks, config.report.name.as_deref());
     if !config.hooks.is_empty() {
@@ -141,6 +142,7 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         output_failed: false,
         disk_failure: None,
         branches,
+        parting,
         drained: false,
         signal: None,
         signal_grace: config.grace,

@@ -28,6 +28,7 @@ use crate::pipe::error::PipeError;
 use crate::pipe::fan_out::Branches;
 use crate::pipe::fd::Port;
 use crate::pipe::outlet::Outlet;
+use crate::pipe::parting::Parting;
 use crate::pipe::reopen::Reopener;
 use crate::pipe::{Event, Shared, Sinks};
 use crate::report::Reporter;
@@ -80,6 +81,8 @@ pub(super) struct Run {
     /// What was last said of the disk.
     pub(super) disk_failure: Option<String>,
     pub(super) branches: Branches,
+    /// How to have the consumer see the end before that of the run.
+    pub(super) parting: Option<Parting>,
     /// Somebody has asked for no more to be read.
     pub(super) drained: bool,
     /// This signal ends the run when all is delivered.

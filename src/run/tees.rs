@@ -24,6 +24,13 @@ impl Run {
     /// Waits until tees have all that they are owed and are closed, and for a moment for taps. The signal that
     /// has ended that, if one has.
     pub(super) fn finish_branches(&mut self) -> Option<End> {
+        let taps = |role| matches!(role, Role::Tap(_));
+        if self.is_any_pending(taps)
+            && let Some(parting) = self.parting.take()
+        {
+            // The consumer has had all, and is not to feel that others have not.
+            parting.part();
+        }
         let moment = after(LAST_WAIT);
         let late = self.deliver_until.map_or_else(never, at);
         let blink = after(LAST_LOOK);

@@ -1,0 +1,60 @@
+//! The end of the output for the consumer, before the end of the run: where taps are waited for, of whom nobody is to
+//! feel anything.
+//!
+//! Who waits for the consumer to go away keeps its pipe open by that (a poll(2) holds what it waits for), so he is sent
+//! home first.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use crossbeam_channel::Sender;
+
+use super::bell::Bell;
+use super::fd::Port;
+use super::shared::Event;
+
+/// Who waits for the consumer to go away, and how to send him home.
+#[derive(Debug)]
+pub(crate) struct Parting {
+    bell: Arc<Bell>,
+    thread: JoinHandle<()>,
+}
+
+/// Says when the consumer has gone away, however silent the producer and whatever the other threads are waiting for. Where
+/// that `may_part`, there is a way to have it see the end before that of the run.
+///
+/// # Errors
+/// When the system refuses a thread, or a descriptor.
+pub(super) fn watch(
+    output: Port,
+    events: Sender<Event>,
+    may_part: bool,
+) -> io::Result<Option<Parting>> {
+    let bell = may_part.then(Bell::new).transpose()?.map(Arc::new);
+    let rung = bell.clone();
+    let watch = move || {
+        let gone = match &rung {
+            Some(bell) => output.wait_hang_up_or(&**bell),
+            None => output.wait_hang_up().map(|()| true),
+        };
+        if gone == Ok(true) {
+            let _ = events.send(Event::ConsumerLeft);
+        }
+    };
+    let thread = thread::Builder::new().name("watcher".into()).spawn(watch)?;
+    Ok(bell.map(|bell| Parting { bell, thread }))
+}
+
+impl Parting {
+    /// Nothing is written to standard output any more: who reads it sees its end.
+    pub(crate) fn part(self) {
+        self.bell.ring();
+        let _ = self.thread.join();
+        // Something has to be in its place, or the next that is opened would be. It is a pipe to nobody, by which nobody
+        // can be taken for the consumer.
+        if let Ok((_, nobody)) = io::pipe() {
+            let _ = rustix::stdio::dup2_stdout(nobody);
+        }
+    }
+}
