@@ -8,6 +8,8 @@
 //! Invariant: pure, and bounded: a trace has at most [`MOST`] stretches, of twice the length each
 //! time that they have become too many.
 
+use std::time::Duration;
+
 use crate::engine::status::Status;
 use crate::report::snapshot::Advice;
 
@@ -67,6 +69,11 @@ impl Trace {
             self.sink = halved(&self.sink);
             self.least = (self.least * 2.0).max(0.4);
         }
+    }
+
+    /// How long a stretch is at least: to look more often is of no use.
+    pub(crate) fn least(&self) -> Duration {
+        Duration::from_secs_f64(self.least)
     }
 
     /// What can be said at the end.

@@ -80,7 +80,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const NAMING: Duration = Duration::from_millis(20);
 /// When a summary that no report comes before first looks for the culprit, and then how often.
 const FIRST_LOOK: Duration = Duration::from_millis(100);
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// That is as often as a bar would be drawn, for advice has to see each burst, and less often in a long run.
+const LOOK_EVERY: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
 
 /// The ways to the other weirs of this user.
 #[derive(Debug, Clone, Copy)]
@@ -278,7 +279,9 @@ impl Reporter {
         let snapshot = self.snapshot(status);
         let snapshot = self.complete(snapshot, now, Duration::ZERO);
         if looks {
-            self.looks = Some(Ticker::new(LOOK_EVERY, now));
+            let [least, most] = LOOK_EVERY;
+            let every = self.trace.least().clamp(least, most);
+            self.looks = Some(Ticker::new(every, now));
         }
         if kept {
             self.keep(&snapshot);

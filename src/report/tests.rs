@@ -36,6 +36,31 @@ fn nothing_to_show_is_never_time() {
 }
 
 #[test]
+fn a_summary_alone_looks_as_often_as_a_bar_at_first_and_less_often_in_a_long_run() {
+    let start = Instant::now();
+    let plan = Plan {
+        closing: Closing::Text,
+        ..plan()
+    };
+    let mut reporter = Reporter::new(&plan, ALONE, start).expect("a reporter");
+    let mut now = start;
+    let mut wait = |reporter: &mut Reporter| {
+        let next = reporter.next_tick().expect("a tick");
+        let waited = next - now;
+        now = next;
+        let mut status = sample::status(1, 10, 9);
+        status.elapsed = now - start;
+        reporter.tick(now, &status);
+        waited
+    };
+    wait(&mut reporter);
+    let second = wait(&mut reporter);
+    assert!(second <= Duration::from_millis(200), "{second:?}");
+    let later = (0..5000).map(|_| wait(&mut reporter)).last();
+    assert_eq!(later, Some(Duration::from_secs(1)));
+}
+
+#[test]
 fn beats_keep_their_distance_and_missed_ones_are_not_made_up_for() {
     let start = Instant::now();
     let at = |ms| start + Duration::from_millis(ms);
