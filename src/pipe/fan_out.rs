@@ -54,7 +54,7 @@ pub(crate) struct Branches {
 }
 
 impl Branch {
-    /// Opens it, before anything is read, unless it is a FIFO, whose reader may take its time. `pipe_size` is that of
+    /// Opens it, before anything is read, unless it is a FIFO that nobody reads yet. `pipe_size` is that of
     /// one that gets everything.
     ///
     /// # Errors
@@ -83,6 +83,10 @@ impl Branch {
         if is_fifo(path) && inherited.is_none() {
             let name = path.display().to_string();
             access(path, Access::WRITE_OK).map_err(|e| PipeError::new("open", &name, e))?;
+            if role != Role::Tee {
+                // Who reads it already gets all from the first byte on.
+                branch.port = Port::to_reader(&branch.path)?;
+            }
         } else {
             let port = branch.port()?;
             if port.is_pipe() {

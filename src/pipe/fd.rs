@@ -8,6 +8,7 @@
 use std::fs::File;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
@@ -179,6 +180,21 @@ impl Port {
         let file = how.open(path);
         let file = file.map_err(|e| PipeError::to_write_to(path, e))?;
         Port::new(Handle::Opened(Arc::new(file.into())), name)
+    }
+
+    /// Opens a FIFO for writing, if somebody reads it already. It waits for nobody.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub(crate) fn to_reader(path: &Path) -> Result<Option<Port>, PipeError> {
+        let name = path.display().to_string();
+        let mut how = File::options();
+        how.write(true).custom_flags(OFlags::NONBLOCK.bits() as i32);
+        match how.open(path) {
+            Ok(file) => Port::new(Handle::Opened(Arc::new(file.into())), name).map(Some),
+            Err(e) if e.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => Ok(None),
+            Err(e) => Err(PipeError::new("open", &name, e)),
+        }
     }
 
     /// What is in the file goes, if it is one.
