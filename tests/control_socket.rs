@@ -270,3 +270,19 @@ fn a_umask_that_forbids_everything_does_not_lock_weir_out_of_its_own_directory()
         fs::set_permissions(home.sockets(), closed).expect("set");
     }
 }
+
+/// The machine may be busy: that one of a few crowds is heard shows that nobody is sent away who is about to speak.
+#[test]
+fn all_of_a_crowd_that_comes_at_once_are_heard() {
+    let home = Home::new();
+    let weir = home.start(&[]);
+    let all_are_heard = |_| {
+        let mut crowd: Vec<_> = (0..200).map(|_| home.connect(&weir)).collect();
+        // Time to let in more than can be there at once, and less than silence may last.
+        thread::sleep(Duration::from_millis(100));
+        let ask = format!("{STATUS}\n");
+        let said = |line: &mut harness::remote::Line| line.socket.write_all(ask.as_bytes()).is_ok();
+        crowd.iter_mut().all(said) && crowd.iter_mut().all(|line| line.hear().is_some())
+    };
+    assert!((0..5).any(all_are_heard), "some were sent away");
+}

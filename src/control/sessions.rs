@@ -2,7 +2,8 @@
 //!
 //! Invariant: a client has [`PATIENCE`] to make a request, from its coming or its last one, and
 //! [`LINE_MAX`] bytes to make it in; there are at most [`CLIENTS`] of them, and when more come, who
-//! has been silent for longest makes room.
+//! has been silent for longest makes room, but for [`HEARD_FIRST`] nobody has to: a crowd that comes at
+//! once is let in one after the other.
 
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -18,6 +19,8 @@ use crate::engine::status::Status;
 
 /// How long a client may be silent.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// For how long nobody is sent away who may be about to speak.
+const HEARD_FIRST: Duration = Duration::from_millis(500);
 /// The most clients at a time.
 const CLIENTS: usize = 128;
 /// How long nobody is let in after the system has refused a descriptor. Whoever knocks waits.
@@ -107,6 +110,17 @@ impl Sessions {
 
     /// Lets in who knocks, if it is this user, or root.
     fn admit(&mut self, now: Instant) {
+        if self.all.len() >= CLIENTS
+            && let Some(first) = self.all.first()
+        {
+            let since = first.due.checked_sub(PATIENCE).unwrap_or(now);
+            let until = since + HEARD_FIRST;
+            if now < until {
+                // Whoever knocks waits so long.
+                self.rest = Some(until);
+                return;
+            }
+        }
         let socket = match wire::accept(&self.listener) {
             Ok(socket) => socket,
             Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => return,
