@@ -6,6 +6,7 @@ mod consumer;
 mod end;
 mod error;
 mod hooks;
+mod last;
 mod measure;
 mod one_file;
 mod open;

@@ -1,5 +1,6 @@
 use std::fs;
 
+use super::super::*;
 use super::*;
 
 const ALONE: Others = Others {

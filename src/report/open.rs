@@ -1,0 +1,51 @@
+//! What is written beside standard error: the log, and pages that are kept up to date.
+
+use std::path::Path;
+
+use crossbeam_channel::Sender;
+
+use super::log::Log;
+use super::prometheus::AtomicFile;
+use super::writer::Writer;
+use crate::pipe::error::PipeError;
+use crate::pipe::reopen::Reopener;
+
+/// The way to the log, and what opens it anew.
+pub(super) type LogWriter = (Writer<String>, Reopener);
+
+pub(super) fn open_log(path: &Path, trouble: &Sender<String>) -> Result<LogWriter, PipeError> {
+    let mut log = Log::open(path, trouble.clone())?;
+    let reopener = log.reopener(path);
+    Ok((Writer::new("log", move |line| log.write(line)), reopener))
+}
+
+pub(super) fn open_page(
+    what: &'static str,
+    path: &Path,
+    pid: u32,
+    trouble: &Sender<String>,
+) -> Result<Writer<String>, PipeError> {
+    let name = path.display().to_string();
+    let file = AtomicFile::new(path, pid).map_err(|e| PipeError::new("write", &name, e))?;
+    let trouble = trouble.clone();
+    Ok(Writer::new(
+        what,
+        once(trouble, name, move |page: String| file.keep(&page)),
+    ))
+}
+
+/// Work that goes on whatever comes of it, and complains the first time that it fails.
+fn once(
+    trouble: Sender<String>,
+    name: String,
+    mut work: impl FnMut(String) -> std::io::Result<()> + Send + 'static,
+) -> impl FnMut(String) + Send + 'static {
+    let mut trouble = Some(trouble);
+    move |message| {
+        if let Err(e) = work(message)
+            && let Some(trouble) = trouble.take()
+        {
+            let _ = trouble.send(format!("weir: {}", PipeError::new("write", &name, e)));
+        }
+    }
+}

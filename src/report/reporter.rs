@@ -1,0 +1,459 @@
+//! Who tells the world how it goes.
+//!
+//! Invariant: whoever calls a [`Reporter`] never waits for a reader: what may block (standard
+//! error, the log, the metrics file) is written by threads of their own, which are left behind if
+//! they are stuck; only where the system refuses such threads are the last words written without
+//! one. Statuses and instants come from the caller; nothing here asks a clock but
+//! [`Reporter::finish`], for how long it may take.
+
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, unbounded};
+
+use super::advice::Trace;
+use super::course::Course;
+use super::culprit::{Ask, Culprits};
+use super::extremes::Extremes;
+use super::format::Format;
+use super::history::History;
+use super::moving_average::MovingAverage;
+use super::plan::{Closing, Plan, Show};
+use super::screen::LastWords;
+use super::snapshot::{Command, Holdup, Identity, Lane, Output, OutputKind, Snapshot};
+use super::snapshot::{Ending, Expected};
+use super::stderr::{BarPlan, Directory, Stderr, Word};
+use super::ticker::Ticker;
+use super::trail::Trail;
+use super::writer::Writer;
+use crate::engine::restart::CommandStatus;
+use crate::engine::side::SideStatus;
+use crate::engine::status::{Count, LaneLoss, Status};
+use crate::pipe::error::PipeError;
+use crate::pipe::reopen::Reopener;
+use crate::units::without_numbers;
+
+use super::open::{open_log, open_page};
+use super::{chart, clock, json, plain, prometheus, summary};
+
+/// Shorter intervals than this make figures that nobody can read off a bar.
+const BAR_WINDOW: Duration = Duration::from_secs(1);
+/// How long the end may be held up by somebody who does not read what weir has to say.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long somebody who asks may wait for the culprit's name, where it is not known yet.
+const NAMING: Duration = Duration::from_millis(20);
+/// When a summary that no report comes before first looks for the culprit, and then how often.
+const FIRST_LOOK: Duration = Duration::from_millis(100);
+/// That is as often as a bar would be drawn, for advice has to see each burst, and less often in a long run.
+const LOOK_EVERY: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
+
+/// The ways to the other weirs of this user.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Others {
+    /// Where they share what is on a terminal.
+    pub directory: Directory,
+    /// How one of them is.
+    pub ask: Ask,
+}
+
+/// Tells the world how it goes. Owned by the thread that asks the engine.
+pub(crate) struct Reporter {
+    who: Identity,
+    show: Show,
+    closing: Closing,
+    /// It is to be said whoever has the terminal.
+    closing_is_asked: bool,
+    /// Standard error.
+    stderr: Writer<Word>,
+    log: Option<Writer<String>>,
+    log_reopener: Option<Reopener>,
+    metrics: Option<Writer<String>>,
+    /// What the threads could not do.
+    troubles: Receiver<String>,
+    live: Option<Ticker>,
+    kept: Option<Ticker>,
+    /// While nothing is shown but a summary, when to look who holds the flow up.
+    looks: Option<Ticker>,
+    culprits: Culprits,
+    history: History,
+    trail: Trail,
+    pace: MovingAverage,
+    extremes: Extremes,
+    trace: Trace,
+    format: Option<Format>,
+    /// What tees and taps are called, and what they have come to.
+    outputs: (Vec<(OutputKind, String)>, Vec<Output>),
+    /// The lanes that have lost most.
+    lanes: Vec<Lane>,
+    /// The program that is the consumer, and how it fares.
+    command: (Option<String>, Option<Command>),
+    /// When it ends at the latest, as time of the run.
+    until: Option<Duration>,
+    /// The picture to draw, and the course of the run for it.
+    chart: Option<(Writer<String>, Course)>,
+}
+
+impl Reporter {
+    /// Looks whether the log and the metrics file can be written. `others` is asked
+    /// only when there is something to show.
+    ///
+    /// # Errors
+    /// When they cannot.
+    pub(crate) fn new(plan: &Plan, others: Others, now: Instant) -> Result<Reporter, PipeError> {
+        let (trouble, troubles) = unbounded();
+        let who = Identity {
+            name: plan.name.clone(),
+            pid: std::process::id(),
+            expected: plan.expected,
+            records: plan.records,
+            share: plan.share.clone(),
+        };
+        let bar = match plan.show {
+            Show::Bar(theme) => Some(BarPlan {
+                theme,
+                directory: others.directory,
+                delivers_to_stdout: plan.command.is_none(),
+            }),
+            _ => None,
+        };
+        let mut stderr = Stderr::new(bar);
+        let log = plan.log.as_deref();
+        let metrics = plan.metrics.as_deref();
+        let live = (plan.show != Show::Off).then(|| Ticker::new(plan.interval, now));
+        let only_closing = live.is_none() && (plan.closing != Closing::Off || plan.chart.is_some());
+        let chart = plan.chart.as_deref();
+        let chart = chart.map(|path| open_page("chart", path, who.pid, &trouble));
+        let chart = chart.transpose()?;
+        let log = log.map(|path| open_log(path, &trouble)).transpose()?;
+        let (log, log_reopener) = log.unzip();
+        Ok(Reporter {
+            log,
+            log_reopener,
+            kept: metrics.map(|_| Ticker::new(plan.metrics_interval, now)),
+            metrics: metrics
+                .map(|path| open_page("metrics", path, who.pid, &trouble))
+                .transpose()?,
+            who,
+            show: plan.show,
+            closing: plan.closing,
+            closing_is_asked: plan.closing_is_asked,
+            stderr: Writer::new("stderr", move |word| stderr.say(word)),
+            troubles,
+            live,
+            looks: only_closing.then(|| Ticker::new(FIRST_LOOK, now)),
+            culprits: Culprits::new(&plan.inputs, plan.command.clone(), others.ask),
+            history: History::new(match plan.show {
+                Show::Bar(_) => BAR_WINDOW,
+                _ => Duration::ZERO,
+            }),
+            trail: Trail::default(),
+            pace: MovingAverage::default(),
+            extremes: Extremes::default(),
+            trace: Trace::default(),
+            format: plan.format.clone(),
+            outputs: (plan.outputs.clone(), Vec::new()),
+            lanes: Vec::new(),
+            command: (plan.command.clone(), None),
+            until: None,
+            chart: chart.map(|writer| (writer, Course::default())),
+        })
+    }
+
+    /// When to call [`tick`](Reporter::tick); never, if there is nothing to show.
+    #[must_use]
+    pub(crate) fn next_tick(&self) -> Option<Instant> {
+        let beats = [&self.live, &self.kept, &self.looks];
+        beats.into_iter().flatten().map(|ticker| ticker.next).min()
+    }
+
+    /// Changes the time between reports of every kind.
+    pub(crate) fn set_interval(&mut self, every: Duration, now: Instant) {
+        for ticker in [&mut self.live, &mut self.kept].into_iter().flatten() {
+            *ticker = Ticker::new(every, now);
+        }
+    }
+
+    /// What opens the log anew, if there is one.
+    pub(crate) fn take_log_reopener(&mut self) -> Option<Reopener> {
+        self.log_reopener.take()
+    }
+
+    /// The label that the user gave.
+    #[must_use]
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.who.name.as_deref()
+    }
+
+    /// Gives it another label.
+    pub(crate) fn rename(&mut self, name: String) {
+        self.who.name = Some(name);
+    }
+
+    /// Another total is expected now, or none that is known yet.
+    pub(crate) fn expect(&mut self, total: Option<Expected>) {
+        self.who.expected = total;
+        self.pace = MovingAverage::default();
+    }
+
+    /// It ends at this time of the run, whatever is left then.
+    pub(crate) fn expect_end(&mut self, until: Duration) {
+        self.until = Some(until);
+    }
+
+    /// The status object for somebody who asks, with the interval `since` that status.
+    pub(crate) fn snapshot_since(&mut self, since: Option<&Status>, status: &Status) -> Snapshot {
+        self.follow(status);
+        let snapshot = Snapshot::status(&self.who, since, status, &self.pace);
+        self.complete(snapshot, Instant::now(), NAMING)
+    }
+
+    /// How the program fares that is the consumer, for the next report.
+    pub(crate) fn note_command(&mut self, status: Option<CommandStatus>) {
+        let named = self.command.0.as_deref().zip(status);
+        self.command.1 = named.map(|(name, status)| Command::of(name, &status));
+    }
+
+    /// What tees and taps have come to, for the next report.
+    pub(crate) fn note_outputs(&mut self, status: Vec<SideStatus>) {
+        let named = self.outputs.0.iter().zip(&status);
+        self.outputs.1 = named.map(|(name, it)| Output::of(name, it)).collect();
+    }
+
+    /// Which lanes have lost most, for the next report.
+    pub(crate) fn note_lanes(&mut self, losses: &[LaneLoss]) {
+        self.lanes = losses.iter().map(Lane::of).collect();
+    }
+
+    /// Reports what it is time for.
+    pub(crate) fn tick(&mut self, now: Instant, status: &Status) {
+        let live = self.live.as_mut().is_some_and(|ticker| ticker.falls(now));
+        let every = self
+            .live
+            .as_ref()
+            .map_or(Duration::ZERO, |ticker| ticker.every);
+        let kept = self.kept.as_mut().is_some_and(|ticker| ticker.falls(now));
+        let looks = self.looks.as_mut().is_some_and(|ticker| ticker.falls(now));
+        if !live && !kept && !looks {
+            return;
+        }
+        self.follow(status);
+        let snapshot = self.snapshot(status);
+        let snapshot = self.complete(snapshot, now, Duration::ZERO);
+        if looks {
+            let [least, most] = LOOK_EVERY;
+            let every = self.trace.least().clamp(least, most);
+            self.looks = Some(Ticker::new(every, now));
+        }
+        if kept {
+            self.keep(&snapshot);
+        }
+        if live {
+            self.history.add(*status);
+            match self.show {
+                Show::Bar(_) => self
+                    .stderr
+                    .offer_fresh(Word::Frame(Box::new(snapshot), every)),
+                Show::Plain => self.report(self.line(&snapshot)),
+                Show::Json => self.report(json::line(&snapshot)),
+                Show::Off => {}
+            }
+        }
+        for trouble in self.troubles.try_iter() {
+            self.stderr.offer(Word::Line(trouble));
+        }
+    }
+
+    /// Somebody has asked: one plain line, whatever else is shown. Its interval reaches back to the
+    /// last live report, or to the last time that somebody asked.
+    pub(crate) fn on_demand(&mut self, status: &Status) {
+        self.follow(status);
+        let snapshot = self.snapshot(status);
+        let snapshot = self.complete(snapshot, Instant::now(), NAMING);
+        self.report(plain::line(&snapshot));
+        self.draw_chart(&snapshot, status, false, Instant::now());
+        if self.live.is_none() {
+            self.history.add(*status);
+        }
+    }
+
+    /// Something went wrong that does not end the run.
+    pub(crate) fn complain(&mut self, what: &str) {
+        let line = self.who.signed(&without_numbers(what));
+        if let Some(log) = &mut self.log {
+            log.offer(line.clone());
+        }
+        self.stderr.offer(Word::Line(line));
+    }
+
+    /// The last report, and the complaint to end with, if any. Waits for both to be out, but not
+    /// for long.
+    pub(crate) fn finish(
+        &mut self,
+        status: &Status,
+        end: Ending,
+        undelivered: Count,
+        complaint: Option<&str>,
+    ) {
+        let now = Instant::now();
+        let deadline = now + LAST_WORDS;
+        self.last_report(status);
+        let mut snapshot = Snapshot::summary(&self.who, status, end, undelivered);
+        snapshot.outputs = self.outputs.1.clone();
+        snapshot.lanes = self.lanes.clone();
+        snapshot.command = self.command.1.clone();
+        snapshot.rates = self.extremes.of(status);
+        snapshot.advice = self.trace.advice(status);
+        // The names of others and of time zones take time, which nobody is to wait for in vain.
+        let is_told =
+            self.closing != Closing::Off || self.metrics.is_some() || self.chart.is_some();
+        if is_told {
+            snapshot = self.complete(snapshot, now, NAMING);
+        }
+        let complaint = complaint.map(|what| self.who.signed(&what));
+        let summary = match self.closing {
+            Closing::Text => Some(summary::text(&snapshot)),
+            Closing::Json => Some(json::line(&snapshot)),
+            Closing::Off => None,
+        };
+        let words = LastWords {
+            summary,
+            complaint: complaint.clone(),
+        };
+        let says_nothing = words == LastWords::default();
+        match (&mut self.log, self.show) {
+            (Some(log), _) => {
+                let lines = words.summary.into_iter().chain(words.complaint);
+                lines.for_each(|line| log.insist(line, deadline));
+            }
+            (None, _) if !says_nothing => {
+                let lost = status.shed.total.bytes + undelivered.bytes > 0;
+                let is_urgent = self.closing_is_asked || complaint.is_some() || lost;
+                let word = Word::Finish {
+                    words,
+                    is_urgent,
+                    is_by_signal: end == Ending::Signal,
+                };
+                self.stderr.insist(word, deadline);
+            }
+            (None, Show::Bar(_)) => self.stderr.insist(Word::Clear, deadline),
+            (None, _) => {}
+        }
+        if let Some(metrics) = &mut self.metrics {
+            metrics.insist(prometheus::text(&snapshot), deadline);
+        }
+        // What goes wrong with the files is still to be said, so they get half of the time.
+        self.draw_chart(&snapshot, status, true, deadline);
+        let chart = self.chart.as_mut().map(|(writer, _)| writer);
+        let files = [self.log.as_mut(), self.metrics.as_mut(), chart];
+        for file in files.into_iter().flatten() {
+            file.close(now + LAST_WORDS / 2);
+        }
+        let complaint = complaint.filter(|_| self.log.is_some());
+        for line in self.troubles.try_iter().chain(complaint) {
+            self.stderr.insist(Word::Line(line), deadline);
+        }
+        self.stderr.close(deadline);
+    }
+
+    /// It did not even begin, for this reason, which the log is told; standard error is the
+    /// caller's.
+    pub(crate) fn give_up(&mut self, why: &dyn std::fmt::Display) {
+        let deadline = Instant::now() + LAST_WORDS;
+        if let Some(log) = &mut self.log {
+            log.insist(self.who.signed(&why), deadline);
+            log.close(deadline);
+        }
+    }
+
+    /// The picture of the run as far as it has come.
+    fn draw_chart(&mut self, s: &Snapshot, status: &Status, is_end: bool, deadline: Instant) {
+        let Some((writer, course)) = &mut self.chart else {
+            return;
+        };
+        if is_end {
+            course.add(status);
+        }
+        if let Ok(picture) = chart::svg(s, course.points()) {
+            writer.insist(picture, deadline);
+        }
+    }
+
+    /// A line of words, weir's own or the user's.
+    fn line(&self, s: &Snapshot) -> String {
+        match &self.format {
+            Some(format) => format.line(s),
+            None => plain::line(s),
+        }
+    }
+
+    /// The live report once more, of how it stood at the end: lines that stop short of it would
+    /// leave a reader to wonder.
+    fn last_report(&mut self, status: &Status) {
+        if !matches!(self.show, Show::Plain | Show::Json) {
+            return;
+        }
+        self.follow(status);
+        let snapshot = self.snapshot(status);
+        let snapshot = self.complete(snapshot, Instant::now(), Duration::ZERO);
+        self.report(match self.show {
+            Show::Json => json::line(&snapshot),
+            _ => self.line(&snapshot),
+        });
+    }
+
+    fn follow(&mut self, status: &Status) {
+        self.extremes.on(status);
+        self.trace.on(status);
+        if let Some((_, course)) = &mut self.chart {
+            course.on(status);
+        }
+        let buffer = &status.buffer;
+        self.trail
+            .on(status.elapsed, buffer.used as u64, buffer.capacity as u64);
+        if let Some(expected) = self.who.expected {
+            self.pace.on(status.elapsed, expected.done(status));
+        }
+    }
+
+    fn snapshot(&mut self, status: &Status) -> Snapshot {
+        let before = self.history.before(status.elapsed);
+        Snapshot::status(&self.who, before, status, &self.pace)
+    }
+
+    /// Adds what no status tells: the culprit's name and the time of day.
+    fn complete(&mut self, mut it: Snapshot, now: Instant, patience: Duration) -> Snapshot {
+        let tee = it.slow_tee.and_then(|i| self.outputs.0.get(i));
+        let command = self.command.1.as_ref();
+        let process = command.and_then(|it| it.waits_for);
+        it.culprit = match (tee, process) {
+            (Some((_, path)), _) => Some(path.clone()),
+            // The program itself does not run before that one has ended.
+            (None, Some(pid)) if it.holdup == Some(Holdup::Sink) => Some(format!("process {pid}")),
+            (None, _) => self.culprits.name(it.holdup, now, patience),
+        };
+        it.drain(self.until);
+        it.time = Some(clock::now());
+        it.finish = it.eta_s.and_then(clock::after);
+        it.trail = self.trail.clone();
+        it.outputs = self.outputs.1.clone();
+        it.lanes = self.lanes.clone();
+        it.command = self.command.1.clone();
+        it.formatted = self.format.as_ref().map(|format| format.line(&it));
+        it
+    }
+
+    fn keep(&mut self, snapshot: &Snapshot) {
+        if let Some(metrics) = &mut self.metrics {
+            metrics.offer_fresh(prometheus::text(snapshot));
+        }
+    }
+
+    fn report(&mut self, line: String) {
+        match &mut self.log {
+            Some(log) => log.offer(line),
+            None => self.stderr.offer(Word::Line(line)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
