@@ -9,12 +9,14 @@ use std::ops::Range;
 use std::time::Instant;
 
 use super::action::{CONSUMER, Read};
-use super::lane_books::{Books, Fairness};
-use super::lanes::{End, Gone, Lanes, Names};
+use super::lane_books::{Books, Claimed, Fairness};
+use super::lanes::{Begun, EXACT, End, Gone, Lane, Lanes, Names};
 use super::output::Output;
 use super::policy::Which;
 use super::record::Cursor;
-use super::sorter::{Sorter, Sorting};
+#[cfg(test)]
+use super::record::Framing;
+use super::sorter::{LOOK_MOST, Sorter, Sorting};
 use super::state::Engine;
 use super::status::LaneLoss;
 
@@ -24,6 +26,8 @@ const BOOKS_LEAST: u64 = if cfg!(test) { 32 << 10 } else { 1 << 20 };
 const GAPS_MOST: u64 = BOOKS_LEAST;
 /// Bytes that are looked at at a time where what is held was not in lanes; few in tests, so that much may come between.
 const SLICE: u64 = if cfg!(test) { 4096 } else { 512 * 1024 };
+/// Keys that have a lane of their own; few in tests, so that there are more.
+const EXACT_KEYS: usize = if cfg!(test) { 12 } else { EXACT };
 /// Lanes that are named, of those that have lost most.
 const LOSSES: usize = 10;
 
@@ -34,7 +38,7 @@ impl Engine {
         if let Some(read) = &mut self.source.read {
             read.sorting = Some(Box::new(Sorting::new(sorter.clone())));
         }
-        let names = Names::new(seed);
+        let names = Names::new(seed, EXACT_KEYS);
         self.fairness = Some(Box::new(Fairness { sorter, names }));
         self.put_lanes_in_force();
         self.update(now);
@@ -134,7 +138,7 @@ impl Engine {
             };
             if run.start < upto {
                 let is_torn = inside == Some(run.start) || !self.log.is_boundary(run.start);
-                self.sort_run(&mut books.lanes, &(run.start..upto), is_torn);
+                self.sort_run(&mut books, &(run.start..upto), is_torn);
             }
             books.behind = if upto < to {
                 Some(upto)
@@ -175,7 +179,7 @@ impl Engine {
     }
 
     /// Puts the records of a run into the lanes; `is_torn`: it begins with the rest of one.
-    fn sort_run(&mut self, lanes: &mut Lanes, run: &Range<u64>, is_torn: bool) {
+    fn sort_run(&mut self, books: &mut Books, run: &Range<u64>, is_torn: bool) {
         let Some(fairness) = &mut self.fairness else {
             return;
         };
@@ -186,6 +190,8 @@ impl Engine {
         let Some(mut at) = first.filter(|first| *first < run.end) else {
             return;
         };
+        let (lanes, names) = (&mut books.lanes, &mut fairness.names);
+        let (claimed, outputs) = (&books.claimed, &mut self.outputs);
         let mut sorting = Sorting::new(fairness.sorter.clone());
         let mut cursor = Cursor::new(self.framing);
         for part in self.log.parts(at..run.end) {
@@ -193,13 +199,17 @@ impl Engine {
             cursor.pass(part.bytes());
             let length = sorting.length();
             at += length;
-            sorting.enter(lanes, &mut fairness.names, (at, length), u64::MAX);
+            sorting.enter(lanes, names, (at, length), u64::MAX, |lane| {
+                vacate(lane, claimed, outputs)
+            });
         }
         if self.last_counted && run.end == self.log.end() {
             // The last record has no end.
             sorting.sort_last();
             let length = sorting.length();
-            sorting.enter(lanes, &mut fairness.names, (at + length, length), u64::MAX);
+            sorting.enter(lanes, names, (at + length, length), u64::MAX, |lane| {
+                vacate(lane, claimed, outputs)
+            });
         }
     }
 
@@ -225,10 +235,33 @@ impl Engine {
             // The beginning of the first record may have passed around the log, before whose first place there is none.
             let most = if begun { u64::MAX } else { owed };
             let places = (kept.end, depth + total);
-            sorting.enter(&mut books.lanes, &mut fairness.names, places, most);
+            let Books { lanes, claimed, .. } = &mut *books;
+            let outputs = &mut self.outputs;
+            sorting.enter(lanes, &mut fairness.names, places, most, |lane| {
+                vacate(lane, claimed, outputs)
+            });
         }
         self.enter_claimed(i, &mut books);
         self.outputs[i].lanes = Some(books);
+    }
+
+    /// What is looked at of the record in progress, where all that has come of it is owed to somebody.
+    pub(super) fn begun(&self) -> Option<Vec<u8>> {
+        let (depth, end) = (self.source.cursor.depth(), self.log.end());
+        let is_owed = |i: usize| self.outputs[i].lanes.is_some() && self.owed_up_to(i, end, depth);
+        if depth == 0 || !(0..self.outputs.len()).any(is_owed) {
+            return None;
+        }
+        let bytes = self.look_at(&(end - depth..end));
+        (bytes.len() as u64 == depth.min(LOOK_MOST as u64)).then_some(bytes)
+    }
+
+    /// What is looked at of a record that lies there.
+    fn look_at(&self, run: &Range<u64>) -> Vec<u8> {
+        let seen = run.start..run.end.min(run.start + LOOK_MOST as u64);
+        let parts: Vec<_> = self.log.parts(seen).collect();
+        let parts: Vec<_> = parts.iter().map(|part| part.bytes()).collect();
+        parts.concat()
     }
 
     /// Whether this output is owed so many bytes up to a place, without a gap.
@@ -254,7 +287,7 @@ impl Engine {
         let run = end - depth..end;
         let lanes = &mut self.outputs[i].lanes;
         if let Some(mut books) = lanes.take_if(|books| books.behind.is_none()) {
-            self.sort_run(&mut books.lanes, &run, false);
+            self.sort_run(&mut books, &run, false);
             self.enter_claimed(i, &mut books);
             self.outputs[i].lanes = Some(books);
         }
@@ -275,7 +308,48 @@ impl Engine {
             Some(Which::Newest) if !self.outputs[i].is_tap() => End::Newest,
             _ => End::Oldest,
         };
-        self.drop_from_lanes(i, |lanes, gone| lanes.shed(end, least, need, gone))
+        let run = self.unfinished(i);
+        let before = run.as_ref().map(|run| Begun {
+            length: run.end - run.start,
+            kept: self.would_keep(run),
+        });
+        let mut begun = before;
+        let bytes = self.drop_from_lanes(i, |lanes, gone| {
+            lanes.shed(end, least, need, &mut begun, gone)
+        });
+        if let Some(run) = run.filter(|_| begun != before) {
+            match i {
+                CONSUMER => self.drop_begun_run(run),
+                i => self.drop_begun_run_of_side(i, &run),
+            }
+        }
+        bytes
+    }
+
+    /// The record in progress, where it can be dropped as a whole.
+    fn unfinished(&self, i: usize) -> Option<Range<u64>> {
+        let (place, end) = (self.source.cursor, self.log.end());
+        let output = &self.outputs[i];
+        let is_skipping = match &output.side {
+            Some(side) => side.is_skipping,
+            None => self.shedder.skipped.is_some(),
+        };
+        let is_there = output.lanes.is_some()
+            && place.is_inside()
+            && !is_skipping
+            && !self.last_counted
+            && output.queue.last().is_some_and(|run| run.end == end)
+            && !self.has_left(i, place, end);
+        is_there.then(|| end - place.depth()..end)
+    }
+
+    /// Whether a record of which so much has come would be kept, as far as can be told.
+    fn would_keep(&self, run: &Range<u64>) -> bool {
+        let keep = self
+            .fairness
+            .as_ref()
+            .and_then(|it| it.sorter.keep.as_ref());
+        keep.is_some_and(|keep| keep.is_match(&self.look_at(run)))
     }
 
     /// Drops the records that were complete before this place, but for those that are to be kept.
@@ -350,9 +424,45 @@ impl Engine {
             whole.retain(|(at, _)| books.behind.is_none_or(|behind| *at < behind));
             if self.log.readable() == self.log.end() {
                 assert_eq!(held, whole, "records in lanes");
+                let claimed = books.claimed.all();
+                claimed.chain(books.lanes.all()).for_each(|it| {
+                    self.check_lane(&(it.at..it.at + it.length), it.lane);
+                });
             }
         }
     }
+}
+
+#[cfg(test)]
+impl Engine {
+    /// The record there may be in this lane.
+    fn check_lane(&self, run: &Range<u64>, lane: Lane) {
+        let Some(fairness) = &self.fairness else {
+            return;
+        };
+        let mut record = self.look_at(run);
+        if let Some(Framing::Terminator(end)) = self.framing {
+            record.pop_if(|last| *last == end);
+        }
+        let key = fairness.sorter.key.as_ref();
+        let key = key.and_then(|key| key.of(&record));
+        assert!(
+            fairness.names.fits(lane, key),
+            "{key:?} of {:?} at {run:?} is in another one's {lane:?}",
+            record.escape_ascii().to_string()
+        );
+    }
+}
+
+/// Whether nobody has anything of this lane but the one who asks, which has claimed these: then it may be another key's.
+fn vacate(lane: Lane, claimed: &Claimed, others: &mut [Output]) -> bool {
+    let is_empty = |it: &Output| it.lanes.as_ref().is_none_or(|it| it.has_none_of(lane));
+    let is_vacant = !claimed.has(lane) && others.iter().all(is_empty);
+    if is_vacant {
+        let others = others.iter_mut().filter_map(|it| it.lanes.as_mut());
+        others.for_each(|books| books.lanes.vacate(lane));
+    }
+    is_vacant
 }
 
 impl Output {

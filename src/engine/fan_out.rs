@@ -326,11 +326,16 @@ impl Engine {
     pub(super) fn drop_unfinished_of_side(&mut self, i: usize) {
         let skip = self.torn(i);
         if let Some(run) = self.run_behind(i, skip) {
-            self.outputs[i].queue.remove(&run);
-            self.drop_for_side(i, &run);
-            if let Some(side) = &mut self.outputs[i].side {
-                side.is_skipping = true;
-            }
+            self.drop_begun_run_of_side(i, &run);
+        }
+    }
+
+    /// The same of the places where it lies.
+    pub(super) fn drop_begun_run_of_side(&mut self, i: usize, run: &Range<u64>) {
+        self.outputs[i].queue.remove(run);
+        self.drop_for_side(i, run);
+        if let Some(side) = &mut self.outputs[i].side {
+            side.is_skipping = true;
         }
     }
 

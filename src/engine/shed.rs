@@ -253,19 +253,24 @@ impl Engine {
     /// Drops a record behind the first `skip` bytes that has not ended yet, as far as it has come.
     fn drop_unfinished(&mut self, skip: u64) {
         if let Some(run) = self.run_behind(CONSUMER, skip) {
-            let n = run.end - run.start;
-            self.outputs[CONSUMER].queue.remove(&run);
-            self.stats.shed.bytes += n;
-            if self.is_last() {
-                // It never will.
-                self.overflow_whole(&run);
-                self.on_shed(&run);
-            } else {
-                self.shedder.skipped = Some(n);
-                self.overflow_part(&run);
-            }
-            self.log.unpin(&run);
+            self.drop_begun_run(run);
         }
+    }
+
+    /// The same of the places where it lies.
+    pub(super) fn drop_begun_run(&mut self, run: Range<u64>) {
+        let n = run.end - run.start;
+        self.outputs[CONSUMER].queue.remove(&run);
+        self.stats.shed.bytes += n;
+        if self.is_last() {
+            // It never will.
+            self.overflow_whole(&run);
+            self.on_shed(&run);
+        } else {
+            self.shedder.skipped = Some(n);
+            self.overflow_part(&run);
+        }
+        self.log.unpin(&run);
     }
 
     /// Drops these whole records.

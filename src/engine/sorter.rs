@@ -14,7 +14,7 @@ use super::scan::Scan;
 use crate::units::{Key, Pattern};
 
 /// Bytes of a record that are looked at.
-const LOOK_MOST: usize = 64 * 1024;
+pub(super) const LOOK_MOST: usize = 64 * 1024;
 
 /// What tells the lanes apart, and what is to be kept.
 #[derive(Debug, Clone, Default)]
@@ -69,10 +69,11 @@ impl Sorting {
         }
     }
 
-    /// Something may have passed unseen.
-    pub(crate) fn forget(&mut self) {
-        self.begun.clear();
-        self.depth = u64::MAX;
+    /// Something may have passed unseen: so much has come of the record in progress, which begins with these bytes, if
+    /// they can still be had.
+    pub(super) fn begin(&mut self, begun: Option<Vec<u8>>, depth: u64) {
+        self.depth = begun.as_ref().map_or(u64::MAX, |_| depth);
+        self.begun = begun.unwrap_or_default();
     }
 
     /// Looks at what was read, which begins at this place of the stream, and says besides what a [scan](Scan::over) does.
@@ -209,13 +210,15 @@ impl Sorting {
     }
 
     /// Puts the records that end in what was read last into the lanes, but for those that begin more than `most` before
-    /// the end of them. `end` is where that lies, and the first of them begins so far before it.
+    /// the end of them. `end` is where that lies, and the first of them begins so far before it. `vacate`: whether
+    /// nobody but these lanes has anything of one, which then may be another key's.
     pub(super) fn enter(
         &self,
         lanes: &mut Lanes,
         names: &mut Names,
         (end, mut from): (u64, u64),
         most: u64,
+        mut vacate: impl FnMut(Lane) -> bool,
     ) {
         let mut lengths = &self.lengths[..];
         let mut last: Option<(&KeyOf, Lane)> = None;
@@ -235,7 +238,7 @@ impl Sorting {
             if !own.is_empty() {
                 let lane = match last {
                     Some((key, lane)) if *key == group.key => lane,
-                    _ => self.lane(&group.key, lanes, names),
+                    _ => self.lane(&group.key, lanes, names, &mut vacate),
                 };
                 last = Some((&group.key, lane));
                 let all = Record {
@@ -250,8 +253,20 @@ impl Sorting {
         }
     }
 
-    fn lane(&self, key: &KeyOf, lanes: &mut Lanes, names: &mut Names) -> Lane {
-        let vacate = |lane: Lane| lanes.vacate(lane);
+    fn lane(
+        &self,
+        key: &KeyOf,
+        lanes: &mut Lanes,
+        names: &mut Names,
+        vacate: &mut impl FnMut(Lane) -> bool,
+    ) -> Lane {
+        let vacate = |lane: Lane| {
+            let is_empty = !lanes.holds(lane) && vacate(lane);
+            if is_empty {
+                lanes.vacate(lane);
+            }
+            is_empty
+        };
         match key {
             KeyOf::Short(key) => names.lane_of_short(*key, vacate),
             KeyOf::Long(place) => names.lane(Some(&self.keys[place.clone()]), vacate),

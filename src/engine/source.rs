@@ -207,6 +207,12 @@ impl Engine {
         // What is passed on at once is looked for in the fresh segment.
         let may_extend = !drops && !plan.pass && self.can_spare_last();
         let extend = may_extend.then_some(self.source.cursor);
+        let sorts = self.has_lanes();
+        if let Some(sorting) = &mut state.sorting
+            && !std::mem::replace(&mut state.sorts, sorts)
+        {
+            sorting.begin(self.begun(), self.source.cursor.depth());
+        }
         if plan.to_disk {
             self.log.lend_for_disk(&mut state.buffer, plan.most);
         } else {
@@ -220,11 +226,6 @@ impl Engine {
         self.source.is_passing = pass.is_some();
         (state.pass, state.cursor, state.discard) = (pass, self.source.cursor, plan.discard);
         (state.to_disk, state.stored) = (plan.to_disk, None);
-        if let Some(sorting) = &mut state.sorting
-            && !std::mem::replace(&mut state.sorts, self.has_lanes())
-        {
-            sorting.forget();
-        }
         let thinned = if state.sorts { self.begin_thin() } else { None };
         let packs = self.may_scatter();
         state.pack = thinned.or_else(|| packs.then(|| self.log.begin_pack(LOOSE)).flatten());

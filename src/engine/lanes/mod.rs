@@ -36,8 +36,9 @@ use block::{BLOCK, Block};
 pub(crate) use block::{End, Record};
 pub(crate) use gone::Gone;
 use level::Candidate;
-pub(crate) use names::{Lane, Names};
+pub(crate) use names::{EXACT, Lane, Names};
 pub(crate) use short::Short;
+pub(crate) use victims::Begun;
 
 /// Bytes that the books of one record take, about: half as much again as an entry.
 const BOOKS: usize = 12;
@@ -100,16 +101,18 @@ impl Lanes {
         Lanes::default()
     }
 
-    /// Whether nothing is held of this lane, which then can be another key's: what it got is forgotten.
-    pub(crate) fn vacate(&mut self, lane: Lane) -> bool {
-        let Some(holding) = self.holdings.get_mut(lane.0 as usize) else {
-            return true;
-        };
-        let is_empty = holding.bytes() == 0;
-        if is_empty {
+    /// Whether something is held of this lane.
+    pub(crate) fn holds(&self, lane: Lane) -> bool {
+        let holding = self.holdings.get(lane.index());
+        holding.is_some_and(|holding| holding.bytes() > 0)
+    }
+
+    /// Nobody holds anything of this lane, which is another key's from now on: what it got is forgotten.
+    pub(crate) fn vacate(&mut self, lane: Lane) {
+        debug_assert!(!self.holds(lane), "it is not empty");
+        if let Some(holding) = self.holdings.get_mut(lane.index()) {
             holding.got = 0;
         }
-        is_empty
     }
 
     /// Records that are held.

@@ -13,7 +13,7 @@ use foldhash::fast::{FixedState, RandomState};
 use super::short::Short;
 use crate::engine::status::LaneLoss;
 
-/// Keys that have a lane of their own.
+/// Keys that have a lane of their own, as a rule.
 pub(crate) const EXACT: usize = 4096;
 /// Lanes for all other keys.
 const SHARED: usize = 4096;
@@ -27,6 +27,13 @@ pub(crate) const OTHERS: Lane = Lane(0);
 /// A lane, by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Lane(pub(super) u32);
+
+impl Lane {
+    /// Its place among all.
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// Lanes by their keys: short keys are looked for as numbers.
 ///
@@ -84,6 +91,8 @@ struct Name {
 pub(crate) struct Names {
     lanes: Keys,
     hash: FixedState,
+    /// So many keys have a lane of their own.
+    exact: usize,
     /// By lane: that of records without a key, those of one key each, and the shared ones.
     names: Vec<Name>,
     /// Where the search for a lane that can be another's goes on.
@@ -93,11 +102,12 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// No lanes. `seed` decides which keys share one where there are too many of them.
-    pub(crate) fn new(seed: u64) -> Names {
+    /// No lanes. `exact` keys have one of their own; `seed` decides which keys share one where there are more.
+    pub(crate) fn new(seed: u64, exact: usize) -> Names {
         Names {
             lanes: Keys::default(),
             hash: FixedState::with_seed(seed),
+            exact,
             names: vec![Name::default()],
             hand: 0,
             recent: Box::new([(Short::NONE, OTHERS); 1 << RECENT]),
@@ -116,7 +126,7 @@ impl Names {
             Some(lane) => *lane,
             None => key.with_bytes(|key| self.lane(Some(key), vacate)),
         };
-        if lane.0 as usize <= EXACT {
+        if lane.0 as usize <= self.exact {
             self.recent[place] = (key, lane);
         }
         lane
@@ -129,7 +139,7 @@ impl Names {
         if let Some(lane) = self.lanes.get(key) {
             return lane;
         }
-        let new = self.lanes.len() < EXACT;
+        let new = self.lanes.len() < self.exact;
         let lane = if new {
             Some(Lane(self.lanes.len() as u32 + 1))
         } else {
@@ -160,7 +170,7 @@ impl Names {
     fn unused(&mut self, mut vacate: impl FnMut(Lane) -> bool) -> Option<Lane> {
         const LOOKS: usize = 8;
         for _ in 0..LOOKS {
-            self.hand = self.hand % EXACT + 1;
+            self.hand = self.hand % self.exact + 1;
             let lane = Lane(self.hand as u32);
             if self.names[self.hand].records == 0 && vacate(lane) {
                 return Some(lane);
@@ -170,7 +180,7 @@ impl Names {
     }
 
     fn shared(&mut self, key: &[u8]) -> Lane {
-        let index = 1 + EXACT + (self.hash.hash_one(key) % SHARED as u64) as usize;
+        let index = 1 + self.exact + (self.hash.hash_one(key) % SHARED as u64) as usize;
         if index >= self.names.len() {
             self.names.resize_with(index + 1, Name::default);
         }
@@ -195,11 +205,18 @@ impl Names {
         lost.sort_by(|(a, x), (b, y)| y.bytes.cmp(&x.bytes).then(a.cmp(b)));
         let loss = |(lane, name): (usize, &Name)| LaneLoss {
             key: name.key.clone(),
-            shared: lane > EXACT,
+            shared: lane > self.exact,
             bytes: name.bytes,
             records: name.records,
         };
         lost.into_iter().take(most).map(loss).collect()
+    }
+
+    /// Whether records with this key may be in this lane.
+    #[cfg(test)]
+    pub(crate) fn fits(&self, lane: Lane, key: Option<&[u8]>) -> bool {
+        let key = key.map(|key| &key[..key.len().min(KEY_MOST)]);
+        lane.index() > self.exact || self.names[lane.index()].key.as_deref() == key
     }
 
     /// Memory that they take.

@@ -18,18 +18,25 @@ impl Named {
     fn new() -> Named {
         Named {
             lanes: Lanes::new(),
-            names: Names::new(0),
+            names: Names::new(0, EXACT),
         }
     }
 
     fn lane(&mut self, key: Option<&[u8]>) -> Lane {
-        self.names.lane(key, |lane| self.lanes.vacate(lane))
+        self.names.lane(key, |lane| {
+            let is_empty = !self.lanes.holds(lane);
+            if is_empty {
+                self.lanes.vacate(lane);
+            }
+            is_empty
+        })
     }
 
     fn shed(&mut self, end: End, least: u64, need: u64) -> Vec<Record> {
         let bytes = |victims: &[Record]| victims.iter().map(|it| it.length).sum::<u64>();
         let mut shed = 0;
-        let victims = self.take_out(|lanes, gone| shed = lanes.shed(end, least, need, gone));
+        let victims =
+            self.take_out(|lanes, gone| shed = lanes.shed(end, least, need, &mut None, gone));
         assert_eq!(shed, bytes(&victims));
         victims
     }
@@ -65,7 +72,7 @@ impl Named {
     /// Of lanes that hold the same each may lose one.
     fn shed_ones(&mut self, end: End) -> Vec<Range<u64>> {
         let mut gone = Gone::default();
-        self.lanes.shed(end, 1, 1, &mut gone);
+        self.lanes.shed(end, 1, 1, &mut None, &mut gone);
         for (lane, bytes, records) in gone.lost {
             self.names.on_lost(lane, bytes, records);
         }
@@ -546,4 +553,54 @@ fn what_was_lost_is_told_most_first() {
         .map(|loss| (loss.key, loss.bytes, loss.records))
         .collect();
     assert_eq!(told, [(None, 30, 3), (Some(b"b"[..].into()), 20, 2)]);
+}
+
+proptest! {
+    #[test]
+    fn a_record_that_has_not_ended_goes_before_those_of_lanes_that_hold_less(
+        lanes_of in prop::collection::vec((0..6u8, 1..50u64, prop::bool::weighted(0.3)), 0..60),
+        delivered in 0..30usize,
+        length in 1..400u64,
+        kept: bool,
+        need in 1..600u64,
+    ) {
+        let mut lanes = Named::new();
+        let mut at = 0;
+        for (key, length, kept) in lanes_of {
+            let lane = lanes.lane(Some(&[key]));
+            lanes.push(Record { at, length, lane, kept });
+            at += length;
+        }
+        // What lanes got before does not make it the shorter one.
+        for _ in 0..delivered {
+            lanes.pop();
+        }
+        let before: Vec<_> = lanes.all().collect();
+        let mut begun = Some(Begun { length, kept });
+        let mut gone = Gone::default();
+        let bytes = lanes.lanes.shed(End::Oldest, need.div_ceil(2), need, &mut begun, &mut gone);
+        let went = begun.is_none();
+        let left: Vec<_> = lanes.all().collect();
+        let lost: u64 = gone.lost.iter().map(|it| it.1).sum();
+        prop_assert_eq!(bytes, lost + if went { length } else { 0 });
+        prop_assert!(bytes >= need.div_ceil(2) || left.is_empty() && went);
+        let held = |lane: Lane, all: &[Record]| -> u64 {
+            let own = all.iter().filter(|it| it.lane == lane && it.kept == kept);
+            own.map(|it| it.length).sum()
+        };
+        let longest = before.iter().map(|it| held(it.lane, &before)).max().unwrap_or(0);
+        let frees = before.iter().filter(|it| !it.kept).count();
+        if kept && frees > 0 {
+            let some_left = left.iter().any(|it| !it.kept);
+            prop_assert!(!went || !some_left, "it is kept, and others were left");
+        } else if length > longest {
+            prop_assert!(went);
+            prop_assert!(length < need.div_ceil(2) || lost == 0, "others went beside it");
+        }
+        if !kept && !went {
+            let mut kept = before.iter().filter(|it| it.kept);
+            prop_assert!(kept.all(|it| left.contains(it)), "a kept one went before it");
+        }
+        lanes.check();
+    }
 }

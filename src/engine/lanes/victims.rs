@@ -55,15 +55,33 @@ impl Open {
     }
 }
 
+/// A record that has not ended, and is in no lane yet. It goes as a whole, as the only one of a lane of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Begun {
+    /// Bytes that have come of it.
+    pub(crate) length: u64,
+    /// Whether it goes only when nothing else is left.
+    pub(crate) kept: bool,
+}
+
 impl Lanes {
     /// Takes out records that have to go for others to have room, from this end of the fullest lanes, until
-    /// `least` bytes are gone and about `need`, or all. Returns how many bytes.
-    pub(crate) fn shed(&mut self, end: End, least: u64, need: u64, gone: &mut Gone) -> u64 {
+    /// `least` bytes are gone and about `need`, or all. `begun`, of which none is left if it has to go, goes before
+    /// others when no lane holds as much: nobody is given it before it ends, and one that is longer than the buffer would
+    /// push all others out. Returns how many bytes.
+    pub(crate) fn shed(
+        &mut self,
+        end: End,
+        least: u64,
+        need: u64,
+        begun: &mut Option<Begun>,
+        gone: &mut Gone,
+    ) -> u64 {
         let before = self.held;
         self.settle_accounts();
         let mut bytes = 0;
-        while bytes < least && self.held > 0 {
-            let less = self.lower(end, need - bytes, gone);
+        while bytes < least && (self.held > 0 || begun.is_some()) {
+            let less = self.lower(end, need - bytes, begun, gone);
             debug_assert!(less > 0, "something is held, and nothing goes");
             if less == 0 {
                 break;
@@ -78,10 +96,15 @@ impl Lanes {
     }
 
     /// Lowers the fullest lanes. Something goes, if anything is held.
-    fn lower(&mut self, end: End, need: u64, gone: &mut Gone) -> u64 {
-        let kept = self.bytes[0] == 0;
+    fn lower(&mut self, end: End, need: u64, begun: &mut Option<Begun>, gone: &mut Gone) -> u64 {
+        let kept = self.bytes[0] == 0 && begun.is_none_or(|it| it.kept);
         let mut all = std::mem::take(&mut self.candidates);
         self.find_candidates(kept, &mut all);
+        let longest = all.iter().map(|it| it.most).max().unwrap_or(0);
+        if let Some(begun) = begun.take_if(|it| it.kept == kept && it.length > longest) {
+            self.candidates = all;
+            return begun.length;
+        }
         let level = level(&all, need);
         self.level = level;
         all.retain(|it| it.bytes > level);

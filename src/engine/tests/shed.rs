@@ -4,7 +4,7 @@
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
-use super::sim::{self, Outcome, Scenario, Text, run};
+use super::sim::{self, Adversity, Outcome, Scenario, Text, plain, run, run_through};
 use super::text::{lines, records};
 use crate::engine::directive::Directive;
 use crate::engine::gate::Marks;
@@ -346,4 +346,49 @@ fn all_that_goes_at_once_is_for_the_file_since_it_had_no_time_to_take_any() {
     assert!(outcome.finished && outcome.spilled.len() > 9 << 20);
     let spilled = in_order(LINES, &input, &outcome.spilled);
     assert_divided(LINES, &input, &outcome.output, &spilled);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+    #[test]
+    fn a_record_longer_than_the_buffer_pushes_out_neither_quiet_lanes_nor_kept_records(
+        before in 1..40usize,
+        behind in 0..40usize,
+        length in 20_000..200_000usize,
+        noise in 0..200usize,
+        seed: u64,
+    ) {
+        let (mut input, mut wanted) = (Vec::new(), Vec::new());
+        let short = |input: &mut Vec<u8>, wanted: &mut Vec<u8>, numbers: std::ops::Range<usize>| {
+            for n in numbers {
+                // Ten quiet lanes, and records of the one that floods that are to be kept.
+                let line = match n % 3 {
+                    0 => format!("n kept {n}\n"),
+                    _ => format!("{} {n}\n", n % 10),
+                };
+                input.extend(line.bytes());
+                wanted.extend(line.bytes());
+            }
+        };
+        short(&mut input, &mut wanted, 0..before);
+        input.extend((0..noise).flat_map(|n| format!("n {n} {:40}\n", "").into_bytes()));
+        input.extend(b"long ");
+        input.resize(input.len() + length, b'x');
+        input.push(b'\n');
+        short(&mut input, &mut wanted, before..before + behind);
+        let n = input.len();
+        let mut s = plain(rules(16 * 1024, Some(Which::Oldest)), input);
+        s.seed = seed;
+        // Nothing is taken before all has come.
+        s.takes = vec![(ms(1000), n)];
+        let lanes = Some((Some("^[0-9nl]"), Some("kept")));
+        let outcome = run_through(s, Adversity { lanes, ..Adversity::default() });
+        prop_assert!(outcome.finished);
+        let got = records(LINES, &outcome.output);
+        for line in records(LINES, &wanted) {
+            prop_assert!(got.contains(&line), "{:?} was pushed out", line.escape_ascii().to_string());
+        }
+        let long = got.iter().filter(|it| it.starts_with(b"long"));
+        prop_assert_eq!(long.count(), 0);
+    }
 }
