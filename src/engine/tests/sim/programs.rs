@@ -160,13 +160,26 @@ impl World {
         let tees = self.tee_places().map(|(_, at, _)| at).min();
         let consumer = match self.s.rules.batch {
             None => self.remembered.0,
-            Some(_) => {
-                let parts = self.left(0).inherited.parts;
-                let first = parts.first().map(|(part, _)| part.from);
-                first.unwrap_or(self.disk.len() as u64)
-            }
+            Some(_) => self.first_in_batches(),
         };
         tees.map_or(consumer, |at| at.min(consumer))
+    }
+
+    /// The first place of which is owed to a program, or has not come into a batch: as [`World::left`] has it, which is
+    /// too much to be made at each step.
+    fn first_in_batches(&self) -> u64 {
+        let is_batch = |owed: &Owed| !matches!(owed, Owed::Consumer | Owed::Tee(_));
+        let mut begun = self.begun.values();
+        let begun = begun.find_map(|(part, owed)| owed.map(|_| part.from));
+        let inherited = || self.inherited.parts.iter().filter(|it| is_batch(&it.1));
+        let known = |part: &Stretch| self.begun.contains_key(&part.from);
+        let waits = inherited().find(|(part, _)| !known(part));
+        let owed = begun.into_iter().chain(waits.map(|(part, _)| part.from));
+        owed.min().unwrap_or_else(|| {
+            let last = self.begun.values().next_back().map(|(part, _)| part.to);
+            let ends = inherited().map(|(part, _)| part.to).chain(last);
+            ends.fold(self.inherited.next.0, u64::max)
+        })
     }
 
     /// How far each tee has come that has not failed: its number among the tees and taps, its place, and how far inside
