@@ -326,21 +326,23 @@ impl Engine {
         bytes
     }
 
-    /// The record in progress, where it can be dropped as a whole.
+    /// The record in progress, where it can be dropped as a whole. What the log says is so in the middle of a read, too.
     fn unfinished(&self, i: usize) -> Option<Range<u64>> {
-        let (place, end) = (self.source.cursor, self.log.end());
+        let end = self.log.end();
         let output = &self.outputs[i];
         let is_skipping = match &output.side {
             Some(side) => side.is_skipping,
             None => self.shedder.skipped.is_some(),
         };
-        let is_there = output.lanes.is_some()
-            && place.is_inside()
-            && !is_skipping
-            && !self.last_counted
-            && output.queue.last().is_some_and(|run| run.end == end)
-            && !self.has_left(i, place, end);
-        is_there.then(|| end - place.depth()..end)
+        let can_be_seen = self.log.readable() == end && !self.last_counted;
+        if output.lanes.is_none() || is_skipping || !can_be_seen {
+            return None;
+        }
+        let run = output.queue.last().filter(|run| run.end == end)?;
+        let whole = self.log.last_boundary(run.start, end);
+        let own = self.log.is_boundary(run.start) && !output.is_torn();
+        let start = whole.or_else(|| own.then_some(run.start))?;
+        (start < end).then_some(start..end)
     }
 
     /// Whether a record of which so much has come would be kept, as far as can be told.

@@ -27,6 +27,15 @@ pub(crate) struct Record {
     pub(crate) kept: bool,
 }
 
+/// A record that has not ended, and is in no lane yet. It goes as a whole, as the only one of a lane of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Begun {
+    /// Bytes that have come of it.
+    pub(crate) length: u64,
+    /// Whether it goes only when nothing else is left.
+    pub(crate) kept: bool,
+}
+
 /// Which record of a lane goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {

@@ -33,12 +33,11 @@ mod victims;
 use std::collections::VecDeque;
 
 use block::{BLOCK, Block};
-pub(crate) use block::{End, Record};
+pub(crate) use block::{Begun, End, Record};
 pub(crate) use gone::Gone;
 use level::Candidate;
 pub(crate) use names::{EXACT, Lane, Names};
 pub(crate) use short::Short;
-pub(crate) use victims::Begun;
 
 /// Bytes that the books of one record take, about: half as much again as an entry.
 const BOOKS: usize = 12;

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::Lanes;
-use super::block::{End, bit};
+use super::block::{Begun, End, bit};
 use super::gone::Gone;
 use super::level::{Candidate, level};
 use super::names::Lane;
@@ -53,15 +53,6 @@ impl Open {
             self.bits &= !bit(lane);
         }
     }
-}
-
-/// A record that has not ended, and is in no lane yet. It goes as a whole, as the only one of a lane of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Begun {
-    /// Bytes that have come of it.
-    pub(crate) length: u64,
-    /// Whether it goes only when nothing else is left.
-    pub(crate) kept: bool,
 }
 
 impl Lanes {
