@@ -527,3 +527,37 @@ fn a_consumer_sees_its_end_before_taps_are_waited_for() {
     };
     assert!((0..5).any(gets_all), "the consumer came last");
 }
+
+/// The same of a FIFO, of which weir has another description of its own, since it can be written to in no other way without
+/// blocking.
+#[test]
+fn a_consumer_that_reads_a_fifo_sees_its_end_before_taps_are_waited_for() {
+    let ends_first = |_| {
+        let folder = folder();
+        let [look, way] = ["look", "way"].map(|path| folder.path().join(path));
+        make_fifo(&look);
+        make_fifo(&way);
+        let tap = File::options().read(true).write(true).open(&look);
+        let tap = tap.expect("a FIFO");
+        let (opened, from) = (way.clone(), way.clone());
+        let reader = beside(move || File::open(from).expect("a FIFO"));
+        let output = File::options().write(true).open(opened).expect("a FIFO");
+        let mut reader = reader.done();
+        let args = ["--no-splice", "--tap", name(&look)];
+        let (stdin, input) = pipe().expect("a pipe");
+        let running = start(weir(&args), stdin, output);
+        let bytes = data(MIB, 3);
+        let fed = feed(input, bytes.clone());
+        let mut got = Vec::new();
+        reader.read_to_end(&mut got).expect("to its end");
+        let state = fs::read_to_string(format!("/proc/{}/stat", running.pid().as_raw_nonzero()));
+        let is_there = state.is_ok_and(|it| !it.contains(") Z "));
+        assert_same(&got, &bytes, "the consumer");
+        fed.done().expect("all is taken");
+        let status = running.end().status;
+        drop(tap);
+        assert!(status.success(), "{status}");
+        is_there
+    };
+    assert!((0..5).any(ends_first), "the consumer came last");
+}

@@ -94,6 +94,44 @@ fn what_is_appended_to_a_file_goes_on_in_the_middle_of_a_record() {
 }
 
 #[test]
+fn a_part_of_a_line_that_a_kill_left_in_a_file_is_not_glued_to_the_next_line() {
+    let place = Place::new();
+    let all = lines(100_000, 200_000);
+    let path = place.0.path().join("out");
+    let output = || fs::File::options().create(true).append(true).open(&path);
+    let (stdin, input) = std::io::pipe().expect("a pipe");
+    let stdout = output().expect("a file");
+    let running = start(place.weir(&["-l", "-r", "100003B/s"]), stdin, stdout);
+    feed(input, all.clone()).done().expect("all is taken");
+    place.await_bytes(all.len());
+    let is_inside = || fs::read(&path).is_ok_and(|it| it.last().is_some_and(|end| *end != b'\n'));
+    // One that goes on is stopped first, so that it is killed there.
+    eventually("it stands inside of a line", || {
+        running.signal(Signal::STOP);
+        let is_there = is_inside();
+        if !is_there {
+            running.signal(Signal::CONT);
+        }
+        is_there
+    });
+    running.signal(Signal::KILL);
+    running.end();
+    let part = fs::read(&path).expect("a file");
+    assert_ne!(part.last(), Some(&b'\n'));
+    let stdout = output().expect("a file");
+    let running = start(place.weir(&["-l"]), Stdio::null(), stdout);
+    running.end().assert_success("it is over");
+    let got = fs::read(&path).expect("a file");
+    assert_eq!(got[part.len()], b'\n', "the part has an end of its own");
+    let whole = |line: &&[u8]| line.len() == 7;
+    let lines = got.split_inclusive(|byte| *byte == b'\n').filter(whole);
+    let mut lines: Vec<&[u8]> = lines.collect();
+    lines.sort_unstable();
+    lines.dedup();
+    assert_same(&lines.concat(), &all, "each line is there");
+}
+
+#[test]
 fn what_a_command_has_not_read_stays_for_the_next_one() {
     let all = lines(100_000, 101_000);
     let whole = 3_000 / 7 * 7;

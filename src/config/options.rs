@@ -472,7 +472,7 @@ pub(crate) struct Options {
     #[arg(
         long_help = "Show what passes through the running weir of this PID or name, on standard output, \
         in whole records, until this or that ends: from what its --recall has kept on, and then \
-        live. It holds nobody up: what is too much for it is left out, and said at the end. Any \
+        live, as it is read: what is held already was shown to those who looked then. It holds nobody up: what is too much for it is left out, and said at the end. Any \
         number may look, at any time"
     )]
     pub look: Option<String>,

@@ -2,8 +2,8 @@
 //!
 //! Invariant: a client has [`PATIENCE`] to make a request, from its coming or its last one, and
 //! [`LINE_MAX`] bytes to make it in; there are at most [`CLIENTS`] of them, and when more come, who
-//! has been silent for longest makes room, but for [`HEARD_FIRST`] nobody has to: a crowd that comes at
-//! once is let in one after the other.
+//! has been silent for longest makes room, but nobody has to who has not spoken yet and came within [`HEARD_FIRST`]: a
+//! crowd that comes at once is let in one after the other.
 
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -36,6 +36,8 @@ struct Session {
     heard: Vec<u8>,
     /// When it has to leave.
     due: Instant,
+    /// Until then it is waited for, if it has not spoken yet.
+    heard_first: Option<Instant>,
     /// The last status it was told.
     told: Option<Status>,
 }
@@ -111,15 +113,11 @@ impl Sessions {
     /// Lets in who knocks, if it is this user, or root.
     fn admit(&mut self, now: Instant) {
         if self.all.len() >= CLIENTS
-            && let Some(first) = self.all.first()
+            && let Err(until) = self.make_room(now)
         {
-            let since = first.due.checked_sub(PATIENCE).unwrap_or(now);
-            let until = since + HEARD_FIRST;
-            if now < until {
-                // Whoever knocks waits so long.
-                self.rest = Some(until);
-                return;
-            }
+            // Whoever knocks waits so long.
+            self.rest = Some(until);
+            return;
         }
         let socket = match wire::accept(&self.listener) {
             Ok(socket) => socket,
@@ -135,16 +133,26 @@ impl Sessions {
             }
         };
         if wire::may_ask(&socket) {
-            if self.all.len() >= CLIENTS {
-                self.all.remove(0);
-            }
             self.all.push(Session {
                 socket,
                 heard: Vec::new(),
                 due: now + PATIENCE,
+                heard_first: Some(now + HEARD_FIRST),
                 told: None,
             });
         }
+    }
+
+    /// Sends away who has been silent for longest, of those who have spoken or had time to. Where there is nobody else,
+    /// until when that is.
+    fn make_room(&mut self, now: Instant) -> Result<(), Instant> {
+        let had_time = |it: &Session| it.heard_first.is_none_or(|until| until <= now);
+        if let Some(i) = self.all.iter().position(had_time) {
+            self.all.remove(i);
+            return Ok(());
+        }
+        let first = self.all.iter().filter_map(|it| it.heard_first).min();
+        first.map_or(Ok(()), Err)
     }
 
     /// Hears a client, and keeps it if all is well.
@@ -188,7 +196,7 @@ impl Sessions {
                 Ok(ask) => self.answer(session, ask, requests)?,
                 Err(answer) => return session.tell(answer).and(Err(Over)),
             }
-            session.due = now + PATIENCE;
+            (session.due, session.heard_first) = (now + PATIENCE, None);
         }
         if session.heard.len() >= LINE_MAX {
             let what = format!("a line of more than {LINE_MAX} bytes");

@@ -151,6 +151,31 @@ impl Engine {
         }
     }
 
+    /// More was read: what waits for the file beyond what may always wait is lost where the buffer needs its room, the
+    /// oldest first.
+    pub(super) fn bound_overflow(&mut self) {
+        let room = (self.capacity as u64 + MOST).saturating_sub(self.used() as u64);
+        let most = room.max(MOST);
+        while !self.goes_to_disk()
+            && let queue = &mut self.outputs[OVERFLOW].queue
+            && let Some(excess) = queue.owed().checked_sub(most).filter(|n| *n > 0)
+            && let Some(run) = queue.first().cloned()
+        {
+            let least = (run.start + excess).min(run.end);
+            let end = match self.framing {
+                None => least,
+                Some(_) => self
+                    .log
+                    .next_boundary(least - 1, run.end)
+                    .unwrap_or(run.end),
+            };
+            if let Some(lost) = queue.pop_front(end - run.start) {
+                self.log.unpin(&lost);
+                self.overflow.lost += lost.end - lost.start;
+            }
+        }
+    }
+
     /// Memory is short: what waits for the file is lost. Says whether there was anything.
     pub(super) fn lose_overflow(&mut self) -> bool {
         if !self.overflow.is_wanted {

@@ -214,13 +214,18 @@ impl Engine {
         }
     }
 
-    /// Bytes at the head of the queue that were claimed when later ones were dropped, and came back. The file that gets
-    /// what is dropped gets it in order while these stay.
+    /// Bytes at the head of the queue, in whole records, that were claimed when later ones were dropped, and came back. The
+    /// file that gets what is dropped gets it in order while these stay.
     fn passed_over(&self) -> u64 {
         let end = self.shedder.passed_over;
         let runs = self.outputs[CONSUMER].queue.runs();
         let before = runs.take_while(|run| run.start < end);
-        before.map(|run| run.end.min(end) - run.start).sum()
+        let length = |run: &Range<u64>| {
+            let whole = (end < run.end && self.framing.is_some())
+                .then(|| self.log.next_boundary(end - 1, run.end).unwrap_or(run.end));
+            whole.unwrap_or(run.end.min(end)) - run.start
+        };
+        before.map(length).sum()
     }
 
     /// The run that is `skip` bytes behind the head, as far as it can be looked at.

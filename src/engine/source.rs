@@ -287,6 +287,7 @@ impl Engine {
             ReadOutcome::Moved => {
                 let (scans, passed) = (read.scans, read.passed);
                 self.take_in(&mut read, scans, passed, now);
+                self.bound_overflow();
                 if passed.bytes > 0 {
                     self.on_left(passed, now);
                 }

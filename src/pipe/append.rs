@@ -9,10 +9,14 @@
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use rustix::fs::{OFlags, fcntl_getfl, tell};
+
 use super::error::PipeError;
+use super::fd::Port;
 use crate::engine::record::{Cursor, Framing};
 
 /// The file.
@@ -178,6 +182,40 @@ fn torn_by_others(path: &Path, framing: Option<Framing>) -> Option<Torn> {
         rest: vec![end],
         behind: data.len(),
     })
+}
+
+/// What comes next for this output begins a record. If it is a file at the end of which a weir that was killed has left a
+/// part of one, that gets an end of its own. One that cannot be read is taken as it is.
+///
+/// # Errors
+/// When it cannot be written to.
+pub(crate) fn end_torn(output: &mut Port, framing: Option<Framing>) -> Result<(), PipeError> {
+    let end = match framing {
+        Some(Framing::Terminator(end)) if output.is_file() => end,
+        _ => return Ok(()),
+    };
+    let last = last_byte(output).ok().flatten();
+    if last.is_none_or(|last| last == end) {
+        return Ok(());
+    }
+    let written = output.write_now(&[&[end]]);
+    written.map_or_else(
+        |e| Err(PipeError::new("write", output.name(), e)),
+        |_| Ok(()),
+    )
+}
+
+/// The last byte of a file, where what is written next comes behind it.
+fn last_byte(output: &Port) -> io::Result<Option<u8>> {
+    let is_appended_to = fcntl_getfl(output)?.contains(OFlags::APPEND);
+    let file = File::open(format!("/proc/self/fd/{}", output.as_fd().as_raw_fd()))?;
+    let length = file.metadata()?.len();
+    if length == 0 || !is_appended_to && tell(output)? != length {
+        return Ok(None);
+    }
+    let mut last = [0];
+    file.read_exact_at(&mut last, length - 1)?;
+    Ok(Some(last[0]))
 }
 
 #[cfg(test)]

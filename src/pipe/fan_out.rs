@@ -83,10 +83,6 @@ impl Branch {
         if is_fifo(path) && inherited.is_none() {
             let name = path.display().to_string();
             access(path, Access::WRITE_OK).map_err(|e| PipeError::new("open", &name, e))?;
-            if role != Role::Tee {
-                // Who reads it already gets all from the first byte on.
-                branch.port = Port::to_reader(&branch.path)?;
-            }
         } else {
             let port = branch.port()?;
             if port.is_pipe() {
@@ -113,11 +109,15 @@ impl Branch {
         }
     }
 
-    /// Everything is open: what was in it goes, unless it is to be kept.
+    /// Everything is open: what was in it goes, unless it is to be kept, and who reads a tap's FIFO already gets all from
+    /// the first byte on.
     ///
     /// # Errors
     /// When the system refuses.
-    pub(crate) fn begin(&self) -> Result<(), PipeError> {
+    pub(crate) fn begin(&mut self) -> Result<(), PipeError> {
+        if self.port.is_none() && self.role != Role::Tee {
+            self.port = Port::to_reader(&self.path)?;
+        }
         let port = self.port.as_ref().filter(|_| !self.append);
         port.map_or(Ok(()), Port::empty)
     }

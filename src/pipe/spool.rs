@@ -157,10 +157,17 @@ impl SpoolStore {
     /// it may have had a part.
     pub(crate) fn repeats(&self, nth: usize) -> bool {
         let tee = self.tees.iter().find(|tee| tee.nth == Some(nth));
-        tee.is_some_and(|tee| {
-            let place = *tee.place();
-            place.begun == 0 && place.at < self.spool.end().at
-        })
+        tee.is_some_and(|tee| self.is_repeated_to(tee))
+    }
+
+    /// The same of the consumer.
+    pub(crate) fn repeats_to_consumer(&self) -> bool {
+        self.is_repeated_to(&self.consumer)
+    }
+
+    fn is_repeated_to(&self, holder: &Holder) -> bool {
+        let place = *holder.place();
+        place.begun == 0 && place.at < self.spool.end().at
     }
 
     /// The tees and taps have these numbers, in the order in which they were named.

@@ -32,6 +32,7 @@ use crate::control::{client, directory};
 use crate::engine::Rules;
 use crate::engine::directive::Directive;
 use crate::engine::side::Role;
+use crate::pipe::append;
 use crate::pipe::error::PipeError;
 use crate::pipe::fan_out::Branch;
 use crate::pipe::fd::Port;
@@ -269,7 +270,7 @@ fn start(
     notices: Sender<String>,
     complain: impl FnMut(&str),
 ) -> Result<Running, StartError> {
-    let (inputs, output) = open::open(config, inputs)?;
+    let (inputs, mut output) = open::open(config, inputs)?;
     let overflow = config.shed_to.as_deref();
     let overflow = overflow.map(|path| OverflowFile::open(path, rules.framing));
     let overflow = overflow.transpose()?;
@@ -292,6 +293,9 @@ fn start(
         again
             .map(|(_, branch)| branch)
             .try_for_each(|branch| branch.end_torn(rules.framing))?;
+        if let Some(output) = output.as_mut().filter(|_| spool.repeats_to_consumer()) {
+            append::end_torn(output, rules.framing)?;
+        }
     }
     let (caps, membership) = share(config, notices)?;
     // All is open: what happens to a signal from here on is decided here.
@@ -309,14 +313,14 @@ fn start(
         (Some(output), _) => (Outlet::lasting(output), None),
         (None, None) => unreachable!("standard output is opened where no program is run"),
     };
-    let beside = Beside {
+    let mut beside = Beside {
         overflow,
         branches,
         store,
         sorter: config.sorter.clone(),
     };
     // Nothing that a user knows of can keep it from running any more.
-    let emptied = beside.branches.iter().try_for_each(Branch::begin);
+    let emptied = beside.branches.iter_mut().try_for_each(Branch::begin);
     let started = emptied.map_err(StartError::from).and_then(|()| {
         let started = pipe::start(rules, caps, inputs, &outlet, size, beside);
         started.map_err(|e| system(e).into())

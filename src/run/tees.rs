@@ -28,7 +28,9 @@ impl Run {
         if self.is_any_pending(taps)
             && let Some(parting) = self.parting.take()
         {
-            // The consumer has had all, and is not to feel that others have not.
+            // The consumer has had all, and is not to feel that others have not. Of its pipe there may be another
+            // description of our own.
+            self.outlet.close();
             parting.part();
         }
         let moment = after(LAST_WAIT);
