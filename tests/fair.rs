@@ -101,17 +101,8 @@ fn short_records_are_shed_no_more_than_is_needed() {
         // what is dropped lies scattered.
         (500_000, 200_000),
     ] {
-        // From a file, so that what is read at once does not hang on who writes when.
-        let (sent, mut file) = (numbers(n), tempfile::NamedTempFile::new().expect("a file"));
-        std::io::Write::write_all(&mut file, &sent).expect("room for it");
-        let path = file.path().to_str().expect("a plain path");
-        let args = [&args[..], &["--summary", "json", path]].concat();
-        let (output, stdout) = std::io::pipe().expect("a pipe");
-        let running = harness::start(harness::weir(&args), std::process::Stdio::null(), stdout);
-        eventually("all of it is read", || read_by(&running) >= sent.len());
-        running.settle();
-        let got = collect(output).done();
-        let ended = running.end();
+        let sent = numbers(n);
+        let (got, ended) = read_before_anything_is_taken(&sent, &args);
         assert!(got.len() >= least, "{n}: {} of {}", got.len(), sent.len());
         success(&ended, "short records").assert_balance("short records");
     }
@@ -128,9 +119,6 @@ fn gaps_that_dropped_records_leave_between_others_make_nobody_lose_more() {
         format!("{:x<99}\n", format!("{key} {n:07} "))
     };
     let sent: String = (0..50_000).map(line).collect();
-    let mut file = tempfile::NamedTempFile::new().expect("a file");
-    std::io::Write::write_all(&mut file, sent.as_bytes()).expect("room for it");
-    let path = file.path().to_str().expect("a plain path");
     let args = [
         "-l",
         "-b",
@@ -142,18 +130,27 @@ fn gaps_that_dropped_records_leave_between_others_make_nobody_lose_more() {
         "--prefill",
         "100%",
     ];
-    let args = [&args[..], &["--summary", "json", path]].concat();
-    let (output, stdout) = std::io::pipe().expect("a pipe");
-    let running = harness::start(harness::weir(&args), std::process::Stdio::null(), stdout);
-    eventually("all of it is read", || read_by(&running) >= sent.len());
-    running.settle();
-    let got = collect(output).done();
-    let ended = running.end();
+    let (got, ended) = read_before_anything_is_taken(sent.as_bytes(), &args);
     let quiet = |line: &&[u8]| line.starts_with(b"quiet");
     let quiet = got.split_inclusive(|b| *b == b'\n').filter(quiet).count();
     // 25,000 are two thirds of the buffer, and what is noted of them is a quarter of it.
     assert!(quiet >= 22_000, "only {quiet} of 25000");
     success(&ended, "gaps").assert_balance("gaps");
+}
+
+/// What comes out of a weir that has read all of this before anything is taken. It reads a file, so that what is read at
+/// once does not hang on who writes when.
+fn read_before_anything_is_taken(sent: &[u8], args: &[&str]) -> (Vec<u8>, harness::Ended) {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    std::io::Write::write_all(&mut file, sent).expect("room for it");
+    let path = file.path().to_str().expect("a plain path");
+    let args = [args, &["--summary", "json", path]].concat();
+    let (output, stdout) = std::io::pipe().expect("a pipe");
+    let running = harness::start(harness::weir(&args), std::process::Stdio::null(), stdout);
+    eventually("all of it is read", || read_by(&running) >= sent.len());
+    running.settle();
+    let got = collect(output).done();
+    (got, running.end())
 }
 
 /// Bytes that it has read.

@@ -5,11 +5,11 @@ mod harness;
 use std::fs;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use harness::spool::{Place, lines};
-use harness::{WEIR, assert_same, collect, eventually, feed, program, start, weir};
+use harness::{Running, WEIR, assert_same, collect, eventually, feed, program, start, weir};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -71,24 +71,41 @@ fn a_consumer_that_leaves_inside_of_a_record_leaves_the_whole_of_it_to_the_next(
     }
 }
 
+/// A file that is appended to.
+fn appended(path: &Path) -> fs::File {
+    let file = fs::File::options().create(true).append(true).open(path);
+    file.expect("a file")
+}
+
+/// A weir that has taken all of this, and is stopped while the file that it appends to ends inside of a line.
+fn stopped_inside_of_a_line(place: &Place, all: &[u8], path: &Path) -> Running {
+    let (stdin, input) = std::io::pipe().expect("a pipe");
+    let args = ["-l", "-r", "100003B/s"];
+    let running = start(place.weir(&args), stdin, appended(path));
+    let feeding = feed(input, all.to_vec());
+    feeding.done().expect("all is taken");
+    place.await_bytes(all.len());
+    eventually("it stands inside of a line", || {
+        running.stop();
+        let is_inside = fs::read(path).is_ok_and(|it| it.last().is_some_and(|end| *end != b'\n'));
+        if !is_inside {
+            running.signal(Signal::CONT);
+        }
+        is_inside
+    });
+    running
+}
+
 #[test]
 fn what_is_appended_to_a_file_goes_on_in_the_middle_of_a_record() {
     let place = Place::new();
     let all = lines(100_000, 200_000);
     let path = place.0.path().join("out");
-    let output = || fs::File::options().create(true).append(true).open(&path);
-    let (stdin, input) = std::io::pipe().expect("a pipe");
-    let stdout = output().expect("a file");
-    let running = start(place.weir(&["-l", "-r", "100003B/s"]), stdin, stdout);
-    let feeding = feed(input, all.clone());
-    feeding.done().expect("all is taken");
-    place.await_bytes(all.len());
-    let is_inside = || fs::read(&path).is_ok_and(|it| it.last().is_some_and(|end| *end != b'\n'));
-    eventually("it stands inside of a line", is_inside);
+    let running = stopped_inside_of_a_line(&place, &all, &path);
     running.signal(Signal::INT);
+    running.signal(Signal::CONT);
     running.end();
-    let stdout = output().expect("a file");
-    let running = start(place.weir(&["-l"]), Stdio::null(), stdout);
+    let running = start(place.weir(&["-l"]), Stdio::null(), appended(&path));
     running.end().assert_success("it is over");
     assert_same(&fs::read(&path).expect("a file"), &all, "each byte once");
 }
@@ -98,28 +115,12 @@ fn a_part_of_a_line_that_a_kill_left_in_a_file_is_not_glued_to_the_next_line() {
     let place = Place::new();
     let all = lines(100_000, 200_000);
     let path = place.0.path().join("out");
-    let output = || fs::File::options().create(true).append(true).open(&path);
-    let (stdin, input) = std::io::pipe().expect("a pipe");
-    let stdout = output().expect("a file");
-    let running = start(place.weir(&["-l", "-r", "100003B/s"]), stdin, stdout);
-    feed(input, all.clone()).done().expect("all is taken");
-    place.await_bytes(all.len());
-    let is_inside = || fs::read(&path).is_ok_and(|it| it.last().is_some_and(|end| *end != b'\n'));
-    // One that goes on is stopped first, so that it is killed there.
-    eventually("it stands inside of a line", || {
-        running.signal(Signal::STOP);
-        let is_there = is_inside();
-        if !is_there {
-            running.signal(Signal::CONT);
-        }
-        is_there
-    });
+    let running = stopped_inside_of_a_line(&place, &all, &path);
     running.signal(Signal::KILL);
     running.end();
     let part = fs::read(&path).expect("a file");
     assert_ne!(part.last(), Some(&b'\n'));
-    let stdout = output().expect("a file");
-    let running = start(place.weir(&["-l"]), Stdio::null(), stdout);
+    let running = start(place.weir(&["-l"]), Stdio::null(), appended(&path));
     running.end().assert_success("it is over");
     let got = fs::read(&path).expect("a file");
     assert_eq!(got[part.len()], b'\n', "the part has an end of its own");

@@ -71,9 +71,10 @@ impl Engine {
         if !self.has_lanes() || self.occupancy() == 0 {
             return false;
         }
+        let over = self.over_books();
         // Gaps are closed while more is read. Not to wait for that would drop record after record, and free nothing.
         let most = GAPS_MOST.min(self.capacity as u64 / 4);
-        self.over_books() > self.gaps().min(most)
+        over > 0 && over > self.gaps().min(most)
     }
 
     /// Bytes by which memory, books included, is more than it may be.

@@ -109,7 +109,7 @@ impl Engine {
         }
         let n = run.end - run.start;
         // What is dropped has left the consumer's queue before it comes here.
-        let most = (self.capacity as u64 + MOST).saturating_sub(self.used() as u64);
+        let most = self.overflow_room();
         let queue = &mut self.outputs[OVERFLOW].queue;
         let is_too_much = self.overflow.is_full || queue.owed() + n > most;
         if queue.owed() > 0 && is_too_much {
@@ -151,25 +151,28 @@ impl Engine {
         }
     }
 
+    /// Bytes that may wait for the file in memory: what is not held, and a few.
+    fn overflow_room(&self) -> u64 {
+        (self.capacity as u64 + MOST).saturating_sub(self.used() as u64)
+    }
+
     /// More was read: what waits for the file beyond what may always wait is lost where the buffer needs its room, the
     /// oldest first.
     pub(super) fn bound_overflow(&mut self) {
-        let room = (self.capacity as u64 + MOST).saturating_sub(self.used() as u64);
-        let most = room.max(MOST);
-        while !self.goes_to_disk()
-            && let queue = &mut self.outputs[OVERFLOW].queue
-            && let Some(excess) = queue.owed().checked_sub(most).filter(|n| *n > 0)
+        if self.outputs[OVERFLOW].queue.owed() <= MOST || self.goes_to_disk() {
+            return;
+        }
+        let most = self.overflow_room().max(MOST);
+        let queue = &mut self.outputs[OVERFLOW].queue;
+        while let Some(excess) = queue.owed().checked_sub(most).filter(|n| *n > 0)
             && let Some(run) = queue.first().cloned()
         {
             let least = (run.start + excess).min(run.end);
-            let end = match self.framing {
-                None => least,
-                Some(_) => self
-                    .log
-                    .next_boundary(least - 1, run.end)
-                    .unwrap_or(run.end),
-            };
-            if let Some(lost) = queue.pop_front(end - run.start) {
+            let whole = self.framing.map(|_| {
+                let end = self.log.next_boundary(least - 1, run.end);
+                end.unwrap_or(run.end)
+            });
+            if let Some(lost) = queue.pop_front(whole.unwrap_or(least) - run.start) {
                 self.log.unpin(&lost);
                 self.overflow.lost += lost.end - lost.start;
             }

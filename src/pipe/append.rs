@@ -8,8 +8,7 @@
 //! that somebody has left without its end gets it before the first of ours.
 
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -184,33 +183,40 @@ fn torn_by_others(path: &Path, framing: Option<Framing>) -> Option<Torn> {
     })
 }
 
-/// What comes next for this output begins a record. If it is a file at the end of which a weir that was killed has left a
-/// part of one, that gets an end of its own. One that cannot be read is taken as it is.
+/// What comes next for this output begins a record. Where a weir that was killed has left a part of one at the end of the
+/// file that it is, which can be read by this path, that gets an end of its own. One that cannot be read is taken as it
+/// is. Of records of a fixed size nothing is touched: what is a part of one and what has been there all the time cannot be
+/// told apart.
 ///
 /// # Errors
-/// When it cannot be written to.
-pub(crate) fn end_torn(output: &mut Port, framing: Option<Framing>) -> Result<(), PipeError> {
+/// When the file cannot be looked at or written to.
+pub(crate) fn end_torn(
+    output: &mut Port,
+    path: &Path,
+    framing: Option<Framing>,
+) -> Result<(), PipeError> {
     let end = match framing {
         Some(Framing::Terminator(end)) if output.is_file() => end,
         _ => return Ok(()),
     };
-    let last = last_byte(output).ok().flatten();
-    if last.is_none_or(|last| last == end) {
-        return Ok(());
-    }
-    let written = output.write_now(&[&[end]]);
-    written.map_or_else(
-        |e| Err(PipeError::new("write", output.name(), e)),
-        |_| Ok(()),
-    )
+    let ended = match last_byte(output, path) {
+        Ok(Some(last)) if last != end => output.write_now(&[&[end]]).map(drop).map_err(Into::into),
+        looked => looked.map(drop),
+    };
+    ended.map_err(|e| PipeError::new("write", output.name(), e))
 }
 
 /// The last byte of a file, where what is written next comes behind it.
-fn last_byte(output: &Port) -> io::Result<Option<u8>> {
-    let is_appended_to = fcntl_getfl(output)?.contains(OFlags::APPEND);
-    let file = File::open(format!("/proc/self/fd/{}", output.as_fd().as_raw_fd()))?;
+fn last_byte(output: &Port, path: &Path) -> io::Result<Option<u8>> {
+    let file = match File::open(path) {
+        Err(e) if matches!(e.kind(), ErrorKind::PermissionDenied | ErrorKind::NotFound) => {
+            return Ok(None);
+        }
+        other => other?,
+    };
     let length = file.metadata()?.len();
-    if length == 0 || !is_appended_to && tell(output)? != length {
+    let is_behind = fcntl_getfl(output)?.contains(OFlags::APPEND) || tell(output)? == length;
+    if length == 0 || !is_behind {
         return Ok(None);
     }
     let mut last = [0];

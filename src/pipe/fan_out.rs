@@ -5,9 +5,9 @@
 //! has left unread, as with any FIFO: the system tells of the last reader that leaves, not of one that comes.) Whatever else fails is said once, and ends that output only.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -15,6 +15,7 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use rustix::fs::{Access, OFlags, access};
 
+use super::append;
 use super::capacity::Wanted;
 use super::error::PipeError;
 use super::fd::Port;
@@ -149,22 +150,13 @@ impl Branch {
         })
     }
 
-    /// What comes next begins a record. Where a weir that was killed has left a part of one at the end of a file, that
-    /// gets an end of its own. Of records of a fixed size nothing is touched: what is a part of one and what has been there
-    /// all the time cannot be told apart.
+    /// What comes next begins a record: see [`append::end_torn`].
     ///
     /// # Errors
-    /// When the file cannot be read or written to.
-    pub(crate) fn end_torn(&self, framing: Option<Framing>) -> Result<(), PipeError> {
-        let is_file = self.port.as_ref().is_some_and(Port::is_file);
-        match (framing, is_file) {
-            (Some(Framing::Terminator(end)), true) => {
-                let ended = end_last_record(&self.path, end);
-                let name = self.path.display().to_string();
-                ended.map_err(|e| PipeError::new("write", &name, e))
-            }
-            _ => Ok(()),
-        }
+    /// See there.
+    pub(crate) fn end_torn(&mut self, framing: Option<Framing>) -> Result<(), PipeError> {
+        let port = self.port.as_mut();
+        port.map_or(Ok(()), |port| append::end_torn(port, &self.path, framing))
     }
 
     /// Whether nobody reads it yet.
@@ -237,23 +229,6 @@ fn inherited_number(path: &Path) -> Option<i32> {
     let number = path.to_str()?.strip_prefix("/dev/fd/");
     let number = number.or_else(|| path.to_str()?.strip_prefix("/proc/self/fd/"))?;
     number.parse().ok().filter(|n| *n > 2)
-}
-
-fn end_last_record(path: &Path, end: u8) -> io::Result<()> {
-    let mut file = match File::options().read(true).append(true).open(path) {
-        // One that may only be written to is taken as it is.
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
-        other => other?,
-    };
-    let length = file.metadata()?.len();
-    let mut last = [end];
-    if length > 0 {
-        file.read_exact_at(&mut last, length - 1)?;
-    }
-    match last == [end] {
-        true => Ok(()),
-        false => file.write_all(&[end]),
-    }
 }
 
 fn is_fifo(path: &Path) -> bool {

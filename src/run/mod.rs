@@ -18,7 +18,7 @@ mod with_jobs;
 mod with_workers;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, never, unbounded};
@@ -279,7 +279,7 @@ fn start(
     // What an earlier run has given to a tee is there.
     let appends = |role: &Role| config.append || config.spool.is_some() && *role == Role::Tee;
     let branches = branches.map(|(path, role)| Branch::open(path, *role, appends(role), size));
-    let branches = branches.collect::<Result<Vec<_>, _>>()?;
+    let mut branches = branches.collect::<Result<Vec<_>, _>>()?;
     let reopeners = branches.iter().filter_map(Branch::reopener);
     let reopeners = reopeners.chain(overflow.as_ref().map(OverflowFile::reopener));
     let reopeners = reopeners.collect();
@@ -288,13 +288,13 @@ fn start(
     let say = |what| drop(notices.send(what));
     let store = open::store(config, output.as_ref(), tees.collect(), say, complain)?;
     if let Some(Store::Spool(spool)) = &store {
-        let again = branches.iter().enumerate();
+        let again = branches.iter_mut().enumerate();
         let again = again.filter(|(nth, _)| spool.repeats(*nth));
         again
             .map(|(_, branch)| branch)
             .try_for_each(|branch| branch.end_torn(rules.framing))?;
         if let Some(output) = output.as_mut().filter(|_| spool.repeats_to_consumer()) {
-            append::end_torn(output, rules.framing)?;
+            append::end_torn(output, Path::new("/dev/fd/1"), rules.framing)?;
         }
     }
     let (caps, membership) = share(config, notices)?;

@@ -214,6 +214,13 @@ impl Running {
         settle(self.child.id())
     }
 
+    /// Stops all its threads, as Ctrl-Z does.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn stop(&self) {
+        self.signal(Signal::STOP);
+        await_stop(self.child.id());
+    }
+
     /// Whether it still runs.
     pub(crate) fn is_alive(&mut self) -> bool {
         self.child.try_wait().expect("wait for weir").is_none()
@@ -251,6 +258,23 @@ fn asleep(pid: u32) -> Option<Vec<u64>> {
         switches.push(field(&path, "voluntary_ctxt_switches"));
     }
     Some(switches)
+}
+
+/// Waits until all threads of a process that was told to stop have done so.
+#[cfg(target_os = "linux")]
+#[track_caller]
+pub(crate) fn await_stop(pid: u32) {
+    let is_stopped = |task: std::path::PathBuf| {
+        let stat = fs::read_to_string(task.join("stat")).expect("a state");
+        stat.rsplit(") ")
+            .next()
+            .is_some_and(|rest| rest.starts_with('T'))
+    };
+    eventually("it is stopped", || {
+        let tasks = fs::read_dir(format!("/proc/{pid}/task"));
+        let mut tasks = tasks.expect("threads").flatten();
+        tasks.all(|task| is_stopped(task.path()))
+    });
 }
 
 /// Waits until nothing moves any more in a process: every thread sleeps, and none has woken up

@@ -156,17 +156,7 @@ impl Weir {
     #[cfg(target_os = "linux")]
     pub(crate) fn stop(&self) {
         self.signal(rustix::process::Signal::STOP);
-        let is_stopped = |task: PathBuf| {
-            let stat = fs::read_to_string(task.join("stat")).expect("a state");
-            stat.rsplit(") ")
-                .next()
-                .is_some_and(|rest| rest.starts_with('T'))
-        };
-        eventually("it is stopped", || {
-            let tasks = fs::read_dir(format!("/proc/{}/task", self.pid()));
-            let mut tasks = tasks.expect("threads").flatten();
-            tasks.all(|task| is_stopped(task.path()))
-        });
+        super::await_stop(self.child.id());
     }
 
     /// Gives it this, however long it takes to take it.
