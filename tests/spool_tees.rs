@@ -303,6 +303,24 @@ fn a_damaged_part_is_lost_to_each_output_and_said_once() {
 }
 
 #[test]
+fn a_part_of_a_line_at_the_end_of_the_file_of_a_tee_gets_an_end_of_its_own() {
+    for (before, is_torn) in [("HEAD", true), ("HEAD\n", false), ("", false)] {
+        let place = Place::new();
+        let copy = path(&place, "copy");
+        place.leave(&lines(100_000, 200_000), &["-l"], Signal::KILL);
+        fs::write(&copy, before).expect("a file");
+        let (got, _) = place.deliver(&["-l", "--tee", &copy]);
+        let end: &[u8] = if is_torn { b"\n" } else { b"" };
+        let copied = fs::read(&copy).expect("a copy");
+        assert_same(
+            &copied,
+            &[before.as_bytes(), end, &got].concat(),
+            "all of it",
+        );
+    }
+}
+
+#[test]
 fn nothing_goes_from_the_file_of_a_tee_whose_records_have_no_end() {
     // What might be half a record is what was there before.
     for before in ["HEAD\n", "HEAD\n000000\n000001\n", "000000\n1"] {
