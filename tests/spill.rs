@@ -250,7 +250,13 @@ fn a_full_disk_blocks_as_a_full_buffer_does_and_goes_on_when_there_is_room() {
     let others = small.directory.path().join("others");
     fs::write(&others, vec![0; 2 * MIB]).expect("room for others");
     let home = Home::new();
-    let mut command = home.command(&["-b", "1MiB", "--spill", "1GiB", "-q"]);
+    let mut command = home.command(
+        &[
+            &["-b", "1MiB", "--spill", "1GiB", "-q"][..],
+            &["--pipe-size", "256KiB"],
+        ]
+        .concat(),
+    );
     let log = home.temporary().join("said");
     command.env("TMPDIR", small.directory.path());
     command.stdin(Stdio::piped()).stdout(Stdio::piped());

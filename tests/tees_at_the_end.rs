@@ -263,6 +263,8 @@ fn an_input_that_fails_is_said_where_a_signal_or_a_program_ends_weir_before_it_h
         let options = [
             "--grace",
             "10ms",
+            "--pipe-size",
+            "256KiB",
             "--tee",
             fifo,
             input,

@@ -38,6 +38,7 @@ use crate::engine::restart::RestartRules;
 use crate::engine::side::Role;
 use crate::engine::sorter::Sorter;
 use crate::engine::stall::Timeouts;
+use crate::pipe::capacity::PipeSizes;
 use crate::report::Plan;
 use crate::report::theme::Theme;
 use crate::units::{Share, Size, SyncTime};
@@ -104,6 +105,17 @@ impl Config {
     #[must_use]
     pub(crate) fn is_kept_small(&self) -> bool {
         self.fit_pipe && self.rules.is_fresh()
+    }
+
+    /// What the kernel's pipes are asked to be. What a cap has let pass is not to lie there in heaps, nor what is lost
+    /// with a consumer that falls, nor more than the buffer may hold.
+    #[must_use]
+    pub(crate) fn pipe_sizes(&self) -> PipeSizes {
+        let output = &self.rules.output;
+        let is_capped = output.bytes.is_some() || output.records.is_some();
+        let is_risky = is_capped || self.spool.is_some();
+        self.pipe_size
+            .sizes(if is_risky { 0 } else { self.rules.capacity })
     }
 
     /// Resolves the options.

@@ -128,9 +128,10 @@ pub(crate) struct Options {
         display_order = 900
     )]
     #[arg(
-        long_help = "Kernel pipe size to ask for on both sides: a SIZE, auto (at least 256KiB, \
-        but small towards the consumer with --shed or --max-age), or keep to leave them alone; a \
-        refusal is accepted silently"
+        long_help = "Kernel pipe size to ask for on both sides: a SIZE, auto (at least 256KiB from \
+        the producer; towards the consumer 1MiB, no more than the buffer, 256KiB with a cap or a \
+        spool, and little with --shed or --max-age), or keep to leave them alone; a refusal is \
+        accepted silently"
     )]
     #[arg(hide_short_help = true)]
     pub pipe_size: PipeSize,

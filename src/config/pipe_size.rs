@@ -2,16 +2,19 @@
 
 use std::str::FromStr;
 
-use crate::pipe::capacity::Wanted;
+use crate::pipe::capacity::{PipeSizes, Wanted};
 use crate::units::{Size, UnitError};
 
-/// The kernel pipes that serve best: larger ones are no faster and hide more data.
-pub(crate) const PIPE_SIZE: usize = 256 * 1024;
+/// The pipe from the producer that serves best: a larger one is no faster, and its pages leave the caches.
+const FROM_PRODUCER: usize = 256 * 1024;
+/// The pipe to the consumer that serves best: it is as good as never found full by a piece that has come through the
+/// other one, which takes up to a third off the time, and never blocks it halfway.
+const TO_CONSUMER: usize = 1024 * 1024;
 
 /// The kernel pipe size to ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PipeSize {
-    /// At least [`PIPE_SIZE`].
+    /// What serves best, or more if it is so.
     Auto,
     /// As it is.
     Keep,
@@ -20,11 +23,19 @@ pub(crate) enum PipeSize {
 }
 
 impl PipeSize {
-    /// The size to ask for, if any.
+    /// What to ask for, where so many bytes may lie before the consumer.
     #[must_use]
-    pub(crate) fn wanted(self) -> Option<Wanted> {
+    pub(crate) fn sizes(self, ahead: usize) -> PipeSizes {
+        let to_consumer = ahead.clamp(FROM_PRODUCER, TO_CONSUMER);
+        PipeSizes {
+            from_producer: self.or_at_least(FROM_PRODUCER),
+            to_consumer: self.or_at_least(to_consumer),
+        }
+    }
+
+    fn or_at_least(self, serves_best: usize) -> Option<Wanted> {
         match self {
-            PipeSize::Auto => Some(Wanted::AtLeast(PIPE_SIZE)),
+            PipeSize::Auto => Some(Wanted::AtLeast(serves_best)),
             PipeSize::Bytes(n) => Some(Wanted::Just(n)),
             PipeSize::Keep => None,
         }

@@ -14,16 +14,29 @@ pub(crate) enum Wanted {
     Just(usize),
 }
 
+/// What the kernel's pipes are asked to be; `None` as they are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PipeSizes {
+    pub from_producer: Option<Wanted>,
+    /// That of tees, too.
+    pub to_consumer: Option<Wanted>,
+}
+
 impl Port {
-    /// Asks the kernel for a pipe of another size. Its refusal is accepted, as is a stream that is
-    /// no pipe.
+    /// Asks the kernel for a pipe of another size: where no smaller one will do, and that is refused, for the largest
+    /// that the system gives. Its refusal is accepted, as is a stream that is no pipe.
     pub(crate) fn ask_pipe_size(&self, wanted: Wanted) {
         #[cfg(target_os = "linux")]
         if self.is_pipe() {
             let now = rustix::pipe::fcntl_getpipe_size(self).unwrap_or(0);
             match wanted {
-                Wanted::AtLeast(size) if now >= size => {}
-                Wanted::AtLeast(size) | Wanted::Just(size) => drop(self.fit_pipe(size)),
+                Wanted::AtLeast(size) => {
+                    let mut sizes = std::iter::successors(Some(size), |size| Some(size / 2));
+                    let _ = sizes.find(|size| {
+                        now >= *size || rustix::pipe::fcntl_setpipe_size(self, *size).is_ok()
+                    });
+                }
+                Wanted::Just(size) => drop(self.fit_pipe(size)),
             }
         }
         #[cfg(not(target_os = "linux"))]

@@ -44,7 +44,7 @@ use crate::engine::limiter::SharedCap;
 use crate::engine::side::Role;
 use crate::engine::sorter::Sorter;
 use crate::units::Unit;
-use capacity::Wanted;
+use capacity::PipeSizes;
 use fan_out::{Branch, Branches};
 use fd::Port;
 use outlet::Outlet;
@@ -100,7 +100,7 @@ pub(crate) fn start(
     caps: Vec<(Unit, Box<dyn SharedCap>)>,
     inputs: Vec<Input>,
     outlet: &Outlet,
-    pipe_size: Option<Wanted>,
+    pipe_sizes: PipeSizes,
     beside: Beside,
 ) -> io::Result<Started> {
     let Beside {
@@ -150,7 +150,7 @@ pub(crate) fn start(
         shared: shared.clone(),
         outlet: outlet.clone(),
         events: events.clone(),
-        pipe_size,
+        pipe_size: pipe_sizes.to_consumer,
         looks: rules.keeps_given,
     };
     let sink = match (rules.batch, rules.workers) {
@@ -164,7 +164,7 @@ pub(crate) fn start(
         outlet,
         events,
         rules.framing,
-        pipe_size,
+        pipe_sizes.from_producer,
     );
     thread::Builder::new()
         .name("source".into())

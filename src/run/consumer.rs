@@ -91,8 +91,8 @@ pub(super) fn start(
         line: line.clone(),
         mask,
         pipe_size: config
-            .pipe_size
-            .wanted()
+            .pipe_sizes()
+            .to_consumer
             .filter(|_| !config.is_kept_small()),
         stamp: format!("{}-{:x}", std::process::id(), since.as_micros()),
         runs: 0,

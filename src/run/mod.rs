@@ -274,11 +274,12 @@ fn start(
     let overflow = config.shed_to.as_deref();
     let overflow = overflow.map(|path| OverflowFile::open(path, rules.framing));
     let overflow = overflow.transpose()?;
-    let size = config.pipe_size.wanted();
+    let sizes = config.pipe_sizes();
     let branches = config.outputs.iter();
     // What an earlier run has given to a tee is there.
     let appends = |role: &Role| config.append || config.spool.is_some() && *role == Role::Tee;
-    let branches = branches.map(|(path, role)| Branch::open(path, *role, appends(role), size));
+    let branches =
+        branches.map(|(path, role)| Branch::open(path, *role, appends(role), sizes.to_consumer));
     let mut branches = branches.collect::<Result<Vec<_>, _>>()?;
     let reopeners = branches.iter().filter_map(Branch::reopener);
     let reopeners = reopeners.chain(overflow.as_ref().map(OverflowFile::reopener));
@@ -322,7 +323,7 @@ fn start(
     // Nothing that a user knows of can keep it from running any more.
     let emptied = beside.branches.iter_mut().try_for_each(Branch::begin);
     let started = emptied.map_err(StartError::from).and_then(|()| {
-        let started = pipe::start(rules, caps, inputs, &outlet, size, beside);
+        let started = pipe::start(rules, caps, inputs, &outlet, sizes, beside);
         started.map_err(|e| system(e).into())
     });
     let started = started.inspect_err(|_| {

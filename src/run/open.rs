@@ -65,12 +65,14 @@ pub(super) fn open(
         Input::Ready(port) => Some(port),
         Input::File(_) => None,
     });
+    let sizes = config.pipe_sizes();
+    if let Some(size) = sizes.from_producer {
+        standard_input.for_each(|port| port.ask_pipe_size(size));
+    }
     // Where freshness rules the pipe to the consumer is the sink thread's business.
     let output_too = output.iter().filter(|_| !config.is_kept_small());
-    if let Some(size) = config.pipe_size.wanted() {
-        standard_input
-            .chain(output_too)
-            .for_each(|port| port.ask_pipe_size(size));
+    if let Some(size) = sizes.to_consumer {
+        output_too.for_each(|port| port.ask_pipe_size(size));
     }
     Ok((inputs, output))
 }
