@@ -226,10 +226,10 @@ impl Driver {
                 read.scan(n);
                 read.stored = stored;
                 // With a permit there is nothing held, and so no tail before the fresh segment.
-                if let Some(permit) = read.pass {
+                if let Some(pass) = read.pass {
                     let [_, bytes] = read.buffer.read(n);
-                    let passed = edge.pass_on(bytes, permit);
-                    read.passed = permit.use_up(&bytes[..passed]);
+                    let passed = edge.pass_on(bytes, pass);
+                    read.passed = pass.permit.use_up(&bytes[..passed]);
                 }
                 (Done::Read(read, ReadOutcome::Moved), None)
             }

@@ -5,7 +5,7 @@
 use std::io::{self, IoSliceMut};
 use std::sync::Arc;
 
-use super::action::{Permit, Taker, Wait, Write};
+use super::action::{Pass, Permit, Taker, Wait, Write};
 use super::on_disk::Load;
 use super::scan::Run;
 use super::segment::Segment;
@@ -67,7 +67,7 @@ pub(crate) trait Edge {
 
     /// Writes at once what there is room for of so short a piece that waking somebody else for it is not
     /// worth it; nothing of a longer one, nor where it fails: that will be met again.
-    fn pass_on(&mut self, _bytes: &[u8], _permit: Permit) -> usize {
+    fn pass_on(&mut self, _bytes: &[u8], _pass: Pass) -> usize {
         0
     }
 

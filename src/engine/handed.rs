@@ -44,7 +44,7 @@ pub(crate) struct ReadState {
     /// Where to.
     pub buffer: ReadBuffer,
     /// How much of it may be written at once.
-    pub pass: Option<Permit>,
+    pub pass: Option<Pass>,
     /// What is to be moved together in the log, on the way.
     pub(super) pack: Option<Pack>,
     /// Finds out which lane each record belongs to, where that is asked for; and whether it is for this read.
@@ -220,6 +220,24 @@ pub(crate) struct Permit {
     pub grant: Allowance,
     /// Where the output stands.
     pub cursor: Cursor,
+}
+
+/// What of a read may be written at once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pass {
+    pub permit: Permit,
+    /// Freshness rules: only whole records may, and only where the consumer has room for what is not there yet.
+    pub is_fresh: bool,
+}
+
+impl Pass {
+    /// As much of `bytes` as may leave.
+    #[must_use]
+    pub(crate) fn within<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        let bytes = self.permit.within(bytes);
+        let is_torn = self.is_fresh && self.permit.use_up(bytes).cursor.is_inside();
+        if is_torn { &[] } else { bytes }
+    }
 }
 
 impl Permit {

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use super::action::{
-    Action, Actor, CONSUMER, For, Obligation, Outcome, Path, Permit, Read, ReadOutcome, Reason,
-    Sleep, Transfer,
+    Action, Actor, CONSUMER, For, Obligation, Outcome, Pass, Path, Permit, Read, ReadOutcome,
+    Reason, Sleep, Transfer,
 };
 use super::bypass::Bypass;
 use super::limiter::Allowance;
@@ -197,7 +197,21 @@ impl Engine {
         if self.source.waits_first {
             return Plan::wait(For::Input, None);
         }
+        plan.pass = !plan.discard && self.may_pass_fresh(now);
         Plan::Read(plan)
+    }
+
+    /// Whether a record may be written at once by whoever has read it, where freshness rules: the consumer has been
+    /// given all there is, and its pipe holds as little as it should.
+    fn may_pass_fresh(&self, now: Instant) -> bool {
+        let output = &self.outputs[CONSUMER];
+        let holds = self.used() > 0 || self.paused || self.is_filling();
+        let concerns_others = self.has_sides() || self.has_lanes() || self.needs_log();
+        !(holds || concerns_others || self.goes_to_disk())
+            && self.framing.is_some()
+            && self.shedder.skipped.is_none()
+            && self.output.is_idle()
+            && output.pipe.plan(output.window.pipe(), now).is_none()
     }
 
     pub(super) fn begin_read(&mut self, plan: ReadPlan, now: Instant) -> Action {
@@ -222,7 +236,15 @@ impl Engine {
         self.source.is_reading = true;
         self.source.is_short = false;
         self.source.is_waiting |= self.source.path.input_blocks;
-        let pass = if plan.pass { self.permit(now) } else { None };
+        let permit = if plan.pass { self.permit(now) } else { None };
+        let is_fresh = self.is_fresh();
+        let pass = permit.map(|mut permit| {
+            if is_fresh {
+                // One at a time: the next one may not be the one that has to go then.
+                permit.grant.records = u64::from(!permit.cursor.is_inside());
+            }
+            Pass { permit, is_fresh }
+        });
         self.source.is_passing = pass.is_some();
         (state.pass, state.cursor, state.discard) = (pass, self.source.cursor, plan.discard);
         (state.to_disk, state.stored) = (plan.to_disk, None);

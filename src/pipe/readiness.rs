@@ -17,6 +17,14 @@ impl Port {
         self.wait(PollFlags::IN, Some(Instant::now()))
     }
 
+    /// Whether a pipe has a free slot (or there is an error to be seen).
+    ///
+    /// # Errors
+    /// As `poll(2)`.
+    pub(crate) fn is_writable(&self) -> rustix::io::Result<bool> {
+        self.wait(PollFlags::OUT, Some(Instant::now()))
+    }
+
     /// Waits until something can be read (or the end be seen). False at the deadline.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use super::outlet::{Grip, Outlet};
 use super::peek::Peek;
 use super::shared::{Event, Shared};
 use super::splice::{self, FanOut};
-use crate::engine::action::{Actor, For, Path, Permit, Taker, Wait};
+use crate::engine::action::{Actor, For, Pass, Path, Permit, Taker, Wait};
 use crate::engine::drive::{Came, Driver, End, NoRoom, Passage};
 use crate::engine::record::Framing;
 use crate::engine::segment::Segment;
@@ -246,12 +246,17 @@ impl crate::engine::drive::Edge for Edge<'_> {
         self.shared.disk.as_ref()?.store(bytes)
     }
 
-    fn pass_on(&mut self, bytes: &[u8], permit: Permit) -> usize {
+    fn pass_on(&mut self, bytes: &[u8], pass: Pass) -> usize {
         let output = self.output.port().filter(|output| !output.may_block());
         let Some(output) = output.filter(|_| bytes.len() <= INLINE) else {
             return 0;
         };
-        let wrote = output.write_now(&[permit.within(bytes)]);
+        let bytes = pass.within(bytes);
+        // Without this, what lies in the last page of a pipe would get more behind it.
+        if bytes.is_empty() || pass.is_fresh && !output.is_writable().unwrap_or(false) {
+            return 0;
+        }
+        let wrote = output.write_now(&[bytes]);
         wrote.ok().flatten().unwrap_or(0)
     }
 

@@ -46,11 +46,11 @@ impl Edge for Side<'_> {
         Ok((n > 0 || world.producer_is_done()).then_some(n))
     }
 
-    fn pass_on(&mut self, bytes: &[u8], permit: Permit) -> usize {
+    fn pass_on(&mut self, bytes: &[u8], pass: Pass) -> usize {
         if self.0.random().is_multiple_of(2) || self.0.is_dead() {
             return 0;
         }
-        self.0.put(permit.within(bytes))
+        self.0.put(pass.within(bytes))
     }
 
     fn bypass(&mut self, permit: Permit) -> Passage {

@@ -27,7 +27,7 @@ pub(super) use workers::{WorkerScript, whole};
 use start::start;
 
 use super::text::records;
-use crate::engine::action::{Actor, For, Path, Permit, Taker, Wait, Write};
+use crate::engine::action::{Actor, For, Pass, Path, Permit, Taker, Wait, Write};
 use crate::engine::directive::Directive;
 use crate::engine::disk::Inherited;
 use crate::engine::drive::{Access, Driver, Edge, End, NoRoom, Passage, Turn};
