@@ -20,7 +20,7 @@ const SHARED: usize = 4096;
 /// The bytes of a key that count.
 pub(crate) const KEY_MOST: usize = 1024;
 /// Short keys that are remembered, each at one place: two to this power.
-const RECENT: u32 = 12;
+const RECENT: u32 = 13;
 /// The lane of records without a key.
 pub(crate) const OTHERS: Lane = Lane(0);
 
@@ -124,7 +124,7 @@ impl Names {
         }
         let lane = match self.lanes.short.get(&key) {
             Some(lane) => *lane,
-            None => key.with_bytes(|key| self.lane(Some(key), vacate)),
+            None => key.with_bytes(|key| self.new_lane(key, vacate)),
         };
         if lane.0 as usize <= self.exact {
             self.recent[place] = (key, lane);
@@ -136,9 +136,12 @@ impl Names {
     pub(crate) fn lane(&mut self, key: Option<&[u8]>, vacate: impl FnMut(Lane) -> bool) -> Lane {
         let Some(key) = key else { return OTHERS };
         let key = &key[..key.len().min(KEY_MOST)];
-        if let Some(lane) = self.lanes.get(key) {
-            return lane;
-        }
+        let lane = self.lanes.get(key);
+        lane.unwrap_or_else(|| self.new_lane(key, vacate))
+    }
+
+    /// The lane of a key that has none of its own yet.
+    fn new_lane(&mut self, key: &[u8], vacate: impl FnMut(Lane) -> bool) -> Lane {
         let new = self.lanes.len() < self.exact;
         let lane = if new {
             Some(Lane(self.lanes.len() as u32 + 1))
@@ -168,7 +171,7 @@ impl Names {
 
     /// A lane that its key does not need: a few are looked at each time, so that the next ones are.
     fn unused(&mut self, mut vacate: impl FnMut(Lane) -> bool) -> Option<Lane> {
-        const LOOKS: usize = 8;
+        const LOOKS: usize = 2;
         for _ in 0..LOOKS {
             self.hand = self.hand % self.exact + 1;
             let lane = Lane(self.hand as u32);

@@ -1,7 +1,5 @@
 //! Which records go when room must be made: those of the fullest lanes, from one end.
 
-use std::cmp::Reverse;
-
 use super::Lanes;
 use super::block::{Begun, End, bit};
 use super::gone::Gone;
@@ -11,8 +9,8 @@ use super::names::Lane;
 /// The lanes are told apart by what they got no longer where so many times what is held was delivered between one time
 /// that room had to be made and the next.
 const FORGETS: u64 = 4;
-/// One record of a lane may go, whatever its length.
-const ONE: u64 = u64::MAX;
+/// With this in its quota a lane loses records until all of the rest is gone, or more; without it, no more than that.
+const ROUND_UP: u64 = 1 << 63;
 
 /// The lanes of which something may still go, as far as they have been come to.
 struct Open {
@@ -97,28 +95,29 @@ impl Lanes {
             return begun.length;
         }
         let level = level(&all, need);
-        self.level = level;
         all.retain(|it| it.bytes > level);
-        for it in &all {
-            self.quotas[it.lane as usize] = it.most.min(it.bytes - level);
-        }
-        let mut bytes = self.sweep(end, kept, &all, gone);
-        if bytes == 0 {
-            // No record of any of them is so short: those that are fullest lose one each.
-            all.sort_unstable_by_key(|it| (Reverse(it.bytes), it.lane));
-            let average = (self.bytes[usize::from(kept)] / self.held.max(1) as u64).max(1);
-            all.truncate(usize::try_from(need.div_ceil(average)).unwrap_or(usize::MAX));
-            for it in &all {
-                self.quotas[it.lane as usize] = ONE;
-            }
-            bytes = self.sweep(end, kept, &all, gone);
-            let left = all
-                .iter()
-                .map(|it| self.holdings[it.lane as usize].account());
-            self.level = left.max().unwrap_or(0);
-        }
+        self.set_quotas(kept, level, &all);
+        let bytes = self.sweep(end, kept, &all, gone);
+        let account = |it: &Candidate| self.holdings[it.lane as usize].account();
+        self.level = all.iter().map(account).max().unwrap_or(0);
         self.candidates = all;
         bytes
+    }
+
+    /// Each of these lanes is to be lowered to the level. Records go whole: most lose a little less than that; what is
+    /// missing then some make up for, the first one at least, each with the record that reaches below the level.
+    fn set_quotas(&mut self, kept: bool, level: u64, all: &[Candidate]) {
+        let average = (self.bytes[usize::from(kept)] / self.held.max(1) as u64).max(1);
+        let mut missing = average;
+        for it in all {
+            let quota = it.most.min(it.bytes - level);
+            missing += quota % average;
+            let rounds_up = missing >= average;
+            if rounds_up {
+                missing -= average;
+            }
+            self.quotas[it.lane as usize] = quota + if rounds_up { ROUND_UP } else { 0 };
+        }
     }
 
     /// What lanes got counts no longer, or not all of it: see the text of [`super`].
@@ -197,16 +196,17 @@ impl Lanes {
             }
             let holding = &mut holdings[record.lane.0 as usize];
             let goes = record.length <= *quota;
-            let mut left = 0;
+            let least = match *quota > ROUND_UP {
+                true => ROUND_UP + 1,
+                false => shortest,
+            };
+            let left = if goes { *quota - record.length } else { 0 };
+            *quota = if left < least { 0 } else { left };
             if goes {
                 holding.lost.0 += record.length;
                 holding.lost.1 += 1;
                 gone.add(record, end);
-                if *quota != ONE {
-                    left = *quota - record.length;
-                }
             }
-            *quota = if left < shortest { 0 } else { left };
             if *quota == 0 {
                 open.close(record.lane);
                 if end == End::Oldest {
