@@ -102,7 +102,7 @@ fn short_records_are_shed_no_more_than_is_needed() {
         (500_000, 200_000),
     ] {
         let sent = numbers(n);
-        let (got, ended) = read_before_anything_is_taken(&sent, &args);
+        let (got, ended, _) = read_before_anything_is_taken(&sent, &args);
         assert!(got.len() >= least, "{n}: {} of {}", got.len(), sent.len());
         success(&ended, "short records").assert_balance("short records");
     }
@@ -130,7 +130,7 @@ fn gaps_that_dropped_records_leave_between_others_make_nobody_lose_more() {
         "--prefill",
         "100%",
     ];
-    let (got, ended) = read_before_anything_is_taken(sent.as_bytes(), &args);
+    let (got, ended, _) = read_before_anything_is_taken(sent.as_bytes(), &args);
     let quiet = |line: &&[u8]| line.starts_with(b"quiet");
     let quiet = got.split_inclusive(|b| *b == b'\n').filter(quiet).count();
     // 25,000 are two thirds of the buffer, and what is noted of them is a quarter of it.
@@ -138,9 +138,26 @@ fn gaps_that_dropped_records_leave_between_others_make_nobody_lose_more() {
     success(&ended, "gaps").assert_balance("gaps");
 }
 
-/// What comes out of a weir that has read all of this before anything is taken. It reads a file, so that what is read at
-/// once does not hang on who writes when.
-fn read_before_anything_is_taken(sent: &[u8], args: &[&str]) -> (Vec<u8>, harness::Ended) {
+#[test]
+fn what_is_left_of_a_million_keys_does_not_keep_the_memory_of_all_that_came_with_it() {
+    // Most keys come once and stay, a record here and there; what was moved together is soon mostly gaps again.
+    let mut state = 88_172_645_463_325_252u64;
+    let mut line = |n: usize| {
+        for (left, by) in [(true, 13), (false, 7), (true, 17)] {
+            state ^= if left { state << by } else { state >> by };
+        }
+        format!("{:x<63}\n", format!("k{:06} {n:07} ", state % 1_000_000))
+    };
+    let sent: String = (0..900_000).map(&mut line).collect();
+    let args = ["-l", "-b", "4MiB", "--shed", "fair", "--key", "1"];
+    let (_, ended, peak) = read_before_anything_is_taken(sent.as_bytes(), &args);
+    success(&ended, "a million keys").assert_balance("a million keys");
+    assert!(peak < 28 << 10, "{peak} KiB");
+}
+
+/// What comes out of a weir that has read all of this before anything is taken, and the most memory that it had till then, in
+/// KiB. It reads a file, so that what is read at once does not hang on who writes when.
+fn read_before_anything_is_taken(sent: &[u8], args: &[&str]) -> (Vec<u8>, harness::Ended, usize) {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     std::io::Write::write_all(&mut file, sent).expect("room for it");
     let path = file.path().to_str().expect("a plain path");
@@ -149,8 +166,12 @@ fn read_before_anything_is_taken(sent: &[u8], args: &[&str]) -> (Vec<u8>, harnes
     let running = harness::start(harness::weir(&args), std::process::Stdio::null(), stdout);
     eventually("all of it is read", || read_by(&running) >= sent.len());
     running.settle();
+    let status = format!("/proc/{}/status", running.pid().as_raw_nonzero());
+    let status = std::fs::read_to_string(status).expect("it runs");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak = peak.and_then(|text| text.trim().strip_suffix(" kB")?.parse().ok());
     let got = collect(output).done();
-    (got, running.end())
+    (got, running.end(), peak.expect("it is a number"))
 }
 
 /// Bytes that it has read.

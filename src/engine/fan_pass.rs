@@ -18,7 +18,7 @@ use std::time::Instant;
 use super::action::{Fan, SIDES, Taker};
 use super::log::Entry;
 use super::output::Output;
-use super::pack::LOOSE;
+use super::pack::{FILLED, LOOSE};
 use super::scan::{Run, Scan};
 use super::side::{Role, Side, Stage};
 use super::sift::Piece;
@@ -80,7 +80,9 @@ impl Engine {
         self.log.lend(&mut read.buffer, most, extend);
         self.source.is_short = false;
         (read.cursor, read.stored, read.discard) = (self.source.cursor, None, false);
-        read.pack = is_owed.then(|| self.log.begin_pack(LOOSE)).flatten();
+        read.pack = is_owed
+            .then(|| self.log.begin_pack(LOOSE, FILLED))
+            .flatten();
         self.outputs[SIDES..]
             .iter_mut()
             .filter_map(|output| output.side.as_mut())

@@ -9,7 +9,7 @@ use super::action::{
 use super::bypass::Bypass;
 use super::limiter::Allowance;
 use super::log::Entry;
-use super::pack::LOOSE;
+use super::pack::{FILLED, FILLED_LANES, LOOSE};
 use super::plan::{Plan, ReadPlan, earlier};
 use super::policy::Which;
 use super::rules::StopAt;
@@ -249,8 +249,11 @@ impl Engine {
         (state.pass, state.cursor, state.discard) = (pass, self.source.cursor, plan.discard);
         (state.to_disk, state.stored) = (plan.to_disk, None);
         let thinned = if state.sorts { self.begin_thin() } else { None };
-        let packs = self.may_scatter();
-        state.pack = thinned.or_else(|| packs.then(|| self.log.begin_pack(LOOSE)).flatten());
+        let filled = match self.has_lanes() {
+            true => Some(FILLED_LANES),
+            false => self.may_scatter().then_some(FILLED),
+        };
+        state.pack = thinned.or_else(|| self.log.begin_pack(LOOSE, filled?));
         let obligation = Obligation::new(Actor::Source);
         Action::Read(Read { state, obligation })
     }

@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::pack::Pack;
+use crate::engine::pack::{FILLED, Pack};
 
 /// One byte that came in, as the vector keeps it.
 #[derive(Debug, Clone, Copy)]
@@ -135,7 +135,9 @@ impl Both {
             (Step::Hold { queue, most }, _) => self.hold(queue, most),
             (Step::LetGo, _) => self.let_go(),
             (Step::Trim, _) => drop(self.log.trim()),
-            (Step::BeginPack, _) if self.pack.is_none() => self.pack = self.log.begin_pack(2),
+            (Step::BeginPack, _) if self.pack.is_none() => {
+                self.pack = self.log.begin_pack(2, FILLED)
+            }
             (Step::EndPack { copied }, _) => self.end_pack(copied),
             _ => {}
         }
