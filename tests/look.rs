@@ -149,6 +149,41 @@ fn what_is_recalled_comes_first_also_while_nothing_passes() {
 }
 
 #[test]
+fn what_is_recalled_from_a_spool_is_the_newest_also_where_nobody_takes_anything() {
+    let home = Home::new();
+    let place = harness::spool::Place::new();
+    let spool = place.name();
+    let mut weir = home.start(&[
+        "-l", "-N", "w", "--recall", "16KiB", "--spool", &spool, "-r", "1/s",
+    ]);
+    // Some of it by line, and some in a piece that is longer than what is kept.
+    let all = lines(0, 3000);
+    let (one_by_one, rest) = all.split_at(lines(0, 500).len());
+    for line in one_by_one.split_inclusive(|byte| *byte == b'\n') {
+        weir.give(line);
+    }
+    let (many, last) = rest.split_at(rest.len() - lines(2900, 100).len());
+    for piece in [many, last] {
+        weir.give(piece);
+    }
+    place.await_bytes(all.len());
+    for end in [3000, 3001] {
+        let look = Look::at(&home, "w");
+        let newest = lines(end - 100, 100);
+        eventually("the newest is shown", || look.shown().ends_with(&newest));
+        let shown = look.shown();
+        let first = assert_in_a_row(&shown, "recalled");
+        assert_eq!(shown, lines(first, end - first));
+        let kept = 12 * 1024..=16 * 1024;
+        assert!(kept.contains(&shown.len()), "{} bytes", shown.len());
+        weir.give(&lines(end, 1));
+        eventually("what comes is shown", || {
+            look.shown().ends_with(&lines(end, 1))
+        });
+    }
+}
+
+#[test]
 fn one_that_is_stopped_holds_nobody_up_and_says_what_it_missed() {
     let home = Home::new();
     let mut weir = home.start(&["-l", "-N", "w", "-b", "1MiB"]);

@@ -319,10 +319,6 @@ fn what_cannot_work_together_is_refused_in_one_line() {
             &["--max-age", "5s"],
             "--max-age cannot go together with --spool",
         ),
-        (
-            &["--recall", "1MiB"],
-            "--recall cannot go together with --spool",
-        ),
         (&["--spill", "10KiB"], "--spill 10KiB is too small"),
     ] {
         let refused = start(place.weir(args), Stdio::null(), Stdio::null());

@@ -112,8 +112,6 @@ pub(super) fn spool(options: &Options) -> Result<Option<usize>, ConfigError> {
             None => Ok(None),
         };
     };
-    let refused = [("--recall", options.recall.is_some())];
-    refuse_with_spool(&refused)?;
     if let Some(jobs) = options.jobs.filter(|it| it.most() > BATCHES_MOST) {
         return Err(ConfigError(format!(
             "--jobs {jobs}: a spool keeps the books of {BATCHES_MOST} batches at a time; give at most that many"

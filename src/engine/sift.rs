@@ -168,9 +168,12 @@ impl Engine {
         };
         match read.stored {
             Some(offset) => {
-                let most = self.extent_most(read);
+                let (most, shared) = (self.extent_most(read), self.shared_extent_most());
                 let buffer = &mut read.buffer;
-                self.log.append_stored(buffer, entry, offset, most)
+                match shared {
+                    Some(part) => self.log.append_parts(buffer, entry, offset, (most, part)),
+                    None => self.log.append_stored(buffer, entry, offset, most),
+                }
             }
             None => self.log.append(&mut read.buffer, scans[0], entry),
         }

@@ -34,6 +34,9 @@ const MEMORY_AGAIN: Duration = Duration::from_millis(50);
 const GIVEN_MOST: u64 = 4 << 20;
 /// Bytes of an extent, at most, of which some may grow too old before the others.
 const AGING_MOST: usize = 16 * 1024;
+/// One who may be behind by a share of its own loses its oldest by extents where they lie on the disk alone: so many make
+/// up that share, or more.
+const SHARE_PARTS: u64 = 8;
 
 impl Engine {
     /// Memory to read into what goes to the disk, whatever the system has left.
@@ -182,6 +185,17 @@ impl Engine {
             None if self.outlives() && self.are_behind(self.log.last_extent()) => usize::MAX,
             None => (self.capacity / 64).clamp(1, EXTENT_MOST),
         }
+    }
+
+    /// The same where somebody may be behind by a share only: what lies on the disk alone is lost to it by extents.
+    pub(super) fn shared_extent_most(&self) -> Option<usize> {
+        if !self.has_sides() {
+            return None;
+        }
+        let roles = self.sides().filter_map(|(_, output)| output.side.as_ref());
+        let least = roles.filter_map(|side| side.role.share()).min()?;
+        let part = usize::try_from(least / SHARE_PARTS).unwrap_or(usize::MAX);
+        Some(part.clamp(1, EXTENT_MOST))
     }
 
     /// Whether all that is read is put where it outlives this run.

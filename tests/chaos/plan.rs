@@ -159,7 +159,7 @@ impl Plan {
             taps: dice.percent(30),
             pipes: dice.percent(30),
             tees: dice.percent(if spools { 60 } else { 30 }),
-            recalls: !spools && dice.percent(15),
+            recalls: dice.percent(15),
             charts: dice.percent(10),
             spools,
             options: options.list,

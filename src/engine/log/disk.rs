@@ -15,6 +15,7 @@ use super::{Entry, Log};
 use crate::engine::extent::Extent;
 use crate::engine::on_disk::{EXTENT_MOST, Found, Load};
 use crate::engine::record::{Cursor, Framing};
+use crate::engine::scan::Scan;
 use crate::engine::segment::{ReadBuffer, Segment};
 use crate::engine::ticket::Stretch;
 
@@ -81,6 +82,38 @@ impl Log {
             }
             last.grow(n, entry.ends, entry.last_end);
         }
+        begun..self.end
+    }
+
+    /// The same, in extents of at most `part` bytes each.
+    pub(crate) fn append_parts(
+        &mut self,
+        buffer: &mut ReadBuffer,
+        mut entry: Entry,
+        offset: u64,
+        (most, part): (usize, usize),
+    ) -> Range<u64> {
+        let (begun, most) = (self.end, most.min(part));
+        while entry.range.len() > part {
+            let first = entry.range.start..entry.range.start + part;
+            let cursor = Cursor::at(self.framing, entry.depth);
+            let bytes = buffer.fresh.as_ref().map(|it| &it.0[first.clone()]);
+            let scan = Scan::over(cursor, bytes.unwrap_or_default());
+            let depth = scan.cursor.depth();
+            let head = Entry {
+                range: first,
+                depth: entry.depth,
+                end_depth: depth,
+                ends: scan.ends,
+                last_end: scan.last_end,
+            };
+            self.append_stored(buffer, head, offset, most);
+            (entry.range.start, entry.depth) = (entry.range.start + part, depth);
+            entry.ends -= scan.ends;
+            let last_end = entry.last_end.saturating_sub(part);
+            entry.last_end = if entry.ends > 0 { last_end } else { 0 };
+        }
+        self.append_stored(buffer, entry, offset, most);
         begun..self.end
     }
 

@@ -688,7 +688,6 @@ fn outlive(s: &mut Scenario, adversity: Adversity, batch: Option<BatchRules>) ->
     let sheds = |it: &Directive| matches!(it, Directive::Shed(_) | Directive::MaxAge(_));
     s.commands.retain(|(_, it)| !sheds(it));
     Adversity {
-        recall: None,
         falls: [None; 3],
         over: None,
         lanes: None,
