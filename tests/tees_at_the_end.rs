@@ -293,3 +293,98 @@ fn an_input_that_fails_is_said_where_a_signal_or_a_program_ends_weir_before_it_h
         );
     }
 }
+
+/// A FIFO that nobody reads from yet.
+fn silent(folder: &TempDir) -> (File, String) {
+    let fifo = folder.path().join("tee");
+    make_fifo(&fifo);
+    let tee = File::options().read(true).write(true).open(&fifo);
+    let tee = tee.expect("a FIFO that nobody reads from yet");
+    (tee, fifo.to_str().expect("a plain path").to_owned())
+}
+
+/// Reads what the tee gets until there is all of it.
+fn read_all(tee: &mut File) -> Vec<u8> {
+    rustix::io::ioctl_fionbio(&*tee, true).expect("it can");
+    let (wanted, mut got) = (lines().len(), Vec::new());
+    let mut piece = [0; 65536];
+    eventually("the tee has all", || {
+        while let Ok(n @ 1..) = tee.read(&mut piece) {
+            got.extend_from_slice(&piece[..n]);
+        }
+        got.len() >= wanted
+    });
+    got
+}
+
+/// As whoever reads from tee(1) does: what else there is to be done is not his business.
+#[test]
+fn a_consumer_sees_its_end_when_it_has_all_though_a_tee_is_behind() {
+    for options in [&["-l"][..], &["--no-splice"], &["-l", "-r", "100MB/s"]] {
+        let (home, folder) = (Home::new(), folder());
+        let (mut tee, fifo) = silent(&folder);
+        let mut weir = home.start(&[options, &["--tee", &fifo]].concat());
+        let reader = harness::collect(weir.stdout.take().expect("a pipe"));
+        weir.give(&lines());
+        drop(weir.stdin.take());
+        assert_same(&reader.done(), &lines(), "the consumer");
+        let status = home.status(&weir);
+        assert_eq!(status["state"], "draining", "{status}");
+        assert!(status["outputs"][0]["used"].as_u64() > Some(0), "{status}");
+        assert_same(&read_all(&mut tee), &lines(), "the tee");
+        assert!(weir.end().success(), "{options:?}");
+    }
+}
+
+/// The same of a program: it ends, and the run has ended as it should when the tee has all, too.
+#[test]
+fn a_command_sees_its_end_when_it_has_all_though_a_tee_is_behind() {
+    for (code, word) in [(0, "eof"), (3, "command-failed")] {
+        let (home, folder) = (Home::new(), folder());
+        let (mut tee, fifo) = silent(&folder);
+        let script = format!("cat >{fifo}.got && echo over >{fifo}.over; exit {code}");
+        let options = ["-l", "--summary", "json", "--grace", "10ms"];
+        let options = [&options[..], &["--tee", &fifo, "--"]].concat();
+        let mut weir = home.start(&[&options[..], &["sh", "-c", &script]].concat());
+        weir.give(&lines());
+        drop(weir.stdin.take());
+        eventually("the program is over", || {
+            std::fs::read(format!("{fifo}.over")).is_ok_and(|it| it == b"over\n")
+        });
+        let got = std::fs::read(format!("{fifo}.got")).expect("a file");
+        assert_same(&got, &lines(), "the program");
+        // Longer than it would have, had the input not ended first.
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        assert!(weir.child.try_wait().expect("it is ours").is_none());
+        assert_same(&read_all(&mut tee), &lines(), "the tee");
+        let (status, mut said) = (weir.end(), String::new());
+        assert_eq!(status.code(), Some(code));
+        let mut errors = weir.child.stderr.take().expect("a pipe");
+        errors.read_to_string(&mut said).expect("text");
+        let last = said.lines().last().expect("a summary");
+        let summary: Value = serde_json::from_str(last).expect("an object");
+        assert_eq!(summary["end"], word, "{said}");
+    }
+}
+
+/// It is no different from one that stays.
+#[test]
+fn a_consumer_that_leaves_when_it_has_all_leaves_a_tee_its_rest() {
+    let (home, folder) = (Home::new(), folder());
+    let (mut tee, fifo) = silent(&folder);
+    let mut weir = home.start(&["-l", "--tee", &fifo]);
+    let mut output = weir.stdout.take().expect("a pipe");
+    let wanted = lines().len();
+    let reader = harness::beside(move || {
+        let mut got = vec![0; wanted];
+        output.read_exact(&mut got).map(|()| got)
+    });
+    weir.give(&lines());
+    drop(weir.stdin.take());
+    let got = reader.done().expect("all of it");
+    assert_same(&got, &lines(), "the consumer");
+    // Longer than weir waits for the input of one that has left.
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert_same(&read_all(&mut tee), &lines(), "the tee");
+    assert!(weir.end().success());
+}

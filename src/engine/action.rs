@@ -149,6 +149,8 @@ pub(crate) enum For {
     Cap,
     /// Something to write.
     Data,
+    /// That others have what they are owed too: for the consumer there is nothing more.
+    Others,
     /// That a program may be run again.
     Turn,
     /// That nothing holds the output any more.

@@ -61,6 +61,9 @@ impl Engine {
         if expiry.is_some_and(|at| at <= now) {
             return Plan::Expire;
         }
+        if self.has_consumer_all() {
+            return self.trim_or_wait(For::Others, expiry, now);
+        }
         if self.paused || self.is_filling() {
             return Plan::wait(For::Release, expiry);
         }
@@ -73,10 +76,7 @@ impl Engine {
             return plan;
         }
         if self.reachable(CONSUMER) == 0 {
-            if self.trim_at.is_some_and(|at| now >= at) {
-                return Plan::Trim;
-            }
-            return Plan::wait(For::Data, earlier(self.trim_at, expiry));
+            return self.trim_or_wait(For::Data, expiry, now);
         }
         if let Some(plan) = self.plan_fetch(CONSUMER, expiry, now) {
             return plan;
@@ -92,6 +92,14 @@ impl Engine {
                 Plan::wait(For::Room, earlier(expiry, again))
             }
             _ => Plan::Write,
+        }
+    }
+
+    /// Nothing can be written: memory that is not needed goes when its time has come.
+    fn trim_or_wait(&self, what: For, expiry: Option<Instant>, now: Instant) -> Plan {
+        match self.trim_at {
+            Some(at) if now >= at => Plan::Trim,
+            at => Plan::wait(what, earlier(at, expiry)),
         }
     }
 

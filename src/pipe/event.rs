@@ -7,6 +7,9 @@ use super::error::PipeError;
 pub(crate) enum Event {
     /// The source thread can read no more; what is held is still being delivered.
     SourceFailed(PipeError),
+    /// The consumer has had everything, and nothing more will come, though others have not had all that they are owed.
+    /// Nobody holds anything of its pipe but to watch it.
+    ConsumerHasAll,
     /// Everything that was read has been written.
     Delivered,
     /// Writing failed.

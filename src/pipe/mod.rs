@@ -41,7 +41,6 @@ use crossbeam_channel::{Receiver, unbounded};
 
 use crate::engine::Rules;
 use crate::engine::limiter::SharedCap;
-use crate::engine::side::Role;
 use crate::engine::sorter::Sorter;
 use crate::units::Unit;
 use capacity::PipeSizes;
@@ -135,11 +134,9 @@ pub(crate) fn start(
             .name("disk".into())
             .spawn(give_back)?;
     }
-    let has_taps = branches
-        .iter()
-        .any(|branch| matches!(branch.role, Role::Tap(_)));
+    let may_part = !branches.is_empty();
     let parting = outlet.watched();
-    let parting = parting.map(|port| parting::watch(port, events.clone(), has_taps));
+    let parting = parting.map(|port| parting::watch(port, events.clone(), may_part));
     let parting = parting.transpose()?.flatten();
     let overflow_thread = overflow
         .map(|file| file.start(&shared, events.clone()))

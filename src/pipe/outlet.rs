@@ -115,6 +115,11 @@ impl Grip {
             self.port = None;
         }
     }
+
+    /// Lets go of it for good, whatever it is.
+    pub(super) fn give_up(&mut self) {
+        self.port = None;
+    }
 }
 
 #[cfg(test)]

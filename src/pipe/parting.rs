@@ -1,5 +1,5 @@
-//! The end of the output for the consumer, before the end of the run: where taps are waited for, of whom nobody is to
-//! feel anything.
+//! The end of the output for the consumer, before the end of the run: where tees are still owed something, or taps are
+//! waited for, and it is to see its end when it has all, as anybody does who reads from tee(1).
 //!
 //! Who waits for the consumer to go away keeps its pipe open by that (a poll(2) holds what it waits for), so he is sent
 //! home first.

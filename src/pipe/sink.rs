@@ -1,6 +1,7 @@
 //! The sink thread: the world in which the consumer's driver writes and waits.
 
 use std::io;
+use std::mem;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -47,6 +48,7 @@ impl Sinks {
             output: self.outlet.grip(),
             events: self.events.clone(),
             looks: self.looks,
+            has_told: false,
         };
         let thread = thread::Builder::new().name("sink".into());
         thread.spawn(move || sink.run())
@@ -59,6 +61,8 @@ struct Sink {
     output: Grip,
     events: Sender<Event>,
     looks: bool,
+    /// It was said that the consumer has all.
+    has_told: bool,
 }
 
 impl Sink {
@@ -113,6 +117,10 @@ impl Edge for Sink {
             return Some(room.map_err(Into::into));
         }
         self.output.let_go();
+        if sleep.what == For::Others && !mem::replace(&mut self.has_told, true) {
+            self.output.give_up();
+            let _ = self.events.send(Event::ConsumerHasAll);
+        }
         waker.wait(version, sleep.until);
         Some(Ok(false))
     }

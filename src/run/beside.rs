@@ -74,7 +74,8 @@ impl Run {
         }
         let (is_fed, is_drained) = (consumer.is_fed, self.drained);
         // What it has left of what it was given was taken back, where that is kept.
-        let is_fed = is_fed && self.shared.tell(|engine, _| engine.is_finished());
+        let has_all = || self.shared.tell(|engine, _| engine.has_consumer_all());
+        let is_fed = is_fed && has_all();
         Some(match exit.is_success() {
             true if is_fed && is_drained => End::Drained,
             true if is_fed => End::Command(exit, Ending::Eof),

@@ -145,6 +145,7 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         disk_failure: None,
         branches,
         parting,
+        has_parted: false,
         drained: false,
         signal: None,
         signal_grace: config.grace,

@@ -74,6 +74,8 @@ pub(super) struct Run {
     pub(super) branches: Branches,
     /// How to have the consumer see the end before that of the run.
     pub(super) parting: Option<Parting>,
+    /// It has seen it: what becomes of it then is nobody's business.
+    pub(super) has_parted: bool,
     /// Somebody has asked for no more to be read.
     pub(super) drained: bool,
     /// This signal ends the run when all is delivered.
@@ -256,7 +258,9 @@ impl Run {
             Some(Event::SinkFailed(failure)) => return Some(End::Failed(failure)),
             // One that leaves after the last byte is no different from one that stays. Nor is one
             // that has all it wants when the producer is just about to end: tar is such a pair.
+            Some(Event::ConsumerLeft) if self.has_parted => {}
             Some(Event::ConsumerLeft) => self.grace = Some(Instant::now() + GRACE),
+            Some(Event::ConsumerHasAll) => self.part_from_consumer(),
             Some(Event::ConsumerGone) if self.consumer.is_some() => self.stop_feeding(),
             Some(Event::ConsumerGone) => return Some(self.gone()),
             Some(Event::Delivered) if self.awaits.is_some() => {}

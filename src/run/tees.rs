@@ -24,14 +24,8 @@ impl Run {
     /// Waits until tees have all that they are owed and are closed, and for a moment for taps. The signal that
     /// has ended that, if one has.
     pub(super) fn finish_branches(&mut self) -> Option<End> {
-        let taps = |role| matches!(role, Role::Tap(_));
-        if self.is_any_pending(taps)
-            && let Some(parting) = self.parting.take()
-        {
-            // The consumer has had all, and is not to feel that others have not. Of its pipe there may be another
-            // description of our own.
-            self.outlet.close();
-            parting.part();
+        if self.is_any_pending(|role| matches!(role, Role::Tee | Role::Tap(_))) {
+            self.part_from_consumer();
         }
         let moment = after(LAST_WAIT);
         let late = self.deliver_until.map_or_else(never, at);
@@ -68,6 +62,22 @@ impl Run {
         }
     }
 
+    /// The consumer has had all, and sees its end where it can: it is not to feel that others have not.
+    pub(super) fn part_from_consumer(&mut self) {
+        if let Some(consumer) = &mut self.consumer {
+            // One of which anything may be taken back may have to be given it again.
+            if !consumer.keeps_given() {
+                consumer.feed_end(&self.outlet);
+            }
+        } else if let Some(parting) = self.parting.take() {
+            // Of its pipe there may be another description of our own.
+            self.outlet.close();
+            parting.part();
+            // One that has left after the last byte is no different from one that stays.
+            (self.grace, self.has_parted) = (None, true);
+        }
+    }
+
     fn is_any_pending(&self, is_waited_for: impl Fn(Role) -> bool) -> bool {
         self.shared
             .tell(|engine, _| engine.is_side_pending(is_waited_for))
@@ -79,13 +89,15 @@ impl Run {
         taken.saturating_sub(self.shared.unread_of_taps())
     }
 
-    /// Tees still get what was read, where a program that is the consumer has ended before the input has, or a first
+    /// Tees still get what was read, where a program that is the consumer has ended before they had all, or a first
     /// signal has ended weir when it had: nobody else is listened to then, and what other programs run is put down. The
     /// end, where there is nothing to wait for. With a spool their rest stays there, as that of the consumer does.
     pub(super) fn let_tees_finish(&mut self, end: End) -> Option<End> {
         let now = Instant::now();
         let is_early = match end {
-            End::Command(_, Ending::ConsumerGone | Ending::CommandFailed) => true,
+            End::Command(_, Ending::Eof | Ending::ConsumerGone | Ending::CommandFailed) => true,
+            // It may have been given its end before they had all.
+            End::Drained | End::Failed(_) => self.consumer.as_ref().is_some_and(|it| it.has_ended),
             End::Signal(n) if self.consumer.is_some() || self.batches.is_some() => {
                 self.signal == Some(n) && self.deliver_until.is_none_or(|at| now < at)
             }
@@ -101,7 +113,8 @@ impl Run {
         }
         self.shared.tell(|engine, now| engine.on_consumer_over(now));
         self.tell_jobs_to_end(&end);
-        if self.signal.is_none() {
+        let is_fed = self.consumer.as_ref().is_some_and(|it| it.is_fed);
+        if self.signal.is_none() && !is_fed {
             // One that is beyond the end of time never comes.
             self.deliver_until = now.checked_add(self.signal_grace);
         }
