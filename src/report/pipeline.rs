@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::snapshot::{Holdup, Snapshot};
+use super::snapshot::{Holdup, OutputKind, Snapshot};
 use crate::engine::status::State;
 
 /// A pipeline of more stages than this is taken for a circle.
@@ -135,11 +135,18 @@ pub(crate) fn culprit(chain: &[Process], statuses: &[Snapshot]) -> Option<String
     Some(match (s.state, s.holdup) {
         (State::Paused, _) => format!("{} (paused)", label(s)),
         (_, Some(Holdup::Cap)) => format!("the cap of {}", label(s)),
-        _ => {
+        _ => slow_tee(s).unwrap_or_else(|| {
             let next = weirs.get(last + 1).map_or(chain.len(), |weir| weir.0);
             stages(&chain[place + 1..next], "what it writes to")
-        }
+        }),
     })
+}
+
+/// The tee that a weir puts it down to, which stands beside the pipeline: only the weir itself can tell.
+fn slow_tee(s: &Snapshot) -> Option<String> {
+    let name = s.culprit.as_ref()?;
+    let mut tees = s.outputs.iter().filter(|it| it.kind == OutputKind::Tee);
+    tees.any(|it| it.path == *name).then(|| name.clone())
 }
 
 fn stages(between: &[Process], unknown: &str) -> String {
@@ -232,6 +239,22 @@ mod tests {
             let found = culprit(chain, &statuses);
             assert_eq!(found.as_deref(), named, "{first:?} {second:?}");
         }
+    }
+
+    #[test]
+    fn a_tee_that_holds_the_flow_up_is_named_instead_of_who_only_waits() {
+        let chain = &chains(&backup(), &[11])[0];
+        let slow = |kind, culprit: &str| {
+            let mut weir = weir(11, Some(Holdup::Sink));
+            weir.culprit = Some(culprit.into());
+            weir.outputs = vec![sample::output(kind, "copy.tar")];
+            super::culprit(chain, &[weir])
+        };
+        let others = Some("gzip | weir | ssh");
+        let tee = slow(OutputKind::Tee, "copy.tar");
+        assert_eq!(tee.as_deref(), Some("copy.tar"));
+        assert_eq!(slow(OutputKind::Tee, "gzip").as_deref(), others);
+        assert_eq!(slow(OutputKind::Tap, "copy.tar").as_deref(), others);
     }
 
     #[test]

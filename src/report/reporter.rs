@@ -430,11 +430,11 @@ impl Reporter {
             (None, Some(pid)) if it.holdup == Some(Holdup::Sink) => Some(format!("process {pid}")),
             (None, _) => self.culprits.name(it.holdup, now, patience),
         };
+        it.outputs = self.outputs.1.clone();
         it.drain(self.until);
         it.time = Some(clock::now());
         it.finish = it.eta_s.and_then(clock::after);
         it.trail = self.trail.clone();
-        it.outputs = self.outputs.1.clone();
         it.lanes = self.lanes.clone();
         it.command = self.command.1.clone();
         it.formatted = self.format.as_ref().map(|format| format.line(&it));

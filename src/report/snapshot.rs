@@ -163,6 +163,14 @@ impl Snapshot {
         self.input.bytes.saturating_sub(gone)
     }
 
+    /// The same, or what the tee that is furthest behind is owed, where that is more.
+    #[must_use]
+    pub(crate) fn awaited(&self) -> u64 {
+        let tees = self.outputs.iter().filter(|it| it.kind == OutputKind::Tee);
+        let most = tees.map(|it| it.used).max();
+        most.unwrap_or(0).max(self.held())
+    }
+
     /// Nothing more is read: the end comes when what is held is out, or at this time of the run.
     pub(crate) fn drain(&mut self, until: Option<Duration>) {
         if self.state != State::Draining {
@@ -171,7 +179,9 @@ impl Snapshot {
         let rate = self.out.rate.filter(|rate| *rate > 0.0);
         let by_rate = rate.map(|rate| round(self.held() as f64 / rate, 1));
         let most = until.map(|until| round((until.as_secs_f64() - self.elapsed_s).max(0.0), 1));
-        let eta = self.eta_s.or(by_rate);
+        // How fast a tee is nobody knows.
+        let is_known = self.awaited() == self.held();
+        let eta = self.eta_s.or(by_rate).filter(|_| is_known);
         self.eta_s = match (eta, most) {
             (Some(eta), Some(most)) => Some(eta.min(most)),
             (eta, most) => eta.or(most),

@@ -124,6 +124,21 @@ fn a_drain_tells_what_is_left_of_it_and_when_it_ends_at_the_latest() {
 }
 
 #[test]
+fn a_drain_that_waits_for_a_tee_tells_what_that_lacks_and_no_time_that_nobody_knows() {
+    let mut s = sample::busy();
+    s.state = State::Draining;
+    s.outputs = vec![
+        sample::output(OutputKind::Tee, "copy.tar"),
+        sample::output(OutputKind::Tap, "look"),
+    ];
+    (s.outputs[0].used, s.outputs[1].used) = (100 << 20, 200 << 20);
+    s.drain(None);
+    let bar = frame(&s, 0, 100, PLAIN);
+    assert!(bar.contains(" draining  100MiB -:-- "), "{bar}");
+    assert_eq!(s.eta_s, None);
+}
+
+#[test]
 fn names_below_each_other_get_the_same_room() {
     let short = frame(&sample::busy(), 0, 100, PLAIN);
     let long = frame(&sample::busy(), 9, 100, PLAIN);

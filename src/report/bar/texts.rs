@@ -61,7 +61,7 @@ fn percent(s: &Snapshot) -> Vec<String> {
 
 fn left(s: &Snapshot, scale: Scale) -> Vec<String> {
     if s.state == State::Draining {
-        let held = scale.bytes(s.held());
+        let held = scale.bytes(s.awaited());
         let eta = s.eta_s.map_or_else(|| "-:--".to_owned(), figures::clock);
         let short = format!("draining {held:>BYTES_WIDTH$} {eta:>CLOCK_WIDTH$}");
         return vec![short.clone(), short + " left"];
