@@ -344,14 +344,17 @@ mod tests {
                 "{error}"
             );
         }
-        let words = ["weir", ""].map(Into::into);
-        let error = Options::from_words(&words)
-            .expect_err("no name")
-            .to_string();
-        assert!(
-            error.starts_with("invalid value '' for '[FILE]...': an empty name"),
-            "{error}"
-        );
+        for (words, what) in [
+            (&["weir", ""][..], "[FILE]..."),
+            (&["weir", "--look", ""], "--look <TARGET>"),
+            (&["weir", "--query", ""], "--query [<TARGET>]"),
+            (&["weir", "--remote", "", "--pause"], "--remote <TARGET>"),
+        ] {
+            let words: Vec<_> = words.iter().map(Into::into).collect();
+            let error = Options::from_words(&words).expect_err("no name");
+            let said = format!("invalid value '' for '{what}': an empty name");
+            assert!(error.to_string().starts_with(&said), "{error}");
+        }
     }
 
     #[test]

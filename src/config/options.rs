@@ -12,7 +12,7 @@ use super::live_options::{LiveOptions, REMOTE_HELP};
 use super::pipe_size::PipeSize;
 use super::values::{
     BatchLimits, Display, Generate, Restart, Summary, batch_limits, failures, file, rejection,
-    stop_at,
+    stop_at, target,
 };
 use super::version;
 use crate::report::format::Format;
@@ -448,13 +448,14 @@ pub(crate) struct Options {
         long,
         value_name = "TARGET",
         help_heading = "Control",
-        display_order = 0
+        display_order = 0,
+        value_parser = target()
     )]
     #[arg(long_help = REMOTE_HELP.as_str())]
     pub remote: Option<String>,
 
     /// Print the status of the weir of this PID or name, or of all that you run
-    #[arg(long, value_name = "TARGET", help_heading = "Control")]
+    #[arg(long, value_name = "TARGET", help_heading = "Control", value_parser = target())]
     #[arg(
         long_help = "Print the status of the weir of this PID or name, or of all that you run: a \
         table on a terminal, else a JSON object per line. Rates are those since the last time \
@@ -468,7 +469,8 @@ pub(crate) struct Options {
         long,
         value_name = "TARGET",
         exclusive = true,
-        help_heading = "Control"
+        help_heading = "Control",
+        value_parser = target()
     )]
     #[arg(
         long_help = "Show what passes through the running weir of this PID or name, on standard output, \

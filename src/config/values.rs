@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::builder::{OsStringValueParser, StringValueParser, TypedValueParser};
 
 use crate::units::{Amount, UnitError};
 
@@ -108,6 +108,14 @@ pub(super) fn file() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().try_map(|name| match name.is_empty() {
         true => Err("an empty name; is a variable not set?"),
         false => Ok(PathBuf::from(name)),
+    })
+}
+
+/// The name or the number of a running weir: not an empty one either.
+pub(super) fn target() -> impl TypedValueParser<Value = String> {
+    StringValueParser::new().try_map(|name| match name.is_empty() {
+        true => Err("an empty name; is a variable not set?"),
+        false => Ok(name),
     })
 }
 
