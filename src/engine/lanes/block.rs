@@ -209,6 +209,31 @@ impl Block {
         Some(first)
     }
 
+    /// Takes the first records of the next block out of it and in behind its own, as many as there is room for.
+    pub(super) fn fill_from(&mut self, next: &mut Block) {
+        let reaches = next.last_at() - self.base <= u64::from(u32::MAX);
+        if self.long > 0 || next.long > 0 || !reaches {
+            return;
+        }
+        let n = next.len().min(BLOCK - self.entries.len());
+        let to = next.head + n;
+        for entry in &next.entries[next.head..to] {
+            let record = entry.record(next.base, 0);
+            next.free -= usize::from(!record.kept);
+            self.push(record);
+        }
+        next.head = to;
+    }
+
+    /// There is no room before its first record any more, but behind its last one.
+    pub(super) fn close_front(&mut self) {
+        self.entries.drain(..self.head);
+        self.head = 0;
+        let first = self.entries.first().map_or(0, |entry| entry.at);
+        self.entries.iter_mut().for_each(|entry| entry.at -= first);
+        self.base += u64::from(first);
+    }
+
     /// Takes out those records that do not stay, looking at them from one end on.
     #[inline]
     pub(super) fn retain(&mut self, end: End, mut stays: impl FnMut(Record) -> bool) {
@@ -216,34 +241,26 @@ impl Block {
         let mut entries = std::mem::take(&mut self.entries);
         let (base, long) = (self.base, self.long);
         let (mut has, mut free) = ([0; 2], 0);
-        let mut stay = |entry: Entry| {
+        let held = &mut entries[self.head..];
+        let (n, mut left) = (held.len(), 0);
+        // One loop for both ends: what is to be done with a record stands in it, and is not called.
+        let from_end = |i: usize| match end {
+            End::Oldest => i,
+            End::Newest => n - 1 - i,
+        };
+        for i in 0..n {
+            let entry = held[from_end(i)];
             let record = entry.record(base, long);
-            let stays = stays(record);
-            if stays {
+            if stays(record) {
                 has[usize::from(record.kept)] |= bit(record.lane);
                 free += usize::from(!record.kept);
+                held[from_end(left)] = entry;
+                left += 1;
             }
-            stays
-        };
+        }
         match end {
-            End::Oldest => {
-                let mut to = self.head;
-                for from in self.head..entries.len() {
-                    let entry = entries[from];
-                    entries[to] = entry;
-                    to += usize::from(stay(entry));
-                }
-                entries.truncate(to);
-            }
-            End::Newest => {
-                let mut to = entries.len();
-                for from in (self.head..entries.len()).rev() {
-                    let entry = entries[from];
-                    entries[to - 1] = entry;
-                    to -= usize::from(stay(entry));
-                }
-                self.head = to;
-            }
+            End::Oldest => entries.truncate(self.head + left),
+            End::Newest => self.head = entries.len() - left,
         }
         (self.has, self.free) = (has, free);
         if self.head == entries.len() {

@@ -245,8 +245,15 @@ impl Lanes {
     /// All records move together into as few blocks as there can be.
     fn pack(&mut self) {
         self.room = 0;
-        for block in std::mem::take(&mut self.blocks) {
-            block.records().for_each(|record| self.push_one(record));
+        for mut block in std::mem::take(&mut self.blocks) {
+            if let Some(last) = self.blocks.back_mut() {
+                last.fill_from(&mut block);
+            }
+            if block.len() > 0 {
+                block.close_front();
+                self.room += block.room();
+                self.blocks.push_back(block);
+            }
         }
         self.left = 0;
     }
