@@ -17,8 +17,8 @@ use super::state::Engine;
 
 /// Bytes for which room is made at a time, at most.
 const ROOM_MOST: usize = 256 * 1024;
-/// The same where records are in lanes: a pass over most of what is held, whose cost is that of about ten records for each that
-/// goes where 5,000 lanes hold as much, and half of that if twice as much goes at a time.
+/// The same where records are in lanes: a pass looks at most of what is held. Where 5,000 lanes hold as much, and the buffer is
+/// of 4 MiB, that is seven records for each that goes; the less goes at a time, the more it is.
 const LANES_ROOM_MOST: usize = 4 * 1024 * 1024;
 
 impl Engine {
