@@ -323,8 +323,8 @@ impl Engine {
     /// Nothing is read or written from now on, whatever is held. As [`Engine::want_quiet`]: some while a
     /// call to the system is under way whose bytes are still to be counted.
     pub(crate) fn halt(&mut self, now: Instant) -> Option<u64> {
+        // The file for what is shed is not closed before that: of a read that is under way some may be shed.
         self.halted = true;
-        self.overflow.is_closing = true;
         self.update(now);
         self.want_quiet()
     }

@@ -529,6 +529,26 @@ fn nothing_moves_after_a_halt_and_what_is_under_way_is_counted() {
     }
 }
 
+/// Of what it brings some may be shed, and counted.
+#[test]
+fn the_file_for_what_is_shed_is_not_closed_while_a_read_is_under_way_at_a_halt() {
+    let mut b = Bench::new(Rules {
+        shed: oldest(Duration::ZERO),
+        ..rules(64 * KIB)
+    });
+    b.engine.want_overflow();
+    b.begin_read();
+    assert!(b.engine.halt(b.now).is_some(), "it is under way");
+    let file = Actor::Output(1);
+    let action = b.engine.poll(file, b.now);
+    assert!(matches!(&action, Action::Wait(_)), "{action:?}");
+    b.done(Done::Wait(file, false));
+    b.end_read(b"more");
+    b.engine.close_overflow(b.now);
+    let action = b.engine.poll(file, b.now);
+    assert!(matches!(&action, Action::End(Reason::Over)), "{action:?}");
+}
+
 #[test]
 fn what_is_being_read_when_a_drain_begins_is_waited_for() {
     for blocks in [false, true] {
