@@ -323,7 +323,7 @@ fn a_consumer_sees_its_end_when_it_has_all_though_a_tee_is_behind() {
     for options in [&["-l"][..], &["--no-splice"], &["-l", "-r", "100MB/s"]] {
         let (home, folder) = (Home::new(), folder());
         let (mut tee, fifo) = silent(&folder);
-        let mut weir = home.start(&[options, &["--tee", &fifo]].concat());
+        let mut weir = home.start(&[options, &["--pipe-size", "256KiB", "--tee", &fifo]].concat());
         let reader = harness::collect(weir.stdout.take().expect("a pipe"));
         weir.give(&lines());
         drop(weir.stdin.take());
@@ -344,7 +344,8 @@ fn a_command_sees_its_end_when_it_has_all_though_a_tee_is_behind() {
         let (mut tee, fifo) = silent(&folder);
         let script = format!("cat >{fifo}.got && echo over >{fifo}.over; exit {code}");
         let options = ["-l", "--summary", "json", "--grace", "10ms"];
-        let options = [&options[..], &["--tee", &fifo, "--"]].concat();
+        let small = ["--pipe-size", "256KiB", "--tee", &fifo, "--"];
+        let options = [&options[..], &small].concat();
         let mut weir = home.start(&[&options[..], &["sh", "-c", &script]].concat());
         weir.give(&lines());
         drop(weir.stdin.take());

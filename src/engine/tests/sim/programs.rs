@@ -10,7 +10,7 @@ use super::{Doing, JOBS, Left, Side, Sim, Try, World};
 use crate::engine::OVERFLOW;
 use crate::engine::action::Write;
 use crate::engine::disk::{Inherited, Owed};
-use crate::engine::drive::Turn;
+use crate::engine::drive::{End, Turn};
 use crate::engine::record::Cursor;
 use crate::engine::restart::Circuit;
 use crate::engine::side::Role;
@@ -288,6 +288,12 @@ impl Sim {
         let turn = self.jobs[j].step(&self.core, &mut Side(&mut self.world, JOBS + j));
         self.jobs_doing[j] = match turn {
             Turn::On | Turn::Waits => self.world.doing,
+            Turn::Over(End::Disk(_)) => {
+                // Which ends the run.
+                self.failed = true;
+                self.core.engine.borrow_mut().halt(self.world.now);
+                Doing::Nothing
+            }
             Turn::Over(_) => Doing::Nothing,
         };
         if moved != self.moved() {
