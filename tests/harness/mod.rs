@@ -36,6 +36,7 @@ pub(crate) const WEIR: &str = env!("CARGO_BIN_EXE_weir");
 
 /// `weir` with these arguments.
 pub(crate) fn weir(args: &[&str]) -> Command {
+    heed_signals();
     let mut command = Command::new(WEIR);
     command.args(args);
     command
@@ -54,7 +55,22 @@ pub(crate) fn program(name: &str) -> Command {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).any(|dir| dir.join(name).exists());
     assert!(found, "this test needs the program `{name}`: install it");
+    heed_signals();
     Command::new(name)
+}
+
+/// What is started from here on does with these signals what programs do, though these tests were themselves started with
+/// some of them ignored, as by `nohup` or in the background of a script: a handler, other than that, is not inherited.
+fn heed_signals() {
+    use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGQUIT};
+    use std::sync::{Arc, Once, atomic::AtomicBool};
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        for signal in [SIGHUP, SIGINT, SIGQUIT] {
+            let always = Arc::new(AtomicBool::new(true));
+            signal_hook::flag::register_conditional_default(signal, always).expect("a handler");
+        }
+    });
 }
 
 /// Bytes without a pattern that a lost or repeated block could hide in; `seed` tells apart what

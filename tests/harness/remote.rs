@@ -51,8 +51,7 @@ impl Home {
 
     /// `weir` with these arguments.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(WEIR);
-        command.args(args);
+        let mut command = super::weir(args);
         command.env("XDG_RUNTIME_DIR", self.runtime());
         command.env("TMPDIR", self.temporary());
         command
@@ -74,7 +73,7 @@ impl Home {
 
     /// The same by a shell that has first run `before`.
     pub(crate) fn start_behind(&self, before: &str, args: &[&str]) -> Weir {
-        let mut shell = Command::new("sh");
+        let mut shell = super::program("sh");
         let script = format!("{before}\nexec \"$0\" \"$@\"");
         shell.args(["-c", &script, WEIR]).args(args);
         shell.env("XDG_RUNTIME_DIR", self.runtime());
