@@ -80,7 +80,8 @@ impl View {
         self.message = None;
         match (key, &self.page) {
             (Key::Char('q' | 'Q'), Page::Table) => return Some(Deed::Quit),
-            (Key::Char('q' | 'Q') | Key::Escape | Key::Enter, Page::Help | Page::Details) => {
+            (Key::Char('q' | 'Q') | Key::Escape | Key::Enter, Page::Help | Page::Details)
+            | (Key::Char('?' | 'h'), Page::Help) => {
                 self.page = Page::Table;
             }
             (Key::Char('?' | 'h'), _) => self.page = Page::Help,
@@ -255,7 +256,7 @@ mod tests {
 
     #[test]
     fn some_keys_leave_and_some_only_look() {
-        for text in ["q", "Q", "\x03", "\x04", "?qq", "rx\x03"] {
+        for text in ["q", "Q", "\x03", "\x04", "?qq", "??q", "rx\x03"] {
             assert_eq!(
                 pressed(&mut View::default(), text),
                 Some(Deed::Quit),
