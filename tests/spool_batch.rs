@@ -114,7 +114,7 @@ fn several_jobs_leave_only_what_they_had_not_acknowledged() {
     assert_eq!(killed.status.signal(), Some(9), "{killed:?}");
     let left = place.query();
     let batches = left["batches"].as_u64().expect("a number");
-    // The last two may have ended without weir knowing it.
+    // Two others may have ended without weir knowing it.
     assert!((1..=3).contains(&batches), "{left}");
     assert_eq!(left["records"].as_u64(), Some(batches * 10), "{left}");
     // Without batches what is left of them goes out as a stream.
@@ -125,9 +125,9 @@ fn several_jobs_leave_only_what_they_had_not_acknowledged() {
     feed(into, lines(200, 210));
     let got = collect(output).done();
     running.end().assert_success("it is over");
-    let again = [180, 190].map(|from| lines(from, from + 10));
+    let again = (110..200).step_by(10).map(|from| lines(from, from + 10));
     let has = |part: &Vec<u8>| got.windows(part.len()).any(|it| it == part);
-    let again: Vec<_> = again.into_iter().filter(has).collect();
+    let again: Vec<_> = again.filter(has).collect();
     assert_eq!(again.len() as u64, batches - 1, "{left}");
     let expected = [lines(100, 110), again.concat(), lines(200, 210)].concat();
     harness::assert_same(&got, &expected, "what was left");

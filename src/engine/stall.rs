@@ -88,15 +88,15 @@ impl StallDetector {
         sink: &mut Stopwatch,
         now: Instant,
     ) -> Watch {
-        let late = self
-            .due
-            .take()
-            .map(|due| now.saturating_duration_since(due));
+        let due = self.due.take();
         for (side, limit, wait) in [
             (Side::Sink, self.patience.sink, sink),
             (Side::Source, self.patience.source, source),
         ] {
             let Some(limit) = limit else { continue };
+            // The first look should have come as soon after the wait began.
+            let begun = wait.since().and_then(|at| at.checked_add(limit / LOOKS));
+            let late = due.or(begun).map(|due| now.saturating_duration_since(due));
             if wait.since().is_some() && late.is_some_and(|late| late > LATE.max(limit / LOOKS)) {
                 wait.stop(now);
                 wait.start(now);
@@ -113,5 +113,31 @@ impl StallDetector {
             self.due = Some(self.due.map_or(due, |other| other.min(due)));
         }
         Watch::Quiet(self.due)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_stood_still_before_the_first_look_accuses_nobody() {
+        let (start, limit) = (Instant::now(), Duration::from_secs(4));
+        let patience = Timeouts {
+            source: Some(limit),
+            sink: None,
+        };
+        let (mut source, mut sink) = (Stopwatch::default(), Stopwatch::default());
+        let mut detector = StallDetector::new(patience);
+        source.start(start);
+        let late = start + Duration::from_secs(6);
+        let watch = detector.look(&mut source, &mut sink, late);
+        assert!(matches!(watch, Watch::Quiet(Some(_))), "{watch:?}");
+        // It has all of its patience again, and no more.
+        let mut now = late;
+        while let Watch::Quiet(Some(due)) = detector.look(&mut source, &mut sink, now) {
+            now = due;
+        }
+        assert_eq!(now, late + limit);
     }
 }
