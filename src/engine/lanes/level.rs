@@ -23,7 +23,14 @@ pub(super) fn level(lanes: &[Candidate], need: u64) -> u64 {
             (bytes + above.min(it.most), slope + u64::from(is_lowered))
         })
     };
-    let mut high = lanes.iter().map(|it| it.bytes).max().unwrap_or(0);
+    let high = lanes.iter().map(|it| it.bytes).max().unwrap_or(0);
+    let close = (need / (PRECISION * lanes.len().max(1) as u64)).max(1);
+    search(gone, high, need, close)
+}
+
+/// The same, below `high`, to within `close`. Any two guesses at least halve what is left to look at: where nothing more
+/// goes however much lower the level is, as below lanes that lose all they hold, the slope says nothing.
+fn search(mut gone: impl FnMut(u64) -> (u64, u64), mut high: u64, need: u64, close: u64) -> u64 {
     let mut low = high.saturating_sub(need);
     let mut at_low = gone(low);
     if at_low.0 < need {
@@ -31,21 +38,60 @@ pub(super) fn level(lanes: &[Candidate], need: u64) -> u64 {
         (high, low) = (low, 0);
         at_low = gone(low);
     }
-    let close = (need / (PRECISION * lanes.len().max(1) as u64)).max(1);
-    let mut is_steeper = false;
+    let mut halves = false;
     while high - low > close {
+        let span = high - low;
         // Where it would be if those that are lowered were the same up there, unless that was too high before.
         let step = at_low.0.saturating_sub(need) / at_low.1.max(1);
-        let guess = match is_steeper {
-            true => low + (high - low) / 2,
+        let guess = match halves {
+            true => low + span / 2,
             false => (low + step.max(close)).min(high - 1),
         };
         let at = gone(guess);
-        is_steeper = at.0 < need;
+        let is_steeper = at.0 < need;
         match is_steeper {
             true => high = guess,
             false => (low, at_low) = (guess, at),
         }
+        halves = is_steeper || high - low > span.div_ceil(2);
     }
     low
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a thousand lanes lose that hold little, and had much before, is what has to go, or a little more, whatever
+    /// the level is, down to the others.
+    #[test]
+    fn it_is_found_in_a_few_steps_where_lanes_lose_all_they_hold() {
+        const STEPS: u32 = 2 * 40;
+        for more in [0, 1, 999] {
+            let lane = |lane, bytes| Candidate {
+                bytes,
+                most: 1000,
+                lane,
+            };
+            let loud = (0..1000).map(|i| lane(i, (1 << 40) + u64::from(i)));
+            let quiet = (1000..5000).map(|i| lane(i, 1000));
+            let lanes: Vec<Candidate> = loud.chain(quiet).collect();
+            let need = 1_000_000 - more;
+            let of = |level: u64| {
+                let above = |it: &Candidate| it.bytes.saturating_sub(level);
+                let gone = lanes.iter().map(|it| above(it).min(it.most)).sum::<u64>();
+                let lowered = |it: &&Candidate| above(it) > 0 && above(it) <= it.most;
+                (gone, lanes.iter().filter(lowered).count() as u64)
+            };
+            let mut steps = 0;
+            let count = |level| {
+                steps += 1;
+                assert!(steps <= STEPS, "no end of it");
+                of(level)
+            };
+            let low = search(count, (1 << 40) + 999, need, 12);
+            assert!(of(low).0 >= need && of(low + 12).0 < need, "{low}");
+            assert_eq!(low, level(&lanes, need));
+        }
+    }
 }
