@@ -9,6 +9,7 @@ use super::action::{
 use super::bypass::Bypass;
 use super::limiter::Allowance;
 use super::log::Entry;
+use super::output::Room;
 use super::pack::{FILLED, FILLED_LANES, LOOSE};
 use super::plan::{Plan, ReadPlan, earlier};
 use super::policy::Which;
@@ -315,6 +316,8 @@ impl Engine {
                 self.bound_overflow();
                 if passed.bytes > 0 {
                     self.on_left(passed, now);
+                    // It may have taken the room that there was.
+                    self.outputs[CONSUMER].room = Room::Unknown;
                 }
                 // What was short has as a rule emptied the pipe.
                 let all = scans[0].bytes + scans[1].bytes;

@@ -134,6 +134,11 @@ impl Bench {
 
     /// It has read these.
     fn end_read(&mut self, bytes: &[u8]) {
+        self.end_read_and_pass(bytes, 0);
+    }
+
+    /// The same, and has written the first of them.
+    fn end_read_and_pass(&mut self, bytes: &[u8], n: usize) {
         let mut read = self.reading.take().expect("a read under way");
         let mut left = bytes;
         for slice in &mut read.buffer.slices() {
@@ -143,6 +148,10 @@ impl Bench {
         }
         assert!(left.is_empty(), "more than may be read");
         read.scan(bytes.len());
+        if n > 0 {
+            let pass = read.pass.expect("leave to write");
+            read.passed = pass.permit.use_up(&bytes[..n]);
+        }
         self.done(Done::Read(read, ReadOutcome::Moved));
     }
 
@@ -527,6 +536,40 @@ fn nothing_moves_after_a_halt_and_what_is_under_way_is_counted() {
         let action = b.engine.poll(actor, b.now);
         assert!(matches!(&action, Action::End(Reason::Over)), "{action:?}");
     }
+}
+
+/// One that waits before a slow consumer goes when it has room again, and not behind another one.
+#[test]
+fn what_was_written_by_the_reader_has_taken_the_room_that_there_was_for_the_consumer() {
+    let mut b = Bench::new(Rules {
+        framing: LINES,
+        shed: oldest(Duration::ZERO),
+        max_age: Some(seconds(1)),
+        ..rules(64 * KIB)
+    });
+    b.read(b"a\n");
+    let action = b.engine.poll(CONSUMER, b.now);
+    assert!(
+        matches!(&action, Action::Wait(wait) if wait.sleep.what == For::Room),
+        "{action:?}"
+    );
+    // There is some when it is too old.
+    b.pass_time(seconds(1));
+    b.done(Done::Wait(CONSUMER, true));
+    let action = b.engine.poll(CONSUMER, b.now);
+    assert!(
+        matches!(&action, Action::Wait(wait) if wait.sleep.what == For::Data),
+        "{action:?}"
+    );
+    b.begin_read();
+    b.end_read_and_pass(b"b\n", 2);
+    assert_eq!(b.books().written.bytes, 2);
+    b.read(b"c\n");
+    let action = b.engine.poll(CONSUMER, b.now);
+    assert!(
+        matches!(&action, Action::Wait(wait) if wait.sleep.what == For::Room),
+        "{action:?}"
+    );
 }
 
 /// Of what it brings some may be shed, and counted.
