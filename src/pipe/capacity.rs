@@ -36,7 +36,7 @@ impl Port {
                         now >= *size || rustix::pipe::fcntl_setpipe_size(self, *size).is_ok()
                     });
                 }
-                Wanted::Just(size) => drop(self.fit_pipe(size)),
+                Wanted::Just(size) => drop(rustix::pipe::fcntl_setpipe_size(self, size)),
             }
         }
         #[cfg(not(target_os = "linux"))]
@@ -60,16 +60,41 @@ impl Port {
             .filter(|_| self.is_pipe())
     }
 
-    /// Gives a pipe this size. False when it holds too much for that at present; a refusal for
-    /// any other reason is accepted, as is a stream that is no pipe.
+    /// Gives a pipe this size. False when it holds too much for that at present; where it is refused for any other reason
+    /// it gets the largest that the system gives. A stream that is no pipe is accepted.
     pub(crate) fn fit_pipe(&self, size: usize) -> bool {
         #[cfg(target_os = "linux")]
         if self.is_pipe() {
             use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size};
-            return fcntl_getpipe_size(self) == Ok(size)
-                || fcntl_setpipe_size(self, size) != Err(Errno::BUSY);
+            if fcntl_getpipe_size(self) == Ok(size) {
+                return true;
+            }
+            return match fcntl_setpipe_size(self, size) {
+                Ok(_) => true,
+                Err(Errno::BUSY) => false,
+                Err(_) => {
+                    self.ask_pipe_size(Wanted::AtLeast(size));
+                    true
+                }
+            };
         }
         let _ = size;
         true
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_was_small_is_as_large_as_can_be_where_it_cannot_be_what_it_should() {
+        let (_reader, writer) = std::io::pipe().expect("a pipe");
+        let port = Port::of(writer.into());
+        assert!(port.fit_pipe(4096));
+        // No system gives so much.
+        assert!(port.fit_pipe(1 << 31));
+        let size = rustix::pipe::fcntl_getpipe_size(&port).expect("a size");
+        assert!(size > 4096, "{size}");
     }
 }
