@@ -237,7 +237,7 @@ fn a_stopped_terminal_runs_out_of_time_like_any_consumer() {
 fn pipes_get_the_size_that_was_asked_for() {
     for (options, wanted) in [
         ("--pipe-size auto", [1 << 20, 256 << 10]),
-        ("--buffer 300000", [512 << 10, 256 << 10]),
+        ("--buffer 300000", [256 << 10, 256 << 10]),
         ("--rate 1GB/s", [256 << 10, 256 << 10]),
         ("--pipe-size keep", [64 << 10, 64 << 10]),
         ("--pipe-size 128KiB", [128 << 10, 128 << 10]),

@@ -108,12 +108,12 @@ impl Config {
     }
 
     /// What the kernel's pipes are asked to be. What a cap has let pass is not to lie there in heaps, nor what is lost
-    /// with a consumer that falls, nor more than the buffer may hold.
+    /// with a consumer that falls, nor what grows old before a tee that is slow, nor more than the buffer may hold.
     #[must_use]
     pub(crate) fn pipe_sizes(&self) -> PipeSizes {
         let output = &self.rules.output;
         let is_capped = output.bytes.is_some() || output.records.is_some();
-        let is_risky = is_capped || self.spool.is_some();
+        let is_risky = is_capped || self.spool.is_some() || self.rules.is_fresh();
         self.pipe_size
             .sizes(if is_risky { 0 } else { self.rules.capacity })
     }

@@ -130,7 +130,7 @@ pub(crate) struct Options {
     #[arg(
         long_help = "Kernel pipe size to ask for on both sides: a SIZE, auto (at least 256KiB from \
         the producer; towards the consumer 1MiB, no more than the buffer, 256KiB with a cap or a \
-        spool, and little with --shed or --max-age), or keep to leave them alone; a refusal is \
+        spool, and little with --shed or --max-age, 256KiB for tees), or keep to leave them alone; a refusal is \
         accepted silently"
     )]
     #[arg(hide_short_help = true)]

@@ -26,7 +26,8 @@ impl PipeSize {
     /// What to ask for, where so many bytes may lie before the consumer.
     #[must_use]
     pub(crate) fn sizes(self, ahead: usize) -> PipeSizes {
-        let to_consumer = ahead.clamp(FROM_PRODUCER, TO_CONSUMER);
+        // The kernel would round it up to such a size.
+        let to_consumer = 1 << ahead.clamp(FROM_PRODUCER, TO_CONSUMER).ilog2();
         PipeSizes {
             from_producer: self.or_at_least(FROM_PRODUCER),
             to_consumer: self.or_at_least(to_consumer),

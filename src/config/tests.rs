@@ -6,6 +6,7 @@ use clap::Parser;
 
 use super::*;
 use crate::engine::gate::Marks;
+use crate::pipe::capacity::Wanted;
 
 /// What this line comes to; values have no blanks in them.
 pub(crate) fn resolve(line: &str) -> Result<Config, ConfigError> {
@@ -147,6 +148,23 @@ fn pipe_sizes_and_paths_come_through() {
     assert!(!resolve("--no-splice").expect("one").rules.may_bypass);
     let files = resolve("one - two").expect("three").files;
     assert_eq!(files, ["one", "-", "two"].map(PathBuf::from));
+}
+
+/// What lies in a pipe has left: little is to, where it is to be fresh, or few in a second.
+#[test]
+fn the_pipes_to_the_consumer_and_to_tees_are_large_only_where_nothing_is_promised_of_what_lies_there()
+ {
+    for (args, size) in [
+        ("", MIB),
+        ("-b 300000", MIB / 4),
+        ("-b 600000", MIB / 2),
+        ("-r 1GB/s", MIB / 4),
+        ("-l --shed oldest --tee copy", MIB / 4),
+        ("--max-age 1s", MIB / 4),
+    ] {
+        let sizes = resolve(args).expect(args).pipe_sizes();
+        assert_eq!(sizes.to_consumer, Some(Wanted::AtLeast(size)), "{args}");
+    }
 }
 
 #[test]
