@@ -373,19 +373,23 @@ fn a_command_sees_its_end_when_it_has_all_though_a_tee_is_behind() {
 fn a_consumer_that_leaves_when_it_has_all_leaves_a_tee_its_rest() {
     let (home, folder) = (Home::new(), folder());
     let (mut tee, fifo) = silent(&folder);
-    let mut weir = home.start(&["-l", "--tee", &fifo]);
+    let mut weir = home.start(&["-l", "--pipe-size", "256KiB", "--tee", &fifo]);
     let mut output = weir.stdout.take().expect("a pipe");
     let wanted = lines().len();
     let reader = harness::beside(move || {
         let mut got = vec![0; wanted];
-        output.read_exact(&mut got).map(|()| got)
+        output.read_exact(&mut got).map(|()| (got, output))
     });
     weir.give(&lines());
     drop(weir.stdin.take());
-    let got = reader.done().expect("all of it");
+    let (got, output) = reader.done().expect("all of it");
     assert_same(&got, &lines(), "the consumer");
+    // Not before the input has ended, however slow all this is: that would be the end of weir.
+    drop(output);
     // Longer than weir waits for the input of one that has left.
     std::thread::sleep(std::time::Duration::from_millis(200));
+    let status = home.status(&weir);
+    assert!(status["outputs"][0]["used"].as_u64() > Some(0), "{status}");
     assert_same(&read_all(&mut tee), &lines(), "the tee");
     assert!(weir.end().success());
 }
