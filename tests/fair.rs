@@ -157,7 +157,7 @@ fn what_is_left_of_a_million_keys_does_not_keep_the_memory_of_all_that_came_with
 
 /// What comes out of a weir that has read all of this before anything is taken, and the most memory that it had till then, in
 /// KiB. It reads a file, so that what is read at once does not hang on who writes when.
-fn read_before_anything_is_taken(sent: &[u8], args: &[&str]) -> (Vec<u8>, harness::Ended, usize) {
+fn read_before_anything_is_taken(sent: &[u8], args: &[&str]) -> (Vec<u8>, harness::Ended, u64) {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     std::io::Write::write_all(&mut file, sent).expect("room for it");
     let path = file.path().to_str().expect("a plain path");
@@ -166,20 +166,15 @@ fn read_before_anything_is_taken(sent: &[u8], args: &[&str]) -> (Vec<u8>, harnes
     let running = harness::start(harness::weir(&args), std::process::Stdio::null(), stdout);
     eventually("all of it is read", || read_by(&running) >= sent.len());
     running.settle();
-    let status = format!("/proc/{}/status", running.pid().as_raw_nonzero());
-    let status = std::fs::read_to_string(status).expect("it runs");
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let peak = peak.and_then(|text| text.trim().strip_suffix(" kB")?.parse().ok());
+    let peak = running.field("VmHWM");
     let got = collect(output).done();
-    (got, running.end(), peak.expect("it is a number"))
+    (got, running.end(), peak)
 }
 
 /// Bytes that it has read.
 fn read_by(running: &harness::Running) -> usize {
     let io = format!("/proc/{}/io", running.pid().as_raw_nonzero());
-    let io = std::fs::read_to_string(io).expect("it runs");
-    let read = io.lines().find_map(|line| line.strip_prefix("rchar: "));
-    read.and_then(|n| n.parse().ok()).unwrap_or(0)
+    harness::field(std::path::Path::new(&io), "rchar") as usize
 }
 
 #[test]

@@ -252,12 +252,9 @@ fn an_input_that_fails_is_said_where_a_signal_or_a_program_ends_weir_before_it_h
         let folder = folder();
         let input = folder.path().join("input");
         std::fs::write(&input, lines()).expect("a file");
-        let (fifo, input) = (folder.path().join("tee"), input.to_str().expect("plain"));
-        make_fifo(&fifo);
-        let tee = File::options().read(true).write(true).open(&fifo);
-        let _tee = tee.expect("a FIFO that nobody reads from");
+        let input = input.to_str().expect("plain");
+        let (_tee, fifo) = silent(&folder);
         let home = Home::new();
-        let fifo = fifo.to_str().expect("plain");
         // Memory at the address of nothing cannot be read: EIO.
         let path = folder.path().to_str().expect("plain");
         let options = [
@@ -266,7 +263,7 @@ fn an_input_that_fails_is_said_where_a_signal_or_a_program_ends_weir_before_it_h
             "--pipe-size",
             "256KiB",
             "--tee",
-            fifo,
+            &fifo,
             input,
             "/proc/self/mem",
             "--",

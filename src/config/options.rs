@@ -130,8 +130,8 @@ pub(crate) struct Options {
     #[arg(
         long_help = "Kernel pipe size to ask for on both sides: a SIZE, auto (at least 256KiB from \
         the producer; towards the consumer 1MiB, no more than the buffer, 256KiB with a cap or a \
-        spool, and little with --shed or --max-age, 256KiB for tees), or keep to leave them alone; a refusal is \
-        accepted silently"
+        spool, and little with --shed or --max-age, 256KiB for tees), or keep to leave them alone; \
+        a refusal is accepted silently"
     )]
     #[arg(hide_short_help = true)]
     pub pipe_size: PipeSize,
@@ -475,8 +475,9 @@ pub(crate) struct Options {
     #[arg(
         long_help = "Show what passes through the running weir of this PID or name, on standard output, \
         in whole records, until this or that ends: from what its --recall has kept on, and then \
-        live, as it is read: what is held already was shown to those who looked then. It holds nobody up: what is too much for it is left out, and said at the end. Any \
-        number may look, at any time"
+        live, as it is read: what is held already was shown to those who looked then. It holds \
+        nobody up: what is too much for it is left out, and said at the end. Any number may look, \
+        at any time"
     )]
     pub look: Option<String>,
 

@@ -8,7 +8,7 @@ use crate::units::{Size, UnitError};
 /// The pipe from the producer that serves best: a larger one is no faster, and its pages leave the caches.
 const FROM_PRODUCER: usize = 256 * 1024;
 /// The pipe to the consumer that serves best: it is as good as never found full by a piece that has come through the
-/// other one, which takes up to a third off the time, and never blocks it halfway.
+/// other one, which takes up to a third off the processor's time, and never blocks it halfway.
 const TO_CONSUMER: usize = 1024 * 1024;
 
 /// The kernel pipe size to ask for.

@@ -15,17 +15,18 @@ const PRECISION: u64 = 16;
 
 /// The level: where all that is above it goes, as far as it may, that is `need` bytes, or a little more.
 pub(super) fn level(lanes: &[Candidate], need: u64) -> u64 {
-    // What goes, and how much less would if the level were one byte higher.
-    let gone = |level: u64| -> (u64, u64) {
-        lanes.iter().fold((0, 0), |(bytes, slope), it| {
-            let above = it.bytes.saturating_sub(level);
-            let is_lowered = above > 0 && above <= it.most;
-            (bytes + above.min(it.most), slope + u64::from(is_lowered))
-        })
-    };
     let high = lanes.iter().map(|it| it.bytes).max().unwrap_or(0);
     let close = (need / (PRECISION * lanes.len().max(1) as u64)).max(1);
-    search(gone, high, need, close)
+    search(|level| gone(lanes, level), high, need, close)
+}
+
+/// What goes, and how much less would if the level were one byte higher.
+fn gone(lanes: &[Candidate], level: u64) -> (u64, u64) {
+    lanes.iter().fold((0, 0), |(bytes, slope), it| {
+        let above = it.bytes.saturating_sub(level);
+        let is_lowered = above > 0 && above <= it.most;
+        (bytes + above.min(it.most), slope + u64::from(is_lowered))
+    })
 }
 
 /// The same, below `high`, to within `close`. Any two guesses at least halve what is left to look at: where nothing more
@@ -77,12 +78,7 @@ mod tests {
             let quiet = (1000..5000).map(|i| lane(i, 1000));
             let lanes: Vec<Candidate> = loud.chain(quiet).collect();
             let need = 1_000_000 - more;
-            let of = |level: u64| {
-                let above = |it: &Candidate| it.bytes.saturating_sub(level);
-                let gone = lanes.iter().map(|it| above(it).min(it.most)).sum::<u64>();
-                let lowered = |it: &&Candidate| above(it) > 0 && above(it) <= it.most;
-                (gone, lanes.iter().filter(lowered).count() as u64)
-            };
+            let of = |level| gone(&lanes, level);
             let mut steps = 0;
             let count = |level| {
                 steps += 1;
