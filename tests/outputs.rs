@@ -451,6 +451,36 @@ fn a_tap_that_takes_nothing_does_not_put_off_the_end() {
     assert!(best < std::time::Duration::from_secs(2), "{best:?}");
 }
 
+/// Nobody waits until it has taken the rest of a record, so it is not given a part of one that a pipe takes as a whole.
+#[test]
+fn a_tap_that_takes_nothing_has_whole_lines_when_weir_has_ended() {
+    let folder = folder();
+    let look = folder.path().join("look");
+    for longest in [9, 67, 1000, 4096] {
+        let _ = fs::remove_file(&look);
+        make_fifo(&look);
+        let reader = File::options().read(true).write(true).open(&look);
+        let mut reader = reader.expect("a FIFO");
+        let mut bytes = data(MIB, 4);
+        bytes.iter_mut().for_each(|byte| *byte |= 128);
+        let mut at = 0;
+        while at < bytes.len() {
+            // The first byte of a line says how long it is.
+            at += usize::from(bytes[at]) * 31 % longest + 1;
+            bytes[at.min(MIB) - 1] = b'\n';
+        }
+        let (got, ended) = pass(&["-l", "--tap", name(&look)], &bytes);
+        ended.assert_success("a tap");
+        assert_same(&got, &bytes, "the consumer");
+        rustix::io::ioctl_fionbio(&reader, true).expect("it can");
+        let mut seen = Vec::new();
+        let _ = reader.read_to_end(&mut seen);
+        assert!(seen.len() > 32_768, "{} bytes", seen.len());
+        assert_same(&bytes[..seen.len()], &seen, "the tap");
+        assert_eq!(seen.last(), Some(&b'\n'), "lines of {longest} at most");
+    }
+}
+
 /// A pipe says that it has room by pages only. The machine may be busy: that one of a few gets all shows that weir looks at
 /// what its reader takes.
 #[test]

@@ -8,8 +8,8 @@
 //! copied once for it, and not at all for the consumer. So whoever stands still costs the others a copy, whatever
 //! it misses.
 //!
-//! Where there are records a tap gets nothing of what does not end with one: else it could be owed the rest of a record
-//! that never ends, and what has begun to leave cannot be dropped.
+//! Where there are records nothing passes to a tap this way: a pipe takes what its slots hold, which may end inside a
+//! record, and a tap is not waited for until it has taken the rest. What it is given is written record by record.
 //!
 //! Invariant: nothing goes around the log to one who is owed anything, so order is kept for each of them.
 
@@ -64,12 +64,13 @@ impl Engine {
             return None;
         }
         let open = self.sides().filter(|(_, output)| output.is_open_side());
-        let (even, behind): (Vec<_>, Vec<_>) = open.partition(|(_, output)| output.can_pass());
+        let takes_records = |output: &Output| output.is_tap() && self.framing.is_some();
+        let (even, behind): (Vec<_>, Vec<_>) =
+            open.partition(|(_, output)| output.can_pass() && !takes_records(output));
         let is_owed = !behind.is_empty();
         let taker = |(i, output): &(usize, &Output)| Taker {
             i: *i,
             visit: output.side.as_ref().map_or(0, |side| side.visit),
-            only_whole: output.is_tap() && self.framing.is_some(),
             had: 0,
         };
         let takers = even.iter().map(taker).collect();

@@ -114,12 +114,6 @@ pub(crate) struct Taker {
         allow(dead_code, reason = "tee(2) is Linux's")
     )]
     pub visit: u64,
-    /// It gets nothing of what does not end with a record.
-    #[cfg_attr(
-        not(target_os = "linux"),
-        allow(dead_code, reason = "tee(2) is Linux's")
-    )]
-    pub only_whole: bool,
     /// How many of the bytes it has had.
     pub had: usize,
 }
@@ -193,6 +187,26 @@ impl WriteState {
         })
     }
 
+    /// The whole records at their head that so many bytes of room hold; if the first is longer, as much of it as they hold.
+    pub(crate) fn whole_within(&self, room: usize) -> Vec<&[u8]> {
+        let mut run = Run::at(self.permit.cursor);
+        let mut whole: Vec<&[u8]> = Vec::new();
+        for bytes in self.slices() {
+            let most = bytes.len().min(room - run.bytes);
+            run.add(&bytes[..most]);
+            whole.extend(Some(&bytes[..most]).filter(|bytes| !bytes.is_empty()));
+            if most < bytes.len() {
+                // What has begun behind the last whole one waits, if there is one.
+                let torn = usize::try_from(run.cursor.depth()).unwrap_or(usize::MAX);
+                if torn < run.bytes {
+                    shorten(&mut whole, torn);
+                }
+                break;
+            }
+        }
+        whole
+    }
+
     /// The first `n` bytes were written.
     #[must_use]
     pub(crate) fn run(&self, n: usize) -> Run {
@@ -202,6 +216,17 @@ impl WriteState {
             run.add(&bytes[..bytes.len().min(n - run.bytes)]);
         }
         run
+    }
+}
+
+/// Takes the last `n` bytes away.
+fn shorten(slices: &mut Vec<&[u8]>, mut n: usize) {
+    while let Some(last) = slices.pop() {
+        if n < last.len() {
+            slices.push(&last[..last.len() - n]);
+            return;
+        }
+        n -= last.len();
     }
 }
 

@@ -52,6 +52,23 @@ impl Port {
         size.saturating_sub(usize::try_from(unread).unwrap_or(usize::MAX))
     }
 
+    /// Bytes of which a pipe takes all if it takes any, where all that lies in it was written to it: up to `PIPE_BUF`
+    /// (pipe(7)), and on Linux as many pages as are certainly free. A write goes on in the page where the one before has
+    /// ended, if that has room for it, so two pages one behind the other hold more than one does.
+    #[must_use]
+    pub(crate) fn sure_room(&self) -> usize {
+        #[cfg(target_os = "linux")]
+        let free = {
+            let page = rustix::param::page_size();
+            let pages = rustix::pipe::fcntl_getpipe_size(self).unwrap_or(0) / page;
+            let unread = usize::try_from(self.unread().unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
+            pages.saturating_sub(unread.div_ceil(page).saturating_mul(2)) * page
+        };
+        #[cfg(not(target_os = "linux"))]
+        let free = 0;
+        free.max(rustix::pipe::PIPE_BUF)
+    }
+
     /// Bytes that lie in a pipe unread; `None` where that cannot be told.
     #[must_use]
     pub(crate) fn unread(&self) -> Option<u64> {
@@ -86,6 +103,30 @@ impl Port {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_write_that_is_sure_of_its_room_is_never_cut_however_the_pipe_was_filled() {
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        let mut port = Port::of(writer.into());
+        assert_eq!(port.sure_room(), 65536, "an empty one is sure of all");
+        let bytes = [7; 65536];
+        // Lengths around a page and its multiples leave the most slots half empty.
+        let mut lengths = [1, 4095, 4096, 4097, 100, 8191, 8193, 3000].iter().cycle();
+        for taken in [1, 4096, 17, 5000, 65536].iter().cycle().take(500) {
+            let (mut sure, mut n) = (port.sure_room(), 0);
+            while n <= sure {
+                n = (*lengths.next().expect("endless")).min(sure);
+                match port.write_now(&[&bytes[..n]]).expect("it has a reader") {
+                    Some(m) => assert_eq!(m, n, "sure of {sure}"),
+                    None => break,
+                }
+                sure = port.sure_room();
+            }
+            let unread = port.unread().expect("a pipe") as usize;
+            let mut buffer = vec![0; unread.min(*taken)];
+            std::io::Read::read_exact(&mut reader, &mut buffer).expect("it is there");
+        }
+    }
 
     #[test]
     fn one_that_was_small_is_as_large_as_can_be_where_it_cannot_be_what_it_should() {

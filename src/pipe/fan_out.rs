@@ -290,7 +290,13 @@ impl Edge for World<'_> {
         if self.next.is_there() {
             return self.change(write);
         }
-        Ok(self.port.write_now(&write.slices().collect::<Vec<_>>())?)
+        let is_framed = write.permit.cursor.framing().is_some();
+        let slices = match self.watched && is_framed {
+            // Nobody waits until a tap has the rest of a record.
+            true => write.whole_within(self.port.sure_room()),
+            false => write.slices().collect(),
+        };
+        Ok(self.port.write_now(&slices)?)
     }
 
     fn fetch(&mut self, load: &mut Load) -> io::Result<()> {

@@ -173,10 +173,7 @@ mod linux {
                 ..Run::at(permit.cursor)
             },
         };
-        // What is not looked at before it is read may end anywhere.
-        let is_whole = !is_owed && !run.cursor.is_inside();
-        let takes = |taker: &&mut Taker| is_whole || !taker.only_whole;
-        for taker in takers.iter_mut().filter(takes) {
+        for taker in &mut *takers {
             let other = pipe_of(others, taker);
             // What is wrong with it its own thread will find, when it writes the rest.
             taker.had = other.map_or(0, |to| copy(&to.port, n).ok().flatten().unwrap_or(0));
@@ -222,8 +219,7 @@ mod linux {
             Ok(None) => return (Passage::Stuck, None),
             Err(e) => return (verdict(e, input, output), None),
         };
-        // What is not looked at before it is read may end anywhere.
-        for taker in takers.iter_mut().filter(|taker| !taker.only_whole) {
+        for taker in takers {
             let other = pipe_of(others, taker);
             taker.had = other.map_or(0, |to| peek.copy_to(&to.port, n));
         }
@@ -329,7 +325,6 @@ mod linux {
             let mut taker = Taker {
                 i: 2,
                 visit: 1,
-                only_whole: false,
                 had: 0,
             };
             assert!(pipe_of(&others, &taker).is_none(), "its reader has gone");

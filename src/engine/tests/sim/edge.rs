@@ -69,7 +69,6 @@ impl Edge for Side<'_> {
             Ok(bytes) => bytes,
             Err(passage) => return passage,
         };
-        let is_whole = !permit.use_up(&bytes).cursor.is_inside();
         for taker in &mut *takers {
             let who = taker.i - OVERFLOW - 1 + SIDES;
             // As a rule all of it.
@@ -78,7 +77,7 @@ impl Edge for Side<'_> {
                 _ => bytes.len(),
             };
             let takes = world.has_room(who) && !world.is_gone(who);
-            if takes && (is_whole || !taker.only_whole) && most > 0 {
+            if takes && most > 0 {
                 taker.had = most;
                 world.give_side(who, &bytes[..most]);
             }

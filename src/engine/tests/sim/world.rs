@@ -71,8 +71,15 @@ impl World {
         } else if !self.has_room(who) {
             return Ok(None);
         }
-        let bytes: Vec<u8> = write.slices().collect::<Vec<_>>().concat();
-        let n = 1 + self.random() as usize % bytes.len();
+        let mut bytes: Vec<u8> = write.slices().collect::<Vec<_>>().concat();
+        let mut n = 1 + self.random() as usize % bytes.len();
+        if matches!(self.sides[who - SIDES].role, Role::Tap(_)) {
+            let whole = write.whole_within(n).concat();
+            let is_torn = write.run(whole.len()).cursor.is_inside();
+            let all = write.run(bytes.len().min(n));
+            assert!(!is_torn || n >= bytes.len() || all.tally.ended == 0, "torn");
+            (n, bytes) = (whole.len(), whole);
+        }
         self.give_side(who, &bytes[..n]);
         Ok(Some(n))
     }
