@@ -42,6 +42,7 @@ impl Run {
             self.shared.tell(|engine, now| engine.on_consumer_deaf(now));
             return;
         }
+        self.look_whether_it_left_at_the_end();
         if let Some(consumer) = &mut self.consumer {
             consumer.close(&self.outlet);
         }
@@ -49,6 +50,16 @@ impl Run {
             .tell(|engine, now| engine.command(now, Directive::Drain));
         if let Ok(nothing) = File::open("/dev/null") {
             let _ = rustix::stdio::dup2_stdin(nothing);
+        }
+    }
+
+    /// A program that leaves at the last byte is no different from one that waits for the end, unless what it has left may
+    /// be taken back.
+    fn look_whether_it_left_at_the_end(&mut self) {
+        let has_all = self.shared.tell(|engine, _| engine.has_consumer_all());
+        let is_open = self.outlet.port().is_some();
+        if let Some(consumer) = &mut self.consumer {
+            consumer.is_fed |= has_all && is_open && !consumer.keeps_given();
         }
     }
 
@@ -68,14 +79,15 @@ impl Run {
         if let Some(signal) = self.signal {
             return Some(End::Signal(signal));
         }
+        self.look_whether_it_left_at_the_end();
         let consumer = self.consumer.as_mut()?;
         if let Some(failure) = self.failure.take() {
             return Some(End::Failed(failure));
         }
-        let (is_fed, is_drained) = (consumer.is_fed, self.drained);
+        let is_drained = self.drained;
         // What it has left of what it was given was taken back, where that is kept.
-        let has_all = || self.shared.tell(|engine, _| engine.has_consumer_all());
-        let is_fed = is_fed && has_all();
+        let has_all = self.shared.tell(|engine, _| engine.has_consumer_all());
+        let is_fed = consumer.is_fed && has_all;
         Some(match exit.is_success() {
             true if is_fed && is_drained => End::Drained,
             true if is_fed => End::Command(exit, Ending::Eof),
