@@ -16,6 +16,9 @@
 //! the producer is never silent, it only costs. It is good for as long a silence as it takes to run
 //! empty; when there has been none for several times as long, it is left to run empty on purpose.
 //!
+//! Pieces of less than a page that come one right behind the other are copied: what is moved costs the producer another
+//! page for its next piece and the consumer a slot, however little there is in it, and many of them are read at once.
+//!
 //! Invariant: the path is open only while nothing is held in the log, so order is kept. While the log
 //! has room, the producer is kept waiting for no longer than [`LINGER`] and its credit, on that balance,
 //! or twice the time that a log in vain should take to run empty.
@@ -46,10 +49,20 @@ const TRIAL: Duration = Duration::from_millis(50);
 /// of which copying took no less than one in this many.
 const BUSY: u32 = 2;
 
+/// So many pieces are looked at together,
+const PIECES: u32 = 64;
+/// which are tiny when they are smaller than this on average: a page of the system's,
+const TINY: usize = 4096;
+/// and come one right behind the other when they take no longer than this.
+const SWIFT: Duration = Duration::from_millis(1);
+
 /// State of the zero-copy path.
 #[derive(Debug)]
 pub(crate) struct Bypass {
     usable: bool,
+    /// What comes one right behind the other is tiny.
+    sprinkles: bool,
+    pieces: Pieces,
     /// Others are to see what passes.
     suspended: bool,
     open: bool,
@@ -63,6 +76,14 @@ pub(crate) struct Bypass {
     failed_at: Option<Instant>,
     /// What the log has been good for.
     trial: Option<Trial>,
+}
+
+/// Those that are looked at together, as far as they have come.
+#[derive(Debug, Clone, Copy, Default)]
+struct Pieces {
+    count: u32,
+    bytes: usize,
+    since: Option<Instant>,
 }
 
 /// What happened while the log was in use, since it last was of use.
@@ -118,6 +139,8 @@ impl Bypass {
     pub(crate) fn new(usable: bool) -> Bypass {
         Bypass {
             usable,
+            sprinkles: false,
+            pieces: Pieces::default(),
             suspended: false,
             open: true,
             held: Duration::ZERO,
@@ -129,7 +152,20 @@ impl Bypass {
     }
 
     fn is_usable(&self) -> bool {
-        self.usable && !self.suspended
+        self.usable && !self.suspended && !self.sprinkles
+    }
+
+    /// A piece of `n` bytes has come, whichever way it goes.
+    pub(crate) fn on_piece(&mut self, n: usize, now: Instant) {
+        let pieces = &mut self.pieces;
+        let since = *pieces.since.get_or_insert(now);
+        pieces.count += 1;
+        pieces.bytes += n;
+        if pieces.count == PIECES {
+            let is_swift = now.saturating_duration_since(since) <= SWIFT;
+            self.sprinkles = is_swift && pieces.bytes < TINY * PIECES as usize;
+            self.pieces = Pieces::default();
+        }
     }
 
     /// Others are to see what passes, too, or no longer: until then nothing may bypass the log.
