@@ -185,6 +185,8 @@ struct Finder {
     /// The stages of the pipeline on that side, the nearest first.
     found: Vec<Stage>,
     searched: Option<Instant>,
+    /// Whom a weir among them has put it down to, if anybody, when it was asked last: one that is ending does not answer.
+    told: Option<Option<String>>,
     /// How long nobody is searched for again.
     pause: Duration,
 }
@@ -205,6 +207,7 @@ impl Finder {
             beside: None,
             found: Vec::new(),
             searched: None,
+            told: None,
             pause: FRESH,
         }
     }
@@ -240,7 +243,12 @@ impl Finder {
         };
         let since = self.searched.map(|at| now.saturating_duration_since(at));
         if since.is_none_or(|since| since >= keeps) {
-            self.found = self.search(pipe);
+            let found = self.search(pipe);
+            let pids = |stages: &[Stage]| stages.iter().map(|it| it.pid).collect::<Vec<_>>();
+            if pids(&found) != pids(&self.found) {
+                self.told = None;
+            }
+            self.found = found;
             self.searched = Some(now);
             self.pause = match self.found.is_empty() {
                 false => FRESH,
@@ -263,10 +271,13 @@ impl Finder {
                 break;
             }
             if own.as_ref() == Some(&stage.name) {
-                return match (self.ask)(stage.pid) {
-                    Some(weir) => beyond(&weir, ours).or(slowest),
-                    None => Some(stage.name.clone()),
-                };
+                if let Some(weir) = (self.ask)(stage.pid) {
+                    self.told = Some(beyond(&weir, ours).or(slowest));
+                }
+                return self
+                    .told
+                    .clone()
+                    .unwrap_or_else(|| Some(stage.name.clone()));
             }
             slowest = Some(stage.name.clone());
             before = Some(stage.pid);
@@ -440,5 +451,40 @@ mod tests {
         child.wait().expect("ended");
         assert!(!found.is_at(pipe, 1));
         assert!(finder.search(pipe).is_empty());
+    }
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_weir_that_answers_no_more_is_not_taken_for_what_it_has_said() {
+        use crate::report::sample;
+        use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+        static ANSWERS: AtomicBool = AtomicBool::new(true);
+        fn ask(_: u32) -> Option<Snapshot> {
+            let mut weir = sample::busy();
+            weir.holdup = Some(Holdup::Source);
+            ANSWERS.load(Relaxed).then_some(weir)
+        }
+        // A program of our own name is a weir to us.
+        let folder = tempfile::tempdir().expect("a folder");
+        let own = pipeline::name_of(std::process::id()).expect("a name");
+        let program = folder.path().join(&own);
+        std::os::unix::fs::symlink("/bin/sleep", &program).expect("linked");
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        let mut weir = std::process::Command::new(program);
+        let mut weir = weir.arg("1000").stdout(writer).spawn().expect("started");
+        let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&reader));
+        let pipe = pipeline::pipe_of(&fs::read_link(link).expect("a link"));
+        let mut finder = Finder {
+            beside: pipe,
+            ..Finder::new(0, ask)
+        };
+        let now = Instant::now();
+        ANSWERS.store(false, Relaxed);
+        assert_eq!(finder.look(now), Some(own), "all that is known of it");
+        for answers in [true, false] {
+            ANSWERS.store(answers, Relaxed);
+            assert_eq!(finder.look(now).as_deref(), Some("gzip"), "{answers}");
+        }
+        weir.kill().expect("killed");
+        weir.wait().expect("ended");
     }
 }
