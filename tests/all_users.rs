@@ -16,6 +16,7 @@ use serde_json::Value;
 const ANN: u32 = 61_234;
 const BOB: u32 = 61_235;
 const CID: u32 = 61_236;
+const DAN: u32 = 61_237;
 
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
@@ -139,6 +140,32 @@ fn root_sees_and_changes_the_weirs_of_all_users_wherever_their_sockets_are() {
     let output = home.run(&["--query", "bobs", "--all-users"]);
     let status: Value = serde_json::from_slice(&output.stdout).expect("an object");
     assert_eq!(status["cap"]["bytes_per_s"], 1e6);
+}
+
+#[test]
+fn who_came_by_su_with_the_directory_of_another_is_found_by_a_session_of_his_own() {
+    if !is_root() {
+        return;
+    }
+    let (home, runtime) = (Home::new(), Runtime::of(DAN));
+    open_to_all(&home);
+    let mut command = Command::new(WEIR);
+    command.args(["-N", "after-su"]).stdin(Stdio::piped());
+    command
+        .stdout(Stdio::null())
+        .env("TMPDIR", home.temporary());
+    let child = command.env("XDG_RUNTIME_DIR", &runtime.0).spawn();
+    let child = child.expect("started");
+    let _weir = Weir {
+        _leash: Leash::on(&child),
+        child,
+    };
+    let root = rustix::process::geteuid().as_raw();
+    eventually("it is found", || {
+        let mut query = as_user(root, &home, &["--query", "after-su"]);
+        query.output().is_ok_and(|output| output.status.success())
+    });
+    assert!(!runtime.0.join("weir").exists(), "it is not root's");
 }
 
 #[test]

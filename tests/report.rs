@@ -210,8 +210,19 @@ fn the_culprit_is_called_by_its_name_in_every_report() {
         // A tee that takes nothing is as slow as a consumer.
         (
             "{ yes | WEIR --display json --tee /dev/fd/3 | cat >/dev/null; } 3>&1 | sleep 1000",
-            "\"culprit\":\"/dev/fd/3\"",
-            "held up by /dev/fd/3 ",
+            "\"culprit\":\"sleep\"",
+            "held up by sleep ",
+        ),
+        // What is behind its reader is looked at, too; and the books of it say which it is and who reads it.
+        (
+            "{ yes | WEIR --display json --tee /dev/fd/3 | cat >/dev/null; } 3>&1 | cat | sleep 1000",
+            "\"culprit\":\"sleep\"",
+            "tee /dev/fd/3 (sleep): ",
+        ),
+        (
+            "{ yes | WEIR --display json --tee /dev/fd/3 | cat >/dev/null; } 3>&1 | sleep 1000",
+            "\"vacant\":false,\"reader\":\"sleep\"}",
+            "tee /dev/fd/3 (sleep): ",
         ),
         (
             "sleep 1000 | WEIR --display json | cat",

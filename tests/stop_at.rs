@@ -56,8 +56,13 @@ fn a_bare_count_is_one_of_records_where_there_are_any() {
         .take(500)
         .map(|line| line.len() + 1)
         .sum::<usize>();
-    for way in [&[][..], &["--no-splice"], &["-r", "100MB/s"]] {
-        let args = [&["-q", "-l", "--stop-at", "500"][..], way].concat();
+    // A thousand is one, too, where it is not said that it is one of bytes.
+    for way in [
+        &["--stop-at", "500"][..],
+        &["--stop-at", "0.5k", "--no-splice"],
+        &["--stop-at", "500", "-r", "100MB/s"],
+    ] {
+        let args = [&["-q", "-l"][..], way].concat();
         let (passed, left) = split(&args, lines.as_bytes());
         assert_eq!(passed, lines.as_bytes()[..third], "{args:?}");
         assert_eq!(left, lines.as_bytes()[third..], "{args:?}");

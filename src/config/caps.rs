@@ -191,11 +191,14 @@ pub(super) fn bursts(
             (bursts.bytes, bursts.records) = (Burst::Worth(time), Burst::Worth(time));
         }
         Amount::Count(n) if caps.contains(&Unit::Records) => bursts.records = Burst::Units(n),
+        Amount::Prefixed(n) if caps.contains(&Unit::Records) => {
+            bursts.records = Burst::Units(n.bytes());
+        }
         Amount::Bytes(_) if !caps.contains(&Unit::Bytes) => {
             return refuse("the cap is in records; give a count, such as --burst 10");
         }
         Amount::Count(n) => bursts.bytes = Burst::Units(n),
-        Amount::Bytes(size) => bursts.bytes = Burst::Units(size.bytes()),
+        Amount::Bytes(size) | Amount::Prefixed(size) => bursts.bytes = Burst::Units(size.bytes()),
     }
     match bursts.bytes {
         Burst::Units(n) if n > capacity as u64 => {

@@ -107,7 +107,10 @@ pub(super) fn batch(
             Amount::Count(n) => {
                 std::mem::replace(&mut rules.records, NonZeroU64::new(*n)).is_some()
             }
-            Amount::Bytes(size) => {
+            Amount::Prefixed(n) if framing.is_some() => {
+                std::mem::replace(&mut rules.records, NonZeroU64::new(n.bytes())).is_some()
+            }
+            Amount::Bytes(size) | Amount::Prefixed(size) => {
                 std::mem::replace(&mut rules.bytes, NonZeroU64::new(size.bytes())).is_some()
             }
             Amount::Time(age) => rules.age.replace(*age).is_some(),

@@ -265,8 +265,8 @@ mod tests {
                 "unexpected argument '--bufer' found; tip: a similar",
             ),
             (
-                "-Z",
-                "unexpected argument '-Z' found; a file of that name is './-Z'",
+                "-z",
+                "unexpected argument '-z' found; a file of that name is './-z'",
             ),
             (
                 "-8",

@@ -181,13 +181,14 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::report::theme::Colours;
 
     const PIPE: World = World {
         terminal: false,
         dumb: false,
         theme: Theme {
             unicode: true,
-            colour: true,
+            colours: Colours::Few,
         },
     };
     const TERMINAL: World = World {

@@ -99,7 +99,8 @@ impl<'de> Deserialize<'de> for ExpectedSize {
 /// An amount that counts records where there are any, and else bytes.
 pub(super) fn expected(option: &str, size: Amount, framed: bool) -> Result<Expected, ConfigError> {
     match size {
-        Amount::Bytes(size) => Ok(Expected::Bytes(size.bytes())),
+        Amount::Prefixed(size) if framed => Ok(Expected::Records(size.bytes())),
+        Amount::Bytes(size) | Amount::Prefixed(size) => Ok(Expected::Bytes(size.bytes())),
         Amount::Count(n) if framed => Ok(Expected::Records(n)),
         Amount::Count(n) => Ok(Expected::Bytes(n)),
         Amount::Time(_) => Err(ConfigError(format!(

@@ -148,7 +148,7 @@ pub(crate) struct LiveOptions {
     /// Expected total, for percentage and ETA
     #[arg(short, long, value_name = "SIZE", help_heading = "Display")]
     #[arg(
-        long_help = "Expected total, for percentage and ETA: bytes, or a bare count of records \
+        long_help = "Expected total, for percentage and ETA: bytes, or records (1000, 3M) \
         with a framing option; @PATH: that of a file, or of all files in a directory. It is known by itself when all input is regular files and block devices"
     )]
     #[arg(allow_hyphen_values = true)]

@@ -349,7 +349,7 @@ pub(crate) struct Options {
         allow_hyphen_values = true
     )]
     #[arg(
-        long_help = "End after this much of the input, as at its end: bytes, or a bare count of records with a \
+        long_help = "End after this much of the input, as at its end: bytes, or records (1000, 3M) with a \
         framing option. Not one byte more is read from a pipe, so that what follows is for whoever reads it next"
     )]
     #[arg(value_parser = stop_at)]

@@ -37,6 +37,9 @@ const WITH_NUMBER: &[Word] = &[
     (&["-W"], "--timeout {}s"),
     (&["-u"], "--rate LIMIT, which evens what leaves"),
     (&["-D", "--delay-start"], DRAWS_LATE),
+    // pv
+    (&["-Z", "--error-skip-block"], BAD_PLACES),
+    (&["-Q"], "--query {}"),
 ];
 
 /// Where a figure with a unit was typed behind it.
@@ -48,6 +51,8 @@ const WITH_UNIT: &[Word] = &[
     (&["-W"], "--timeout {}"),
     (&["-t"], "--rate {size}"),
     (&["-n"], "--stop-at {size}"),
+    (&["-D"], "--stop-at {size}"),
+    (&["-Z", "--error-skip-block"], BAD_PLACES),
 ];
 
 /// Where a COMMAND is named: then it is to be run as others run theirs.
@@ -96,6 +101,11 @@ const SUMS: &str = "not there; a sum is made by --tee '>(sha256sum >&2)'";
 const UNITS: &str = "not needed: amounts are shown in the units in which they were typed, 1MB as 10^6 and 1MiB as 2^20";
 const BITS: &str = "not there; what passes is shown in bytes, though a --rate may be typed in bits";
 const LOOK: &str = "--look NAME, which shows what passes, and with --recall what has passed";
+const BAD_PLACES: &str = "not there; ddrescue reads around bad places";
+const TO_FILE: &str = "not needed: >FILE is where it writes then; --tee FILE gets everything too";
+const DIRECT: &str =
+    "not there; dd iflag=direct or oflag=direct, before or behind weir, goes past the page cache";
+const TAPES: &str = "not there; mbuffer knows tapes that are to be changed";
 const NETWORK: &str = "not there; let nc or ssh be the program before or behind weir";
 
 /// All of them, with a value to show where none was typed; what takes none has no example.
@@ -161,31 +171,55 @@ const WORDS: &[(&[&str], &str, &str)] = &[
         "",
     ),
     (
-        &["-E", "--skip-errors"],
-        "not there; ddrescue reads around bad places",
+        &["-E", "--skip-errors", "-Z", "--error-skip-block"],
+        BAD_PLACES,
         "",
     ),
+    (
+        &["-Y"],
+        "not there; sync FILE when it is done; what lies in a --spool is forced to the disk as --sync says",
+        "",
+    ),
+    (&["-K", "--direct-io"], DIRECT, ""),
+    (
+        &["-O", "--sparse"],
+        "not there; dd conv=sparse behind weir leaves holes (as in pv), or nc before or behind it (as in mbuffer)",
+        "",
+    ),
+    (
+        &["-m", "--average-rate-window"],
+        "not needed: rates in a bar are those of the last second (as in pv), or --buffer 1GiB (as in mbuffer)",
+        "",
+    ),
+    (&["--output"], TO_FILE, ""),
+    (&["--stats"], "--summary text", ""),
     (
         &["-d", "--watchfd"],
         "not there; progress -p PID watches a program that runs",
         "",
     ),
     // mbuffer
-    (&["-m"], "--buffer {size}", "1GiB"),
     (&["-Q"], "--quiet", ""),
+    (
+        &["--truncate"],
+        "not needed: --tee FILE begins anew, unless --append is given",
+        "",
+    ),
+    (&["--direct", "--no-direct"], DIRECT, ""),
+    (&["--tapeaware"], TAPES, ""),
+    (&["--tcpbuffer", "--tcptimeo"], NETWORK, ""),
     (&["--md5", "--hash"], SUMS, ""),
     (
         &["-I"],
         "--display bar, which shows it (as in pv), or nc before weir (as in mbuffer)",
         "",
     ),
-    (&["-O", "-4", "-6"], NETWORK, ""),
+    (&["-4", "-6"], NETWORK, ""),
     (&["--pid"], "--query, which names all that run", ""),
     // cstream
     (&["-v"], "--display plain, or json", ""),
     // throttle
     (&["-M"], "--rate {}MiB/s", "1"),
-    (&["-K"], "--rate {}KiB/s", "512"),
 ];
 
 /// What to type in place of an unknown option, as the command line has it, if anybody else knows it.
@@ -307,6 +341,15 @@ mod tests {
                 Some("--reject STATUS, or --give-up N, for a batch that can never succeed"),
             ),
             ("-z 3", "-z", None),
+            ("-K", "-K", Some(DIRECT)),
+            ("-Z 4096", "-Z", Some(BAD_PLACES)),
+            ("-Z 4k", "-Z", Some(BAD_PLACES)),
+            ("-Q 4711", "-Q", Some("--query 4711")),
+            ("-Q", "-Q", Some("--quiet")),
+            ("-D 8G", "-D", Some("--stop-at 8GiB")),
+            ("-D 3", "-D", Some(DRAWS_LATE)),
+            ("--output x", "--output", Some(TO_FILE)),
+            ("--tapeaware", "--tapeaware", Some(TAPES)),
         ] {
             let words: Vec<_> = line.split(' ').map(str::to_owned).collect();
             assert_eq!(ours(option, &words).as_deref(), told, "{line}");

@@ -49,6 +49,9 @@ fn candidates() -> [PathBuf; 2] {
     // A session that was not logged in, such as cron's, has no such variable, and yet is found in
     // the same place.
     let user = geteuid().as_raw();
+    // That of another user has come with `su`, and no other session of ours would look there.
+    let is_anothers = |path: &Path| fs::metadata(path).is_ok_and(|data| data.uid() != user);
+    let runtime = runtime.filter(|path| !is_anothers(path));
     let runtime = runtime.unwrap_or_else(|| format!("{RUNTIMES}/{user}").into());
     let own = env::temp_dir().join(format!("weir-{user}"));
     [runtime.join("weir"), own]

@@ -1,4 +1,4 @@
-//! Who is at the other end of weir's own input and output, by name: what a hold-up is put down to.
+//! Who is at the other end of weir's own input and outputs, by name: what a hold-up is put down to.
 //!
 //! Invariant: whoever asks never waits for longer than he said. The system is looked through by a
 //! thread of its own, only while somebody wants a name, and a name that was found is merely
@@ -36,13 +36,28 @@ pub(crate) enum End {
     Input,
     /// Where it writes.
     Output,
+    /// Where it writes too: the output of this number beside the consumer.
+    Beside(usize),
+}
+
+impl End {
+    /// Its place among all of them.
+    fn place(self) -> usize {
+        match self {
+            End::Input => 0,
+            End::Output => 1,
+            End::Beside(i) => 2 + i,
+        }
+    }
 }
 
 /// The names as far as they are known, and the way to the thread that finds them.
 pub(crate) struct Culprits {
-    names: Arc<Mutex<[Option<String>; 2]>>,
+    names: Arc<Mutex<Vec<Option<String>>>>,
     thread: Writer<(End, Sender<()>)>,
-    asked: [Option<Instant>; 2],
+    asked: Vec<Option<Instant>>,
+    /// The outputs beside the consumer that are pipes without a name of their own, as `>(gzip)` is.
+    nameless: Vec<bool>,
     /// The file that is read, where that is not standard input.
     file: Option<String>,
     /// The program that weir runs as its consumer.
@@ -50,22 +65,35 @@ pub(crate) struct Culprits {
 }
 
 impl Culprits {
-    /// Nobody is known yet. `inputs` are the files of the command line, and `command` is what weir runs.
-    /// `ask` asks another weir how it is.
-    pub(crate) fn new(inputs: &[impl AsRef<Path>], command: Option<String>, ask: Ask) -> Culprits {
-        let names: Arc<Mutex<[Option<String>; 2]>> = Arc::default();
-        let (found, mut finders) = (names.clone(), [0, 1].map(|ours| Finder::new(ours, ask)));
+    /// Nobody is known yet. `inputs` are the files of the command line, `beside` the paths of the outputs beside the
+    /// consumer, none of which has been opened yet, and `command` is what weir runs. `ask` asks another weir how it is.
+    pub(crate) fn new(
+        inputs: &[impl AsRef<Path>],
+        beside: impl Iterator<Item = impl AsRef<Path>>,
+        command: Option<String>,
+        ask: Ask,
+    ) -> Culprits {
+        // Later its descriptor is closed, and the path is nothing any more.
+        let pipes = beside.map(|path| pipeline::pipe_of(&fs::read_link(path).ok()?));
+        let pipes: Vec<Option<u64>> = pipes.collect();
+        let nameless = pipes.iter().map(Option::is_some).collect();
+        let ends = [Finder::new(0, ask), Finder::new(1, ask)].into_iter();
+        let beside = pipes.into_iter().map(|pipe| Finder::beside(pipe, ask));
+        let mut finders: Vec<Finder> = ends.chain(beside).collect();
+        let names = Arc::new(Mutex::new(vec![None; finders.len()]));
+        let (asked, found) = (vec![None; finders.len()], names.clone());
         Culprits {
             names,
             thread: Writer::new("culprit", move |(end, done): (End, Sender<()>)| {
-                let name = finders[end as usize].look(Instant::now());
+                let name = finders[end.place()].look(Instant::now());
                 // Who has just gone is still the one to be named in the summary.
                 if name.is_some() {
-                    found.lock().unwrap_or_else(PoisonError::into_inner)[end as usize] = name;
+                    found.lock().unwrap_or_else(PoisonError::into_inner)[end.place()] = name;
                 }
                 drop(done);
             }),
-            asked: [None, None],
+            asked,
+            nameless,
             file: named(inputs),
             command,
         }
@@ -86,6 +114,22 @@ impl Culprits {
             Holdup::Sink if self.command.is_some() => return self.command.clone(),
             Holdup::Sink => End::Output,
         };
+        self.at(end, now, patience)
+    }
+
+    /// Who reads this output beside the consumer, likewise; nobody, where its path says what it is.
+    pub(crate) fn reader(&mut self, i: usize, now: Instant, patience: Duration) -> Option<String> {
+        let is_nameless = self.nameless.get(i).copied().unwrap_or(false);
+        is_nameless.then(|| self.at(End::Beside(i), now, patience))?
+    }
+
+    /// Who reads it, as far as that has been found already.
+    pub(crate) fn known_reader(&self, i: usize) -> Option<String> {
+        let is_nameless = self.nameless.get(i).copied().unwrap_or(false);
+        is_nameless.then(|| self.known(End::Beside(i)))?
+    }
+
+    fn at(&mut self, end: End, now: Instant, patience: Duration) -> Option<String> {
         if let Some(look) = self.ask(end, now)
             && self.known(end).is_none()
         {
@@ -96,7 +140,7 @@ impl Culprits {
     }
 
     fn ask(&mut self, end: End, now: Instant) -> Option<Receiver<()>> {
-        let asked = &mut self.asked[end as usize];
+        let asked = &mut self.asked[end.place()];
         if asked.is_some_and(|asked| now.saturating_duration_since(asked) < FRESH) {
             return None;
         }
@@ -107,7 +151,7 @@ impl Culprits {
     }
 
     fn known(&self, end: End) -> Option<String> {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner)[end as usize].clone()
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)[end.place()].clone()
     }
 }
 
@@ -130,15 +174,19 @@ fn visible(name: &str) -> String {
     name.trim_end().replace(char::is_control, "?")
 }
 
-/// Finds who is beyond one descriptor of ours.
+/// Finds who is beyond one end of ours.
 #[derive(Debug)]
 struct Finder {
     ask: Ask,
-    /// Our descriptor: 0 or 1.
+    /// Our descriptor: 0 or 1; or like which of them it is.
     ours: u32,
+    /// The pipe of an output beside the consumer, which has no descriptor that stays.
+    beside: Option<u64>,
     /// The stages of the pipeline on that side, the nearest first.
     found: Vec<Stage>,
     searched: Option<Instant>,
+    /// Whom a weir among them has put it down to, if anybody, when it was asked last: one that is ending does not answer.
+    told: Option<Option<String>>,
     /// How long nobody is searched for again.
     pause: Duration,
 }
@@ -156,16 +204,32 @@ impl Finder {
         Finder {
             ask,
             ours,
+            beside: None,
             found: Vec::new(),
             searched: None,
+            told: None,
             pause: FRESH,
         }
     }
 
+    /// For an output beside the consumer.
+    fn beside(pipe: Option<u64>, ask: Ask) -> Finder {
+        Finder {
+            beside: pipe,
+            ..Finder::new(1, ask)
+        }
+    }
+
     fn look(&mut self, now: Instant) -> Option<String> {
-        let own = fs::read_link(format!("/proc/self/fd/{}", self.ours)).ok()?;
-        let Some(pipe) = pipeline::pipe_of(&own) else {
-            return other_than_a_pipe(&own);
+        let pipe = match self.beside {
+            Some(pipe) => pipe,
+            None => {
+                let own = fs::read_link(format!("/proc/self/fd/{}", self.ours)).ok()?;
+                let Some(pipe) = pipeline::pipe_of(&own) else {
+                    return other_than_a_pipe(&own);
+                };
+                pipe
+            }
         };
         let theirs = self.theirs();
         let is_there = self
@@ -179,7 +243,12 @@ impl Finder {
         };
         let since = self.searched.map(|at| now.saturating_duration_since(at));
         if since.is_none_or(|since| since >= keeps) {
-            self.found = self.search(pipe);
+            let found = self.search(pipe);
+            let pids = |stages: &[Stage]| stages.iter().map(|it| it.pid).collect::<Vec<_>>();
+            if pids(&found) != pids(&self.found) {
+                self.told = None;
+            }
+            self.found = found;
             self.searched = Some(now);
             self.pause = match self.found.is_empty() {
                 false => FRESH,
@@ -202,10 +271,13 @@ impl Finder {
                 break;
             }
             if own.as_ref() == Some(&stage.name) {
-                return match (self.ask)(stage.pid) {
-                    Some(weir) => beyond(&weir, ours).or(slowest),
-                    None => Some(stage.name.clone()),
-                };
+                if let Some(weir) = (self.ask)(stage.pid) {
+                    self.told = Some(beyond(&weir, ours).or(slowest));
+                }
+                return self
+                    .told
+                    .clone()
+                    .unwrap_or_else(|| Some(stage.name.clone()));
             }
             slowest = Some(stage.name.clone());
             before = Some(stage.pid);
@@ -307,7 +379,8 @@ mod tests {
 
     fn culprits(files: &[&str]) -> Culprits {
         let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
-        Culprits::new(&files, Some("gzip".into()), |_| None)
+        let beside = ["/dev/null"].into_iter();
+        Culprits::new(&files, beside, Some("gzip".into()), |_| None)
     }
 
     #[test]
@@ -324,6 +397,7 @@ mod tests {
             assert_eq!(found.as_deref(), name, "{files:?}");
         }
         assert_eq!(culprits(&[]).name(None, now, Duration::ZERO), None);
+        assert_eq!(culprits(&[]).reader(0, now, Duration::ZERO), None);
     }
 
     #[test]
@@ -377,5 +451,40 @@ mod tests {
         child.wait().expect("ended");
         assert!(!found.is_at(pipe, 1));
         assert!(finder.search(pipe).is_empty());
+    }
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_weir_that_answers_no_more_is_not_taken_for_what_it_has_said() {
+        use crate::report::sample;
+        use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+        static ANSWERS: AtomicBool = AtomicBool::new(true);
+        fn ask(_: u32) -> Option<Snapshot> {
+            let mut weir = sample::busy();
+            weir.holdup = Some(Holdup::Source);
+            ANSWERS.load(Relaxed).then_some(weir)
+        }
+        // A program of our own name is a weir to us.
+        let folder = tempfile::tempdir().expect("a folder");
+        let own = pipeline::name_of(std::process::id()).expect("a name");
+        let program = folder.path().join(&own);
+        std::os::unix::fs::symlink("/bin/sleep", &program).expect("linked");
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        let mut weir = std::process::Command::new(program);
+        let mut weir = weir.arg("1000").stdout(writer).spawn().expect("started");
+        let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&reader));
+        let pipe = pipeline::pipe_of(&fs::read_link(link).expect("a link"));
+        let mut finder = Finder {
+            beside: pipe,
+            ..Finder::new(0, ask)
+        };
+        let now = Instant::now();
+        ANSWERS.store(false, Relaxed);
+        assert_eq!(finder.look(now), Some(own), "all that is known of it");
+        for answers in [true, false] {
+            ANSWERS.store(answers, Relaxed);
+            assert_eq!(finder.look(now).as_deref(), Some("gzip"), "{answers}");
+        }
+        weir.kill().expect("killed");
+        weir.wait().expect("ended");
     }
 }

@@ -7,7 +7,10 @@ use super::snapshot::{Amount, Event, Output, Snapshot};
 #[must_use]
 pub(crate) fn text(s: &Snapshot, it: &Output) -> String {
     let amount = |of: Amount| s.amount(of.bytes, of.records);
-    let mut text = format!("{} {}: {}", it.kind.word(), it.path, amount(it.written));
+    let reader = it.reader.as_ref();
+    let reader = reader.map_or_else(String::new, |reader| format!(" ({reader})"));
+    let (kind, path) = (it.kind.word(), &it.path);
+    let mut text = format!("{kind} {path}{reader}: {}", amount(it.written));
     if it.shed.bytes > 0 {
         text.push_str(&format!(", {} dropped", amount(it.shed)));
     }
@@ -36,7 +39,7 @@ pub(crate) fn losses(s: &Snapshot, shown: impl Fn(&str) -> String) -> Option<[St
         [] => {}
         [one] => {
             let kind = one.kind.word();
-            let long = format!("{kind} {} failed", shown(&one.path));
+            let long = format!("{kind} {} failed", shown(one.called()));
             return Some([format!("{kind} failed"), long]);
         }
         _ => {
@@ -50,6 +53,6 @@ pub(crate) fn losses(s: &Snapshot, shown: impl Fn(&str) -> String) -> Option<[St
     let (kind, width) = (most.kind.word(), figures::BYTES_WIDTH);
     Some([
         format!("{kind} lost {bytes:>width$}"),
-        format!("{kind} {} lost {bytes:>width$}", shown(&most.path)),
+        format!("{kind} {} lost {bytes:>width$}", shown(most.called())),
     ])
 }

@@ -146,7 +146,7 @@ pub(crate) fn culprit(chain: &[Process], statuses: &[Snapshot]) -> Option<String
 fn slow_tee(s: &Snapshot) -> Option<String> {
     let name = s.culprit.as_ref()?;
     let mut tees = s.outputs.iter().filter(|it| it.kind == OutputKind::Tee);
-    tees.any(|it| it.path == *name).then(|| name.clone())
+    tees.any(|it| it.called() == name).then(|| name.clone())
 }
 
 fn stages(between: &[Process], unknown: &str) -> String {
@@ -254,6 +254,11 @@ mod tests {
         let tee = slow(OutputKind::Tee, "copy.tar");
         assert_eq!(tee.as_deref(), Some("copy.tar"));
         assert_eq!(slow(OutputKind::Tee, "gzip").as_deref(), others);
+        let mut nameless = weir(11, Some(Holdup::Sink));
+        nameless.culprit = Some("xz".into());
+        nameless.outputs = vec![sample::output(OutputKind::Tee, "/dev/fd/63")];
+        nameless.outputs[0].reader = Some("xz".into());
+        assert_eq!(super::culprit(chain, &[nameless]).as_deref(), Some("xz"));
         assert_eq!(slow(OutputKind::Tap, "copy.tar").as_deref(), others);
     }
 

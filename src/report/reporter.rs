@@ -140,7 +140,12 @@ impl Reporter {
             troubles,
             live,
             looks: only_closing.then(|| Ticker::new(FIRST_LOOK, now)),
-            culprits: Culprits::new(&plan.inputs, plan.command.clone(), others.ask),
+            culprits: Culprits::new(
+                &plan.inputs,
+                plan.outputs.iter().map(|(_, path)| path),
+                plan.command.clone(),
+                others.ask,
+            ),
             history: History::new(match plan.show {
                 Show::Bar(_) => BAR_WINDOW,
                 _ => Duration::ZERO,
@@ -421,16 +426,24 @@ impl Reporter {
 
     /// Adds what no status tells: the culprit's name and the time of day.
     fn complete(&mut self, mut it: Snapshot, now: Instant, patience: Duration) -> Snapshot {
-        let tee = it.slow_tee.and_then(|i| self.outputs.0.get(i));
+        let tee = it
+            .slow_tee
+            .and_then(|i| Some((i, &self.outputs.0.get(i)?.1)));
         let command = self.command.1.as_ref();
         let process = command.and_then(|it| it.waits_for);
         it.culprit = match (tee, process) {
-            (Some((_, path)), _) => Some(path.clone()),
+            (Some((i, path)), _) => {
+                let reader = self.culprits.reader(i, now, patience);
+                Some(reader.unwrap_or_else(|| path.clone()))
+            }
             // The program itself does not run before that one has ended.
             (None, Some(pid)) if it.holdup == Some(Holdup::Sink) => Some(format!("process {pid}")),
             (None, _) => self.culprits.name(it.holdup, now, patience),
         };
         it.outputs = self.outputs.1.clone();
+        for (i, output) in it.outputs.iter_mut().enumerate() {
+            output.reader = self.culprits.known_reader(i);
+        }
         it.drain(self.until);
         it.time = Some(clock::now());
         it.finish = it.eta_s.and_then(clock::after);

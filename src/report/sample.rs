@@ -60,6 +60,7 @@ pub(crate) fn output(kind: OutputKind, path: &str) -> Output {
         failed: false,
         inherited: Amount::default(),
         vacant: false,
+        reader: None,
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) enum Amount {
     Bytes(Size),
     /// This many records where those are counted, else bytes: a number with no unit.
     Count(u64),
+    /// The same: a number that says thousands or millions, but not of what (`3M`).
+    Prefixed(Size),
     /// As much as a cap lets pass in this time: a number with a unit of time. `5m` and `5M` are
     /// not among them: they are sizes.
     Time(Duration),
@@ -39,9 +41,15 @@ impl FromStr for Amount {
             return number.whole().map(Self::Count).ok_or_else(fraction);
         }
         if unit_bytes(unit).is_some() {
-            return text
-                .parse()
-                .map(Self::Bytes)
+            // `3Mi` is no more of anything than `3M`.
+            let says_bytes = unit.ends_with(['b', 'B']);
+            let size = text.parse();
+            return size
+                .map(if says_bytes {
+                    Self::Bytes
+                } else {
+                    Self::Prefixed
+                })
                 .map_err(|reject: UnitError| reject.instead(EXAMPLES));
         }
         match text.parse::<Span>() {
@@ -56,6 +64,10 @@ impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bytes(size) => size.fmt(f),
+            Self::Prefixed(size) => {
+                let text = size.to_string();
+                f.pad(text.strip_suffix('B').unwrap_or(&text))
+            }
             Self::Count(count) => count.fmt(f),
             Self::Time(time) => {
                 // Made of a span, and so no longer than one.
@@ -80,13 +92,17 @@ mod tests {
     #[test]
     fn amounts_are_told_apart_by_their_unit() {
         let bytes = |n| Amount::Bytes(Size::new(n));
+        let prefixed = |n| Amount::Prefixed(Size::new(n));
         let millis = |n| Amount::Time(Duration::from_millis(n));
         for (text, amount) in [
             ("1MiB", bytes(1 << 20)),
             ("1.5KB", bytes(1500)),
             ("100B", bytes(100)),
-            ("5m", bytes(5_000_000)),
-            ("5M", bytes(5_000_000)),
+            ("5m", prefixed(5_000_000)),
+            ("5M", prefixed(5_000_000)),
+            ("1.5k", prefixed(1500)),
+            ("2Mi", prefixed(2 << 20)),
+            ("5MB", bytes(5_000_000)),
             ("100", Amount::Count(100)),
             ("0", Amount::Count(0)),
             (" 7 ", Amount::Count(7)),
@@ -101,6 +117,8 @@ mod tests {
         }
         assert_eq!(millis(300_000).to_string(), "5min");
         assert_eq!(millis(90_000).to_string(), "1m 30s");
+        assert_eq!(prefixed(5_000_000).to_string(), "5M");
+        assert_eq!(prefixed(2 << 20).to_string(), "2Mi");
     }
 
     #[test]
@@ -147,6 +165,13 @@ mod tests {
             ] {
                 prop_assert_eq!(amount.to_string().parse(), Ok(amount));
             }
+            // What no prefix can tell exactly comes back as the count that it is.
+            let same = match Amount::Prefixed(size).to_string().parse() {
+                Ok(Amount::Prefixed(size)) => size.bytes(),
+                Ok(Amount::Count(count)) => count,
+                other => panic!("{other:?}"),
+            };
+            prop_assert_eq!(same, size.bytes());
         }
     }
 }

@@ -169,11 +169,11 @@ fn colour(colour: vt100::Color) -> &'static str {
     match colour {
         vt100::Color::Idx(0) => "#16181d",
         vt100::Color::Idx(1) => "#e5534b",
-        vt100::Color::Idx(2) => "#57ab5a",
+        vt100::Color::Idx(2 | 28) => "#57ab5a",
         vt100::Color::Idx(4) => "#539bf5",
-        vt100::Color::Idx(3) => "#d9a73a",
+        vt100::Color::Idx(3 | 130) => "#d9a73a",
         vt100::Color::Idx(5) => "#c678dd",
-        vt100::Color::Idx(6) => "#39a5b5",
+        vt100::Color::Idx(6 | 31) => "#39a5b5",
         _ => "#d6d9de",
     }
 }

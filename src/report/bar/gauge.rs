@@ -86,11 +86,11 @@ mod tests {
 
     const ASCII: Theme = Theme {
         unicode: false,
-        colour: false,
+        colours: crate::report::theme::Colours::None,
     };
     const UNICODE: Theme = Theme {
         unicode: true,
-        colour: false,
+        colours: crate::report::theme::Colours::None,
     };
 
     #[test]

@@ -37,7 +37,7 @@ mod tests {
 
     const UNICODE: Theme = Theme {
         unicode: true,
-        colour: false,
+        colours: crate::report::theme::Colours::None,
     };
     const ASCII: Theme = Theme {
         unicode: false,

@@ -6,18 +6,17 @@ use super::*;
 use crate::engine::status::State;
 use crate::report::sample;
 use crate::report::snapshot::OutputKind;
+use crate::report::theme::Colours;
 
 const PLAIN: Theme = Theme {
     unicode: true,
-    colour: false,
+    colours: Colours::None,
 };
 
 fn themes() -> Vec<Theme> {
-    let both = [false, true];
-    let pairs = both.iter().flat_map(|u| both.iter().map(move |c| (*u, *c)));
-    pairs
-        .map(|(unicode, colour)| Theme { unicode, colour })
-        .collect()
+    let colours = [Colours::None, Colours::Few, Colours::Many];
+    let both = |unicode| colours.map(|colours| Theme { unicode, colours });
+    [false, true].into_iter().flat_map(both).collect()
 }
 
 fn table() -> Vec<(&'static str, Snapshot)> {
@@ -154,7 +153,7 @@ fn colour_changes_nothing_but_colour() {
     for (what, status) in table() {
         for width in [24, 60, 120] {
             let colour = Theme {
-                colour: true,
+                colours: Colours::Few,
                 ..PLAIN
             };
             let coloured = frame(&status, 0, width, colour);
@@ -168,7 +167,7 @@ fn colour_changes_nothing_but_colour() {
 #[test]
 fn colour_is_calm_until_something_is_lost() {
     let colour = Theme {
-        colour: true,
+        colours: Colours::Few,
         ..PLAIN
     };
     let (calm, amber, loud) = ("\x1b[32m", "\x1b[33m", "\x1b[35m");
@@ -190,7 +189,7 @@ fn colour_is_calm_until_something_is_lost() {
 fn ascii_is_ascii() {
     let ascii = Theme {
         unicode: false,
-        colour: true,
+        colours: Colours::Few,
     };
     for status in [sample::busy(), sample::capped(), sample::shedding()] {
         for width in [24, 80, 200] {

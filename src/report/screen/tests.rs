@@ -1,10 +1,11 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::report::theme::Colours;
 
 const PLAIN: Theme = Theme {
     unicode: true,
-    colour: false,
+    colours: Colours::None,
 };
 
 /// A terminal that remembers what has scrolled off it.
@@ -147,7 +148,7 @@ fn the_stopped_are_faint_and_the_ended_show_what_they_have_to_say() {
     board.put(slot(2, 0, None));
     board.put(slot(3, 0, Some("weir three: done\nmore")));
     let colour = Theme {
-        colour: true,
+        colours: Colours::Few,
         ..PLAIN
     };
     assert_eq!(

@@ -319,6 +319,9 @@ pub(crate) struct Output {
     /// It is a FIFO that nobody reads.
     #[serde(default)]
     pub vacant: bool,
+    /// Who reads it, where it is a pipe without a name of its own (`>(gzip)`) and has held the flow up.
+    #[serde(default)]
+    pub reader: Option<String>,
 }
 
 impl Output {
@@ -335,7 +338,14 @@ impl Output {
             failed: it.failed,
             inherited: it.inherited.into(),
             vacant: it.vacant,
+            reader: None,
         }
+    }
+
+    /// What a person would call it.
+    #[must_use]
+    pub(crate) fn called(&self) -> &str {
+        self.reader.as_deref().unwrap_or(&self.path)
     }
 }
 

@@ -1,9 +1,10 @@
 use super::*;
 use crate::report::sample;
+use crate::report::theme::Colours;
 
 const THEME: Theme = Theme {
     unicode: true,
-    colour: false,
+    colours: Colours::None,
 };
 
 fn seen(last: Snapshot, pid: u32, health: Health) -> Seen {
