@@ -98,6 +98,7 @@ pub(super) fn read_all(spool: &Spool, cursor: &mut Cursor) -> Story {
                 assert!(gap.bytes > 0, "{gap}");
                 story.gaps.push(gap);
             }
+            Piece::Gone => panic!("{at} was given back"),
             Piece::End => return story,
         }
     }
