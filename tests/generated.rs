@@ -21,6 +21,7 @@ const SECTIONS: [&str; 18] = [
     "THE CONSUMER AS A COMMAND",
     "TEES AT THE END",
     "TEES AND A SPOOL",
+    "SHEDDING BEFORE A SPOOL",
     "SHARED CAPS",
     "SIGNALS",
     "EXIT STATUS",
