@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use harness::{collect, start, weir};
 
 /// The sections of the man page, in the order that man-pages(7) asks for as far as it goes.
-const SECTIONS: [&str; 18] = [
+const SECTIONS: [&str; 19] = [
     "NAME",
     "SYNOPSIS",
     "DESCRIPTION",

@@ -3,6 +3,7 @@
 mod damage;
 mod kills;
 mod limits;
+mod missing;
 mod model;
 mod opening;
 mod spill;
