@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use harness::{collect, start, weir};
 
 /// The sections of the man page, in the order that man-pages(7) asks for as far as it goes.
-const SECTIONS: [&str; 18] = [
+const SECTIONS: [&str; 19] = [
     "NAME",
     "SYNOPSIS",
     "DESCRIPTION",
@@ -21,6 +21,7 @@ const SECTIONS: [&str; 18] = [
     "THE CONSUMER AS A COMMAND",
     "TEES AT THE END",
     "TEES AND A SPOOL",
+    "SHEDDING BEFORE A SPOOL",
     "SHARED CAPS",
     "SIGNALS",
     "EXIT STATUS",

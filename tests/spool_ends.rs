@@ -293,21 +293,51 @@ fn a_disk_that_is_full_at_the_start_is_waited_for() {
         let (output, stdout) = std::io::pipe().expect("a pipe");
         let name = inside.display().to_string();
         let log = place.0.path().join("log");
-        let args = ["--spool", &name, "--log", &log.display().to_string()];
-        let running = start(weir(&args), stdin, stdout);
-        let feeding = feed(input, b"what came".to_vec());
+        let log_name = log.display().to_string();
+        let args = ["--spool", &name, "--log", &log_name, "-N", "waits"];
+        let at_home = |mut it: Command| {
+            it.env("XDG_RUNTIME_DIR", place.0.path());
+            it
+        };
+        let running = start(at_home(weir(&args)), stdin, stdout);
         let waits = "No space left on device: nothing is read until there is room";
         eventually("it has said that it waits", || {
             fs::read_to_string(&log).is_ok_and(|said| said.contains(waits))
         });
+        let ask = |option| {
+            let mut asking = at_home(weir(&[option, "waits"]));
+            if option == "--remote" {
+                asking.arg("--pause");
+            }
+            asking.output().expect("it ran")
+        };
+        eventually("it says so to who asks, too", || {
+            let answer = ask("--query");
+            let status = serde_json::from_slice(&answer.stdout).unwrap_or(Value::Null);
+            answer.status.success() && status["state"] == "disk-full" && status["name"] == "waits"
+        });
+        let refused = ask("--remote");
+        let why = String::from_utf8_lossy(&refused.stderr);
+        assert!(
+            !refused.status.success() && why.contains("waits for room"),
+            "{why}"
+        );
         if leaves {
             drop(output);
             let ended = running.end();
             let signal = ended.status.signal();
             assert_eq!(signal, Some(Signal::PIPE.as_raw()), "{ended:?}");
+            let sockets = fs::read_dir(place.0.path().join("weir")).expect("where they are");
+            assert_eq!(sockets.count(), 0, "nothing is left of it");
             continue;
         }
         fs::remove_file(&filler).expect("room");
+        eventually("it goes on, and answers as ever", || {
+            let answer = ask("--query");
+            let status = serde_json::from_slice(&answer.stdout).unwrap_or(Value::Null);
+            answer.status.success() && status["state"] != "disk-full"
+        });
+        let feeding = feed(input, b"what came".to_vec());
         assert_eq!(collect(output).done(), b"what came");
         feeding.done().expect("all is taken");
         let ended = running.end();

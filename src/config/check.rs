@@ -87,7 +87,7 @@ const SPOOL: u64 = 1 << 30;
 fn refuse_with_spool(refused: &[(&str, bool)]) -> Result<(), ConfigError> {
     match refused.iter().find(|(_, is_there)| *is_there) {
         Some((what, _)) => Err(ConfigError(format!(
-            "{what} cannot go together with --spool yet; leave one out, or put a weir without --spool behind this one"
+            "{what} cannot go together with --spool, which keeps all that it takes in; shed in a weir of its own before it: weir {what} ... | weir --spool DIR ..."
         ))),
         None => Ok(()),
     }

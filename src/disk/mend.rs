@@ -19,8 +19,9 @@ use super::state::Place;
 use super::survey::Seen;
 use super::sys;
 
-/// Entries of a record without an end that are looked at, at most: 4 MiB.
-const BEGUN_MOST: u64 = 16;
+/// Entries of a record without an end that are looked at, at most: 64 MiB, which a disk reads in a fraction of a second,
+/// and which only one that was cut off by the end of the system, and is that long, costs.
+const BEGUN_MOST: u64 = 256;
 
 /// Works on one segment after another.
 pub(super) struct Mender<'a> {

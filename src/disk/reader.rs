@@ -67,6 +67,8 @@ pub(crate) enum Piece {
     /// Bytes are lost here. The reader's place is behind them. With records, what comes next may be
     /// the rest of one whose beginning is lost.
     Gap(Damage),
+    /// Nobody is owed what lay here, and it has been given back, maybe while this was asked for.
+    Gone,
     /// All has been read.
     End,
 }
@@ -85,20 +87,26 @@ impl Spool {
     pub(crate) fn read(&self, cursor: &mut Cursor, buffer: &mut [u8]) -> Result<Piece, DiskError> {
         let at = cursor.at;
         let end = self.end().at;
-        let Some(segment) = self.segments.at_or_after(at) else {
+        let segment = self.segments.at_or_after(at);
+        let here = segment.as_ref().filter(|segment| segment.base() <= at);
+        let open = here.map(|segment| self.open_for(cursor, segment));
+        // Only now: what was opened before is there to be read, whatever becomes of it.
+        if at < self.given_back() {
+            return Ok(Piece::Gone);
+        }
+        let Some(segment) = segment else {
             if at >= end {
                 return Ok(Piece::End);
             }
             let name = self.directory.path().display().to_string();
             return Ok(self.missing(cursor, end, &name));
         };
-        if segment.base() > at {
-            let name = segment.path().display().to_string();
-            return Ok(self.missing(cursor, segment.base(), &format!("before {name}")));
-        }
-        let Some(mut open) = self.open_for(cursor, &segment)? else {
-            let name = segment.path().display().to_string();
-            return Ok(self.missing(cursor, segment.end(), &name));
+        let name = || segment.path().display().to_string();
+        let Some(open) = open else {
+            return Ok(self.missing(cursor, segment.base(), &format!("before {}", name())));
+        };
+        let Some(mut open) = open? else {
+            return Ok(self.missing(cursor, segment.end(), &name()));
         };
         let piece = self.read_from(&mut open, cursor, buffer);
         cursor.open = Some(open);

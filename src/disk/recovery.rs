@@ -149,7 +149,13 @@ impl Opening<'_> {
         let (seen, next) = self.mend(known.as_ref(), same_boot, synced)?;
         let opening = known.as_ref().map_or(0, |state| state.opening) + 1;
         let spool = known.as_ref().map_or_else(new_identity, |s| s.spool);
-        let end = end_of(&seen, next, known.as_ref());
+        let mut end = end_of(&seen, next, known.as_ref());
+        if same_boot
+            && known.is_some()
+            && let Some(gone) = self.end_of_orphans()?.filter(|gone| gone.at > end.at)
+        {
+            end = gone;
+        }
         let oldest = self.oldest(&seen, end)?;
         let mut state = known.unwrap_or_else(|| State {
             saves: 0,
@@ -181,6 +187,8 @@ impl Opening<'_> {
             boot,
         };
         let state = StateFile::take(self.directory, found.map(|(file, _)| file), state)?;
+        // Only now: what they tell has been saved.
+        self.remove(&self.survey.orphans);
         self.ready(state, &seen, header, end, trusted, oldest)
     }
 
@@ -207,6 +215,43 @@ impl Opening<'_> {
         for place in state.places.values_mut().filter(|p| p.at < oldest.at) {
             *place = oldest;
         }
+    }
+
+    /// One that stays is in nobody's way.
+    fn remove(&self, names: &[String]) {
+        for name in names {
+            let _ = self.directory.remove(name);
+        }
+    }
+
+    /// How far the stream had come, as the indexes tell it whose segments are gone. One that was given back ends before
+    /// what was saved; behind that it is missing, and whoever is owed it is told.
+    fn end_of_orphans(&self) -> Result<Option<Place>, DiskError> {
+        let mut end: Option<Place> = None;
+        for name in &self.survey.orphans {
+            let Some(file) = self.directory.read_if_there(name)? else {
+                continue;
+            };
+            let last = Index::open(file).and_then(|mut index| index.last());
+            let last =
+                last.map_err(|e| DiskError::new("read", &self.directory.path_of(name), e))?;
+            let Some((_, entry)) = last else {
+                continue;
+            };
+            // Where its last byte cannot be looked at, and nobody says so, a record is taken to begin behind it.
+            let terminator = match self.options.framing {
+                Framing::Zero => 0,
+                _ => b'\n',
+            };
+            let behind = Records::behind(self.options.framing, &entry, terminator);
+            let place = Place {
+                at: entry.end(),
+                record: behind.next(),
+                begun: behind.begun(),
+            };
+            end = end.filter(|it| it.at > place.at).or(Some(place));
+        }
+        Ok(end)
     }
 
     fn last_header(&self) -> Result<Option<IndexHeader>, DiskError> {
@@ -260,10 +305,7 @@ impl Opening<'_> {
         same_boot: bool,
         synced: u64,
     ) -> Result<(Vec<Seen>, Option<Records>), DiskError> {
-        for name in self.survey.orphans.iter().chain(&self.survey.unfinished) {
-            // One that stays is in nobody's way.
-            let _ = self.directory.remove(name);
-        }
+        self.remove(&self.survey.unfinished);
         let mut seen = self.survey.segments.clone();
         while let Some(last) = seen.pop_if(|last| last.len == 0 && last.index_len <= 64) {
             let (stream, index) = names(last.base);
@@ -357,11 +399,14 @@ impl Opening<'_> {
                     segments.insert(segment);
                     continue;
                 }
-                let open = |name: &str| {
-                    let file = self.directory.open_file(name).map(Arc::new);
-                    file.map_err(|e| DiskError::new("open", &self.directory.path_of(name), e))
-                };
-                let files = (open(&stream)?, open(&index)?);
+                let failed =
+                    |name: &str, e| DiskError::new("open", &self.directory.path_of(name), e);
+                let stream_file = self.directory.open_file(&stream);
+                let stream_file = stream_file.map_err(|error| failed(&stream, error))?;
+                // One that is gone costs nothing but what it knew.
+                let index_file = self.directory.open_or_create(&index);
+                let index_file = index_file.map_err(|error| failed(&index, error))?;
+                let files = (Arc::new(stream_file), Arc::new(index_file));
                 unsynced.push(Unsynced::new(Arc::clone(&segment), files.0, files.1));
             }
             segments.insert(segment);

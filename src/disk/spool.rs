@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
@@ -58,6 +58,8 @@ pub(crate) struct Spool {
     pub(super) end: Mutex<Place>,
     untold: Mutex<Option<Result<Vec<Damage>, DiskError>>>,
     removing: Mutex<()>,
+    /// Nobody is owed what lies before this offset, and it may have been given back.
+    given_back: AtomicU64,
     has_lost: AtomicBool,
     _lock: Lock,
 }
@@ -84,6 +86,7 @@ impl Spool {
             state: Mutex::new(state),
             untold: Mutex::default(),
             removing: Mutex::default(),
+            given_back: AtomicU64::new(0),
             has_lost: AtomicBool::new(false),
             _lock: lock,
         }
@@ -266,6 +269,11 @@ impl Spool {
         self.release_by(self.writer.try_lock().ok(), floor)
     }
 
+    /// Before which offset nobody is owed anything that may have been given back.
+    pub(super) fn given_back(&self) -> u64 {
+        self.given_back.load(Ordering::Acquire)
+    }
+
     fn release_by(
         &self,
         writer: Option<MutexGuard<'_, Writer>>,
@@ -277,6 +285,8 @@ impl Spool {
         let Some(oldest) = oldest.map(|oldest| oldest.min(floor)) else {
             return Ok(false);
         };
+        // Before anything is gone: whoever finds that it is must know why.
+        self.given_back.fetch_max(oldest, Ordering::AcqRel);
         let taken = match writer {
             // Whoever appends may be about to begin the last one.
             None => self.segments.take_before(oldest, true),

@@ -38,6 +38,8 @@ pub(super) enum Part {
     Bytes(Range<usize>),
     /// Nothing any more.
     Lost(Lost),
+    /// Nothing that anybody is still owed: it was given back meanwhile.
+    Gone,
     /// Nothing yet.
     End,
 }
@@ -154,6 +156,7 @@ impl View {
                 let lost = self.lose(spool, found, (at, &[]), damage, framing);
                 return lost.map(Part::Lost);
             }
+            Piece::Gone => return Ok(Part::Gone),
             Piece::End => return Ok(Part::End),
         };
         let Some(framing) = framing else {
@@ -246,7 +249,7 @@ impl View {
                     at += range.len() as u64;
                 }
                 Piece::Gap(damage) => return Ok(Some(damage)),
-                Piece::End => return Ok(None),
+                Piece::Gone | Piece::End => return Ok(None),
             }
         }
         Ok(None)
@@ -304,6 +307,7 @@ impl View {
                     found.said.push(damage);
                     known = Known::behind(&lost, spool, Some(framing));
                 }
+                Piece::Gone => break,
                 Piece::End => {
                     lost.is_open = true;
                     break;

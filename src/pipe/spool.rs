@@ -328,6 +328,8 @@ impl SpoolStore {
                 let records = self.skip(who, &lost)?.unwrap_or(known);
                 load.lose(lost.range.end - load.offset, records);
             }
+            // The log has let go of it, too.
+            Part::Gone => {}
             Part::End => return Err(io::ErrorKind::UnexpectedEof.into()),
         }
         Ok(())

@@ -211,6 +211,12 @@ impl Reporter {
         self.complete(snapshot, Instant::now(), NAMING)
     }
 
+    /// The status object before the flow has begun: nothing is kept of it for what is said later.
+    pub(crate) fn glance(&mut self, status: &Status) -> Snapshot {
+        let snapshot = Snapshot::status(&self.who, None, status, &self.pace);
+        self.complete(snapshot, Instant::now(), NAMING)
+    }
+
     /// How the program fares that is the consumer, for the next report.
     pub(crate) fn note_command(&mut self, status: Option<CommandStatus>) {
         let named = self.command.0.as_deref().zip(status);

@@ -14,6 +14,7 @@ mod questions;
 mod supervise;
 mod tees;
 mod timetable;
+mod waiting;
 mod with_jobs;
 mod with_workers;
 
@@ -52,6 +53,7 @@ use error::system;
 use hooks::Hooks;
 use supervise::Run;
 use timetable::Schedules;
+use waiting::Waiting;
 
 /// How long a read or write that is under way may take before the books are closed without it.
 const HALT: Duration = Duration::from_millis(20);
@@ -82,8 +84,8 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     let rules = in_force(config.rules, schedules.poll(Instant::now(), Zoned::now));
     let (notices, noticed) = unbounded();
     let started = clash.and_then(|()| {
-        let complain = |what: &str| reporter.complain(what);
-        start(config, &inputs, rules, listener, notices, complain)
+        let waiting = Waiting::new(config, rules, &mut reporter);
+        start(config, &inputs, rules, listener, notices, waiting)
     });
     let running = started.inspect_err(|error| reporter.give_up(&error.failure))?;
     let Started {
@@ -152,7 +154,9 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         deliver_until: None,
         awaits: None,
         grace: None,
-        control: Control::new(config.control, Instant::now()),
+        control: running
+            .control
+            .unwrap_or_else(|| Control::new(config.control, Instant::now())),
         live: config.live.clone(),
     };
     for note in &config.notes {
@@ -247,6 +251,8 @@ struct Running {
     batches: Option<Batches>,
     /// With whom the caps are shared.
     membership: Membership,
+    /// By whom this was asked before it began.
+    control: Option<Control>,
 }
 
 /// Joins those with whom the caps on the output are shared.
@@ -269,7 +275,7 @@ fn start(
     rules: Rules,
     listener: Listener,
     notices: Sender<String>,
-    complain: impl FnMut(&str),
+    mut waiting: Waiting<'_>,
 ) -> Result<Running, StartError> {
     let (inputs, mut output) = open::open(config, inputs)?;
     let overflow = config.shed_to.as_deref();
@@ -288,7 +294,7 @@ fn start(
     let tees = branches.iter().enumerate();
     let tees = tees.filter_map(|(nth, branch)| branch.in_spool(nth));
     let say = |what| drop(notices.send(what));
-    let store = open::store(config, output.as_ref(), tees.collect(), say, complain)?;
+    let store = open::store(config, output.as_ref(), tees.collect(), say, &mut waiting)?;
     if let Some(Store::Spool(spool)) = &store {
         let again = branches.iter_mut().enumerate();
         let again = again.filter(|(nth, _)| spool.repeats(*nth));
@@ -343,6 +349,7 @@ fn start(
         consumer,
         batches,
         membership,
+        control: waiting.into_control(),
     })
 }
 

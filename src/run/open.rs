@@ -3,19 +3,13 @@
 use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
-use super::end::End;
 use super::error::system;
+use super::waiting::Waiting;
 use crate::config::Config;
-use crate::control::signals;
-use crate::disk::damage::Damage;
-use crate::disk::error::DiskError;
 use crate::disk::format::Framing;
-use crate::disk::recovery::Opened;
 use crate::disk::schedule::Policy;
 use crate::disk::spill::{Spill, SpillHome};
 use crate::disk::spool::{Spool, SpoolOptions};
@@ -32,9 +26,6 @@ use crate::units::SyncTime;
 /// Descriptors that weir takes beside a disk: the directory of a spool, its lock and its state, two files that are
 /// written and two that are read, and those of a run without a disk.
 const DESCRIPTORS: usize = 14;
-
-/// How soon to try again whether a full disk has room to begin: what others make is to be used within a second.
-const DISK_AGAIN: Duration = Duration::from_millis(500);
 
 /// What is read, in order: standard input where nothing is named.
 pub(super) fn inputs(config: &Config) -> Vec<PathBuf> {
@@ -77,7 +68,7 @@ pub(super) fn open(
     Ok((inputs, output))
 }
 
-/// The disk behind memory, if one is asked for; `say` is told what is odd about it, and `complain` what is waited for.
+/// The disk behind memory, if one is asked for; `say` is told what is odd about it.
 ///
 /// # Errors
 /// When no file can be made there, or a spool not be used.
@@ -86,7 +77,7 @@ pub(super) fn store(
     output: Option<&Port>,
     tees: Vec<Tee>,
     say: impl Fn(String),
-    complain: impl FnMut(&str),
+    waiting: &mut Waiting<'_>,
 ) -> Result<Option<Store>, PipeError> {
     if config.spool.is_some() || config.spill.is_some() {
         find_descriptors().map_err(system)?;
@@ -108,7 +99,7 @@ pub(super) fn store(
             boot: sys::boot_id(),
         };
         let open = |found: &mut _| Spool::open_again(&spool.directory, &options, found);
-        let (opened, said) = when_there_is_room(output, complain, open)?;
+        let (opened, said) = waiting.until_there_is_room(output, open)?;
         let unsaid = opened.damages.iter().skip(said);
         unsaid.for_each(|damage| say(damage.to_string()));
         let sheds_to_file = config.shed_to.is_some();
@@ -136,41 +127,6 @@ pub(super) fn store(
         ));
     }
     Ok(Some(Store::Spill(Spill::new(home, bound)?)))
-}
-
-/// Opens a spool, and waits for room on a disk that is full, as later on: until somebody signals, or the consumer goes.
-/// Says of how many of the first damages somebody was told meanwhile: who waits may be ended, and finds none of them again.
-fn when_there_is_room(
-    output: Option<&Port>,
-    mut complain: impl FnMut(&str),
-    open: impl Fn(&mut Vec<Damage>) -> Result<Opened, DiskError>,
-) -> Result<(Opened, usize), PipeError> {
-    let (mut found, mut said, mut is_waiting) = (Vec::new(), 0, false);
-    loop {
-        let error = match open(&mut found) {
-            Err(error) if error.is_full => error,
-            done => return Ok((done?, said)),
-        };
-        let news = found[said..].iter();
-        news.for_each(|damage| complain(&damage.to_string()));
-        said = found.len();
-        if !std::mem::replace(&mut is_waiting, true) {
-            complain(&format!("{error}: nothing is read until there is room"));
-        }
-        match output.filter(|output| output.can_hang_up()) {
-            Some(output) => {
-                let until = Instant::now() + DISK_AGAIN;
-                let is_gone = output.hangs_up_before(until);
-                if is_gone.map_err(|e| PipeError::new("wait for", output.name(), e))? {
-                    return match End::consumer_gone(Some(output)) {
-                        End::Signal(signal) => signals::die_by(signal),
-                        _ => Err(PipeError::new("write", output.name(), Errno::PIPE)),
-                    };
-                }
-            }
-            None => thread::sleep(DISK_AGAIN),
-        }
-    }
 }
 
 /// Whether weir has the descriptors that it needs beside a disk. It would otherwise find in the middle of the stream that

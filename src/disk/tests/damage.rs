@@ -429,10 +429,11 @@ fn after_another_start_of_the_system_only_what_matches_counts() {
 
 #[test]
 fn after_another_start_of_the_system_a_damaged_record_without_an_end_takes_nothing_new_along() {
-    // The last entry, and one in the middle of a record that goes on in others.
+    // The last entry, and one in the middle of a record that goes on in others, be they many.
     for (text, at) in [
         (lines(0, 22_000), 790_000),
         ([lines(0, 2), vec![b'x'; 900_000]].concat(), 300_000),
+        ([lines(0, 2), vec![b'x'; 6 << 20]].concat(), 300_000),
     ] {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("q");

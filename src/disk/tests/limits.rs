@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use super::super::format::names;
 use super::super::query::query;
@@ -60,6 +61,23 @@ impl Mounted {
 
     fn spool(&self) -> PathBuf {
         self.path.join("q")
+    }
+
+    fn room(&self) -> u64 {
+        let stat = rustix::fs::statvfs(&self.path).unwrap();
+        stat.f_bavail * stat.f_frsize
+    }
+
+    /// Removes a file, and waits for its room: a process that another test is about to run has it open, maybe, until it
+    /// has begun to run something else.
+    fn remove(&self, file: &Path) {
+        let room = self.room() + fs::metadata(file).unwrap().len() / 2;
+        fs::remove_file(file).unwrap();
+        let until = Instant::now() + Duration::from_secs(20);
+        while self.room() < room {
+            assert!(Instant::now() < until, "its room never came");
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 
@@ -121,7 +139,7 @@ fn a_full_disk_blocks_and_loses_nothing(disk: &Mounted) {
     taken += fill(&spool, &text[taken..]);
 
     // Space appears elsewhere, and then by delivering.
-    fs::remove_file(&ballast).unwrap();
+    disk.remove(&ballast);
     let more = fill(&spool, &text[taken..]);
     assert!(more > 500_000, "{more}");
     taken += more;
@@ -247,9 +265,7 @@ fn what_is_damaged_stays_until_a_full_disk_has_room_to_set_it_aside_and_each_par
     }
     // Room for one of them.
     let ballast = disk.path.join("ballast");
-    let room = rustix::fs::statvfs(&disk.path).unwrap();
-    let room = room.f_bavail * room.f_frsize;
-    fs::write(&ballast, vec![1; room as usize - (400 << 10)]).unwrap();
+    fs::write(&ballast, vec![1; disk.room() as usize - (400 << 10)]).unwrap();
     let other = SpoolOptions {
         boot: Some([8; 16]),
         ..roomy()
@@ -260,7 +276,7 @@ fn what_is_damaged_stays_until_a_full_disk_has_room_to_set_it_aside_and_each_par
         assert!(error.is_full, "{error}");
         assert_eq!(found.len(), 1, "{found:?}");
     }
-    fs::remove_file(&ballast).unwrap();
+    disk.remove(&ballast);
     let opened = Spool::open_again(&disk.spool(), &other, &mut found).unwrap();
     let [one, two, ..] = &opened.damages[..] else {
         panic!("{:?}", opened.damages)

@@ -3,6 +3,7 @@
 mod damage;
 mod kills;
 mod limits;
+mod missing;
 mod model;
 mod opening;
 mod spill;
@@ -98,6 +99,7 @@ pub(super) fn read_all(spool: &Spool, cursor: &mut Cursor) -> Story {
                 assert!(gap.bytes > 0, "{gap}");
                 story.gaps.push(gap);
             }
+            Piece::Gone => panic!("{at} was given back"),
             Piece::End => return story,
         }
     }

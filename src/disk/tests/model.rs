@@ -1,6 +1,6 @@
-//! A spool against a plain list of bytes: appends, reads, places, kills, power cuts and damage in
-//! any order. Whatever happens, what is delivered is what was appended at that place, in order; what
-//! is not delivered is said; and nothing is lost but by damage and power cuts.
+//! A spool against a plain list of bytes: appends, reads, places of a consumer and a tee, kills, power
+//! cuts and damage in any order. Whatever happens, what is delivered to each is what was appended at
+//! that place, in order; what is not delivered is said; and nothing is lost but by damage and power cuts.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,6 +17,9 @@ use super::super::spool::SpoolOptions;
 use super::super::state::Place;
 use super::{NOW, open, read_all, small};
 
+/// Those for whom it is kept: the consumer, and a tee.
+const OUTPUTS: [&str; 2] = ["stdout", "/a/tee"];
+
 #[derive(Debug, Clone)]
 enum Step {
     Append {
@@ -24,8 +27,9 @@ enum Step {
         by_pipe: bool,
         later: bool,
     },
-    /// Reads so much of what is there, and saves the place.
+    /// One of the outputs reads so much of what is there, and its place is saved.
     Deliver {
+        who: usize,
         percent: u8,
     },
     Sync,
@@ -51,7 +55,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (1..60_000usize, any::<bool>(), any::<bool>())
             .prop_map(|(bytes, by_pipe, later)| Step::Append { bytes, by_pipe, later }),
-        5 => (0..=100u8).prop_map(|percent| Step::Deliver { percent }),
+        5 => (0..OUTPUTS.len(), 0..=100u8)
+            .prop_map(|(who, percent)| Step::Deliver { who, percent }),
         2 => Just(Step::Sync),
         1 => Just(Step::Close),
         3 => Just(Step::Kill),
@@ -81,9 +86,9 @@ struct Bench {
     opened: Option<Opened>,
     /// All that was ever appended, by offset; what a power cut took is overwritten by what comes.
     model: Vec<u8>,
-    /// The place that was saved last, and the one that is known to be on the disk.
-    place: u64,
-    synced_place: u64,
+    /// The places that were saved last, and those that are known to be on the disk.
+    places: [u64; 2],
+    synced_places: [u64; 2],
     synced: u64,
     on_disk: Snapshot,
     salt: u64,
@@ -97,15 +102,17 @@ impl Bench {
     fn new(path: &Path) -> Bench {
         let options = small();
         let opened = open(path, &options);
-        opened.spool.set_place("stdout", Place::default()).unwrap();
+        for name in OUTPUTS {
+            opened.spool.set_place(name, Place::default()).unwrap();
+        }
         opened.spool.sync().unwrap();
         Bench {
             path: path.to_owned(),
             options,
             opened: Some(opened),
             model: Vec::new(),
-            place: 0,
-            synced_place: 0,
+            places: [0; 2],
+            synced_places: [0; 2],
             synced: 0,
             on_disk: snapshot(path),
             salt: 1,
@@ -140,7 +147,7 @@ impl Bench {
                 by_pipe,
                 later,
             } => self.append(bytes, by_pipe, later),
-            Step::Deliver { percent } => self.deliver(percent),
+            Step::Deliver { who, percent } => self.deliver(who, percent),
             Step::Sync => self.sync(),
             Step::Close => {
                 let found = self.opened().spool.close(false).unwrap();
@@ -199,10 +206,16 @@ impl Bench {
         assert!(spool.used() <= self.options.bound);
     }
 
-    fn deliver(&mut self, percent: u8) {
+    fn deliver_all(&mut self) {
+        for who in 0..OUTPUTS.len() {
+            self.deliver(who, 100);
+        }
+    }
+
+    fn deliver(&mut self, who: usize, percent: u8) {
         self.check();
         let end = self.model.len() as u64;
-        let to = self.place + (end - self.place) * u64::from(percent) / 100;
+        let to = self.places[who] + (end - self.places[who]) * u64::from(percent) / 100;
         let record = self.model[..to as usize]
             .iter()
             .filter(|b| **b == b'\n')
@@ -210,7 +223,7 @@ impl Bench {
         let spool = &self.opened().spool;
         spool
             .set_place(
-                "stdout",
+                OUTPUTS[who],
                 Place {
                     at: to,
                     record,
@@ -219,14 +232,20 @@ impl Bench {
             )
             .unwrap();
         spool.release(u64::MAX).unwrap();
-        self.place = to;
+        self.places[who] = to;
     }
 
     /// Everything that is owed is there, or is said not to be.
-    fn check(&mut self) {
+    fn check(&self) {
         let opened = self.opened.as_ref().unwrap();
-        let story = read_all(&opened.spool, &mut Cursor::new(self.place));
-        let mut at = self.place;
+        for place in self.places {
+            self.check_from(place, opened);
+        }
+    }
+
+    fn check_from(&self, place: u64, opened: &Opened) {
+        let story = read_all(&opened.spool, &mut Cursor::new(place));
+        let mut at = place;
         for (from, bytes) in &story.parts {
             assert!(*from >= at);
             let range = *from as usize..*from as usize + bytes.len();
@@ -234,10 +253,7 @@ impl Bench {
             at = from + bytes.len() as u64;
         }
         let delivered = story.bytes().len() as u64;
-        assert_eq!(
-            delivered + story.lost(),
-            self.model.len() as u64 - self.place
-        );
+        assert_eq!(delivered + story.lost(), self.model.len() as u64 - place);
         if !self.excused {
             assert!(story.gaps.is_empty(), "{:?}", story.gaps);
             assert!(story.unchecked.is_empty(), "{:?}", story.unchecked);
@@ -252,7 +268,7 @@ impl Bench {
 
     fn note_synced(&mut self) {
         self.synced = self.model.len() as u64;
-        self.synced_place = self.place;
+        self.synced_places = self.places;
         self.on_disk = snapshot(&self.path);
     }
 
@@ -264,34 +280,34 @@ impl Bench {
         if self.excused {
             self.model.resize(end as usize, 0);
         }
-        let place = opened.spool.place("stdout").map(|place| place.at);
-        if self.older
-            && place.is_none()
-            && self.place == self.model.len() as u64
-            && end < self.place
-        {
+        let places = OUTPUTS.map(|name| opened.spool.place(name).map(|place| place.at));
+        let had_all = self.places.iter().all(|at| *at == self.model.len() as u64);
+        if self.older && places == [None; 2] && had_all && end < self.places[0] {
             // All was delivered, nothing but the state knew how much that was: it counts anew.
             assert!(opened.spool.used() == 0 || end > 0);
             self.model.truncate(end as usize);
-            self.place = end;
+            self.places = [end; 2];
         }
         assert_eq!(end, self.model.len() as u64);
-        if self.older {
-            let place = place.unwrap_or(opened.oldest.at);
-            assert!(place <= self.place, "{place} is beyond {}", self.place);
-            self.place = place;
-        } else {
-            assert_eq!(place, Some(self.place));
-        }
+        let oldest = opened.oldest.at;
         self.opened = Some(opened);
-        if place.is_none() {
-            // As the output would do.
-            let place = Place {
-                at: self.place,
-                record: 0,
-                begun: 0,
-            };
-            self.opened().spool.set_place("stdout", place).unwrap();
+        for (who, place) in places.into_iter().enumerate() {
+            if !self.older {
+                assert_eq!(place, Some(self.places[who]));
+                continue;
+            }
+            let at = place.unwrap_or(oldest);
+            assert!(at <= self.places[who], "{at} is beyond {:?}", self.places);
+            self.places[who] = at;
+            if place.is_none() {
+                // As the output would do.
+                let place = Place {
+                    at,
+                    record: 0,
+                    begun: 0,
+                };
+                self.opened().spool.set_place(OUTPUTS[who], place).unwrap();
+            }
         }
         if !self.excused && !self.older {
             assert!(damages.is_empty(), "{damages:?}");
@@ -327,10 +343,9 @@ impl Bench {
             fs::write(path, torn).unwrap();
         }
         self.options.boot = Some(dice(u64::MAX).to_le_bytes().repeat(2).try_into().unwrap());
-        let saved = self.place;
+        let saved = self.places;
         let opened = open(&self.path, &self.options);
-        let place = opened.spool.place("stdout").unwrap().at;
-        assert!(place >= self.synced_place, "{place}");
+        let places = OUTPUTS.map(|name| opened.spool.place(name).unwrap().at);
         let said = |damage: &&Damage| damage.cause == Cause::Uncertain;
         let uncertain = opened
             .damages
@@ -338,35 +353,42 @@ impl Bench {
             .filter(said)
             .map(|d| d.bytes)
             .sum::<u64>();
-        assert!(
-            place.saturating_sub(saved) <= uncertain,
-            "{place} {:?}",
-            opened.damages
-        );
+        for (who, place) in places.into_iter().enumerate() {
+            assert!(place >= self.synced_places[who], "{who}: {place}");
+            assert!(
+                place.saturating_sub(saved[who]) <= uncertain,
+                "{who}: {place} {:?}",
+                opened.damages
+            );
+        }
         let end = opened.spool.end().at;
         assert!(end >= self.synced, "{end} < {}", self.synced);
         assert!(end <= self.model.len() as u64);
         self.model.truncate(end as usize);
-        self.place = place;
+        self.places = places;
         // What was forced to the disk is there.
-        let story = read_all(&opened.spool, &mut Cursor::new(place));
-        for gap in &story.gaps {
-            // What had been delivered may be missed where the place of that has not reached the disk, and the end of
-            // some files has.
-            let was_delivered = gap.at + gap.bytes <= saved;
-            assert!(
-                self.excused || was_delivered || gap.at >= self.synced,
-                "{gap} of {}",
-                self.synced
-            );
+        let mut has_gaps = false;
+        for (who, place) in places.into_iter().enumerate() {
+            let story = read_all(&opened.spool, &mut Cursor::new(place));
+            has_gaps |= !story.gaps.is_empty();
+            for gap in &story.gaps {
+                // What had been delivered may be missed where the place of that has not reached the disk, and the end of
+                // some files has.
+                let was_delivered = gap.at + gap.bytes <= saved[who];
+                assert!(
+                    self.excused || was_delivered || gap.at >= self.synced,
+                    "{who}: {gap} of {}",
+                    self.synced
+                );
+            }
         }
         self.opened = Some(opened);
         let clean = std::mem::replace(&mut self.excused, true);
         self.check();
         // The gaps stay until they have been passed.
-        self.excused = !clean || !story.gaps.is_empty();
+        self.excused = !clean || has_gaps;
         if self.excused {
-            self.deliver(100);
+            self.deliver_all();
             self.excused = false;
         }
         self.sync();
@@ -387,18 +409,19 @@ impl Bench {
         fs::write(&path, &bytes).unwrap();
         self.older = path.ends_with("state");
         self.excused = true;
-        let owed = self.model.len() as u64 - self.place;
         let damages = self.reopen();
-        let story = read_all(&self.opened().spool, &mut Cursor::new(self.place));
-        // One wound costs one part, or none.
-        let lost = story.lost();
-        let cost = (before.len() - bytes.len()).max(256 << 10) as u64;
-        assert!(lost <= cost, "{lost} of {owed} lost: {:?}", story.gaps);
+        for place in self.places {
+            let story = read_all(&self.opened().spool, &mut Cursor::new(place));
+            // One wound costs one part, or none.
+            let lost = story.lost();
+            let cost = (before.len() - bytes.len()).max(256 << 10) as u64;
+            assert!(lost <= cost, "{lost} lost: {:?}", story.gaps);
+        }
         assert!(
             damages.iter().all(|d| d.cause != Cause::PowerCut),
             "{damages:?}"
         );
-        self.deliver(100);
+        self.deliver_all();
         self.excused = false;
         self.older = false;
         self.sync();

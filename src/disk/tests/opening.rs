@@ -454,9 +454,34 @@ fn what_is_given_back_while_a_segment_is_begun_is_only_what_was_delivered() {
                     is_over.store(true, std::sync::atomic::Ordering::Release);
                     panic!("{gap}");
                 }
+                Piece::Gone => panic!("it is still owed"),
                 Piece::End => std::thread::yield_now(),
             }
         }
         is_over.store(true, std::sync::atomic::Ordering::Release);
     });
+}
+
+#[test]
+fn what_is_given_back_when_somebody_is_about_to_read_it_is_no_damage() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("q");
+    let text = lines(0, 10_000);
+    let spool = open(&path, &small()).spool;
+    append(&spool, &text);
+    let mut buffer = vec![0; ENTRY_MOST];
+    // One has files open there, and the other has none yet; neither's place is saved.
+    let (mut inside, mut outside) = (Cursor::new(0), Cursor::new(100_000));
+    let piece = spool.read(&mut inside, &mut buffer).unwrap();
+    assert!(matches!(piece, Piece::Bytes { .. }), "{piece:?}");
+    spool.set_place("stdout", spool.end()).unwrap();
+    assert!(spool.release(u64::MAX).unwrap());
+    for cursor in [&mut inside, &mut outside] {
+        assert_eq!(spool.read(cursor, &mut buffer).unwrap(), Piece::Gone);
+    }
+    assert!(!spool.has_lost());
+    // What comes is owed.
+    let at = spool.end().at;
+    append(&spool, &text);
+    assert_eq!(read_from(&spool, at).bytes(), text);
 }

@@ -1,0 +1,99 @@
+//! Files of a spool that are gone: what they held is told as far as anything is left to tell it, and the rest is there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::super::format::names;
+use super::super::query::query;
+use super::super::spool::Spool;
+use super::super::state::Place;
+use super::{append, lines, open, read_from, small};
+
+/// A spool of several segments, all entered, that was killed: nobody has had any of it.
+fn killed(path: &Path) -> Vec<u8> {
+    let text = lines(0, 8_000);
+    let spool = open(path, &small()).spool;
+    spool.set_place("stdout", Place::default()).unwrap();
+    append(&spool, &text);
+    spool.sync().unwrap();
+    text
+}
+
+/// Where its segments begin.
+fn bases(path: &Path) -> Vec<u64> {
+    let stems = fs::read_dir(path).unwrap().map(|it| it.unwrap().path());
+    let is_stream = |it: &PathBuf| it.extension().is_some_and(|it| it == "stream");
+    let stems = stems.filter(is_stream);
+    let mut bases: Vec<u64> = stems
+        .map(|it| it.file_stem().unwrap().to_str().unwrap().parse().unwrap())
+        .collect();
+    bases.sort_unstable();
+    bases
+}
+
+fn reads_all_but(spool: &Spool, text: &[u8], lost: std::ops::Range<usize>) {
+    let story = read_from(spool, 0);
+    assert_eq!(story.lost(), lost.len() as u64, "{:?}", story.gaps);
+    assert!(story.bytes() == [&text[..lost.start], &text[lost.end..]].concat());
+}
+
+#[test]
+fn an_index_that_is_gone_costs_nothing_whichever_it_is() {
+    let home = tempfile::tempdir().unwrap();
+    for nth in 0..4 {
+        let path = home.path().join(nth.to_string());
+        let text = killed(&path);
+        fs::remove_file(path.join(names(bases(&path)[nth]).1)).unwrap();
+        for _ in 0..2 {
+            let opened = open(&path, &small());
+            reads_all_but(&opened.spool, &text, 0..0);
+            assert!(opened.spool.sync().unwrap().is_empty());
+        }
+        assert_eq!(query(&path).unwrap().lost_bytes, 0);
+    }
+}
+
+#[test]
+fn a_last_segment_that_is_gone_is_told_by_its_index_with_its_records() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("q");
+    let text = killed(&path);
+    let last = *bases(&path).last().unwrap();
+    fs::remove_file(path.join(names(last).0)).unwrap();
+    let lost = last as usize..text.len();
+    let opened = open(&path, &small());
+    reads_all_but(&opened.spool, &text, lost.clone());
+    opened.spool.set_place("stdout", Place::default()).unwrap();
+    let status = query(&path).unwrap();
+    let ends = text[lost.clone()].iter().filter(|byte| **byte == b'\n');
+    assert_eq!(status.lost_bytes, lost.len() as u64);
+    assert_eq!(status.lost_records, Some(ends.count() as u64));
+    // What comes goes on behind it, and the next start knows as much.
+    append(&opened.spool, b"new\n");
+    drop(opened);
+    let opened = open(&path, &small());
+    assert_eq!(
+        read_from(&opened.spool, text.len() as u64).bytes(),
+        b"new\n"
+    );
+    reads_all_but(&opened.spool, &[&text[..], b"new\n"].concat(), lost);
+}
+
+#[test]
+fn an_index_that_a_kill_left_behind_when_its_segment_was_given_back_is_no_loss() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("q");
+    let text = killed(&path);
+    let last = path.join(names(*bases(&path).last().unwrap()).1);
+    let index = fs::read(&last).unwrap();
+    let spool = open(&path, &small()).spool;
+    spool.set_place("stdout", spool.end()).unwrap();
+    spool.close(false).unwrap();
+    drop(spool);
+    assert!(bases(&path).is_empty(), "all was given back");
+    fs::write(&last, index).unwrap();
+    let opened = open(&path, &small());
+    assert_eq!(opened.spool.end().at, text.len() as u64);
+    assert_eq!(read_from(&opened.spool, text.len() as u64).lost(), 0);
+    assert!(!opened.spool.has_lost() && !last.exists());
+}
