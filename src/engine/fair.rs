@@ -39,7 +39,11 @@ impl Engine {
             read.sorting = Some(Box::new(Sorting::new(sorter.clone())));
         }
         let names = Names::new(seed, EXACT_KEYS);
-        self.fairness = Some(Box::new(Fairness { sorter, names }));
+        self.fairness = Some(Box::new(Fairness {
+            sorter,
+            names,
+            gone: Gone::default(),
+        }));
         self.put_lanes_in_force();
         self.update(now);
     }
@@ -369,16 +373,27 @@ impl Engine {
         let Some(books) = &mut self.outputs[i].lanes else {
             return T::default();
         };
-        let mut gone = Gone::default();
+        let mut gone = self
+            .fairness
+            .as_mut()
+            .map_or(Gone::default(), |it| std::mem::take(&mut it.gone));
         let result = drop(&mut books.lanes, &mut gone);
-        let Some(last) = gone.runs.last() else {
-            return result;
-        };
         if let Some(it) = self.fairness.as_mut().filter(|_| i == CONSUMER) {
-            for (lane, bytes, records) in gone.lost {
-                it.names.on_lost(lane, bytes, records);
+            for (lane, bytes, records) in &gone.lost {
+                it.names.on_lost(*lane, *bytes, *records);
             }
         }
+        self.forget_gone(i, &gone);
+        if let Some(it) = &mut self.fairness {
+            gone.clear();
+            it.gone = gone;
+        }
+        result
+    }
+
+    /// What has gone out of the lanes goes out of the queue, too.
+    fn forget_gone(&mut self, i: usize, gone: &Gone) {
+        let Some(last) = gone.runs.last() else { return };
         // A last record that has no end is counted by itself.
         let is_open =
             self.is_last() && last.end == self.log.end() && self.source.cursor.is_inside();
@@ -388,7 +403,6 @@ impl Engine {
             CONSUMER => self.forget_records(&gone.runs, records),
             i => self.drop_records_for_side(i, &gone.runs, records),
         }
-        result
     }
 
     /// The lanes of each output hold what they should.

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use super::lanes::{Lane, Lanes, Names, Record};
+use super::lanes::{Gone, Lane, Lanes, Names, Record};
 use super::sorter::Sorter;
 
 /// What tells the lanes apart, and what they are called.
@@ -12,6 +12,8 @@ use super::sorter::Sorter;
 pub(super) struct Fairness {
     pub(super) sorter: Sorter,
     pub(super) names: Names,
+    /// Room for what is dropped together.
+    pub(super) gone: Gone,
 }
 
 /// Records that are claimed, in order, and how many of each lane.

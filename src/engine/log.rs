@@ -40,6 +40,8 @@ const COALESCE: usize = 4096;
 const KEEP: usize = 1024 * 1024;
 /// Free pieces of memory for what is packed that are kept when memory is wanted for reads.
 const SPARE: usize = 1;
+/// Segments' worth beside which a free piece of memory of another size is little.
+const AMPLE: usize = 32;
 
 /// What of the second slice of a buffer joins the log.
 #[derive(Debug, Clone, Default)]
@@ -159,6 +161,11 @@ impl Log {
         }
         if buffer.fresh.is_none() {
             buffer.fresh = self.free.pop();
+            if buffer.fresh.is_none() && extend.is_some() && self.is_ample() {
+                // Nobody is about to write from the last extent: several reads fill what is larger. To give it back and map
+                // as much anew would cost as much as the reads.
+                buffer.fresh = self.packs.pop();
+            }
             if buffer.fresh.is_none() && self.packs.len() > SPARE {
                 // As much is about to be mapped.
                 self.packs.pop();
@@ -166,6 +173,11 @@ impl Log {
         }
         buffer.room = room.min(self.segment);
         buffer.size = self.segment;
+    }
+
+    /// Whether so much is held that a larger piece of memory, should it stay nearly empty, is nothing beside it.
+    fn is_ample(&self) -> bool {
+        self.in_memory >= (AMPLE * self.segment) as u64
     }
 
     /// Takes in what was read: all of the first slice of the buffer, and of the second what `entry` says.

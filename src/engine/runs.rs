@@ -22,6 +22,8 @@ pub(super) struct Runs {
     blocks: VecDeque<Block>,
     /// How many there are in all blocks.
     count: usize,
+    /// Room for those of a block of which some are taken.
+    before: Vec<Range<u64>>,
 }
 
 impl Runs {
@@ -142,23 +144,51 @@ impl Runs {
                 unreachable!("what is dropped was there")
             };
             let (here, rest) = out.split_at(out.partition_point(|it| it.start < end));
-            let before = block.len();
-            cut(block, here);
-            self.count = self.count + block.len() - before;
+            let untouched = block.partition_point(|run| run.end <= first.start);
+            self.count -= block.len() - untouched;
+            self.before.extend(block.drain(untouched..));
+            let last = self.put_back(i, here);
             out = rest;
-            self.settle(i);
+            self.settle(last);
+            if last > i {
+                self.settle(i);
+            }
         }
     }
 
-    /// Sees to it that a block of which something was taken is neither empty nor much too long or too short, nor takes
-    /// much more memory than it needs.
-    fn settle(&mut self, mut i: usize) {
-        while self.blocks[i].len() > 2 * BLOCK {
-            let rest = self.blocks[i].split_off(BLOCK);
-            self.blocks[i].shrink_to_fit();
-            i += 1;
-            self.blocks.insert(i, rest);
+    /// Puts the runs that were taken off the end of this block back there, but for these places. There may be very many more
+    /// of them now, which get blocks of their own at once. Returns which block is the last of them.
+    fn put_back(&mut self, mut i: usize, out: &[Range<u64>]) -> usize {
+        let mut most = 2 * BLOCK;
+        let mut out = out.iter().peekable();
+        for mut run in self.before.drain(..) {
+            while !run.is_empty() {
+                let gap = out.next_if(|gap| gap.start < run.end);
+                let gap = gap.map_or(run.end..run.end, Clone::clone);
+                assert!(
+                    run.start <= gap.start && gap.end <= run.end,
+                    "{gap:?} of {run:?}"
+                );
+                let stays = run.start..gap.start;
+                run.start = gap.end;
+                if stays.is_empty() {
+                    continue;
+                }
+                if self.blocks[i].len() == most {
+                    i += 1;
+                    most = BLOCK;
+                    self.blocks.insert(i, Block::with_capacity(BLOCK));
+                }
+                self.blocks[i].push_back(stays);
+                self.count += 1;
+            }
         }
+        i
+    }
+
+    /// Sees to it that a block of which something was taken is neither empty nor much too short, nor takes much
+    /// more memory than it needs.
+    fn settle(&mut self, i: usize) {
         let length = self.blocks[i].len();
         if length == 0 && self.blocks.len() > 1 {
             self.blocks.remove(i);
@@ -176,24 +206,27 @@ impl Runs {
     }
 }
 
-/// Takes these places out of the runs of a block.
-fn cut(block: &mut Block, out: &[Range<u64>]) {
-    let Some(first) = out.first() else { return };
-    let behind = block.split_off(block.partition_point(|run| run.end <= first.start));
-    let mut out = out.iter().peekable();
-    for mut run in behind {
-        while let Some(out) = out.next_if(|out| out.start < run.end) {
-            assert!(
-                run.start <= out.start && out.end <= run.end,
-                "{out:?} of {run:?}"
-            );
-            if run.start < out.start {
-                block.push_back(run.start..out.start);
-            }
-            run.start = out.end;
-        }
-        if !run.is_empty() {
-            block.push_back(run);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_leaves_the_middle_of_a_long_run_leaves_the_others_in_blocks_that_are_not_too_long() {
+        for (gap, step) in [(1, 3), (2, 3), (3, 3), (5, 50)] {
+            let mut runs = Runs::default();
+            runs.push_back(0..5);
+            runs.push_back(10..310);
+            runs.push_back(400..405);
+            let out: Vec<_> = (0..300 / step).map(|i| 10 + i * step).collect();
+            let out: Vec<_> = out.iter().map(|at| *at..at + gap).collect();
+            runs.remove_all(&out);
+            let left = (0..5).chain(10..310).chain(400..405);
+            let left = left.filter(|place| out.iter().all(|it| !it.contains(place)));
+            let there: Vec<u64> = runs.iter().cloned().flatten().collect();
+            assert_eq!(there, left.collect::<Vec<_>>(), "{gap} of {step}");
+            assert_eq!(runs.iter().count(), runs.len());
+            let is_right = |block: &Block| !block.is_empty() && block.len() <= 2 * BLOCK;
+            assert!(runs.blocks.iter().all(is_right), "{:?}", runs.blocks);
         }
     }
 }

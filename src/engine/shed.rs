@@ -294,7 +294,9 @@ impl Engine {
         self.stats.shed.records += records;
         for run in runs {
             self.log.cut(run);
-            self.overflow_whole(run);
+        }
+        if self.overflow.is_wanted {
+            runs.iter().for_each(|run| self.overflow_whole(run));
         }
         if let Some(last) = runs.last() {
             self.on_shed(last);

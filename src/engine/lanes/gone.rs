@@ -17,7 +17,19 @@ pub(crate) struct Gone {
     pub(crate) lost: Vec<(Lane, u64, u64)>,
 }
 
+/// For so many runs, and as many lanes, memory is kept for the next time.
+const KEPT: usize = 1 << 17;
+
 impl Gone {
+    /// It is empty, and has memory for as many as there were, if those were not very many.
+    pub(crate) fn clear(&mut self) {
+        self.records = 0;
+        self.runs.clear();
+        self.runs.shrink_to(KEPT);
+        self.lost.clear();
+        self.lost.shrink_to(KEPT);
+    }
+
     /// This record goes, too, the next one when they are looked at from this end on.
     pub(super) fn add(&mut self, record: Record, from: End) {
         let (at, end) = (record.at, record.at + record.length);
