@@ -111,7 +111,7 @@ impl Engine {
         }
         // The rest of a record that is half gone can only go as well.
         let is_torn = output.cursor.is_inside();
-        if !is_torn && let Some(plan) = output.pipe.plan(output.window.pipe(), now) {
+        if !is_torn && let Some(plan) = output.pipe.plan(self.fitting_pipe(), now) {
             return plan;
         }
         match output.room {
@@ -121,6 +121,21 @@ impl Engine {
             Room::None(again) => Plan::wait(For::Room, earlier(expiry, again)),
             Room::Unknown => Plan::wait(For::Room, expiry),
         }
+    }
+
+    /// The pipe that fits what is written next, where freshness rules.
+    fn fitting_pipe(&self) -> usize {
+        let output = &self.outputs[CONSUMER];
+        let usual = output.window.pipe(0);
+        if self.framing.is_none() || self.deliverable() <= usual as u64 {
+            return usual;
+        }
+        let Some(run) = output.queue.first() else {
+            return usual;
+        };
+        let end = run.end.min(self.log.readable());
+        let end = self.log.next_boundary(run.start, end).unwrap_or(end);
+        output.window.pipe(end.saturating_sub(run.start))
     }
 
     pub(super) fn begin_write(&mut self, now: Instant) -> Action {
@@ -140,6 +155,7 @@ impl Engine {
         state.parts.extend(parts);
         let claim = self.claim_scattered(claim, permit, &mut state.parts);
         (state.permit, state.place) = (permit, place);
+        state.looks = self.given.is_kept || self.is_fresh();
         let output = &mut self.outputs[CONSUMER];
         output.is_writing = true;
         output.is_cramped = false;
@@ -160,6 +176,7 @@ impl Engine {
             Outcome::Moved(run) => run,
             _ => Run::at(output.cursor),
         };
+        output.window.on_moved(run.bytes, unread, now);
         let was_inside = output.cursor.is_inside();
         output.room = match outcome {
             Outcome::Full => Room::None(again),
@@ -252,7 +269,7 @@ impl Engine {
             None => {
                 let before = pipe
                     .again
-                    .map_or(AGAIN, |(_, time)| (time * 2).min(AGAIN_MOST));
+                    .map_or(AGAIN, |(_, time)| (time * 5 / 4).min(AGAIN_MOST));
                 pipe.again = Some((now + before, before));
             }
         }

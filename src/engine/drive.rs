@@ -320,6 +320,6 @@ fn write_out(mut write: Write, edge: &mut impl Edge) -> (Done, Option<End>) {
         Ok(None) => (Outcome::Full, None),
         Err(e) => (Outcome::Nothing, Some(End::Write(e))),
     };
-    write.unread = edge.unread();
+    write.unread = if write.looks { edge.unread() } else { None };
     (Done::Write(write, outcome), end)
 }

@@ -103,7 +103,7 @@ impl Engine {
                 Some(_) => self.plan_worker_fetch(it, rest.start, now),
                 // The source is filling it up.
                 None if self.log.readable() <= rest.start => Plan::wait(For::Data, None),
-                None => self.plan_worker_write(it, Plan::Write, now),
+                None => self.plan_worker_write(it, Plan::Write, rest.end - rest.start, now),
             }
             .or_sooner(expiry);
         }
@@ -140,7 +140,10 @@ impl Engine {
             return Plan::wait(For::Data, expiry);
         }
         match portion {
-            Portion::To(end) => self.plan_worker_write(it, Plan::Take(end), now),
+            Portion::To(end) => {
+                let first = queue.first().map_or(end, |run| run.start);
+                self.plan_worker_write(it, Plan::Take(end), end - first, now)
+            }
             Portion::Away(place) => self.plan_worker_fetch(it, place, now),
             Portion::None if self.trim_at.is_some_and(|at| now >= at) => Plan::Trim,
             Portion::None => Plan::wait(For::Data, self.trim_at),
@@ -156,14 +159,14 @@ impl Engine {
         }
     }
 
-    /// This plan, if a cap lets something pass and there is room in its pipe, which is as small as it may be.
-    fn plan_worker_write(&self, it: &Worker, plan: Plan, now: Instant) -> Plan {
+    /// This plan for so many bytes, if a cap lets something pass and there is room in its pipe, which is as small as it may be.
+    fn plan_worker_write(&self, it: &Worker, plan: Plan, next: u64, now: Instant) -> Plan {
         if let Err(at) = self.worker_grant(it, now) {
             let what = if at.is_some() { For::Cap } else { For::Turn };
             return Plan::wait(what, at);
         }
         if !it.cursor.is_inside()
-            && let Some(plan) = it.pipe.plan(it.window.pipe(), now)
+            && let Some(plan) = it.pipe.plan(it.window.pipe(next), now)
         {
             return plan;
         }
@@ -205,6 +208,7 @@ impl Engine {
             grant,
             cursor: it.cursor,
         };
+        state.looks = true;
         let has_more = more || self.outputs[CONSUMER].queue.queued() > 0;
         let given = (claim.end - claim.start) as usize;
         let parts = self.log.parts(claim).take(PARTS_MOST);
@@ -227,6 +231,7 @@ impl Engine {
             Outcome::Moved(run) => run,
             _ => Run::at(it.cursor),
         };
+        it.window.on_moved(run.bytes, unread, now);
         it.room = match outcome {
             Outcome::Full => Room::None(None),
             _ => Room::Unknown,
@@ -278,12 +283,8 @@ impl Engine {
                     it.room = Room::None(None);
                 }
             }
-            _ => {
-                if what == For::Fit {
-                    it.busy.on_wait(now);
-                }
-                it.window.forget_wait();
-            }
+            For::Fit => it.busy.on_wait(now),
+            _ => it.window.forget_wait(),
         }
     }
 

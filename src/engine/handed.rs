@@ -139,7 +139,9 @@ pub(crate) struct WriteState {
     pub parts: Vec<Part>,
     /// How many of them.
     pub permit: Permit,
-    /// Bytes that lie in the output's pipe then, where that matters and can be told.
+    /// What lies in the output's pipe then matters.
+    pub looks: bool,
+    /// Bytes of that, where it can be told.
     pub unread: Option<u64>,
     /// Where the first of them lies in a stream that outlives this run.
     pub place: Option<u64>,

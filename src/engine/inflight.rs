@@ -5,36 +5,81 @@
 //! the pipe is empty; so a slow consumer gets one record at a time, each as fresh as can be, and a
 //! fast one gets a wider and wider window until throughput is what it would be without shedding.
 //!
-//! Invariant: the window widens only while the consumer makes room at once for as much as it
-//! allows, and narrows to what the consumer takes in [`MOMENT`] when it makes us wait.
+//! A consumer that takes all that there is with each read, and works then, takes two records in the time of one. Of
+//! that there is no sign but the time itself: so what lies in the pipe is timed from when it is written until all of it
+//! has been taken, and twice as much is tried now and then. Where that takes no longer, it stays.
+//!
+//! Invariant: what lies in the pipe has been taken in two [`MOMENT`]s, or in half as much again as one record alone takes,
+//! whichever is longer; what took longer makes the window as much narrower.
 
 use std::time::{Duration, Instant};
 
 /// What a slow consumer is given at a time, as its own time.
 const MOMENT: Duration = Duration::from_millis(2);
-/// A consumer that makes room within this keeps up.
-const AT_ONCE: Duration = Duration::from_millis(1);
 /// The widest window, in bytes: the kernel pipe that serves throughput best.
 const WIDEST: usize = 256 * 1024;
 /// The smallest pipe that the system has.
 const PAGE: usize = 4096;
+/// A window that turned out too wide is not tried again before so many that were not, at most.
+const PAUSE_MOST: u32 = 32;
 
 /// The window, in bytes.
 #[derive(Debug)]
 pub(crate) struct InFlightWindow {
     bytes: usize,
+    /// The time in which it takes one record alone, or more.
+    least: Duration,
+    /// What was given last.
+    given: Given,
+    /// What lies in the pipe and is being timed.
+    mark: Option<Mark>,
     /// Since when we wait for room.
     asked: Option<Instant>,
-    /// What was given last was all the window allowed, and there was more.
-    filled: bool,
+    /// When there was room for what is being written.
+    room: Option<Instant>,
+    /// As often as this it stays as wide as it is before more is tried.
+    pause: u32,
+    /// The pause after the next time that it is too wide.
+    next_pause: u32,
+    /// It was made wider, and whether that is too much is not known yet: what was fine.
+    trial: Option<Given>,
+}
+
+/// What was given.
+#[derive(Debug, Clone, Copy, Default)]
+struct Given {
+    bytes: usize,
+    /// Others wait behind it.
+    has_more: bool,
+    /// The window that it was given by.
+    window: usize,
+    /// It was all that the window allows, or half of it.
+    fills: bool,
+    /// It could not have been less.
+    is_least: bool,
+}
+
+/// What lay in the pipe at some time.
+#[derive(Debug)]
+struct Mark {
+    at: Instant,
+    given: Given,
+    /// Bytes that were written since.
+    since: u64,
 }
 
 impl Default for InFlightWindow {
     fn default() -> InFlightWindow {
         InFlightWindow {
             bytes: 1,
+            least: Duration::ZERO,
+            given: Given::default(),
+            mark: None,
             asked: None,
-            filled: false,
+            room: None,
+            pause: 0,
+            next_pause: 1,
+            trial: None,
         }
     }
 }
@@ -46,10 +91,12 @@ impl InFlightWindow {
         self.bytes
     }
 
-    /// The pipe that fits the window, in bytes.
+    /// The pipe that fits the window, and a record that is longer, in bytes: one that is passed in pieces is as old as
+    /// all of them when the last is taken.
     #[must_use]
-    pub(crate) fn pipe(&self) -> usize {
-        self.bytes.next_power_of_two().max(PAGE)
+    pub(crate) fn pipe(&self, record: u64) -> usize {
+        let record = usize::try_from(record).unwrap_or(WIDEST).min(WIDEST);
+        self.bytes.max(record).next_power_of_two().max(PAGE)
     }
 
     /// We begin to wait for room, unless we did already.
@@ -57,9 +104,9 @@ impl InFlightWindow {
         self.asked.get_or_insert(now);
     }
 
-    /// We do not wait for room any more, though there was none.
+    /// We wait for something else: what time passes is not the consumer's.
     pub(crate) fn forget_wait(&mut self) {
-        self.asked = None;
+        (self.asked, self.room, self.mark) = (None, None, None);
     }
 
     /// There is room.
@@ -67,17 +114,273 @@ impl InFlightWindow {
         let Some(asked) = self.asked.take() else {
             return;
         };
-        let waited = now.saturating_duration_since(asked);
-        if waited > 2 * MOMENT {
-            let share = MOMENT.as_secs_f64() / waited.as_secs_f64();
-            self.bytes = ((self.bytes as f64 * share) as usize).max(1);
-        } else if waited < AT_ONCE && self.filled {
-            self.bytes = (self.bytes * 2).min(WIDEST);
+        self.room = Some(now);
+        let (since, window) = match &self.mark {
+            // How long that took altogether shows when it is known that all has been taken.
+            Some(mark) if mark.given.is_least => return,
+            Some(mark) => (mark.at, mark.given.window),
+            None => (asked, self.bytes),
+        };
+        let time = now.saturating_duration_since(since);
+        if time > self.bound() {
+            self.narrow(window, time);
+            self.mark = None;
         }
     }
 
     /// `n` bytes are given; `more` says whether others wait behind them.
     pub(crate) fn on_given(&mut self, n: usize, more: bool) {
-        self.filled = more && n * 2 >= self.bytes;
+        self.given = Given {
+            bytes: n,
+            has_more: more,
+            window: self.bytes,
+            fills: more && n * 2 >= self.bytes,
+            is_least: n > self.bytes || self.bytes == 1,
+        };
+    }
+
+    /// `n` bytes of that were taken by the pipe, in which so many lie `unread` now. Where that cannot be told, room
+    /// is taken to mean that nothing lay there.
+    pub(crate) fn on_moved(&mut self, n: usize, unread: Option<u64>, now: Instant) {
+        let was_room = self.room.take().unwrap_or(now);
+        if n == 0 {
+            return;
+        }
+        let n = n as u64;
+        let lay = unread.map_or(0, |unread| unread.saturating_sub(n));
+        match self.mark.take() {
+            Some(mark) if lay <= mark.since => self.on_taken(&mark, was_room),
+            Some(mark) => {
+                self.mark = Some(Mark {
+                    since: mark.since + n,
+                    ..mark
+                });
+            }
+            None => {}
+        }
+        if !self.given.has_more {
+            // The consumer may be waited for no more.
+            self.mark = None;
+        } else if self.mark.is_none() {
+            let is_least = self.given.is_least && lay == 0;
+            self.mark = Some(Mark {
+                at: now,
+                given: Given {
+                    is_least,
+                    ..self.given
+                },
+                since: 0,
+            });
+        }
+    }
+
+    /// What lay there has been taken by now.
+    fn on_taken(&mut self, mark: &Mark, now: Instant) {
+        let time = now.saturating_duration_since(mark.at);
+        let given = mark.given;
+        if given.is_least {
+            self.least = time;
+        } else if given.fills {
+            self.least = self.least.min(time);
+        }
+        if time > self.bound() {
+            self.narrow(given.window, time);
+        } else if given.fills && given.window == self.bytes {
+            match self.trial {
+                // No more was given for it: another record did not fit.
+                Some(before) if given.bytes <= before.bytes => return self.widen(given),
+                Some(_) => (self.trial, self.next_pause) = (None, 1),
+                None => {}
+            }
+            match self.pause {
+                0 => {
+                    self.trial = Some(given);
+                    self.widen(given);
+                }
+                _ => self.pause -= 1,
+            }
+        }
+    }
+
+    /// More than this is tried: twice as much, or a little where that was too much.
+    fn widen(&mut self, given: Given) {
+        let now = given.window.max(given.bytes);
+        let more = if self.next_pause == 1 {
+            now
+        } else {
+            now / 4 + 1
+        };
+        self.bytes = (now + more).min(WIDEST);
+    }
+
+    /// The time that what lies in the pipe may take.
+    fn bound(&self) -> Duration {
+        (2 * MOMENT).max(self.least * 3 / 2)
+    }
+
+    /// What was given by this window has taken so long, which is too long.
+    fn narrow(&mut self, window: usize, time: Duration) {
+        let share = MOMENT.max(self.least).as_secs_f64() / time.as_secs_f64();
+        let bytes = (window as f64 * share) as usize;
+        let before = self.trial.take().filter(|_| time <= 2 * self.bound());
+        let fine = before.map_or(1, |given| given.window);
+        self.bytes = self.bytes.min(bytes.max(fine)).max(1);
+        self.pause = self.next_pause;
+        self.next_pause = (self.next_pause * 2).min(PAUSE_MOST);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A consumer in a world without any other time than its own.
+    struct World {
+        window: InFlightWindow,
+        now: Instant,
+        /// Bytes that it takes with each read, and how long it works then.
+        block: usize,
+        work: Duration,
+        /// Bytes of a record.
+        record: usize,
+        lies: usize,
+        /// The record that has been begun, and what of it has not been written.
+        rest: usize,
+        taken: usize,
+        /// How long what was taken had lain in the pipe at most.
+        oldest: Duration,
+        lying: std::collections::VecDeque<(Instant, usize)>,
+    }
+
+    impl World {
+        fn new(record: usize, block: usize, work: Duration) -> World {
+            World {
+                window: InFlightWindow::default(),
+                now: Instant::now(),
+                block,
+                work,
+                record,
+                lies: 0,
+                rest: 0,
+                taken: 0,
+                oldest: Duration::ZERO,
+                lying: Default::default(),
+            }
+        }
+
+        /// Writes while there is room, as a pipe says it: on one page, if it is empty.
+        fn write(&mut self) {
+            let window = &mut self.window;
+            loop {
+                let pipe = window.pipe(self.record as u64);
+                window.on_wait(self.now);
+                if self.lies > 0 && self.lies + PAGE > pipe {
+                    return;
+                }
+                window.on_room(self.now);
+                let whole = (window.bytes() / self.record).max(1) * self.record;
+                let claim = if self.rest > 0 { self.rest } else { whole };
+                window.on_given(claim, true);
+                let n = claim.min(pipe - self.lies);
+                // Whole records are given back, the rest of one is not.
+                self.rest = (claim - n) % self.record;
+                self.lies += n;
+                self.lying.push_back((self.now, n));
+                window.on_moved(n, Some(self.lies as u64), self.now);
+            }
+        }
+
+        /// The consumer reads so often, and works.
+        fn run(&mut self, reads: u32) -> usize {
+            let before = self.taken;
+            self.oldest = Duration::ZERO;
+            for _ in 0..reads {
+                self.write();
+                let n = self.block.min(self.lies);
+                (self.lies, self.taken) = (self.lies - n, self.taken + n);
+                let mut left = n;
+                while let Some((at, bytes)) = self.lying.front_mut() {
+                    self.oldest = self.oldest.max(self.now - *at);
+                    if *bytes > left {
+                        *bytes -= left;
+                        break;
+                    }
+                    left -= *bytes;
+                    self.lying.pop_front();
+                }
+                self.write();
+                self.now += self.work;
+            }
+            self.taken - before
+        }
+    }
+
+    const fn us(n: u64) -> Duration {
+        Duration::from_micros(n)
+    }
+
+    #[test]
+    fn who_takes_all_with_each_read_gets_as_much_as_it_takes() {
+        for work in [us(10), us(2_000), us(20_000), us(1_000_000)] {
+            for record in [1, 30, 100, 1000] {
+                let mut world = World::new(record, 4096, work);
+                world.run(200);
+                let got = world.run(1000);
+                let of = 1000 * 4096;
+                assert!(got > of * 6 / 10, "{work:?} {record}: {got} of {of}");
+                let bound = work.max(MOMENT) * 4;
+                assert!(world.oldest <= bound, "{work:?}: {:?}", world.oldest);
+            }
+        }
+    }
+
+    #[test]
+    fn who_works_as_long_for_each_record_gets_one_at_a_time() {
+        for record in [30, 100, 5000] {
+            let mut world = World::new(record, record, us(20_000));
+            world.run(200);
+            let (mut single, rounds) = (0, 400);
+            for _ in 0..rounds {
+                world.run(1);
+                single += u32::from(world.window.bytes() < 2 * record);
+            }
+            assert!(single > rounds * 9 / 10, "{record}: {single} of {rounds}");
+            world.run(1000);
+            // Two, and the one that was begun behind them.
+            assert!(world.oldest <= us(80_000), "{record}: {:?}", world.oldest);
+        }
+    }
+
+    #[test]
+    fn what_lies_in_the_pipe_is_what_a_steady_consumer_takes_in_a_moment() {
+        // Bytes for each 100 microseconds: from 40 kB to 400 MB a second.
+        for block in [4, 400, 4000, 40_000] {
+            let mut world = World::new(100, block, us(100));
+            world.run(2000);
+            let got = world.run(10_000);
+            assert!(got > 9_500 * block, "it waits: {got}");
+            let oldest = world.oldest;
+            let bound = 4 * MOMENT + us(100) * 100_u32.div_ceil(block as u32);
+            assert!(oldest <= bound, "{block}: {oldest:?}");
+        }
+    }
+
+    #[test]
+    fn one_that_has_slowed_down_gets_less_with_the_next_write() {
+        let mut world = World::new(100, WIDEST, us(10));
+        world.run(100);
+        assert_eq!(world.window.bytes(), WIDEST);
+        (world.block, world.work) = (100, us(50_000));
+        world.now += Duration::from_secs(1);
+        // Room is there when it has taken a page.
+        world.run(PAGE as u32 / 100 + 1);
+        assert!(world.window.bytes() < 200, "{}", world.window.bytes());
+        // What lay there is taken.
+        while world.lies > 200 {
+            world.run(1);
+        }
+        world.run(10);
+        world.run(100);
+        assert!(world.oldest <= us(150_000), "{:?}", world.oldest);
     }
 }

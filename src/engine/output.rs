@@ -114,8 +114,10 @@ impl Output {
     pub(super) fn on_sleep(&mut self, what: For, now: Instant) {
         // A consumer that leaves what it has in its pipe keeps us waiting, whatever we wait for.
         self.is_cramped = what == For::Fit;
-        if what == For::Room {
-            self.on_full(now);
+        match what {
+            For::Room => self.on_full(now),
+            For::Fit => {}
+            _ => self.window.forget_wait(),
         }
     }
 

@@ -316,20 +316,15 @@ impl Engine {
         let Some(then) = self.shedder.max_age.and_then(|age| now.checked_sub(age)) else {
             return;
         };
-        let (skip, old) = (self.torn(CONSUMER), self.timeline.older_than(then));
+        let old = self.timeline.older_than(then);
         let before = self.stats.shed;
         self.expire_from_lanes(CONSUMER, old);
-        while let Some(run) = self
-            .run_behind(CONSUMER, skip)
-            .filter(|run| run.start < old && !self.has_lanes())
-        {
+        while let Some((run, first)) = self.next_to_expire().filter(|(_, first)| *first <= old) {
             let end = run.end.min(old);
             let end = match self.framing {
-                None => Some(end),
-                _ if self.is_last() && end == self.log.end() => Some(end),
-                Some(_) => self.log.last_boundary(run.start, end),
+                None => end,
+                Some(_) => self.log.last_boundary(run.start, end).unwrap_or(first),
             };
-            let Some(end) = end else { break };
             self.forget(run.start..end);
         }
         let shed = self.stats.shed;
@@ -348,16 +343,24 @@ impl Engine {
             let end = lanes.next_to_expire()?;
             return self.timeline.arrival(end - 1)?.checked_add(age);
         }
+        let (_, first) = self.next_to_expire()?;
+        self.timeline.arrival(first - 1)?.checked_add(age)
+    }
+
+    /// The run in which the first record lies that may grow too old, and where that ends. None where its end is not known
+    /// before it has been read back from the disk: when it is due, and what goes then, is decided here alone.
+    fn next_to_expire(&self) -> Option<(Range<u64>, u64)> {
+        if self.has_lanes() {
+            return None;
+        }
         let run = self.run_behind(CONSUMER, self.torn(CONSUMER))?;
+        // One that is the last has all that it will ever have.
+        let last = || (self.is_last() && run.end == self.log.end()).then_some(run.end);
         let first = match self.framing {
             None => run.start + 1,
-            _ if self.is_last() => self
-                .log
-                .next_boundary(run.start, run.end)
-                .unwrap_or(run.end),
-            Some(_) => self.log.next_boundary(run.start, run.end)?,
+            Some(_) => self.log.next_boundary(run.start, run.end).or_else(last)?,
         };
-        self.timeline.arrival(first - 1)?.checked_add(age)
+        Some((run, first))
     }
 
     /// For want of memory: drops the newest records, down to the beginning of the extent that the last of them

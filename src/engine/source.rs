@@ -212,7 +212,7 @@ impl Engine {
             && self.framing.is_some()
             && self.shedder.skipped.is_none()
             && self.output.is_idle()
-            && output.pipe.plan(output.window.pipe(), now).is_none()
+            && output.pipe.plan(output.window.pipe(0), now).is_none()
     }
 
     pub(super) fn begin_read(&mut self, plan: ReadPlan, now: Instant) -> Action {

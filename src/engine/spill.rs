@@ -61,7 +61,10 @@ impl Engine {
             // What is there is apart, and may keep more than its own bytes: nobody would ever make room of it.
             return spill.memory;
         }
-        (spill.memory + self.apart()).saturating_sub(self.log.in_memory())
+        let room = (spill.memory + self.apart()).saturating_sub(self.log.in_memory());
+        // What is there for others beside the buffer is no room for those who hold the flow up.
+        let held = (self.occupancy() as u64).saturating_sub(self.log.on_disk());
+        room.min(spill.memory.saturating_sub(held))
     }
 
     /// Bytes that are not the buffer's: those that taps may hold, what waits for the file of what was shed, and

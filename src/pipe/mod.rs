@@ -148,7 +148,6 @@ pub(crate) fn start(
         outlet: outlet.clone(),
         events: events.clone(),
         pipe_size: pipe_sizes.to_consumer,
-        looks: rules.keeps_given,
     };
     let sink = match (rules.batch, rules.workers) {
         (None, None) => Some(sinks.start(!rules.is_fresh())?),

@@ -24,8 +24,6 @@ pub(crate) struct Sinks {
     pub(super) outlet: Outlet,
     pub(super) events: Sender<Event>,
     pub(super) pipe_size: Option<Wanted>,
-    /// What lies in the consumer's pipe matters.
-    pub(super) looks: bool,
 }
 
 impl Sinks {
@@ -47,7 +45,6 @@ impl Sinks {
             shared: self.shared.clone(),
             output: self.outlet.grip(),
             events: self.events.clone(),
-            looks: self.looks,
             has_told: false,
         };
         let thread = thread::Builder::new().name("sink".into());
@@ -60,7 +57,6 @@ struct Sink {
     shared: Arc<Shared>,
     output: Grip,
     events: Sender<Event>,
-    looks: bool,
     /// It was said that the consumer has all.
     has_told: bool,
 }
@@ -92,8 +88,7 @@ impl Edge for Sink {
     }
 
     fn unread(&mut self) -> Option<u64> {
-        let output = self.looks.then(|| self.output.port());
-        output.flatten()?.unread()
+        self.output.port()?.unread()
     }
 
     fn fetch(&mut self, load: &mut Load) -> io::Result<()> {

@@ -46,6 +46,12 @@ impl Stalled {
         beside(move || input.write_all(&bytes).ok().map(|()| input))
     }
 
+    /// Sends this over and over until weir leaves.
+    pub(crate) fn flooding(&mut self, bytes: Vec<u8>) -> Beside<()> {
+        let mut input = self.input.take().expect("not closed yet");
+        beside(move || while input.write_all(&bytes).is_ok() {})
+    }
+
     /// The consumer's end, to read from.
     pub(crate) fn output(&mut self) -> &mut PipeReader {
         &mut self.output

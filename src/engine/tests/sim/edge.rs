@@ -202,7 +202,10 @@ impl Edge for Side<'_> {
             .1
             .checked_sub(JOBS)
             .filter(|_| !self.0.workers.is_empty());
-        j.map(|j| self.0.lies_with(j))
+        match (self.1, j) {
+            (SINK, _) => Some(self.0.lying as u64),
+            (_, j) => j.map(|j| self.0.lies_with(j)),
+        }
     }
 
     fn fit(&mut self, size: usize) -> bool {
