@@ -228,7 +228,10 @@ impl Engine {
         let depth = read.cursor.depth();
         let owed = kept.end - kept.start;
         let begun = begun && owed == total;
-        if (!read.sorts || read.discard) && books.behind.is_none() && owed > 0 {
+        // What has begun unseen may be owed from its beginning on again: it was taken back, or the rules have changed.
+        let is_blind = read.sorting.as_ref().is_some_and(|it| it.was_blind());
+        let is_unsorted = !read.sorts || read.discard || begun && is_blind;
+        if is_unsorted && books.behind.is_none() && owed > 0 {
             let before = if begun { depth } else { 0 };
             books.behind = Some(kept.start - before);
         }

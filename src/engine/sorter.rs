@@ -58,6 +58,9 @@ pub(crate) struct Sorting {
     begun: Vec<u8>,
     /// How much of it has come by.
     depth: u64,
+    /// It has begun unseen; and so had the one that was in progress when the last piece came.
+    is_blind: bool,
+    was_blind: bool,
 }
 
 impl Sorting {
@@ -73,6 +76,7 @@ impl Sorting {
     /// they can still be had.
     pub(super) fn begin(&mut self, begun: Option<Vec<u8>>, depth: u64) {
         self.depth = begun.as_ref().map_or(u64::MAX, |_| depth);
+        self.is_blind = begun.is_none();
         self.begun = begun.unwrap_or_default();
     }
 
@@ -83,7 +87,9 @@ impl Sorting {
             // The beginning of this record has passed by another way, or has not been looked at.
             self.begun.clear();
             self.depth = at.depth();
+            self.is_blind = at.is_inside();
         }
+        self.was_blind = self.is_blind;
         let first = self.sort_piece(at, first);
         [first, self.sort_piece(first.cursor, second)]
     }
@@ -150,7 +156,7 @@ impl Sorting {
         self.add(&begun[..content], self.depth);
         begun.clear();
         self.begun = begun;
-        self.depth = 0;
+        (self.depth, self.is_blind) = (0, false);
     }
 
     /// This goes on with the record in progress.
@@ -202,6 +208,11 @@ impl Sorting {
         if length > 0 {
             self.add(&begun, length);
         }
+    }
+
+    /// Whether what was read last goes on with a record that has begun unseen, whose lane is not known by that.
+    pub(super) fn was_blind(&self) -> bool {
+        self.was_blind
     }
 
     /// Bytes of the records that end in what was read last.

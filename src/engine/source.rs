@@ -449,6 +449,10 @@ impl Engine {
         match (outcome, moved) {
             (_, Some(run)) => {
                 self.source.cursor = run.cursor;
+                if let Some(read) = &mut self.source.read {
+                    // These have passed unseen: how a record begins that goes on with the next read is not known.
+                    read.sorts = false;
+                }
                 self.source.is_full = false;
                 self.source.is_waiting = false;
                 self.source.waits_first = self.source.path.waits_first;
