@@ -102,7 +102,7 @@ impl Engine {
                 false => Life::Over,
             };
             if let Some(workers) = &mut self.workers {
-                workers.torn = workers.torn.filter(|(other, _)| *other != j);
+                workers.list[j].torn_at = None;
                 // Nobody waits for one that is not tried again.
                 workers.breaker.on_success(j);
             }
@@ -197,7 +197,7 @@ impl Engine {
             workers.taken_back.add_all(back);
             workers.repeated.bytes += begun;
             workers.repeated.records += u64::from(begun > 0);
-            workers.torn = workers.torn.filter(|(other, _)| *other != j);
+            workers.list[j].torn_at = None;
         }
         self.look_at_head();
     }

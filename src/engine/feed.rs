@@ -113,7 +113,7 @@ impl Engine {
         }
         let queue = &self.outputs[CONSUMER].queue;
         // What it has begun it goes on with, and with nothing else.
-        let is_torn = workers.torn.is_some_and(|(other, _)| other == j);
+        let is_torn = it.torn_at.is_some();
         let leaves_now = it.leaves_at.is_some_and(|at| at <= now);
         let is_all = self.is_last() && queue.owed() == 0;
         // What another one leaves is for this one.

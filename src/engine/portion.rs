@@ -59,12 +59,10 @@ impl Engine {
         if let Some(workers) = &mut self.workers {
             workers.held += run.end - run.start;
             workers.next = (j + 1) % workers.list.len();
-            workers.torn = match is_torn {
-                true => Some((j, run.end)),
-                false => workers.torn,
-            };
-            workers.list[j].cursor = cursor;
-            workers.list[j].queue.push(run);
+            let it = &mut workers.list[j];
+            it.torn_at = is_torn.then_some(run.end);
+            it.cursor = cursor;
+            it.queue.push(run);
         }
         self.look_at_head();
     }
@@ -76,9 +74,14 @@ impl Engine {
         self.outputs[CONSUMER].cursor = Cursor::at(self.framing, u64::from(is_torn));
     }
 
-    /// What has come of a record that a worker has begun is that worker's.
+    /// What has come of records that workers have begun is those workers'.
     pub(super) fn go_on_with_torn(&mut self) {
-        while let Some((j, at)) = self.workers.as_ref().and_then(|it| it.torn) {
+        let count = self.workers.as_ref().map_or(0, |it| it.list.len());
+        (0..count).for_each(|j| self.go_on_with_torn_of(j));
+    }
+
+    fn go_on_with_torn_of(&mut self, j: usize) {
+        while let Some(at) = self.worker(j).torn_at {
             let queue = &mut self.outputs[CONSUMER].queue;
             let first = queue.over(&(at..at + 1)).next().cloned();
             let Some(run) = first.filter(|run| run.start == at) else {
@@ -89,8 +92,9 @@ impl Engine {
             queue.remove(&run);
             if let Some(workers) = &mut self.workers {
                 workers.held += run.end - run.start;
-                workers.torn = end.is_none().then_some((j, run.end));
-                workers.list[j].queue.push(run);
+                let it = &mut workers.list[j];
+                it.torn_at = end.is_none().then_some(run.end);
+                it.queue.push(run);
             }
             self.look_at_head();
         }
@@ -113,7 +117,8 @@ impl Engine {
         if let Some(workers) = &mut self.workers {
             workers.held -= back.end - back.start;
             workers.list[j].queue.remove(&back);
-            workers.torn = workers.torn.filter(|torn| *torn != (j, back.end));
+            let it = &mut workers.list[j];
+            it.torn_at = it.torn_at.filter(|at| *at != back.end);
         }
         self.outputs[CONSUMER].queue.insert(back);
         self.look_at_head();

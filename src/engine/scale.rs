@@ -158,8 +158,8 @@ impl Engine {
         let Some(workers) = self.workers.as_mut().filter(|it| it.rules.count.is_range()) else {
             return;
         };
-        let is_torn = workers.torn.is_some_and(|(other, _)| other == j);
         let it = &mut workers.list[j];
+        let is_torn = it.torn_at.is_some();
         let time = it.busy.look(lay, now);
         if !it.is_wanted() {
             return;

@@ -76,6 +76,9 @@ pub(super) struct Worker {
     pub ended: Option<Fate>,
     /// What is its own and not in its pipe yet.
     pub queue: Queue,
+    /// Where the rest of the record will be that it has begun, and whose rest it was not given yet. Several may have one:
+    /// that which came last, and those that were taken back and are given in parts.
+    pub torn_at: Option<u64>,
     /// What is in its pipe, or was.
     pub given: Given,
     /// Where in its record its pipe stands.
@@ -117,6 +120,7 @@ impl Worker {
             exit: None,
             ended: None,
             queue: Queue::default(),
+            torn_at: None,
             given: Given::new(true, now),
             cursor: Cursor::new(framing),
             write: None,
@@ -213,8 +217,6 @@ pub(super) struct Workers {
     pub scaler: Scaler,
     /// Bytes in their queues.
     pub held: u64,
-    /// Who has begun a record of which more is to come, and where that will be.
-    pub torn: Option<(usize, u64)>,
     /// Nothing is run again any more.
     pub is_over: bool,
     /// How long what lies in a pipe may lie there.
@@ -242,7 +244,6 @@ impl Workers {
             breaker: SharedBreaker::new(backoff, rules.chance),
             scaler: Scaler::new(rules.count, now),
             held: 0,
-            torn: None,
             is_over: false,
             patience,
             restarts: 0,
