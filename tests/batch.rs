@@ -476,6 +476,7 @@ fn options_that_make_no_sense_are_refused() {
             "--batch 10: that is a number of records",
         ),
         (&["-l", "--batch", "0", "--", "cat"], "no record at all"),
+        (&["-l", "--batch", "0k", "--", "cat"], "nothing at all"),
         (
             &["-l", "--batch", "10,20", "--", "cat"],
             "another limit of that kind",

@@ -328,7 +328,7 @@ mod tests {
             ),
             (
                 "-s abc",
-                "invalid value 'abc' for '--size <SIZE>': not an amount: try 4GiB, ",
+                "invalid value 'abc' for '--size <AMOUNT>': not an amount: try 4GiB, ",
             ),
             (
                 "-r 10Mbps",

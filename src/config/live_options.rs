@@ -45,8 +45,8 @@ pub(crate) struct LiveOptions {
     /// What may pass at once after a pause [default: nothing]
     #[arg(long, value_name = "AMOUNT", help_heading = "Rate")]
     #[arg(
-        long_help = "What may pass at once after a pause, beyond one pacing step of 5ms: a SIZE, \
-        a record count, or a DURATION's worth of the cap [default: nothing]"
+        long_help = "What may pass at once after a pause, beyond one pacing step of 5ms: a SIZE of bytes, \
+        a count of records where the cap is on those (50, 10k), or a DURATION's worth of the cap [default: nothing]"
     )]
     #[arg(allow_hyphen_values = true)]
     #[arg(hide_short_help = true)]
@@ -146,7 +146,7 @@ pub(crate) struct LiveOptions {
     pub name: Option<String>,
 
     /// Expected total, for percentage and ETA
-    #[arg(short, long, value_name = "SIZE", help_heading = "Display")]
+    #[arg(short, long, value_name = "AMOUNT", help_heading = "Display")]
     #[arg(
         long_help = "Expected total, for percentage and ETA: bytes, or records (1000, 3M) \
         with a framing option; @PATH: that of a file, or of all files in a directory. It is known by itself when all input is regular files and block devices"

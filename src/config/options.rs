@@ -59,6 +59,7 @@ reading, so that the producer waits and nothing is lost. While the consumer keep
 by splice(2), without a copy.
 
 A SIZE is bytes: 64MiB is 2^26, 64MB is 64,000,000, M alone means MB, a bare number is bytes. \
+An AMOUNT is the same, but where records are counted a figure without a B counts those: 1000, 3M. \
 A MARK is a SIZE or a percentage of the buffer. A DURATION is 500ms, 2s, 1m 30s.";
 
 /// The command line, as it was typed.
@@ -224,8 +225,8 @@ pub(crate) struct Options {
     )]
     #[arg(
         long_help = "Run COMMAND once for each batch, which it finds complete in a file as its standard input. A \
-        batch is closed by whichever comes first: a count of records (1000), a SIZE (1MiB: no more than that, but \
-        for a longer record), a DURATION (5s; write 5min) after its first record; also at the high mark and at the \
+        batch is closed by whichever comes first: a count of records (1000, 10k), a SIZE of bytes (1MiB: no more than that, \
+        but for a longer record), a DURATION (5s; write 5min) after its first record; also at the high mark and at the \
         end. Exit status 0 acknowledges it; anything else means the same batch again, after a wait. With --spool also \
         after weir itself was killed"
     )]
@@ -344,7 +345,7 @@ pub(crate) struct Options {
     /// End after this much of the input
     #[arg(
         long,
-        value_name = "SIZE",
+        value_name = "AMOUNT",
         help_heading = "Display",
         allow_hyphen_values = true
     )]

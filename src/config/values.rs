@@ -38,8 +38,11 @@ fn batch_limit(text: &str) -> Result<Amount, UnitError> {
     let amount = text.parse::<Amount>();
     match amount.map_err(|error| error.instead(BATCH_EXAMPLES))? {
         Amount::Count(0) => Err(UnitError::new("no record at all", BATCH_EXAMPLES)),
-        Amount::Bytes(size) | Amount::Prefixed(size) if size.bytes() == 0 => {
+        Amount::Bytes(size) if size.bytes() == 0 => {
             Err(UnitError::new("no byte at all", BATCH_EXAMPLES))
+        }
+        Amount::Prefixed(size) if size.bytes() == 0 => {
+            Err(UnitError::new("nothing at all", BATCH_EXAMPLES))
         }
         amount => Ok(amount),
     }

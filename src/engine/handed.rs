@@ -189,22 +189,24 @@ impl WriteState {
         })
     }
 
-    /// The whole records at their head that so many bytes of room hold; if the first is longer, as much of it as they hold.
+    /// The whole records at their head that so many bytes of room hold; if the first is longer than that, or than what was
+    /// claimed, as much of it as there is.
     pub(crate) fn whole_within(&self, room: usize) -> Vec<&[u8]> {
         let mut run = Run::at(self.permit.cursor);
         let mut whole: Vec<&[u8]> = Vec::new();
         for bytes in self.slices() {
-            let most = bytes.len().min(room - run.bytes);
-            run.add(&bytes[..most]);
-            whole.extend(Some(&bytes[..most]).filter(|bytes| !bytes.is_empty()));
-            if most < bytes.len() {
-                // What has begun behind the last whole one waits, if there is one.
-                let torn = usize::try_from(run.cursor.depth()).unwrap_or(usize::MAX);
-                if torn < run.bytes {
-                    shorten(&mut whole, torn);
-                }
+            let bytes = &bytes[..bytes.len().min(room - run.bytes)];
+            if bytes.is_empty() {
                 break;
             }
+            run.add(bytes);
+            whole.push(bytes);
+        }
+        // What has begun behind the last whole one waits, if there is one: be it that there is no room for the rest, or
+        // that the claim ends there.
+        let torn = usize::try_from(run.cursor.depth()).unwrap_or(usize::MAX);
+        if torn < run.bytes {
+            shorten(&mut whole, torn);
         }
         whole
     }
@@ -293,5 +295,55 @@ impl Permit {
         };
         let cursor = run.cursor;
         Permit { grant, cursor }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::record::Framing;
+    use crate::engine::segment::{SEGMENT_MIN, Segment};
+
+    /// A claim on these pieces of lines, so far inside of one.
+    fn claim(pieces: &[&str], before: &str) -> WriteState {
+        let mut cursor = Cursor::new(Some(Framing::Terminator(b'\n')));
+        let _ = cursor.pass(before.as_bytes());
+        let part = |text: &&str| {
+            let mut segment = Segment::map(SEGMENT_MIN).expect("memory");
+            super::super::segment::writable(&mut segment, 0)[..text.len()]
+                .copy_from_slice(text.as_bytes());
+            let range = 0..text.len();
+            Part { segment, range }
+        };
+        let grant = Allowance::ALL;
+        WriteState {
+            parts: pieces.iter().map(part).collect(),
+            permit: Permit { grant, cursor },
+            ..WriteState::default()
+        }
+    }
+
+    #[test]
+    fn what_has_begun_behind_whole_records_waits_whether_the_room_or_the_claim_ends_there() {
+        for (pieces, before, room, whole) in [
+            (&["one\ntwo\nth"][..], "", 100, "one\ntwo\n"),
+            (&["one\nt", "wo\nth", "ree"], "", 100, "one\ntwo\n"),
+            (&["one\nt", "wo\nth", "ree\n"], "", 13, "one\ntwo\n"),
+            (&["one\nt", "wo\nth", "ree\n"], "", 14, "one\ntwo\nthree\n"),
+            (&["one\n", "two\n"], "", 4, "one\n"),
+            // One that is longer begins all the same, and goes on.
+            (&["thr", "ee"], "", 100, "three"),
+            (&["thr", "ee\nfour"], "", 4, "thre"),
+            (&["ee\nfour"], "thr", 100, "ee\n"),
+            (&["eeee"], "thr", 2, "ee"),
+        ] {
+            let claim = claim(pieces, before);
+            let got = claim.whole_within(room).concat();
+            assert_eq!(
+                String::from_utf8(got).as_deref(),
+                Ok(whole),
+                "{pieces:?} {room}"
+            );
+        }
     }
 }

@@ -77,7 +77,7 @@ impl World {
             let whole = write.whole_within(n).concat();
             let is_torn = write.run(whole.len()).cursor.is_inside();
             let all = write.run(bytes.len().min(n));
-            assert!(!is_torn || n >= bytes.len() || all.tally.ended == 0, "torn");
+            assert!(!is_torn || all.tally.ended == 0, "torn");
             (n, bytes) = (whole.len(), whole);
         }
         self.give_side(who, &bytes[..n]);
