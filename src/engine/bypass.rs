@@ -16,8 +16,8 @@
 //! the producer is never silent, it only costs. It is good for as long a silence as it takes to run
 //! empty; when there has been none for several times as long, it is left to run empty on purpose.
 //!
-//! Pieces of less than a page that come one right behind the other are copied: what is moved costs the producer another
-//! page for its next piece and the consumer a slot, however little there is in it, and many of them are read at once.
+//! Tiny pieces that come one right behind the other are copied: what is moved costs the producer another page for its next
+//! piece and the consumer a slot, however little there is in it, and many of them are read at once.
 //!
 //! Invariant: the path is open only while nothing is held in the log, so order is kept. While the log
 //! has room, the producer is kept waiting for no longer than [`LINGER`] and its credit, on that balance,
@@ -51,8 +51,9 @@ const BUSY: u32 = 2;
 
 /// So many pieces are looked at together,
 const PIECES: u32 = 64;
-/// which are tiny when they are smaller than this on average: a page of the system's,
-const TINY: usize = 4096;
+/// which are tiny when they are smaller than this on average: a quarter of a page, for what is written at once and moved
+/// while it still comes is moved by pages, the last of which is not full,
+const TINY: usize = 1024;
 /// and come one right behind the other when they take no longer than this.
 const SWIFT: Duration = Duration::from_millis(1);
 

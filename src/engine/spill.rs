@@ -25,6 +25,8 @@ use super::segment::Segment;
 use super::state::Engine;
 use super::status::Places;
 
+/// Bytes that an empty FIFO holds, as a rule.
+const FIFO: u64 = 64 * 1024;
 /// How soon to try again whether a full disk has room: room that others make is to be used within a second.
 const DISK_AGAIN: Duration = Duration::from_millis(500);
 /// How soon to ask a system that had no memory again.
@@ -339,7 +341,12 @@ impl Engine {
             return None;
         }
         let output = &self.outputs[i];
-        let place = output.queue.first()?.start;
+        let head = output.queue.first()?.start;
+        let rest = || Some(self.log.here_to(head)).filter(|to| *to < self.first_of_tap(i).end);
+        let place = match self.log.away(head) {
+            Some(_) => head,
+            None => rest()?,
+        };
         let is_loading = self.log.away(place)?;
         let again = output.fetch_again.filter(|at| now < *at);
         Some(if is_loading || again.is_some() {
@@ -349,6 +356,17 @@ impl Engine {
         })
     }
 
+    /// The first record that a tap is owed, where it begins with one of which all but the end is here and that its pipe
+    /// takes at once, as a rule: it is read back to its end before it is begun, for nobody waits until a tap has the rest.
+    fn first_of_tap(&self, i: usize) -> Range<u64> {
+        let output = &self.outputs[i];
+        let head = output.queue.first().cloned().unwrap_or(0..0);
+        let begins = self.framing.is_some() && output.is_tap() && !output.cursor.is_inside();
+        let most = head.end.min(head.start + FIFO);
+        let end = begins.then(|| self.log.next_boundary(head.start, most));
+        head.start..end.flatten().unwrap_or(head.start)
+    }
+
     pub(super) fn begin_fetch(&mut self, actor: Actor, place: u64) -> Action {
         let head = |run: &Range<u64>| run.start..run.start + 1;
         let mut keep: Vec<_> = std::iter::once(place..place + 1).collect();
@@ -356,6 +374,8 @@ impl Engine {
             keep.extend(output.queue.claim().map(head));
             keep.extend(output.queue.runs().take(2).map(head));
         }
+        let firsts = (SIDES..self.outputs.len()).map(|i| self.first_of_tap(i));
+        keep.extend(firsts.filter(|first| !first.is_empty()));
         // Where a record ends in what lies unread in the consumer's pipe may be asked.
         if self.given.bytes() <= GIVEN_MOST {
             keep.extend(self.given.runs().cloned());
