@@ -3,12 +3,14 @@
 
 mod harness;
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Read, Write};
 use std::os::linux::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use harness::remote::{Home, Weir};
+use harness::sides::make_fifo;
 use harness::{DEADLINE, WEIR, assert_same, beside, collect, data, eventually, feed, start, weir};
 
 const MIB: usize = 1 << 20;
@@ -217,6 +219,82 @@ fn what_is_shed_from_the_disk_is_kept_whole_in_the_file_for_it() {
         all.len(),
         wanted.len()
     );
+}
+
+/// The numbers of lines, which are whole and in order, each once.
+#[track_caller]
+fn numbers(bytes: &[u8], what: &str) -> Vec<u32> {
+    let text = std::str::from_utf8(bytes).expect("digits");
+    let whole = |line: &str| line.len() == 9 && line.ends_with('\n');
+    let torn = text.split_inclusive('\n').find(|line| !whole(line));
+    assert_eq!(torn, None, "{what}: torn");
+    let numbers: Vec<u32> = text
+        .lines()
+        .map(|line| line.parse().expect("digits"))
+        .collect();
+    assert!(numbers.is_sorted_by(|a, b| a < b), "{what}: out of order");
+    numbers
+}
+
+#[test]
+fn what_grows_too_old_in_memory_and_on_disk_goes_by_whole_records_for_each_output_and_the_books_close()
+ {
+    const COUNT: usize = 200_000;
+    let home = Home::new();
+    let at = |name: &str| home.temporary().join(name);
+    let (copy, fifo) = (at("copy"), at("fifo"));
+    make_fifo(&fifo);
+    let mut reader = File::options()
+        .read(true)
+        .write(true)
+        .open(&fifo)
+        .expect("a FIFO");
+    let args = [
+        "-l",
+        "-b",
+        "64KiB",
+        "--spill",
+        "8MiB",
+        "--max-age",
+        "100ms",
+        "--tap-buffer",
+        "64KiB",
+        "--tee",
+        copy.to_str().expect("text"),
+        "--tap",
+        fifo.to_str().expect("text"),
+    ];
+    let mut weir = home.start(&args);
+    let all: String = (0..COUNT).map(|n| format!("{n:08}\n")).collect();
+    weir.give(&all.as_bytes()[..all.len() / 2]);
+    eventually("something is too old", || {
+        figure(&home, &weir, "/shed/bytes") > 0
+    });
+    weir.give(&all.as_bytes()[all.len() / 2..]);
+    // But for the rest of a line that has been begun.
+    eventually("all is too old that is not in the pipe", || {
+        let is_read = figure(&home, &weir, "/in/bytes") == all.len() as u64;
+        is_read && figure(&home, &weir, "/buffer/used") < 9
+    });
+    let shed = figure(&home, &weir, "/shed/bytes") as usize;
+    assert!(shed > 100_000, "{shed}");
+    drop(weir.stdin.take());
+    let got = collect(weir.stdout.take().expect("its output")).done();
+    weir.end();
+    assert_eq!(got.len() + shed, all.len(), "the books");
+    assert_eq!(numbers(&got, "the consumer").first(), Some(&0));
+    let copied = numbers(&fs::read(&copy).expect("a copy"), "the tee");
+    assert!(copied.len() * 9 >= got.len(), "the tee got little");
+    // What was written to it is whole lines, and an end behind them is how one knows that it is all.
+    reader.write_all(b"x").expect("there is room");
+    let mut tapped = Vec::new();
+    while tapped.last() != Some(&b'x') {
+        let mut piece = [0; 65536];
+        let n = reader.read(&mut piece).expect("what was written");
+        tapped.extend_from_slice(&piece[..n]);
+    }
+    tapped.pop();
+    assert!(!numbers(&tapped, "the tap").is_empty(), "the tap");
 }
 
 /// A file system of this size, which only root can have.

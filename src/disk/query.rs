@@ -229,7 +229,8 @@ fn arrival(directory: &Directory, survey: &Survey, at: u64) -> Result<Option<u64
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::tests::{append, open, small};
+    use crate::disk::segments::Taken;
+    use crate::disk::tests::{NOW, append, lines, open, read_from, small};
 
     #[test]
     fn a_busy_spool_has_no_gaps_whatever_its_owner_does_while_it_is_looked_at() {
@@ -252,5 +253,38 @@ mod tests {
         spool.set_place("-", Place::default()).expect("saved");
         let status = look(&directory, &path, || {}).expect("a status");
         assert_eq!(status.problems.len(), 1, "what is missing is said");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_between_two_runs_changes_neither_order_nor_who_is_the_oldest() {
+        const HOUR: u64 = 3_600_000_000_000;
+        let home = tempfile::tempdir().expect("a directory");
+        let path = home.path().join("q");
+        let text = lines(0, 4000);
+        let (first, second) = text.split_at(text.len() / 2);
+        let spool = open(&path, &small()).spool;
+        append(&spool, first);
+        spool.close(true).expect("closed");
+        drop(spool);
+        let opened = open(&path, &small());
+        assert!(opened.damages.is_empty(), "{:?}", opened.damages);
+        let spool = opened.spool;
+        let mut rest = second;
+        while let Taken::Bytes(n @ 1..) = spool.append(rest, NOW - HOUR).expect("taken") {
+            rest = &rest[n..];
+        }
+        assert!(rest.is_empty(), "all of it");
+        assert_eq!(read_from(&spool, 0).bytes(), text);
+        let at = |at: u64| Place {
+            at,
+            ..Place::default()
+        };
+        let directory = Directory::open(&path).expect("it is there");
+        for (place, arrival) in [(0, NOW), (first.len() as u64, NOW - HOUR)] {
+            spool.set_place("-", at(place)).expect("saved");
+            let status = look(&directory, &path, || {}).expect("a status");
+            assert_eq!(status.oldest, Some(arrival), "at {place}");
+            assert_eq!(status.problems, Vec::<String>::new());
+        }
     }
 }

@@ -249,6 +249,14 @@ impl Jobs {
         }
     }
 
+    /// Whether the next batch needs to know what lies inside of these places: they were read back to find out where it
+    /// ends, which would begin anew, or its records are counted up to there.
+    pub(super) fn is_looking_in(&self, places: &Range<u64>) -> bool {
+        let to = self.forming.to;
+        let was_looked_at = self.looked_at.iter().any(|at| places.start < *at);
+        was_looked_at || places.start < to && to < places.end
+    }
+
     /// All batches.
     pub(super) fn batches(&self) -> impl Iterator<Item = &Batch> + Clone {
         let batches = self.list.iter().filter_map(|job| job.stage.batch());

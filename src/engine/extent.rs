@@ -151,6 +151,17 @@ impl Extent {
             .is_some_and(|s| Arc::strong_count(s) == 1)
     }
 
+    /// How far into a record its end is.
+    pub(super) fn end_depth(&self, framing: Option<Framing>) -> u64 {
+        let length = self.length as u64;
+        match framing {
+            Some(Framing::Fixed(size)) => (self.depth + length) % size,
+            Some(Framing::Terminator(_)) if self.ends > 0 => length - self.last_end as u64,
+            Some(Framing::Terminator(_)) => self.depth + length,
+            None => self.depth,
+        }
+    }
+
     /// It has grown by `n` bytes, in which `ends` records end, the last of them after `last`.
     pub(super) fn grow(&mut self, n: usize, ends: u64, last: usize) {
         if ends > 0 {

@@ -379,6 +379,9 @@ impl Engine {
         }
         runs.iter().for_each(|run| self.log.cut(run));
         self.log.unpin_all(runs);
+        if let Some(last) = runs.last() {
+            self.join_behind(last.end);
+        }
     }
 
     /// Less is owed to it than before, maybe.

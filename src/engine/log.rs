@@ -31,6 +31,7 @@ use super::segment::{Part, ReadBuffer, SEGMENT_MAX, SEGMENT_MIN, Segment};
 
 mod boundaries;
 mod disk;
+mod join;
 mod nth;
 
 /// Reads of at most this many bytes are moved next to their predecessors, so that a producer of
@@ -395,6 +396,12 @@ impl Log {
     #[must_use]
     pub(crate) fn has_free(&self) -> bool {
         !self.free.is_empty()
+    }
+
+    /// Extents that there are.
+    #[cfg(test)]
+    pub(crate) fn extents(&self) -> usize {
+        self.extents.len()
     }
 
     /// Whether the free list holds more than is worth keeping.

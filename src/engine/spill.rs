@@ -220,6 +220,54 @@ impl Engine {
         heads.all(|(_, head)| head <= place)
     }
 
+    /// What lies before this place on the disk alone is one extent where it can be: it came in smaller ones for those who
+    /// may be behind by a share only, or was read back by one of several, and is needed like that by nobody any more.
+    /// Otherwise memory would be that of what lies on the disk.
+    pub(super) fn join_behind(&mut self, place: u64) {
+        if !self.outlives() {
+            // What is on the disk behind memory may be shed, as much at once as an extent has.
+            return;
+        }
+        while let Some(places) = self.log.joinable(place)
+            && self.is_one_for_all(&places)
+        {
+            self.log.join(&places);
+        }
+    }
+
+    /// Whether nobody's places begin or end inside of these, and nobody is owed them who may lose them by extents.
+    fn is_one_for_all(&self, places: &Range<u64>) -> bool {
+        let is_one = |run: &Range<u64>| {
+            let is_inside = |place| places.start < place && place < places.end;
+            !is_inside(run.start) && !is_inside(run.end)
+        };
+        let is_over = |run: &Range<u64>| run.end <= places.start || places.end <= run.start;
+        if self
+            .jobs
+            .as_ref()
+            .is_some_and(|jobs| jobs.is_looking_in(places))
+        {
+            return false;
+        }
+        let mut others = self
+            .given
+            .runs()
+            .chain(&self.overflow.unfinished)
+            .chain(self.jobs.iter().flat_map(|jobs| jobs.runs()))
+            .chain(
+                self.workers
+                    .iter()
+                    .flat_map(|it| it.runs().chain(it.given())),
+            );
+        let mut outputs = self.outputs.iter();
+        outputs.all(|output| {
+            let side = output.side.as_ref();
+            let is_shared = side.is_some_and(|it| it.role.share().is_some());
+            let mut runs = output.queue.claims().chain(output.queue.over(places));
+            runs.all(|run| is_one(run) && (!is_shared || is_over(run)))
+        }) && others.all(is_one)
+    }
+
     /// How often these places are pinned, each byte once for each pin.
     fn pins(&self, range: &Range<u64>) -> usize {
         let overlap = |run: &Range<u64>| {
@@ -390,7 +438,9 @@ impl Engine {
                 keep.extend(workers.given().cloned());
             }
         }
-        self.log.evict(&keep);
+        for end in self.log.evict(&keep) {
+            self.join_behind(end);
+        }
         Action::Fetch(Fetch {
             load: Box::new(self.log.begin_load(place)),
             obligation: Obligation::new(actor),

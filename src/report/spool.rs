@@ -192,6 +192,14 @@ mod tests {
     }
 
     #[test]
+    fn what_came_by_a_clock_that_has_been_set_back_since_is_new() {
+        let path = Path::new("d");
+        let before = 1_000_000_000 - 1;
+        assert!(text(path, &status(), before).contains(", the oldest 0 seconds old,"));
+        assert!(json(path, &status(), before).contains(r#""age_s":0.0,"#));
+    }
+
+    #[test]
     fn programs_get_one_object() {
         let line = json(Path::new("d/"), &status(), 2_500_000_000);
         let expected = r#"{"v":1,"spool":"d/","pid":4711,"bytes":3145728,"records":1200,"batches":2,"tees":[{"path":"/a/b","bytes":1048576,"records":1048},{"path":"/c","bytes":0,"records":0}],"age_s":1.5,"disk":4194304,"lost":{"bytes":2048,"records":3},"aside":["damaged-00000000000000000512"],"problems":[]}"#;

@@ -333,8 +333,9 @@ impl Log {
     }
 
     /// Those that were read back leave memory again, but for those that hold some of these places, and those that
-    /// somebody writes from.
-    pub(crate) fn evict(&mut self, keep: &[Range<u64>]) {
+    /// somebody writes from. Returns where those end that have left.
+    pub(crate) fn evict(&mut self, keep: &[Range<u64>]) -> Vec<u64> {
+        let mut left = Vec::new();
         let mut here = std::mem::take(&mut self.disk.here);
         here.retain(|at| {
             let i = self.index(*at);
@@ -351,10 +352,12 @@ impl Log {
             let segment = extent.segment.take();
             // Somebody has had it up to its end, which is the only place in it but its ends that is known then.
             extent.is_cut = true;
+            left.push(extent.end());
             self.disk.recycle(segment);
             false
         });
         self.disk.here = here;
+        left
     }
 
     /// What lies in these places stays in memory alone, where it is here and nobody is owed any of its extents but at

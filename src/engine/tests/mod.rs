@@ -1,5 +1,6 @@
 //! The state machine under the simulator: real drivers between a scripted producer and scripted consumers.
 
+mod backlog;
 mod bypass;
 mod caps;
 mod changes;
