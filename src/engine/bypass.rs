@@ -16,8 +16,8 @@
 //! the producer is never silent, it only costs. It is good for as long a silence as it takes to run
 //! empty; when there has been none for several times as long, it is left to run empty on purpose.
 //!
-//! Tiny pieces that come one right behind the other are copied: what is moved costs the producer another page for its next
-//! piece and the consumer a slot, however little there is in it, and many of them are read at once.
+//! Tiny pieces are copied: what is moved costs the producer another page for its next piece and the consumer a slot,
+//! however little there is in it, and many of them are read at once.
 //!
 //! Invariant: the path is open only while nothing is held in the log, so order is kept. While the log
 //! has room, the producer is kept waiting for no longer than [`LINGER`] and its credit, on that balance,
@@ -50,18 +50,18 @@ const TRIAL: Duration = Duration::from_millis(50);
 const BUSY: u32 = 2;
 
 /// So many pieces are looked at together,
-const PIECES: u32 = 64;
+const PIECES: u32 = 16;
 /// which are tiny when they are smaller than this on average: a quarter of a page, for what is written at once and moved
-/// while it still comes is moved by pages, the last of which is not full,
+/// while it still comes is moved by pages, the last of which is not full.
 const TINY: usize = 1024;
-/// and come one right behind the other when they take no longer than this.
-const SWIFT: Duration = Duration::from_millis(1);
+/// They are moved again when they are no smaller than this.
+const LARGE: usize = 4096;
 
 /// State of the zero-copy path.
 #[derive(Debug)]
 pub(crate) struct Bypass {
     usable: bool,
-    /// What comes one right behind the other is tiny.
+    /// What comes is tiny.
     sprinkles: bool,
     pieces: Pieces,
     /// Others are to see what passes.
@@ -84,7 +84,6 @@ pub(crate) struct Bypass {
 struct Pieces {
     count: u32,
     bytes: usize,
-    since: Option<Instant>,
 }
 
 /// What happened while the log was in use, since it last was of use.
@@ -156,15 +155,19 @@ impl Bypass {
         self.usable && !self.suspended && !self.sprinkles
     }
 
-    /// A piece of `n` bytes has come, whichever way it goes.
-    pub(crate) fn on_piece(&mut self, n: usize, now: Instant) {
+    /// A piece of `n` bytes has come, whichever way it goes; `alone`: for nobody but the consumer, so that nobody else has to
+    /// be woken for what is copied.
+    pub(crate) fn on_piece(&mut self, n: usize, alone: bool) {
+        if !alone {
+            (self.sprinkles, self.pieces) = (false, Pieces::default());
+            return;
+        }
         let pieces = &mut self.pieces;
-        let since = *pieces.since.get_or_insert(now);
         pieces.count += 1;
         pieces.bytes += n;
         if pieces.count == PIECES {
-            let is_swift = now.saturating_duration_since(since) <= SWIFT;
-            self.sprinkles = is_swift && pieces.bytes < TINY * PIECES as usize;
+            let most = if self.sprinkles { LARGE } else { TINY };
+            self.sprinkles = pieces.bytes < most * PIECES as usize;
             self.pieces = Pieces::default();
         }
     }

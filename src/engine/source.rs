@@ -358,7 +358,7 @@ impl Engine {
         self.source.is_waiting = false;
         self.stats.on_read(run, self.occupancy());
         self.note_places();
-        self.bypass.on_piece(run.bytes, now);
+        self.bypass.on_piece(run.bytes, !self.has_sides());
         self.bypass.on_input(self.stats.source.run(false, now));
         self.input.on_passed(run.bytes, run.tally.ended, now);
         self.on_taken(run);
@@ -458,7 +458,7 @@ impl Engine {
                 self.source.waits_first = self.source.path.waits_first;
                 self.stats.spliced += run.bytes as u64;
                 self.bypass.on_passed(run.bytes, now);
-                self.bypass.on_piece(run.bytes, now);
+                self.bypass.on_piece(run.bytes, !self.has_sides());
                 self.stats.on_read(run, self.occupancy());
                 self.bypass.on_input(self.stats.source.run(false, now));
                 self.input.on_passed(run.bytes, run.tally.ended, now);
