@@ -150,6 +150,8 @@ impl View {
         let range = match self.piece(spool, at, most, load.bytes())? {
             Piece::Bytes { range, damage } => {
                 found.said.extend(damage);
+                // What another one has found to be lost is not looked for again, however this is cut.
+                let most = most.min(found.to_next_lost(at));
                 range.start..range.end.min(range.start + most)
             }
             Piece::Gap(damage) => {
@@ -321,6 +323,15 @@ impl View {
 }
 
 impl Findings {
+    /// Bytes from this offset, which is not lost, to what is known to be lost next.
+    fn to_next_lost(&self, at: u64) -> usize {
+        let starts = self.lost.iter().map(|it| it.range.start);
+        let next = starts.filter(|start| *start > at).min();
+        next.map_or(usize::MAX, |next| {
+            usize::try_from(next - at).unwrap_or(usize::MAX)
+        })
+    }
+
     /// These are halves of records, of which so many end in them.
     fn torn(&mut self, spool: &Spool, (from, to): (u64, u64), bytes: &[u8], ends: u64) {
         if from < to {
