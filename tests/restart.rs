@@ -230,18 +230,22 @@ fn one_that_cannot_be_run_any_more_is_said_once_and_tried_on() {
 
 /// The one child of weir.
 fn child(of: Pid) -> Pid {
-    let pid = of.as_raw_nonzero();
     let mut found = None;
     eventually("there is a child", || {
-        let path = format!("/proc/{pid}/task");
-        let tasks = fs::read_dir(path).expect("threads").flatten();
-        let children =
-            tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-        let all: String = children.collect();
-        found = all.split_whitespace().next().and_then(|n| n.parse().ok());
+        found = child_now(of);
         found.is_some()
     });
-    Pid::from_raw(found.expect("a number")).expect("a process")
+    found.expect("a process")
+}
+
+/// The one child of weir, if it has one: between two, and at its end, it has none.
+fn child_now(of: Pid) -> Option<Pid> {
+    let path = format!("/proc/{}/task", of.as_raw_nonzero());
+    let tasks = fs::read_dir(path).expect("threads").flatten();
+    let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    let all: String = children.collect();
+    let first = all.split_whitespace().next()?;
+    Pid::from_raw(first.parse().ok()?)
 }
 
 trait Settle {
@@ -286,7 +290,9 @@ fn a_command_that_is_killed_again_and_again_gets_every_line() {
         if !weir.is_alive() {
             break;
         }
-        let _ = kill_process(child(weir.pid()), Signal::KILL);
+        // It may end at any time.
+        let child = child_now(weir.pid());
+        let _ = child.map(|child| kill_process(child, Signal::KILL));
         std::thread::sleep(std::time::Duration::from_millis(3));
     }
     writing.done().expect("all is read");

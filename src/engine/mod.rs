@@ -31,6 +31,7 @@ mod fall;
 mod fan_out;
 mod fan_pass;
 mod feed;
+mod fetch;
 pub(crate) mod gate;
 mod given;
 mod handed;
