@@ -62,7 +62,7 @@ const LARGE: usize = 4096;
 pub(crate) struct Bypass {
     usable: bool,
     /// What comes is tiny.
-    sprinkles: bool,
+    is_tiny: bool,
     pieces: Pieces,
     /// Others are to see what passes.
     suspended: bool,
@@ -139,7 +139,7 @@ impl Bypass {
     pub(crate) fn new(usable: bool) -> Bypass {
         Bypass {
             usable,
-            sprinkles: false,
+            is_tiny: false,
             pieces: Pieces::default(),
             suspended: false,
             open: true,
@@ -152,22 +152,22 @@ impl Bypass {
     }
 
     fn is_usable(&self) -> bool {
-        self.usable && !self.suspended && !self.sprinkles
+        self.usable && !self.suspended && !self.is_tiny
     }
 
     /// A piece of `n` bytes has come, whichever way it goes; `alone`: for nobody but the consumer, so that nobody else has to
     /// be woken for what is copied.
     pub(crate) fn on_piece(&mut self, n: usize, alone: bool) {
         if !alone {
-            (self.sprinkles, self.pieces) = (false, Pieces::default());
+            (self.is_tiny, self.pieces) = (false, Pieces::default());
             return;
         }
         let pieces = &mut self.pieces;
         pieces.count += 1;
         pieces.bytes += n;
         if pieces.count == PIECES {
-            let most = if self.sprinkles { LARGE } else { TINY };
-            self.sprinkles = pieces.bytes < most * PIECES as usize;
+            let most = if self.is_tiny { LARGE } else { TINY };
+            self.is_tiny = pieces.bytes < most * PIECES as usize;
             self.pieces = Pieces::default();
         }
     }

@@ -64,9 +64,7 @@ impl Engine {
             return None;
         }
         let open = self.sides().filter(|(_, output)| output.is_open_side());
-        let takes_records = |output: &Output| output.is_tap() && self.framing.is_some();
-        let (even, behind): (Vec<_>, Vec<_>) =
-            open.partition(|(_, output)| output.can_pass() && !takes_records(output));
+        let (even, behind): (Vec<_>, Vec<_>) = open.partition(|(_, output)| output.can_pass());
         let is_owed = !behind.is_empty();
         let taker = |(i, output): &(usize, &Output)| Taker {
             i: *i,
@@ -202,6 +200,7 @@ impl Output {
 
     /// Whether what passes can go to it around the log.
     fn can_pass(&self) -> bool {
-        self.is_even() && self.side.as_ref().is_some_and(|side| side.is_pipe)
+        let takes_records = self.is_tap() && self.cursor.framing().is_some();
+        self.is_even() && !takes_records && self.side.as_ref().is_some_and(|side| side.is_pipe)
     }
 }

@@ -143,16 +143,7 @@ impl Engine {
             .outputs
             .iter()
             .flat_map(|output| output.queue.claim().into_iter().chain(output.queue.runs()));
-        let owed = owed
-            .chain(self.given.runs())
-            .chain(&self.overflow.unfinished)
-            .chain(self.jobs.iter().flat_map(|jobs| jobs.runs()))
-            .chain(
-                self.workers
-                    .iter()
-                    .flat_map(|it| it.runs().chain(it.given())),
-            );
-        owed.map(overlap).sum()
+        owed.chain(self.runs_in_hands()).map(overlap).sum()
     }
 
     /// These places, which are next for this output, cannot be read back.

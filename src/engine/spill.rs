@@ -241,23 +241,23 @@ impl Engine {
         {
             return false;
         }
-        let mut others = self
-            .given
-            .runs()
-            .chain(&self.overflow.unfinished)
-            .chain(self.jobs.iter().flat_map(|jobs| jobs.runs()))
-            .chain(
-                self.workers
-                    .iter()
-                    .flat_map(|it| it.runs().chain(it.given())),
-            );
         let mut outputs = self.outputs.iter();
         outputs.all(|output| {
             let side = output.side.as_ref();
             let is_shared = side.is_some_and(|it| it.role.share().is_some());
             let mut runs = output.queue.claims().chain(output.queue.over(places));
             runs.all(|run| is_one(run) && (!is_shared || is_over(run)))
-        }) && others.all(is_one)
+        }) && self.runs_in_hands().all(is_one)
+    }
+
+    /// Places that are pinned for somebody and are in no output's queue any more: given and maybe to be taken back, on
+    /// their way to the file of what is shed, in batches, with workers.
+    pub(super) fn runs_in_hands(&self) -> impl Iterator<Item = &Range<u64>> {
+        let jobs = self.jobs.iter().flat_map(|jobs| jobs.runs());
+        let workers = self.workers.iter();
+        let workers = workers.flat_map(|it| it.runs().chain(it.given()));
+        let given = self.given.runs().chain(&self.overflow.unfinished);
+        given.chain(jobs).chain(workers)
     }
 
     /// Of so many bytes to be claimed those that lie in one piece, where what is written is remembered; and where that
