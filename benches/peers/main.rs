@@ -18,6 +18,7 @@ mod stats;
 mod table;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::Parser;
 
@@ -42,10 +43,12 @@ fn run(options: options::Options) -> std::io::Result<()> {
     let mut tables = Vec::new();
     for (name, section) in chosen {
         eprintln!("# {name}");
+        let started = Instant::now();
         for table in section(&lab) {
             report::print_table(&table);
             tables.push((name, table));
         }
+        eprintln!("# {name}: {:.1} s", started.elapsed().as_secs_f64());
     }
     report::print_verdict(&tables);
     match &lab.options.json {

@@ -271,10 +271,18 @@ fn field(text: &str, key: &str) -> Option<f64> {
 /// The most memory that a process has held, in 10^6 bytes. Unlike what is told of a child at its end, it does not
 /// count what its parent held before.
 pub(crate) fn high_water(pid: u32) -> Option<f64> {
+    memory(pid, "VmHWM:")
+}
+
+/// The memory that is a process's own, in 10^6 bytes: without the pages of programs and libraries, which all who run
+/// them share, and which the system may drop and read again.
+pub(crate) fn own_memory(pid: u32) -> Option<f64> {
+    memory(pid, "RssAnon:")
+}
+
+fn memory(pid: u32, field: &str) -> Option<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     let kib: f64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kib * 1024.0 / 1e6)
 }

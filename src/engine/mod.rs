@@ -18,6 +18,7 @@ mod books;
 mod breaker;
 pub(crate) mod bucket;
 pub(crate) mod bypass;
+mod changes;
 mod closing;
 mod consumer;
 pub(crate) mod directive;
@@ -35,6 +36,7 @@ mod fetch;
 pub(crate) mod gate;
 mod given;
 mod handed;
+mod holdup;
 pub(crate) mod inflight;
 mod inherit;
 mod job_books;
@@ -77,6 +79,7 @@ pub(crate) mod task;
 mod thin;
 pub(crate) mod ticket;
 mod unread;
+mod wakes;
 pub(crate) mod workers;
 mod yielding;
 
@@ -84,17 +87,9 @@ use std::time::Instant;
 
 use action::{Action, Actor, Done, For, Outcome, ReadOutcome, SIDES, Wait, Write};
 pub(crate) use action::{CONSUMER, OVERFLOW};
-use directive::Directive;
-use event::{Event, Events, Place};
-use limiter::SharedCap;
-#[cfg(test)]
-use plan::tolerance;
-use plan::{Plan, Sleeper, is_kept, is_wakeable};
+use plan::Plan;
 pub(crate) use rules::{Limits, Rules, StopAt};
-use stall::{Side, Watch};
-pub(crate) use state::{Engine, Wakes};
-
-use crate::units::Unit;
+pub(crate) use state::Engine;
 
 impl Engine {
     /// Whether nothing is owed to those who are owed everything, and nothing more will come.
@@ -275,123 +270,6 @@ impl Engine {
         }
     }
 
-    /// A cap on the output is shared with others.
-    pub(crate) fn share(&mut self, unit: Unit, with: Box<dyn SharedCap>, now: Instant) {
-        match unit {
-            Unit::Bytes => self.output.bytes.share(with),
-            Unit::Records => self.output.records.share(with),
-        }
-        self.tune(now);
-    }
-
-    /// Changes how a running engine works; in force when this returns, but for what is on its way already.
-    pub(crate) fn command(&mut self, now: Instant, command: Directive) {
-        match command {
-            Directive::RateOfBytes(cap) => self.output.bytes.set(cap),
-            Directive::RateOfRecords(cap) => self.output.records.set(cap),
-            Directive::InputRateOfBytes(cap) => self.input.bytes.set(cap),
-            Directive::InputRateOfRecords(cap) => self.input.records.set(cap),
-            Directive::Burst(burst) => {
-                self.burst = burst;
-            }
-            Directive::Marks(marks) => self.gate.set(marks, self.used()),
-            Directive::Shed(policy) => {
-                self.shedder.policy = policy;
-                self.put_lanes_in_force();
-            }
-            Directive::MaxAge(age) => {
-                self.shedder.max_age = age;
-                self.put_lanes_in_force();
-            }
-            Directive::Pause => self.paused = true,
-            Directive::Resume => self.paused = false,
-            Directive::HoldInput(held) => self.input_held = held,
-            Directive::Finish => {
-                self.ended = true;
-                self.start_no_more();
-                self.restart_no_more(now);
-            }
-            Directive::Drain => {
-                // What nobody may deliver would keep it from ending.
-                self.paused = false;
-                self.ended = true;
-            }
-        }
-        self.tune(now);
-        self.update(now);
-    }
-
-    /// Nothing is read or written from now on, whatever is held. As [`Engine::want_quiet`]: some while a
-    /// call to the system is under way whose bytes are still to be counted.
-    pub(crate) fn halt(&mut self, now: Instant) -> Option<u64> {
-        // The file for what is shed is not closed before that: of a read that is under way some may be shed.
-        self.halted = true;
-        self.update(now);
-        self.want_quiet()
-    }
-
-    /// `None` where nothing is on its way to the consumer by a decision that is no longer in force; else
-    /// the number with which [`Wakes::quiet`] says when. An answer to an earlier question is none to this
-    /// one, for something may have set out between them.
-    pub(crate) fn want_quiet(&mut self) -> Option<u64> {
-        self.quiet_asked += 1;
-        self.quiet_wanted = !self.is_quiet();
-        self.quiet_wanted.then_some(self.quiet_asked)
-    }
-
-    fn is_quiet(&self) -> bool {
-        // What is read meanwhile is told after a drain has begun, and is a part of what is drained.
-        let is_last = self.ended && !self.source.path.input_blocks;
-        let reads = (self.halted || is_last) && self.source.is_reading;
-        let sides = self.halted && self.sides().any(|(_, side)| side.is_writing_what_counts());
-        let mut workers = self.workers.iter().flat_map(|workers| &workers.list);
-        let is_writing = self.outputs[CONSUMER].is_writing || workers.any(|it| it.is_writing);
-        !(reads || sides || self.source.is_passing || is_writing)
-    }
-
-    /// Asks the watchdog.
-    pub(crate) fn watch(&mut self, now: Instant) -> Watch {
-        if self.given.is_down && !self.given.is_deaf {
-            // Nobody is there to be accused.
-            self.on_sink_moved(now);
-        }
-        if let Some(time) = self.given.stalled.take() {
-            return Watch::Stalled(Side::Sink, time);
-        }
-        let (source, sink) = (&mut self.stats.source, &mut self.stats.sink);
-        self.watchdog.look(source, sink, now)
-    }
-
-    /// Whether there is anybody to be woken.
-    pub(crate) fn has_wakes(&self) -> bool {
-        self.has_wakes || self.log.is_freed()
-    }
-
-    /// Whom to wake for what has changed since the last call.
-    pub(crate) fn take_wakes(&mut self) -> Wakes {
-        self.has_wakes = false;
-        self.wakes.floor = self.log.take_floor();
-        std::mem::take(&mut self.wakes)
-    }
-
-    /// No more input: what is held is still delivered.
-    pub(crate) fn on_input_end(&mut self, now: Instant) {
-        if !self.halted {
-            self.ended = true;
-            self.source.is_waiting = false;
-            self.update(now);
-        }
-    }
-
-    pub(super) fn sleeper(&mut self, actor: Actor) -> &mut Sleeper {
-        match actor {
-            Actor::Source => &mut self.source.sleeper,
-            Actor::Output(i) => &mut self.outputs[i].sleeper,
-            Actor::Job(j) if self.workers.is_some() => &mut self.worker_mut(j).sleeper,
-            Actor::Job(j) => self.job_sleeper(j),
-        }
-    }
-
     /// Lets the caps follow the occupancy.
     pub(super) fn tune(&mut self, now: Instant) {
         if self.input.is_idle() && self.output.is_idle() {
@@ -430,180 +308,6 @@ impl Engine {
         if self.events.is_some() {
             self.look_for_events(now);
         }
-    }
-
-    /// Listens to these from now on.
-    pub(crate) fn listen(&mut self, events: impl IntoIterator<Item = Event>) {
-        self.events = Some(Box::new(Events::new(events)));
-    }
-
-    fn look_for_events(&mut self, now: Instant) {
-        let place = Place {
-            used: self.occupancy(),
-            high: self.gate.marks().high,
-            low: self.gate.marks().low,
-            capacity: self.capacity,
-            sheds: self.shedder.is_shedding(now),
-        };
-        if let Some(events) = &mut self.events
-            && events.look(place, now)
-        {
-            self.wakes.events.append(&mut events.happened);
-            self.has_wakes = true;
-        }
-    }
-
-    /// What it means for those who sleep, but for the one who has just been told what to do.
-    fn announce(&mut self, told: Option<Actor>, now: Instant) {
-        self.scale(now);
-        if told != Some(Actor::Source) {
-            self.wake(Actor::Source, now);
-        }
-        for i in 0..self.outputs.len() {
-            if told != Some(Actor::Output(i)) {
-                self.wake(Actor::Output(i), now);
-            }
-        }
-        // Whoever was given something last is woken last.
-        let (count, first) = (
-            self.job_count(),
-            self.workers.as_ref().map_or(0, |it| it.next),
-        );
-        for j in (0..count).map(|n| (first + n) % count) {
-            // What one was told may itself be what there is need of others for.
-            if told != Some(Actor::Job(j)) || self.scales() {
-                self.wake(Actor::Job(j), now);
-            }
-        }
-        self.watch_waits(now);
-        self.look_for_quiet();
-    }
-
-    #[inline]
-    fn look_for_quiet(&mut self) {
-        if self.quiet_wanted && self.is_quiet() {
-            self.quiet_wanted = false;
-            self.wakes.quiet = Some(self.quiet_asked);
-            self.has_wakes = true;
-        }
-    }
-
-    /// Wakes this actor if it sleeps on a decision that is no longer the right one.
-    fn wake(&mut self, actor: Actor, now: Instant) {
-        let Some(sleep) = self.sleeper(actor).asleep else {
-            return;
-        };
-        if !is_wakeable(actor, sleep) || is_kept(sleep, self.plan(actor, now)) {
-            return;
-        }
-        let sleeper = self.sleeper(actor);
-        sleeper.asleep = None;
-        sleeper.version += 1;
-        let version = Some(sleeper.version);
-        self.has_wakes = true;
-        match actor {
-            Actor::Source => self.wakes.source = version,
-            Actor::Output(i @ SIDES..) => self.wakes.sides.extend(version.map(|v| (i, v))),
-            Actor::Job(j) => self.wakes.jobs.extend(version.map(|v| (j, v))),
-            Actor::Output(i) => self.wakes.outputs[i] = version,
-        }
-    }
-
-    /// Every sleeper's decision is what it would be now.
-    ///
-    /// # Errors
-    /// The sleeper's, and what it should be.
-    #[cfg(test)]
-    pub(crate) fn check_sleepers(&self, now: Instant) -> Result<(), String> {
-        let outputs = self.outputs.iter().enumerate();
-        let outputs = outputs.map(|(i, output)| (Actor::Output(i), &output.sleeper));
-        let jobs = self
-            .jobs
-            .iter()
-            .flat_map(|jobs| jobs.list.iter().enumerate());
-        let jobs = jobs.map(|(j, job)| (Actor::Job(j), &job.sleeper));
-        let workers = self
-            .workers
-            .iter()
-            .flat_map(|it| it.list.iter().enumerate());
-        let jobs = jobs.chain(workers.map(|(j, it)| (Actor::Job(j), &it.sleeper)));
-        let source = [(Actor::Source, &self.source.sleeper)];
-        for (actor, sleeper) in outputs.chain(jobs).chain(source) {
-            let Some(sleep) = sleeper.asleep.filter(|sleep| is_wakeable(actor, *sleep)) else {
-                continue;
-            };
-            let plan = self.plan(actor, now);
-            let is_due = sleep
-                .until
-                .is_some_and(|until| until <= now + tolerance(sleep));
-            if !is_due && !is_kept(sleep, plan) {
-                return Err(format!(
-                    "{actor:?} sleeps on {sleep:?}, and should {plan:?}"
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// What is pinned in the log is what is owed, and takes no more than twice its memory, but for what has not
-    /// been moved together yet.
-    ///
-    /// # Panics
-    /// When it is not.
-    #[cfg(test)]
-    pub(crate) fn check_memory(&self) {
-        let owed: u64 = self.outputs.iter().map(|output| output.queue.owed()).sum();
-        let pinned = self.log.pinned();
-        let given = self.workers.as_ref().map_or(0, |it| it.given_bytes());
-        assert_eq!(
-            owed + self.overflow.unfinished_bytes()
-                + self.given.bytes()
-                + given
-                + self.in_batches(),
-            pinned,
-            "pinned bytes"
-        );
-        let (memory, bytes) = self.log.footprint();
-        // Of a spool the rest of a record of which a tap has had a part lies in what was read back.
-        let has_rests = self.outlives() && self.sides().any(|(_, side)| side.is_tap());
-        let is_dense = memory <= 2 * bytes + 32 * self.log.segment_size();
-        assert!(
-            is_dense || !self.may_scatter() || has_rests,
-            "{bytes} bytes lie in {memory}"
-        );
-        let most = 4 * pinned.max(self.capacity as u64) as usize + 32 * self.log.segment_size();
-        assert!(
-            !self.has_lanes() || bytes <= most,
-            "{bytes} bytes are held for {pinned}"
-        );
-    }
-
-    /// Runs the stopwatches of those who hold the flow up, and stops the others.
-    pub(super) fn watch_waits(&mut self, now: Instant) {
-        let output = &self.outputs[CONSUMER];
-        let capped = [&self.source.sleeper, &output.sleeper];
-        let capped = capped.iter().any(|sleeper| sleeper.is_for(For::Cap)) || self.is_job_capped();
-        let is_full = (output.is_full() || self.given.is_down) && !self.given.is_over;
-        let full = is_full && output.queue.owed() > 0 || self.source.is_full;
-        // What lies unread in the pipe of one from which it may be taken back is owed, too.
-        let is_stuck = self.given.unread.is_stuck();
-        let awaits = !self.given.is_over && (self.awaits_jobs() || self.awaits_workers());
-        let full = full || is_stuck || awaits;
-        let nothing = self.used() == 0 && !is_stuck || self.is_filling() || self.is_batch_forming();
-        let source = self.source.is_waiting && !self.ended;
-        let no_room = self.source.sleeper.is_for(For::Gate);
-        self.stats.cap.run(capped, now);
-        self.stats.room.run(no_room, now);
-        // Where nothing is read before a tee is, whatever an earlier run has left for the consumer is not what holds.
-        let awaited = self.awaited_tee().filter(|_| no_room);
-        let awaited = awaited.map(|i| i - SIDES);
-        let full = full && awaited.is_none();
-        let tee = awaited.or_else(|| self.tee_that_holds().filter(|_| !full));
-        self.stats.slow_tee = tee.or(self.stats.slow_tee);
-        self.stats.tee.run(tee.is_some(), now);
-        self.stats.sink.run(full && !self.paused, now);
-        self.stats.source.run(source, now);
-        self.stats.starved.run(source && nothing, now);
     }
 
     /// A last record that has no end is complete once nothing more is read.

@@ -4,6 +4,7 @@ mod backlog;
 mod bypass;
 mod caps;
 mod changes;
+mod checks;
 mod fan;
 mod faults;
 mod flow;
