@@ -41,6 +41,13 @@ impl Lab {
         if self.options.quick { quick } else { full }
     }
 
+    /// Of those whose every run takes the same time, however fast they are, `quick` has weir alone.
+    pub(crate) fn timed(&self, contenders: impl IntoIterator<Item = Contender>) -> Vec<Contender> {
+        let contenders = contenders.into_iter();
+        let quick = self.options.quick;
+        contenders.filter(|it| it.is_weir || !quick).collect()
+    }
+
     /// How long one run may take that moves `bytes`, at the slowest rate worth waiting for.
     pub(crate) fn limit(&self, bytes: u64) -> Duration {
         Duration::from_secs(20) + Duration::from_secs(bytes / (50 * MIB))

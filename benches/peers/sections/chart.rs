@@ -20,7 +20,7 @@ const BEAT: Duration = Duration::from_millis(100);
 
 /// CPU time with a chart and without, and the size of one that is as full as they get.
 pub(super) fn table(lab: &Lab) -> Table {
-    let watched = Duration::from_secs(lab.either(20, 10));
+    let watched = Duration::from_secs(lab.either(20, 2));
     let contenders = [OFF, CHART].map(|label| {
         let mut weir = lab.weir("-q");
         label.clone_into(&mut weir.label);

@@ -30,7 +30,7 @@ pub(super) fn tables(lab: &Lab) -> Vec<Table> {
 
 /// A program that weir runs, beside the same behind a pipe.
 fn one(lab: &Lab) -> Table {
-    let bytes = lab.either(8 * GIB, GIB);
+    let bytes = lab.either(8 * GIB, GIB / 2);
     let size = bytes as f64 / GIB as f64;
     let mut own = lab.weir("");
     if let Middle::Via(spec) = &mut own.middle {
@@ -64,7 +64,7 @@ fn one(lab: &Lab) -> Table {
 
 /// One program for each record.
 fn batches(lab: &Lab) -> Table {
-    let count = lab.either(10_000_u64, 2_000);
+    let count = lab.either(10_000_u64, 500);
     let columns = ["records/s"];
     let contenders = [lab.weir("-l --batch 1 -- true"), lab.peer(XARGS)];
     let runs = lab.options.runs();
@@ -81,7 +81,7 @@ fn batches(lab: &Lab) -> Table {
 
 /// Four programs side by side.
 fn four(lab: &Lab) -> Table {
-    let count = lab.either(4 * GIB, GIB) / LINE;
+    let count = lab.either(4 * GIB, GIB / 4) / LINE;
     let bytes = count * LINE;
     let size = bytes as f64 / GIB as f64;
     let contenders = [

@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A thousand lookers beside as many programs that end at once.
 pub(super) fn table(lab: &Lab) -> Table {
-    let count = lab.either(1000, 100);
+    let count = lab.either(1000, 40);
     let mut contenders = [(); 4].map(|()| lab.weir(""));
     for (contender, label) in contenders.iter_mut().zip([FIRST, LOOKED, VERSION, TRUE]) {
         contender.label = label.to_owned();

@@ -44,7 +44,7 @@ pub(super) fn tables(lab: &Lab) -> Vec<Table> {
 }
 
 fn table(lab: &Lab, tide: &Tide) -> Table {
-    let bytes = lab.either(512, 200) * MIB;
+    let bytes = lab.either(512, 100) * MIB;
     let producer = lab.helper(&format!(
         "__tide bytes={bytes} rate={RATE} {}",
         tide.producer
@@ -86,7 +86,7 @@ fn table(lab: &Lab, tide: &Tide) -> Table {
 }
 
 fn total_time(lab: &Lab, c: &Contender, specs: &[Spec], bytes: u64) -> Result<Figures, Skip> {
-    let limit = std::time::Duration::from_secs(lab.either(25, 10));
+    let limit = std::time::Duration::from_secs(lab.either(25, 3));
     let outcome = Pipeline::start(specs, limit)?.finish()?;
     if outcome.expired {
         return Err(Skip::Absent(format!(

@@ -33,13 +33,13 @@ fn record(
 }
 
 fn low(lab: &Lab) -> Table {
-    let ms = lab.either(6000, 3000);
-    let contenders = [
+    let ms = lab.either(6000, 2000);
+    let contenders = lab.timed([
         lab.weir("-r 100"),
         lab.peer("pv -q -L 100"),
         lab.peer("cstream -b 1 -t 100"),
         lab.peer("mbuffer -q -m 64M -R 100"),
-    ];
+    ]);
     let columns = ["gap p50 ms", "gap p99 ms", "largest piece, bytes"];
     let runs = lab.either(lab.options.runs().min(3), 1);
     let mut table = Table::measure("Low rate: 100 B/s", &columns, &contenders, runs, |c| {
@@ -66,6 +66,7 @@ fn low(lab: &Lab) -> Table {
 fn lines(lab: &Lab) -> Table {
     const WEIR: &str = "weir -l -r 1000000/s";
     let contenders = [lab.weir("-l -r 1000000/s"), lab.peer("pv -q -l -L 1000000")];
+    let contenders = lab.timed(contenders);
     let ms = lab.either(4000, 2000);
     let columns = ["lines/s", "average error %"];
     let runs = lab.either(lab.options.runs().min(3), 1);
@@ -90,7 +91,7 @@ fn lines(lab: &Lab) -> Table {
 fn high(lab: &Lab) -> Table {
     const SPLICE: &str = "bare splice loop";
     const CAPPED: &str = "the same, sleeping each ms";
-    let bytes = lab.either(4 * GIB, 512 * MIB);
+    let bytes = lab.either(4 * GIB, 256 * MIB);
     let size = bytes as f64 / GIB as f64;
     let per_ms = GIB / 1000;
     let contenders = [

@@ -39,7 +39,7 @@ fn local(lab: &Lab) -> Table {
         "of those left",
         "ms until a dead one's share is back",
     ];
-    let calm = lab.either(5000, 2000);
+    let calm = lab.either(5000, 1000);
     let title = "Shared cap: eight on a host, 10 MiB/s";
     let runs = lab.options.runs().min(3);
     let mut table = Table::measure(title, &columns, &[weir], runs, |c| observe(lab, c, calm)).how(

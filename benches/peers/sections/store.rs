@@ -32,7 +32,7 @@ pub(super) fn table(lab: &Lab) -> Table {
         "back: average error %",
         "back: Jain's index",
     ];
-    let calm = lab.either(5000, 2000);
+    let calm = lab.either(5000, 1000);
     let title = "Shared cap: eight through Redis, 10 MiB/s";
     let runs = lab.either(lab.options.runs().min(3), 1);
     let mut table = Table::measure(title, &columns, &[weir], runs, |_| observe(lab, calm)).how(
