@@ -10,6 +10,7 @@ mod course;
 pub(crate) mod culprit;
 mod extremes;
 pub(crate) mod figures;
+mod finder;
 pub(crate) mod format;
 pub(crate) mod history;
 pub(crate) mod json;

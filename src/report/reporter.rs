@@ -12,33 +12,30 @@ use crossbeam_channel::{Receiver, unbounded};
 
 use super::advice::Trace;
 use super::course::Course;
-use super::culprit::{Ask, Culprits};
+use super::culprit::Culprits;
 use super::extremes::Extremes;
+use super::finder::Ask;
 use super::format::Format;
 use super::history::History;
 use super::moving_average::MovingAverage;
 use super::plan::{Closing, Plan, Show};
-use super::screen::LastWords;
-use super::snapshot::{Command, Holdup, Identity, Lane, Output, OutputKind, Snapshot};
-use super::snapshot::{Ending, Expected};
+use super::snapshot::{Command, Expected, Holdup, Identity, Lane, Output, OutputKind, Snapshot};
 use super::stderr::{BarPlan, Directory, Stderr, Word};
 use super::ticker::Ticker;
 use super::trail::Trail;
 use super::writer::Writer;
 use crate::engine::restart::CommandStatus;
 use crate::engine::side::SideStatus;
-use crate::engine::status::{Count, LaneLoss, Status};
+use crate::engine::status::{LaneLoss, Status};
 use crate::pipe::error::PipeError;
 use crate::pipe::reopen::Reopener;
 use crate::units::without_numbers;
 
 use super::open::{open_log, open_page};
-use super::{chart, clock, json, plain, prometheus, summary};
+use super::{clock, json, plain, prometheus};
 
 /// Shorter intervals than this make figures that nobody can read off a bar.
 const BAR_WINDOW: Duration = Duration::from_secs(1);
-/// How long the end may be held up by somebody who does not read what weir has to say.
-const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long somebody who asks may wait for the culprit's name, where it is not known yet.
 const NAMING: Duration = Duration::from_millis(20);
 /// When a summary that no report comes before first looks for the culprit, and then how often.
@@ -295,120 +292,12 @@ impl Reporter {
         self.stderr.offer(Word::Line(line));
     }
 
-    /// The last report, and the complaint to end with, if any. Waits for both to be out, but not
-    /// for long.
-    pub(crate) fn finish(
-        &mut self,
-        status: &Status,
-        end: Ending,
-        undelivered: Count,
-        complaint: Option<&str>,
-    ) {
-        let now = Instant::now();
-        let deadline = now + LAST_WORDS;
-        self.last_report(status);
-        let mut snapshot = Snapshot::summary(&self.who, status, end, undelivered);
-        snapshot.outputs = self.outputs.1.clone();
-        snapshot.lanes = self.lanes.clone();
-        snapshot.command = self.command.1.clone();
-        snapshot.rates = self.extremes.of(status);
-        snapshot.advice = self.trace.advice(status);
-        // The names of others and of time zones take time, which nobody is to wait for in vain.
-        let is_told =
-            self.closing != Closing::Off || self.metrics.is_some() || self.chart.is_some();
-        if is_told {
-            snapshot = self.complete(snapshot, now, NAMING);
-        }
-        let complaint = complaint.map(|what| self.who.signed(&what));
-        let summary = match self.closing {
-            Closing::Text => Some(summary::text(&snapshot)),
-            Closing::Json => Some(json::line(&snapshot)),
-            Closing::Off => None,
-        };
-        let words = LastWords {
-            summary,
-            complaint: complaint.clone(),
-        };
-        let says_nothing = words == LastWords::default();
-        match (&mut self.log, self.show) {
-            (Some(log), _) => {
-                let lines = words.summary.into_iter().chain(words.complaint);
-                lines.for_each(|line| log.insist(line, deadline));
-            }
-            (None, _) if !says_nothing => {
-                let lost = status.shed.total.bytes + undelivered.bytes > 0;
-                let is_urgent = self.closing_is_asked || complaint.is_some() || lost;
-                let word = Word::Finish {
-                    words,
-                    is_urgent,
-                    is_by_signal: end == Ending::Signal,
-                };
-                self.stderr.insist(word, deadline);
-            }
-            (None, Show::Bar(_)) => self.stderr.insist(Word::Clear, deadline),
-            (None, _) => {}
-        }
-        if let Some(metrics) = &mut self.metrics {
-            metrics.insist(prometheus::text(&snapshot), deadline);
-        }
-        // What goes wrong with the files is still to be said, so they get half of the time.
-        self.draw_chart(&snapshot, status, true, deadline);
-        let chart = self.chart.as_mut().map(|(writer, _)| writer);
-        let files = [self.log.as_mut(), self.metrics.as_mut(), chart];
-        for file in files.into_iter().flatten() {
-            file.close(now + LAST_WORDS / 2);
-        }
-        let complaint = complaint.filter(|_| self.log.is_some());
-        for line in self.troubles.try_iter().chain(complaint) {
-            self.stderr.insist(Word::Line(line), deadline);
-        }
-        self.stderr.close(deadline);
-    }
-
-    /// It did not even begin, for this reason, which the log is told; standard error is the
-    /// caller's.
-    pub(crate) fn give_up(&mut self, why: &dyn std::fmt::Display) {
-        let deadline = Instant::now() + LAST_WORDS;
-        if let Some(log) = &mut self.log {
-            log.insist(self.who.signed(&why), deadline);
-            log.close(deadline);
-        }
-    }
-
-    /// The picture of the run as far as it has come.
-    fn draw_chart(&mut self, s: &Snapshot, status: &Status, is_end: bool, deadline: Instant) {
-        let Some((writer, course)) = &mut self.chart else {
-            return;
-        };
-        if is_end {
-            course.add(status);
-        }
-        if let Ok(picture) = chart::svg(s, course.points()) {
-            writer.insist(picture, deadline);
-        }
-    }
-
     /// A line of words, weir's own or the user's.
     fn line(&self, s: &Snapshot) -> String {
         match &self.format {
             Some(format) => format.line(s),
             None => plain::line(s),
         }
-    }
-
-    /// The live report once more, of how it stood at the end: lines that stop short of it would
-    /// leave a reader to wonder.
-    fn last_report(&mut self, status: &Status) {
-        if !matches!(self.show, Show::Plain | Show::Json) {
-            return;
-        }
-        self.follow(status);
-        let snapshot = self.snapshot(status);
-        let snapshot = self.complete(snapshot, Instant::now(), Duration::ZERO);
-        self.report(match self.show {
-            Show::Json => json::line(&snapshot),
-            _ => self.line(&snapshot),
-        });
     }
 
     fn follow(&mut self, status: &Status) {
@@ -474,5 +363,6 @@ impl Reporter {
     }
 }
 
+mod finish;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@ use std::fs;
 
 use super::super::*;
 use super::*;
+use crate::engine::status::Count;
 
 const ALONE: Others = Others {
     directory: || None,
