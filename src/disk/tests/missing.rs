@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::super::damage::Cause;
 use super::super::format::names;
 use super::super::query::query;
 use super::super::spool::Spool;
@@ -96,4 +97,39 @@ fn an_index_that_a_kill_left_behind_when_its_segment_was_given_back_is_no_loss()
     assert_eq!(opened.spool.end().at, text.len() as u64);
     assert_eq!(read_from(&opened.spool, text.len() as u64).lost(), 0);
     assert!(!opened.spool.has_lost() && !last.exists());
+}
+
+#[test]
+fn an_index_of_another_spool_is_neither_believed_nor_removed() {
+    let home = tempfile::tempdir().unwrap();
+    let (path, other) = (home.path().join("q"), home.path().join("other"));
+    let text = killed(&path);
+    let beyond = lines(0, 16_000);
+    let spool = open(&other, &small()).spool;
+    append(&spool, &beyond);
+    spool.sync().unwrap();
+    drop(spool);
+    let last = *bases(&other).last().unwrap();
+    assert!(last as usize > text.len());
+    let name = names(last).1;
+    let index = fs::read(other.join(&name)).unwrap();
+    // As it is, one whose head is damaged, and one of this spool under another segment's name.
+    let mut headless = index.clone();
+    headless[20] ^= 1;
+    let own = fs::read(path.join(names(bases(&path)[1]).1)).unwrap();
+    for (nth, index) in [index, headless, own].into_iter().enumerate() {
+        fs::write(path.join(&name), &index).unwrap();
+        let opened = open(&path, &small());
+        assert_eq!(opened.spool.end().at, text.len() as u64, "{nth}");
+        let [damage] = &opened.damages[..] else {
+            panic!("{:?}", opened.damages)
+        };
+        assert_eq!(damage.cause, Cause::Foreign);
+        assert!(!opened.spool.has_lost() && !path.join(&name).exists());
+        let aside = damage.aside.as_deref().expect("it is kept");
+        assert_eq!(fs::read(path.join(aside)).unwrap(), index);
+        assert_eq!(query(&path).unwrap().aside.len(), nth + 1);
+        reads_all_but(&opened.spool, &text, 0..0);
+    }
+    assert!(open(&path, &small()).damages.is_empty(), "it is said once");
 }

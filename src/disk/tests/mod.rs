@@ -1,6 +1,7 @@
 //! The room, on real files.
 
 mod damage;
+pub(super) mod faults;
 mod kills;
 mod limits;
 mod missing;
