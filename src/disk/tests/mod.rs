@@ -1,6 +1,7 @@
 //! The room, on real files.
 
 mod damage;
+mod failing;
 pub(super) mod faults;
 mod kills;
 mod limits;
