@@ -7,6 +7,8 @@ use std::sync::atomic::Ordering;
 
 use rustix::io::Errno;
 
+use super::super::format::ENTRY_MOST;
+use super::super::reader::Cursor;
 use super::super::segments::Taken;
 use super::super::spool::Spool;
 use super::super::state::Place;
@@ -163,4 +165,19 @@ fn a_directory_that_is_moved_away_and_back_is_the_same() {
     let opened = open(&path, &small());
     assert!(opened.damages.is_empty(), "{:?}", opened.damages);
     assert!(read_from(&opened.spool, 0).bytes() == [&text[..], b"new\n"].concat());
+}
+
+#[test]
+fn a_segment_that_cannot_be_opened_for_now_is_not_lost() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("q");
+    let text = lines(0, 8000);
+    let spool = filled(&path, &text);
+    fails(Errno::MFILE, &[Call::Read, Call::Name], 0, u32::MAX);
+    let mut buffer = vec![0; ENTRY_MOST];
+    let error = spool.read(&mut Cursor::new(0), &mut buffer).unwrap_err();
+    assert_eq!(error.to_string().lines().count(), 1, "{error}");
+    faults::set(None);
+    assert!(read_from(&spool, 0).bytes() == text);
+    assert!(!spool.has_lost());
 }

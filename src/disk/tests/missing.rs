@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::super::damage::Cause;
 use super::super::format::names;
 use super::super::query::query;
-use super::super::spool::Spool;
+use super::super::spool::{Spool, SpoolOptions};
 use super::super::state::Place;
 use super::{append, lines, open, read_from, small};
 
@@ -78,6 +78,71 @@ fn a_last_segment_that_is_gone_is_told_by_its_index_with_its_records() {
         b"new\n"
     );
     reads_all_but(&opened.spool, &[&text[..], b"new\n"].concat(), lost);
+}
+
+#[test]
+fn last_segments_that_are_gone_are_told_by_their_indexes_alone_where_nothing_was_saved_since() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("q");
+    let text = lines(0, 8_000);
+    let spool = open(&path, &small()).spool;
+    spool.set_place("stdout", Place::default()).unwrap();
+    append(&spool, &text);
+    drop(spool);
+    // Of the last one nothing is entered, and nothing tells of that.
+    let bases = bases(&path);
+    let [.., first, last] = bases[..] else {
+        panic!("{bases:?}")
+    };
+    for base in [first, last] {
+        fs::remove_file(path.join(names(base).0)).unwrap();
+    }
+    let opened = open(&path, &small());
+    assert_eq!(opened.spool.end().at, last);
+    reads_all_but(
+        &opened.spool,
+        &text[..last as usize],
+        first as usize..last as usize,
+    );
+    assert!(opened.spool.has_lost());
+}
+
+#[test]
+fn after_another_start_of_the_system_a_first_segment_that_is_gone_may_have_been_delivered_and_is_said()
+ {
+    let home = tempfile::tempdir().unwrap();
+    for is_synced in [true, false] {
+        let path = home.path().join(is_synced.to_string());
+        let text = lines(0, 8_000);
+        let spool = open(&path, &small()).spool;
+        spool.set_place("stdout", Place::default()).unwrap();
+        append(&spool, &text);
+        if is_synced {
+            spool.sync().unwrap();
+        }
+        drop(spool);
+        let (stream, index) = names(0);
+        fs::remove_file(path.join(stream)).unwrap();
+        fs::remove_file(path.join(index)).unwrap();
+        let other = SpoolOptions {
+            boot: Some([8; 16]),
+            ..small()
+        };
+        let opened = open(&path, &other);
+        let second = bases(&path)[0];
+        // What was on the disk is gone only because it was given back.
+        let unsure = opened
+            .damages
+            .iter()
+            .find(|it| it.cause == Cause::Uncertain);
+        let unsure = unsure.map(|it| (it.at, it.bytes));
+        assert_eq!(unsure, (!is_synced).then_some((0, second)));
+        let place = opened.spool.place("stdout").unwrap();
+        assert_eq!(place.at, second);
+        let story = read_from(&opened.spool, second);
+        let lost = story.lost() as usize;
+        assert!(text[second as usize..].starts_with(&story.bytes()) || lost > 0);
+    }
 }
 
 #[test]
