@@ -227,6 +227,7 @@ impl Bench {
             Step::Deliver { who, percent } => self.deliver(who, percent),
             Step::Sync => self.sync(),
             Step::Close => {
+                faults::spare(Call::Read);
                 self.is_unsure = true;
                 let closed = self.opened().spool.close(false);
                 if let Some(found) = worked(closed) {
@@ -402,6 +403,8 @@ impl Bench {
     }
 
     fn sync(&mut self) {
+        // What the disk neither takes nor gives back is lost, and said.
+        faults::spare(Call::Read);
         self.is_unsure = true;
         if let Some(found) = worked(self.opened().spool.sync()) {
             assert!(found.is_empty(), "{found:?}");
