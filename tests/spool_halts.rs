@@ -3,9 +3,6 @@
 
 mod harness;
 
-use std::thread;
-use std::time::Duration;
-
 use harness::spool::{Place, lines};
 use harness::{assert_same, collect, feed, start};
 use rustix::process::Signal;
@@ -38,8 +35,12 @@ fn one_that_is_stopped_for_a_while_loses_nothing_and_can_be_asked_what_lies_ther
     let feeding = feed(input, bytes.clone());
     place.await_bytes(2 << 20);
     running.stop();
-    // How long it is stopped is what this is about: longer than whatever it does every now and then.
-    thread::sleep(Duration::from_secs(3));
+    // It is stopped for longer than whatever it does every now and then: another one does all of that meanwhile, from its
+    // start to its end.
+    let (beside, text) = (Place::new(), lines(0, 100_000));
+    beside.leave(&text, &args, Signal::KILL);
+    let (got, _) = beside.deliver(&args);
+    assert!(text.ends_with(&got) && !got.is_empty(), "the other one");
     let status = place.query();
     assert_eq!(status["pid"], running.pid().as_raw_pid(), "{status}");
     assert!(status["bytes"].as_u64() > Some(0), "{status}");

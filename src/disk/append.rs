@@ -3,12 +3,16 @@
 //! Bytes are in the file before they are counted, and room for their entry is there before they are
 //! taken. An entry that is not written yet is no loss: the length of the file tells of it.
 
+use std::fs::File;
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 use std::sync::Arc;
+
+use rustix::io::Errno;
 
 use super::error::DiskError;
 use super::file::read_at;
-use super::format::{ENTRY_MOST, Entry, IndexHeader, checksum, names};
+use super::format::{ENTRY_MOST, Entry, IndexHeader, ROW, checksum, names};
 use super::index::IndexWriter;
 use super::room::Full;
 use super::schedule::Policy;
@@ -54,29 +58,30 @@ impl Spool {
         arrival: u64,
     ) -> Result<Taken, DiskError> {
         let mut writer = self.writer();
-        let most = match self.ready(&mut writer, arrival)? {
-            Ok(most) => most.min(buffer.len()),
-            Err(full) => return Ok(Taken::Full(full)),
-        };
-        let Some((tail, _)) = &mut writer.tail else {
-            return Ok(Taken::Full(Full::Disk));
-        };
-        let taken = tail.splice(pipe, most)?;
-        if let Taken::Bytes(n) = taken {
-            let bytes = &mut buffer[..n];
-            let from = tail.segment().len();
-            let name = tail.segment().path().to_owned();
-            let back = read_at(tail.file(), bytes, from)
-                .map_err(|error| DiskError::new("read back from", &name, error))?;
-            if back < n {
-                let reason = "less came back than was written; look at the disk";
-                return Err(DiskError::because("read back from", &name, reason));
+        if writer.unread == 0 {
+            let most = match self.ready(&mut writer, arrival)? {
+                Ok(most) => most.min(buffer.len()),
+                Err(full) => return Ok(Taken::Full(full)),
+            };
+            let Some((tail, _)) = &mut writer.tail else {
+                return Ok(Taken::Full(Full::Disk));
+            };
+            match tail.splice(pipe, most)? {
+                // Whatever fails from here on, they are in no pipe any more.
+                Taken::Bytes(n) => writer.unread = n,
+                none => return Ok(none),
             }
-            self.account(&mut writer, bytes, arrival);
-            drop(writer);
-            self.changed();
         }
-        Ok(taken)
+        let n = writer.unread.min(buffer.len());
+        let bytes = &mut buffer[..n];
+        if let Some((tail, _)) = &writer.tail {
+            read_back(tail, bytes)?;
+        }
+        writer.unread -= n;
+        self.account(&mut writer, bytes, arrival);
+        drop(writer);
+        self.changed();
+        Ok(Taken::Bytes(n))
     }
 
     /// Takes room for bytes to come: for how many there is some, `most` at most.
@@ -91,6 +96,10 @@ impl Spool {
 
     /// Makes sure that bytes can be appended and entered, and says how many.
     fn ready(&self, writer: &mut Writer, arrival: u64) -> Result<Result<usize, Full>, DiskError> {
+        if writer.unread > 0 {
+            // Nothing is written over them.
+            return Err(not_read_back(self.directory.path()));
+        }
         let complete = writer.tail.as_ref().is_some_and(|(t, _)| t.is_complete());
         let closes = writer.pending.is_some_and(|pending| {
             complete
@@ -140,14 +149,14 @@ impl Spool {
             ..writer.header
         };
         let made = self
-            .directory
-            .create(&index_name)
+            .make_anew(&index_name, ROW)
             .and_then(|file| IndexWriter::begin(file, &header))
-            .and_then(|index| Ok((index, self.directory.create(&stream_name)?)));
+            .and_then(|index| Ok((index, self.make_anew(&stream_name, 0)?)));
         let path = self.directory.path_of(&stream_name);
         let (index, stream) = match made {
             Ok(made) => made,
             Err(error) => {
+                // Where this fails, too, it is done when it is tried again.
                 let _ = self.directory.remove(&index_name);
                 if sys::is_full(error) {
                     return Ok(Err(Full::Disk));
@@ -171,6 +180,19 @@ impl Spool {
         Ok(Ok(()))
     }
 
+    /// Makes a file for a segment that is about to begin. One that is there, of so many bytes at most, is of a segment of
+    /// which nothing came, and could not be taken away at that time.
+    fn make_anew(&self, name: &str, most: usize) -> Result<File, Errno> {
+        let is_empty = |size: i64| usize::try_from(size).is_ok_and(|size| size <= most);
+        match self.directory.create(name) {
+            Err(Errno::EXIST) if is_empty(self.directory.stat(name)?.st_size) => {
+                self.directory.remove(name)?;
+                self.directory.create(name)
+            }
+            made => made,
+        }
+    }
+
     /// Enters what has been appended in the index.
     pub(super) fn enter(&self, writer: &mut Writer) -> Result<Result<(), Full>, DiskError> {
         let (Some(entry), Some((tail, index))) = (writer.pending, &mut writer.tail) else {
@@ -192,6 +214,9 @@ impl Spool {
 
     /// Ends a segment: the next byte begins another.
     pub(super) fn finish(&self, writer: &mut Writer) -> Result<(), DiskError> {
+        if writer.unread > 0 {
+            return Err(not_read_back(self.directory.path()));
+        }
         match writer.tail.take() {
             Some((tail, index)) => {
                 let segment = Arc::clone(tail.segment());
@@ -231,4 +256,20 @@ impl Spool {
         }
         self.set_end(writer.place());
     }
+}
+
+/// Reads what was moved to the end of a segment, and is not counted yet.
+fn read_back(tail: &Tail, bytes: &mut [u8]) -> Result<(), DiskError> {
+    let name = tail.segment().path();
+    let back = read_at(tail.file(), bytes, tail.segment().len())
+        .map_err(|error| DiskError::new("read back from", name, error))?;
+    match back < bytes.len() {
+        true => Err(not_read_back(name)),
+        false => Ok(()),
+    }
+}
+
+fn not_read_back(name: &Path) -> DiskError {
+    let reason = "less came back than was written; look at the disk";
+    DiskError::because("read back from", name, reason)
 }

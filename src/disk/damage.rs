@@ -29,6 +29,8 @@ pub(crate) enum Cause {
     Index,
     /// The newest of its places are not to be read: what was delivered since may be repeated.
     OldState,
+    /// It is not of this spool, whatever it says, and is kept under another name.
+    Foreign,
     /// Where the outputs were is not known any more: they begin again with what is there.
     State,
 }
@@ -77,7 +79,7 @@ impl Damage {
     pub(crate) fn is_loss(&self) -> bool {
         !matches!(
             self.cause,
-            Cause::Uncertain | Cause::Index | Cause::State | Cause::OldState
+            Cause::Uncertain | Cause::Index | Cause::Foreign | Cause::State | Cause::OldState
         )
     }
 }
@@ -98,6 +100,13 @@ impl fmt::Display for Damage {
                 return write!(
                     f,
                     "{file} is damaged: what was delivered last may be delivered again"
+                );
+            }
+            Cause::Foreign => {
+                let aside = self.aside.as_deref().unwrap_or("it");
+                return write!(
+                    f,
+                    "{file} is not of this spool, and is not used: {aside} is kept"
                 );
             }
             Cause::Index => {

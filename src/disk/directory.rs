@@ -11,6 +11,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::error::DiskError;
+use super::sys::{Call, meet};
 
 /// A directory held open.
 #[derive(Debug)]
@@ -88,11 +89,14 @@ impl Directory {
     }
 
     fn at(&self, name: &str, flags: OFlags) -> Result<File, Errno> {
+        let is_read = !flags.intersects(OFlags::RDWR | OFlags::CREATE);
+        meet(if is_read { Call::Read } else { Call::Name })?;
         rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR).map(File::from)
     }
 
     /// Takes a name away. One that is not there is no error.
     pub(crate) fn remove(&self, name: &str) -> Result<(), Errno> {
+        meet(Call::Name)?;
         match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
             Err(Errno::NOENT) => Ok(()),
             answer => answer,
@@ -101,6 +105,7 @@ impl Directory {
 
     /// Gives a file another name, in place of what had that name.
     pub(crate) fn rename(&self, from: &str, to: &str) -> Result<(), Errno> {
+        meet(Call::Name)?;
         rustix::fs::renameat(&self.fd, from, &self.fd, to)
     }
 
@@ -109,8 +114,14 @@ impl Directory {
         rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)
     }
 
+    /// Whether there is a file of that name, as far as the system says.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        !matches!(self.stat(name), Err(Errno::NOENT))
+    }
+
     /// Forces names that were made, changed or taken away to the disk.
     pub(crate) fn sync(&self) -> Result<(), Errno> {
+        meet(Call::Force)?;
         rustix::fs::fsync(&self.fd)
     }
 

@@ -13,6 +13,7 @@ use super::file::{read_at, write_all};
 use super::format::{ENTRY_MOST, Entry, IndexHeader, ROW, Read};
 use super::room::{Full, PAGE, Room, pages, reserve};
 use super::segments::Segment;
+use super::sys;
 
 /// Entries read at once: a page of them.
 const BLOCK: u64 = 64;
@@ -73,7 +74,7 @@ impl IndexWriter {
     pub(crate) fn finish(self, room: &Room, segment: &Segment) {
         let len = self.len();
         let unused = self.reserved.saturating_sub(pages(len));
-        if unused > 0 && rustix::fs::ftruncate(&self.file, len).is_ok() {
+        if unused > 0 && sys::truncate(&self.file, len).is_ok() {
             segment.uncharge(unused);
             room.give_back(unused);
         }

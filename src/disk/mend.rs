@@ -2,7 +2,6 @@
 //! of the system left unwritten.
 
 use std::fs::File;
-use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
@@ -19,10 +18,6 @@ use super::state::Place;
 use super::survey::Seen;
 use super::sys;
 
-/// Entries of a record without an end that are looked at, at most: 64 MiB, which a disk reads in a fraction of a second,
-/// and which only one that was cut off by the end of the system, and is that long, costs.
-const BEGUN_MOST: u64 = 256;
-
 /// Works on one segment after another.
 pub(super) struct Mender<'a> {
     pub(super) directory: &'a Directory,
@@ -31,21 +26,21 @@ pub(super) struct Mender<'a> {
 }
 
 /// The files of a segment.
-struct Files {
+pub(super) struct Files {
     base: u64,
-    stream: File,
+    pub(super) stream: File,
     stream_path: PathBuf,
-    index_file: File,
-    index: Index,
+    pub(super) index_file: File,
+    pub(super) index: Index,
     index_path: PathBuf,
 }
 
 impl Files {
-    fn failed(&self, error: impl Into<std::io::Error>) -> DiskError {
+    pub(super) fn failed(&self, error: impl Into<std::io::Error>) -> DiskError {
         DiskError::new("recover", &self.stream_path, error)
     }
 
-    fn index_failed(&self, error: impl Into<std::io::Error>) -> DiskError {
+    pub(super) fn index_failed(&self, error: impl Into<std::io::Error>) -> DiskError {
         DiskError::new("recover", &self.index_path, error)
     }
 }
@@ -111,7 +106,7 @@ impl Mender<'_> {
         Records::behind(self.framing, entry, last.unwrap_or(terminator))
     }
 
-    fn open(&self, seen: &Seen) -> Result<Files, DiskError> {
+    pub(super) fn open(&self, seen: &Seen) -> Result<Files, DiskError> {
         let (stream_name, index_name) = names(seen.base);
         let stream_path = self.directory.path_of(&stream_name);
         let index_path = self.directory.path_of(&index_name);
@@ -186,8 +181,8 @@ impl Mender<'_> {
         self.enter_from(&files, &mut writer, seen, entered, &mut records)?;
         seen.index_len = writer.len();
         // Only now is the room given back that was taken and not used: the disk may be full.
-        let cut = rustix::fs::ftruncate(&files.index_file, seen.index_len)
-            .and_then(|()| rustix::fs::ftruncate(&files.stream, seen.len));
+        let cut = sys::truncate(&files.index_file, seen.index_len)
+            .and_then(|()| sys::truncate(&files.stream, seen.len));
         cut.map_err(|error| files.failed(error))?;
         seen.len = seen.len.max(entered - seen.base);
         Ok(records)
@@ -232,12 +227,12 @@ impl Mender<'_> {
     }
 
     /// The system was started anew: what is not known to have been on the disk is checked, and what
-    /// does not match is cut out. Nobody is owed what lies before `from`.
+    /// does not match is cut out.
     pub(super) fn cut_unsynced(
         &mut self,
         seen: &mut Seen,
         start: Records,
-        (synced, from): (u64, u64),
+        synced: u64,
     ) -> Result<Records, DiskError> {
         let mut files = self.open(seen)?;
         self.head(&mut files, seen)?;
@@ -249,8 +244,6 @@ impl Mender<'_> {
         };
         let mut unbelieved = None;
         let mut rows = 1;
-        // The first row of the record that goes on behind the last one.
-        let mut begun = 1;
         for row in 1..files.index.rows() {
             match files.index.entry(row).map_err(|e| files.index_failed(e))? {
                 None => unbelieved = unbelieved.or(Some(row)),
@@ -261,9 +254,6 @@ impl Mender<'_> {
                     if entry.end() > synced {
                         self.check(&files, row, entry, Cause::PowerCut)?;
                     }
-                    if entry.records > 0 {
-                        begun = row;
-                    }
                     (last, rows) = (entry, row + 1);
                 }
             }
@@ -273,19 +263,12 @@ impl Mender<'_> {
         let anew = Some(true);
         if self.cut_hole(&files, seen, rows, &last, (synced, seen.end()), anew)? {
             (rows, is_cut) = (rows + 1, true);
-        } else if is_cut || self.cut_begun(&mut files, seen, begun..rows, from)? {
-            is_cut = true;
-            // Whoever opens it next is to know that, too.
-            let entry = Entry {
-                at_record: anew,
-                ..last
-            };
-            let cut = cut_out(&files.index_file, rows - 1, entry);
-            cut.map_err(|error| files.index_failed(error))?;
+        } else if is_cut {
+            begins_behind(&files, rows - 1, last)?;
         }
         seen.len = seen.len.max(entered - seen.base);
         seen.index_len = rows * ROW as u64;
-        let forced = rustix::fs::ftruncate(&files.index_file, seen.index_len)
+        let forced = sys::truncate(&files.index_file, seen.index_len)
             .and_then(|()| sys::force(&files.index_file))
             .and_then(|()| sys::force(&files.stream));
         forced.map_err(|error| files.failed(error))?;
@@ -294,39 +277,13 @@ impl Mender<'_> {
         Ok(if is_cut { behind.anew() } else { behind })
     }
 
-    /// The record in which the stream ends is in these rows. Where a part of that is damaged, all that lies behind goes,
-    /// too, though it was on the disk: the end of the record never comes, and whoever reads it back would look for it in
-    /// what does. Says whether that is so.
-    fn cut_begun(
-        &mut self,
+    /// Whether a record goes on behind what is entered in this row.
+    pub(super) fn is_open_behind(
+        &self,
         files: &mut Files,
         seen: &Seen,
-        rows: Range<u64>,
-        from: u64,
+        row: u64,
     ) -> Result<bool, DiskError> {
-        let mut is_cut = false;
-        let last = rows.end.saturating_sub(1);
-        if !self.is_open_behind(files, seen, last)? {
-            return Ok(false);
-        }
-        for row in rows.start.max(rows.end.saturating_sub(BEGUN_MOST))..rows.end {
-            let entry = files.index.entry(row);
-            let entry = entry.map_err(|error| files.index_failed(error))?;
-            let Some(entry) = entry.filter(|entry| entry.end() > from) else {
-                continue;
-            };
-            match is_cut {
-                true => self.cut_entry(files, row, entry, Cause::Torn)?,
-                // It ends with a record, and what begins behind that is whole.
-                false if !self.is_open_behind(files, seen, row)? => {}
-                false => is_cut = self.check(files, row, entry, Cause::Checksum)?,
-            }
-        }
-        Ok(is_cut)
-    }
-
-    /// Whether a record goes on behind what is entered in this row.
-    fn is_open_behind(&self, files: &mut Files, seen: &Seen, row: u64) -> Result<bool, DiskError> {
         let entry = files.index.entry(row);
         let entry = entry.map_err(|error| files.index_failed(error))?;
         Ok(entry.is_some_and(|it| self.behind(&files.stream, seen, &it).begun() > 0))
@@ -346,7 +303,7 @@ impl Mender<'_> {
     }
 
     /// Cuts out what is not what was written, which is for this reason; whether it is not.
-    fn check(
+    pub(super) fn check(
         &mut self,
         files: &Files,
         row: u64,
@@ -364,7 +321,7 @@ impl Mender<'_> {
         Ok(true)
     }
 
-    fn cut_entry(
+    pub(super) fn cut_entry(
         &mut self,
         files: &Files,
         row: u64,
@@ -429,6 +386,16 @@ impl Mender<'_> {
         damage.aside = aside.map_err(|error| files.failed(error))?;
         Ok(damage)
     }
+}
+
+/// What lies behind this row, whose bytes are cut out, begins with a record: whoever opens it next is to know that, too.
+pub(super) fn begins_behind(files: &Files, row: u64, entry: Entry) -> Result<(), DiskError> {
+    let entry = Entry {
+        at_record: Some(true),
+        ..entry
+    };
+    let cut = cut_out(&files.index_file, row, entry);
+    cut.map_err(|error| files.index_failed(error))
 }
 
 /// What can be read of a part of a file.

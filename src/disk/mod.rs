@@ -5,11 +5,12 @@
 //! moves bytes. Its errors are one line each, and what is damaged is no error: it is a value, [`damage::Damage`], and
 //! the rest goes on. The format is written down in [`format`] and [`state`].
 //!
-//! Imports go down: `recovery`, `query`, `sync`, `reader`, `append` over `spool`, over `writer`, `state_file`, `index`,
+//! Imports go down: `recovery` (over `mend`, `begun`, `orphans`), `query`, `sync`, `reader`, `append` over `spool`, over `writer`, `state_file`, `index`,
 //! `segments`, `spill`; those over `format`, `state`, `journal`, `place`, `records`, which are pure, and over
 //! `room`, `directory`, `file`, `sys`.
 
 mod append;
+mod begun;
 pub(crate) mod damage;
 mod directory;
 pub(crate) mod error;
@@ -19,6 +20,7 @@ mod index;
 pub(crate) mod journal;
 mod lock;
 mod mend;
+mod orphans;
 mod place;
 pub(crate) mod query;
 pub(crate) mod reader;

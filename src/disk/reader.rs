@@ -194,10 +194,10 @@ impl Spool {
         {
             return Ok(Some(open));
         }
-        let (_, index_name) = names(segment.base());
-        let stream = match segment.file() {
+        let (stream_name, index_name) = names(segment.base());
+        let stream = match segment.file(|| self.directory.read_file(&stream_name)) {
             Ok(stream) => stream,
-            Err(_) if !segment.path().exists() => return Ok(None),
+            Err(_) if !self.directory.has(&stream_name) => return Ok(None),
             Err(error) => return Err(error),
         };
         let index = self.directory.open_file(&index_name);

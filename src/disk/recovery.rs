@@ -16,6 +16,7 @@ use super::format::{Framing, IndexHeader, Read, names};
 use super::index::Index;
 use super::lock::Lock;
 use super::mend::Mender;
+use super::orphans::Orphans;
 use super::records::Records;
 use super::room::{Room, pages};
 use super::schedule::Policy;
@@ -150,9 +151,10 @@ impl Opening<'_> {
         let opening = known.as_ref().map_or(0, |state| state.opening) + 1;
         let spool = known.as_ref().map_or_else(new_identity, |s| s.spool);
         let mut end = end_of(&seen, next, known.as_ref());
-        if same_boot
+        let orphans = Orphans::look(self.directory, self.options.framing, self.survey, spool)?;
+        if let Some(gone) = orphans.end.filter(|gone| gone.at > end.at)
+            && same_boot
             && known.is_some()
-            && let Some(gone) = self.end_of_orphans()?.filter(|gone| gone.at > end.at)
         {
             end = gone;
         }
@@ -188,7 +190,8 @@ impl Opening<'_> {
         };
         let state = StateFile::take(self.directory, found.map(|(file, _)| file), state)?;
         // Only now: what they tell has been saved.
-        self.remove(&self.survey.orphans);
+        self.remove(&orphans.ours);
+        self.damages.extend(orphans.set_aside(self.directory));
         self.ready(state, &seen, header, end, trusted, oldest)
     }
 
@@ -222,36 +225,6 @@ impl Opening<'_> {
         for name in names {
             let _ = self.directory.remove(name);
         }
-    }
-
-    /// How far the stream had come, as the indexes tell it whose segments are gone. One that was given back ends before
-    /// what was saved; behind that it is missing, and whoever is owed it is told.
-    fn end_of_orphans(&self) -> Result<Option<Place>, DiskError> {
-        let mut end: Option<Place> = None;
-        for name in &self.survey.orphans {
-            let Some(file) = self.directory.read_if_there(name)? else {
-                continue;
-            };
-            let last = Index::open(file).and_then(|mut index| index.last());
-            let last =
-                last.map_err(|e| DiskError::new("read", &self.directory.path_of(name), e))?;
-            let Some((_, entry)) = last else {
-                continue;
-            };
-            // Where its last byte cannot be looked at, and nobody says so, a record is taken to begin behind it.
-            let terminator = match self.options.framing {
-                Framing::Zero => 0,
-                _ => b'\n',
-            };
-            let behind = Records::behind(self.options.framing, &entry, terminator);
-            let place = Place {
-                at: entry.end(),
-                record: behind.next(),
-                begun: behind.begun(),
-            };
-            end = end.filter(|it| it.at > place.at).or(Some(place));
-        }
-        Ok(end)
     }
 
     fn last_header(&self) -> Result<Option<IndexHeader>, DiskError> {
@@ -340,9 +313,15 @@ impl Opening<'_> {
             next = Some(if same_boot {
                 mender.enter_rest(seen, start)?
             } else {
-                let owed_from = first.map_or(0, |place| place.at);
-                mender.cut_unsynced(seen, start, (synced, owed_from))?
+                mender.cut_unsynced(seen, start, synced)?
             });
+        }
+        if !same_boot && let Some(open) = next.filter(|next| next.begun() > 0) {
+            let places = state.iter().flat_map(|s| s.places.values());
+            let from = places.map(|place| place.at).min().unwrap_or(0);
+            if mender.cut_begun(&seen, from)? {
+                next = Some(open.anew());
+            }
         }
         Ok((seen, next))
     }

@@ -37,11 +37,11 @@ impl Spool {
             DiskError::because("sync", old.path(), reason)
         };
         self.end_if_open(old)?;
-        if !old.path().exists() {
+        let (stream_name, index_name) = names(old.base());
+        if !self.directory.has(&stream_name) {
             // It was given back meanwhile: nobody needs it any more.
             return Ok(self.forget(old));
         }
-        let (stream_name, index_name) = names(old.base());
         let (stream_new, index_new) = (format!("{stream_name}.new"), format!("{index_name}.new"));
         let _ = self.directory.remove(&stream_new);
         let _ = self.directory.remove(&index_new);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::io::Errno;
 
-use super::sys;
+use super::sys::{self, Call};
 
 /// Space is taken and given back in pages.
 pub(crate) const PAGE: u64 = 4096;
@@ -96,7 +96,7 @@ pub(crate) fn reserve(
         return Ok(Err(Full::Bound));
     }
     loop {
-        match sys::reserve(file, from, granted) {
+        match sys::meet(Call::Room).and_then(|()| sys::reserve(file, from, granted)) {
             Ok(()) => return Ok(Ok(granted)),
             Err(error) if sys::is_full(error) => {
                 let less = pages(granted / 2);

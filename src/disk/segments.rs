@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use super::error::DiskError;
 use super::room::{Full, Room, STEP_MOST, pages, reserve};
-use super::sys;
+use super::sys::{self, Call};
 
 /// What came of taking bytes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,8 +111,11 @@ impl Segment {
         self.charged.fetch_sub(bytes, Ordering::AcqRel);
     }
 
-    /// The file, opened if it is not.
-    pub(crate) fn file(&self) -> Result<Arc<File>, DiskError> {
+    /// The file, opened so if it is not.
+    pub(crate) fn file(
+        &self,
+        by: impl FnOnce() -> Result<File, Errno>,
+    ) -> Result<Arc<File>, DiskError> {
         match &self.file {
             Handle::Kept(file) => Ok(Arc::clone(file)),
             Handle::Named(path, open) => {
@@ -120,8 +123,7 @@ impl Segment {
                 if let Some(file) = open.upgrade() {
                     return Ok(file);
                 }
-                let file = File::open(path)
-                    .map_err(|error| DiskError::new("open a segment", path, error))?;
+                let file = by().map_err(|error| DiskError::new("open a segment", path, error))?;
                 let file = Arc::new(file);
                 *open = Arc::downgrade(&file);
                 Ok(file)
@@ -254,7 +256,9 @@ impl Tail {
     /// Appends from memory, at most what it is ready for.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<Taken, DiskError> {
         let to = self.segment.len();
-        match sys::again(|| rustix::io::pwrite(&self.file, bytes, to)) {
+        let written = sys::meet(Call::Write)
+            .and_then(|()| sys::again(|| rustix::io::pwrite(&self.file, bytes, to)));
+        match written {
             Ok(n) => Ok(Taken::Bytes(n)),
             Err(error) if sys::is_full(error) => Ok(Taken::Full(Full::Disk)),
             Err(error) => Err(self.error("write", error)),
@@ -282,7 +286,7 @@ impl Tail {
     pub(crate) fn finish(self, room: &Room) -> Result<(), DiskError> {
         let unused = self.reserved.saturating_sub(pages(self.segment.len()));
         if unused > 0 {
-            sys::again(|| rustix::fs::ftruncate(&self.file, self.segment.len()))
+            sys::truncate(&self.file, self.segment.len())
                 .map_err(|error| self.error("give back room of", error))?;
             self.segment.uncharge(unused);
             room.give_back(unused);

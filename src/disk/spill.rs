@@ -176,7 +176,7 @@ impl Spill {
             let n = usize::try_from(segment.end() - from).unwrap_or(usize::MAX);
             let to = buffer.len().min(done.saturating_add(n));
             match read_at(
-                &*segment.file()?,
+                &*segment.file(|| Err(Errno::NOENT))?,
                 &mut buffer[done..to],
                 from - segment.base(),
             ) {

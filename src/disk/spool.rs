@@ -281,7 +281,13 @@ impl Spool {
     ) -> Result<bool, DiskError> {
         // Whoever closes the spool waits for what is being removed.
         let _one = self.removing.lock().unwrap_or_else(PoisonError::into_inner);
-        let oldest = self.state().state.places.values().map(|p| p.at).min();
+        let mut state = self.state();
+        if state.is_unsaved() {
+            // Nothing is given back that the places on the disk still ask for.
+            self.save(&mut state)?;
+        }
+        let oldest = state.state.places.values().map(|p| p.at).min();
+        drop(state);
         let Some(oldest) = oldest.map(|oldest| oldest.min(floor)) else {
             return Ok(false);
         };
@@ -303,10 +309,15 @@ impl Spool {
                 taken
             }
         };
-        for segment in &taken {
-            self.remove_files(segment)?;
+        let mut outcome = Ok(!taken.is_empty());
+        for segment in taken {
+            if let Err(error) = self.remove_files(&segment) {
+                // It is tried again with the next ones.
+                self.segments.insert(segment);
+                outcome = Err(error);
+            }
         }
-        Ok(!taken.is_empty())
+        outcome
     }
 
     /// The stream first: an index that is left alone is removed at the next opening.

@@ -80,6 +80,8 @@ pub(crate) struct StateFile {
     written: usize,
     synced: usize,
     syncing: Option<usize>,
+    /// What is to be saved could not be.
+    unsaved: bool,
 }
 
 impl StateFile {
@@ -155,6 +157,7 @@ impl StateFile {
             written: 0,
             synced: 0,
             syncing: None,
+            unsaved: false,
         }
     }
 
@@ -162,13 +165,20 @@ impl StateFile {
     /// of it for a slot.
     pub(crate) fn save(&mut self) -> Result<(), Errno> {
         self.state.saves += 1;
+        self.unsaved = true;
         let bytes = self.state.encode().ok_or(Errno::TOOBIG)?;
         let busy = [Some(self.written), Some(self.synced), self.syncing];
         let free = (0..SLOTS).find(|slot| !busy.contains(&Some(*slot)));
         let slot = free.unwrap_or(self.written);
         write_all(&self.file, &bytes, (slot * SLOT) as u64)?;
         self.written = slot;
+        self.unsaved = false;
         Ok(())
+    }
+
+    /// Whether the last save has failed.
+    pub(crate) fn is_unsaved(&self) -> bool {
+        self.unsaved
     }
 
     /// The file, to be forced to the disk; what has been saved so far is then not written over

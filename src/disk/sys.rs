@@ -8,6 +8,32 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
+/// What a call to the system does to a spool: tests have some of a kind fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// Reads bytes, or opens a file to read it.
+    Read,
+    /// Writes bytes, or sets a length.
+    Write,
+    /// Takes room.
+    Room,
+    /// Makes, changes or takes away a name, or opens a file to write to it.
+    Name,
+    /// Forces something to the disk.
+    Force,
+}
+
+/// What a test has a call come to before it is made.
+#[cfg(test)]
+pub(crate) use super::tests::faults::meet;
+
+/// What a test has a call come to before it is made: nothing else than it comes to.
+#[cfg(not(test))]
+#[allow(clippy::unnecessary_wraps)]
+pub(crate) fn meet(_: Call) -> Result<(), Errno> {
+    Ok(())
+}
+
 /// Whether `error` says that there is no space, be it the disk's or the user's share of it.
 pub(crate) fn is_full(error: Errno) -> bool {
     error == Errno::NOSPC || error == Errno::DQUOT
@@ -35,8 +61,15 @@ pub(crate) fn boot_id() -> Option<[u8; 16]> {
 
 /// Forces what a file holds to the disk, and what it takes to find it again.
 pub(crate) fn force(file: &File) -> Result<(), Errno> {
+    meet(Call::Force)?;
     file.sync_data()
         .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+}
+
+/// Sets the length of a file.
+pub(crate) fn truncate(file: &File, length: u64) -> Result<(), Errno> {
+    meet(Call::Write)?;
+    again(|| rustix::fs::ftruncate(file, length))
 }
 
 #[cfg(target_os = "linux")]
@@ -60,6 +93,7 @@ mod linux {
         to: u64,
         most: usize,
     ) -> Result<usize, Errno> {
+        super::meet(super::Call::Write)?;
         let mut to = to;
         let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
         again(|| splice(pipe, None, file, Some(&mut to), most, flags))

@@ -20,6 +20,8 @@ pub(super) struct Writer {
     pub(super) pending: Option<Entry>,
     pub(super) records: Records,
     pub(super) end: u64,
+    /// Bytes behind that which were moved there from a pipe, and could not be read back yet.
+    pub(super) unread: usize,
     pub(super) policy: Policy,
     /// Segments that have not been forced to the disk, held open so that the error of a failed
     /// write is not missed; and whether their names have not been.
@@ -56,6 +58,7 @@ impl Writer {
             pending: None,
             records: Records::new(framing, end.record, end.begun),
             end: end.at,
+            unread: 0,
             policy,
             unsynced: Vec::new(),
             names_changed: false,

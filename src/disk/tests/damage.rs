@@ -466,6 +466,35 @@ fn after_another_start_of_the_system_a_damaged_record_without_an_end_takes_nothi
 }
 
 #[test]
+fn after_another_start_of_the_system_a_record_without_an_end_is_looked_at_in_all_its_segments() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("q");
+    // Segments of 64 KiB: the third one is hurt, and the record begins in the second.
+    let options = super::small();
+    let text = filled_with(
+        &path,
+        &options,
+        [lines(0, 2000), vec![b'x'; 300_000]].concat(),
+    );
+    flip(&path.join(names(2 * 65536).0), 100);
+    let other = SpoolOptions {
+        boot: Some([8; 16]),
+        ..options
+    };
+    let opened = open(&path, &other);
+    let lost: u64 = opened.damages.iter().map(|it| it.bytes).sum();
+    assert_eq!(lost, text.len() as u64 - 2 * 65536, "{:?}", opened.damages);
+    assert_eq!(opened.spool.end().begun, 0, "what comes begins a record");
+    append(&opened.spool, b"new\n");
+    drop(opened);
+    let opened = open(&path, &other);
+    assert!(opened.damages.is_empty(), "{:?}", opened.damages);
+    let end = text.len() as u64;
+    assert_eq!(opened.spool.place_at(end).map(|it| it.begun), Some(0));
+    assert_eq!(read_from(&opened.spool, end).bytes(), b"new\n");
+}
+
+#[test]
 fn after_another_start_of_the_system_a_whole_record_before_one_without_an_end_costs_itself() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("q");

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::super::damage::Cause;
 use super::super::format::names;
 use super::super::query::query;
-use super::super::spool::Spool;
+use super::super::spool::{Spool, SpoolOptions};
 use super::super::state::Place;
 use super::{append, lines, open, read_from, small};
 
@@ -80,6 +81,71 @@ fn a_last_segment_that_is_gone_is_told_by_its_index_with_its_records() {
 }
 
 #[test]
+fn last_segments_that_are_gone_are_told_by_their_indexes_alone_where_nothing_was_saved_since() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("q");
+    let text = lines(0, 8_000);
+    let spool = open(&path, &small()).spool;
+    spool.set_place("stdout", Place::default()).unwrap();
+    append(&spool, &text);
+    drop(spool);
+    // Of the last one nothing is entered, and nothing tells of that.
+    let bases = bases(&path);
+    let [.., first, last] = bases[..] else {
+        panic!("{bases:?}")
+    };
+    for base in [first, last] {
+        fs::remove_file(path.join(names(base).0)).unwrap();
+    }
+    let opened = open(&path, &small());
+    assert_eq!(opened.spool.end().at, last);
+    reads_all_but(
+        &opened.spool,
+        &text[..last as usize],
+        first as usize..last as usize,
+    );
+    assert!(opened.spool.has_lost());
+}
+
+#[test]
+fn after_another_start_of_the_system_a_first_segment_that_is_gone_may_have_been_delivered_and_is_said()
+ {
+    let home = tempfile::tempdir().unwrap();
+    for is_synced in [true, false] {
+        let path = home.path().join(is_synced.to_string());
+        let text = lines(0, 8_000);
+        let spool = open(&path, &small()).spool;
+        spool.set_place("stdout", Place::default()).unwrap();
+        append(&spool, &text);
+        if is_synced {
+            spool.sync().unwrap();
+        }
+        drop(spool);
+        let (stream, index) = names(0);
+        fs::remove_file(path.join(stream)).unwrap();
+        fs::remove_file(path.join(index)).unwrap();
+        let other = SpoolOptions {
+            boot: Some([8; 16]),
+            ..small()
+        };
+        let opened = open(&path, &other);
+        let second = bases(&path)[0];
+        // What was on the disk is gone only because it was given back.
+        let unsure = opened
+            .damages
+            .iter()
+            .find(|it| it.cause == Cause::Uncertain);
+        let unsure = unsure.map(|it| (it.at, it.bytes));
+        assert_eq!(unsure, (!is_synced).then_some((0, second)));
+        let place = opened.spool.place("stdout").unwrap();
+        assert_eq!(place.at, second);
+        let story = read_from(&opened.spool, second);
+        let lost = story.lost() as usize;
+        assert!(text[second as usize..].starts_with(&story.bytes()) || lost > 0);
+    }
+}
+
+#[test]
 fn an_index_that_a_kill_left_behind_when_its_segment_was_given_back_is_no_loss() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("q");
@@ -96,4 +162,39 @@ fn an_index_that_a_kill_left_behind_when_its_segment_was_given_back_is_no_loss()
     assert_eq!(opened.spool.end().at, text.len() as u64);
     assert_eq!(read_from(&opened.spool, text.len() as u64).lost(), 0);
     assert!(!opened.spool.has_lost() && !last.exists());
+}
+
+#[test]
+fn an_index_of_another_spool_is_neither_believed_nor_removed() {
+    let home = tempfile::tempdir().unwrap();
+    let (path, other) = (home.path().join("q"), home.path().join("other"));
+    let text = killed(&path);
+    let beyond = lines(0, 16_000);
+    let spool = open(&other, &small()).spool;
+    append(&spool, &beyond);
+    spool.sync().unwrap();
+    drop(spool);
+    let last = *bases(&other).last().unwrap();
+    assert!(last as usize > text.len());
+    let name = names(last).1;
+    let index = fs::read(other.join(&name)).unwrap();
+    // As it is, one whose head is damaged, and one of this spool under another segment's name.
+    let mut headless = index.clone();
+    headless[20] ^= 1;
+    let own = fs::read(path.join(names(bases(&path)[1]).1)).unwrap();
+    for (nth, index) in [index, headless, own].into_iter().enumerate() {
+        fs::write(path.join(&name), &index).unwrap();
+        let opened = open(&path, &small());
+        assert_eq!(opened.spool.end().at, text.len() as u64, "{nth}");
+        let [damage] = &opened.damages[..] else {
+            panic!("{:?}", opened.damages)
+        };
+        assert_eq!(damage.cause, Cause::Foreign);
+        assert!(!opened.spool.has_lost() && !path.join(&name).exists());
+        let aside = damage.aside.as_deref().expect("it is kept");
+        assert_eq!(fs::read(path.join(aside)).unwrap(), index);
+        assert_eq!(query(&path).unwrap().aside.len(), nth + 1);
+        reads_all_but(&opened.spool, &text, 0..0);
+    }
+    assert!(open(&path, &small()).damages.is_empty(), "it is said once");
 }

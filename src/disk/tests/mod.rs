@@ -1,6 +1,8 @@
 //! The room, on real files.
 
 mod damage;
+mod failing;
+pub(super) mod faults;
 mod kills;
 mod limits;
 mod missing;

@@ -1,20 +1,25 @@
 //! A spool against a plain list of bytes: appends, reads, places of a consumer and a tee, kills, power
-//! cuts and damage in any order. Whatever happens, what is delivered to each is what was appended at
+//! cuts, damage, a disk that fails for a while or is read-only, and a directory that is moved away and back, in any order. Whatever happens, what is delivered to each is what was appended at
 //! that place, in order; what is not delivered is said; and nothing is lost but by damage and power cuts.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use proptest::prelude::*;
+use rustix::io::Errno;
 
 use super::super::damage::{Cause, Damage};
+use super::super::error::DiskError;
 use super::super::reader::Cursor;
 use super::super::recovery::Opened;
 use super::super::segments::Taken;
-use super::super::spool::SpoolOptions;
+use super::super::spool::{Spool, SpoolOptions};
 use super::super::state::Place;
+use super::super::sys::Call;
+use super::faults::{self, Faults};
 use super::{NOW, open, read_all, small};
 
 /// Those for whom it is kept: the consumer, and a tee.
@@ -49,6 +54,34 @@ enum Step {
         by: u64,
     },
     ZeroState,
+    /// The disk fails, until it is given back: now, or at the next kill.
+    Fails(Faults),
+    GivenBack,
+    /// The directory has another name, until the next kill or for the time of this again.
+    Moved,
+}
+
+/// What a file system that has become read-only, is full, or fails, does not do any more; and a single call that fails.
+fn failing() -> impl Strategy<Value = Faults> {
+    let of = |error, calls: &[Call]| (error, calls.to_vec());
+    let changes = [Call::Write, Call::Room, Call::Name];
+    let kinds = prop_oneof![
+        Just(of(Errno::ROFS, &changes)),
+        Just(of(Errno::NOSPC, &changes)),
+        Just(of(Errno::IO, &[Call::Write, Call::Force, Call::Name])),
+        Just(of(Errno::IO, &[Call::Force])),
+        Just(of(Errno::IO, &[Call::Name])),
+        Just(of(Errno::IO, &[Call::Write])),
+        // What was moved from a pipe is read back.
+        Just(of(Errno::IO, &[Call::Read])),
+    ];
+    let times = prop_oneof![3 => Just(1), 2 => 2..5u32, 3 => Just(u32::MAX)];
+    (kinds, 0..12u32, times).prop_map(|((error, calls), after, times)| Faults {
+        error,
+        calls,
+        after,
+        times,
+    })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -66,6 +99,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (any::<usize>(), 1..5_000u64)
             .prop_map(|(file, by)| Step::Truncate { file, by }),
         1 => Just(Step::ZeroState),
+        4 => failing().prop_map(Step::Fails),
+        2 => Just(Step::GivenBack),
+        1 => Just(Step::Moved),
     ]
 }
 
@@ -80,14 +116,41 @@ fn snapshot(path: &Path) -> Snapshot {
         .collect()
 }
 
+/// A spool that is in use.
+struct Running {
+    spool: Arc<Spool>,
+    damages: Vec<Damage>,
+    oldest: Place,
+}
+
+impl From<Opened> for Running {
+    fn from(opened: Opened) -> Running {
+        Running {
+            spool: Arc::new(opened.spool),
+            damages: opened.damages,
+            oldest: opened.oldest,
+        }
+    }
+}
+
+/// What came of it, which may be nothing while the disk fails.
+fn worked<T>(outcome: Result<T, DiskError>) -> Option<T> {
+    let is_excused = faults::are_set();
+    outcome
+        .inspect_err(|error| assert!(is_excused, "{error}"))
+        .ok()
+}
+
 struct Bench {
     path: PathBuf,
     options: SpoolOptions,
-    opened: Option<Opened>,
+    opened: Option<Running>,
     /// All that was ever appended, by offset; what a power cut took is overwritten by what comes.
     model: Vec<u8>,
     /// The places that were saved last, and those that are known to be on the disk.
     places: [u64; 2],
+    /// The same as far as saving them is known to have worked.
+    saved: [u64; 2],
     synced_places: [u64; 2],
     synced: u64,
     on_disk: Snapshot,
@@ -96,12 +159,20 @@ struct Bench {
     excused: bool,
     /// Places may be older than they were saved.
     older: bool,
+    /// What lies in the pipe, and what was moved from there by a call that failed then.
+    pipe: (OwnedFd, OwnedFd),
+    in_pipe: Vec<u8>,
+    in_flight: Vec<u8>,
+    is_moved: bool,
+    /// A sync has failed, and may have forced something to the disk before that.
+    is_unsure: bool,
 }
 
 impl Bench {
     fn new(path: &Path) -> Bench {
         let options = small();
-        let opened = open(path, &options);
+        faults::set(None);
+        let opened = Running::from(open(path, &options));
         for name in OUTPUTS {
             opened.spool.set_place(name, Place::default()).unwrap();
         }
@@ -112,16 +183,22 @@ impl Bench {
             opened: Some(opened),
             model: Vec::new(),
             places: [0; 2],
+            saved: [0; 2],
             synced_places: [0; 2],
             synced: 0,
             on_disk: snapshot(path),
             salt: 1,
             excused: false,
             older: false,
+            pipe: rustix::pipe::pipe().unwrap(),
+            in_pipe: Vec::new(),
+            in_flight: Vec::new(),
+            is_moved: false,
+            is_unsure: false,
         }
     }
 
-    fn opened(&self) -> &Opened {
+    fn opened(&self) -> &Running {
         self.opened.as_ref().unwrap()
     }
 
@@ -150,15 +227,22 @@ impl Bench {
             Step::Deliver { who, percent } => self.deliver(who, percent),
             Step::Sync => self.sync(),
             Step::Close => {
-                let found = self.opened().spool.close(false).unwrap();
-                assert!(found.is_empty(), "{found:?}");
-                self.note_synced();
+                faults::spare(Call::Read);
+                self.is_unsure = true;
+                let closed = self.opened().spool.close(false);
+                if let Some(found) = worked(closed) {
+                    assert!(found.is_empty(), "{found:?}");
+                    self.note_synced();
+                }
                 self.reopen();
             }
             Step::Kill => {
                 self.opened = None;
                 self.reopen();
             }
+            Step::Fails(ref fails) => faults::set(Some(fails.clone())),
+            Step::GivenBack => faults::set(None),
+            Step::Moved => self.move_it(),
             Step::PowerCut { seed } => self.power_cut(seed),
             Step::Flip { file, at, bit } => self.hurt(file, |bytes| {
                 let at = (at % bytes.len() as u64) as usize;
@@ -168,7 +252,7 @@ impl Bench {
                 bytes.truncate(bytes.len().saturating_sub(by as usize));
             }),
             Step::ZeroState => {
-                self.opened = None;
+                self.end();
                 let zeros = vec![0; fs::read(self.path.join("state")).unwrap().len()];
                 fs::write(self.path.join("state"), zeros).unwrap();
                 self.older = true;
@@ -179,29 +263,77 @@ impl Bench {
         }
     }
 
-    fn append(&mut self, bytes: usize, by_pipe: bool, later: bool) {
-        let text = self.fresh(bytes);
-        let arrival = NOW + u64::from(later) * 2_000_000_000;
-        let spool = &self.opened.as_ref().unwrap().spool;
-        let taken = if by_pipe {
-            let (read, write) = rustix::pipe::pipe().unwrap();
-            rustix::io::write(&write, &text[..text.len().min(60_000)]).unwrap();
-            let mut buffer = vec![0; 100_000];
-            let taken = spool
-                .append_pipe(read.as_fd(), &mut buffer, arrival)
-                .unwrap();
-            if let Taken::Bytes(n) = taken {
-                assert_eq!(buffer[..n], text[..n]);
-            }
-            taken
-        } else {
-            spool.append(&text, arrival).unwrap()
+    /// It is killed, and whatever was wrong with the disk is over.
+    fn end(&mut self) {
+        self.opened = None;
+        faults::set(None);
+        if self.is_moved {
+            self.move_it();
+        }
+        // The length of the file tells of it.
+        self.model.append(&mut self.in_flight);
+    }
+
+    fn move_it(&mut self) {
+        let away = self.path.with_extension("away");
+        let (from, to) = match self.is_moved {
+            true => (&away, &self.path),
+            false => (&self.path, &away),
         };
+        fs::rename(from, to).unwrap();
+        self.is_moved = !self.is_moved;
+    }
+
+    fn append(&mut self, bytes: usize, by_pipe: bool, later: bool) {
+        let arrival = NOW + u64::from(later) * 2_000_000_000;
+        let spool = Arc::clone(&self.opened().spool);
+        if by_pipe || !self.in_pipe.is_empty() || !self.in_flight.is_empty() {
+            return self.append_pipe(&spool, bytes, arrival);
+        }
+        let text = self.fresh(bytes);
+        match worked(spool.append(&text, arrival)) {
+            Some(Taken::Bytes(n)) => self.model.extend_from_slice(&text[..n]),
+            other => self.took_none(other),
+        }
+        self.check_end();
+    }
+
+    fn append_pipe(&mut self, spool: &Spool, bytes: usize, arrival: u64) {
+        if self.in_pipe.is_empty() {
+            self.in_pipe = self.fresh(bytes.min(60_000));
+            rustix::io::write(&self.pipe.1, &self.in_pipe).unwrap();
+        }
+        let mut buffer = vec![0; 100_000];
+        let taken = spool.append_pipe(self.pipe.0.as_fd(), &mut buffer, arrival);
+        let left = rustix::io::ioctl_fionread(&self.pipe.0).unwrap() as usize;
+        let gone = self.in_pipe.len() - left;
+        match worked(taken) {
+            Some(Taken::Bytes(n)) => {
+                self.in_flight.extend(self.in_pipe.drain(..gone));
+                assert_eq!(n, self.in_flight.len());
+                assert!(buffer[..n] == self.in_flight);
+                self.model.append(&mut self.in_flight);
+            }
+            other => {
+                self.in_flight.extend(self.in_pipe.drain(..gone));
+                self.took_none(other);
+            }
+        }
+        self.check_end();
+    }
+
+    fn took_none(&self, taken: Option<Taken>) {
         match taken {
-            Taken::Bytes(n) => self.model.extend_from_slice(&text[..n]),
-            Taken::Full(_) => assert!(spool.used() > 900 << 10),
+            None => {}
+            Some(Taken::Full(_)) => {
+                assert!(faults::are_set() || self.opened().spool.used() > 900 << 10);
+            }
             other => panic!("{other:?}"),
         }
+    }
+
+    fn check_end(&self) {
+        let spool = &self.opened().spool;
         assert_eq!(spool.end().at, self.model.len() as u64);
         assert!(spool.used() <= self.options.bound);
     }
@@ -220,30 +352,40 @@ impl Bench {
             .iter()
             .filter(|b| **b == b'\n')
             .count() as u64;
-        let spool = &self.opened().spool;
-        spool
-            .set_place(
-                OUTPUTS[who],
-                Place {
-                    at: to,
-                    record,
-                    begun: 0,
-                },
-            )
-            .unwrap();
-        spool.release(u64::MAX).unwrap();
+        let place = Place {
+            at: to,
+            record,
+            begun: 0,
+        };
+        let spool = Arc::clone(&self.opened().spool);
         self.places[who] = to;
+        if worked(spool.set_place(OUTPUTS[who], place)).is_some() {
+            self.saved = self.places;
+        }
+        if worked(spool.release(u64::MAX)).is_some() {
+            self.saved = self.places;
+            let is_all = self.places.iter().all(|place| *place == end);
+            // A segment may be kept, since more may come into it.
+            assert!(
+                !is_all || spool.used() <= 160 << 10,
+                "{} are held",
+                spool.used()
+            );
+        }
     }
 
     /// Everything that is owed is there, or is said not to be.
     fn check(&self) {
         let opened = self.opened.as_ref().unwrap();
+        // What cannot be read while the disk fails is lost to whoever asks for it then: others have a test of that.
+        let paused = faults::pause();
         for place in self.places {
             self.check_from(place, opened);
         }
+        faults::set(paused);
     }
 
-    fn check_from(&self, place: u64, opened: &Opened) {
+    fn check_from(&self, place: u64, opened: &Running) {
         let story = read_all(&opened.spool, &mut Cursor::new(place));
         let mut at = place;
         for (from, bytes) in &story.parts {
@@ -261,20 +403,37 @@ impl Bench {
     }
 
     fn sync(&mut self) {
-        let found = self.opened().spool.sync().unwrap();
-        assert!(found.is_empty(), "{found:?}");
-        self.note_synced();
+        // What the disk neither takes nor gives back is lost, and said.
+        faults::spare(Call::Read);
+        self.is_unsure = true;
+        if let Some(found) = worked(self.opened().spool.sync()) {
+            assert!(found.is_empty(), "{found:?}");
+            self.note_synced();
+        }
     }
 
     fn note_synced(&mut self) {
+        let is_moved = self.is_moved;
+        if is_moved {
+            self.move_it();
+        }
         self.synced = self.model.len() as u64;
-        self.synced_places = self.places;
+        (self.synced_places, self.saved) = (self.places, self.places);
         self.on_disk = snapshot(&self.path);
+        self.is_unsure = false;
+        if is_moved {
+            self.move_it();
+        }
     }
 
     fn reopen(&mut self) -> Vec<Damage> {
         self.opened = None;
-        let opened = open(&self.path, &self.options);
+        if faults::are_set() && !self.is_moved {
+            // It does not open, maybe, and that costs nothing.
+            worked(Spool::open(&self.path, &self.options).map(drop));
+        }
+        self.end();
+        let opened = Running::from(open(&self.path, &self.options));
         let damages = opened.damages.clone();
         let end = opened.spool.end().at;
         if self.excused {
@@ -293,7 +452,12 @@ impl Bench {
         self.opened = Some(opened);
         for (who, place) in places.into_iter().enumerate() {
             if !self.older {
-                assert_eq!(place, Some(self.places[who]));
+                let (saved, place) = (self.saved[who], place.expect("it is known"));
+                assert!(
+                    saved <= place && place <= self.places[who],
+                    "{saved} {place}"
+                );
+                self.places[who] = place;
                 continue;
             }
             let at = place.unwrap_or(oldest);
@@ -309,6 +473,7 @@ impl Bench {
                 self.opened().spool.set_place(OUTPUTS[who], place).unwrap();
             }
         }
+        self.saved = self.places;
         if !self.excused && !self.older {
             assert!(damages.is_empty(), "{damages:?}");
         }
@@ -317,7 +482,11 @@ impl Bench {
     }
 
     fn power_cut(&mut self, seed: u64) {
-        self.opened = None;
+        if self.is_unsure {
+            faults::set(None);
+            self.sync();
+        }
+        self.end();
         let now = snapshot(&self.path);
         let mut seed = seed | 1;
         let mut dice = |sides: u64| {
@@ -344,7 +513,7 @@ impl Bench {
         }
         self.options.boot = Some(dice(u64::MAX).to_le_bytes().repeat(2).try_into().unwrap());
         let saved = self.places;
-        let opened = open(&self.path, &self.options);
+        let opened = Running::from(open(&self.path, &self.options));
         let places = OUTPUTS.map(|name| opened.spool.place(name).unwrap().at);
         let said = |damage: &&Damage| damage.cause == Cause::Uncertain;
         let uncertain = opened
@@ -365,7 +534,7 @@ impl Bench {
         assert!(end >= self.synced, "{end} < {}", self.synced);
         assert!(end <= self.model.len() as u64);
         self.model.truncate(end as usize);
-        self.places = places;
+        (self.places, self.saved) = (places, places);
         // What was forced to the disk is there.
         let mut has_gaps = false;
         for (who, place) in places.into_iter().enumerate() {
@@ -395,9 +564,13 @@ impl Bench {
     }
 
     fn hurt(&mut self, file: usize, how: impl FnOnce(&mut Vec<u8>)) {
+        faults::set(None);
+        if !self.in_flight.is_empty() {
+            self.append(1, true, false);
+        }
         // What a kill leaves unentered has no checksum yet.
         self.sync();
-        self.opened = None;
+        self.end();
         let files: Vec<_> = snapshot(&self.path)
             .into_iter()
             .filter(|(path, bytes)| !path.ends_with("lock") && !bytes.is_empty())
@@ -467,6 +640,7 @@ proptest! {
         for step in &steps {
             bench.run(step);
         }
+        faults::set(None);
         bench.check();
     }
 }

@@ -1,0 +1,183 @@
+//! A disk that fails for a moment: what is in a spool stays there, and it is gone on with.
+
+use std::fs;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use rustix::io::Errno;
+
+use super::super::format::ENTRY_MOST;
+use super::super::reader::Cursor;
+use super::super::segments::Taken;
+use super::super::spool::Spool;
+use super::super::state::Place;
+use super::super::sys::Call;
+use super::faults::{self, Faults};
+use super::{NOW, append, lines, open, read_from, small};
+
+/// From now on these calls fail, after so many that work.
+fn fails(error: Errno, calls: &[Call], after: u32, times: u32) {
+    faults::set(Some(Faults {
+        error,
+        calls: calls.to_vec(),
+        after,
+        times,
+    }));
+}
+
+fn files(path: &Path) -> usize {
+    fs::read_dir(path).unwrap().count()
+}
+
+/// A spool with this in it, of which nobody has had anything.
+fn filled(path: &Path, text: &[u8]) -> Spool {
+    let spool = open(path, &small()).spool;
+    spool.set_place("stdout", Place::default()).unwrap();
+    append(&spool, text);
+    spool
+}
+
+#[test]
+fn what_could_not_be_given_back_is_with_the_next_that_can() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("q");
+    for after in 0..6 {
+        let text = lines(0, 8000);
+        let spool = filled(&path, &text);
+        spool.set_place("stdout", spool.end()).unwrap();
+        fails(Errno::ROFS, &[Call::Name], after, u32::MAX);
+        assert!(spool.release(u64::MAX).is_err(), "{after}");
+        faults::set(None);
+        assert!(spool.release(u64::MAX).unwrap(), "{after}");
+        assert!(spool.used() < 150_000, "{after}: {}", spool.used());
+        spool.close(false).unwrap();
+        assert_eq!(files(&path), 2, "the state and the lock");
+    }
+}
+
+#[test]
+fn what_is_not_saved_gives_nothing_back() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("q");
+    let text = lines(0, 8000);
+    let spool = filled(&path, &text);
+    let before = files(&path);
+    fails(Errno::IO, &[Call::Write], 0, u32::MAX);
+    assert!(spool.set_place("stdout", spool.end()).is_err());
+    assert!(spool.release(u64::MAX).is_err());
+    assert_eq!(files(&path), before);
+    faults::set(None);
+    drop(spool);
+    let opened = open(&path, &small());
+    let place = opened.spool.place("stdout").unwrap();
+    assert_eq!(place, Place::default(), "as it was saved");
+    assert!(read_from(&opened.spool, 0).bytes() == text);
+}
+
+#[test]
+fn what_was_taken_from_a_pipe_and_cannot_be_read_back_at_once_is_read_back_before_more_is_taken() {
+    let home = tempfile::tempdir().unwrap();
+    for is_killed in [false, true] {
+        let path = home.path().join(is_killed.to_string());
+        let spool = filled(&path, b"before\n");
+        let (read, write) = rustix::pipe::pipe().unwrap();
+        let mut buffer = vec![0; 1000];
+        rustix::io::write(&write, b"taken\n").unwrap();
+        fails(Errno::IO, &[Call::Read], 0, 2);
+        for _ in 0..2 {
+            assert!(spool.append_pipe(read.as_fd(), &mut buffer, NOW).is_err());
+        }
+        assert!(
+            spool.append(b"other\n", NOW).is_err(),
+            "nothing goes over them"
+        );
+        assert!(spool.close(false).is_err());
+        rustix::io::write(&write, b"next\n").unwrap();
+        if is_killed {
+            drop(spool);
+            let opened = open(&path, &small());
+            assert_eq!(read_from(&opened.spool, 0).bytes(), b"before\ntaken\n");
+            continue;
+        }
+        for text in [&b"taken\n"[..], b"next\n"] {
+            let taken = spool.append_pipe(read.as_fd(), &mut buffer, NOW).unwrap();
+            assert_eq!(taken, Taken::Bytes(text.len()));
+            assert_eq!(&buffer[..text.len()], text);
+        }
+        assert_eq!(read_from(&spool, 0).bytes(), b"before\ntaken\nnext\n");
+    }
+}
+
+#[test]
+fn a_segment_that_could_not_be_begun_is_begun_when_the_disk_works_again() {
+    let home = tempfile::tempdir().unwrap();
+    for calls in [
+        &[Call::Name][..],
+        &[Call::Write, Call::Name],
+        &[Call::Room, Call::Name],
+    ] {
+        for after in 0..5 {
+            let path = home.path().join(format!("{}-{calls:?}", after));
+            let spool = open(&path, &small()).spool;
+            fails(Errno::ROFS, calls, after, u32::MAX);
+            let taken = spool.append(b"a line\n", NOW);
+            faults::set(None);
+            match taken {
+                Ok(Taken::Bytes(n)) => assert_eq!(n, 7),
+                _ => append(&spool, b"a line\n"),
+            }
+            assert_eq!(
+                read_from(&spool, 0).bytes(),
+                b"a line\n",
+                "{calls:?} {after}"
+            );
+            assert!(spool.sync().unwrap().is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_directory_that_is_moved_away_and_back_is_the_same() {
+    let home = tempfile::tempdir().unwrap();
+    let (path, away) = (home.path().join("q"), home.path().join("away"));
+    let text = lines(0, 8000);
+    let spool = filled(&path, &text);
+    fs::rename(&path, &away).unwrap();
+    assert!(read_from(&spool, 0).bytes() == text);
+    // What could not be forced to the disk is written anew there, too.
+    let unsynced = spool.writer().unsynced.clone();
+    unsynced
+        .iter()
+        .for_each(|it| it.failed.store(true, Ordering::Release));
+    assert!(spool.sync().unwrap().is_empty());
+    assert!(
+        spool
+            .writer()
+            .unsynced
+            .iter()
+            .all(|it| !it.failed.load(Ordering::Acquire))
+    );
+    assert_eq!(spool.state().state.synced, text.len() as u64);
+    fs::rename(&away, &path).unwrap();
+    append(&spool, b"new\n");
+    drop(spool);
+    let opened = open(&path, &small());
+    assert!(opened.damages.is_empty(), "{:?}", opened.damages);
+    assert!(read_from(&opened.spool, 0).bytes() == [&text[..], b"new\n"].concat());
+}
+
+#[test]
+fn a_segment_that_cannot_be_opened_for_now_is_not_lost() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("q");
+    let text = lines(0, 8000);
+    let spool = filled(&path, &text);
+    fails(Errno::MFILE, &[Call::Read, Call::Name], 0, u32::MAX);
+    let mut buffer = vec![0; ENTRY_MOST];
+    let error = spool.read(&mut Cursor::new(0), &mut buffer).unwrap_err();
+    assert_eq!(error.to_string().lines().count(), 1, "{error}");
+    faults::set(None);
+    assert!(read_from(&spool, 0).bytes() == text);
+    assert!(!spool.has_lost());
+}
