@@ -42,7 +42,7 @@ _weir() {
 
     case "${cmd}" in
         weir)
-            opts="-b -l -0 -j -r -i -N -s -o -q -h -V --buffer --spill --spool --sync --pipe-size --no-splice --lines --null --record-size --tee --tap --tap-buffer --recall --append --restart --batch --jobs --reject --backoff --give-up --rate --input-rate --burst --high --low --prefill --shed --patience --max-age --interval --reopen --name --size --pause --resume --retry --drain --share --key --keep --shed-to --display --stop-at --summary --log --format --chart --metrics --on --quiet --remote --query --look --top --all-users --no-control --timeout --source-timeout --sink-timeout --grace --generate --help --version"
+            opts="-b -l -0 -r -j -i -N -s -o -q -h -V --buffer --spill --spool --sync --pipe-size --no-splice --lines --null --record-size --tee --tap --tap-buffer --recall --append --restart --batch --reject --backoff --give-up --rate --input-rate --burst --high --low --prefill --shed --patience --max-age --jobs --interval --reopen --name --size --pause --resume --retry --drain --share --key --keep --shed-to --display --stop-at --summary --log --format --chart --metrics --on --quiet --remote --query --look --top --all-users --no-control --timeout --source-timeout --sink-timeout --grace --generate --help --version"
             if [[ ${cur} == -* ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -122,14 +122,6 @@ _weir() {
                     _weir_files "${cur}"
                     return 0
                     ;;
-                --jobs)
-                    _weir_files "${cur}"
-                    return 0
-                    ;;
-                -j)
-                    _weir_files "${cur}"
-                    return 0
-                    ;;
                 --reject)
                     _weir_files "${cur}"
                     return 0
@@ -180,6 +172,14 @@ _weir() {
                     ;;
                 --max-age)
                     COMPREPLY=($(compgen -W "off" -- "${cur}"))
+                    return 0
+                    ;;
+                --jobs)
+                    _weir_files "${cur}"
+                    return 0
+                    ;;
+                -j)
+                    _weir_files "${cur}"
                     return 0
                     ;;
                 --interval)

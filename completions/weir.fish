@@ -16,7 +16,6 @@ complete -c weir -l restart -d 'Run COMMAND again when it has ended before the i
 on-failure\t'When its status is not 0, or a signal has ended it'
 always\t'Whatever its status is'"
 complete -c weir -l batch -d 'Run COMMAND once for each batch: 1000 (records), 1MiB, 5s' -r
-complete -c weir -s j -l jobs -d 'That many COMMANDs at a time, each with records of its own' -r
 complete -c weir -l reject -d 'Exit statuses of COMMAND that say: this batch never' -r
 complete -c weir -l backoff -d 'How long to wait between failures of COMMAND: MIN..MAX' -r
 complete -c weir -l give-up -d 'End, or shed the batch, after N failures in a row' -r
@@ -32,6 +31,7 @@ fair\t'What belongs to the lane that holds most'
 off\t'Nothing: block the producer'"
 complete -c weir -l patience -d 'Block the producer this long before shedding' -r
 complete -c weir -l max-age -f -a 'off' -d 'Also drop what has waited in the buffer longer than this' -r
+complete -c weir -s j -l jobs -d 'That many COMMANDs at a time, each with records of its own' -r
 complete -c weir -s i -l interval -d 'Time between reports' -r
 complete -c weir -s N -l name -d 'Label of this weir in every report, and its name for --remote' -r
 complete -c weir -s s -l size -d 'Expected total, for percentage and ETA' -r

@@ -502,8 +502,8 @@ fn options_that_make_no_sense_are_refused() {
             "lanes of batches are not there yet; shed in a weir of its own before this one",
         ),
         (
-            &["--remote", "w", "-j", "3"],
-            "--jobs cannot be changed while running; started with a range",
+            &["--remote", "w", "--batch", "3"],
+            "--batch cannot be changed while running",
         ),
         (
             &["-l", "--batch", "1", "-j", "4..2", "--", "cat"],

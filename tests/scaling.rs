@@ -60,6 +60,12 @@ impl Gated {
             .expect("it is read");
     }
 
+    /// Changes the running weir; what is said of that.
+    fn tell(&self, change: &[&str]) -> String {
+        let output = self.home.run(&[&["--remote", "it"], change].concat());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
     fn let_go(&self) {
         fs::write(self.dir.at("out.go"), "").expect("a file");
     }
@@ -86,6 +92,50 @@ fn workers_come_when_work_waits_and_go_when_there_is_little() {
     let books = Books::of(&end);
     assert_eq!(books.n("command/restarts"), 0);
     assert_eq!(books.n("command/running"), 0);
+}
+
+/// As many as there are records come to wait before each is given one.
+#[test]
+fn the_number_of_workers_of_a_running_weir_can_be_changed() {
+    let script = "while read one; do echo $one >> $0.$$; done; echo >> $0.goes.runs";
+    let mut it = Gated::new(&["-j", "3"], script);
+    eventually("all come", || it.count("comes") == 3);
+    it.let_go();
+    it.feed(0, 100);
+    assert_eq!(it.tell(&["-j", "1"]), "");
+    eventually("two go", || it.count("goes") == 2);
+    eventually("one is left", || it.running() == 1);
+    it.feed(100, 200);
+    eventually("it has all", || it.dir.all().len() == 9 * 200);
+    assert_eq!(it.tell(&["-j", "1..3"]), "");
+    assert_eq!(it.tell(&["--jobs", "2"]), "");
+    eventually("another one comes", || it.count("comes") == 4);
+    eventually("two are counted", || it.running() == 2);
+    let said = it.tell(&["--jobs", "4"]);
+    assert!(said.contains("places for 3"), "{said}");
+    it.feed(200, 300);
+    drop(it.input);
+    let end = it.weir.end();
+    assert!(end.status.success(), "{end:?}");
+    it.dir.assert_all(300);
+    let books = Books::of(&end);
+    assert_eq!(books.n("command/restarts"), 0);
+}
+
+#[test]
+fn the_number_of_batches_at_a_time_of_a_running_weir_can_be_changed() {
+    let mut it = Gated::new(&["--batch", "1", "-j", "1..3"], "cat > $0.$WEIR_BATCH");
+    eventually("it is there", || it.running() == 0);
+    assert_eq!(it.tell(&["-j", "1"]), "");
+    it.feed(0, 9);
+    eventually("one runs", || it.running() == 1);
+    assert_eq!(it.tell(&["-j", "3"]), "");
+    eventually("as many as were asked for", || it.count("comes") == 3);
+    it.let_go();
+    drop(it.input);
+    let end = it.weir.end();
+    assert!(end.status.success(), "{end:?}");
+    it.dir.assert_all(9);
 }
 
 #[test]

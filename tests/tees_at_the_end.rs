@@ -63,9 +63,13 @@ impl Behind {
         make_fifo(&fifo);
         let tee = File::options().read(true).write(true).open(&fifo);
         let tee = tee.expect("a FIFO that nobody reads from yet");
-        let options = ["-N", "w", "--grace", "1h", "--pipe-size", "4KiB", "--tee"];
+        let grace = match way.contains(&"--grace") {
+            true => &[][..],
+            false => &["--grace", "1h"],
+        };
+        let options = ["-N", "w", "--pipe-size", "4KiB", "--tee"];
         let fifo = fifo.to_str().expect("a plain path");
-        let args = [way, &options[..], &[fifo, "--"], command].concat();
+        let args = [way, grace, &options[..], &[fifo, "--"], command].concat();
         let weir = home.start(&args);
         Behind {
             home,
@@ -120,6 +124,34 @@ fn weir_answers_while_only_a_tee_is_waited_for() {
             is_over && status["out"]["bytes"] == lines().len()
         });
         behind.end(&way.join(" "), |status| status.success());
+    }
+}
+
+/// One that is run again is not told of the end of the input before tees have had all, for it may have to be given it
+/// again; it leaves by counting.
+#[test]
+fn a_program_that_leaves_at_the_last_byte_has_had_all_and_a_tee_has_as_long_as_it_takes() {
+    let script = format!(
+        "head -c {} >/dev/null; until [ -e $1/leave ]; do sleep .01; done; echo >> $1/ended",
+        lines().len()
+    );
+    for when in ["on-failure", "always"] {
+        let way = ["-l", "--grace", "1ms", "--restart", when];
+        let mut behind = Behind::begin(&way, &script);
+        drop(behind.weir.stdin.take());
+        eventually("it has read all", || {
+            let status = behind.status();
+            status["state"] == "draining" && status["out"]["bytes"] == lines().len()
+        });
+        std::fs::write(behind.path("leave"), "").expect("a file");
+        eventually("it has ended", || {
+            behind.path("ended").exists() && behind.status()["command"]["running"] == 0
+        });
+        // Long enough to end weir by --grace, if that were to rule.
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        let ended = std::fs::read(behind.path("ended")).expect("a file");
+        assert_eq!(ended.len(), 1, "{when}: it was run again");
+        behind.end(when, |status| status.success());
     }
 }
 

@@ -112,7 +112,7 @@ pub(super) fn spool(options: &Options) -> Result<Option<usize>, ConfigError> {
             None => Ok(None),
         };
     };
-    if let Some(jobs) = options.jobs.filter(|it| it.most() > BATCHES_MOST) {
+    if let Some(jobs) = options.live.jobs.filter(|it| it.most() > BATCHES_MOST) {
         return Err(ConfigError(format!(
             "--jobs {jobs}: a spool keeps the books of {BATCHES_MOST} batches at a time; give at most that many"
         )));

@@ -68,7 +68,7 @@ pub(super) fn batch(
     framing: Option<Framing>,
 ) -> Result<Option<BatchRules>, ConfigError> {
     if options.batch.is_empty() {
-        return match (options.reject.first(), options.jobs) {
+        return match (options.reject.first(), options.live.jobs) {
             (Some(_), _) => {
                 refuse("--reject: there are no batches to be rejected; add --batch 1000")
             }
@@ -87,7 +87,7 @@ pub(super) fn batch(
         return refuse(what);
     }
     let since = UNIX_EPOCH.elapsed().unwrap_or_default();
-    let jobs = options.jobs.unwrap_or(JobCount::ONE);
+    let jobs = options.live.jobs.unwrap_or(JobCount::ONE);
     let mut rules = BatchRules {
         records: None,
         bytes: None,
@@ -124,13 +124,37 @@ pub(super) fn batch(
     Ok(Some(rules))
 }
 
+/// How many COMMANDs at a time, where there are places for several, or for as many batches.
+pub(super) fn jobs(
+    jobs: Option<JobCount>,
+    places: Option<usize>,
+) -> Result<Option<Scaling>, ConfigError> {
+    let jobs = jobs.unwrap_or(JobCount::ONE);
+    match places {
+        None if jobs == JobCount::ONE => Ok(None),
+        None => refuse(&format!(
+            "--jobs {jobs}: this weir runs one COMMAND, or none; start one with --jobs 1..4, or with --batch"
+        )),
+        Some(most) if jobs.most() > most => {
+            let places = match most {
+                1 => "there is a place for 1 COMMAND".to_owned(),
+                n => format!("there are places for {n} COMMANDs"),
+            };
+            refuse(&format!(
+                "--jobs {jobs}: {places}, as this weir was started; give at most that many"
+            ))
+        }
+        Some(_) => Ok(Some(Scaling::between(jobs.least(), jobs.most()))),
+    }
+}
+
 /// How many programs take from one queue, where there are several.
 pub(super) fn workers(
     options: &Options,
     framing: Option<Framing>,
     restart: Option<RestartRules>,
 ) -> Result<Option<WorkerRules>, ConfigError> {
-    let count = options.jobs.unwrap_or(JobCount::ONE);
+    let count = options.live.jobs.unwrap_or(JobCount::ONE);
     if count == JobCount::ONE || !options.batch.is_empty() {
         return Ok(None);
     }

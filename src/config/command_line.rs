@@ -34,13 +34,7 @@ impl Options {
         if matches.contains_id("remote")
             && let Some(fixed) = fixed(&command, &matches)
         {
-            let way = match &*fixed {
-                "--jobs" => {
-                    "; started with a range, such as -j 1..8, it follows the need by itself"
-                }
-                _ => "",
-            };
-            let what = format!("{fixed} cannot be changed while running{way}");
+            let what = format!("{fixed} cannot be changed while running");
             return Err(command.error(ErrorKind::ArgumentConflict, what).into());
         }
         if let Some(what) = misplaced(&command, &matches, words) {

@@ -204,7 +204,12 @@ mod tests {
         let words = ["weir"].into_iter().chain(line.split_whitespace());
         let options = Options::try_parse_from(words).expect("a command line");
         let framing = check::framing(&options)?;
-        let live = LiveConfig::check(options.live.clone(), 1 << 20, framing, (false, false))?;
+        let live = LiveConfig::check(
+            options.live.clone(),
+            1 << 20,
+            framing,
+            crate::config::live::Fixed::default(),
+        )?;
         plan(&options, &live, &world)
     }
 

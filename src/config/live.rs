@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use super::caps::{Ruler, SideCaps, bursts};
 use super::check;
+use super::check_command;
 use super::error::ConfigError;
 use super::live_options::LiveOptions;
 use crate::engine::gate::Marks;
 use crate::engine::limiter::Bursts;
 use crate::engine::policy::Policy;
 use crate::engine::record::Framing;
+use crate::engine::scaler::Scaling;
 use crate::engine::stall::Side;
 use crate::report::Expected;
 use crate::units::Timetable;
@@ -31,6 +33,8 @@ pub(crate) struct LiveConfig {
     pub(super) is_shared: bool,
     /// Whether all is kept in a spool, likewise.
     pub(super) is_spooled: bool,
+    /// How many COMMANDs there are places for, likewise, where there may be several.
+    pub(super) places: Option<usize>,
     /// The watermarks.
     pub marks: Marks,
     /// Caps on the output.
@@ -43,6 +47,8 @@ pub(crate) struct LiveConfig {
     pub shed: Option<Policy>,
     /// How long data may wait.
     pub max_age: Option<Duration>,
+    /// How many COMMANDs at a time, where there may be several.
+    pub jobs: Option<Scaling>,
     /// Time between reports, where it was typed.
     pub interval: Option<Duration>,
     /// The label.
@@ -51,6 +57,17 @@ pub(crate) struct LiveConfig {
     pub expected: Option<Expected>,
     /// The directory whose size is the total.
     pub tree: Option<PathBuf>,
+}
+
+/// What they are checked against beside the buffer and the framing, and stays as it is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Fixed {
+    /// The caps on the output are shared.
+    pub is_shared: bool,
+    /// All is kept in a spool.
+    pub is_spooled: bool,
+    /// How many COMMANDs there are places for, where there may be several.
+    pub places: Option<usize>,
 }
 
 impl LiveConfig {
@@ -64,8 +81,13 @@ impl LiveConfig {
         options: LiveOptions,
         capacity: usize,
         framing: Option<Framing>,
-        (is_shared, is_spooled): (bool, bool),
+        fixed: Fixed,
     ) -> Result<LiveConfig, ConfigError> {
+        let Fixed {
+            is_shared,
+            is_spooled,
+            places,
+        } = fixed;
         if is_shared {
             check::shared_rates(&options.rate)?;
         }
@@ -79,12 +101,14 @@ impl LiveConfig {
             framing,
             is_shared,
             is_spooled,
+            places,
             marks: check::marks(&options, capacity)?,
             output: SideCaps::of("--rate", Side::Sink, &options.rate, framing)?,
             input: SideCaps::of("--input-rate", Side::Source, &options.input_rate, framing)?,
             burst: burst(&options, framing.is_some(), capacity)?,
             shed,
             max_age: check::max_age(options.max_age)?,
+            jobs: check_command::jobs(options.jobs, places)?,
             interval: check::interval(options.interval)?,
             name: check::name(options.name.as_ref())?,
             expected: {

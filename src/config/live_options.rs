@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::expected_size::ExpectedSize;
 use crate::engine::policy::Which;
-use crate::units::{Amount, Mark, OrOff, Span, TypedLimit};
+use crate::units::{Amount, JobCount, Mark, OrOff, Span, TypedLimit};
 
 /// What was typed; what is absent has its default on a command line, and stays as it is in a
 /// running weir.
@@ -119,6 +119,22 @@ pub(crate) struct LiveOptions {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_age: Option<OrOff<Span>>,
+
+    /// That many COMMANDs at a time, each with records of its own
+    #[arg(short, long, value_name = "N|N..M", help_heading = "Command")]
+    #[arg(
+        long_help = "Run that many COMMANDs at a time. Each gets whole records by a pipe of its own, or with --batch \
+        one batch after the other, when it can take them: a slow one gets fewer, and one that is stuck holds up nobody. \
+        Order among them is not kept. What one has not read when it ends goes to the others. A failure ends weir, \
+        unless --restart or --batch has it tried again: one alone tries then, and others that have ended too start \
+        when it has succeeded. N..M follows need: N at first, one more when records (or a batch) have waited for a \
+        quarter of a second that none could take, one fewer when there was little to do for 5 seconds and that one is \
+        not missed in as long again: its standard input is closed then, at the end of a record. The pipes are as small as the speed of each allows, whatever --pipe-size says. \
+        With --remote: up to as many as this weir was started with; those that are too many end when they have dealt with what they hold \
+        [default: 1]"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jobs: Option<JobCount>,
 
     /// Time between reports
     #[arg(short, long, value_name = "DURATION", help_heading = "Display")]
@@ -288,6 +304,7 @@ impl LiveOptions {
             shed: self.shed.or(below.shed),
             patience: self.patience.or(below.patience),
             max_age: self.max_age.or(below.max_age),
+            jobs: self.jobs.or(below.jobs),
             interval: self.interval.or(below.interval),
             name: self.name.or_else(|| below.name.clone()),
             size: self.size.or_else(|| below.size.clone()),
@@ -308,6 +325,7 @@ fn typed(name: &str, text: Option<&Value>) -> String {
         }
         _ if ["rate", "input_rate", "shed", "max_age"].contains(&name) => "off".to_owned(),
         _ if ["name", "size"].contains(&name) => "none".to_owned(),
+        _ if name == "jobs" => JobCount::ONE.to_string(),
         _ => "default".to_owned(),
     }
 }

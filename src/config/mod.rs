@@ -27,7 +27,7 @@ pub(crate) use caps::{command as cap_command, guesses};
 pub(crate) use error::ConfigError;
 use expected_size::ExpectedSize;
 use hook::Hook;
-use live::LiveConfig;
+use live::{Fixed, LiveConfig};
 use live_options::LiveOptions;
 use options::Options;
 use pipe_size::PipeSize;
@@ -149,7 +149,13 @@ impl Config {
         let mut typed = options.live.clone();
         // Looked at once, now.
         typed.size = typed.size.map(ExpectedSize::looked_at).transpose()?;
-        let live = LiveConfig::check(typed, capacity, framing, (is_shared, outlives))?;
+        let jobs = batch.map(|it| it.jobs).or(workers.map(|it| it.count));
+        let fixed = Fixed {
+            is_shared,
+            is_spooled: outlives,
+            places: jobs.map(|it| it.most),
+        };
+        let live = LiveConfig::check(typed, capacity, framing, fixed)?;
         let world = display::World::look();
         let report = display::plan(&options, &live, &world)?;
         let is_told = world.terminal && !options.quiet;

@@ -16,9 +16,7 @@ use super::values::{
 };
 use super::version;
 use crate::report::format::Format;
-use crate::units::{
-    Amount, Backoff, BufferSize, JobCount, Key, Pattern, Share, Size, Span, SyncTime,
-};
+use crate::units::{Amount, Backoff, BufferSize, Key, Pattern, Share, Size, Span, SyncTime};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -232,20 +230,6 @@ pub(crate) struct Options {
     )]
     #[arg(value_parser = batch_limits)]
     pub batch: Vec<BatchLimits>,
-
-    /// That many COMMANDs at a time, each with records of its own
-    #[arg(short, long, value_name = "N|N..M", help_heading = "Command")]
-    #[arg(
-        long_help = "Run that many COMMANDs at a time. Each gets whole records by a pipe of its own, or with --batch \
-        one batch after the other, when it can take them: a slow one gets fewer, and one that is stuck holds up nobody. \
-        Order among them is not kept. What one has not read when it ends goes to the others. A failure ends weir, \
-        unless --restart or --batch has it tried again: one alone tries then, and others that have ended too start \
-        when it has succeeded. N..M follows need: N at first, one more when records (or a batch) have waited for a \
-        quarter of a second that none could take, one fewer when there was little to do for 5 seconds and that one is \
-        not missed in as long again: its standard input is closed then, at the end of a record. The pipes are as small as the speed of each allows, whatever --pipe-size says \
-        [default: 1]"
-    )]
-    pub jobs: Option<JobCount>,
 
     /// Exit statuses of COMMAND that say: this batch never
     #[arg(

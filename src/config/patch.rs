@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::ConfigError;
 use super::caps::{Ruler, SideCaps, command, replaced};
 use super::check;
-use super::live::{LiveConfig, burst};
+use super::live::{Fixed, LiveConfig, burst};
 use super::live_options::{Flow, LiveOptions};
 use crate::engine::directive::Directive;
 use crate::engine::stall::Side;
@@ -50,7 +50,11 @@ impl LiveConfig {
             framed,
         )?;
         let options = asked.clone().over(ours, [rate, input_rate]);
-        let fixed = (self.is_shared, self.is_spooled);
+        let fixed = Fixed {
+            is_shared: self.is_shared,
+            is_spooled: self.is_spooled,
+            places: self.places,
+        };
         let next = match burst(&options, framed, self.capacity) {
             // A burst that was given for a cap that is gone waits for the next one.
             Err(_) if asked.burst.is_none() => {
@@ -99,6 +103,8 @@ impl Patch {
         tell(old.burst != new.burst, Directive::Burst(new.burst));
         tell(old.shed != new.shed, Directive::Shed(new.shed));
         tell(old.max_age != new.max_age, Directive::MaxAge(new.max_age));
+        let jobs = new.jobs.filter(|_| old.jobs != new.jobs);
+        commands.extend(jobs.map(Directive::Jobs));
         commands.extend(caps(Side::Sink, &old.output, &new.output));
         commands.extend(caps(Side::Source, &old.input, &new.input));
         let is_same = old.timetables().eq(new.timetables());
@@ -155,7 +161,7 @@ mod tests {
 
     /// A weir in which every option has a value.
     const ALL: &str = "-l -b 1MiB --high 90% --low 10% --prefill 5% -r 1MB/s..2MB/s -r 5/s \
-        --input-rate 00:00,1MB/s --burst 10ms --shed oldest --patience 1s --max-age 1m -i 1s -N one -s 1GiB";
+        --input-rate 00:00,1MB/s --burst 10ms --shed oldest --patience 1s --max-age 1m -i 1s -N one -s 1GiB -j 1..4 -- cat";
 
     /// Each live option with another value than above, and what of the engine, and what else, is
     /// told of it.
@@ -174,6 +180,7 @@ mod tests {
         ("shed", "newest", &["Shed"]),
         ("patience", "2s", &["Shed"]),
         ("max-age", "2m", &["MaxAge"]),
+        ("jobs", "2", &["Jobs"]),
         ("interval", "2s", &["interval"]),
         ("name", "another", &["name"]),
         ("size", "7MiB", &["size"]),
@@ -268,6 +275,18 @@ mod tests {
                 "--shed oldest",
                 "--shed oldest would shed every record",
             ),
+            (
+                "-l -j 2..4 -- cat",
+                "-j 8",
+                "--jobs 8: there are places for 4",
+            ),
+            (
+                "--batch 1MiB -- cat",
+                "-j 1..2",
+                "--jobs 1..2: there is a place for 1",
+            ),
+            ("-l -- cat", "-j 2", "--jobs 2: this weir runs one COMMAND"),
+            ("-l", "-j 2", "--jobs 2: this weir runs one COMMAND"),
             (
                 "-r 1MB/s",
                 "-r off --burst 1MiB",

@@ -37,6 +37,7 @@ impl Engine {
                 self.shedder.max_age = age;
                 self.put_lanes_in_force();
             }
+            Directive::Jobs(count) => self.set_jobs(count, now),
             Directive::Pause => self.paused = true,
             Directive::Resume => self.paused = false,
             Directive::HoldInput(held) => self.input_held = held,

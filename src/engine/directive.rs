@@ -3,6 +3,7 @@
 use super::gate::Marks;
 use super::limiter::{Bursts, Cap};
 use super::policy::Policy;
+use super::scaler::Scaling;
 use std::time::Duration;
 
 /// One change; in force when [`Engine::command`](super::Engine::command) returns.
@@ -24,6 +25,8 @@ pub(crate) enum Directive {
     Shed(Option<Policy>),
     /// Drop what has waited longer than this.
     MaxAge(Option<Duration>),
+    /// How many programs run at a time, within as many as there are places for.
+    Jobs(Scaling),
     /// Deliver nothing until told otherwise.
     Pause,
     /// Deliver again.

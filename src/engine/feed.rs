@@ -118,10 +118,14 @@ impl Engine {
         let is_all = self.is_last() && queue.owed() == 0;
         // What another one leaves is for this one.
         let lingers = workers.lingers_until(j, now).filter(|_| is_all);
-        if leaves_now || is_all && lingers.is_none() || self.is_last() && is_torn {
+        if leaves_now && !is_torn || is_all && lingers.is_none() || self.is_last() && is_torn {
             return Plan::Order(Task::Close);
         }
         let expiry = earlier(expiry, lingers);
+        if leaves_now {
+            // With the rest of its record it has all.
+            return Plan::wait(For::Data, expiry);
+        }
         if it.leaves_at.is_some() {
             return self.plan_leaver(workers, j).or_sooner(expiry);
         }

@@ -283,17 +283,21 @@ impl Permit {
         Run::over(self.cursor, bytes)
     }
 
-    /// What is left of it behind these.
+    /// What is left of it behind these. Where records are not limited they are not counted for it, and it stands where
+    /// it stood: that is of no consequence then.
     fn less(self, bytes: &[u8]) -> Permit {
-        let run = self.use_up(bytes);
-        let grant = Allowance {
-            bytes: self.grant.bytes - run.bytes,
-            records: match self.grant.records {
-                u64::MAX => u64::MAX,
-                n => n.saturating_sub(run.tally.begun),
-            },
+        let left = self.grant.bytes - bytes.len();
+        let (records, cursor) = match self.grant.records {
+            u64::MAX => (u64::MAX, self.cursor),
+            n => {
+                let run = self.use_up(bytes);
+                (n.saturating_sub(run.tally.begun), run.cursor)
+            }
         };
-        let cursor = run.cursor;
+        let grant = Allowance {
+            bytes: left,
+            records,
+        };
         Permit { grant, cursor }
     }
 }

@@ -14,9 +14,23 @@ use super::workers::{Life, Worker, Workers};
 impl Engine {
     /// Whether the number follows need.
     pub(super) fn scales(&self) -> bool {
-        let jobs = self.jobs.as_ref().map(|it| it.rules.jobs);
-        let workers = self.workers.as_ref().map(|it| it.rules.count);
-        jobs.or(workers).is_some_and(Scaling::is_range)
+        let jobs = self.jobs.as_ref();
+        let workers = self.workers.as_ref();
+        jobs.is_some_and(|it| it.rules.jobs.is_range()) || workers.is_some_and(|it| it.may_change())
+    }
+
+    /// There are to be so many from now on. Those that are too many go on until they have dealt with what they hold.
+    pub(super) fn set_jobs(&mut self, count: Scaling, now: Instant) {
+        if let Some(jobs) = &mut self.jobs {
+            jobs.rules.jobs = count.within(jobs.list.len());
+            jobs.scaler.set_bounds(jobs.rules.jobs, now);
+        }
+        if let Some(workers) = &mut self.workers {
+            let count = count.within(workers.list.len());
+            workers.rules.count = count;
+            workers.scaler.set_bounds(count, now);
+            workers.missing = count.least.saturating_sub(workers.wanted());
+        }
     }
 
     /// Sees to it that there are as many as are needed.
@@ -33,8 +47,7 @@ impl Engine {
         let Some(workers) = &mut self.workers else {
             return;
         };
-        let wanted = workers.list.iter().filter(|it| it.is_wanted()).count();
-        workers.scaler.set(wanted);
+        workers.scaler.set(workers.wanted());
         workers.scaler.press(is_pressed, now);
         if workers.breaker.circuit() != Circuit::Closed {
             // Who runs has to make up for those that are not run, or for what has failed.
@@ -42,14 +55,11 @@ impl Engine {
             leavers.for_each(|it| it.leaves_at = None);
             return;
         }
-        let spare = workers.spare().filter(|_| !workers.is_over);
-        if let Some(j) = workers.leaver().or(spare)
+        workers.keep_to_bounds(now);
+        if let Some(j) = workers.next_to_come()
             && workers.scaler.grow(now)
         {
-            match workers.list[j].leaves_at.take() {
-                Some(_) => {}
-                None => workers.list[j].life = Life::Down(None),
-            }
+            workers.call(j);
         }
     }
 
@@ -177,6 +187,49 @@ impl Engine {
 }
 
 impl Workers {
+    /// Whether anything may have to be done about the number.
+    fn may_change(&self) -> bool {
+        let count = self.rules.count;
+        count.is_range() || count.most < self.list.len() || self.missing > 0
+    }
+
+    /// How many are there to take something.
+    fn wanted(&self) -> usize {
+        self.list.iter().filter(|it| it.is_wanted()).count()
+    }
+
+    /// The number was changed: who is too many is sent away, and who is missing is called.
+    fn keep_to_bounds(&mut self, now: Instant) {
+        while self.wanted() > self.rules.count.most {
+            let Some(j) = self.list.iter().rposition(Worker::is_wanted) else {
+                return;
+            };
+            self.list[j].send_away(now);
+        }
+        while self.missing > 0 && self.wanted() < self.rules.count.most {
+            // Somebody may still be leaving.
+            let Some(j) = self.next_to_come() else { break };
+            self.call(j);
+            self.missing -= 1;
+        }
+        self.scaler.set(self.wanted());
+    }
+
+    /// Who is there, and about to leave, or could be run: whom there would be one more with.
+    fn next_to_come(&self) -> Option<usize> {
+        let spare = self.spare().filter(|_| !self.is_over);
+        self.leaver().or(spare)
+    }
+
+    /// There is need of this one.
+    fn call(&mut self, j: usize) {
+        let it = &mut self.list[j];
+        it.leaves_at = None;
+        if it.life != Life::Up {
+            it.life = Life::Down(None);
+        }
+    }
+
     /// How many programs run.
     pub(super) fn running(&self) -> usize {
         let runs = |it: &&Worker| it.life == Life::Up && it.exit.is_none();

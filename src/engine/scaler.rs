@@ -45,6 +45,15 @@ impl Scaling {
         }
     }
 
+    /// The same, but for no more than there are places for.
+    pub(super) fn within(self, places: usize) -> Scaling {
+        Scaling {
+            least: self.least.min(places),
+            most: self.most.min(places),
+            ..self
+        }
+    }
+
     /// Whether there is anything to be decided.
     pub(super) fn is_range(self) -> bool {
         self.least < self.most
@@ -106,6 +115,15 @@ impl Scaler {
         looked_at
             .checked_add(step)
             .filter(|_| self.is_above_least())
+    }
+
+    /// It is to stay within these bounds from now on.
+    pub(super) fn set_bounds(&mut self, rules: Scaling, now: Instant) {
+        (self.rules, self.patience) = (rules, rules.quiet);
+        self.count = self.count.clamp(rules.least, rules.most);
+        (self.sent_at, self.is_falling) = (None, false);
+        self.calm_at = now;
+        self.look_anew(now);
     }
 
     /// There are so many, for some have gone of their own accord.

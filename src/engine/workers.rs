@@ -192,6 +192,19 @@ impl Worker {
         self.leaves_at.is_some() && self.is_open() && !self.is_busy
     }
 
+    /// It is one too many: it goes when it has what it has begun, or is not run again until it is called.
+    pub(super) fn send_away(&mut self, now: Instant) {
+        if self.life == Life::Up {
+            self.leaves_at = Some(now);
+            return;
+        }
+        self.life = match self.is_due {
+            true => Life::Spare,
+            false => Life::Sent,
+        };
+        self.is_due = false;
+    }
+
     /// Whether it was woken, and has not come yet to ask what there is to do.
     pub(super) fn is_coming(&self) -> bool {
         self.is_open()
@@ -215,6 +228,8 @@ pub(super) struct Workers {
     pub list: Vec<Worker>,
     pub breaker: SharedBreaker,
     pub scaler: Scaler,
+    /// So many are to come, since the number was changed.
+    pub missing: usize,
     /// Bytes in their queues.
     pub held: u64,
     /// Nothing is run again any more.
@@ -243,6 +258,7 @@ impl Workers {
             list: (0..rules.count.most).map(worker).collect(),
             breaker: SharedBreaker::new(backoff, rules.chance),
             scaler: Scaler::new(rules.count, now),
+            missing: 0,
             held: 0,
             is_over: false,
             patience,

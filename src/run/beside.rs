@@ -53,8 +53,8 @@ impl Run {
         }
     }
 
-    /// A program that leaves at the last byte is no different from one that waits for the end, unless what it has left may
-    /// be taken back.
+    /// A program that leaves at the last byte is no different from one that waits for the end. Where what it has left is
+    /// taken back, that is known only after.
     fn look_whether_it_left_at_the_end(&mut self) {
         let has_all = self.shared.tell(|engine, _| engine.has_consumer_all());
         let is_open = self.outlet.port().is_some();
@@ -119,7 +119,16 @@ impl Run {
         let is_last = consumer.interrupted.is_some() || self.signal.is_some();
         self.forget_consumer_s_events();
         let dealt_with = self.take_back(unread);
-        let Some(restarts) = self.consumer.as_mut().and_then(|it| it.restarts.as_mut()) else {
+        let has_all = self.shared.tell(|engine, _| engine.has_consumer_all());
+        let Some(consumer) = &mut self.consumer else {
+            return false;
+        };
+        if has_all {
+            // It has read the last byte before it was told that this was it: there is nothing to run another one for.
+            consumer.is_fed = true;
+            return false;
+        }
+        let Some(restarts) = &mut consumer.restarts else {
             return false;
         };
         let progress = dealt_with > restarts.before;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::amount::Amount;
 use super::duration::Span;
+use super::job_count::JobCount;
 use super::mark::Mark;
 use super::or_off::OrOff;
 use super::typed_limit::TypedLimit;
@@ -32,7 +33,7 @@ macro_rules! travels_as_text {
     )*};
 }
 
-travels_as_text!(Amount, Mark, Span, TypedLimit);
+travels_as_text!(Amount, JobCount, Mark, Span, TypedLimit);
 
 impl<T: Display> Serialize for OrOff<T> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {

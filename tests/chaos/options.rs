@@ -201,7 +201,8 @@ pub(crate) fn change(
     total: usize,
 ) -> Vec<String> {
     let mut told = Options::default();
-    match dice.between(0, 13) {
+    match dice.between(0, 14) {
+        14 => told.give("--jobs", dice.pick(&["1", "2", "1..2", "2..3"])),
         13 => told.list.push("--reopen".into()),
         0 | 1 => told.list.push("--pause".into()),
         2 | 3 => told.list.push("--resume".into()),

@@ -2,10 +2,11 @@
 //!
 //! They are this same benchmark executed again under a name such as `__gen`, so that no other
 //! tool is needed, and each does one thing with plain `read` and `write`: none of them must be
-//! the bottleneck before the pipe is. They never change the size of a pipe, `__splice` and `__tee`
+//! the bottleneck before the pipe is. They never change the size of a pipe, those that are a limit
 //! excepted. Parameters are `key=value` words.
 
 mod again;
+mod deal;
 mod fan;
 mod flow;
 mod lines;
@@ -63,6 +64,7 @@ pub(crate) fn dispatch(words: &[String]) -> Option<ExitCode> {
         "__splice" => splice::run,
         "__tee" => tee::run,
         "__fan" => fan::run,
+        "__deal" => deal::run,
         "__lines" => lines::produce,
         "__judge" => lines::judge,
         "__leaky" => lines::leak,

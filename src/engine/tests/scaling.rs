@@ -4,9 +4,12 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use super::sim::{Adversity, Outcome, Scenario, Script, WorkerScript, plain, rules, run_through};
+use super::sim::{
+    Adversity, Outcome, Scenario, Script, Try, WorkerScript, plain, rules, run_through,
+};
 use crate::engine::Rules;
 use crate::engine::batch::BatchRules;
+use crate::engine::directive::Directive;
 use crate::engine::record::Framing;
 use crate::engine::restart::{RestartRules, When};
 use crate::engine::scaler::Scaling;
@@ -72,8 +75,20 @@ fn workers_that(
     outcome
 }
 
+/// How many ran when this one began, it among them.
+fn beside(outcome: &Outcome, it: &Try) -> usize {
+    let at = it.began;
+    let runs = |other: &&Try| other.began <= at && other.ended.is_none_or(|ended| at < ended);
+    outcome.tries.iter().filter(runs).count()
+}
+
 /// How many ran at most, and how many ran at each end of one.
 fn batches(phases: &[Phase]) -> (usize, Outcome) {
+    batches_told(phases, Vec::new())
+}
+
+/// The same, with changes.
+fn batches_told(phases: &[Phase], commands: Vec<(Duration, Directive)>) -> (usize, Outcome) {
     let rules = Rules {
         framing: Some(Framing::Terminator(b'\n')),
         batch: Some(BatchRules {
@@ -95,16 +110,14 @@ fn batches(phases: &[Phase]) -> (usize, Outcome) {
         },
         ..Adversity::default()
     };
-    let outcome = run_through(scenario(phases, rules), adversity);
+    let scenario = Scenario {
+        commands,
+        ..scenario(phases, rules)
+    };
+    let outcome = run_through(scenario, adversity);
     assert!(outcome.finished);
-    let most = outcome.tries.iter().map(|it| {
-        let at = it.began;
-        let runs = |other: &&super::sim::Try| {
-            other.began <= at && other.ended.is_none_or(|ended| at < ended)
-        };
-        outcome.tries.iter().filter(runs).count()
-    });
-    (most.max().unwrap_or(0), outcome)
+    let most = outcome.tries.iter().map(|it| beside(&outcome, it)).max();
+    (most.unwrap_or(0), outcome)
 }
 
 #[test]
@@ -173,6 +186,72 @@ fn batches_run_side_by_side_only_where_work_waits() {
         .windows(2)
         .all(|two| two[0].ended <= Some(two[1].began));
     assert!(!late.is_empty() && alone, "one is left");
+}
+
+/// The number is another one from then on.
+fn told(at: Duration, count: Scaling) -> (Duration, Directive) {
+    (at, Directive::Jobs(count))
+}
+
+#[test]
+fn the_number_of_workers_can_be_changed_and_who_is_too_many_ends_when_it_has_read_what_it_holds() {
+    let rules = Rules {
+        framing: Some(Framing::Terminator(b'\n')),
+        workers: Some(WorkerRules {
+            count: Scaling::between(4, 4),
+            restart: None,
+            chance: 1,
+        }),
+        ..rules(100_000)
+    };
+    let mut scenario = scenario(&[(SECOND * 20, 80)], rules);
+    scenario.commands = vec![
+        told(SECOND * 5, Scaling::between(1, 1)),
+        told(SECOND * 10, Scaling::between(3, 3)),
+        // There are places for four.
+        told(SECOND * 15, Scaling::between(4, 9)),
+    ];
+    let length = scenario.input.0.len();
+    let adversity = Adversity {
+        workers: WorkerScript {
+            lasts: NEEDS,
+            steady: Some(RECORD),
+            ..WorkerScript::default()
+        },
+        ..Adversity::default()
+    };
+    let outcome = run_through(scenario, adversity);
+    assert!(outcome.finished);
+    assert_eq!(outcome.output.len(), length);
+    let within = |all: &[Duration], from: u32, to: u32| {
+        let is_in = |at: &&Duration| SECOND * from <= **at && **at < SECOND * to;
+        all.iter().filter(is_in).count()
+    };
+    let (starts, closed) = (&outcome.starts, &outcome.closed);
+    assert_eq!(within(starts, 0, 5), 4, "{starts:?}");
+    assert_eq!(within(closed, 5, 6), 3, "{closed:?}");
+    assert_eq!(within(starts, 5, 10), 0, "{starts:?}");
+    assert_eq!(within(starts, 10, 11), 2, "{starts:?}");
+    assert_eq!(within(starts, 15, 16), 1, "{starts:?}");
+    assert_eq!(within(closed, 6, 20), 0, "{closed:?}");
+}
+
+#[test]
+fn the_number_of_batches_at_a_time_can_be_changed() {
+    let phases = [(SECOND * 30, 60)];
+    let changes = vec![
+        told(SECOND * 10, Scaling::between(2, 2)),
+        told(SECOND * 20, Scaling::between(1, 3)),
+    ];
+    let (_, outcome) = batches_told(&phases, changes);
+    let most = |from: u32, to: u32| {
+        let tries = outcome.tries.iter();
+        let within = tries.filter(|it| SECOND * from <= it.began && it.began < SECOND * to);
+        within.map(|it| beside(&outcome, it)).max()
+    };
+    assert_eq!(most(5, 10), Some(4));
+    assert_eq!(most(11, 20), Some(2));
+    assert_eq!(most(25, 30), Some(3));
 }
 
 #[test]

@@ -261,7 +261,11 @@ impl Dice {
     }
 
     fn command(&mut self, capacity: usize, framed: bool) -> Directive {
-        match self.roll(12) {
+        match self.roll(14) {
+            12 | 13 => {
+                let most = 1 + self.roll(4) as usize;
+                Directive::Jobs(self.scaling(Scaling::between(1, most)))
+            }
             0..=2 => Directive::Shed(self.some(2, Dice::policy)),
             3 | 4 => Directive::MaxAge(
                 self.some(2, |dice| dice.micros(30_000) + Duration::from_micros(1)),
