@@ -100,6 +100,8 @@ fn the_number_of_workers_of_a_running_weir_can_be_changed() {
     let script = "while read one; do echo $one >> $0.$$; done; echo >> $0.goes.runs";
     let mut it = Gated::new(&["-j", "3"], script);
     eventually("all come", || it.count("comes") == 3);
+    // They come before there is anybody to be asked.
+    eventually("all are counted", || it.running() == 3);
     it.let_go();
     it.feed(0, 100);
     assert_eq!(it.tell(&["-j", "1"]), "");
