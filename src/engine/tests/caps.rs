@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::sim::{self, Adversity, Outcome, Scenario};
 use crate::engine::bucket::STEP;
 use crate::engine::directive::Directive;
-use crate::engine::limiter::Cap;
+use crate::engine::limiter::{Burst, Cap};
 use crate::engine::record::{Cursor, Framing};
 
 /// What passed, in units of the cap: bytes, or records begun.
@@ -40,19 +40,6 @@ pub(super) fn assert_bound(passed: &[(Duration, u64)], per_second: f64, burst: u
     }
 }
 
-/// All that came before something may come at all is paid for, however much of it came at once.
-fn assert_paid(passed: &[(Duration, u64)], per_second: f64, what: &str) {
-    let mut sum = 0;
-    for (at, n) in passed.iter().filter(|it| it.1 > 0) {
-        let bound = per_second * (*at + STEP).as_secs_f64() + 1.0;
-        assert!(
-            sum as f64 <= bound + 1e-6,
-            "{sum} {what} before {at:?}, bound {bound}"
-        );
-        sum += n;
-    }
-}
-
 /// The most that a cap lets pass.
 fn most(cap: Cap) -> f64 {
     match cap {
@@ -61,20 +48,112 @@ fn most(cap: Cap) -> f64 {
     }
 }
 
-/// Until when the caps that a run began with hold, where one of these is a change: not until the very moment, for what is
-/// under way is brought to its end then.
-fn until(outcome: &Outcome, is_change: impl Fn(&Directive) -> bool) -> Duration {
-    let told = outcome.told.iter().find(|it| is_change(&it.1));
-    told.map_or(Duration::MAX, |(at, _)| {
-        at.saturating_sub(Duration::from_millis(1))
-    })
+/// A cap, from when to when it held, and with which burst: not until the very moment, for what is under way is brought to its
+/// end then.
+struct Span {
+    from: Duration,
+    to: Duration,
+    cap: Cap,
+    burst: u64,
 }
 
-fn before(passed: &[(Duration, u64)], end: Duration) -> &[(Duration, u64)] {
-    &passed[..passed.partition_point(|it| it.0 < end)]
+/// What a directive changes: the cap that is asked about, or the burst.
+enum Change {
+    Cap(Option<Cap>),
+    Burst(Burst),
 }
 
-/// The caps that a run begins with are kept, until somebody changes them.
+/// The caps that held one after the other: the one that a run began with, and those that it was told.
+fn spans(
+    outcome: &Outcome,
+    first: Option<Cap>,
+    change: impl Fn(&Directive) -> Option<Change>,
+) -> Vec<Span> {
+    let (mut all, mut from, mut cap, mut burst) = (Vec::new(), Duration::ZERO, first, 0);
+    let told = outcome.told.iter();
+    let told = told.filter_map(|(at, it)| change(it).map(|change| (*at, Some(change))));
+    for (at, change) in told.chain([(Duration::MAX, None)]) {
+        let to = at.saturating_sub(Duration::from_millis(1));
+        all.extend(cap.map(|cap| Span {
+            from,
+            to,
+            cap,
+            burst,
+        }));
+        // What was under way has passed by then, at the same instant.
+        from = at.saturating_add(Duration::from_nanos(1));
+        match change {
+            Some(Change::Cap(next)) => cap = next,
+            Some(Change::Burst(Burst::Units(n))) => burst = n,
+            Some(Change::Burst(Burst::Worth(_))) | None => {}
+        }
+    }
+    all
+}
+
+fn of_bytes(it: &Directive) -> Option<Change> {
+    match it {
+        Directive::RateOfBytes(cap) => Some(Change::Cap(*cap)),
+        Directive::Burst(burst) => Some(Change::Burst(burst.bytes)),
+        _ => None,
+    }
+}
+
+fn of_records(it: &Directive) -> Option<Change> {
+    match it {
+        Directive::RateOfRecords(cap) => Some(Change::Cap(*cap)),
+        Directive::Burst(burst) => Some(Change::Burst(burst.records)),
+        _ => None,
+    }
+}
+
+fn of_input_bytes(it: &Directive) -> Option<Change> {
+    match it {
+        Directive::InputRateOfBytes(cap) => Some(Change::Cap(*cap)),
+        Directive::Burst(burst) => Some(Change::Burst(burst.bytes)),
+        _ => None,
+    }
+}
+
+fn of_input_records(it: &Directive) -> Option<Change> {
+    match it {
+        Directive::InputRateOfRecords(cap) => Some(Change::Cap(*cap)),
+        Directive::Burst(burst) => Some(Change::Burst(burst.records)),
+        _ => None,
+    }
+}
+
+impl Span {
+    fn of<'a>(&self, passed: &'a [(Duration, u64)]) -> &'a [(Duration, u64)] {
+        let from = passed.partition_point(|it| it.0 < self.from);
+        let to = passed.partition_point(|it| it.0 < self.to);
+        &passed[from..to.max(from)]
+    }
+
+    /// What passed in every window of it is within the cap.
+    fn assert_bound(&self, passed: &[(Duration, u64)]) {
+        assert_bound(self.of(passed), most(self.cap), self.burst);
+    }
+
+    /// All that came before something may come at all is paid for, however much of it came at once; but for what was under way
+    /// when it began.
+    fn assert_paid(&self, passed: &[(Duration, u64)], what: &str) {
+        let under_way = usize::from(self.from > Duration::ZERO);
+        let (mut sum, per_second) = (0, most(self.cap));
+        let came = self.of(passed).iter().filter(|it| it.1 > 0);
+        for (at, n) in came.skip(under_way) {
+            let time = (*at - self.from + STEP).as_secs_f64();
+            let bound = per_second * time + self.burst as f64 + 1.0;
+            assert!(
+                sum as f64 <= bound + 1e-6,
+                "{sum} {what} before {at:?}, bound {bound}"
+            );
+            sum += n;
+        }
+    }
+}
+
+/// The caps of a run are kept, those that it began with and those that came later.
 pub(super) fn assert_caps(s: &Scenario, outcome: &Outcome, adversity: &Adversity) {
     assert_output_caps(s, outcome, adversity);
     let (framing, mut at) = (s.rules.framing, 0);
@@ -86,26 +165,18 @@ pub(super) fn assert_caps(s: &Scenario, outcome: &Outcome, adversity: &Adversity
         records.push((*time, ended));
         at += n;
     }
-    let burst = |it: &Directive| matches!(it, Directive::Burst(_));
-    if let Some(cap) = s.rules.input.bytes {
-        let is_change = |it: &Directive| matches!(it, Directive::InputRateOfBytes(_)) || burst(it);
-        let bytes = before(&bytes, until(outcome, is_change));
-        assert_paid(bytes, most(cap), "bytes are read");
+    for span in spans(outcome, s.rules.input.bytes, of_input_bytes) {
+        span.assert_paid(&bytes, "bytes are read");
     }
-    if let Some(cap) = s.rules.input.records {
-        let is_change =
-            |it: &Directive| matches!(it, Directive::InputRateOfRecords(_)) || burst(it);
-        let records = before(&records, until(outcome, is_change));
-        assert_paid(records, most(cap), "records are read");
+    for span in spans(outcome, s.rules.input.records, of_input_records) {
+        span.assert_paid(&records, "records are read");
     }
 }
 
 fn assert_output_caps(s: &Scenario, outcome: &Outcome, adversity: &Adversity) {
     let limits = s.rules.output;
-    let burst = |it: &Directive| matches!(it, Directive::Burst(_));
-    let of_bytes = |it: &Directive| matches!(it, Directive::RateOfBytes(_)) || burst(it);
-    let of_records = |it: &Directive| matches!(it, Directive::RateOfRecords(_)) || burst(it);
-    let (of_bytes, of_records) = (until(outcome, of_bytes), until(outcome, of_records));
+    let of_bytes = spans(outcome, limits.bytes, of_bytes);
+    let of_records = spans(outcome, limits.records, of_records);
     if s.rules.batch.is_some() {
         let mut tries: Vec<_> = outcome.tries.iter().collect();
         // Of two jobs the one that was told to run its program first need not be the first to have done so.
@@ -119,23 +190,25 @@ fn assert_output_caps(s: &Scenario, outcome: &Outcome, adversity: &Adversity) {
         let records: Vec<_> = tries
             .map(|it| (it.ordered, count(it.ticket.records)))
             .collect();
-        if let Some(cap) = limits.bytes {
-            assert_paid(before(&bytes, of_bytes), most(cap), "bytes are tried");
+        for span in of_bytes {
+            span.assert_paid(&bytes, "bytes are tried");
         }
-        if let Some(cap) = limits.records {
-            assert_paid(before(&records, of_records), most(cap), "records are tried");
+        for span in of_records {
+            span.assert_paid(&records, "records are tried");
         }
         return;
     }
-    if let Some(cap) = limits.bytes {
-        let passed = outcome.passed.iter().map(|(at, n)| (*at, *n as u64));
-        let passed: Vec<_> = passed.collect();
-        assert_bound(before(&passed, of_bytes), most(cap), 0);
+    let passed = outcome.passed.iter().map(|(at, n)| (*at, *n as u64));
+    let passed: Vec<_> = passed.collect();
+    for span in of_bytes {
+        span.assert_bound(&passed);
     }
     // What was given to one who fell, or to workers, is not what came out in order.
     let is_in_order = adversity.falls.iter().all(Option::is_none) && s.rules.workers.is_none();
-    if let Some(cap) = limits.records.filter(|_| is_in_order) {
+    if is_in_order && !of_records.is_empty() {
         let passed = units(outcome, s.rules.framing);
-        assert_bound(before(&passed, of_records), most(cap), 0);
+        for span in of_records {
+            span.assert_bound(&passed);
+        }
     }
 }

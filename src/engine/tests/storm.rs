@@ -371,6 +371,7 @@ fn scenario(seed: u64) -> (Scenario, Adversity) {
         deaf: None,
         looks: None,
         over: None,
+        refuses: None,
         dies: dice.some(12, |dice| dice.micros(130_000)),
         halts: dice.some(12, |dice| dice.micros(130_000)),
         slow_file: dice.some(3, |dice| dice.micros(130_000)),
@@ -453,6 +454,12 @@ fn scenario(seed: u64) -> (Scenario, Adversity) {
     let is_steady = adversity.falls == [None; 3] && adversity.dies.is_none();
     let over = dice.some(4, |dice| dice.micros(130_000));
     adversity.over = over.filter(|_| scenario.rules.batch.is_none() && is_steady);
+    adversity.refuses = dice.some(6, |dice| dice.micros(130_000));
+    let is_alone = scenario.rules.batch.is_none() && scenario.rules.workers.is_none();
+    // Not those that once broke something, which would be others then.
+    if seed % 16 == 3 && is_alone && is_steady && adversity.over.is_none() {
+        scenario.rules.patience.sink = Some(Duration::from_millis(10 + dice.roll(80)));
+    }
     (scenario, adversity)
 }
 
@@ -516,8 +523,9 @@ fn storm(seed: u64) -> [usize; 2] {
     assert_workers(&s, &outcome);
     let status = outcome.engine.status(std::time::Instant::now());
     let may_hang = s.takes.last().is_none_or(|take| take.1 < usize::MAX / 2);
+    let is_patient = s.rules.patience.sink >= Some(Duration::from_secs(60));
     assert!(
-        may_hang || !outcome.accused,
+        may_hang || !is_patient || !outcome.accused,
         "somebody is accused for what nobody did"
     );
     let may_hang = match s.rules.workers {
@@ -557,12 +565,50 @@ fn storm(seed: u64) -> [usize; 2] {
     }
     assert_eq!(status.written.bytes, outcome.output.len() as u64);
     assert_sides(&s, &outcome, adversity);
+    assert_divided(&s, &outcome, adversity);
     let lost = status.shed.total.bytes - outcome.spilled.len() as u64;
     assert!(
         lost == 0 || adversity.short.is_some() || adversity.disk.fails.is_some(),
         "{lost} bytes are lost to the file"
     );
     fanned
+}
+
+/// Each record was delivered or is in the file for what is shed; there in the order of the input, where the oldest go and
+/// nothing else does.
+fn assert_divided(s: &Scenario, outcome: &Outcome, adversity: Adversity) {
+    let is_lost = adversity.short.is_some() || adversity.disk.fails.is_some();
+    let is_one = s.rules.batch.is_none() && s.rules.workers.is_none();
+    // Behind a last record without an end another one may come in the file.
+    let is_whole = s.input.0[..outcome.taken].ends_with(b"\n");
+    let is_framed = s.rules.framing == Some(Framing::Terminator(b'\n'));
+    if !is_framed || !is_whole || !is_one || is_lost {
+        return;
+    }
+    let mut all = records(s.rules.framing, &s.input.0[..outcome.taken]);
+    let shed = records(s.rules.framing, &outcome.spilled);
+    let longest = all.iter().map(|it| it.len()).max().unwrap_or(0);
+    let mut got = records(s.rules.framing, &outcome.output);
+    got.extend(shed);
+    all.sort_unstable();
+    got.sort_unstable();
+    assert!(
+        all == got,
+        "a record is neither delivered nor shed, or both"
+    );
+    let sheds_oldest = s.rules.shed.is_some_and(|it| it.which == Which::Oldest);
+    let may_change = |it: &Directive| {
+        matches!(
+            it,
+            Directive::Shed(_) | Directive::MaxAge(_) | Directive::Marks(_)
+        )
+    };
+    let is_changed = s.commands.iter().any(|it| may_change(&it.1));
+    let is_plain = s.rules.max_age.is_none() && longest < s.rules.marks.high / 4;
+    let is_steady = adversity.falls == [None; 3];
+    if sheds_oldest && is_plain && is_steady && !is_changed && adversity.lanes.is_none() {
+        assert_part(s, outcome.taken, &outcome.spilled);
+    }
 }
 
 /// The consumer has gone: tees that lose nothing by a rule or by themselves have got all that was read.
@@ -620,6 +666,10 @@ fn assert_batches(s: &Scenario, outcome: &Outcome) {
             assert_eq!(it.bytes, first.bytes, "another batch under the same number");
             assert_eq!(it.ticket.trial as usize, n + 1);
             assert_eq!(it.ticket.records, first.ticket.records);
+            let is_last_try = rules
+                .give_up
+                .is_some_and(|most| it.ticket.trial >= most.get());
+            assert_eq!(it.ticket.is_last_try, is_last_try);
             let is_last = n + 1 == tries.len();
             assert!(
                 is_last || it.finish == Some(Finish::Failed),
@@ -657,6 +707,11 @@ fn assert_batches(s: &Scenario, outcome: &Outcome) {
         total == shed || total > shed && others || outcome.engine.is_halted(),
         "{total} shed, {shed} by failures"
     );
+    let finish = outcome.told.iter().find(|it| it.1 == Directive::Finish);
+    if let Some((at, _)) = finish {
+        let mut tries = outcome.tries.iter();
+        assert!(tries.all(|it| it.ordered <= *at), "tried after the end");
+    }
     assert_waits(s, outcome);
 }
 
@@ -816,6 +871,7 @@ fn spooled_batches(seed: u64) {
     let input = s.input.0.clone();
     let (mut taken, mut left) = (0, Left::default());
     let mut known: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+    let mut trials: BTreeMap<u64, u32> = BTreeMap::new();
     let mut dealt_with: BTreeMap<u64, u64> = BTreeMap::new();
     for run in 0..4 {
         let is_last = run == 3;
@@ -856,6 +912,8 @@ fn spooled_batches(seed: u64) {
                 (part.from, part.to),
                 "another batch under the same number"
             );
+            let before = trials.insert(it.ticket.number, it.ticket.trial);
+            assert!(before < Some(it.ticket.trial), "its tries count anew");
         }
         left = outcome.left;
         let is_owed = |from: u64| {

@@ -3,6 +3,12 @@
 use super::*;
 
 impl World {
+    /// Whether the system does not pass anything around any more.
+    fn refuses(&self) -> bool {
+        let refuses = self.adversity.refuses;
+        refuses.is_some_and(|at| self.now >= self.start + at)
+    }
+
     /// Puts what waits to be read into the consumer's pipe, without taking it; or says why it cannot.
     fn hand_on(&mut self, permit: Permit) -> Result<Vec<u8>, Passage> {
         let n = self.waiting().min(self.room());
@@ -10,7 +16,7 @@ impl World {
             return Err(Passage::End);
         } else if n == 0 {
             return Err(Passage::Stuck);
-        } else if self.is_deaf {
+        } else if self.is_deaf || self.refuses() {
             return Err(Passage::Refused);
         } else if self.is_dead() {
             let gone = io::ErrorKind::BrokenPipe.into();

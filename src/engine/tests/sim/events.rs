@@ -93,7 +93,8 @@ impl Sim {
                 Some((_, Event::Stop(time))) => self.stand_still(time),
                 Some((_, Event::Tell(command))) => self.told(command),
                 Some((_, Event::Halt)) => {
-                    self.core.engine.borrow_mut().halt(self.world.now);
+                    let asked = self.core.engine.borrow_mut().halt(self.world.now);
+                    self.world.promises.on_halt(asked);
                     self.wake();
                 }
                 Some((_, Event::Fall)) => self.fall(),
@@ -126,6 +127,7 @@ impl Sim {
         }
         let has_workers = self.world.s.rules.workers.is_some();
         (self.world.is_deaf, self.world.out.is_over) = (!has_workers, true);
+        self.world.promises.on_over();
         self.core.now.set(self.world.now);
         if has_workers {
             let finish = Directive::Finish;
@@ -205,11 +207,16 @@ impl Sim {
             }
         }
         self.world.now = then + time;
+        self.world.stood_at[0] = self.world.now;
+        if time >= LONG {
+            self.world.stood_at[1] = self.world.now;
+        }
     }
 
     pub(super) fn told(&mut self, command: Directive) {
         // What may be read already may come on top, and so may what is being passed.
         self.held = self.used() + 256 * 1024;
+        self.world.promises.on_command(command);
         self.core
             .engine
             .borrow_mut()
@@ -231,6 +238,9 @@ impl Sim {
                 }
             }
         }
+        self.world.promises.on_acknowledged(command);
+        let is_paused = self.core.engine.borrow().is_paused();
+        assert!(command != Directive::Drain || !is_paused, "held for ever");
         let at = self.world.now - self.world.start;
         self.world.out.told.push((at, command));
         // Every call takes time: what is told at this instant comes before it.

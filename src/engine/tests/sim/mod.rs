@@ -10,6 +10,7 @@ mod check;
 mod edge;
 mod events;
 mod programs;
+mod promises;
 mod scenario;
 mod start;
 mod workers;
@@ -27,7 +28,7 @@ pub(super) use workers::{WorkerScript, whole};
 use start::start;
 
 use super::text::records;
-use crate::engine::action::{Actor, For, Pass, Path, Permit, Taker, Wait, Write};
+use crate::engine::action::{Actor, CONSUMER, For, Pass, Path, Permit, Taker, Wait, Write};
 use crate::engine::directive::Directive;
 use crate::engine::disk::Inherited;
 use crate::engine::drive::{Access, Driver, Edge, End, NoRoom, Passage, Turn};
@@ -120,6 +121,10 @@ struct World {
     /// What was put on the disk, and how much of it has been given back.
     disk: Vec<u8>,
     floor: u64,
+    promises: promises::Promises,
+    /// When the consumer last took something, when everything last stood still, and when it last did so for long.
+    ate_at: Instant,
+    stood_at: [Instant; 2],
 }
 
 /// The world as one of them sees it.
@@ -187,6 +192,10 @@ const PROGRAMS: usize = 2000;
 const SPINNING: usize = 10_000;
 /// What is under way when somebody asks for quiet has ended when everybody has had so many turns.
 const ROUNDS: usize = 1000;
+/// Whatever has changed is seen by then by all whom it concerns.
+const SOON: Duration = Duration::from_millis(1);
+/// Whoever stands still for so long can tell.
+const LONG: Duration = Duration::from_secs(1);
 /// Time without any byte moved, and with nothing to come, after which it is over.
 const IN_VAIN: Duration = Duration::from_secs(50);
 
@@ -270,7 +279,11 @@ impl Sim {
         self.core.now.set(self.world.now);
         let moved = self.moved();
         self.world.doing = Doing::Something;
+        let was_writing = self.core.engine.borrow().outputs[CONSUMER].is_writing;
         let turn = self.drivers[who].step(&self.core, &mut Side(&mut self.world, who));
+        if who == SINK && !was_writing {
+            self.check_age();
+        }
         self.doing[who] = match turn {
             Turn::On | Turn::Waits => self.world.doing,
             Turn::Over(end) if who >= SIDES => self.end_of_side(who, &end),
@@ -353,6 +366,10 @@ impl Sim {
         let wakes = self.core.engine.borrow_mut().take_wakes();
         let [sink, file] = wakes.outputs;
         self.quiet |= wakes.quiet.is_some();
+        if let Some(asked) = wakes.quiet {
+            self.world.promises.on_quiet(asked);
+        }
+        self.look_at_gate();
         for (j, version) in wakes.jobs {
             self.world.job_versions[j] = version;
         }
@@ -373,7 +390,10 @@ impl Sim {
 
     fn watch(&mut self) {
         let watch = self.core.engine.borrow_mut().watch(self.world.now);
-        self.world.out.accused |= matches!(watch, Watch::Stalled(..));
+        if let Watch::Stalled(_, time) = watch {
+            self.world.out.accused = true;
+            self.world.check_accused(time);
+        }
     }
 
     fn finish(mut self) -> Outcome {

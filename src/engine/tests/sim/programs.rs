@@ -86,8 +86,9 @@ impl World {
             assert_eq!(self.files[j].0, ticket.number, "the file of another batch");
             let bytes = self.files[j].1.clone();
             assert_eq!(bytes.len() as u64, ticket.bytes, "not all of it");
-            for it in ahead {
-                // It may have begun, and ended, in the meantime.
+            let next = self.inherited.next.0;
+            for it in ahead.iter().filter(|it| it.stretch.from >= next) {
+                // What lies before that an earlier run has tried; another may have begun, and ended, in the meantime.
                 let owed = Owed::Batch(it.number, 0);
                 let entry = self.begun.entry(it.stretch.from);
                 entry.or_insert((it.stretch, Some(owed)));

@@ -182,6 +182,8 @@ pub(in super::super) struct Adversity {
     pub recall: Option<u64>,
     /// Between these times the system has no memory.
     pub short: Option<(Duration, Duration)>,
+    /// From this time on the system does not pass anything around the log.
+    pub refuses: Option<Duration>,
     /// From this time on the output fails.
     pub dies: Option<Duration>,
     /// At this time nothing is to move any more.

@@ -181,6 +181,9 @@ pub(super) fn start(left: Left, s: Scenario, adversity: Adversity) -> Sim {
             tees,
             came_before: programs::of_consumer(&left.inherited),
             disk: left.bytes,
+            promises: Default::default(),
+            ate_at: start,
+            stood_at: [start; 2],
             // What nobody is owed is given back by whoever finds the spool full.
             floor: left.floor.max(programs::lowest(&left.inherited)),
             inherited: left.inherited,

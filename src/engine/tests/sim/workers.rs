@@ -106,6 +106,7 @@ impl World {
         it.lying.extend_from_slice(&bytes[..n]);
         self.reads += n;
         if n > 0 {
+            self.promises.on_given();
             self.out.passed.push((self.now - self.start, n));
         }
         (n > 0).then_some(n)

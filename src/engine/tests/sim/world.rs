@@ -35,6 +35,7 @@ impl World {
     pub(super) fn take(&mut self, n: usize) {
         self.taken += n;
         if n > 0 {
+            self.promises.on_taken();
             self.out.took.push((self.now - self.start, n));
         }
     }
@@ -45,6 +46,7 @@ impl World {
         self.lying += n;
         self.out.output.extend_from_slice(&bytes[..n]);
         if n > 0 {
+            self.promises.on_given();
             self.out.passed.push((self.now - self.start, n));
         }
         n
@@ -85,6 +87,7 @@ impl World {
     }
 
     pub(super) fn give_side(&mut self, who: usize, bytes: &[u8]) {
+        self.promises.on_given_to_side(self.sides[who - SIDES].role);
         if std::mem::take(&mut self.away[who - SIDES]) {
             self.out.sides[who - SIDES].push(Vec::new());
         }
@@ -154,6 +157,20 @@ impl World {
         }
     }
 
+    /// Somebody is accused of having taken nothing for so long: that is so, but for what nobody can have seen yet, or will
+    /// ever see, which is what was taken right before everything stood still.
+    pub(super) fn check_accused(&self, time: Duration) {
+        let [stood_at, stood_long_at] = self.stood_at;
+        let is_long_ago = |at: Instant, time| at + time <= self.now;
+        let is_seen = is_long_ago(self.ate_at, SOON) && !is_long_ago(self.ate_at, time - SOON);
+        let is_seen = is_seen && stood_at + SOON < self.ate_at;
+        assert!(!is_seen, "the consumer is accused, and has taken something");
+        assert!(
+            is_long_ago(stood_long_at, time - SOON),
+            "the consumer is accused, and it was we who stood still"
+        );
+    }
+
     /// Lets the producer and the consumer do what they can by now.
     pub(super) fn neighbours(&mut self) {
         let in_pipe = self.waiting();
@@ -164,6 +181,9 @@ impl World {
             self.appetite.min(self.lying)
         };
         self.appetite -= eaten;
+        if eaten > 0 {
+            self.ate_at = self.now;
+        }
         self.lying -= eaten;
     }
 }
