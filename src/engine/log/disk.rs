@@ -318,6 +318,8 @@ impl Log {
             if let Some(last) = self.extents.back_mut() {
                 let behind = usize::try_from(end_depth).unwrap_or(0).min(length);
                 last.grow(length, part.records, length - behind);
+                // Who is owed only what comes begins where it ends.
+                last.is_cut = true;
             }
         }
         (self.disk.end, self.disk.to) = (end, end);
