@@ -8,7 +8,8 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::Sender;
 
@@ -70,6 +71,10 @@ pub(crate) struct Outputs {
 
 /// Bytes of the names of tees, at most, where batches have to fit into the state, too.
 const NAMES_MOST: usize = 4096;
+
+/// A disk that fails at the very end is given so long to work again, and tried so often.
+const LAST_TRIES: Duration = Duration::from_secs(5);
+const AGAIN: Duration = Duration::from_millis(100);
 
 fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
     what.lock().unwrap_or_else(PoisonError::into_inner)
@@ -404,7 +409,13 @@ impl SpoolStore {
                     journal.open.is_empty()
                 }
             };
-        let closed = self.save_last_places(is_all);
+        // What a program was given and has not read is kept for the next one only where that is saved, too.
+        let until = Instant::now() + LAST_TRIES;
+        let mut closed = self.save_last_places(is_all);
+        while closed.is_err() && Instant::now() < until {
+            thread::sleep(AGAIN);
+            closed = self.save_last_places(is_all);
+        }
         let closed = closed.and_then(|()| self.spool.close(is_all));
         let is_good = closed.is_ok();
         tell(closed, events);
