@@ -1060,6 +1060,7 @@ fn what_broke_once_does_not_break_again() {
     ] {
         storm(seed);
     }
+    spooled_batches(2_006_623);
 }
 
 #[test]

@@ -319,7 +319,7 @@ impl Sim {
         (
             self.world.taken,
             out.output.len() + tries + self.world.reads,
-            sides,
+            sides + out.spilled.len(),
         )
     }
 
