@@ -465,7 +465,7 @@ impl Engine {
             record.pop_if(|last| *last == end);
         }
         let key = fairness.sorter.key.as_ref();
-        let key = key.and_then(|key| key.of(&record));
+        let key = key.and_then(|key| key.within(&record, 0..record.len()));
         assert!(
             fairness.names.fits(lane, key),
             "{key:?} of {:?} at {run:?} is in another one's {lane:?}",

@@ -11,7 +11,7 @@ use std::ops::Range;
 use super::lanes::{Lane, Lanes, Names, Record, Short};
 use super::record::{Cursor, Framing};
 use super::scan::Scan;
-use crate::units::{Key, Pattern};
+use crate::units::{Key, Pattern, Places};
 
 /// Bytes of a record that are looked at.
 pub(super) const LOOK_MOST: usize = 64 * 1024;
@@ -25,22 +25,15 @@ pub(crate) struct Sorter {
     pub keep: Option<Pattern>,
 }
 
-/// The key of a record: of a long one where among the keys it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum KeyOf {
-    None,
-    Short(Short),
-    Long(Range<usize>),
-}
-
 /// What was found out about neighbours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Group {
     /// Their length in all, as far as they have come by without a gap.
     length: u64,
+    /// Their key; of a long one where among the keys it stands.
+    key: Short,
     /// How many they are.
-    records: usize,
-    key: KeyOf,
+    records: u32,
     /// They are to be kept.
     kept: bool,
 }
@@ -104,9 +97,9 @@ impl Sorting {
         let (mut from, mut first_end, mut ends) = (0, 0, 0);
         match at.framing() {
             Some(Framing::Terminator(end)) => {
-                for at in memchr::memchr_iter(end, bytes) {
+                for at in Places::of(end, bytes) {
                     if self.depth == 0 {
-                        self.add(&bytes[from..at], (at + 1 - from) as u64);
+                        self.add(bytes, from..at, (at + 1 - from) as u64);
                     } else {
                         self.end_record(&bytes[from..=at], 1);
                     }
@@ -147,13 +140,13 @@ impl Sorting {
     #[inline(never)]
     fn end_record(&mut self, piece: &[u8], terminator: usize) {
         if self.depth == 0 {
-            return self.add(&piece[..piece.len() - terminator], piece.len() as u64);
+            return self.add(piece, 0..piece.len() - terminator, piece.len() as u64);
         }
         self.go_on(piece);
         let mut begun = std::mem::take(&mut self.begun);
         let is_whole = begun.len() as u64 == self.depth;
         let content = begun.len() - if is_whole { terminator } else { 0 };
-        self.add(&begun[..content], self.depth);
+        self.add(&begun, 0..content, self.depth);
         begun.clear();
         self.begun = begun;
         (self.depth, self.is_blind) = (0, false);
@@ -167,17 +160,18 @@ impl Sorting {
             .extend_from_slice(&piece[..piece.len().min(most)]);
     }
 
+    /// The record that lies here in a text, and is so long with its terminator and what was not looked at, comes next.
     #[inline]
-    fn add(&mut self, record: &[u8], length: u64) {
-        let record = &record[..record.len().min(LOOK_MOST)];
+    fn add(&mut self, text: &[u8], record: Range<usize>, length: u64) {
+        let record = record.start..record.end.min(record.start + LOOK_MOST);
         let keep = self.sorter.keep.as_ref();
-        let kept = keep.is_some_and(|it| it.is_match(record));
-        let key = self.sorter.key.as_ref().and_then(|key| key.of(record));
-        let key = match key {
-            None => KeyOf::None,
+        let kept = keep.is_some_and(|it| it.is_match(&text[record.clone()]));
+        let key = self.sorter.key.as_ref();
+        let key = match key.and_then(|key| key.within(text, record)) {
+            None => Short::NONE,
             Some(key) => match Short::of(key) {
-                Some(short) => KeyOf::Short(short),
-                None => KeyOf::Long(place_of(key, &mut self.keys, self.groups.last())),
+                Some(short) => short,
+                None => place_of(key, &mut self.keys, self.groups.last()),
             },
         };
         let short = u32::try_from(length);
@@ -193,8 +187,8 @@ impl Sorting {
             }
             _ => self.groups.push(Group {
                 length,
-                records: 1,
                 key,
+                records: 1,
                 kept,
             }),
         }
@@ -206,7 +200,7 @@ impl Sorting {
         let begun = std::mem::take(&mut self.begun);
         self.clear();
         if length > 0 {
-            self.add(&begun, length);
+            self.add(&begun, 0..begun.len(), length);
         }
     }
 
@@ -232,9 +226,8 @@ impl Sorting {
         mut vacate: impl FnMut(Lane) -> bool,
     ) {
         let mut lengths = &self.lengths[..];
-        let mut last: Option<(&KeyOf, Lane)> = None;
         for group in &self.groups {
-            let (mut own, rest) = lengths.split_at(group.records);
+            let (mut own, rest) = lengths.split_at(group.records as usize);
             lengths = rest;
             let behind = from - group.length;
             while from > most
@@ -247,11 +240,7 @@ impl Sorting {
                 own = others;
             }
             if !own.is_empty() {
-                let lane = match last {
-                    Some((key, lane)) if *key == group.key => lane,
-                    _ => self.lane(&group.key, lanes, names, &mut vacate),
-                };
-                last = Some((&group.key, lane));
+                let lane = self.lane(group.key, lanes, names, &mut vacate);
                 let all = Record {
                     at: end - from,
                     length: from - behind,
@@ -264,9 +253,10 @@ impl Sorting {
         }
     }
 
+    #[inline]
     fn lane(
         &self,
-        key: &KeyOf,
+        key: Short,
         lanes: &mut Lanes,
         names: &mut Names,
         vacate: &mut impl FnMut(Lane) -> bool,
@@ -278,24 +268,22 @@ impl Sorting {
             }
             is_empty
         };
-        match key {
-            KeyOf::Short(key) => names.lane_of_short(*key, vacate),
-            KeyOf::Long(place) => names.lane(Some(&self.keys[place.clone()]), vacate),
-            KeyOf::None => names.lane(None, vacate),
+        if key.is_key() {
+            return names.lane_of_short(key, vacate);
         }
+        let long = key.place().map(|place| &self.keys[place]);
+        names.lane(long, vacate)
     }
 }
 
 /// Where a long key stands among those there are: it is looked for only where the last group's stands.
-fn place_of(key: &[u8], keys: &mut Vec<u8>, last: Option<&Group>) -> Range<usize> {
-    if let Some(KeyOf::Long(last)) = last.map(|last| &last.key)
-        && keys[last.clone()] == *key
-    {
-        return last.clone();
+fn place_of(key: &[u8], keys: &mut Vec<u8>, last: Option<&Group>) -> Short {
+    if let Some(last) = last.filter(|last| last.key.place().is_some_and(|at| keys[at] == *key)) {
+        return last.key;
     }
     let from = keys.len();
     keys.extend_from_slice(key);
-    from..keys.len()
+    Short::standing_at(from..keys.len())
 }
 
 #[cfg(test)]
@@ -311,12 +299,14 @@ mod tests {
         let mut lengths = sorting.lengths.iter();
         let mut all = Vec::new();
         for group in &sorting.groups {
-            let key = match &group.key {
-                KeyOf::None => None,
-                KeyOf::Short(key) => Some(key.with_bytes(<[u8]>::to_vec)),
-                KeyOf::Long(place) => Some(sorting.keys[place.clone()].to_vec()),
+            let key = match group.key.place() {
+                Some(place) => Some(sorting.keys[place].to_vec()),
+                None => {
+                    let key = Some(group.key).filter(|key| key.is_key());
+                    key.map(|key| key.with_bytes(<[u8]>::to_vec))
+                }
             };
-            let own = lengths.by_ref().take(group.records);
+            let own = lengths.by_ref().take(group.records as usize);
             let own = own.map(|length| (u64::from(*length), key.clone(), group.kept));
             let before = all.len();
             all.extend(own);

@@ -7,10 +7,12 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::str::FromStr;
 
 use regex::bytes::{Regex, RegexBuilder};
 
+use super::bits;
 use super::error::UnitError;
 use super::size::Size;
 
@@ -118,108 +120,65 @@ pub(crate) enum Key {
 impl Key {
     /// The key of a record, its terminator left out; none where there is no such field, or nothing
     /// matches.
+    #[cfg(test)]
+    pub(crate) fn of<'a>(&self, record: &'a [u8]) -> Option<&'a [u8]> {
+        self.within(record, 0..record.len())
+    }
+
+    /// The same of the record that lies here in a text: what lies behind it is looked at, too, where that is faster.
     #[must_use]
     #[inline]
-    pub(crate) fn of<'a>(&self, record: &'a [u8]) -> Option<&'a [u8]> {
+    pub(crate) fn within<'a>(&self, text: &'a [u8], record: Range<usize>) -> Option<&'a [u8]> {
         match self {
-            Key::Field(number) => field(record, *number),
-            Key::Pattern(pattern) => pattern.find(record),
+            Key::Field(number) => field(text, record, *number),
+            Key::Pattern(pattern) => pattern.find(&text[record]),
         }
     }
 }
 
-/// Runs of spaces and tabs separate fields, as in `awk`; none come before the first. It is looked for a few bytes at a
-/// time: most keys lie so near to the beginning that more would not pay.
+/// Runs of spaces and tabs separate fields, as in `awk`; none come before the first.
 #[inline]
-fn field(record: &[u8], number: NonZeroUsize) -> Option<&[u8]> {
+fn field(text: &[u8], record: Range<usize>, number: NonZeroUsize) -> Option<&[u8]> {
     let mut left = number.get();
-    // Whether a blank stands before the word, as one does before the first.
-    let mut before = 0xff;
-    let mut at = 0;
-    while let Some(piece) = blanks_at(record, at) {
-        for (nth, blanks) in piece.into_iter().enumerate() {
-            let mut begins = !blanks & (blanks << 8 | before) & ONES;
-            before = blanks >> (u64::BITS - 8);
-            while begins != 0 {
-                left -= 1;
-                if left == 0 {
-                    let bit = begins.trailing_zeros();
-                    let behind = blanks & u64::MAX << bit;
-                    let next = if nth == 0 { piece[1] } else { 0 };
-                    let at = at + WORD * nth;
-                    let end = end_of_field(record, at, [behind, next], nth == 0);
-                    return Some(&record[at + bit as usize / 8..end]);
-                }
-                begins &= begins - 1;
+    // A blank stands before the first word, so to speak.
+    let mut before = 1;
+    let mut at = record.start;
+    while at < record.end {
+        let blanks = bits::blanks(text, at, record.end - at);
+        let mut begins = !blanks & (blanks << 1 | before);
+        before = blanks >> (u32::BITS - 1);
+        while begins != 0 {
+            left -= 1;
+            if left == 0 {
+                let first = begins.trailing_zeros();
+                let end = match blanks & u32::MAX << first {
+                    0 => end_of_field(text, at + PIECE, record.end),
+                    behind => at + behind.trailing_zeros() as usize,
+                };
+                return text.get(at + first as usize..end);
             }
+            begins &= begins - 1;
         }
         at += PIECE;
     }
     None
 }
 
-/// Where a field ends: at the first of these blanks in the word that begins here, or the next one if that `is_known`, or
-/// at one further on.
-#[inline]
-fn end_of_field(record: &[u8], mut at: usize, [blanks, next]: [u64; 2], is_known: bool) -> usize {
-    let end = |at: usize, blanks: u64| at + blanks.trailing_zeros() as usize / 8;
-    if blanks != 0 {
-        return end(at, blanks).min(record.len());
-    }
-    at += WORD;
-    if is_known {
-        if next != 0 {
-            return end(at, next).min(record.len());
-        }
-        at += WORD;
-    }
-    while let Some([first, second]) = blanks_at(record, at) {
-        if first | second != 0 {
-            return match first {
-                0 => end(at + WORD, second),
-                _ => end(at, first),
-            };
+/// Where a field ends that goes on here.
+#[inline(never)]
+fn end_of_field(text: &[u8], mut at: usize, end: usize) -> usize {
+    while at < end {
+        let blanks = bits::blanks(text, at, end - at);
+        if blanks != 0 {
+            return at + blanks.trailing_zeros() as usize;
         }
         at += PIECE;
     }
-    record.len()
+    end
 }
 
-/// Bytes that are looked at at a time, in two words.
-const PIECE: usize = 2 * WORD;
-const WORD: usize = 8;
-const ONES: u64 = u64::MAX / 255;
-
-/// The blanks in the piece that begins here: all bits of each such byte are set. Behind the end there are but blanks;
-/// none, where all of it would be.
-#[inline]
-fn blanks_at(record: &[u8], at: usize) -> Option<[u64; 2]> {
-    let rest = record.get(at..)?;
-    match rest.first_chunk() {
-        Some(piece) => Some(in_words(blanks_in(piece))),
-        None => blanks_in_rest(rest),
-    }
-}
-
-fn in_words(blanks: u128) -> [u64; 2] {
-    [blanks as u64, (blanks >> u64::BITS) as u64]
-}
-
-#[cold]
-fn blanks_in_rest(rest: &[u8]) -> Option<[u64; 2]> {
-    let mut piece = [b' '; PIECE];
-    piece.get_mut(..rest.len())?.copy_from_slice(rest);
-    (!rest.is_empty()).then(|| in_words(blanks_in(&piece)))
-}
-
-/// In a form that compilers make vectors of, by itself.
-#[inline(never)]
-fn blanks_in(piece: &[u8; PIECE]) -> u128 {
-    u128::from_le_bytes(piece.map(|byte| match byte {
-        b' ' | b'\t' => 0xff,
-        _ => 0,
-    }))
-}
+/// Bytes that are looked at at a time.
+const PIECE: usize = u32::BITS as usize;
 
 impl FromStr for Key {
     type Err = UnitError;
@@ -302,7 +261,12 @@ mod tests {
             let blanks = |byte: &u8| matches!(byte, b' ' | b'\t');
             let mut fields = text.as_bytes().split(blanks).filter(|field| !field.is_empty());
             let key = Key::Field(NonZeroUsize::new(number).expect("not zero"));
-            proptest::prop_assert_eq!(key.of(text.as_bytes()), fields.nth(number - 1));
+            let wanted = fields.nth(number - 1);
+            proptest::prop_assert_eq!(key.of(text.as_bytes()), wanted);
+            // What stands around it does not count.
+            let more = format!("b c{text}\n d e f g h");
+            let found = key.within(more.as_bytes(), 3..3 + text.len());
+            proptest::prop_assert_eq!(found, wanted);
         }
     }
 

@@ -6,6 +6,7 @@
 
 pub(crate) mod amount;
 pub(crate) mod backoff;
+mod bits;
 mod decimal;
 pub(crate) mod duration;
 pub(crate) mod error;
@@ -26,6 +27,7 @@ mod typed_limit;
 
 pub(crate) use amount::Amount;
 pub(crate) use backoff::Backoff;
+pub(crate) use bits::Places;
 pub(crate) use duration::Span;
 pub(crate) use error::UnitError;
 pub(crate) use job_count::JobCount;

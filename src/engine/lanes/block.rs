@@ -85,6 +85,12 @@ pub(super) struct Block {
     has: [u64; 2],
 }
 
+/// What an entry says about a record's lane, and whether it is kept.
+#[inline]
+fn about(record: Record) -> u16 {
+    record.lane.0 as u16 | if record.kept { KEPT } else { 0 }
+}
+
 /// The bit of a lane.
 #[inline]
 pub(super) fn bit(lane: Lane) -> u64 {
@@ -133,18 +139,41 @@ impl Block {
         self.entries.len() - self.head
     }
 
-    /// Whether this record can be added behind all others, whose place that is.
+    /// Adds the first of these neighbours behind all others, as many as it takes: the next one lies `at` this place, and they
+    /// are all of one lane and right. Returns how many.
     #[inline]
-    pub(super) fn takes(&self, at: u64, length: u64) -> bool {
-        self.entries.len() < BLOCK
-            && length < u64::from(LONG)
-            && at - self.base <= u64::from(u32::MAX)
-            && self.long == 0
+    pub(super) fn extend(&mut self, at: &mut u64, all: Record, lengths: &[u32]) -> usize {
+        let before = self.entries.len();
+        let most = match self.long {
+            0 => BLOCK.saturating_sub(before),
+            _ => 0,
+        };
+        let about = about(all);
+        for length in lengths.iter().take(most) {
+            let Ok(from) = u32::try_from(*at - self.base) else {
+                break;
+            };
+            if *length >= u32::from(LONG) {
+                break;
+            }
+            self.entries.push(Entry {
+                at: from,
+                length: *length as u16,
+                about,
+            });
+            *at += u64::from(*length);
+        }
+        let n = self.entries.len() - before;
+        if n > 0 {
+            self.free += if all.kept { 0 } else { n };
+            self.has[usize::from(all.kept)] |= bit(all.lane);
+        }
+        n
     }
 
-    /// Adds a record that it [takes](Self::takes).
+    /// Adds a record behind all others that it has room for.
     #[inline]
-    pub(super) fn push(&mut self, record: Record) {
+    fn push(&mut self, record: Record) {
         let entry = self.note(record);
         self.entries.push(entry);
     }
@@ -175,7 +204,7 @@ impl Block {
         Entry {
             at: (at - self.base) as u32,
             length: length.min(u64::from(LONG)) as u16,
-            about: lane.0 as u16 | if record.kept { KEPT } else { 0 },
+            about: about(record),
         }
     }
 
@@ -241,26 +270,29 @@ impl Block {
         let mut entries = std::mem::take(&mut self.entries);
         let (base, long) = (self.base, self.long);
         let (mut has, mut free) = ([0; 2], 0);
+        // One loop for both ends: what is to be done with a record stands in it, and is not called. Turned round twice, what
+        // stays lies at the end.
         let held = &mut entries[self.head..];
-        let (n, mut left) = (held.len(), 0);
-        // One loop for both ends: what is to be done with a record stands in it, and is not called.
-        let from_end = |i: usize| match end {
-            End::Oldest => i,
-            End::Newest => n - 1 - i,
-        };
-        for i in 0..n {
-            let entry = held[from_end(i)];
+        if end == End::Newest {
+            held.reverse();
+        }
+        let mut left = 0;
+        for i in 0..held.len() {
+            let entry = held[i];
             let record = entry.record(base, long);
             if stays(record) {
                 has[usize::from(record.kept)] |= bit(record.lane);
                 free += usize::from(!record.kept);
-                held[from_end(left)] = entry;
+                held[left] = entry;
                 left += 1;
             }
         }
         match end {
             End::Oldest => entries.truncate(self.head + left),
-            End::Newest => self.head = entries.len() - left,
+            End::Newest => {
+                held.reverse();
+                self.head = entries.len() - left;
+            }
         }
         (self.has, self.free) = (has, free);
         if self.head == entries.len() {

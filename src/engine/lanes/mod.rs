@@ -125,31 +125,38 @@ impl Lanes {
     }
 
     /// Takes in the newest records: `all` of them, which are neighbours, and the length of each.
+    #[inline]
     pub(crate) fn push_all(&mut self, all: Record, lengths: &[u32]) {
         self.add(all, lengths.len());
-        if let [_] = lengths {
-            self.shortest = self.shortest.min(all.length);
-            return self.push_one(all);
-        }
-        let shortest = lengths.iter().min().map_or(0, |least| u64::from(*least));
+        let shortest = match lengths {
+            [_] => all.length,
+            _ => lengths.iter().min().map_or(0, |least| u64::from(*least)),
+        };
         self.shortest = self.shortest.min(shortest);
-        let mut one = all;
-        for length in lengths {
-            one.length = u64::from(*length);
-            self.push_one(one);
-            one.at += one.length;
+        let mut at = all.at;
+        let last = self.blocks.back_mut();
+        let n = last.map_or(0, |last| last.extend(&mut at, all, lengths));
+        if n < lengths.len() {
+            self.push_rest(Record { at, ..all }, &lengths[n..]);
         }
     }
 
-    #[inline]
-    fn push_one(&mut self, record: Record) {
-        match self.blocks.back_mut() {
-            Some(last) if last.takes(record.at, record.length) => last.push(record),
-            _ => {
-                let block = Block::of(record);
-                self.room += block.room();
-                self.blocks.push_back(block);
+    /// These, of which the first lies there, need blocks of their own; where it is one, all is its length.
+    #[inline(never)]
+    fn push_rest(&mut self, mut next: Record, mut lengths: &[u32]) {
+        let is_alone = lengths.len() == 1 && lengths[0] == u32::MAX;
+        while let Some((length, rest)) = lengths.split_first() {
+            if !is_alone {
+                next.length = u64::from(*length);
             }
+            let mut block = Block::of(next);
+            next.at += next.length;
+            let mut at = next.at;
+            let n = block.extend(&mut at, next, rest);
+            next.at = at;
+            lengths = &rest[n..];
+            self.room += block.room();
+            self.blocks.push_back(block);
         }
     }
 
@@ -177,12 +184,11 @@ impl Lanes {
     #[inline]
     fn add(&mut self, all: Record, records: usize) {
         let (lane, kept) = (all.lane.0 as usize, usize::from(all.kept));
-        if lane >= self.holdings.len() {
-            self.holdings.resize_with(lane + 1, Holding::default);
-            self.quotas.resize(lane + 1, 0);
-        }
         if self.held == 0 {
             self.shortest = u64::MAX;
+        }
+        if lane >= self.holdings.len() {
+            self.grow(lane);
         }
         let holding = &mut self.holdings[lane];
         if holding.bytes[kept] == 0 {
@@ -191,6 +197,13 @@ impl Lanes {
         holding.bytes[kept] += all.length;
         self.bytes[kept] += all.length;
         self.held += records;
+    }
+
+    /// There is this lane, too.
+    #[inline(never)]
+    fn grow(&mut self, lane: usize) {
+        self.holdings.resize_with(lane + 1, Holding::default);
+        self.quotas.resize(lane + 1, 0);
     }
 
     /// The oldest record, which is to be delivered next.
@@ -263,7 +276,8 @@ impl Lanes {
 impl Lanes {
     /// Takes in the newest record.
     pub(crate) fn push(&mut self, record: Record) {
-        self.push_all(record, &[record.length as u32]);
+        let length = u32::try_from(record.length);
+        self.push_all(record, &[length.unwrap_or(u32::MAX)]);
     }
 
     /// All records, in order.

@@ -116,12 +116,19 @@ impl Names {
 
     /// The lane of records with this short key, as [below](Names::lane). Keys that are made to meet in one place of
     /// what is remembered are looked for as if nothing were.
+    #[inline]
     pub(crate) fn lane_of_short(&mut self, key: Short, vacate: impl FnMut(Lane) -> bool) -> Lane {
         let place = key.spread(RECENT);
         let (before, lane) = self.recent[place];
         if before == key {
             return lane;
         }
+        self.find_short(key, place, vacate)
+    }
+
+    /// It did not come last.
+    #[inline(never)]
+    fn find_short(&mut self, key: Short, place: usize, vacate: impl FnMut(Lane) -> bool) -> Lane {
         let lane = match self.lanes.short.get(&key) {
             Some(lane) => *lane,
             None => key.with_bytes(|key| self.new_lane(key, vacate)),

@@ -1,9 +1,15 @@
-//! A short key as two numbers, which are compared, hashed and copied in no time.
+//! A short key as two numbers, which are compared, hashed and copied in no time; or in its place that there is none, or
+//! where a long one stands.
 
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 
 /// Bytes that it takes, with its length in the last.
 const SIZE: usize = 16;
+/// The bit at which its length begins, in the second number.
+const LENGTH_AT: u32 = 56;
+/// No short one has this length.
+const ELSEWHERE: u64 = 0xfe;
 
 /// See the module's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +24,7 @@ impl Hash for Short {
 
 impl Short {
     /// `None` where it is too long.
+    #[inline]
     pub(crate) fn of(key: &[u8]) -> Option<Short> {
         let n = key.len();
         let [low, high] = match n {
@@ -42,11 +49,32 @@ impl Short {
             }
             _ => return None,
         };
-        Some(Short([low, high | (n as u64) << 56]))
+        Some(Short([low, high | (n as u64) << LENGTH_AT]))
     }
 
     /// No key is this one.
-    pub(super) const NONE: Short = Short([u64::MAX; 2]);
+    pub(crate) const NONE: Short = Short([u64::MAX; 2]);
+
+    /// In the place of a long one, which stands here among others.
+    pub(crate) fn standing_at(place: Range<usize>) -> Short {
+        let length = (place.end - place.start) as u64;
+        debug_assert!(length < 1 << LENGTH_AT, "such keys are not looked at");
+        Short([place.start as u64, length | ELSEWHERE << LENGTH_AT])
+    }
+
+    /// Where it stands, if that is elsewhere.
+    pub(crate) fn place(self) -> Option<Range<usize>> {
+        let [start, length] = self.0;
+        let is_elsewhere = length >> LENGTH_AT == ELSEWHERE;
+        let length = length & ((1 << LENGTH_AT) - 1);
+        is_elsewhere.then(|| start as usize..(start + length) as usize)
+    }
+
+    /// Whether it is a key itself.
+    #[inline]
+    pub(crate) fn is_key(self) -> bool {
+        self.0[1] >> LENGTH_AT < SIZE as u64
+    }
 
     /// One of two to this power of numbers; which keys have the same is easily foreseen.
     pub(super) fn spread(self, power: u32) -> usize {
@@ -67,6 +95,18 @@ impl Short {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_says_that_there_is_none_or_where_a_long_one_stands() {
+        assert!(!Short::NONE.is_key() && Short::NONE.place().is_none());
+        for place in [0..SIZE, 3_000_000_000..3_000_065_536] {
+            let elsewhere = Short::standing_at(place.clone());
+            assert!(!elsewhere.is_key());
+            assert_eq!(elsewhere.place(), Some(place));
+        }
+        let key = Short::of(&[0xff; SIZE - 1]).expect("short");
+        assert!(key.is_key() && key.place().is_none());
+    }
 
     #[test]
     fn it_is_the_key_and_no_two_are_the_same() {
