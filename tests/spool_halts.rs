@@ -4,8 +4,8 @@
 mod harness;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::io::{BufRead, BufReader, Lines, PipeWriter};
+use std::process::{Child, ChildStderr, Stdio};
 
 use harness::spool::{Place, lines};
 use harness::{assert_same, collect, eventually, feed, field, settle, start, weir_in_shell};
@@ -57,56 +57,103 @@ fn one_that_is_stopped_for_a_while_loses_nothing_and_can_be_asked_what_lies_ther
     assert_eq!(place.query()["bytes"], 0);
 }
 
-/// The places cannot be saved from some moment on, which ends it, until it has said that what lies in the program's pipe
-/// cannot be saved as not delivered.
+/// The places cannot be saved from some moment on, which ends it.
+struct Failing {
+    place: Place,
+    bytes: Vec<u8>,
+    weir: Child,
+    /// It does not end by that.
+    _input: PipeWriter,
+    /// What is not limited any more.
+    before: Rlimit,
+    said: Lines<BufReader<ChildStderr>>,
+}
+
+/// What the program reads before it sleeps.
+const READ: usize = 64 << 10;
+
+impl Failing {
+    fn start(more: &[&str]) -> Failing {
+        let (place, bytes) = (Place::new(), lines(0, 200_000));
+        let go = place.0.path().join("go");
+        let script = format!(
+            "until [ -e {} ]; do sleep .01; done; head -c {READ} >/dev/null; exec sleep 1000",
+            go.display()
+        );
+        let spool = place.name();
+        let args = ["-l", "--spool", &spool, "--", "sh", "-c", &script];
+        // Without that a file that may not grow is its end.
+        let mut weir = weir_in_shell("trap '' XFSZ", &[more, &args].concat(), "");
+        let (stdin, input) = std::io::pipe().expect("a pipe");
+        weir.stdin(stdin)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut weir = weir.spawn().expect("weir");
+        let feeding = feed(input.try_clone().expect("a pipe"), bytes.clone());
+        feeding.done().expect("all is taken");
+        place.await_bytes(bytes.len());
+        settle(weir.id());
+        let none = Rlimit {
+            current: Some(0),
+            maximum: getrlimit(Resource::Fsize).maximum,
+        };
+        let pid = Pid::from_child(&weir);
+        let before = prlimit(Some(pid), Resource::Fsize, none).expect("set a limit");
+        fs::write(go, "").expect("a file");
+        let said = BufReader::new(weir.stderr.take().expect("a pipe"));
+        let mut said = said.lines();
+        let line = said.next().expect("it says so").expect("text");
+        assert!(line.contains("save places"), "{line}");
+        Failing {
+            place,
+            bytes,
+            weir,
+            _input: input,
+            before,
+            said,
+        }
+    }
+
+    /// What it says up to its end, and what another one delivers.
+    fn end(mut self) -> (String, Vec<u8>, Vec<u8>) {
+        let rest: Vec<String> = self.said.map(|line| line.expect("text")).collect();
+        let status = self.weir.wait().expect("its end");
+        assert_eq!(status.code(), Some(125), "{rest:?}");
+        let (got, _) = self.place.deliver(&["-l"]);
+        (rest.join("\n"), self.bytes, got)
+    }
+}
+
 #[test]
 fn what_a_program_has_not_read_stays_in_the_spool_though_the_disk_fails_when_it_is_put_down() {
-    const READ: usize = 64 << 10;
-    let (place, bytes) = (Place::new(), lines(0, 200_000));
-    let go = place.0.path().join("go");
-    let script = format!(
-        "until [ -e {} ]; do sleep .01; done; head -c {READ} >/dev/null; exec sleep 1000",
-        go.display()
-    );
-    let spool = place.name();
-    let args = ["-l", "-q", "--spool", &spool, "--", "sh", "-c", &script];
-    // Without that a file that may not grow is its end.
-    let mut weir = weir_in_shell("trap '' XFSZ", &args, "");
-    let (stdin, input) = std::io::pipe().expect("a pipe");
-    weir.stdin(stdin)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    let mut weir = weir.spawn().expect("weir");
-    let feeding = feed(input.try_clone().expect("a pipe"), bytes.clone());
-    feeding.done().expect("all is taken");
-    place.await_bytes(bytes.len());
-    settle(weir.id());
-    let pid = Pid::from_child(&weir);
-    let none = Rlimit {
-        current: Some(0),
-        maximum: getrlimit(Resource::Fsize).maximum,
-    };
-    let before = prlimit(Some(pid), Resource::Fsize, none).expect("set a limit");
-    fs::write(go, "").expect("a file");
-    let said = BufReader::new(weir.stderr.take().expect("a pipe"));
-    let mut said = said.lines().map(|line| line.expect("text"));
-    let line = said.next().expect("it says so");
-    assert!(line.contains("save places"), "{line}");
+    let mut it = Failing::start(&["-q"]);
     // It tries again and again, and sleeps in between.
-    let status = format!("/proc/{}/status", weir.id());
+    let status = format!("/proc/{}/status", it.weir.id());
     let sleeps = || field(status.as_ref(), "voluntary_ctxt_switches");
     let asleep = sleeps();
     eventually("it tries again, or has ended", || {
-        sleeps() >= asleep + 10 || weir.try_wait().expect("its end").is_some()
+        sleeps() >= asleep + 10 || it.weir.try_wait().expect("its end").is_some()
     });
     // It is there no more where it has ended.
-    let _ = prlimit(Some(pid), Resource::Fsize, before);
-    let rest: Vec<String> = said.collect();
-    let status = weir.wait().expect("its end");
-    assert_eq!(status.code(), Some(125), "{rest:?}");
-    drop(input);
-    let (got, _) = place.deliver(&["-l"]);
+    let pid = Pid::from_child(&it.weir);
+    let _ = prlimit(Some(pid), Resource::Fsize, it.before.clone());
+    let (said, bytes, got) = it.end();
+    assert!(!said.contains("lost"), "{said}");
     let read = bytes.len() - got.len();
     assert!(read <= READ, "{read} bytes are gone, and {READ} were read");
     assert_same(&got, &bytes[read..], "the rest");
+}
+
+#[test]
+fn what_a_program_has_not_read_is_said_to_be_lost_where_the_disk_does_not_work_again() {
+    let (said, bytes, got) = Failing::start(&["--summary", "text"]).end();
+    let gone = bytes.len() - got.len();
+    assert_same(&got, &bytes[gone..], "the rest");
+    assert!(gone > READ, "{gone} bytes are gone, and {READ} were read");
+    for line in [
+        "that the consumer was given and has not read are lost: that they are owed again could not be saved",
+        "which stays in the spool, but for ",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
 }

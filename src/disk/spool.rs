@@ -150,6 +150,11 @@ impl Spool {
         self.state().state.places.get(output).copied()
     }
 
+    /// The same as another run would find it, whatever could not be saved since.
+    pub(crate) fn saved_place(&self, output: &str) -> Option<Place> {
+        self.state().saved()?.places.get(output).copied()
+    }
+
     /// What makes a name that no other spool and no other opening of this one has.
     pub(crate) fn opening(&self) -> (u64, u32) {
         let state = self.state();

@@ -176,6 +176,14 @@ impl StateFile {
         Ok(())
     }
 
+    /// What another run would find.
+    pub(crate) fn saved(&self) -> Option<State> {
+        match read(&self.file) {
+            Ok((Read::Good(state), _)) => Some(state),
+            _ => None,
+        }
+    }
+
     /// Whether the last save has failed.
     pub(crate) fn is_unsaved(&self) -> bool {
         self.unsaved

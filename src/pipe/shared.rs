@@ -10,6 +10,7 @@ use super::error::PipeError;
 pub(crate) use super::event::Event;
 use super::fd::Port;
 use super::spill::Disk;
+use super::spool::Left;
 use super::waker::Waker;
 use crate::engine::action::Wait;
 use crate::engine::drive::Access;
@@ -256,9 +257,10 @@ impl Shared {
         (dealt_with, saved.transpose().map(drop).map_err(Into::into))
     }
 
-    /// What is to stay on the disk is told so: nothing is written or delivered any more. Says whether it is in order.
-    pub(crate) fn close_disk(&self, has_ended: bool) -> bool {
-        self.disk.as_ref().is_none_or(|disk| disk.close(has_ended))
+    /// What is to stay on the disk is told so: nothing is written or delivered any more. Says how it is left.
+    pub(crate) fn close_disk(&self, has_ended: bool) -> Left {
+        let disk = self.disk.as_ref();
+        disk.map_or(Left::IN_ORDER, |disk| disk.close(has_ended))
     }
 
     /// The job of this number sleeps.

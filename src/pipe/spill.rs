@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::event::Event;
 use super::fd::Port;
-use super::spool::SpoolStore;
+use super::spool::{Left, SpoolStore};
 use crate::disk::error::DiskError;
 use crate::disk::room::Full;
 use crate::disk::segments::Taken;
@@ -268,11 +268,10 @@ impl Disk {
         }
     }
 
-    /// Nothing is put there or read any more; `has_ended`: the input has. Says whether what stays there is
-    /// in order.
-    pub(super) fn close(&self, has_ended: bool) -> bool {
+    /// Nothing is put there or read any more; `has_ended`: the input has. Says how what stays there is left.
+    pub(super) fn close(&self, has_ended: bool) -> Left {
         match &self.store {
-            Store::Spill(_) => true,
+            Store::Spill(_) => Left::IN_ORDER,
             Store::Spool(spool) => spool.close(has_ended, &self.events),
         }
     }

@@ -44,6 +44,23 @@ pub(crate) enum UseBy {
     },
 }
 
+/// How a spool was left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Left {
+    /// All was saved, and nothing was lost.
+    pub is_in_order: bool,
+    /// Bytes that the consumer has not had, and no other run will give it: that they are owed again could not be saved.
+    pub forgone: u64,
+}
+
+impl Left {
+    /// As it should be.
+    pub(super) const IN_ORDER: Left = Left {
+        is_in_order: true,
+        forgone: 0,
+    };
+}
+
 /// A spool that is in use.
 #[derive(Debug)]
 pub(crate) struct SpoolStore {
@@ -396,8 +413,8 @@ impl SpoolStore {
         self.spool.set_place(&holder.name, next)
     }
 
-    /// Leaves it in order. Says whether that has worked, and nothing was lost.
-    pub(super) fn close(&self, has_ended: bool, events: &Sender<Event>) -> bool {
+    /// Leaves it in order, or says how it is left.
+    pub(super) fn close(&self, has_ended: bool, events: &Sender<Event>) -> Left {
         drop(lock(&self.syncer).take());
         let end = self.spool.end();
         let is_all = has_ended
@@ -419,7 +436,19 @@ impl SpoolStore {
         let closed = closed.and_then(|()| self.spool.close(is_all));
         let is_good = closed.is_ok();
         tell(closed, events);
-        is_good && !self.spool.has_lost()
+        Left {
+            is_in_order: is_good && !self.spool.has_lost(),
+            forgone: if is_good { 0 } else { self.forgone() },
+        }
+    }
+
+    /// By how much the place of the consumer as it is saved lies behind what it has had. A batch is saved before it is given.
+    fn forgone(&self) -> u64 {
+        if self.use_by != UseBy::Stream || self.consumer.has_failed() {
+            return 0;
+        }
+        let saved = self.spool.saved_place(&self.consumer.name);
+        saved.map_or(0, |saved| saved.at.saturating_sub(self.consumer.place().at))
     }
 
     fn save_last_places(&self, is_all: bool) -> Result<(), DiskError> {

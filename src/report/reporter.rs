@@ -32,7 +32,7 @@ use crate::pipe::reopen::Reopener;
 use crate::units::without_numbers;
 
 use super::open::{open_log, open_page};
-use super::{clock, json, plain, prometheus};
+use super::{clock, figures, json, plain, prometheus};
 
 /// Shorter intervals than this make figures that nobody can read off a bar.
 const BAR_WINDOW: Duration = Duration::from_secs(1);
@@ -81,6 +81,8 @@ pub(crate) struct Reporter {
     outputs: (Vec<(OutputKind, String)>, Vec<Output>),
     /// The lanes that have lost most.
     lanes: Vec<Lane>,
+    /// Bytes in a spool that nobody will deliver any more.
+    forgone: u64,
     /// The program that is the consumer, and how it fares.
     command: (Option<String>, Option<Command>),
     /// When it ends at the latest, as time of the run.
@@ -154,6 +156,7 @@ impl Reporter {
             format: plan.format.clone(),
             outputs: (plan.outputs.clone(), Vec::new()),
             lanes: Vec::new(),
+            forgone: 0,
             command: (plan.command.clone(), None),
             until: None,
             chart: chart.map(|writer| (writer, Course::default())),
@@ -229,6 +232,18 @@ impl Reporter {
     /// Which lanes have lost most, for the next report.
     pub(crate) fn note_lanes(&mut self, losses: &[LaneLoss]) {
         self.lanes = losses.iter().map(Lane::of).collect();
+    }
+
+    /// So much of what is undelivered is lost, though it lies in a spool: said at once, and in the summary.
+    pub(crate) fn note_forgone(&mut self, bytes: u64) {
+        self.forgone = bytes;
+        if bytes > 0 {
+            let bytes = figures::bytes(bytes);
+            self.complain(&format!(
+                "--spool: {bytes} that the consumer was given and has not read are lost: that they are owed again could not \
+                 be saved"
+            ));
+        }
     }
 
     /// Reports what it is time for.

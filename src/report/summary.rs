@@ -178,10 +178,16 @@ fn ending(s: &Snapshot) -> Option<String> {
         (Ending::Eof, 0) => None,
         (Ending::Drained, 0) => Some(why.to_owned()),
         (_, 0) => Some(format!("{why}, nothing undelivered")),
-        _ if s.buffer.is_spool() => Some(format!(
-            "{why}, {} undelivered, which stays in the spool",
-            s.amount(left, s.undelivered.records)
-        )),
+        _ if s.buffer.is_spool() => {
+            let but = match s.undelivered.forgone {
+                0 => String::new(),
+                lost => format!(", but for {} that are lost", s.scale().bytes(lost)),
+            };
+            Some(format!(
+                "{why}, {} undelivered, which stays in the spool{but}",
+                s.amount(left, s.undelivered.records)
+            ))
+        }
         _ => Some(format!(
             "{why}, {} undelivered",
             s.amount(left, s.undelivered.records)
@@ -241,6 +247,25 @@ mod tests {
             second,
             Some("weir backup: the consumer went away, 60.0MiB undelivered")
         );
+    }
+
+    #[test]
+    fn what_lies_in_a_spool_and_is_lost_all_the_same_is_told_apart() {
+        let mut s = sample::summary(Ending::Error, 60 << 20);
+        s.buffer.memory = None;
+        s.buffer.disk = Some(snapshot::Place {
+            capacity: 1 << 30,
+            used: 60 << 20,
+            peak: 60 << 20,
+        });
+        for (forgone, but) in [(0, ""), (256 << 10, ", but for 256KiB that are lost")] {
+            s.undelivered.forgone = forgone;
+            let text = text(&s);
+            let wanted = format!(
+                "weir backup: ended by an error, 60.0MiB undelivered, which stays in the spool{but}"
+            );
+            assert_eq!(text.lines().nth(1), Some(wanted.as_str()));
+        }
     }
 
     #[test]

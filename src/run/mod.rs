@@ -195,14 +195,15 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         run.on_overflow_end(overflow_thread.finish(&run.signals, is_end));
     }
     // Only now is it known of all that lies there whether it is to stay.
-    let is_closed = run.shared.close_disk(end.is_end_of_input() && is_all_out);
+    let kept = run.shared.close_disk(end.is_end_of_input() && is_all_out);
     run.hear_last();
+    run.reporter.note_forgone(kept.forgone);
     let sides = run.shared.tell(|engine, now| engine.side_status(now));
     let behind = tees_behind(config, &sides);
     let is_short = run.overflow_failed
         || run.output_failed
         || unread.is_some()
-        || !is_closed
+        || !kept.is_in_order
         || behind.is_some();
     let mut complaint = end.complaint(behind.as_deref());
     if is_short && (end.is_good() || matches!(end, End::GivenUp(..))) {

@@ -201,6 +201,9 @@ impl From<status::Shed> for Shed {
 pub(crate) struct Undelivered {
     pub bytes: Option<u64>,
     pub records: Option<u64>,
+    /// Of those in a spool what no other run will deliver either; a line of its own says so beside the object.
+    #[serde(skip)]
+    pub forgone: u64,
 }
 
 /// The caps in force.
