@@ -433,6 +433,32 @@ fn a_batch_in_which_bytes_were_damaged_comes_without_them() {
 }
 
 #[test]
+fn what_was_lost_at_the_very_end_is_owed_to_no_batch() {
+    let place = Place::new();
+    let text = lines(100_000, 300_000);
+    place.0.leave(&text, &["-l"], Signal::KILL);
+    let before = place.query()["bytes"].as_u64().expect("a number") as usize;
+    let streams = place.0.files("stream");
+    let stream = streams.last().expect("a segment");
+    let mut bytes = fs::read(stream).expect("a segment");
+    let last = bytes.len() - 3;
+    bytes[last] ^= 4;
+    fs::write(stream, bytes).expect("written back");
+    let works = || place.weir(&["--batch", "1000"], "cat >> $0");
+    let ended = run(works(), Vec::new());
+    assert_eq!(ended.status.code(), Some(125), "{ended:?}");
+    let left = place.query();
+    let lost = left["lost"]["bytes"].as_u64().expect("a number") as usize;
+    assert_eq!(place.read("out").len() + lost, before, "{left}");
+    place.assert_empty();
+    // It is said once, and what comes is whole.
+    let ended = run(works(), b"new\n".to_vec());
+    assert!(ended.status.success(), "{ended:?}");
+    assert_eq!(ended.stderr, "");
+    assert!(place.read("out").ends_with("\nnew\n"));
+}
+
+#[test]
 fn a_batch_has_no_more_records_than_it_may_while_they_come_one_by_one() {
     const COUNT: usize = 40;
     let place = Place::new();

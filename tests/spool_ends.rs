@@ -111,6 +111,25 @@ fn what_is_appended_to_a_file_goes_on_in_the_middle_of_a_record() {
 }
 
 #[test]
+fn a_tee_that_is_new_begins_with_a_whole_line_where_the_consumer_goes_on_inside_of_one() {
+    let place = Place::new();
+    let all = lines(100_000, 200_000);
+    let path = place.0.path().join("out");
+    let copy = place.0.path().join("copy");
+    let running = stopped_inside_of_a_line(&place, &all, &path);
+    running.signal(Signal::INT);
+    running.signal(Signal::CONT);
+    running.end();
+    let begun = fs::metadata(&path).expect("a file").len() as usize / 7 * 7;
+    let tee = ["-l", "--tee", copy.to_str().expect("plain")];
+    let running = start(place.weir(&tee), Stdio::null(), appended(&path));
+    running.end().assert_success("it is over");
+    assert_same(&fs::read(&path).expect("a file"), &all, "each byte once");
+    let copied = fs::read(&copy).expect("a copy");
+    assert_same(&copied, &all[begun..], "the line that was begun, too");
+}
+
+#[test]
 fn a_part_of_a_line_that_a_kill_left_in_a_file_is_not_glued_to_the_next_line() {
     let place = Place::new();
     let all = lines(100_000, 200_000);

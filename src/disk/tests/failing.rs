@@ -2,17 +2,19 @@
 
 use std::fs;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use rustix::io::Errno;
 
-use super::super::format::ENTRY_MOST;
+use super::super::format::{ENTRY_MOST, names};
 use super::super::reader::Cursor;
 use super::super::segments::Taken;
 use super::super::spool::Spool;
 use super::super::state::Place;
 use super::super::sys::Call;
+use super::super::writer::Unsynced;
 use super::faults::{self, Faults};
 use super::{NOW, append, lines, open, read_from, small};
 
@@ -168,16 +170,75 @@ fn a_directory_that_is_moved_away_and_back_is_the_same() {
 }
 
 #[test]
-fn a_segment_that_cannot_be_opened_for_now_is_not_lost() {
+fn what_nobody_holds_open_is_read_where_the_directory_went() {
     let home = tempfile::tempdir().unwrap();
-    let path = home.path().join("q");
+    let (path, away) = (home.path().join("q"), home.path().join("away"));
     let text = lines(0, 8000);
     let spool = filled(&path, &text);
-    fails(Errno::MFILE, &[Call::Read, Call::Name], 0, u32::MAX);
-    let mut buffer = vec![0; ENTRY_MOST];
-    let error = spool.read(&mut Cursor::new(0), &mut buffer).unwrap_err();
-    assert_eq!(error.to_string().lines().count(), 1, "{error}");
-    faults::set(None);
-    assert!(read_from(&spool, 0).bytes() == text);
+    // Now only the last segment is open.
+    assert!(spool.sync().unwrap().is_empty());
+    let entries = spool.segments.at(0).map(|first| first.len()).unwrap();
+    fs::rename(&path, &away).unwrap();
+    let story = read_from(&spool, 0);
+    assert!(story.bytes() == text && story.unchecked.is_empty());
     assert!(!spool.has_lost());
+    // What tells where records begin is found there, too.
+    assert!(spool.place_at(entries).is_some_and(|it| it.record > 0));
+}
+
+#[test]
+fn what_could_not_be_forced_to_the_disk_is_written_anew_where_the_directory_went() {
+    let home = tempfile::tempdir().unwrap();
+    let (path, away) = (home.path().join("q"), home.path().join("away"));
+    let text = lines(0, 8000);
+    let spool = filled(&path, &text);
+    let unsynced = spool.writer().unsynced.clone();
+    assert!(unsynced.len() > 1);
+    let number = |it: &Unsynced| {
+        let name = names(it.segment.base()).0;
+        fs::metadata(away.join(name)).unwrap().ino()
+    };
+    fs::rename(&path, &away).unwrap();
+    let before: Vec<_> = unsynced.iter().map(number).collect();
+    for it in &unsynced {
+        it.failed.store(true, Ordering::Release);
+    }
+    assert!(spool.sync().unwrap().is_empty());
+    let anew = unsynced.iter().zip(before);
+    let same = anew.filter(|(it, before)| number(it) == *before).count();
+    assert_eq!(
+        same, 0,
+        "files that a sync has failed for are not used again"
+    );
+    assert!(!path.exists());
+    drop((spool, unsynced));
+    assert!(read_from(&open(&away, &small()).spool, 0).bytes() == text);
+}
+
+#[test]
+fn a_segment_that_cannot_be_opened_for_now_is_not_lost() {
+    let home = tempfile::tempdir().unwrap();
+    for is_synced in [false, true] {
+        let path = home.path().join(is_synced.to_string());
+        let text = lines(0, 8000);
+        let spool = filled(&path, &text);
+        if is_synced {
+            // Nobody holds the stream open, either.
+            spool.sync().unwrap();
+        }
+        for error in [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::IO] {
+            if !is_synced && error == Errno::IO {
+                // An index that the disk cannot read is done without.
+                continue;
+            }
+            fails(error, &[Call::Read, Call::Name], 0, u32::MAX);
+            let mut buffer = vec![0; ENTRY_MOST];
+            let read = spool.read(&mut Cursor::new(0), &mut buffer);
+            faults::set(None);
+            let said = read.unwrap_err().to_string();
+            assert_eq!(said.lines().count(), 1, "{said}");
+        }
+        assert!(read_from(&spool, 0).bytes() == text);
+        assert!(!spool.has_lost());
+    }
 }
