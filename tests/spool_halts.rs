@@ -136,7 +136,7 @@ fn what_a_program_has_not_read_stays_in_the_spool_though_the_disk_fails_when_it_
     });
     // It is there no more where it has ended.
     let pid = Pid::from_child(&it.weir);
-    let _ = prlimit(Some(pid), Resource::Fsize, it.before.clone());
+    let _ = prlimit(Some(pid), Resource::Fsize, it.before);
     let (said, bytes, got) = it.end();
     assert!(!said.contains("lost"), "{said}");
     let read = bytes.len() - got.len();

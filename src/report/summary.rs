@@ -264,7 +264,8 @@ mod tests {
             let wanted = format!(
                 "weir backup: ended by an error, 60.0MiB undelivered, which stays in the spool{but}"
             );
-            assert_eq!(text.lines().nth(1), Some(wanted.as_str()));
+            let parts = text.split([';', '\n']);
+            assert!(parts.into_iter().any(|part| part == wanted), "{text}");
         }
     }
 

@@ -604,3 +604,35 @@ proptest! {
         lanes.check();
     }
 }
+
+#[test]
+fn neighbours_that_are_too_long_for_an_entry_or_for_four_bytes_keep_their_length() {
+    let mut lanes = Lanes::new();
+    let groups: [(u64, &[u32]); 4] = [
+        (70_130, &[10, 70_000, 100, 20]),
+        (5 << 30, &[u32::MAX]),
+        (u64::from(u32::MAX), &[u32::MAX]),
+        (3, &[1, 2]),
+    ];
+    let mut at = 0;
+    for (length, lengths) in groups {
+        let lane = Lane(0);
+        let kept = false;
+        let all = Record {
+            at,
+            length,
+            lane,
+            kept,
+        };
+        lanes.push_all(all, lengths);
+        lanes.check();
+        at += length;
+    }
+    let mut popped = Vec::new();
+    while let Some(record) = lanes.pop() {
+        lanes.check();
+        popped.push(record.length);
+    }
+    let most = u64::from(u32::MAX);
+    assert_eq!(popped, [10, 70_000, 100, 20, 5 << 30, most, 1, 2]);
+}
