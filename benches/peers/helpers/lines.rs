@@ -178,7 +178,7 @@ pub(super) fn judge(params: &Params) -> io::Result<()> {
     let mut buffer = vec![0; params.size("block", 128 << 10)];
     let mut turns = Turns::new(params);
     let mut pending: Vec<u8> = Vec::new();
-    let keys = params.size("keys", 0);
+    let keys = params.get("keys", 0) as usize;
     let filled_from = match keys {
         0 => SHORTEST - 1,
         _ => SHORTEST + KEY + 1,

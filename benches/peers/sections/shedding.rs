@@ -26,9 +26,10 @@ pub(super) fn tables(lab: &Lab) -> Vec<Table> {
     scenes.truncate(lab.either(2, 1));
     let producer_speed = |&(scene, judge, asleep)| producer_speed(lab, scene, judge, asleep);
     let fair = |&(scene, judge, asleep)| fair(lab, scene, judge, asleep);
-    let rest = [fairness(lab), fast_consumer(lab), freshness(lab)];
-    let first = scenes.iter().map(producer_speed);
-    first.chain(scenes.iter().map(fair)).chain(rest).collect()
+    let mut tables: Vec<Table> = scenes.iter().map(producer_speed).collect();
+    tables.extend(scenes.iter().map(fair));
+    tables.extend([fairness(lab), fast_consumer(lab), freshness(lab)]);
+    tables
 }
 
 fn leaky(lab: &Lab) -> [Contender; 2] {
@@ -130,7 +131,7 @@ const FLOODS: [(&str, &str, u64); 7] = [
 /// What it costs to tell lanes apart: for one key at a hundredfold beside 99, and for a thousand in turn.
 fn fair(lab: &Lab, scene: &str, judge: &str, asleep: bool) -> Table {
     const FAIR: &str = "weir -l --shed fair --key 3";
-    let bytes = lab.either(GIB, GIB / 16);
+    let bytes = lab.either(GIB, GIB / 4);
     let contenders = [
         lab.weir("-l --shed oldest"),
         lab.weir("-l --shed fair --key 3"),
