@@ -27,7 +27,7 @@ const COLUMNS: u16 = 100;
 
 /// CPU time and bytes of bars, and the time to a hook.
 pub(super) fn tables(lab: &Lab) -> Vec<Table> {
-    let watched = Duration::from_secs(lab.either(20, 2));
+    let watched = Duration::from_secs(lab.either(20, 1));
     let runs = lab.either(lab.options.runs(), 1);
     let contenders = [OFF, BAR].map(|words| lab.weir(words.trim_start_matches("weir ")));
     let columns = ["CPU % each, one", "of ten", "KB/s each, one", "of ten"];

@@ -13,7 +13,7 @@ const WARM_UP: usize = 20;
 
 /// 64 bytes every 2 ms, one way.
 pub(super) fn tables(lab: &Lab) -> Vec<Table> {
-    let count = lab.either(1500, 500);
+    let count = lab.either(1500, 250);
     let contenders = [
         lab.peer("cat"),
         lab.peer("pv -q"),

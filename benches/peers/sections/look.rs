@@ -79,7 +79,7 @@ fn fast(lab: &Lab, contenders: &[Contender], fifo: &Path) -> Table {
 
 /// At 1 GiB/s, and how long the producer waits.
 fn paced(lab: &Lab, contenders: &[Contender], fifo: &Path) -> Table {
-    let bytes = lab.either(4 * GIB, GIB);
+    let bytes = lab.either(4 * GIB, GIB / 2);
     let columns = ["GiB/s", "longest wait, ms", "99.9 % at most, ms"];
     let title = "Looking: whoever looks stands still, 1 GiB/s";
     let mut table = Table::measure(title, &columns, contenders, lab.options.runs(), |c| {

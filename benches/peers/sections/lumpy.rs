@@ -86,7 +86,7 @@ fn table(lab: &Lab, tide: &Tide) -> Table {
 }
 
 fn total_time(lab: &Lab, c: &Contender, specs: &[Spec], bytes: u64) -> Result<Figures, Skip> {
-    let limit = std::time::Duration::from_secs(lab.either(25, 3));
+    let limit = std::time::Duration::from_secs(lab.either(25, 2));
     let outcome = Pipeline::start(specs, limit)?.finish()?;
     if outcome.expired {
         return Err(Skip::Absent(format!(

@@ -251,7 +251,7 @@ fn fast_consumer(lab: &Lab) -> Table {
 
 fn freshness(lab: &Lab) -> Table {
     const AGED: [&str; 2] = ["weir -l --max-age 1s", "weir -l --shed oldest --max-age 1s"];
-    let ms = lab.either(12_000, 6_000);
+    let ms = lab.either(12_000, 3_000);
     let mut contenders = vec![
         lab.weir("-l --max-age 1s"),
         lab.weir("-l --shed oldest --max-age 1s"),
