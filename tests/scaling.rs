@@ -69,6 +69,15 @@ impl Gated {
     fn let_go(&self) {
         fs::write(self.dir.at("out.go"), "").expect("a file");
     }
+
+    /// Ends the input: all so many lines must be dealt with, and weir be content.
+    fn end(self, lines: usize) -> Books {
+        drop(self.input);
+        let end = self.weir.end();
+        assert!(end.status.success(), "{end:?}");
+        self.dir.assert_all(lines);
+        Books::of(&end)
+    }
 }
 
 #[test]
@@ -85,11 +94,7 @@ fn workers_come_when_work_waits_and_go_when_there_is_little() {
     eventually("it is not counted any more", || it.running() < 3);
     it.feed(5_000, 5_010);
     eventually("the others go on", || it.dir.all().len() == 9 * 5_010);
-    drop(it.input);
-    let end = it.weir.end();
-    assert!(end.status.success(), "{end:?}");
-    it.dir.assert_all(5_010);
-    let books = Books::of(&end);
+    let books = it.end(5_010);
     assert_eq!(books.n("command/restarts"), 0);
     assert_eq!(books.n("command/running"), 0);
 }
@@ -116,11 +121,7 @@ fn the_number_of_workers_of_a_running_weir_can_be_changed() {
     let said = it.tell(&["--jobs", "4"]);
     assert!(said.contains("places for 3"), "{said}");
     it.feed(200, 300);
-    drop(it.input);
-    let end = it.weir.end();
-    assert!(end.status.success(), "{end:?}");
-    it.dir.assert_all(300);
-    let books = Books::of(&end);
+    let books = it.end(300);
     assert_eq!(books.n("command/restarts"), 0);
 }
 
@@ -134,10 +135,7 @@ fn the_number_of_batches_at_a_time_of_a_running_weir_can_be_changed() {
     assert_eq!(it.tell(&["-j", "3"]), "");
     eventually("as many as were asked for", || it.count("comes") == 3);
     it.let_go();
-    drop(it.input);
-    let end = it.weir.end();
-    assert!(end.status.success(), "{end:?}");
-    it.dir.assert_all(9);
+    it.end(9);
 }
 
 #[test]

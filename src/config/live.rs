@@ -29,12 +29,8 @@ pub(crate) struct LiveConfig {
     pub(super) capacity: usize,
     /// What makes a record, likewise.
     pub(super) framing: Option<Framing>,
-    /// Whether the caps on the output are shared, likewise.
-    pub(super) is_shared: bool,
-    /// Whether all is kept in a spool, likewise.
-    pub(super) is_spooled: bool,
-    /// How many COMMANDs there are places for, likewise, where there may be several.
-    pub(super) places: Option<usize>,
+    /// What else they are checked against, likewise.
+    pub(super) fixed: Fixed,
     /// The watermarks.
     pub marks: Marks,
     /// Caps on the output.
@@ -83,15 +79,10 @@ impl LiveConfig {
         framing: Option<Framing>,
         fixed: Fixed,
     ) -> Result<LiveConfig, ConfigError> {
-        let Fixed {
-            is_shared,
-            is_spooled,
-            places,
-        } = fixed;
-        if is_shared {
+        if fixed.is_shared {
             check::shared_rates(&options.rate)?;
         }
-        if is_spooled {
+        if fixed.is_spooled {
             check::spooled(&options)?;
         }
         let shed = check::shed(options.shed, options.patience)?;
@@ -99,16 +90,14 @@ impl LiveConfig {
         Ok(LiveConfig {
             capacity,
             framing,
-            is_shared,
-            is_spooled,
-            places,
+            fixed,
             marks: check::marks(&options, capacity)?,
             output: SideCaps::of("--rate", Side::Sink, &options.rate, framing)?,
             input: SideCaps::of("--input-rate", Side::Source, &options.input_rate, framing)?,
             burst: burst(&options, framing.is_some(), capacity)?,
             shed,
             max_age: check::max_age(options.max_age)?,
-            jobs: check_command::jobs(options.jobs, places)?,
+            jobs: check_command::jobs(options.jobs, fixed.places)?,
             interval: check::interval(options.interval)?,
             name: check::name(options.name.as_ref())?,
             expected: {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::ConfigError;
 use super::caps::{Ruler, SideCaps, command, replaced};
 use super::check;
-use super::live::{Fixed, LiveConfig, burst};
+use super::live::{LiveConfig, burst};
 use super::live_options::{Flow, LiveOptions};
 use crate::engine::directive::Directive;
 use crate::engine::stall::Side;
@@ -50,11 +50,6 @@ impl LiveConfig {
             framed,
         )?;
         let options = asked.clone().over(ours, [rate, input_rate]);
-        let fixed = Fixed {
-            is_shared: self.is_shared,
-            is_spooled: self.is_spooled,
-            places: self.places,
-        };
         let next = match burst(&options, framed, self.capacity) {
             // A burst that was given for a cap that is gone waits for the next one.
             Err(_) if asked.burst.is_none() => {
@@ -62,16 +57,16 @@ impl LiveConfig {
                     burst: None,
                     ..options.clone()
                 };
-                let next = LiveConfig::check(without, self.capacity, self.framing, fixed)?;
+                let next = LiveConfig::check(without, self.capacity, self.framing, self.fixed)?;
                 LiveConfig { options, ..next }
             }
-            _ => LiveConfig::check(options, self.capacity, self.framing, fixed)?,
+            _ => LiveConfig::check(options, self.capacity, self.framing, self.fixed)?,
         };
-        if self.is_shared {
+        if self.fixed.is_shared {
             check::still_shared(&self.output, &next.output)?;
         }
         let mut patch = Patch::between(self, &next);
-        if self.is_shared && patch.commands.is_empty() {
+        if self.fixed.is_shared && patch.commands.is_empty() {
             // Somebody else may have changed it for all since it was said here.
             let said = asked.rate.iter().filter_map(|limit| limit.unit(framed));
             let again = said.filter_map(|unit| next.output.command(unit));

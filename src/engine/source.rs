@@ -1,4 +1,4 @@
-//! The source's turn: what it may read or pass around the log, and what came of it.
+//! The source's turn: what it is to do, what it may read, and what came of that.
 
 use std::time::Instant;
 
