@@ -161,6 +161,11 @@ impl Engine {
                 self.drop_for_side(i, &run);
                 continue;
             }
+            if i == OVERFLOW {
+                // It was counted as shed when it was dropped.
+                self.lose_for_file(&run);
+                continue;
+            }
             self.stats.shed.bytes += n;
             self.stats.shed.records += self.log.records(&run);
             self.on_shed(&run);

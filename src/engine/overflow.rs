@@ -163,20 +163,29 @@ impl Engine {
             return;
         }
         let most = self.overflow_room().max(MOST);
-        let queue = &mut self.outputs[OVERFLOW].queue;
-        while let Some(excess) = queue.owed().checked_sub(most).filter(|n| *n > 0)
-            && let Some(run) = queue.first().cloned()
+        while let Some(excess) = self.outputs[OVERFLOW]
+            .queue
+            .owed()
+            .checked_sub(most)
+            .filter(|n| *n > 0)
+            && let Some(run) = self.outputs[OVERFLOW].queue.first().cloned()
         {
             let least = (run.start + excess).min(run.end);
             let whole = self.framing.map(|_| {
                 let end = self.log.next_boundary(least - 1, run.end);
                 end.unwrap_or(run.end)
             });
-            if let Some(lost) = queue.pop_front(whole.unwrap_or(least) - run.start) {
-                self.log.unpin(&lost);
-                self.overflow.lost += lost.end - lost.start;
+            let n = whole.unwrap_or(least) - run.start;
+            if let Some(lost) = self.outputs[OVERFLOW].queue.pop_front(n) {
+                self.lose_for_file(&lost);
             }
         }
+    }
+
+    /// This has come off the queue, and the file will never have it.
+    pub(super) fn lose_for_file(&mut self, run: &Range<u64>) {
+        self.log.unpin(run);
+        self.overflow.lost += run.end - run.start;
     }
 
     /// Memory is short: what waits for the file is lost. Says whether there was anything.
@@ -184,12 +193,10 @@ impl Engine {
         if !self.overflow.is_wanted {
             return false;
         }
-        let queue = &mut self.outputs[OVERFLOW].queue;
-        let lost = queue.queued();
-        while let Some(run) = queue.pop_front(u64::MAX) {
-            self.log.unpin(&run);
+        let before = self.overflow.lost;
+        while let Some(run) = self.outputs[OVERFLOW].queue.pop_front(u64::MAX) {
+            self.lose_for_file(&run);
         }
-        self.overflow.lost += lost;
-        lost > 0
+        self.overflow.lost > before
     }
 }

@@ -286,6 +286,33 @@ fn a_record_larger_than_the_buffer_is_shed_whole_and_counted() {
     }
 }
 
+/// It was counted as shed when it was dropped.
+#[test]
+fn what_the_file_of_what_is_dropped_never_gets_is_shed_once() {
+    let mut rules = rules(256 * 1024, Some(Which::Oldest));
+    rules.memory = Some(32 * 1024);
+    let mut s = stalled(rules, lines(1_000_000, 50));
+    s.offers = (0..1000).map(|n| (ms(n), 1000)).collect();
+    let damaged = sim::Adversity {
+        disk: sim::Disk {
+            bound: 64 << 20,
+            damages_dropped: true,
+            ..sim::Disk::default()
+        },
+        ..sim::Adversity::default()
+    };
+    let mut outcome = sim::run_through(s, damaged);
+    let lost = outcome.engine.take_lost();
+    assert!(lost > 100_000, "{lost} bytes were damaged");
+    let shed = status(&outcome).shed.total;
+    assert_eq!(shed.bytes, outcome.spilled.len() as u64 + lost);
+    let read = status(&outcome).read;
+    assert_eq!(
+        read.bytes,
+        shed.bytes + outcome.output.len() as u64 + status(&outcome).buffer.used as u64
+    );
+}
+
 #[test]
 fn a_record_larger_than_the_buffer_passes_in_pieces_under_blocking() {
     let mut rules = rules(8192, None);

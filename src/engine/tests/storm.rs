@@ -144,6 +144,7 @@ impl Dice {
             full,
             tears: self.some(4, |dice| 2 + dice.roll(10)),
             fails: self.some(20, |dice| dice.micros(130_000)),
+            damages_dropped: false,
             slow: self.some(3, |dice| dice.micros(300)).unwrap_or_default(),
         }
     }

@@ -164,6 +164,12 @@ impl Edge for Side<'_> {
             return Err(io::ErrorKind::Other.into());
         }
         let from = load.offset as usize;
+        if world.adversity.disk.damages_dropped && self.1 == FILE {
+            let lost = &world.disk[from..from + load.length];
+            let ends = Run::over(load.cursor, lost).tally.ended;
+            load.lose(load.length as u64, ends);
+            return Ok(());
+        }
         let n = if world.s.rules.outlives {
             // As much as is in one piece there.
             1 + world.random() as usize % load.length.min(EXTENT_MOST)

@@ -238,6 +238,8 @@ pub(in super::super) struct Disk {
     pub tears: Option<u64>,
     /// From this time on nothing can be read back.
     pub fails: Option<Duration>,
+    /// What was dropped and lies there is damaged when it is read back for the file of what is dropped.
+    pub damages_dropped: bool,
     /// How long each of its calls takes.
     pub slow: Duration,
 }
