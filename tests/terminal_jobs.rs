@@ -217,7 +217,9 @@ fn ctrl_c_ends_programs_in_a_group_of_their_own_too() {
 fn a_second_ctrl_c_ends_programs_in_a_group_of_their_own_that_heed_none() {
     for (options, n) in [("", 1), ("-j 2", 2), ("--restart always", 1)] {
         let script = "trap 'echo > $0.heard' INT; echo >> $0.deaf; while :; do sleep 0.01; done";
-        let script = APART.replace('%', &script.replace('\'', "\""));
+        // Not `timeout`: one that is told after its own program has begun, and before `fork` has told it that it has one,
+        // ends at once.
+        let script = format!("exec setsid sh -c '{}' $0", script.replace('\'', "\""));
         let mut it = Shell::run(options, &script);
         it.await_programs(n);
         eventually("they go on", || it.dir.read("out.deaf").len() == n);
