@@ -12,7 +12,7 @@ use std::io::{BufRead, BufReader, PipeWriter, Read, Write, pipe};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fifo::Fifo;
 use pty::Pty;
@@ -397,18 +397,33 @@ fn a_report_has_the_form_that_the_user_gives_it() {
     fs::create_dir(folder.path().join("below")).expect("made");
     fs::write(folder.path().join("one"), vec![b'x'; MIB]).expect("written");
     fs::write(folder.path().join("below/two"), vec![b'x'; MIB]).expect("written");
-    let mut command = weir("--display plain -N me");
+    let mut command = weir("--display plain -i 10ms -N me");
     command.args(["--format", "{name}: {out} of {size}, {done%}"]);
     command
         .arg("--size")
         .arg(format!("@{}", folder.path().display()));
-    let output = pass(command, 2 * MIB);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(
-        said.lines().last(),
-        Some("me: 2.00MiB of 2.00MiB, 100%"),
-        "{said}"
-    );
+    let mut child = command.spawn().expect("weir");
+    let mut output = child.stdout.take().expect("its output");
+    let drain = thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
+    let mut input = child.stdin.take().expect("its input");
+    input.write_all(&vec![b'x'; 2 * MIB]).expect("fed");
+    // The tree is looked through beside the flow: its size is known before the input ends only if that waits for it.
+    let said = BufReader::new(child.stderr.take().expect("its reports"));
+    let mut input = Some(input);
+    let (since, mut last) = (Instant::now(), String::new());
+    for line in said.lines().map(|line| line.expect("text")) {
+        assert!(
+            since.elapsed() < PATIENCE,
+            "its size is never known: {last}"
+        );
+        if line.contains("2.00MiB of 2.00MiB") {
+            input = None;
+        }
+        last = line;
+    }
+    assert_eq!(last, "me: 2.00MiB of 2.00MiB, 100%");
+    assert!(input.is_none() && child.wait().expect("an end").success());
+    drain.join().expect("a drain").expect("drained");
     for (options, says) in [
         ("--format {rate}", "no field is called {rate}"),
         ("--size @none/such", "--size @none/such: No such file"),
