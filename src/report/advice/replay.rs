@@ -1,7 +1,8 @@
 //! Two paces and a buffer between them, run on paper: a fluid that comes and goes.
 //!
 //! Invariant: neither side's own clock ever runs faster than time; a side's clock stands still, in
-//! part or wholly, only while the buffer is full (the source) or empty (the sink).
+//! part or wholly, only while the buffer is full (the source) or empty (the sink). What has been read is what the source's
+//! clock says, to the byte at the end of each stretch: what is only added up might never come to all there is.
 
 /// So many bytes in so much time, in seconds, at an even rate.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -43,12 +44,25 @@ struct Side<'a> {
     stretches: &'a [Stretch],
     /// What is left of the first of them, in seconds of its own.
     left: f64,
+    /// The bytes of those that are over.
+    over: f64,
 }
 
 impl<'a> Side<'a> {
     fn new(stretches: &'a [Stretch]) -> Side<'a> {
         let left = stretches.first().map_or(0.0, |first| first.time);
-        Side { stretches, left }
+        let over = 0.0;
+        Side {
+            stretches,
+            left,
+            over,
+        }
+    }
+
+    /// Bytes that it has come to.
+    fn bytes(&self) -> f64 {
+        let begun = self.stretches.first();
+        self.over + begun.map_or(0.0, |now| now.rate() * (now.time - self.left))
     }
 
     /// Its rate now; `None` at its end.
@@ -59,6 +73,7 @@ impl<'a> Side<'a> {
     fn pass(&mut self, time: f64) {
         self.left -= time;
         if self.left <= AT_ONCE * 1e-3 {
+            self.over += self.stretches.first().map_or(0.0, |now| now.bytes);
             self.stretches = self.stretches.get(1..).unwrap_or_default();
             self.left = self.stretches.first().map_or(0.0, |first| first.time);
         }
@@ -126,13 +141,13 @@ pub(crate) fn watched(
         }
         // Nothing is so short that the sum would not move.
         let step = step.max(1e-9);
+        source.pass(step * source_pace);
+        sink.pass(step * sink_pace);
         now.time += step;
-        now.read = (now.read + read * step).min(total);
+        now.read = source.bytes();
         now.written = (now.written + written * step).min(now.read);
         now.starved += step * (1.0 - sink_pace);
         now.held += step * (1.0 - source_pace);
-        source.pass(step * source_pace);
-        sink.pass(step * sink_pace);
         if now.time >= due {
             look(now);
             due += every;
@@ -144,6 +159,8 @@ pub(crate) fn watched(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     fn paces(of: &[(f64, u64)]) -> Vec<Stretch> {
         of.iter()
@@ -160,6 +177,29 @@ mod tests {
             assert!((took - time).abs() < 0.01, "{size}: {took}");
         }
         assert!(replay(&source, &sink, 50.0) > 13.0);
+    }
+
+    proptest! {
+        /// What comes at once comes so fast that a billionth of a second of it is many bytes.
+        #[test]
+        fn all_that_the_source_has_is_through_in_the_end(
+            source in vec((0u64..3_000_000, 0u64..20_000), 1..6),
+            sink in vec((0u64..3_000_000, 0u64..20_000), 0..6),
+            size in prop_oneof![Just(1.0), 10.0..50_000.0],
+        ) {
+            let micros = |of: &[(u64, u64)]| {
+                let of = of.iter().map(|(time, bytes)| (*time as f64 / 1e6, *bytes));
+                paces(&of.collect::<Vec<_>>())
+            };
+            let (source, sink) = (micros(&source), micros(&sink));
+            let (total, mut looks) = (Stretch::sum(&source).bytes, 0);
+            let took = watched(&source, &sink, size, 10.0, |now| {
+                looks += 1;
+                // A byte a second is the slowest.
+                assert!(looks < 20_000, "it never ends: {now:?} of {total}");
+            });
+            prop_assert!(took <= 100.0 + 2.0 * total, "{took} for {total}");
+        }
     }
 
     #[test]
