@@ -179,13 +179,18 @@ mod tests {
         assert!(replay(&source, &sink, 50.0) > 13.0);
     }
 
+    /// Of a stretch, in microseconds.
+    fn length() -> impl Strategy<Value = u64> {
+        prop_oneof![Just(0), 0u64..10, 0u64..3_000_000]
+    }
+
     proptest! {
         /// What comes at once comes so fast that a billionth of a second of it is many bytes.
         #[test]
         fn all_that_the_source_has_is_through_in_the_end(
-            source in vec((0u64..3_000_000, 0u64..20_000), 1..6),
-            sink in vec((0u64..3_000_000, 0u64..20_000), 0..6),
-            size in prop_oneof![Just(1.0), 10.0..50_000.0],
+            source in vec((length(), 0u64..20_000_000), 1..6),
+            sink in vec((length(), 0u64..20_000_000), 0..6),
+            size in prop_oneof![Just(1.0), 10.0..50_000_000.0],
         ) {
             let micros = |of: &[(u64, u64)]| {
                 let of = of.iter().map(|(time, bytes)| (*time as f64 / 1e6, *bytes));
@@ -193,10 +198,10 @@ mod tests {
             };
             let (source, sink) = (micros(&source), micros(&sink));
             let (total, mut looks) = (Stretch::sum(&source).bytes, 0);
-            let took = watched(&source, &sink, size, 10.0, |now| {
+            let took = watched(&source, &sink, size, 1000.0, |now| {
                 looks += 1;
                 // A byte a second is the slowest.
-                assert!(looks < 20_000, "it never ends: {now:?} of {total}");
+                assert!(looks < 200_000, "it never ends: {now:?} of {total}");
             });
             prop_assert!(took <= 100.0 + 2.0 * total, "{took} for {total}");
         }
