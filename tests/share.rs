@@ -288,6 +288,49 @@ fn what_is_damaged_is_replaced_and_what_is_not_ours_is_refused() {
     fs::remove_file(&file).expect("removed");
 }
 
+#[test]
+fn a_umask_that_forbids_everything_does_not_lock_members_out_of_their_file() {
+    let home = Home::new();
+    let share = ["--share", "it", "-r", "1MB/s", "-q"];
+    let mode = || {
+        let file = fs::metadata(home.sockets().join("it.bytes.share")).expect("it is there");
+        file.permissions().mode() & 0o777
+    };
+    for _ in 0..2 {
+        let command = home.command(&[]);
+        let mut shell = harness::weir_in_shell("umask 0777", &share, "");
+        shell.envs(command.get_envs().filter_map(|(k, v)| Some((k, v?))));
+        let (stdin, input) = pipe().expect("make a pipe");
+        drop(input);
+        let weir = start(shell, stdin, std::process::Stdio::null());
+        weir.end().assert_success("umask");
+        assert_eq!(mode(), 0o600);
+    }
+    // One that an older weir has left so serves, too; root needs no mode to open it.
+    let file = home.sockets().join("it.bytes.share");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).expect("set");
+    let weir = start(
+        home.command(&share),
+        File::open("/dev/null").expect("it"),
+        std::process::Stdio::null(),
+    );
+    weir.end().assert_success("closed");
+}
+
+#[test]
+fn a_file_without_end_is_no_password() {
+    let home = Home::new();
+    let mut command = home.command(&["--share", "redis://127.0.0.1:1/it", "-r", "1MB/s"]);
+    command.env("WEIR_SHARE_PASSWORD_FILE", "/dev/zero");
+    let weir = start(
+        command,
+        File::open("/dev/null").expect("it"),
+        std::process::Stdio::null(),
+    );
+    let says = "$WEIR_SHARE_PASSWORD_FILE: /dev/zero: too long for a password";
+    weir.end().assert_complains(1, &[says]);
+}
+
 /// A file system of this size in place of a directory, which only root can have.
 struct Small(std::path::PathBuf);
 

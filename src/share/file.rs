@@ -28,6 +28,9 @@ pub(super) const SIZE: usize = WORDS * size_of::<u64>();
 pub(super) const MAGIC: [u8; 4] = *b"weir";
 /// Counts the layouts that there have been.
 pub(super) const VERSION: u32 = 1;
+/// For this user alone, whatever the umask.
+const MODE: u32 = 0o600;
+
 /// A mapped file of words.
 #[derive(Debug)]
 pub(crate) struct Mapped {
@@ -90,11 +93,23 @@ pub(super) enum Found {
 pub(super) fn open(path: &Path) -> io::Result<File> {
     // A FIFO there must not make us wait.
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    OpenOptions::new()
+    let mut options = OpenOptions::new();
+    let options = options
         .read(true)
         .write(true)
-        .custom_flags(flags.bits() as i32)
-        .open(path)
+        .custom_flags(flags.bits() as i32);
+    match options.open(path) {
+        // One that is ours is ours to open, whatever mode it was left in.
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied && is_own_file(path) => {
+            fs::set_permissions(path, fs::Permissions::from_mode(MODE))?;
+            options.open(path)
+        }
+        other => other,
+    }
+}
+
+fn is_own_file(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|data| data.is_file() && data.uid() == geteuid().as_raw())
 }
 
 pub(super) fn look(file: &File, header: [u64; HEADER]) -> io::Result<Found> {
@@ -122,7 +137,7 @@ pub(super) fn look(file: &File, header: [u64; HEADER]) -> io::Result<Found> {
 
 /// What was cut short is whole again; nothing is written but what all would write.
 pub(super) fn fill_up(file: &File, header: [u64; HEADER]) -> io::Result<()> {
-    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    file.set_permissions(fs::Permissions::from_mode(MODE))?;
     // Where the system can, there is room for all of it before it is mapped; nothing else is changed.
     let flags = rustix::fs::FallocateFlags::empty();
     match rustix::fs::fallocate(file, flags, 0, SIZE as u64) {
@@ -143,12 +158,14 @@ pub(super) fn make(path: &Path, header: [u64; HEADER], replace: bool) -> io::Res
     let beside = path.with_extension(format!("{}.new", std::process::id()));
     let _ = fs::remove_file(&beside);
     let mut options = OpenOptions::new();
-    let options = options.write(true).create_new(true).mode(0o600);
+    let options = options.write(true).create_new(true).mode(MODE);
     let mut file = options.open(&beside)?;
     let mut bytes = header.map(u64::to_le_bytes).as_flattened().to_vec();
     // Written, not left out: there must be room for all of it before it is mapped.
     bytes.resize(SIZE, 0);
-    let made = file.write_all(&bytes).and_then(|()| {
+    let open_to_us = file.set_permissions(fs::Permissions::from_mode(MODE));
+    let made = open_to_us.and_then(|()| file.write_all(&bytes));
+    let made = made.and_then(|()| {
         if replace {
             return fs::rename(&beside, path);
         }

@@ -5,11 +5,14 @@
 //! has been started anew, or talks nonsense costs the lease and nothing else, and is asked again until
 //! it makes sense. That the lease was lost is said once each time.
 
+use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
+use std::io::Read;
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
-use std::{env, fs, io};
+use std::{env, io};
 
 use redis::{ErrorKind, RedisError, Script, ScriptInvocation};
 
@@ -30,6 +33,8 @@ const FAREWELL: Duration = Duration::from_millis(100);
 const BACKOFF_MOST: u32 = 3;
 const PASSWORD: &str = "WEIR_SHARE_PASSWORD";
 const PASSWORD_FILE: &str = "WEIR_SHARE_PASSWORD_FILE";
+/// A file that holds more than this holds no password.
+const LONGEST_PASSWORD: u64 = 64 << 10;
 
 /// Why a cap cannot be shared through a store.
 #[derive(Debug, thiserror::Error)]
@@ -425,11 +430,22 @@ fn not_accepted(e: RedisError) -> RedisError {
 
 fn password() -> Result<Option<String>, StoreError> {
     if let Some(file) = env::var_os(PASSWORD_FILE) {
-        let text = fs::read_to_string(&file)
+        let text = read_password(Path::new(&file))
             .map_err(|e| StoreError::Password(file.to_string_lossy().into_owned(), e))?;
         return Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned()));
     }
     Ok(env::var(PASSWORD).ok().filter(|text| !text.is_empty()))
+}
+
+/// Reads no further than a password can be long: `/dev/zero` has no end.
+fn read_password(file: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let mut file = File::open(file)?.take(LONGEST_PASSWORD + 1);
+    let len = file.read_to_string(&mut text)?;
+    if len as u64 > LONGEST_PASSWORD {
+        return Err(io::Error::other("too long for a password"));
+    }
+    Ok(text)
 }
 
 #[cfg(test)]
