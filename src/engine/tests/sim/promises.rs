@@ -1,8 +1,9 @@
 //! What those outside were promised, kept beside the state machine: that nothing is given while it is paused, nothing
-//! read once it has been told to drain, nothing moved once it has been halted; that the gate opens at the low mark alone;
-//! and that a prefill holds what is given.
+//! read once it has been told to drain, nothing moved once it has been halted; that the gate opens at the low mark, and
+//! wherever room was made by shedding, and nowhere else; and that a prefill holds what is given.
 
 use super::*;
+use crate::engine::policy::Which;
 
 /// What is in force, once that is acknowledged.
 #[derive(Debug, Default)]
@@ -18,6 +19,8 @@ pub(super) struct Promises {
     halting: Option<u64>,
     /// The gate was closed when it was last looked at, and what had been dropped by then.
     gate: (bool, u64),
+    /// What the consumer was owed then, what had been shed of that, and how much of this for its age.
+    owed: (usize, u64, u64),
     /// When it was closed first.
     closed_at: Option<Instant>,
     /// Something was shed, or what is to be shed has changed.
@@ -85,6 +88,7 @@ impl Promises {
 impl Sim {
     /// What the call just made has changed at the gate, and whether it may have.
     pub(super) fn look_at_gate(&mut self) {
+        self.look_for_shedding();
         let engine = self.core.engine.borrow();
         let gate = (engine.gate.is_closed(), dropped(&engine));
         let (used, marks) = (engine.occupancy(), engine.gate.marks());
@@ -104,6 +108,10 @@ impl Sim {
         if !is_plain || !is_alone || adversity.lanes.is_some() {
             return;
         }
+        assert!(
+            !gate.0 || used > marks.low,
+            "the gate stays closed at {used} of {marks:?}"
+        );
         let has_shed = engine.stats.shed.bytes > 0 && engine.stats.shed_expired == 0;
         let promises = &mut self.world.promises;
         let closed_at = gate.0.then_some(self.world.now);
@@ -123,6 +131,24 @@ impl Sim {
         // To be dropped from it the buffer was full.
         let was_full = gate.0 || gate.1 != before.1;
         *filling &= used < marks.prefill && !was_full && !engine.ended;
+    }
+
+    /// Where the call just made has shed something to make room, reading goes on at once: to stay closed down to the low
+    /// mark would be to shed down to it. What is too old, or is the rest of a record that was shed, makes no room.
+    fn look_for_shedding(&mut self) {
+        let engine = self.core.engine.borrow();
+        let (shed, expired) = (engine.stats.shed.bytes, engine.stats.shed_expired);
+        let owed = (engine.used(), shed, expired);
+        let before = std::mem::replace(&mut self.world.promises.owed, owed);
+        let policy = engine.shedder.policy;
+        let is_oldest = engine.has_lanes() || policy.is_some_and(|it| it.which != Which::Newest);
+        let has_shed = owed.0 < before.0 && shed > before.1 && expired == before.2;
+        let is_alone = engine.jobs.is_none();
+        let (used, high) = (engine.occupancy(), engine.gate.marks().high);
+        assert!(
+            !(is_oldest && is_alone && has_shed) || used >= high || !engine.gate.is_closed(),
+            "shed down to {used} of {high}, and nothing is read"
+        );
     }
 
     /// What is claimed for the consumer now was not too old when that was decided.
