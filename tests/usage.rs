@@ -32,6 +32,11 @@ fn a_usage_error_is_one_line_that_names_both_values() {
             ["--generate <WHAT>", "cannot be used with"],
         ),
         ("--chart -", ["--chart - means nothing", "./-"]),
+        (
+            "--chart a/run.PNG",
+            ["--chart a/run.PNG: the picture is an SVG", "try a/run.svg"],
+        ),
+        ("--chart run.jpeg", ["--chart run.jpeg", "try run.svg"]),
         ("--batch 1,, -- cat", ["'1,,'", "comma"]),
         ("--bufer 1MiB", ["'--bufer'", "'--buffer'"]),
         ("--high", ["--high <MARK>", "value is required"]),

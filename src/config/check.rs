@@ -417,6 +417,7 @@ pub(super) fn outputs(options: &Options) -> Result<Vec<(PathBuf, Role)>, ConfigE
         is_dash.then(|| format!("{option} - means nothing; for a file of that name say ./-"))
     };
     let what = what.or_else(|| page("--chart", &options.chart));
+    let what = what.or_else(|| other_picture(options.chart.as_deref()?));
     let what = what.or_else(|| page("--metrics", &options.metrics));
     let what = what.or_else(|| page("--log", &options.log));
     let what = what.or_else(|| dash("--tee", &options.tee));
@@ -428,4 +429,18 @@ pub(super) fn outputs(options: &Options) -> Result<Vec<(PathBuf, Role)>, ConfigE
     Ok(tees
         .chain(taps.map(|path| (path.clone(), Role::Tap(share))))
         .collect())
+}
+
+/// Who opens a file goes by its name, and would find something else in it.
+fn other_picture(chart: &Path) -> Option<String> {
+    let kind = chart.extension()?.to_str()?;
+    let others = ["png", "jpg", "jpeg", "gif", "pdf"];
+    let is_other = others.iter().any(|it| kind.eq_ignore_ascii_case(it));
+    is_other.then(|| {
+        let (chart, right) = (chart.display(), chart.with_extension("svg"));
+        format!(
+            "--chart {chart}: the picture is an SVG; try {}",
+            right.display()
+        )
+    })
 }
