@@ -2,11 +2,15 @@
 //! acknowledged.
 
 mod harness;
+#[path = "batch/jobs.rs"]
+mod jobs;
+#[path = "batch/services.rs"]
+mod services;
+#[path = "batch/signals.rs"]
+mod signals;
 
 use std::fs;
 use std::io::{Write, pipe};
-use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
 use std::process::Stdio;
 
 use harness::books::Books;
@@ -14,7 +18,6 @@ use harness::dir::{Dir, lines};
 use harness::remote::Home;
 use harness::sides::Before;
 use harness::{Ended, eventually, start, weir};
-use rustix::process::{Pid, Signal, kill_process};
 
 /// Words of a command line that runs `sh -c SCRIPT DIR/out`.
 fn words<'a>(options: &[&'a str], script: &'a str, out: &'a str) -> Vec<&'a str> {
@@ -251,58 +254,12 @@ fn what_is_not_there_is_127_before_anything_is_read() {
 #[test]
 fn one_that_hangs_is_ended_and_its_batch_tried_again() {
     let dir = Dir::new();
-    let script = "test $WEIR_TRY = 1 && exec sleep 1000; cat >> $0";
+    // On a busy machine one that does not hang may be taken for one that does, and has written already.
+    let script = "test $WEIR_TRY = 1 && exec sleep 1000; cat > $0.$WEIR_FIRST";
     let options = ["-l", "--batch", "10", "--sink-timeout", "50ms"];
     let end = run(&dir, &options, script, &lines(200));
     end.assert_success("hangs");
-    assert_eq!(dir.read("out").as_bytes(), lines(200));
-}
-
-/// The one child of weir.
-fn child(of: Pid) -> Option<Pid> {
-    let path = format!("/proc/{}/task", of.as_raw_nonzero());
-    let tasks = fs::read_dir(path).into_iter().flatten().flatten();
-    let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-    let all: String = children.collect();
-    let first = all.split_whitespace().next()?;
-    Pid::from_raw(first.parse().ok()?)
-}
-
-#[test]
-fn a_command_that_is_killed_at_any_time_loses_nothing() {
-    let dir = Dir::new();
-    let (stdin, mut input) = pipe().expect("a pipe");
-    let out = dir.at("out");
-    // Whoever reads the result takes each batch once, by its number.
-    let script = "cat > $0.part.$$ && mv $0.part.$$ $0.$WEIR_BATCH";
-    let words = words(&["-l", "--batch", "50", "--summary", "json"], script, &out);
-    let mut weir = start(weir(&words), stdin, Stdio::null());
-    let writing = harness::beside(move || input.write_all(&lines(20_000)));
-    let (mut kills, mut dice) = (0, 1u64);
-    while weir.is_alive() && kills < 200 {
-        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        std::thread::sleep(std::time::Duration::from_micros((dice >> 33) % 3000));
-        if let Some(child) = child(weir.pid()) {
-            kills += usize::from(kill_process(child, Signal::KILL).is_ok());
-        }
-    }
-    writing.done().expect("all is read");
-    let end = weir.end();
-    assert!(end.status.success(), "{end:?}");
-    let files = Path::new(&out)
-        .parent()
-        .expect("a folder")
-        .read_dir()
-        .expect("files");
-    let names = files.map(|file| file.expect("a file").path());
-    let whole = names.filter(|path| !path.to_string_lossy().contains(".part."));
-    let all: String = whole
-        .map(|path| fs::read_to_string(path).expect("a batch"))
-        .collect();
-    let mut numbers: Vec<&str> = all.lines().collect();
-    numbers.sort_unstable();
-    let wanted = String::from_utf8(lines(20_000)).expect("text");
-    assert_eq!(numbers, wanted.lines().collect::<Vec<_>>(), "{kills} kills");
+    dir.assert_all(200);
 }
 
 #[test]
@@ -350,75 +307,6 @@ fn while_it_waits_it_can_be_told_to_try_at_once_and_to_try_no_more() {
     });
     drop(input);
     assert!(weir.end().status.success());
-}
-
-#[test]
-fn a_signal_lets_the_batch_in_hand_finish_and_starts_no_other() {
-    for signal in [Signal::TERM, Signal::HUP] {
-        let dir = Dir::new();
-        let (stdin, mut input) = pipe().expect("a pipe");
-        let script = "echo run >> $0.runs; until test -e $0.go; do sleep 0.01; done; cat >> $0";
-        let out = dir.at("out");
-        let words = words(&["-l", "--batch", "10", "--summary", "json"], script, &out);
-        let weir = start(weir(&words), stdin, Stdio::null());
-        input.write_all(&lines(25)).expect("it is read");
-        eventually("it runs", || dir.lines("out.runs").len() == 1);
-        weir.settle();
-        weir.signal(signal);
-        // It knows before the program ends.
-        weir.settle();
-        fs::write(dir.at("out.go"), "").expect("a file");
-        let end = weir.end();
-        assert_eq!(end.status.signal(), Some(signal.as_raw()), "{end:?}");
-        assert_eq!(dir.read("out").as_bytes(), lines(10));
-        assert_eq!(dir.lines("out.runs").len(), 1);
-        Books::of(&end).assert_are("records", [25, 10, 0, 15], "in hand");
-    }
-}
-
-#[test]
-fn an_interrupt_is_passed_on_and_nothing_is_tried_again() {
-    let dir = Dir::new();
-    let (stdin, mut input) = pipe().expect("a pipe");
-    let script = "echo run >> $0.runs; trap 'exit 5' INT; while :; do sleep 0.01; done";
-    let out = dir.at("out");
-    let words = words(&["-l", "--batch", "10"], script, &out);
-    let weir = start(weir(&words), stdin, Stdio::null());
-    input.write_all(&lines(25)).expect("it is read");
-    eventually("it runs", || dir.lines("out.runs").len() == 1);
-    weir.signal(Signal::INT);
-    let end = weir.end();
-    assert_eq!(end.status.signal(), Some(Signal::INT.as_raw()), "{end:?}");
-    assert_eq!(dir.lines("out.runs").len(), 1);
-}
-
-#[test]
-fn a_signal_while_it_waits_ends_it_at_once() {
-    let dir = Dir::new();
-    let (stdin, mut input) = pipe().expect("a pipe");
-    let out = dir.at("out");
-    let words = [
-        "-l",
-        "--batch",
-        "10",
-        "--backoff",
-        "1h",
-        "--summary",
-        "json",
-        "--",
-        "sh",
-        "-c",
-        "echo run >> $0; exit 1",
-        &out,
-    ];
-    let weir = start(weir(&words), stdin, Stdio::null());
-    input.write_all(&lines(10)).expect("it is read");
-    eventually("it has failed", || dir.lines("out").len() == 1);
-    weir.settle();
-    weir.signal(Signal::TERM);
-    let end = weir.end();
-    assert_eq!(end.status.signal(), Some(Signal::TERM.as_raw()), "{end:?}");
-    Books::of(&end).assert_are("records", [10, 0, 0, 10], "undelivered");
 }
 
 #[test]
@@ -532,203 +420,6 @@ fn options_that_make_no_sense_are_refused() {
 }
 
 #[test]
-fn jobs_take_batches_side_by_side_and_each_record_is_dealt_with_once() {
-    let dir = Dir::new();
-    // Each waits until three others run at the same time, or have.
-    let script = "echo $WEIR_BATCH > $0.$WEIR_FIRST.at; \
-                  until test $(ls $0.*.at | wc -l) -ge 4; do sleep 0.01; done; \
-                  cat > $0.$WEIR_FIRST";
-    let (end, books) = run_lines(&dir, &["--batch", "10", "-j", "4"], script, 200);
-    assert!(end.status.success(), "{end:?}");
-    let all: String = (0..20)
-        .map(|n| dir.read(&format!("out.{}", 10 * n + 1)))
-        .collect();
-    harness::assert_same(all.as_bytes(), &lines(200), "all of them");
-    books.assert_are("records", [200, 200, 0, 0], "side by side");
-}
-
-#[test]
-fn one_job_that_hangs_holds_up_no_other() {
-    let dir = Dir::new();
-    let out = dir.at("out");
-    let (stdin, mut input) = pipe().expect("a pipe");
-    let script = "test $WEIR_FIRST = 1 && until test -e $0.go; do sleep 0.01; done; cat >> $0";
-    let options = ["-l", "--batch", "10", "-j", "2", "--summary", "json"];
-    let words = words(&options, script, &out);
-    let weir = start(weir(&words), stdin, Stdio::null());
-    input.write_all(&lines(500)).expect("it is read");
-    eventually("all others are dealt with", || {
-        dir.read("out").as_bytes() == &lines(500)[90..]
-    });
-    fs::write(dir.at("out.go"), "").expect("a file");
-    drop(input);
-    let end = weir.end();
-    assert!(end.status.success(), "{end:?}");
-    assert_eq!(
-        dir.read("out").as_bytes(),
-        [&lines(500)[90..], &lines(10)].concat()
-    );
-    Books::of(&end).assert_are("records", [500, 500, 0, 0], "one hangs");
-}
-
-#[test]
-fn after_a_failure_one_alone_tries_and_the_others_wait_for_it() {
-    let dir = Dir::new();
-    // Who finds another one running while the service is down says so.
-    let script = "test -e $0.well && { cat >> $0; exit 0; }; \
-                  mkdir $0.alone 2> /dev/null || { test -e $0.first || echo two >> $0.two; exit 1; }; \
-                  rm -f $0.first; sleep 0.02; rmdir $0.alone; echo try >> $0.tries; exit 1";
-    let out = dir.at("out");
-    fs::write(dir.at("out.first"), "").expect("a file");
-    let (stdin, mut input) = pipe().expect("a pipe");
-    let words = words(&["-l", "--batch", "10", "-j", "3"], script, &out);
-    let weir = start(weir(&words), stdin, Stdio::null());
-    // One alone at first. When it is tried again its failure is known, and before it others might be started.
-    input.write_all(&lines(10)).expect("it is read");
-    eventually("it fails", || dir.lines("out.tries").len() > 1);
-    input.write_all(&lines(100)).expect("it is read");
-    eventually("it fails on", || dir.lines("out.tries").len() > 8);
-    assert_eq!(dir.read("out.two"), "", "two at a time");
-    fs::write(dir.at("out.well"), "").expect("a file");
-    drop(input);
-    weir.end().assert_success("well again");
-    assert_eq!(dir.lines("out").len(), 110);
-}
-
-/// A small server: what it is asked `n`th it deals with as `answers` says, and with success from then on. What was
-/// sent in a request that was answered well is what has arrived.
-fn serve(answers: &'static [&'static str]) -> (u16, std::sync::mpsc::Receiver<(String, String)>) {
-    use std::io::{BufRead, BufReader, Read};
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    let (arrived, arrivals) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let mut kept = Vec::new();
-        for (n, stream) in listener.incoming().enumerate() {
-            let mut stream = stream.expect("a connection");
-            let mut reader = BufReader::new(stream.try_clone().expect("a copy"));
-            let (mut length, mut id) = (0, String::new());
-            loop {
-                let mut line = String::new();
-                if reader.read_line(&mut line).unwrap_or(0) <= 2 {
-                    break;
-                }
-                if let Some((name, value)) = line.split_once(':') {
-                    match name.to_ascii_lowercase().as_str() {
-                        "content-length" => length = value.trim().parse().unwrap_or(0),
-                        "idempotency-key" => id = value.trim().to_owned(),
-                        _ => {}
-                    }
-                }
-            }
-            match answers.get(n).copied().unwrap_or("200 OK") {
-                // It goes away with what it was sent unread.
-                "reset" => continue,
-                "hang" => {
-                    kept.push(stream);
-                    continue;
-                }
-                answer => {
-                    let mut body = vec![0; length];
-                    if reader.read_exact(&mut body).is_err() {
-                        continue;
-                    }
-                    let head = format!(
-                        "HTTP/1.1 {answer}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-                    );
-                    let is_sent = stream.write_all(head.as_bytes()).is_ok();
-                    if is_sent && answer.starts_with("200") {
-                        let text = String::from_utf8(body).expect("text");
-                        if arrived.send((id, text)).is_err() {
-                            return;
-                        }
-                    }
-                }
-            }
-        }
-    });
-    (port, arrivals)
-}
-
-#[test]
-fn a_log_is_shipped_over_http_through_refusals_resets_and_silence() {
-    if std::process::Command::new("curl")
-        .arg("--version")
-        .output()
-        .is_err()
-    {
-        eprintln!("SKIPPED: there is no curl here");
-        return;
-    }
-    let (port, arrivals) = serve(&[
-        "503 Service Unavailable",
-        "reset",
-        "200 OK",
-        "hang",
-        "503 Service Unavailable",
-        "200 OK",
-        "reset",
-    ]);
-    let dir = Dir::new();
-    let script = format!(
-        "exec curl -sf -H \"Idempotency-Key: $WEIR_BATCH\" --data-binary @- http://127.0.0.1:{port}/in"
-    );
-    let options = ["--batch", "100", "--sink-timeout", "300ms"];
-    let (end, books) = run_lines(&dir, &options, &script, 500);
-    assert!(end.status.success(), "{end:?}");
-    books.assert_are("records", [500, 500, 0, 0], "over HTTP");
-    // One that was answered too late may have come twice, under the same number.
-    let mut all: Vec<(String, String)> = arrivals.try_iter().collect();
-    all.dedup();
-    let text: String = all.iter().map(|(_, text)| text.as_str()).collect();
-    harness::assert_same(text.as_bytes(), &lines(500), "over HTTP");
-    assert!(books.n("command/batches/retried/batches") >= 5);
-}
-
-#[test]
-fn a_database_that_knows_the_number_of_a_batch_has_no_row_twice_and_misses_none() {
-    if std::process::Command::new("sqlite3")
-        .arg("--version")
-        .output()
-        .is_err()
-    {
-        eprintln!("SKIPPED: there is no sqlite3 here");
-        return;
-    }
-    let dir = Dir::new();
-    let out = dir.at("out");
-    let make = "create table r(batch, n, primary key(batch, n))";
-    let made = harness::program("sqlite3").args([&out, make]).status();
-    assert!(made.expect("sqlite3").success());
-    let script = "{ echo .timeout 10000; echo 'begin immediate;'; \
-                  sed \"s/.*/insert or ignore into r values('$WEIR_BATCH', '&');/\"; echo 'commit;'; } \
-                  | sqlite3 -bail $0";
-    let (stdin, mut input) = pipe().expect("a pipe");
-    let words = words(&["-l", "--batch", "50", "--summary", "json"], script, &out);
-    let mut weir = start(weir(&words), stdin, Stdio::null());
-    let writing = harness::beside(move || input.write_all(&lines(3000)));
-    let (mut kills, mut dice) = (0, 7u64);
-    while weir.is_alive() && kills < 100 {
-        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        std::thread::sleep(std::time::Duration::from_micros((dice >> 33) % 20_000));
-        if let Some(child) = child(weir.pid()) {
-            kills += usize::from(kill_process(child, Signal::KILL).is_ok());
-        }
-    }
-    writing.done().expect("all is read");
-    let end = weir.end();
-    assert!(end.status.success(), "{end:?}");
-    let ask = "select count(*), count(distinct n), min(n), max(n) from r";
-    let answer = harness::program("sqlite3").args([&out, ask]).output();
-    let answer = String::from_utf8(answer.expect("sqlite3").stdout).expect("text");
-    assert_eq!(
-        answer.trim(),
-        "3000|3000|00000001|00003000",
-        "{kills} kills"
-    );
-}
-
-#[test]
 fn a_directory_for_large_batches_that_is_not_there_is_refused_at_the_start() {
     let dir = Dir::new();
     for (limit, is_refused) in [("10000000", true), ("1MiB", false)] {
@@ -764,7 +455,7 @@ fn a_full_disk_under_the_file_of_a_batch_is_said_once_and_waited_for() {
         .status()
         .is_ok_and(|it| it.success())
     {
-        eprintln!("SKIPPED: this test may not mount a file system, so no disk is full here");
+        harness::skip("no file system may be mounted here, so no disk is full");
         return;
     }
     let ballast = dir.at("disk/ballast");

@@ -249,9 +249,12 @@ fn what_several_pipes_take_at_once_is_not_copied() {
         tap.read_to_end(&mut rest).expect("the rest");
         assert!(rest.len() >= 200 * PIECE.len() && rest.chunks(PIECE.len()).all(|it| it == PIECE));
         let books = Books::of(&running.end());
-        assert!(books.n("path/spliced") > 0, "all of it was copied");
+        let all = books.n("in/bytes");
+        // Now and then one finds a thread that was not there in time.
+        let spliced = books.n("path/spliced");
+        assert!(spliced > all / 2, "only {spliced} of {all} were not copied");
         let written = books.n("outputs/0/written/bytes");
-        assert_eq!(written, books.n("in/bytes"), "the tee's books");
+        assert_eq!(written, all, "the tee's books");
     }
 }
 

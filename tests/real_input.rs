@@ -243,7 +243,7 @@ fn a_block_device_has_a_size() {
     let bytes = data(1 << 20, 5);
     fs::write(&image, &bytes).expect("an image");
     let Some(device) = Loop::over(&image) else {
-        println!("skipped: no loop device can be had here; that takes root and losetup");
+        harness::skip("no loop device can be had here; that takes root and losetup");
         return;
     };
     for named in [true, false] {

@@ -361,6 +361,7 @@ fn where_the_disk_is_full_the_file_is_named_and_another_time_it_is_made() {
     let home = Home::new();
     fs::create_dir(home.sockets()).expect("made");
     let Some(_small) = Small::mount(home.sockets(), "64k") else {
+        harness::skip("no file system may be mounted here, so no disk is full");
         return;
     };
     let others = home.sockets().join("others");

@@ -106,12 +106,14 @@ fn a_signal_ends_a_weir_that_waits_for_an_odd_descriptor() {
 
 #[test]
 fn signals_that_were_ignored_at_the_start_stay_ignored() {
-    let mut line = Line::with(weir_in_shell("trap '' HUP INT", &[], ""));
+    let mut line = Line::with(weir_in_shell("trap '' HUP INT USR1", &[], ""));
     // It is weir that runs, and no longer the shell, once data comes through.
     line.send(10);
     line.take(10);
     line.weir.signal(Signal::HUP);
     line.weir.signal(Signal::INT);
+    // Nor is a question answered: the end says that nothing was said.
+    line.weir.signal(Signal::USR1);
     line.weir.settle();
     line.send(100_000);
     line.close_input();

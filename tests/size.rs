@@ -21,13 +21,7 @@ fn tree() -> tempfile::TempDir {
 
 #[test]
 fn the_first_byte_passes_while_a_tree_is_still_being_measured() {
-    if Command::new("strace")
-        .arg("-V")
-        .stdout(Stdio::null())
-        .status()
-        .is_err()
-    {
-        eprintln!("SKIPPED: there is no strace here");
+    if !harness::has("strace") {
         return;
     }
     let (home, tree) = (Home::new(), tree());

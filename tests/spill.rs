@@ -323,6 +323,7 @@ impl Drop for Small {
 #[test]
 fn a_full_disk_blocks_as_a_full_buffer_does_and_goes_on_when_there_is_room() {
     let Some(small) = Small::mount("4m") else {
+        harness::skip("no file system may be mounted here, so no disk is full");
         return;
     };
     let others = small.directory.path().join("others");

@@ -333,7 +333,6 @@ fn what_cannot_work_together_is_refused_in_one_line() {
     refused
         .end()
         .assert_complains(1, &["with --lines, not with --null"]);
-    assert!(!place.spool().join("x").exists());
 }
 
 #[test]
@@ -346,7 +345,7 @@ fn a_full_disk_blocks_as_a_full_buffer_does_and_goes_on_with_space() {
         .arg(&disk)
         .status();
     if !mount.is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: this test may not mount a file system, so no disk is full here");
+        harness::skip("no file system may be mounted here, so no disk is full");
         return;
     }
     let _unmounted = Unmounted(disk.clone());
@@ -384,7 +383,10 @@ fn a_directory_that_is_removed_is_said_once_and_what_was_taken_in_is_delivered()
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
     let said: Vec<_> = ended.stderr.lines().collect();
     let is_it = |line: &&str| line.ends_with("directory was removed while weir was using it");
-    assert!(said.len() <= 3 && said.iter().all(is_it), "{said:?}");
+    assert!(
+        (1..=3).contains(&said.len()) && said.iter().all(is_it),
+        "{said:?}"
+    );
 }
 
 /// A file system that goes with its test.

@@ -346,12 +346,7 @@ fn a_program_that_knows_the_name_of_a_batch_has_each_line_once_after_a_hundred_k
 
 #[test]
 fn a_database_has_each_row_once_after_a_hundred_kills() {
-    let has_it = Command::new("sqlite3")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status();
-    if !has_it.is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: there is no sqlite3 here");
+    if !harness::has("sqlite3") {
         return;
     }
     let place = Place::new();

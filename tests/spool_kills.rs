@@ -36,12 +36,7 @@ const CALLS: [&str; 13] = [
 
 /// weir, killed before its kth call of that kind; `None` where there is no strace.
 fn under_strace(call: &str, k: usize, args: &[&str]) -> Option<Command> {
-    let has_it = Command::new("strace")
-        .arg("-V")
-        .stdout(Stdio::null())
-        .status();
-    if !has_it.is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: there is no strace here");
+    if !harness::has("strace") {
         return None;
     }
     let weir = std::env::var("WEIR").unwrap_or_else(|_| WEIR.to_owned());
@@ -74,6 +69,7 @@ fn run(mut command: Command, input: &PipeReader) -> (String, bool) {
 #[test]
 fn a_kill_at_any_call_loses_nothing_and_repeats_a_write_at_most() {
     const COUNT: usize = 150_000;
+    let mut kills = 0;
     for call in CALLS {
         let dir = tempfile::tempdir().expect("a directory");
         let spool = dir.path().join("q").display().to_string();
@@ -82,35 +78,37 @@ fn a_kill_at_any_call_loses_nothing_and_repeats_a_write_at_most() {
         let args = [
             "-q", "-l", "--spool", &spool, "--spill", "2MiB", "--sync", "1ms",
         ];
-        if !killed_at_each(call, &args, &input, COUNT) {
+        let Some(times) = killed_at_each(call, &args, &input, COUNT) else {
             return;
-        }
+        };
+        kills += times;
         feeding.done().expect("all was taken");
     }
+    assert!(kills > CALLS.len(), "{kills} kills");
 }
 
 /// Kills a weir before its first such call, the next one before its second, and so on, until one is not killed: together
-/// they have delivered so many lines. False where nobody can be killed in this way.
-fn killed_at_each(call: &str, args: &[&str], input: &PipeReader, count: usize) -> bool {
-    let mut next = 0;
-    for k in 1.. {
-        let Some(weir) = under_strace(call, k, args) else {
-            return false;
-        };
+/// they have delivered so many lines. How many were; none where nobody can be killed in this way.
+fn killed_at_each(call: &str, args: &[&str], input: &PipeReader, count: usize) -> Option<usize> {
+    let (mut next, mut kills) = (0, 0);
+    loop {
+        let weir = under_strace(call, kills + 1, args)?;
         let (got, is_killed) = run(weir, input);
-        go_on(&mut next, &got, &format!("{call} {k}"));
+        go_on(&mut next, &got, &format!("{call} {}", kills + 1));
         if !is_killed {
-            eprintln!("{call}: killed {} times, {args:?}", k - 1);
             break;
         }
+        kills += 1;
     }
+    eprintln!("{call}: killed {kills} times, {args:?}");
     assert_eq!(next, count, "{call}: all of it");
-    true
+    Some(kills)
 }
 
 #[test]
 fn a_kill_at_any_call_loses_nothing_for_a_tee() {
     const COUNT: usize = 60_000;
+    let mut kills = 0;
     for call in CALLS {
         let dir = tempfile::tempdir().expect("a directory");
         let at = |name: &str| dir.path().join(name).display().to_string();
@@ -120,13 +118,15 @@ fn a_kill_at_any_call_loses_nothing_for_a_tee() {
         let args = [
             "-q", "-l", "--spool", &spool, "--spill", "1MiB", "--sync", "1ms", "--tee", &copy,
         ];
-        if !killed_at_each(call, &args, &input, COUNT) {
+        let Some(times) = killed_at_each(call, &args, &input, COUNT) else {
             return;
-        }
+        };
+        kills += times;
         let copied = fs::read_to_string(&copy).expect("a copy");
         assert_eq!(go_on_in_file(&copied), COUNT, "{call}: the copy");
         feeding.done().expect("all was taken");
     }
+    assert!(kills > CALLS.len(), "{kills} kills");
 }
 
 /// The rows that are there, and in which batch: none is in two.
@@ -145,6 +145,7 @@ fn rows(directory: &Path) -> BTreeMap<usize, String> {
 #[test]
 fn a_kill_at_any_call_leaves_each_line_in_one_batch() {
     const COUNT: usize = 3000;
+    let mut kills = 0;
     for call in CALLS {
         let dir = tempfile::tempdir().expect("a directory");
         let at = |name: &str| dir.path().join(name).display().to_string();
@@ -176,6 +177,7 @@ fn a_kill_at_any_call_leaves_each_line_in_one_batch() {
                 eprintln!("{call} with batches: killed {} times", k - 1);
                 break;
             }
+            kills += 1;
         }
         feeding.done().expect("all was taken");
         assert_eq!(
@@ -184,6 +186,7 @@ fn a_kill_at_any_call_leaves_each_line_in_one_batch() {
             "{call}: all of it"
         );
     }
+    assert!(kills > CALLS.len(), "{kills} kills");
 }
 
 /// weir under strace, with this done to its calls, on all of these lines; what it has written, said, and its status.
@@ -196,9 +199,11 @@ fn with(inject: &str, args: &[&str], input: Vec<u8>) -> Option<(Vec<u8>, String,
         .expect("what is traced");
     let calls = inject.split(':').next().expect("calls");
     strace = program("strace");
+    let log = tempfile::NamedTempFile::new().expect("a file");
+    strace.args(&words[..at]).arg(format!("trace={calls}"));
     strace
-        .args(&words[..at])
-        .arg(format!("trace={calls}"))
+        .arg("-o")
+        .arg(log.path())
         .arg("-e")
         .arg(format!("inject={inject}"));
     strace.args(&words[at + 3..]);
@@ -215,6 +220,8 @@ fn with(inject: &str, args: &[&str], input: Vec<u8>) -> Option<(Vec<u8>, String,
     let status = child.wait().expect("its end");
     drop(leash);
     let _ = feeding.done();
+    let traced = fs::read_to_string(log.path()).expect("what was traced");
+    assert!(traced.contains("(INJECTED)"), "{inject}: it never came");
     Some((
         got,
         String::from_utf8_lossy(&said.done()).into_owned(),
@@ -223,9 +230,10 @@ fn with(inject: &str, args: &[&str], input: Vec<u8>) -> Option<(Vec<u8>, String,
 }
 
 #[test]
-fn a_sync_that_fails_is_said_and_made_good_by_other_files() {
+fn a_sync_that_fails_is_made_good_by_other_files_or_said() {
     const COUNT: usize = 100_000;
-    for when in ["1", "2+2", "3"] {
+    // Where the first one fails, or each second one, what is to make it good fails, too.
+    for (when, is_said) in [("1", true), ("2+2", true), ("3", false)] {
         let dir = tempfile::tempdir().expect("a directory");
         let spool = dir.path().join("q").display().to_string();
         let args = [
@@ -241,7 +249,12 @@ fn a_sync_that_fails_is_said_and_made_good_by_other_files() {
         harness::assert_same(&got, &lines(0, COUNT), "all of it");
         // The last one may fail when all has been delivered, and then weir says by its status that it has.
         assert!(matches!(status, Some(0 | 1)), "{status:?}: {said}");
+        assert!(status == Some(0) || !said.is_empty(), "{when}: {status:?}");
         assert!(said.lines().count() <= 2, "{when}: {said}");
+        assert!(
+            !is_said || said.contains("Input/output error"),
+            "{when}: {said}"
+        );
     }
 }
 
@@ -259,7 +272,7 @@ fn a_disk_that_fails_for_a_moment_loses_nothing() {
         let dir = tempfile::tempdir().expect("a directory");
         let spool = dir.path().join("q").display().to_string();
         let args = ["-q", "-l", "--spool", &spool, "--spill", "2MiB"];
-        let inject = format!("{call}:error={error}:when=9..10");
+        let inject = format!("{call}:error={error}:when=5..6");
         let Some((mut got, said, _)) = with(&inject, &args, lines(0, COUNT)) else {
             return;
         };

@@ -15,6 +15,11 @@ use tempfile::TempDir;
 
 /// `weir` under `strace`, which makes calls fail: those that touch this file, if one is given.
 fn failing(what: &str, file: Option<&Path>) -> Option<Command> {
+    traced(what, file, Path::new("/dev/null"))
+}
+
+/// The same, with what it did in a file.
+fn traced(what: &str, file: Option<&Path>, log: &Path) -> Option<Command> {
     let strace = || Command::new("strace");
     let mut probe = strace();
     probe.args(["-qq", "-o", "/dev/null", "true"]);
@@ -23,19 +28,13 @@ fn failing(what: &str, file: Option<&Path>) -> Option<Command> {
         .status()
         .is_ok_and(|s| s.success());
     if !can {
-        eprintln!("skipped: there is no strace here, or it may not trace");
+        harness::skip("there is no strace here, or it may not trace");
         return None;
     }
     let mut command = strace();
     let call = what.split(':').next().unwrap_or_default();
-    command.args([
-        "-f",
-        "-qq",
-        "-o",
-        "/dev/null",
-        "-e",
-        &format!("trace={call}"),
-    ]);
+    command.args(["-f", "-qq", "-o"]).arg(log);
+    command.args(["-e", &format!("trace={call}")]);
     command.args(["-e", &format!("inject={what}")]);
     if let Some(file) = file {
         command.arg("-P").arg(file);
@@ -50,14 +49,15 @@ fn input(dir: &TempDir) -> File {
     File::open(path).expect("open a file")
 }
 
-/// `weir` from a file to a file, with these calls failing.
-fn file_to_file(what: &str, args: &[&str]) -> Option<(Ended, Vec<u8>)> {
+/// `weir` from a file to a file, with these calls failing, of which there are some.
+fn file_to_file(what: &str) -> Option<(Ended, Vec<u8>)> {
     let dir = TempDir::new().expect("make a directory");
-    let out = dir.path().join("out");
-    let mut command = failing(what, None)?;
-    command.args(args);
+    let [out, log] = ["out", "log"].map(|name| dir.path().join(name));
+    let command = traced(what, None, &log)?;
     let output = File::create(&out).expect("make a file");
     let ended = start(command, input(&dir), output).end();
+    let traced = fs::read_to_string(&log).expect("what was traced");
+    assert!(traced.contains("(INJECTED)"), "{what}: it never came");
     Some((ended, fs::read(out).expect("read a file")))
 }
 
@@ -69,7 +69,7 @@ fn an_error_of_the_zero_copy_path_is_an_end_and_names_its_side() {
         ("EIO", "write: standard output: Input/output error"),
     ] {
         let what = format!("copy_file_range:error={error}:when=2");
-        let Some((ended, _)) = file_to_file(&what, &[]) else {
+        let Some((ended, _)) = file_to_file(&what) else {
             return;
         };
         ended.assert_complains(1, &[says]);
@@ -98,7 +98,7 @@ fn an_error_of_the_zero_copy_path_is_an_end_and_names_its_side() {
 fn a_refusal_of_the_zero_copy_path_costs_nothing_but_time() {
     for error in ["EINVAL", "ENOSYS", "EXDEV", "EOPNOTSUPP", "EPERM"] {
         let what = format!("copy_file_range:error={error}:when=2+");
-        let Some((ended, copied)) = file_to_file(&what, &[]) else {
+        let Some((ended, copied)) = file_to_file(&what) else {
             return;
         };
         ended.assert_success(error);

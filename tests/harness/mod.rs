@@ -59,6 +59,28 @@ pub(crate) fn program(name: &str) -> Command {
     Command::new(name)
 }
 
+/// Says that a test, or a part of it, cannot be done here: on the terminal itself, where it is seen though the test passes.
+/// `WEIR_TESTS_SKIP=nothing` makes a failure of it.
+#[track_caller]
+pub(crate) fn skip(why: &str) {
+    let all = std::env::var("WEIR_TESTS_SKIP").is_ok_and(|what| what == "nothing");
+    assert!(!all, "not to be skipped: {why}");
+    let test = thread::current().name().unwrap_or("a test").to_owned();
+    // What is printed by a macro is kept, and shown for a failure only.
+    let _ = writeln!(io::stderr(), "SKIPPED {test}: {why}");
+}
+
+/// Whether this program is there; that a test is skipped for want of it is said.
+#[track_caller]
+pub(crate) fn has(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let has = std::env::split_paths(&path).any(|dir| dir.join(name).exists());
+    if !has {
+        skip(&format!("there is no {name} here"));
+    }
+    has
+}
+
 /// What is started from here on does with these signals what programs do, though these tests were themselves started with
 /// some of them ignored, as by `nohup` or in the background of a script: a handler, other than that, is not inherited.
 fn heed_signals() {
