@@ -1,5 +1,7 @@
 //! Each option once: its name, its value, its help and its place. The man page and the completions
 //! are made from here too. Those that can be changed while a weir runs are in [`LiveOptions`].
+//!
+//! The file is long since most of it is help: what an option does is told where it is defined, and nowhere else.
 
 use std::ffi::OsString;
 use std::num::NonZeroU32;

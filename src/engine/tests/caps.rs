@@ -64,14 +64,10 @@ enum Change {
 }
 
 /// The caps that held one after the other: the one that a run began with, and those that it was told.
-fn spans(
-    outcome: &Outcome,
-    first: Option<Cap>,
-    change: impl Fn(&Directive) -> Option<Change>,
-) -> Vec<Span> {
+fn spans(outcome: &Outcome, first: Option<Cap>, of: Of) -> Vec<Span> {
     let (mut all, mut from, mut cap, mut burst) = (Vec::new(), Duration::ZERO, first, 0);
     let told = outcome.told.iter();
-    let told = told.filter_map(|(at, it)| change(it).map(|change| (*at, Some(change))));
+    let told = told.filter_map(|(at, it)| of.change(it).map(|change| (*at, Some(change))));
     for (at, change) in told.chain([(Duration::MAX, None)]) {
         let to = at.saturating_sub(Duration::from_millis(1));
         all.extend(cap.map(|cap| Span {
@@ -91,35 +87,31 @@ fn spans(
     all
 }
 
-fn of_bytes(it: &Directive) -> Option<Change> {
-    match it {
-        Directive::RateOfBytes(cap) => Some(Change::Cap(*cap)),
-        Directive::Burst(burst) => Some(Change::Burst(burst.bytes)),
-        _ => None,
-    }
+/// Which of the four caps.
+#[derive(Clone, Copy)]
+enum Of {
+    Bytes,
+    Records,
+    InputBytes,
+    InputRecords,
 }
 
-fn of_records(it: &Directive) -> Option<Change> {
-    match it {
-        Directive::RateOfRecords(cap) => Some(Change::Cap(*cap)),
-        Directive::Burst(burst) => Some(Change::Burst(burst.records)),
-        _ => None,
-    }
-}
-
-fn of_input_bytes(it: &Directive) -> Option<Change> {
-    match it {
-        Directive::InputRateOfBytes(cap) => Some(Change::Cap(*cap)),
-        Directive::Burst(burst) => Some(Change::Burst(burst.bytes)),
-        _ => None,
-    }
-}
-
-fn of_input_records(it: &Directive) -> Option<Change> {
-    match it {
-        Directive::InputRateOfRecords(cap) => Some(Change::Cap(*cap)),
-        Directive::Burst(burst) => Some(Change::Burst(burst.records)),
-        _ => None,
+impl Of {
+    /// What this directive changes of it.
+    fn change(self, it: &Directive) -> Option<Change> {
+        match (self, it) {
+            (Of::Bytes, Directive::RateOfBytes(cap))
+            | (Of::Records, Directive::RateOfRecords(cap))
+            | (Of::InputBytes, Directive::InputRateOfBytes(cap))
+            | (Of::InputRecords, Directive::InputRateOfRecords(cap)) => Some(Change::Cap(*cap)),
+            (Of::Bytes | Of::InputBytes, Directive::Burst(burst)) => {
+                Some(Change::Burst(burst.bytes))
+            }
+            (Of::Records | Of::InputRecords, Directive::Burst(burst)) => {
+                Some(Change::Burst(burst.records))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -165,18 +157,18 @@ pub(super) fn assert_caps(s: &Scenario, outcome: &Outcome, adversity: &Adversity
         records.push((*time, ended));
         at += n;
     }
-    for span in spans(outcome, s.rules.input.bytes, of_input_bytes) {
+    for span in spans(outcome, s.rules.input.bytes, Of::InputBytes) {
         span.assert_paid(&bytes, "bytes are read");
     }
-    for span in spans(outcome, s.rules.input.records, of_input_records) {
+    for span in spans(outcome, s.rules.input.records, Of::InputRecords) {
         span.assert_paid(&records, "records are read");
     }
 }
 
 fn assert_output_caps(s: &Scenario, outcome: &Outcome, adversity: &Adversity) {
     let limits = s.rules.output;
-    let of_bytes = spans(outcome, limits.bytes, of_bytes);
-    let of_records = spans(outcome, limits.records, of_records);
+    let of_bytes = spans(outcome, limits.bytes, Of::Bytes);
+    let of_records = spans(outcome, limits.records, Of::Records);
     if s.rules.batch.is_some() {
         let mut tries: Vec<_> = outcome.tries.iter().collect();
         // Of two jobs the one that was told to run its program first need not be the first to have done so.

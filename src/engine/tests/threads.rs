@@ -1,22 +1,24 @@
 //! What one thread is doing when the other, a command or the clock comes in between.
 
+mod bench;
+
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use super::sim::rules;
 use crate::engine::action::{
-    Action, Actor, Done, For, Outcome, Path, Read, ReadOutcome, Reason, Sleep, Transfer, Write,
+    Action, Actor, Done, For, Outcome, Path, ReadOutcome, Reason, Transfer,
 };
 use crate::engine::directive::Directive;
 use crate::engine::gate::Marks;
 use crate::engine::limiter::Cap;
 use crate::engine::policy::{Policy, Which};
 use crate::engine::record::Framing;
-use crate::engine::segment::Segment;
 use crate::engine::stall::{Side, Timeouts, Watch};
-use crate::engine::status::{State, Status};
-use crate::engine::{Engine, Limits, OVERFLOW, Rules};
+use crate::engine::status::State;
+use crate::engine::{Limits, Rules};
 use crate::units::{Limit, Rate};
+use bench::Bench;
 
 const KIB: usize = 1024;
 const LINES: Option<Framing> = Some(Framing::Terminator(b'\n'));
@@ -38,253 +40,6 @@ fn oldest(patience: Duration) -> Option<Policy> {
         which: Which::Oldest,
         patience,
     })
-}
-
-/// An engine at a made-up time, and what its two actors are about. Each of their calls is begun and ended
-/// apart, so that anything may come in between.
-struct Bench {
-    engine: Engine,
-    now: Instant,
-    reading: Option<Read>,
-    writing: Option<Write>,
-}
-
-impl Bench {
-    fn new(rules: Rules) -> Bench {
-        let now = Instant::now();
-        Bench {
-            engine: Engine::new(rules, now),
-            now,
-            reading: None,
-            writing: None,
-        }
-    }
-
-    fn pass_time(&mut self, time: Duration) {
-        self.now += time;
-    }
-
-    /// Time passes, and the watchdog, which looks every now and then, says nothing.
-    #[track_caller]
-    fn pass_quietly(&mut self, time: Duration) {
-        let end = self.now + time;
-        while self.now < end {
-            let watch = self.engine.watch(self.now);
-            assert!(matches!(watch, Watch::Quiet(_)), "{watch:?}");
-            self.pass_time(Duration::from_millis(100));
-        }
-    }
-
-    fn command(&mut self, command: Directive) {
-        self.engine.command(self.now, command);
-        self.check();
-    }
-
-    fn done(&mut self, done: Done) {
-        self.engine.done(done, self.now);
-        self.check();
-    }
-
-    /// What holds after every call.
-    fn check(&self) {
-        if let Err(e) = self.engine.check_sleepers(self.now) {
-            panic!("{e}");
-        }
-        self.engine.check_memory();
-    }
-
-    fn books(&self) -> Status {
-        self.engine.books(self.now)
-    }
-
-    /// The source is told to read; whatever it waits for to read is there.
-    #[track_caller]
-    fn begin_read(&mut self) {
-        if let Some(sleep) = self.try_to_read() {
-            panic!("the source is not to read, but sleeps: {sleep:?}");
-        }
-    }
-
-    /// It is told to read, or why it is to sleep.
-    #[track_caller]
-    fn try_to_read(&mut self) -> Option<Sleep> {
-        loop {
-            match self.engine.poll(Actor::Source, self.now) {
-                Action::Read(mut read) => {
-                    if read.buffer.wants_segment() {
-                        let segment = Segment::map(read.buffer.size).expect("memory");
-                        read.buffer.give(segment);
-                    }
-                    self.reading = Some(read);
-                    return None;
-                }
-                Action::Wait(wait) if wait.sleep.what == For::Input => {
-                    self.done(Done::Wait(Actor::Source, true));
-                }
-                Action::Wait(wait) => return Some(wait.sleep),
-                action => panic!("{action:?}"),
-            }
-        }
-    }
-
-    /// Bytes that may be read.
-    fn room(&self) -> usize {
-        self.reading.as_ref().map_or(0, |read| read.buffer.most())
-    }
-
-    /// It has read these.
-    fn end_read(&mut self, bytes: &[u8]) {
-        self.end_read_and_pass(bytes, 0);
-    }
-
-    /// The same, and has written the first of them.
-    fn end_read_and_pass(&mut self, bytes: &[u8], n: usize) {
-        let mut read = self.reading.take().expect("a read under way");
-        let mut left = bytes;
-        for slice in &mut read.buffer.slices() {
-            let (now, later) = left.split_at(left.len().min(slice.len()));
-            slice[..now.len()].copy_from_slice(now);
-            left = later;
-        }
-        assert!(left.is_empty(), "more than may be read");
-        read.scan(bytes.len());
-        if n > 0 {
-            let pass = read.pass.expect("leave to write");
-            read.passed = pass.permit.use_up(&bytes[..n]);
-        }
-        self.done(Done::Read(read, ReadOutcome::Moved));
-    }
-
-    /// It has read nothing, and this is why.
-    fn end_read_in_vain(&mut self, why: ReadOutcome) {
-        let read = self.reading.take().expect("a read under way");
-        self.done(Done::Read(read, why));
-    }
-
-    #[track_caller]
-    fn read(&mut self, bytes: &[u8]) {
-        self.begin_read();
-        self.end_read(bytes);
-    }
-
-    /// The source finds nothing to read, and goes to sleep for it.
-    #[track_caller]
-    fn wait_for_input(&mut self) {
-        self.begin_read();
-        self.end_read_in_vain(ReadOutcome::Empty);
-        let action = self.engine.poll(Actor::Source, self.now);
-        assert!(
-            matches!(&action, Action::Wait(wait) if wait.sleep.what == For::Input),
-            "{action:?}"
-        );
-    }
-
-    /// The consumer's actor is told to write; where it waits for room there is some.
-    #[track_caller]
-    fn begin_write(&mut self) {
-        if let Some(sleep) = self.try_to_write() {
-            panic!("nothing to write: {sleep:?}");
-        }
-    }
-
-    /// It is told to write, or why it is to sleep, though there is room.
-    #[track_caller]
-    fn try_to_write(&mut self) -> Option<Sleep> {
-        loop {
-            match self.engine.poll(CONSUMER, self.now) {
-                Action::Write(write) => {
-                    self.writing = Some(write);
-                    return None;
-                }
-                Action::Wait(wait) if wait.sleep.what == For::Room => {
-                    self.done(Done::Wait(CONSUMER, true));
-                }
-                Action::Wait(wait) => return Some(wait.sleep),
-                Action::Trim(memory) => drop(memory),
-                action => panic!("{action:?}"),
-            }
-        }
-    }
-
-    /// It has written so many of the bytes.
-    fn end_write(&mut self, n: usize) {
-        let write = self.writing.take().expect("a write under way");
-        let outcome = Outcome::Moved(write.run(n));
-        self.done(Done::Write(write, outcome));
-    }
-
-    /// The consumer had no room for any.
-    fn end_write_full(&mut self) {
-        let write = self.writing.take().expect("a write under way");
-        self.done(Done::Write(write, Outcome::Full));
-    }
-
-    /// It has written all that it might; this.
-    fn end_write_whole(&mut self) -> Vec<u8> {
-        let slices = self.writing.iter().flat_map(|write| write.slices());
-        let bytes = slices.collect::<Vec<_>>().concat();
-        self.end_write(bytes.len());
-        bytes
-    }
-
-    #[track_caller]
-    fn write(&mut self) -> Vec<u8> {
-        self.begin_write();
-        self.end_write_whole()
-    }
-
-    #[track_caller]
-    fn write_all(&mut self) {
-        while self.books().buffer.used > 0 {
-            self.write();
-        }
-    }
-
-    /// Nothing may be written, though there is room.
-    fn is_asleep(&mut self) -> bool {
-        let is_asleep = self.try_to_write().is_some();
-        self.check();
-        is_asleep
-    }
-
-    /// The file for what is shed takes all that waits for it.
-    fn take_overflow(&mut self) -> Vec<u8> {
-        let mut taken = Vec::new();
-        loop {
-            match self.engine.poll(Actor::Output(OVERFLOW), self.now) {
-                Action::Write(write) => {
-                    let bytes: Vec<u8> = write.slices().collect::<Vec<_>>().concat();
-                    let outcome = Outcome::Moved(write.run(bytes.len()));
-                    self.done(Done::Write(write, outcome));
-                    taken.extend(bytes);
-                }
-                Action::Wait(_) => return taken,
-                action => panic!("{action:?}"),
-            }
-        }
-    }
-
-    fn is_source_woken(&mut self) -> bool {
-        self.engine.take_wakes().source.is_some()
-    }
-
-    fn is_sink_woken(&mut self) -> bool {
-        self.engine.take_wakes().outputs[0].is_some()
-    }
-}
-
-impl Drop for Bench {
-    /// What is under way when a test has seen what it wanted to see is given back.
-    fn drop(&mut self) {
-        if let Some(read) = self.reading.take() {
-            self.engine
-                .done(Done::Read(read, ReadOutcome::Failed), self.now);
-        }
-        if let Some(write) = self.writing.take() {
-            self.engine
-                .done(Done::Write(write, Outcome::Nothing), self.now);
-        }
-    }
 }
 
 #[test]

@@ -1,0 +1,260 @@
+//! Streams that outlive each of several runs, which are cut short somehow.
+
+use std::collections::BTreeMap;
+
+use super::dice::Dice;
+use super::scenario::scenario;
+use super::{USUAL, number};
+use crate::engine::Rules;
+use crate::engine::batch::BatchRules;
+use crate::engine::directive::Directive;
+use crate::engine::disk::Owed;
+use crate::engine::side::Role;
+use crate::engine::tests::sim::{
+    self, Adversity, Disk, Left, Outcome, Scenario, Script, Text, run_after,
+};
+use crate::engine::ticket::Stretch;
+
+/// What is taken in outlives the run; without what cannot be had together with that.
+fn outlive(s: &mut Scenario, adversity: Adversity, batch: Option<BatchRules>) -> Adversity {
+    s.rules = Rules {
+        memory: Some(s.rules.capacity),
+        outlives: true,
+        keeps_given: false,
+        batch,
+        workers: None,
+        shed: None,
+        max_age: None,
+        stop_at: None,
+        ..s.rules
+    };
+    let sheds = |it: &Directive| matches!(it, Directive::Shed(_) | Directive::MaxAge(_));
+    s.commands.retain(|(_, it)| !sheds(it));
+    Adversity {
+        falls: [None; 3],
+        over: None,
+        lanes: None,
+        disk: Disk {
+            tears: None,
+            fails: None,
+            ..adversity.disk
+        },
+        ..adversity
+    }
+}
+
+/// A stream that outlives each of several runs, which are cut short somehow: each goes on where what is remembered of
+/// the one before it ends, in order or where that was killed, and in the end all has come out once, but for what those
+/// who were killed had begun of a record.
+///
+/// Tees go on where each of them was; what was lost to one that has failed is what passed until the consumer's place when
+/// it comes again. Taps and those who look hold nothing up.
+fn spool(seed: u64) {
+    let (mut s, adversity) = scenario(seed);
+    let adversity = outlive(&mut s, adversity, None);
+    let input = s.input.0.clone();
+    let mut dice = Dice(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) | 1);
+    let (mut delivered, mut taken, mut left) = (Vec::new(), 0, Left::default());
+    for run in 0..4 {
+        let is_last = run == 3;
+        let mut next = s.clone();
+        next.input = Text(input[taken..].to_vec());
+        let mut harm = adversity;
+        if is_last {
+            (harm.dies, harm.halts, harm.short) = (None, None, None);
+            next.takes = sim::glutton();
+            next.commands
+                .retain(|(_, it)| !matches!(it, Directive::Drain | Directive::Finish));
+        } else if dice.one_in(2) {
+            harm.halts = Some(dice.micros(100_000));
+        }
+        let before = left.inherited.parts.iter();
+        let before = before.filter(|(_, owed)| *owed == Owed::Consumer);
+        let before: usize = before.map(|(it, _)| (it.to - it.from) as usize).sum();
+        let outcome = run_after(left, next, harm);
+        assert!(!outcome.span, "somebody spins");
+        assert!(
+            !is_last || outcome.finished,
+            "stuck: {:?} {harm:?} {:?}",
+            s.rules,
+            outcome.engine
+        );
+        assert_tees(&outcome, &input, harm, is_last);
+        delivered.extend_from_slice(&outcome.output);
+        taken += outcome.taken;
+        let status = outcome.engine.status(std::time::Instant::now());
+        assert!(status.read.bytes <= (before + outcome.taken) as u64);
+        left = outcome.left;
+        if !is_last && dice.one_in(2) {
+            // It was killed: what the consumer has begun of a record is given again.
+            let mut parts = left.inherited.parts.iter_mut();
+            let part = parts.find(|(_, owed)| *owed == Owed::Consumer);
+            if let Some((part, _)) = part {
+                let begun = (part.depths[0] as usize).min(delivered.len());
+                delivered.truncate(delivered.len() - begun);
+                part.from -= begun as u64;
+                part.depths[0] -= begun as u64;
+                left.floor = left.floor.min(part.from);
+            }
+            give_tees_again(&mut left);
+        }
+        if outcome.finished {
+            let gone = status.written;
+            assert_eq!(status.read.bytes, gone.bytes, "bytes");
+            if !is_last || gone.records.is_some() {
+                assert_eq!(status.read.records, gone.records, "records");
+            }
+        }
+    }
+    assert_eq!(taken, input.len(), "all was taken");
+    assert!(delivered == input, "what came is not what was sent");
+}
+
+/// Those who were killed had begun records: tees get them again from their beginnings.
+fn give_tees_again(left: &mut Left) {
+    for (part, owed) in &mut left.inherited.parts {
+        if matches!(owed, Owed::Tee(_)) {
+            let begun = std::mem::take(&mut part.depths[0]);
+            part.from -= begun;
+            left.floor = left.floor.min(part.from);
+        }
+    }
+}
+
+/// Each tee has got what lies behind its place, and all of it where nothing keeps it from that; each tap whole records.
+fn assert_tees(outcome: &Outcome, input: &[u8], harm: Adversity, is_last: bool) {
+    let plans = harm.sides.into_iter().flatten();
+    for ((plan, got), base) in plans.zip(&outcome.sides).zip(&outcome.tee_bases) {
+        if plan.role != Role::Tee {
+            continue;
+        }
+        let (got, from) = (got.concat(), *base as usize);
+        assert!(input[from..].starts_with(&got), "a tee gets something else");
+        assert!(
+            !is_last || plan.dies.is_some() || from + got.len() == input.len(),
+            "a tee got less"
+        );
+    }
+}
+
+/// The same in batches: those that are not known to have been dealt with come again with the same number and the same
+/// bytes, and in the end each byte was dealt with in one of them.
+pub(super) fn spooled_batches(seed: u64) {
+    let (mut s, mut adversity) = scenario(seed);
+    let mut dice = Dice(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) | 1);
+    let capacity = s.rules.capacity;
+    let framed = s.rules.framing.is_some();
+    if s.rules.batch.is_none() {
+        adversity.programs = dice.script();
+    }
+    let batch = s
+        .rules
+        .batch
+        .unwrap_or_else(|| dice.batch(capacity, framed));
+    let adversity = outlive(&mut s, adversity, Some(batch));
+    let input = s.input.0.clone();
+    let (mut taken, mut left) = (0, Left::default());
+    let mut known: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+    let mut trials: BTreeMap<u64, u32> = BTreeMap::new();
+    let mut dealt_with: BTreeMap<u64, u64> = BTreeMap::new();
+    for run in 0..4 {
+        let is_last = run == 3;
+        let mut next = s.clone();
+        next.input = Text(input[taken..].to_vec());
+        let mut harm = adversity;
+        if is_last {
+            (harm.dies, harm.halts, harm.short) = (None, None, None);
+            harm.programs = Script::default();
+            next.commands.retain(|(_, it)| {
+                !matches!(it, Directive::Drain | Directive::Finish | Directive::Pause)
+            });
+        } else {
+            harm.halts = Some(dice.micros(100_000));
+        }
+        let outcome = run_after(left, next, harm);
+        assert!(!outcome.span, "somebody spins");
+        assert!(
+            !is_last || outcome.finished,
+            "stuck: {:?} {harm:?} {:?}",
+            s.rules,
+            outcome.engine
+        );
+        taken += outcome.taken;
+        assert_tees(&outcome, &input, harm, is_last);
+        for it in &outcome.tries {
+            let part = it.ticket.stretch;
+            let lies = &input[part.from as usize..part.to as usize];
+            assert!(it.bytes == lies, "a batch is not what came");
+            let records = it.ticket.records.map_or(0, |(count, _)| count);
+            let is_bounded = batch.records.is_none_or(|most| records <= most.get());
+            assert!(is_bounded, "{records} records in a batch");
+            let place = known
+                .entry(it.ticket.number)
+                .or_insert((part.from, part.to));
+            assert_eq!(
+                *place,
+                (part.from, part.to),
+                "another batch under the same number"
+            );
+            let before = trials.insert(it.ticket.number, it.ticket.trial);
+            assert!(before < Some(it.ticket.trial), "its tries count anew");
+        }
+        left = outcome.left;
+        let is_owed = |from: u64| {
+            let mut parts = left.inherited.parts.iter();
+            parts.any(|(it, owed)| it.from == from && !matches!(owed, Owed::Tee(_)))
+        };
+        for it in &outcome.tries {
+            let from = it.ticket.stretch.from;
+            assert!(
+                !dealt_with.contains_key(&from),
+                "what was dealt with is tried again"
+            );
+        }
+        for (from, to) in known.values().filter(|(from, _)| !is_owed(*from)) {
+            dealt_with.insert(*from, *to);
+        }
+        let shed = left.inherited.parts.iter();
+        let shed = shed.filter(|(_, owed)| *owed == Owed::Overflow);
+        assert!(!is_last || shed.count() == 0, "the file lacks something");
+        // It was killed before it could be written down that the last one was dealt with.
+        let lost = outcome.tries.last().filter(|_| !is_last && dice.one_in(2));
+        if let Some(it) = lost
+            && dealt_with.remove(&it.ticket.stretch.from).is_some()
+        {
+            let part = it.ticket.stretch;
+            let again = (part, Owed::Batch(it.ticket.number, it.ticket.trial));
+            let parts = &mut left.inherited.parts;
+            let is_ahead =
+                |it: &(Stretch, Owed)| it.0.from < part.from && !matches!(it.1, Owed::Tee(_));
+            let behind = parts.partition_point(is_ahead);
+            parts.insert(behind, again);
+            left.floor = left.floor.min(part.from);
+        }
+    }
+    assert_eq!(taken, input.len(), "all was taken");
+    let mut to = 0;
+    for (from, end) in dealt_with {
+        assert_eq!(from, to, "something is left out, or dealt with twice");
+        to = end;
+    }
+    assert_eq!(to, input.len() as u64, "all was dealt with");
+}
+
+#[test]
+fn batches_that_outlive_a_run_are_tried_again_as_they_were() {
+    let first = number("STORM_SEED", 1);
+    for seed in first..first + number("STORM", USUAL) / 3 {
+        let done = std::panic::catch_unwind(|| spooled_batches(seed));
+        assert!(done.is_ok(), "STORM_SEED={seed} STORM=3");
+    }
+}
+
+#[test]
+fn what_outlives_a_run_comes_out_once_whatever_ends_each_of_them() {
+    let first = number("STORM_SEED", 1);
+    for seed in first..first + number("STORM", USUAL) / 3 {
+        let done = std::panic::catch_unwind(|| spool(seed));
+        assert!(done.is_ok(), "STORM_SEED={seed} STORM=3");
+    }
+}
