@@ -6,8 +6,8 @@ use harness::remote::{Home, Weir};
 use harness::{eventually, settle};
 use serde_json::Value;
 
-/// Every live option, one after the other, none of which may move the gate; `--high`, `--low` and
-/// `--prefill` are about the gate itself.
+/// What can be changed, one after the other, and may not move the gate. `--high`, `--low` and `--prefill` are about the gate
+/// itself, `--shed` opens it, and `--jobs`, `--retry`, `--reopen` and `--drain` are for what is not there, or for the end.
 const CHANGES: &[&[&str]] = &[
     &["--interval", "2s"],
     &["--rate", "1B/s"],
@@ -22,6 +22,8 @@ const CHANGES: &[&[&str]] = &[
     &["--patience", "1h"],
     &["--pause"],
     &["--resume"],
+    &["--size", "5GiB"],
+    &["--name", "another"],
 ];
 
 fn number(value: &Value) -> u64 {
