@@ -14,6 +14,7 @@ use regex::bytes::{Regex, RegexBuilder};
 
 use super::bits;
 use super::error::UnitError;
+use super::printable::printable;
 use super::size::Size;
 
 const KEYS: &[&str] = &[
@@ -92,7 +93,10 @@ fn fault(text: &str, error: &regex::Error) -> UnitError {
         _ => return UnitError::new(too_large(error), SMALLER),
     };
     let place = match text.get(at.offset..).filter(|rest| !rest.is_empty()) {
-        Some(rest) => format!("at character {}: {rest}", at.column),
+        Some(rest) => {
+            let before = text[..at.offset].chars().count();
+            format!("at character {}: {}", before + 1, printable(rest))
+        }
         None => "at its end".to_owned(),
     };
     UnitError::new(format!("not a pattern: {what}, {place}"), &[])
@@ -285,6 +289,7 @@ mod tests {
                 "repetition operator missing expression, at character 1: *",
             ),
             (r"\p{Greek}", "at character 1"),
+            ("a\nb(\n", r"unclosed group, at character 4: (\n"),
             (
                 "(?:a{1000}){1000}",
                 "too large a pattern: it would take more than 10MiB of memory: try a+ (without a count) or",
