@@ -112,7 +112,7 @@ impl Engine {
         // The rest of a record that is half gone can only go as well.
         let is_torn = output.cursor.is_inside();
         if !is_torn && let Some(plan) = output.pipe.plan(self.fitting_pipe(), now) {
-            return plan;
+            return plan.or_sooner(expiry);
         }
         match output.room {
             Room::There => Plan::Write,
@@ -160,9 +160,9 @@ impl Engine {
         output.is_writing = true;
         output.is_cramped = false;
         output.claim_is_torn = !self.log.is_boundary(claim.end);
-        output
-            .window
-            .on_given(output.queue.claimed() as usize, output.queue.queued() > 0);
+        let (n, more) = (output.queue.claimed() as usize, output.queue.queued() > 0);
+        let is_bounded = state.parts.len() >= PARTS_MOST_SCATTERED;
+        output.window.on_given(n, more, is_bounded);
         let obligation = Obligation::new(Actor::Output(CONSUMER));
         Action::Write(Write { state, obligation })
     }

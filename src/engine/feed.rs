@@ -217,7 +217,7 @@ impl Engine {
         let given = (claim.end - claim.start) as usize;
         let parts = self.log.parts(claim).take(PARTS_MOST);
         state.parts.extend(parts);
-        self.worker_mut(j).window.on_given(given, has_more);
+        self.worker_mut(j).window.on_given(given, has_more, false);
         let obligation = Obligation::new(Actor::Job(j));
         Action::Write(Write { state, obligation })
     }

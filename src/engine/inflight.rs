@@ -9,8 +9,9 @@
 //! that there is no sign but the time itself: so what lies in the pipe is timed from when it is written until all of it
 //! has been taken, and twice as much is tried now and then. Where that takes no longer, it stays.
 //!
-//! Invariant: what lies in the pipe has been taken in two [`MOMENT`]s, or in half as much again as one record alone takes,
-//! whichever is longer; what took longer makes the window as much narrower.
+//! Invariants: what lies in the pipe has been taken in two [`MOMENT`]s, or in half as much again as one record alone takes,
+//! whichever is longer; what took longer makes the window as much narrower. And it is little beside the buffer, whatever is
+//! tried: until a pipe that was made too large has been taken nothing is given, and the buffer has to bridge that.
 
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,8 @@ use std::time::{Duration, Instant};
 const MOMENT: Duration = Duration::from_millis(2);
 /// The widest window, in bytes: the kernel pipe that serves throughput best.
 const WIDEST: usize = 256 * 1024;
+/// The pipe takes at most this part of what the buffer does.
+const OF_BUFFER: usize = 8;
 /// The smallest pipe that the system has.
 const PAGE: usize = 4096;
 /// A window that turned out too wide is not tried again before so many that were not, at most.
@@ -27,6 +30,8 @@ const PAUSE_MOST: u32 = 32;
 #[derive(Debug)]
 pub(crate) struct InFlightWindow {
     bytes: usize,
+    /// It may become so wide.
+    widest: usize,
     /// The time in which it takes one record alone, or more.
     least: Duration,
     /// What was given last.
@@ -53,7 +58,7 @@ struct Given {
     has_more: bool,
     /// The window that it was given by.
     window: usize,
-    /// It was all that the window allows, or half of it.
+    /// It was all that the window allows, or half of it, and nothing else bounds it.
     fills: bool,
     /// It could not have been less.
     is_least: bool,
@@ -64,6 +69,8 @@ struct Given {
 struct Mark {
     at: Instant,
     given: Given,
+    /// All that lay there then.
+    lies: usize,
     /// Bytes that were written since.
     since: u64,
 }
@@ -72,6 +79,7 @@ impl Default for InFlightWindow {
     fn default() -> InFlightWindow {
         InFlightWindow {
             bytes: 1,
+            widest: WIDEST,
             least: Duration::ZERO,
             given: Given::default(),
             mark: None,
@@ -85,6 +93,16 @@ impl Default for InFlightWindow {
 }
 
 impl InFlightWindow {
+    /// One for a buffer of so many bytes.
+    #[must_use]
+    pub(crate) fn beside(buffer: usize) -> InFlightWindow {
+        let most = (buffer / OF_BUFFER).clamp(PAGE, WIDEST);
+        InFlightWindow {
+            widest: 1 << most.ilog2(),
+            ..InFlightWindow::default()
+        }
+    }
+
     /// Bytes that may be given at a time; one record may be longer.
     #[must_use]
     pub(crate) fn bytes(&self) -> usize {
@@ -115,26 +133,27 @@ impl InFlightWindow {
             return;
         };
         self.room = Some(now);
-        let (since, window) = match &self.mark {
+        let (since, lies) = match &self.mark {
             // How long that took altogether shows when it is known that all has been taken.
             Some(mark) if mark.given.is_least => return,
-            Some(mark) => (mark.at, mark.given.window),
+            Some(mark) => (mark.at, mark.lies),
             None => (asked, self.bytes),
         };
         let time = now.saturating_duration_since(since);
         if time > self.bound() {
-            self.narrow(window, time);
+            self.narrow(lies, time);
             self.mark = None;
         }
     }
 
-    /// `n` bytes are given; `more` says whether others wait behind them.
-    pub(crate) fn on_given(&mut self, n: usize, more: bool) {
+    /// `n` bytes are given; `more` says whether others wait behind them, `is_bounded`, whether it could be no more for
+    /// another reason than the window.
+    pub(crate) fn on_given(&mut self, n: usize, more: bool, is_bounded: bool) {
         self.given = Given {
             bytes: n,
             has_more: more,
             window: self.bytes,
-            fills: more && n * 2 >= self.bytes,
+            fills: more && !is_bounded && n * 2 >= self.bytes,
             is_least: n > self.bytes || self.bytes == 1,
         };
     }
@@ -169,6 +188,7 @@ impl InFlightWindow {
                     is_least,
                     ..self.given
                 },
+                lies: (lay + n) as usize,
                 since: 0,
             });
         }
@@ -184,7 +204,7 @@ impl InFlightWindow {
             self.least = self.least.min(time);
         }
         if time > self.bound() {
-            self.narrow(given.window, time);
+            self.narrow(mark.lies, time);
         } else if given.fills && given.window == self.bytes {
             match self.trial {
                 // No more was given for it: another record did not fit.
@@ -210,7 +230,7 @@ impl InFlightWindow {
         } else {
             now / 4 + 1
         };
-        self.bytes = (now + more).min(WIDEST);
+        self.bytes = (now + more).min(self.widest);
     }
 
     /// The time that what lies in the pipe may take.
@@ -218,10 +238,10 @@ impl InFlightWindow {
         (2 * MOMENT).max(self.least * 3 / 2)
     }
 
-    /// What was given by this window has taken so long, which is too long.
-    fn narrow(&mut self, window: usize, time: Duration) {
+    /// So much lay there, and has taken so long, which is too long.
+    fn narrow(&mut self, lies: usize, time: Duration) {
         let share = MOMENT.max(self.least).as_secs_f64() / time.as_secs_f64();
-        let bytes = (window as f64 * share) as usize;
+        let bytes = (lies as f64 * share) as usize;
         let before = self.trial.take().filter(|_| time <= 2 * self.bound());
         let fine = before.map_or(1, |given| given.window);
         self.bytes = self.bytes.min(bytes.max(fine)).max(1);
@@ -280,7 +300,7 @@ mod tests {
                 window.on_room(self.now);
                 let whole = (window.bytes() / self.record).max(1) * self.record;
                 let claim = if self.rest > 0 { self.rest } else { whole };
-                window.on_given(claim, true);
+                window.on_given(claim, true, false);
                 let n = claim.min(pipe - self.lies);
                 // Whole records are given back, the rest of one is not.
                 self.rest = (claim - n) % self.record;
@@ -362,6 +382,32 @@ mod tests {
             let oldest = world.oldest;
             let bound = 4 * MOMENT + us(100) * 100_u32.div_ceil(block as u32);
             assert!(oldest <= bound, "{block}: {oldest:?}");
+        }
+    }
+
+    #[test]
+    fn a_steady_consumer_is_not_given_ever_less_for_what_lay_there_before() {
+        // 6 MB a second, of which a moment is 12 kB.
+        let mut world = World::new(100, 4096, us(683));
+        world.run(200);
+        for _ in 0..1000 {
+            world.run(1);
+            assert!(world.window.bytes() > 10_000, "{}", world.window.bytes());
+        }
+    }
+
+    #[test]
+    fn nothing_is_tried_that_is_much_beside_the_buffer() {
+        for (buffer, most) in [
+            (64 << 10, 8 << 10),
+            (100 << 10, 8 << 10),
+            (8 << 20, WIDEST),
+            (1, PAGE),
+        ] {
+            let mut world = World::new(100, WIDEST, us(10));
+            world.window = InFlightWindow::beside(buffer);
+            world.run(100);
+            assert_eq!(world.window.pipe(100), most, "{buffer}");
         }
     }
 

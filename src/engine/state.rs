@@ -13,6 +13,7 @@ use super::disk::Spill;
 use super::event::{Event, Events};
 use super::gate::Gate;
 use super::given::Given;
+use super::inflight::InFlightWindow;
 use super::lane_books::Fairness;
 use super::limiter::{Bursts, Limiters};
 use super::log::Log;
@@ -179,7 +180,13 @@ impl Engine {
         let mut engine = Engine {
             log: Log::new(rules.memory.unwrap_or(rules.capacity), rules.framing),
             source: Source::new(rules.framing, rules.stop_at),
-            outputs: vec![Output::new(rules.framing), Output::new(rules.framing)],
+            outputs: vec![
+                Output {
+                    window: InFlightWindow::beside(rules.capacity),
+                    ..Output::new(rules.framing)
+                },
+                Output::new(rules.framing),
+            ],
             side_count: 0,
             joining: 0,
             overflow: Overflow::default(),

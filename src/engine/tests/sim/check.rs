@@ -25,7 +25,7 @@ impl Sim {
             assert_eq!(read, gone + side.owed, "the books of {plan:?}");
             if let Role::Tap(share) = plan.role {
                 // What has begun to leave is what was claimed, or passed at once.
-                let rest = self.longest.min(self.world.s.pipe) as u64;
+                let rest = self.longest.min(self.world.pipe) as u64;
                 let most = 2 * share + rest;
                 assert!(side.owed <= most, "{} are owed to {plan:?}", side.owed);
             }
@@ -73,7 +73,7 @@ impl Sim {
         if looks.iter().all(Option::is_none) {
             // What fills its pipe, what is being written, and the record that it has begun.
             let capacity = self.world.s.rules.capacity;
-            engine.check_places(self.world.s.pipe + capacity + self.longest);
+            engine.check_places(self.world.pipe + capacity + self.longest);
         }
     }
 }

@@ -224,6 +224,11 @@ impl Edge for Side<'_> {
         if self.1 >= JOBS {
             return self.0.fit_worker(self.1 - JOBS, size);
         }
+        if self.0.adversity.sizes {
+            let fits = self.0.lying <= size;
+            self.0.pipe = if fits { size } else { self.0.pipe };
+            return fits;
+        }
         self.0.random().is_multiple_of(2)
     }
 

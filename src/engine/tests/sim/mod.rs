@@ -80,6 +80,8 @@ struct World {
     /// How much the consumer is willing to take, and how much lies in its pipe.
     appetite: usize,
     lying: usize,
+    /// Bytes that fit into that.
+    pipe: usize,
     /// It has closed its standard input.
     is_deaf: bool,
     events: VecDeque<(Instant, Event)>,
@@ -176,6 +178,9 @@ enum Event {
     /// Something outside is as it was.
     Nothing,
 }
+
+/// Bytes of a page of a pipe.
+const PAGE: usize = 4096;
 
 const SOURCE: usize = 0;
 const SINK: usize = 1;

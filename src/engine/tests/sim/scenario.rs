@@ -209,6 +209,9 @@ pub(in super::super) struct Adversity {
     pub workers: WorkerScript,
     /// The disk.
     pub disk: Disk,
+    /// The pipe to the consumer is a kernel's: it gets the size that it is asked for, once it holds no more than that, and
+    /// takes pages.
+    pub sizes: bool,
     /// Which patterns tell the lanes of records apart, and which of them are to be kept.
     pub lanes: Option<(Option<&'static str>, Option<&'static str>)>,
 }

@@ -125,6 +125,9 @@ pub(super) fn start(left: Left, s: Scenario, adversity: Adversity) -> Sim {
         waits_first: !s.seed.is_multiple_of(3),
         ..Path::default()
     });
+    if adversity.sizes {
+        engine.on_output_begin(false, Some((s.pipe, true)), start);
+    }
     let longest = match s.rules.framing {
         None => 1,
         framing => {
@@ -154,6 +157,7 @@ pub(super) fn start(left: Left, s: Scenario, adversity: Adversity) -> Sim {
             offers_left: s.offers.len(),
             appetite: 0,
             lying: 0,
+            pipe: s.pipe,
             is_deaf: false,
             events: events.into(),
             out,

@@ -20,7 +20,12 @@ impl World {
     }
 
     pub(super) fn room(&self) -> usize {
-        self.s.pipe - self.lying
+        let room = self.pipe - self.lying;
+        match self.adversity.sizes {
+            // The kernel's has room while a page of it is free.
+            true if room < PAGE => 0,
+            _ => room,
+        }
     }
 
     pub(super) fn waiting(&self) -> usize {

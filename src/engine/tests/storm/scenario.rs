@@ -106,6 +106,7 @@ pub(super) fn scenario(seed: u64) -> (Scenario, Adversity) {
         halts: dice.some(12, |dice| dice.micros(130_000)),
         slow_file: dice.some(3, |dice| dice.micros(130_000)),
         lanes: None,
+        sizes: false,
         programs: Script::default(),
         workers: WorkerScript::default(),
         stale_clock: true,
@@ -142,6 +143,7 @@ pub(super) fn scenario(seed: u64) -> (Scenario, Adversity) {
         }
     }
     adversity.lanes = lanes;
+    adversity.sizes = pipe >= 4096 && dice.one_in(2);
     let mut scenario = Scenario {
         rules,
         direct: !dice.one_in(3),
