@@ -331,6 +331,8 @@ impl Engine {
                 i => self.drop_begun_run_of_side(i, &run),
             }
         }
+        // Half of it, so that memory becomes less in any case.
+        self.shedder.leeway = self.shedder.leeway.max(bytes / 2);
         bytes
     }
 

@@ -114,10 +114,13 @@ impl Engine {
 
     /// Bytes that may be read into the log now.
     pub(super) fn room(&self) -> usize {
-        if self.is_starved() || self.has_full_books() {
-            return 0;
-        }
-        self.gate.may_take(self.occupancy()).min(self.place_room())
+        let most = match self.has_full_books() {
+            _ if self.is_starved() => 0,
+            true => usize::try_from(self.shedder.leeway).unwrap_or(usize::MAX),
+            false => usize::MAX,
+        };
+        most.min(self.gate.may_take(self.occupancy()))
+            .min(self.place_room())
     }
 
     fn plan_fresh_read(&self, permit: usize, now: Instant) -> Plan {
@@ -327,6 +330,7 @@ impl Engine {
         self.timeline.push(&kept, now);
         self.source.cursor = run.cursor;
         self.source.is_waiting = false;
+        self.shedder.leeway = self.shedder.leeway.saturating_sub(run.bytes as u64);
         self.stats.on_read(run, self.occupancy());
         self.note_places();
         self.bypass.on_piece(run.bytes, !self.has_sides());

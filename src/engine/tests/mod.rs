@@ -5,6 +5,7 @@ mod bypass;
 mod caps;
 mod changes;
 mod checks;
+mod fair;
 mod fan;
 mod faults;
 mod flow;

@@ -1,0 +1,87 @@
+//! Fair shedding, in the simulator's time: those who want less than their share lose nothing beside one who is loud,
+//! however the pipe to the consumer is sized meanwhile.
+
+use std::time::Duration;
+
+use super::sim::{self, Adversity, Scenario, Text, run_through};
+use crate::engine::Rules;
+use crate::engine::policy::{Policy, Which};
+use crate::engine::record::Framing;
+
+/// Bytes of a record, and of a piece that is offered or taken.
+const LENGTH: usize = 100;
+const PIECE: usize = 4000;
+/// Bytes per second that come, and that are taken.
+const COMES: usize = 10_000_000;
+const TAKEN: usize = 6_000_000;
+/// One key has so many records to one of each of so many others.
+const LOUD: usize = 100;
+const QUIET: usize = 99;
+
+/// The key of the nth record: those of the loud one stand among those of the others.
+fn key(nth: usize) -> usize {
+    (nth * 79 % (LOUD + QUIET)).saturating_sub(LOUD - 1)
+}
+
+fn record(nth: usize) -> Vec<u8> {
+    let mut record = format!("{nth:010} {:06} ", key(nth)).into_bytes();
+    record.resize(LENGTH - 1, b'x');
+    record.push(b'\n');
+    record
+}
+
+/// At these times, so many bytes a second apart in pieces.
+fn evenly(bytes: usize, rate: usize) -> Vec<(Duration, usize)> {
+    let at = |k: usize| Duration::from_nanos((k * PIECE) as u64 * 1_000_000_000 / rate as u64);
+    (0..bytes.div_ceil(PIECE)).map(|k| (at(k), PIECE)).collect()
+}
+
+/// Records of the quiet that are lost with this buffer, and those of the loud one.
+fn lost(capacity: usize, millis: usize, seed: u64) -> [usize; 2] {
+    let cycle = LOUD + QUIET;
+    let count = COMES / 1000 * millis / LENGTH / cycle * cycle;
+    let policy = Policy {
+        which: Which::Fair,
+        patience: Duration::ZERO,
+    };
+    let rules = Rules {
+        framing: Some(Framing::Terminator(b'\n')),
+        shed: Some(policy),
+        ..sim::rules(capacity)
+    };
+    let scenario = Scenario {
+        rules,
+        direct: false,
+        input: Text((0..count).flat_map(record).collect()),
+        offers: evenly(count * LENGTH, COMES),
+        takes: evenly(count * LENGTH, TAKEN),
+        stops: Vec::new(),
+        commands: Vec::new(),
+        pipe: 64 * 1024,
+        seed,
+    };
+    let adversity = Adversity {
+        lanes: Some((Some("2"), None)),
+        sizes: true,
+        ..Adversity::default()
+    };
+    let outcome = run_through(scenario, adversity);
+    assert!(outcome.finished, "all is delivered");
+    let mut lost = [0, 0];
+    for record in outcome.spilled.chunks(LENGTH) {
+        let key = &record[11..17];
+        lost[usize::from(key == b"000000")] += 1;
+    }
+    lost
+}
+
+/// A pipe that was made too wide for what lies there, and then waited for, cost thousands of them; and so did memory that
+/// only had to be moved together, as that of 96 KiB is here.
+#[test]
+fn who_stays_below_its_share_loses_nothing_beside_one_who_is_loud() {
+    for (capacity, seed) in [(32, 1), (64, 2), (96, 2), (96, 3), (96, 4)] {
+        let [quiet, loud] = lost(capacity << 10, 400, seed);
+        assert!(loud > 10_000, "it is shed: {loud}");
+        assert_eq!(quiet, 0, "with {capacity} KiB");
+    }
+}
