@@ -11,6 +11,7 @@ use std::time::Duration;
 use humantime::{DurationError as Error, format_duration, parse_duration};
 
 use super::error::UnitError;
+use super::printable::printable;
 
 const EXAMPLES: &[&str] = &["5s", "500ms", "1m 30s"];
 const LONG_EXAMPLES: &[&str] = &["5min", "12h", "30days"];
@@ -102,7 +103,8 @@ fn check_item(item: &str) -> Result<(), UnitError> {
     let (number, unit) = (item[..end].trim_end(), item[end..].trim());
     if number.contains(char::is_whitespace) && !unit.is_empty() {
         let joined: String = number.split_whitespace().collect();
-        let wrong = format!("a figure with a space inside (write {joined}{unit})");
+        let whole = printable(&format!("{joined}{unit}"));
+        let wrong = format!("a figure with a space inside (write {whole})");
         return Err(UnitError::new(wrong, EXAMPLES));
     }
     match unit {

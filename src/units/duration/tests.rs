@@ -55,6 +55,7 @@ fn nonsense_durations_are_turned_away_with_right_ones() {
         ("999999days", "too long"),
         ("1 5s", "a figure with a space inside (write 15s)"),
         ("1m 3 0 s", "a figure with a space inside (write 30s)"),
+        ("1 5s\nx", r"a figure with a space inside (write 15s\nx)"),
         ("1. 5s", "a figure with a space inside (write 1.5s)"),
         ("18446744073709551615s 1000ms", "too long"),
         ("18446744073709551615s 500ms500ms", "too long"),
