@@ -376,10 +376,6 @@ fn options_that_make_no_sense_are_refused() {
         (&["-j", "2", "--", "cat"], "nothing makes a record"),
         (&["-l", "-j", "2"], "--jobs: there is nothing to run"),
         (
-            &["-l", "-j", "2", "--spool", "/tmp/x", "--", "cat"],
-            "only batches can be dealt out from a spool yet; add --batch 1000,1s",
-        ),
-        (
             &["-l", "-j", "2", "--shed", "fair", "--key", "1", "--", "cat"],
             "lanes for several COMMANDs are not there yet; shed in a weir of its own before this one",
         ),

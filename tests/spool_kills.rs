@@ -189,6 +189,61 @@ fn a_kill_at_any_call_leaves_each_line_in_one_batch() {
     assert!(kills > CALLS.len(), "{kills} kills");
 }
 
+#[test]
+fn a_kill_at_any_call_loses_nothing_for_programs_side_by_side() {
+    const COUNT: usize = 20_000;
+    // What goes to a program is written without waiting.
+    for call in CALLS.into_iter().chain(["pwritev2"]) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join(name).display().to_string();
+        let out = dir.path().join("out");
+        fs::create_dir(&out).expect("a directory");
+        let (spool, home) = (at("q"), at("out"));
+        let (input, into) = std::io::pipe().expect("a pipe");
+        let feeding = feed(into, lines(10_000_000, 10_000_000 + COUNT));
+        let fixed = [
+            "-q", "-l", "--spool", &spool, "--spill", "2MiB", "--sync", "1ms", "-j", "2", "--",
+        ];
+        // One whose weir is killed reads to the end what it has been given.
+        let args = [&fixed[..], &["sh", "-c", "exec cat >>$0/$$", &home]].concat();
+        let mut kills = 0;
+        loop {
+            let Some(weir) = under_strace(call, kills + 1, &args) else {
+                return;
+            };
+            if !run(weir, &input).1 {
+                break;
+            }
+            kills += 1;
+        }
+        eprintln!("{call} with two side by side: killed {kills} times");
+        feeding.done().expect("all was taken");
+        let numbers = || {
+            let mut numbers = BTreeMap::new();
+            for entry in fs::read_dir(&out).expect("a directory").flatten() {
+                let text = fs::read_to_string(entry.path()).expect("lines");
+                // What one has of its last line does not count: it comes again.
+                for line in text.lines().filter(|line| line.len() == 8) {
+                    let number: usize = line.parse().expect("a number");
+                    *numbers.entry(number - 10_000_000).or_insert(0) += 1;
+                }
+            }
+            numbers
+        };
+        harness::eventually("all of it", || numbers().len() == COUNT);
+        let again = numbers().into_iter().filter(|(_, times)| *times > 1);
+        let (mut runs, mut next) = (0, COUNT);
+        for (number, _) in again {
+            runs += usize::from(number != next);
+            next = number + 1;
+        }
+        assert!(
+            runs <= 2 * kills,
+            "{call}: {runs} writes came again, {kills} kills"
+        );
+    }
+}
+
 /// weir under strace, with this done to its calls, on all of these lines; what it has written, said, and its status.
 fn with(inject: &str, args: &[&str], input: Vec<u8>) -> Option<(Vec<u8>, String, Option<i32>)> {
     let mut strace = under_strace("none", 1, args)?;

@@ -44,6 +44,8 @@ pub(crate) enum News {
     Outlived(String),
     /// The program of one that takes from the queue beside others has ended, and that is what it means.
     Ended(Exit, Fate),
+    /// What it has left could not be written down: it is given to others all the same.
+    Unsaved(PipeError),
     /// It has been waited for.
     Gone,
     /// It has not read what lies in its pipe for too long, the one of this number.

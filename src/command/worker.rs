@@ -16,6 +16,7 @@ use crate::engine::action::{Actor, For, Wait, Write};
 use crate::engine::drive::{Driver, Edge, End, Turn};
 use crate::engine::on_disk::Load;
 use crate::engine::task::{Answer, Task};
+use crate::engine::ticket::Stretch;
 use crate::pipe::error::PipeError;
 use crate::pipe::fd::Port;
 
@@ -166,7 +167,15 @@ impl Worker {
     fn empty(&mut self) -> u64 {
         let reader = self.close();
         self.is_ending = true;
-        reader.map_or(0, |reader| take_out(&reader))
+        let unread = reader.map_or(0, |reader| take_out(&reader));
+        let saved = self
+            .context
+            .shared
+            .give_back_of(self.context.number, unread);
+        if let Err(failure) = saved {
+            self.context.say(News::Unsaved(failure));
+        }
+        unread
     }
 
     /// How its program has ended. Whoever waits for that has put it down before the state machine was told.
@@ -222,6 +231,11 @@ impl Edge for Worker {
 
     fn fetch(&mut self, load: &mut Load) -> io::Result<()> {
         self.context.shared.fetch(CONSUMER, load)
+    }
+
+    fn remember_part(&mut self, part: Stretch) -> io::Result<()> {
+        let shared = &self.context.shared;
+        shared.remember_part(self.context.number, &part)
     }
 
     fn fit(&mut self, size: usize) -> bool {

@@ -114,7 +114,7 @@ pub(super) fn spool(options: &Options) -> Result<Option<usize>, ConfigError> {
     };
     if let Some(jobs) = options.live.jobs.filter(|it| it.most() > BATCHES_MOST) {
         return Err(ConfigError(format!(
-            "--jobs {jobs}: a spool keeps the books of {BATCHES_MOST} batches at a time; give at most that many"
+            "--jobs {jobs}: a spool keeps the books of {BATCHES_MOST} COMMANDs at a time; give at most that many"
         )));
     }
     let size = options.spill.unwrap_or(Size::new(SPOOL));

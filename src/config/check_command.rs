@@ -167,11 +167,6 @@ pub(super) fn workers(
             "--jobs {count}: nothing makes a record, and each COMMAND gets whole ones; add --lines, --null or --record-size, or --batch 1MiB"
         ));
     }
-    if options.spool.is_some() {
-        return refuse(&format!(
-            "--jobs {count} and --spool: only batches can be dealt out from a spool yet; add --batch 1000,1s, or put a weir without --spool behind this one"
-        ));
-    }
     if is_fair || options.key.is_some() || options.keep.is_some() {
         return refuse(&format!(
             "--jobs {count} and --shed fair: lanes for several COMMANDs are not there yet; shed in a weir of its own before this one"

@@ -12,6 +12,7 @@
 mod append;
 mod begun;
 pub(crate) mod damage;
+pub(crate) mod dealt;
 mod directory;
 pub(crate) mod error;
 mod file;

@@ -112,7 +112,9 @@ fn look(
         // What lies between batches may have been acknowledged.
         let open = |of: fn(&Entry) -> u64| journal.open.iter().map(of).sum::<u64>();
         let rest = Owed::behind("", journal.next, end);
-        status.batches = journal.open.len() as u64;
+        // What was never tried is no batch yet.
+        let batches = journal.open.iter().filter(|it| it.number > 0);
+        status.batches = batches.count() as u64;
         let its = status.outputs.iter_mut();
         for it in its.filter(|it| it.name == CONSUMER) {
             it.bytes = open(|it| it.end - it.place.at) + rest.bytes;

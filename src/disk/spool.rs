@@ -188,6 +188,25 @@ impl Spool {
         Ok(())
     }
 
+    /// Saves what several who take from one stream are still owed of it, and with it how far this output has come: when this
+    /// returns, a kill does not undo it.
+    pub(crate) fn set_journal(&self, output: &str, journal: Journal) -> Result<(), DiskError> {
+        let mut state = self.state();
+        state.state.places.insert(output.to_owned(), journal.low());
+        state.state.journal = Some(journal).filter(|it| !it.open.is_empty());
+        self.save(&mut state)?;
+        drop(state);
+        self.changed();
+        Ok(())
+    }
+
+    /// The journal, as another run would find it, whatever could not be saved since.
+    pub(crate) fn saved_journal(&self, output: &str) -> Option<Journal> {
+        let state = self.state().saved()?;
+        let place = state.places.get(output).copied();
+        state.journal.or_else(|| place.map(Journal::at))
+    }
+
     /// What was in batches goes out as a stream, and all before this place has: the place of what is next.
     pub(crate) fn pass_batches(&self, place: Place) -> Place {
         let journal = &mut self.state().state.journal;

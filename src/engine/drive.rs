@@ -314,6 +314,8 @@ fn write_out(mut write: Write, edge: &mut impl Edge) -> (Done, Option<End>) {
         Ok(Some(n)) => {
             let run = write.run(n);
             let known = write.place.map(|at| edge.remember(at + n as u64, run));
+            let part = write.origin.map(|origin| origin.stretch(run));
+            let known = known.or_else(|| part.map(|part| edge.remember_part(part)));
             let failed = known.and_then(Result::err);
             (Outcome::Moved(run), failed.map(End::Disk))
         }

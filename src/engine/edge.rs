@@ -11,7 +11,7 @@ use super::scan::Run;
 use super::segment::Segment;
 use super::stall::Side;
 use super::task::{Answer, Task};
-use super::ticket::{Finish, Ticket, Untried};
+use super::ticket::{Finish, Stretch, Ticket, Untried};
 
 /// What came of one attempt to pass bytes around the log.
 #[cfg_attr(
@@ -157,6 +157,14 @@ pub(crate) trait Edge {
     /// # Errors
     /// When that cannot be remembered.
     fn remember(&mut self, _to: u64, _run: Run) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The same where several take from that stream side by side: this part of it has been written.
+    ///
+    /// # Errors
+    /// When that cannot be remembered.
+    fn remember_part(&mut self, _part: Stretch) -> io::Result<()> {
         Ok(())
     }
 

@@ -29,6 +29,8 @@ pub(super) struct Extent {
     pub(super) length: usize,
     /// How far into a record its first byte is.
     pub(super) depth: u64,
+    /// Records that end before it.
+    pub(super) before: u64,
     /// Records that end in it, and the length up to the end of the last of them.
     pub(super) ends: u64,
     pub(super) last_end: usize,

@@ -200,11 +200,13 @@ impl Engine {
         let Ok(grant) = grant else {
             unreachable!("planned with a permit")
         };
-        let here = self.worker(j).queue.first().map_or(0, |run| {
-            run.end.min(self.log.here_to(run.start)) - run.start
-        });
+        let rest = self.worker(j).queue.first().cloned().unwrap_or_default();
+        let here = rest.end.min(self.log.here_to(rest.start)) - rest.start;
+        let origin = self.origin_of(j, rest.start);
+        let most = origin.map_or(u64::MAX, |(_, most)| most);
         let it = self.worker_mut(j);
-        let claim = it.queue.begin_claim(here.clamp(1, SEGMENT_MAX as u64));
+        let n = here.min(most).clamp(1, SEGMENT_MAX as u64);
+        let claim = it.queue.begin_claim(n);
         let more = it.queue.queued() > 0;
         it.is_writing = true;
         let mut state = it.write.take().unwrap_or_default();
@@ -213,6 +215,7 @@ impl Engine {
             cursor: it.cursor,
         };
         state.looks = true;
+        state.origin = origin.map(|(origin, _)| origin);
         let has_more = more || self.outputs[CONSUMER].queue.queued() > 0;
         let given = (claim.end - claim.start) as usize;
         let parts = self.log.parts(claim).take(PARTS_MOST);
@@ -241,6 +244,10 @@ impl Engine {
             _ => Room::Unknown,
         };
         it.cursor = run.cursor;
+        if let Some((place, before)) = &mut it.mark {
+            *place += run.bytes as u64;
+            *before += run.tally.ended;
+        }
         let mut left = run.bytes as u64;
         while let Some(range) = self.worker_mut(j).queue.deliver(left) {
             left -= range.end - range.start;

@@ -18,6 +18,8 @@ const FIFO: u64 = 64 * 1024;
 /// Bytes that were given to a consumer that may fall, and stay in memory, at most: a pipe's worth. Of a record that is
 /// longer more may be given again.
 const GIVEN_MOST: u64 = 4 << 20;
+/// The same for each of several, where that is more: what a pipe of theirs holds, and what is written to it.
+const PIPES_MOST: u64 = 512 << 10;
 
 impl Engine {
     /// Bytes at the head that this output is owed and that can be written now.
@@ -86,7 +88,8 @@ impl Engine {
         keep.extend(self.jobs.iter().flat_map(|jobs| jobs.heads()));
         if let Some(workers) = &self.workers {
             keep.extend(workers.runs().map(head));
-            if workers.given_bytes() <= GIVEN_MOST {
+            let most = GIVEN_MOST.max(workers.list.len() as u64 * PIPES_MOST);
+            if workers.given_bytes() <= most {
                 keep.extend(workers.given().cloned());
             }
         }

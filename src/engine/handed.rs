@@ -12,7 +12,7 @@ use super::scan::{Run, Scan};
 use super::segment::{Part, ReadBuffer};
 use super::sorter::Sorting;
 use super::task::Task;
-use super::ticket::{Ticket, Untried};
+use super::ticket::{Origin, Ticket, Untried};
 
 /// Something to be done. What there is to it is large: it stays where it is while this goes from hand to hand.
 #[derive(Debug)]
@@ -145,6 +145,8 @@ pub(crate) struct WriteState {
     pub unread: Option<u64>,
     /// Where the first of them lies in a stream that outlives this run.
     pub place: Option<u64>,
+    /// The same where several take from that stream side by side.
+    pub origin: Option<Origin>,
     /// What it is a piece of, where it is one of a batch.
     pub piece: Option<Piece>,
 }

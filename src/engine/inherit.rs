@@ -19,8 +19,10 @@ impl Engine {
     /// What an earlier run has left is delivered first. All outputs are there already.
     pub(crate) fn inherit(&mut self, left: &Inherited, now: Instant) {
         let pieces = pieces(&left.parts);
-        self.log
-            .inherit(pieces.into_iter(), left.end, left.end_depth);
+        let behind = left.parts.iter().map(|(it, _)| it.before + it.records);
+        let records = behind.fold(left.next.1, u64::max);
+        let behind = (left.end_depth, records);
+        self.log.inherit(pieces.into_iter(), left.end, behind);
         let mut owed = Total::default();
         let mut depth = left.end_depth;
         let all_behind = Cursor::at(self.framing, left.end_depth);

@@ -81,6 +81,8 @@ pub(crate) struct Log {
     end: u64,
     /// How far into a record that is.
     depth: u64,
+    /// Records that end before it.
+    records: u64,
 }
 
 impl Log {
@@ -101,6 +103,7 @@ impl Log {
             disk: OnDisk::default(),
             end: 0,
             depth: 0,
+            records: 0,
         }
     }
 
@@ -220,6 +223,7 @@ impl Log {
         last.grow(scan.bytes, scan.ends, scan.last_end);
         self.in_memory += scan.bytes as u64;
         self.end += scan.bytes as u64;
+        self.records += scan.ends;
         if scan.bytes > 0 {
             self.depth = scan.cursor.depth();
         } else if last.pinned == 0 {
@@ -238,6 +242,8 @@ impl Log {
         self.end += n as u64;
         self.in_memory += n as u64;
         self.depth = entry.end_depth;
+        let before = self.records;
+        self.records += entry.ends;
         if let Some(tail) = self.extents.back_mut().filter(|_| n <= COALESCE && goes_on)
             && tail.end() == at
             && tail.stored.is_none()
@@ -259,6 +265,7 @@ impl Log {
             start: entry.range.start,
             length: n,
             depth: entry.depth,
+            before,
             ends: entry.ends,
             last_end: entry.last_end,
             first_end: None,

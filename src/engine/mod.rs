@@ -47,6 +47,7 @@ pub(crate) mod limiter;
 pub(crate) mod log;
 mod look;
 pub(crate) mod on_disk;
+mod origin;
 mod output;
 mod overflow;
 mod pack;

@@ -70,8 +70,14 @@ impl Engine {
     /// Whether what is next in the queue goes on with a record whose beginning is nobody's any more.
     pub(super) fn look_at_head(&mut self) {
         let head = self.outputs[CONSUMER].queue.first().map(|run| run.start);
-        let is_torn = head.is_some_and(|head| !self.log.is_boundary(head));
-        self.outputs[CONSUMER].cursor = Cursor::at(self.framing, u64::from(is_torn));
+        let depth = match head {
+            Some(head) if self.log.is_boundary(head) => 0,
+            Some(head) => self.log.depth_of(head).max(1),
+            // What comes may go on with a record that an earlier run has begun.
+            None if self.outlives() => self.log.depth_of(self.log.end()),
+            None => 0,
+        };
+        self.outputs[CONSUMER].cursor = Cursor::at(self.framing, depth);
     }
 
     /// What has come of records that workers have begun is those workers'.

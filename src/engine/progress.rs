@@ -11,6 +11,8 @@ use super::workers::{Life, Worker, Workers};
 const PIPE_MOST: u64 = 1 << 20;
 /// How often it is looked at, at least and at most, where others linger for what it may leave.
 const LINGER_LOOKS: (Duration, Duration) = (Duration::from_millis(2), Duration::from_secs(1));
+/// How often it is looked at while the disk is full.
+const IN_WAY_LOOKS: Duration = Duration::from_millis(20);
 
 impl Engine {
     /// When to look how much it has read, if nothing else tells.
@@ -27,10 +29,14 @@ impl Engine {
             let again = it.given.unread.looked_at().checked_add(step);
             again.max(it.since.checked_add(step + Duration::from_nanos(1)))
         });
+        // What it was given may be what keeps a record that goes on from having room.
+        let is_in_way = has_some && self.outlives() && self.has_no_place();
+        let room = is_in_way.then(|| it.given.unread.looked_at() + IN_WAY_LOOKS);
         let may_go = it.is_wanted() && it.queue.owed() == 0;
         let busy = workers.scaler.look_again_at(it.busy.looked_at());
         let known = earlier(stalls, again.flatten());
         let known = earlier(known, self.lingers_until(workers, j));
+        let known = earlier(known, room);
         earlier(busy.filter(|_| may_go), known)
     }
 
@@ -60,6 +66,17 @@ impl Engine {
                 return;
             };
             let Some(run) = given.pop(excess) else { return };
+            self.log.unpin(&run);
+        }
+    }
+
+    /// The disk is full, and this one has read all that it was given: where nobody has more to get, the beginning of a
+    /// record whose rest has no room is not kept.
+    fn keep_none_begun(&mut self, j: usize) {
+        if self.used() > 0 {
+            return;
+        }
+        while let Some(run) = self.worker_mut(j).given.pop_back() {
             self.log.unpin(&run);
         }
     }
@@ -95,6 +112,9 @@ impl Engine {
         self.on_worker_read(j, unread, now);
         self.worker_mut(j).busy.on_looked(now);
         self.on_busy_known(j, unread > 0, now);
+        if unread == 0 && self.outlives() && self.has_no_place() {
+            self.keep_none_begun(j);
+        }
         let is_owed = self.outputs[CONSUMER].queue.owed() > 0;
         let Some(workers) = &mut self.workers else {
             return;

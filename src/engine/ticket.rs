@@ -1,5 +1,7 @@
 //! What a program that is run with a batch is told, and what it says by its end.
 
+use super::scan::Run;
+
 /// What a program is to know of the batch that it gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ticket {
@@ -41,6 +43,36 @@ pub(crate) struct Stretch {
     pub records: u64,
     /// Its last record has no end, and never will.
     pub is_open: bool,
+}
+
+/// Where in a stream that outlives the run a write begins, where several take from that side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// The offset.
+    pub at: u64,
+    /// Records that end before it.
+    pub before: u64,
+    /// How far inside of a record it is.
+    pub depth: u64,
+}
+
+impl Origin {
+    /// The part of the stream that begins here.
+    pub(crate) fn stretch(self, run: Run) -> Stretch {
+        let bytes = run.bytes as u64;
+        let depth = match run.tally.ended {
+            0 => self.depth + bytes,
+            _ => run.cursor.depth(),
+        };
+        Stretch {
+            from: self.at,
+            to: self.at + bytes,
+            depths: [self.depth, depth],
+            before: self.before,
+            records: run.tally.ended,
+            is_open: false,
+        }
+    }
 }
 
 /// What came of a try.

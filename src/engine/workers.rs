@@ -83,6 +83,8 @@ pub(super) struct Worker {
     pub given: Given,
     /// Where in its record its pipe stands.
     pub cursor: Cursor,
+    /// A place that it was given last, and how many records end before it, where somebody is to know.
+    pub mark: Option<(u64, u64)>,
     pub write: Option<Box<WriteState>>,
     pub is_writing: bool,
     pub room: Room,
@@ -123,6 +125,7 @@ impl Worker {
             torn_at: None,
             given: Given::new(true, now),
             cursor: Cursor::new(framing),
+            mark: None,
             write: None,
             is_writing: false,
             room: Room::Unknown,

@@ -20,7 +20,7 @@ use crate::engine::on_disk::Load;
 use crate::engine::scan::Run;
 use crate::engine::segment::Segment;
 use crate::engine::side::Role;
-use crate::engine::ticket::{Settled, Ticket, Untried};
+use crate::engine::ticket::{Settled, Stretch, Ticket, Untried};
 use crate::engine::{Engine, Rules};
 use crate::units::Unit;
 
@@ -195,6 +195,34 @@ impl Shared {
             Some(disk) => disk.remember(who, to, run),
             None => Ok(()),
         }
+    }
+
+    /// This part of a stream that outlives this run has been written to the program of this worker.
+    ///
+    /// # Errors
+    /// When that cannot be written down.
+    pub(crate) fn remember_part(&self, j: usize, part: &Stretch) -> io::Result<()> {
+        match &self.disk {
+            Some(disk) => disk.remember_part(j, part),
+            None => Ok(()),
+        }
+    }
+
+    /// The program of this worker is gone, or reads no more, and has left so much in its pipe: that is written down before
+    /// anybody else can be given it.
+    ///
+    /// # Errors
+    /// When it cannot be.
+    pub(crate) fn give_back_of(&self, j: usize, unread: u64) -> Result<(), PipeError> {
+        let Some(disk) = &self.disk else {
+            return Ok(());
+        };
+        let left = self.tell(|engine, now| match engine.outlives() {
+            true => engine.left_by(j, unread, now),
+            false => None,
+        });
+        let saved = left.map(|parts| disk.give_back_of(j, &parts));
+        Ok(saved.transpose().map(drop)?)
     }
 
     /// A program is about to be run with this batch. Says by which name it is known, where it outlives this run, and

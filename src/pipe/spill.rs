@@ -20,7 +20,7 @@ use crate::engine::disk::Inherited;
 use crate::engine::drive::{Came, NoRoom};
 use crate::engine::on_disk::Load;
 use crate::engine::scan::Run;
-use crate::engine::ticket::{Settled, Ticket, Untried};
+use crate::engine::ticket::{Settled, Stretch, Ticket, Untried};
 
 /// How soon to try again what a disk does not take although it had room.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -220,6 +220,22 @@ impl Disk {
         match &self.store {
             Store::Spill(_) => Ok(()),
             Store::Spool(spool) => spool.remember(who, to, run).map_err(io::Error::other),
+        }
+    }
+
+    /// See [`Edge::remember_part`](crate::engine::drive::Edge::remember_part).
+    pub(super) fn remember_part(&self, who: usize, part: &Stretch) -> io::Result<()> {
+        match &self.store {
+            Store::Spill(_) => Ok(()),
+            Store::Spool(spool) => spool.remember_part(who, part).map_err(io::Error::other),
+        }
+    }
+
+    /// One of those who take from the stream side by side has left these parts of what it was given.
+    pub(super) fn give_back_of(&self, who: usize, parts: &[Stretch]) -> Result<(), DiskError> {
+        match &self.store {
+            Store::Spill(_) => Ok(()),
+            Store::Spool(spool) => spool.give_back(who, parts),
         }
     }
 

@@ -2,7 +2,8 @@
 //! consumer and each tee have come is saved there before they are given any more.
 //!
 //! Where a program is run with batches, what has become of each of them is saved instead, in a journal: before the
-//! program is run, and when it has ended.
+//! program is run, and when it has ended. Where several take from one stream side by side, what each of them has been given
+//! is, and what it has left.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -18,6 +19,7 @@ use super::fd::Port;
 use super::holder::{Holder, Tee};
 use super::read_back::{Lost, Part, Reader};
 use crate::disk::damage::Damage;
+use crate::disk::dealt::{Dealt, Span};
 use crate::disk::error::DiskError;
 use crate::disk::journal::{Entry, Journal};
 use crate::disk::recovery::Opened;
@@ -37,6 +39,8 @@ use crate::units::printable;
 pub(crate) enum UseBy {
     /// As one stream.
     Stream,
+    /// As one stream of which several take side by side.
+    Workers,
     /// In batches; those that are given up go to a file, maybe.
     Batches {
         /// See there.
@@ -70,6 +74,8 @@ pub(crate) struct SpoolStore {
     use_by: UseBy,
     /// Those for whom what lies there is kept: the consumer, and the tees.
     consumer: Holder,
+    /// How far those have come who take from one stream side by side.
+    dealt: Mutex<Box<Dealt>>,
     tees: Vec<Holder>,
     /// What an earlier run has left.
     inherited: Inherited,
@@ -124,8 +130,16 @@ impl SpoolStore {
         if use_by == UseBy::Stream {
             place = spool.pass_batches(place);
         }
+        let journal = spool.journal().map(|mut journal| {
+            journal.forget_before(oldest);
+            journal
+        });
+        let dealt = Dealt::after(journal, place);
         let consumer = Holder::consumer(place, lives_on);
-        spool.set_place(&name, place)?;
+        match use_by {
+            UseBy::Workers => spool.set_journal(&name, dealt.journal(spool.bound()))?,
+            _ => spool.set_place(&name, place)?,
+        }
         let places: Vec<Place> = tees
             .iter()
             .map(|tee| place_of_tee(&spool, tee, place, oldest))
@@ -168,6 +182,7 @@ impl SpoolStore {
             opening,
             use_by,
             consumer,
+            dealt: Mutex::new(Box::new(dealt)),
             tees,
             inherited,
             reader: Mutex::default(),
@@ -290,6 +305,12 @@ impl SpoolStore {
     /// There is no room: where somebody has all there is, the beginning of a record that goes on is not kept.
     pub(super) fn release_begun(&self, floor: u64) -> Result<bool, DiskError> {
         let end = self.spool.end().at;
+        if self.use_by == UseBy::Workers {
+            let mut dealt = lock(&self.dealt);
+            if dealt.lets_go_of_begun(end) {
+                self.save_dealt(&dealt)?;
+            }
+        }
         for holder in self.holders() {
             let is_stream = holder.nth.is_some() || self.use_by == UseBy::Stream;
             if is_stream && holder.lets_go_of_begun(end) {
@@ -363,6 +384,13 @@ impl SpoolStore {
         let Some(holder) = self.holder(who) else {
             return Ok(None);
         };
+        if self.use_by == UseBy::Workers && holder.nth.is_none() {
+            let mut dealt = lock(&self.dealt);
+            let Lost { range, records, .. } = lost;
+            dealt.lose(range.start, range.end, *records, lost.next);
+            self.save_dealt(&dealt).map_err(io::Error::other)?;
+            return Ok(None);
+        }
         let Some((place, records)) = holder.skip(lost) else {
             return Ok(None);
         };
@@ -377,6 +405,27 @@ impl SpoolStore {
             Some(holder) => self.save(holder, holder.on_written(to, run)),
             None => Ok(()),
         }
+    }
+
+    /// One of those who take from the stream side by side was given this part of it.
+    pub(super) fn remember_part(&self, who: usize, part: &Stretch) -> Result<(), DiskError> {
+        let mut dealt = lock(&self.dealt);
+        dealt.on_written(who, span(part));
+        self.save_dealt(&dealt)
+    }
+
+    /// One of them has left these parts of what it was given.
+    pub(super) fn give_back(&self, who: usize, parts: &[Stretch]) -> Result<(), DiskError> {
+        let parts: Vec<_> = parts.iter().map(span).collect();
+        let mut dealt = lock(&self.dealt);
+        dealt.give_back(who, &parts);
+        self.save_dealt(&dealt)
+    }
+
+    /// Nobody changes it meanwhile.
+    fn save_dealt(&self, dealt: &Dealt) -> Result<(), DiskError> {
+        let journal = dealt.journal(self.spool.bound());
+        self.spool.set_journal(&self.consumer.name, journal)
     }
 
     /// The output of this number has failed: nothing is kept for it any more.
@@ -420,6 +469,7 @@ impl SpoolStore {
         let is_all = has_ended
             && match self.use_by {
                 UseBy::Stream => self.consumer.place().at == end.at,
+                UseBy::Workers => lock(&self.dealt).has_all(end.at),
                 // What was lost at the very end is in no batch.
                 UseBy::Batches { .. } => {
                     let journal = self.spool.journal().unwrap_or_default();
@@ -442,8 +492,13 @@ impl SpoolStore {
         }
     }
 
-    /// By how much the place of the consumer as it is saved lies behind what it has had. A batch is saved before it is given.
+    /// By how much the place of the consumer as it is saved lies behind what it has had. A batch is saved before it is
+    /// given.
     fn forgone(&self) -> u64 {
+        if self.use_by == UseBy::Workers {
+            let saved = self.spool.saved_journal(&self.consumer.name);
+            return saved.map_or(0, |saved| lock(&self.dealt).missing_in(&saved));
+        }
         if self.use_by != UseBy::Stream || self.consumer.has_failed() {
             return 0;
         }
@@ -461,6 +516,16 @@ impl SpoolStore {
             return self.spool.set_place(&self.consumer.name, place);
         }
         let end = self.spool.end();
+        if self.use_by == UseBy::Workers {
+            return match is_all {
+                // What another run takes in begins with a record.
+                true => {
+                    let all = Journal::at(end.between_records());
+                    self.spool.set_journal(&self.consumer.name, all)
+                }
+                false => self.save_dealt(&lock(&self.dealt)),
+            };
+        }
         self.spool.change_journal(&self.consumer.name, |journal| {
             if is_all {
                 journal.next = end.between_records();
@@ -488,7 +553,7 @@ fn left(spool: &Spool, place: Place, use_by: UseBy) -> Inherited {
     let end = spool.end();
     let journal = spool.journal().unwrap_or_else(|| Journal::at(place));
     let owner = |entry: &Entry| match use_by {
-        UseBy::Stream => Owed::Consumer,
+        UseBy::Stream | UseBy::Workers => Owed::Consumer,
         UseBy::Batches { .. } if entry.is_shed => Owed::Overflow,
         UseBy::Batches { .. } => Owed::Batch(entry.number, entry.tries),
     };
@@ -496,7 +561,8 @@ fn left(spool: &Spool, place: Place, use_by: UseBy) -> Inherited {
         .open
         .iter()
         .map(|entry| {
-            let is_begun = use_by == UseBy::Stream && entry.place.at < place.at;
+            let is_stream = !matches!(use_by, UseBy::Batches { .. });
+            let is_begun = is_stream && entry.place.at < place.at;
             let from = if is_begun { place } else { entry.place };
             let stretch = stretch(from, entry.behind(), entry.is_open);
             (stretch, owner(entry))
@@ -516,6 +582,14 @@ fn left(spool: &Spool, place: Place, use_by: UseBy) -> Inherited {
         last_batch: journal.last,
         next: (next.at, next.record, next.begun),
     }
+}
+
+/// The places between which this lies.
+fn span(part: &Stretch) -> Span {
+    let place = |at, record, begun| Place { at, record, begun };
+    let first = place(part.from, part.before, part.depths[0]);
+    let behind = place(part.to, part.before + part.records, part.depths[1]);
+    (first, behind)
 }
 
 /// What the journal says of a batch.

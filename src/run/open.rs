@@ -105,6 +105,7 @@ pub(super) fn store(
         let sheds_to_file = config.shed_to.is_some();
         let use_by = match config.rules.batch {
             Some(_) => UseBy::Batches { sheds_to_file },
+            None if config.rules.workers.is_some() => UseBy::Workers,
             None => UseBy::Stream,
         };
         let outputs = Outputs {

@@ -47,7 +47,7 @@ impl Run {
                 first.then_some(End::Command(exit, Ending::CommandFailed))
             }
             News::Broken(failure) => Some(End::Failed(failure)),
-            News::Full(failure) => {
+            News::Full(failure) | News::Unsaved(failure) => {
                 self.reporter.complain(&failure.to_string());
                 None
             }

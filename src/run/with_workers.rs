@@ -117,7 +117,10 @@ impl Run {
     /// The run is over, and they are put down: what they have not read was not delivered.
     pub(super) fn take_back_last_of_workers(&mut self) {
         let left = self.batches.iter().flat_map(|it| it.jobs.take_out());
-        for (j, unread) in left {
+        for (j, unread) in left.collect::<Vec<_>>() {
+            if let Err(failure) = self.shared.give_back_of(j, unread) {
+                self.reporter.complain(&failure.to_string());
+            }
             self.shared
                 .tell(|engine, now| engine.take_back_last(j, unread, now));
         }

@@ -44,6 +44,8 @@ pub(crate) struct Crowd {
     pub control: bool,
     pub sheds: bool,
     pub spills: bool,
+    /// What is not delivered stays for another weir, which delivers it.
+    pub spools: bool,
     pub producer: Producer,
     odd: Vec<usize>,
     pub acts: Vec<Act>,
@@ -102,6 +104,7 @@ impl Crowd {
             control,
             sheds: options.sheds,
             spills: options.spills,
+            spools: !options.sheds && dice.percent(40),
             options: options.list,
             producer,
             odd,
@@ -133,17 +136,34 @@ impl Crowd {
         if self.spills {
             weir.arg("--shed-to").arg(dir.join("spill"));
         }
+        if self.spools {
+            weir.arg("--spool").arg(dir.join("spool"));
+        }
         weir.args(["--", "sh", "-c", &self.script()]).arg(dir);
         weir.env("XDG_RUNTIME_DIR", dir);
         weir
     }
 
+    /// Another weir, which delivers what this one has left.
+    pub(crate) fn rest(&self, dir: &Path) -> Command {
+        let mut weir = Command::new(WEIR);
+        weir.arg("-q").arg("--spool").arg(dir.join("spool"));
+        match self.framing {
+            Framing::None => &mut weir,
+            Framing::Lines => weir.arg("--lines"),
+            Framing::Null => weir.arg("--null"),
+            Framing::Fixed(size) => weir.arg("--record-size").arg(size.to_string()),
+        };
+        weir
+    }
+
     pub(crate) fn describe(&self) -> String {
         format!(
-            "CHAOS_SEED={} {:?} ({} bytes) | weir {} -- {}; {:?}",
+            "CHAOS_SEED={} {:?} ({} bytes) | weir{} {} -- {}; {:?}",
             self.seed,
             self.producer,
             self.input.len(),
+            if self.spools { " --spool DIR" } else { "" },
             self.options.join(" "),
             self.script(),
             self.acts

@@ -61,11 +61,20 @@ pub(crate) fn run(plan: &Crowd) -> Result<Outcome, String> {
         .lines()
         .rfind(|line| line.contains(r#""event":"summary""#));
     let summary = last.and_then(|line| serde_json::from_str(line).ok());
+    let mut got = got(dir);
+    if plan.spools {
+        let rest = plan.rest(dir).stdin(Stdio::null()).output();
+        let rest = rest.expect("another weir");
+        if !rest.status.success() {
+            return Err(format!("what stays is not delivered: {rest:?}"));
+        }
+        got.push((rest.stdout, true));
+    }
     Ok(Outcome {
         status,
         summary: summary.ok_or(format!("no summary: {log}{stderr}"))?,
         stderr,
-        got: got(dir),
+        got,
         spilt: fs::read(dir.join("spill")).unwrap_or_default(),
     })
 }

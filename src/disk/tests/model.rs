@@ -12,7 +12,9 @@ use proptest::prelude::*;
 use rustix::io::Errno;
 
 use super::super::damage::{Cause, Damage};
+use super::super::dealt::Dealt;
 use super::super::error::DiskError;
+use super::super::journal::Journal;
 use super::super::reader::Cursor;
 use super::super::recovery::Opened;
 use super::super::segments::Taken;
@@ -36,6 +38,13 @@ enum Step {
     Deliver {
         who: usize,
         percent: u8,
+    },
+    /// Of those who take from the stream of the consumer side by side one has a part of what is there, and has left the
+    /// second half of it, maybe.
+    Deal {
+        from: u8,
+        percent: u8,
+        falls: bool,
     },
     Sync,
     Close,
@@ -90,6 +99,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(bytes, by_pipe, later)| Step::Append { bytes, by_pipe, later }),
         5 => (0..OUTPUTS.len(), 0..=100u8)
             .prop_map(|(who, percent)| Step::Deliver { who, percent }),
+        4 => (0..=100u8, 0..=100u8, any::<bool>())
+            .prop_map(|(from, percent, falls)| Step::Deal { from, percent, falls }),
         2 => Just(Step::Sync),
         1 => Just(Step::Close),
         3 => Just(Step::Kill),
@@ -152,6 +163,11 @@ struct Bench {
     /// The same as far as saving them is known to have worked.
     saved: [u64; 2],
     synced_places: [u64; 2],
+    /// What the first of them is owed; what was to be saved of that since it was last known to be on the disk, and from
+    /// which of these on each is the last that was saved, maybe.
+    dealt: Dealt,
+    journals: Vec<Journal>,
+    sure: usize,
     synced: u64,
     on_disk: Snapshot,
     salt: u64,
@@ -185,6 +201,9 @@ impl Bench {
             places: [0; 2],
             saved: [0; 2],
             synced_places: [0; 2],
+            dealt: Dealt::default(),
+            journals: vec![Journal::default()],
+            sure: 0,
             synced: 0,
             on_disk: snapshot(path),
             salt: 1,
@@ -225,6 +244,11 @@ impl Bench {
                 later,
             } => self.append(bytes, by_pipe, later),
             Step::Deliver { who, percent } => self.deliver(who, percent),
+            Step::Deal {
+                from,
+                percent,
+                falls,
+            } => self.deal(from, percent, falls),
             Step::Sync => self.sync(),
             Step::Close => {
                 faults::spare(Call::Read);
@@ -348,22 +372,26 @@ impl Bench {
         self.check();
         let end = self.model.len() as u64;
         let to = self.places[who] + (end - self.places[who]) * u64::from(percent) / 100;
-        let record = self.model[..to as usize]
-            .iter()
-            .filter(|b| **b == b'\n')
-            .count() as u64;
-        let place = Place {
-            at: to,
-            record,
-            begun: 0,
-        };
+        let place = self.place_at(to);
         let spool = Arc::clone(&self.opened().spool);
-        self.places[who] = to;
-        if worked(spool.set_place(OUTPUTS[who], place)).is_some() {
-            self.saved = self.places;
+        if who == 0 {
+            let from = self.place_at(self.places[0]);
+            self.dealt.on_written(0, (from, place));
+            self.save_dealt();
+        } else {
+            self.places[who] = to;
+            if worked(spool.set_place(OUTPUTS[who], place)).is_some() {
+                self.note_saved();
+            }
         }
+        self.release();
+    }
+
+    fn release(&mut self) {
+        let spool = Arc::clone(&self.opened().spool);
+        let end = self.model.len() as u64;
         if worked(spool.release(u64::MAX)).is_some() {
-            self.saved = self.places;
+            self.note_saved();
             let is_all = self.places.iter().all(|place| *place == end);
             // A segment may be kept, since more may come into it.
             assert!(
@@ -372,6 +400,72 @@ impl Bench {
                 spool.used()
             );
         }
+    }
+
+    fn place_at(&self, at: u64) -> Place {
+        let lines = self.model[..at as usize].iter();
+        Place {
+            at,
+            record: lines.filter(|byte| **byte == b'\n').count() as u64,
+            begun: 0,
+        }
+    }
+
+    fn deal(&mut self, from: u8, percent: u8, falls: bool) {
+        let (low, end) = (self.places[0], self.model.len() as u64);
+        let from = low + (end - low) * u64::from(from) / 100;
+        let to = from + (end - from) * u64::from(percent) / 100;
+        let [first, half, behind] = [from, (from + to) / 2, to].map(|at| self.place_at(at));
+        self.dealt.on_written(1, (first, behind));
+        self.save_dealt();
+        if falls {
+            self.dealt.give_back(1, &[(half, behind)]);
+            self.save_dealt();
+        }
+        self.check();
+        self.release();
+    }
+
+    fn save_dealt(&mut self) {
+        let journal = self.dealt.journal(self.options.bound);
+        self.places[0] = journal.low().at;
+        self.journals.push(journal.clone());
+        let spool = Arc::clone(&self.opened().spool);
+        if worked(spool.set_journal(OUTPUTS[0], journal)).is_some() {
+            self.note_saved();
+        }
+    }
+
+    fn note_saved(&mut self) {
+        (self.saved, self.sure) = (self.places, self.journals.len() - 1);
+    }
+
+    /// What is owed to those who take from the stream of the consumer is as it was saved at some time since it was last
+    /// known to be so; it goes on from there.
+    fn take_up_journal(&mut self, oldest: Place, since: usize) {
+        let spool = &self.opened().spool;
+        let place = spool.place(OUTPUTS[0]).unwrap_or(oldest);
+        let found = spool.journal();
+        let is_it = |it: &&Journal| match &found {
+            Some(found) => *it == found,
+            // Where segments have gone it lies behind them.
+            None => it.open.is_empty() && it.next.at <= place.at,
+        };
+        let mut since = self.journals[since..].iter();
+        assert!(
+            self.older || self.excused || since.any(|it| is_it(&it)),
+            "{found:?} at {place:?} was never saved: {:?}",
+            self.journals
+        );
+        let found = found.map(|mut journal| {
+            journal.forget_before(oldest);
+            journal
+        });
+        self.dealt = Dealt::after(found, place);
+        let journal = self.dealt.journal(self.options.bound);
+        self.places[0] = journal.low().at;
+        self.journals.push(journal);
+        self.sure = self.journals.len() - 1;
     }
 
     /// Everything that is owed is there, or is said not to be.
@@ -418,7 +512,10 @@ impl Bench {
             self.move_it();
         }
         self.synced = self.model.len() as u64;
-        (self.synced_places, self.saved) = (self.places, self.places);
+        self.note_saved();
+        self.synced_places = self.places;
+        self.journals.drain(..self.sure);
+        self.sure = 0;
         self.on_disk = snapshot(&self.path);
         self.is_unsure = false;
         if is_moved {
@@ -449,8 +546,12 @@ impl Bench {
         }
         assert_eq!(end, self.model.len() as u64);
         let oldest = opened.oldest.at;
+        let oldest_place = opened.oldest;
         self.opened = Some(opened);
         for (who, place) in places.into_iter().enumerate() {
+            if who == 0 && place.is_some() {
+                continue;
+            }
             if !self.older {
                 let (saved, place) = (self.saved[who], place.expect("it is known"));
                 assert!(
@@ -473,6 +574,7 @@ impl Bench {
                 self.opened().spool.set_place(OUTPUTS[who], place).unwrap();
             }
         }
+        self.take_up_journal(oldest_place, self.sure);
         self.saved = self.places;
         if !self.excused && !self.older {
             assert!(damages.is_empty(), "{damages:?}");
@@ -514,7 +616,7 @@ impl Bench {
         self.options.boot = Some(dice(u64::MAX).to_le_bytes().repeat(2).try_into().unwrap());
         let saved = self.places;
         let opened = Running::from(open(&self.path, &self.options));
-        let places = OUTPUTS.map(|name| opened.spool.place(name).unwrap().at);
+        let mut places = OUTPUTS.map(|name| opened.spool.place(name).unwrap().at);
         let said = |damage: &&Damage| damage.cause == Cause::Uncertain;
         let uncertain = opened
             .damages
@@ -522,7 +624,8 @@ impl Bench {
             .filter(said)
             .map(|d| d.bytes)
             .sum::<u64>();
-        for (who, place) in places.into_iter().enumerate() {
+        // The first may have been given back something.
+        for (who, place) in places.into_iter().enumerate().skip(1) {
             assert!(place >= self.synced_places[who], "{who}: {place}");
             assert!(
                 place.saturating_sub(saved[who]) <= uncertain,
@@ -534,7 +637,16 @@ impl Bench {
         assert!(end >= self.synced, "{end} < {}", self.synced);
         assert!(end <= self.model.len() as u64);
         self.model.truncate(end as usize);
-        (self.places, self.saved) = (places, places);
+        let furthest = self.journals.iter().map(|it| it.low().at).max();
+        let saved = [furthest.unwrap_or(0), saved[1]];
+        let oldest = opened.oldest;
+        self.opened = Some(opened);
+        self.places = places;
+        self.take_up_journal(oldest, 0);
+        self.journals.drain(..self.sure);
+        self.sure = 0;
+        (places[0], self.saved) = (self.places[0], self.places);
+        let opened = self.opened();
         // What was forced to the disk is there.
         let mut has_gaps = false;
         for (who, place) in places.into_iter().enumerate() {
@@ -551,7 +663,6 @@ impl Bench {
                 );
             }
         }
-        self.opened = Some(opened);
         let clean = std::mem::replace(&mut self.excused, true);
         self.check();
         // The gaps stay until they have been passed.

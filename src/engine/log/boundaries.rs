@@ -30,6 +30,43 @@ impl Log {
         .sum()
     }
 
+    /// Records that end before this place, counted on from one for which that is known, as far as that is in the same extent.
+    #[must_use]
+    pub(crate) fn records_before(&self, at: u64, known: Option<(u64, u64)>) -> u64 {
+        let Some(extent) = self.extents.get(self.index(at)) else {
+            return self.records;
+        };
+        if at <= extent.at {
+            return extent.before;
+        }
+        let known = known.filter(|(place, _)| (extent.at..=at).contains(place));
+        let (from, before) = known.unwrap_or((extent.at, extent.before));
+        before + self.records(&(from..at))
+    }
+
+    /// How far inside of a record this place is, which is in an extent that is here, or begins one.
+    #[must_use]
+    pub(crate) fn depth_of(&self, at: u64) -> u64 {
+        match self.extents.get(self.index(at)) {
+            None => self.depth,
+            Some(extent) if at <= extent.at => extent.depth,
+            Some(extent) => self.depth_behind(extent.at, extent.depth, at),
+        }
+    }
+
+    /// The same of the second of these places, where it is known of the first.
+    #[must_use]
+    pub(crate) fn depth_behind(&self, from: u64, depth: u64, at: u64) -> u64 {
+        match self.framing {
+            None => 0,
+            Some(Framing::Fixed(size)) => (depth + (at - from)) % size,
+            Some(Framing::Terminator(_)) => {
+                let end = self.last_boundary(from, at);
+                end.map_or(depth + (at - from), |end| at - end)
+            }
+        }
+    }
+
     /// Where in its record this place of an extent is: exact for records of a fixed size, which is all that
     /// counting needs.
     fn cursor(&self, extent: &Extent, at: usize) -> Cursor {

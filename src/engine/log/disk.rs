@@ -73,6 +73,7 @@ impl Log {
                 self.push_stored(&entry, (begun, offset));
             }
             self.depth = entry.end_depth;
+            self.records += entry.ends;
             let Some(last) = self.extents.back_mut() else {
                 unreachable!("it was just made sure of")
             };
@@ -169,6 +170,7 @@ impl Log {
             start: 0,
             length: 0,
             depth: entry.depth,
+            before: self.records,
             ends: 0,
             last_end: 0,
             first_end: None,
@@ -283,6 +285,7 @@ impl Log {
             start: 0,
             length: extent.length - first,
             depth: behind.depth(),
+            before: extent.before + ends,
             ends: extent.ends - ends,
             last_end: extent.last_end.saturating_sub(first),
             // Somebody may begin behind it.
@@ -304,9 +307,16 @@ impl Log {
         }
     }
 
-    /// What an earlier run has left on the disk ends here: its places are its offsets. So far inside of a record.
-    pub(crate) fn inherit(&mut self, parts: impl Iterator<Item = Stretch>, end: u64, depth: u64) {
+    /// What an earlier run has left on the disk ends here: its places are its offsets. So far inside of a record, and behind
+    /// so many.
+    pub(crate) fn inherit(
+        &mut self,
+        parts: impl Iterator<Item = Stretch>,
+        end: u64,
+        (depth, records): (u64, u64),
+    ) {
         for part in parts {
+            self.records = part.before;
             let length = (part.to - part.from) as usize;
             let [depth, end_depth] = part.depths;
             let entry = Entry {
@@ -323,7 +333,7 @@ impl Log {
             }
         }
         (self.disk.end, self.disk.to) = (end, end);
-        (self.end, self.depth) = (end, depth);
+        (self.end, self.depth, self.records) = (end, depth, records);
     }
 
     /// Where on the disk this place lies, and how many bytes there are in one piece with it.

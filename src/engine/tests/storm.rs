@@ -9,6 +9,7 @@
 mod checks;
 mod dice;
 mod outlive;
+mod outlive_workers;
 mod scenario;
 
 use std::time::Duration;

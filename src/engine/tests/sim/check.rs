@@ -34,7 +34,13 @@ impl Sim {
         assert!(status.read.bytes <= came as u64);
         if self.world.s.rules.outlives {
             let place = self.world.owed_from();
-            let is_stream = self.world.s.rules.batch.is_none();
+            let has_workers = self.world.s.rules.workers.is_some();
+            let is_stream = self.world.s.rules.batch.is_none() && !has_workers;
+            let owed = self.world.owed_to_workers();
+            let owed: u64 = owed.map(|it| it.end - it.start).sum();
+            let gone = self.world.handed() as u64 + self.world.forgone;
+            let all = self.world.came_before + self.world.taken as u64;
+            assert!(!has_workers || owed + gone == all, "{owed} {gone} {all}");
             let written = self.world.base + self.world.out.output.len() as u64;
             let remembered = self.world.remembered.0;
             assert!(!is_stream || remembered == written, "what is remembered");
@@ -55,7 +61,8 @@ impl Sim {
             );
         }
         let is_told = self.world.untold.is_empty();
-        assert!(!is_told || status.written.bytes <= self.world.handed() as u64);
+        let gone = self.world.handed() as u64 + self.world.forgone;
+        assert!(!is_told || status.written.bytes <= gone);
         engine.check_workers();
         self.check_jobs();
         assert!(

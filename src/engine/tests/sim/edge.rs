@@ -205,6 +205,11 @@ impl Edge for Side<'_> {
         Ok(())
     }
 
+    fn remember_part(&mut self, part: Stretch) -> io::Result<()> {
+        self.0.on_dealt(&part);
+        Ok(())
+    }
+
     fn order(&mut self, task: Task) -> Option<Answer> {
         Some(self.0.obey(self.1 - JOBS, task))
     }

@@ -7,6 +7,7 @@
 //! must always hold; at the end it returns what the consumer got and when.
 
 mod check;
+mod dealt;
 mod edge;
 mod events;
 mod programs;
@@ -19,6 +20,7 @@ mod world;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, IoSliceMut};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -42,7 +44,7 @@ use crate::engine::side::Role;
 use crate::engine::sorter::Sorter;
 use crate::engine::stall::{self, Timeouts, Watch};
 use crate::engine::task::{Answer, Task};
-use crate::engine::ticket::{Finish, Ticket, Untried};
+use crate::engine::ticket::{Finish, Stretch, Ticket, Untried};
 use crate::engine::{Engine, Limits, OVERFLOW, Rules};
 
 /// What a driver is about.
@@ -115,6 +117,12 @@ struct World {
     begun: BTreeMap<u64, programs::Begun>,
     /// What is remembered of how far the consumer has come: an offset, and how far that is inside of a record.
     remembered: (u64, u64),
+    /// What workers are still owed of a stream that outlives the run: parts of it, the last of which has no end; and who
+    /// was emptied just now, and how much of what it had was not dealt with.
+    undelivered: Vec<Range<u64>>,
+    emptied: Option<(usize, u64, u64)>,
+    /// Bytes of records that one had begun and that could not be kept.
+    forgone: u64,
     /// The same of each tee, and where it was at first; who has failed; and what was left for the consumer.
     tees: Vec<(u64, u64)>,
     tee_bases: Vec<(u64, u64)>,
@@ -434,6 +442,9 @@ impl Sim {
             self.world.out.output = given;
         }
         let inside = self.core.engine.borrow().source.cursor.depth();
+        if is_halted {
+            self.take_back_last();
+        }
         if self.world.s.rules.outlives {
             self.world.out.left = self.world.left_for_all(inside);
         }

@@ -160,6 +160,7 @@ impl World {
     pub(super) fn owed_from(&self) -> u64 {
         let tees = self.tee_places().map(|(_, at, _)| at).min();
         let consumer = match self.s.rules.batch {
+            None if self.s.rules.workers.is_some() => self.undelivered[0].start,
             None => self.remembered.0,
             Some(_) => self.first_in_batches(),
         };
@@ -194,6 +195,9 @@ impl World {
     /// What is left for the next run, for tees too: one that has failed is a new one then.
     pub(super) fn left_for_all(&self, inside: u64) -> Left {
         let mut left = self.left(inside);
+        if self.s.rules.workers.is_some() {
+            left = self.leave_to_workers(left);
+        }
         let (at, depth) = first_of(&left.inherited);
         let new = (at - depth, 0);
         let tees = (0..self.failed.len()).filter(|k| self.sides[*k].role == Role::Tee);
@@ -287,6 +291,7 @@ impl Sim {
         let was_told = self.world.untold.contains(&j);
         self.world.doing = Doing::Something;
         let turn = self.jobs[j].step(&self.core, &mut Side(&mut self.world, JOBS + j));
+        self.give_back_what_was_left();
         self.jobs_doing[j] = match turn {
             Turn::On | Turn::Waits => self.world.doing,
             Turn::Over(End::Disk(_)) => {

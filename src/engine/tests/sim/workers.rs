@@ -57,6 +57,8 @@ pub(super) struct Program {
     read: Vec<u8>,
     next: Option<Instant>,
     is_accused: bool,
+    /// How far inside of a record the first that it was given began, of a stream that outlives the run.
+    depth: Option<u64>,
 }
 
 impl Program {
@@ -77,9 +79,17 @@ impl Program {
 
 /// The length of what of these bytes is whole records.
 pub(in super::super) fn whole(framing: Option<Framing>, bytes: &[u8]) -> usize {
+    whole_behind(framing, 0, bytes)
+}
+
+/// The same where the first of them goes on with a record of which there was so much.
+fn whole_behind(framing: Option<Framing>, depth: u64, bytes: &[u8]) -> usize {
     match framing {
         None => bytes.len(),
-        Some(Framing::Fixed(size)) => bytes.len() - bytes.len() % size.get() as usize,
+        Some(Framing::Fixed(size)) => {
+            let begun = (depth + bytes.len() as u64) % size;
+            bytes.len().saturating_sub(begun as usize)
+        }
         Some(Framing::Terminator(end)) => {
             let last = bytes.iter().rposition(|byte| *byte == end);
             last.map_or(0, |at| at + 1)
@@ -104,6 +114,11 @@ impl World {
         }
         let n = bytes.len().min(it.size.saturating_sub(it.lying.len()));
         it.lying.extend_from_slice(&bytes[..n]);
+        if let Some(origin) = write.origin {
+            it.depth = it.depth.or(Some(origin.depth));
+            let lies = &self.disk[origin.at as usize..][..n];
+            assert!(bytes[..n] == *lies, "what is given is not what came");
+        }
         self.reads += n;
         if n > 0 {
             self.promises.on_given();
@@ -158,10 +173,12 @@ impl World {
                 let is_all = it.is_fed && unread == 0 && !it.is_closed;
                 let end = match is_all {
                     true => it.read.len(),
-                    false => whole(framing, &it.read),
+                    false => whole_behind(framing, it.depth.unwrap_or(0), &it.read),
                 };
                 self.out.output.extend_from_slice(&it.read[..end]);
                 self.out.workers.push(it.read[..end].to_vec());
+                let lost = (it.read.len() - end) as u64 + unread;
+                self.emptied = Some((j, unread, lost));
                 it.lying.clear();
                 it.read.clear();
                 it.is_closed = true;

@@ -16,7 +16,11 @@ use crate::engine::tests::sim::{
 use crate::engine::ticket::Stretch;
 
 /// What is taken in outlives the run; without what cannot be had together with that.
-fn outlive(s: &mut Scenario, adversity: Adversity, batch: Option<BatchRules>) -> Adversity {
+pub(super) fn outlive(
+    s: &mut Scenario,
+    adversity: Adversity,
+    batch: Option<BatchRules>,
+) -> Adversity {
     s.rules = Rules {
         memory: Some(s.rules.capacity),
         outlives: true,
@@ -111,7 +115,7 @@ fn spool(seed: u64) {
 }
 
 /// Those who were killed had begun records: tees get them again from their beginnings.
-fn give_tees_again(left: &mut Left) {
+pub(super) fn give_tees_again(left: &mut Left) {
     for (part, owed) in &mut left.inherited.parts {
         if matches!(owed, Owed::Tee(_)) {
             let begun = std::mem::take(&mut part.depths[0]);
@@ -122,7 +126,7 @@ fn give_tees_again(left: &mut Left) {
 }
 
 /// Each tee has got what lies behind its place, and all of it where nothing keeps it from that; each tap whole records.
-fn assert_tees(outcome: &Outcome, input: &[u8], harm: Adversity, is_last: bool) {
+pub(super) fn assert_tees(outcome: &Outcome, input: &[u8], harm: Adversity, is_last: bool) {
     let plans = harm.sides.into_iter().flatten();
     for ((plan, got), base) in plans.zip(&outcome.sides).zip(&outcome.tee_bases) {
         if plan.role != Role::Tee {

@@ -1,0 +1,130 @@
+//! Workers who take side by side from a stream that outlives each of several runs, which are cut short somehow.
+
+use super::dice::Dice;
+use super::outlive::{assert_tees, give_tees_again, outlive};
+use super::scenario::scenario;
+use super::{USUAL, number};
+use crate::engine::directive::Directive;
+use crate::engine::disk::{Inherited, Owed};
+use crate::engine::tests::sim::{Adversity, Left, Text, WorkerScript, run_after};
+use crate::engine::ticket::Stretch;
+use crate::engine::workers::WorkerRules;
+
+/// A stream that outlives each of several runs, for several who take from it side by side, and fall: each byte is given to one of them, and again only where
+/// it was taken back from one who had fallen, or belongs to a record that one had begun when weir was killed.
+fn spooled_workers(seed: u64) {
+    let (mut s, mut adversity) = scenario(seed);
+    let mut dice = Dice(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) | 1);
+    if s.rules.framing.is_none() {
+        return;
+    }
+    let rules = s.rules.workers.unwrap_or_else(|| {
+        let rules = dice.workers();
+        adversity.workers = dice.worker_script(rules);
+        rules
+    });
+    let count = rules.count;
+    let adversity = outlive(&mut s, adversity, None);
+    s.rules.workers = Some(WorkerRules {
+        count: dice.scaling(count),
+        ..rules
+    });
+    let input = s.input.0.clone();
+    let (mut taken, mut left) = (0, Left::default());
+    for run in 0..4 {
+        let is_last = run == 3;
+        let mut next = s.clone();
+        next.input = Text(input[taken..].to_vec());
+        let mut harm = Adversity {
+            dies: None,
+            ..adversity
+        };
+        if is_last {
+            (harm.halts, harm.short) = (None, None);
+            harm.workers = WorkerScript {
+                lasts: harm.workers.lasts,
+                ..WorkerScript::default()
+            };
+            let ends = |it: &Directive| {
+                matches!(it, Directive::Drain | Directive::Finish | Directive::Pause)
+            };
+            next.commands.retain(|(_, it)| !ends(it));
+        } else {
+            harm.halts = Some(dice.micros(100_000));
+        }
+        let outcome = run_after(left, next, harm);
+        assert!(!outcome.span, "somebody spins");
+        assert!(
+            !is_last || outcome.finished,
+            "stuck: {:?} {harm:?} {:?}",
+            s.rules,
+            outcome.engine
+        );
+        assert_tees(&outcome, &input, harm, is_last);
+        taken += outcome.taken;
+        left = outcome.left;
+        if !is_last && dice.one_in(2) {
+            begin_again(&mut left);
+            give_tees_again(&mut left);
+        }
+        if outcome.finished {
+            let status = outcome.engine.status(std::time::Instant::now());
+            let gone = status.written;
+            assert_eq!(status.read.bytes, gone.bytes, "bytes");
+            if !is_last || gone.records.is_some() {
+                assert_eq!(
+                    status.read.records, gone.records,
+                    "records of run {run}: {:?} {harm:?}",
+                    s.rules
+                );
+            }
+        }
+    }
+    assert_eq!(taken, input.len(), "all was taken");
+    let mut parts = left.inherited.parts.iter();
+    assert!(
+        parts.all(|(_, owed)| *owed != Owed::Consumer),
+        "all was given"
+    );
+}
+
+/// It was killed: records that were begun are given again.
+fn begin_again(left: &mut Left) {
+    let Inherited {
+        parts,
+        end,
+        end_depth,
+        next,
+        ..
+    } = &mut left.inherited;
+    let is_its = |owed: &Owed| *owed == Owed::Consumer;
+    let reaches_end = parts.iter().any(|(it, owed)| is_its(owed) && it.to == *end);
+    if !reaches_end && *end_depth > 0 {
+        let whole = Stretch {
+            from: *end,
+            to: *end,
+            depths: [*end_depth; 2],
+            before: next.1,
+            ..Stretch::default()
+        };
+        let last = parts.iter().filter(|(_, owed)| is_its(owed)).count();
+        parts.insert(last, (whole, Owed::Consumer));
+    }
+    for (part, _) in parts.iter_mut().filter(|(_, owed)| is_its(owed)) {
+        let begun = std::mem::take(&mut part.depths[0]);
+        part.from -= begun;
+        left.floor = left.floor.min(part.from);
+        if part.to == *end {
+            *next = (part.from, part.before, 0);
+        }
+    }
+}
+
+#[test]
+fn what_workers_are_owed_of_what_outlives_a_run_they_get_once_whatever_ends_each_of_them() {
+    let first = number("STORM_SEED", 1);
+    for seed in first..first + number("STORM", USUAL) / 3 {
+        let done = std::panic::catch_unwind(|| spooled_workers(seed));
+        assert!(done.is_ok(), "STORM_SEED={seed} STORM=3");
+    }
+}
