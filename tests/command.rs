@@ -444,6 +444,39 @@ fn the_summary_names_how_it_ended() {
 }
 
 #[test]
+fn a_command_that_leaves_at_its_last_byte_has_had_all() {
+    let bytes = [data(300_000, 5), b"\n".to_vec()].concat();
+    for options in [&[][..], &["-l"], &["--no-splice"], &["-l", "-r", "100MB/s"]] {
+        for (code, is_open) in [(0, false), (4, false), (0, true), (4, true)] {
+            let case = format!("{options:?} {code} {is_open}");
+            let script = format!("head -c {} >/dev/null; exit {code}", bytes.len());
+            let command = weir_sh(&[&["--summary", "json"], options].concat(), &script);
+            let (stdin, input) = std::io::pipe().expect("a pipe");
+            // Where it is open there may be more to come.
+            let held = input.try_clone().expect("a duplicate");
+            let held = Some(held).filter(|_| is_open);
+            let running = start(command, stdin, Stdio::null());
+            let fed = harness::feed(input, bytes.clone());
+            let end = running.end();
+            drop(held);
+            fed.done().expect("all was taken");
+            assert_eq!(end.status.code(), Some(code), "{case}: {end:?}");
+            let books = Books::of(&end);
+            let n = bytes.len();
+            books.assert_are("bytes", [n, n, 0, 0], &case);
+            let words: &[&str] = match (code, is_open) {
+                (4, _) => &["command-failed"],
+                (_, true) => &["consumer-gone"],
+                // Whichever is seen first.
+                (_, false) => &["eof", "consumer-gone"],
+            };
+            let word = books.value("end").as_str().unwrap_or_default();
+            assert!(words.contains(&word), "{case}: {word}");
+        }
+    }
+}
+
+#[test]
 fn tees_and_what_is_shed_are_served_beside_a_command() {
     let dir = tempfile::tempdir().expect("a directory");
     let copy = dir.path().join("copy");

@@ -397,6 +397,60 @@ fn a_command_sees_its_end_when_it_has_all_though_a_tee_is_behind() {
     }
 }
 
+/// One that is not run again leaves by counting, before it sees the end of its input or before there is one: it has had
+/// all, its status is weir's, and the tee gets the rest.
+#[test]
+fn a_command_that_leaves_at_its_last_byte_leaves_a_tee_its_rest_and_weir_its_status() {
+    for (has_ended, code, word) in [
+        (true, 0, "eof"),
+        (true, 3, "command-failed"),
+        (false, 0, "consumer-gone"),
+        (false, 3, "command-failed"),
+    ] {
+        let case = format!("{has_ended} {code}");
+        let (home, folder) = (Home::new(), folder());
+        let (mut tee, fifo) = silent(&folder);
+        let count = lines().len();
+        let script = format!("head -c {count} >/dev/null; echo over >{fifo}.over; exit {code}");
+        let options = ["-l", "--summary", "json", "--grace", "1h"];
+        let small = ["--pipe-size", "256KiB", "--tee", &fifo, "--"];
+        let options = [&options[..], &small].concat();
+        let mut weir = home.start(&[&options[..], &["sh", "-c", &script]].concat());
+        weir.give(&lines());
+        let input = weir.stdin.take().filter(|_| !has_ended);
+        eventually("the program is over", || {
+            std::fs::read(format!("{fifo}.over")).is_ok_and(|it| it == b"over\n")
+        });
+        // Longer than weir waits for the input of one that has left.
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        assert!(
+            weir.child.try_wait().expect("it is ours").is_none(),
+            "{case}"
+        );
+        assert_same(&read_all(&mut tee), &lines(), &case);
+        let (status, mut said) = (weir.end(), String::new());
+        drop(input);
+        assert_eq!(status.code(), Some(code), "{case}");
+        let mut errors = weir.child.stderr.take().expect("a pipe");
+        errors.read_to_string(&mut said).expect("text");
+        let last = said.lines().last().expect("a summary");
+        let summary: Value = serde_json::from_str(last).expect("an object");
+        assert_eq!(summary["end"], word, "{case}: {said}");
+        for (what, bytes) in [
+            ("in", count),
+            ("out", count),
+            ("shed", 0),
+            ("undelivered", 0),
+        ] {
+            assert_eq!(summary[what]["bytes"], bytes, "{case}, {what}: {said}");
+        }
+        assert_eq!(
+            summary["out"]["records"], summary["in"]["records"],
+            "{case}"
+        );
+    }
+}
+
 /// It is no different from one that stays.
 #[test]
 fn a_consumer_that_leaves_when_it_has_all_leaves_a_tee_its_rest() {
