@@ -169,10 +169,10 @@ fn ctrl_c_ends_batches_that_run_and_none_is_tried_again() {
 
 #[test]
 fn batches_that_go_on_after_ctrl_c_are_waited_for_and_none_is_begun() {
-    let script = "trap '' INT; until test -e $0.go; do sleep 0.01; done; exec cat > $0.$WEIR_BATCH";
+    let script = "trap '' INT; echo >> $0.deaf.runs; until test -e $0.go; do sleep 0.01; done; exec cat > $0.$WEIR_BATCH";
     let mut it = Shell::run("--batch 1 -j 2", script);
     it.feed(0, 10);
-    it.await_programs(2);
+    eventually("they go on", || it.dir.read("out.deaf.runs").len() == 2);
     it.pty.type_in(CTRL_C);
     // It is shown that it came.
     it.pty
