@@ -46,7 +46,10 @@ fn check_end(plan: &Crowd, outcome: &Outcome) -> Result<bool, String> {
     let status = outcome.status;
     let is_caused = match (status.code(), status.signal()) {
         (Some(0), _) => true,
-        (Some(1), _) => plan.spills && outcome.stderr.contains("too slow"),
+        (Some(125), _) => {
+            let is_short = plan.spills && outcome.stderr.contains("too slow");
+            is_short && number("shed", "bytes") > 0
+        }
         // How one has ended that was given the end of the input is how weir ends.
         (Some(3..=5 | 137 | 143), _) => plan.may_fail(),
         (_, Some(2)) => plan.sends(&["INT"]),
