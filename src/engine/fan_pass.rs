@@ -16,12 +16,12 @@
 use std::time::Instant;
 
 use super::action::{Fan, SIDES, Taker};
+use super::admit::Piece;
 use super::log::Entry;
 use super::output::Output;
 use super::pack::{FILLED, LOOSE};
 use super::scan::{Run, Scan};
 use super::side::{Role, Side, Stage};
-use super::sift::Piece;
 use super::state::Engine;
 
 impl Engine {

@@ -12,6 +12,7 @@
 
 pub(crate) mod action;
 mod actor;
+mod admit;
 pub(crate) mod age;
 pub(crate) mod batch;
 mod books;
@@ -70,7 +71,6 @@ mod shed;
 pub(crate) mod side;
 mod side_drop;
 mod side_turn;
-mod sift;
 pub(crate) mod sorter;
 mod source;
 mod spill;

@@ -4,9 +4,9 @@
 //! sleeps on its own waker, by which whoever changed the engine wakes it when the engine says so.
 
 pub(crate) mod append;
-mod bell;
 mod calls;
 pub(crate) mod capacity;
+pub(crate) mod consumer_port;
 pub(crate) mod error;
 mod event;
 pub(crate) mod fan_out;
@@ -16,7 +16,7 @@ pub(crate) mod inherited;
 pub(crate) mod look;
 pub(crate) mod memory;
 mod no_wait;
-pub(crate) mod outlet;
+mod notifier;
 pub(crate) mod overflow;
 mod packets;
 pub(crate) mod parting;
@@ -44,9 +44,9 @@ use crate::engine::limiter::SharedCap;
 use crate::engine::sorter::Sorter;
 use crate::units::Unit;
 use capacity::PipeSizes;
+use consumer_port::ConsumerPort;
 use fan_out::{Branch, Branches};
 use fd::Port;
-use outlet::Outlet;
 use overflow::{OverflowFile, OverflowThread};
 use parting::Parting;
 pub(crate) use shared::{Event, Shared};
@@ -98,7 +98,7 @@ pub(crate) fn start(
     rules: Rules,
     caps: Vec<(Unit, Box<dyn SharedCap>)>,
     inputs: Vec<Input>,
-    outlet: &Outlet,
+    consumer_port: &ConsumerPort,
     pipe_sizes: PipeSizes,
     beside: Beside,
 ) -> io::Result<Started> {
@@ -135,7 +135,7 @@ pub(crate) fn start(
             .spawn(give_back)?;
     }
     let may_part = !branches.is_empty();
-    let parting = outlet.watched();
+    let parting = consumer_port.watched();
     let parting = parting.map(|port| parting::watch(port, events.clone(), may_part));
     let parting = parting.transpose()?.flatten();
     let overflow_thread = overflow
@@ -145,7 +145,7 @@ pub(crate) fn start(
     let branches = fan_out::start(branches, &shared, &events)?;
     let sinks = Sinks {
         shared: shared.clone(),
-        outlet: outlet.clone(),
+        consumer_port: consumer_port.clone(),
         events: events.clone(),
         pipe_size: pipe_sizes.to_consumer,
     };
@@ -157,7 +157,7 @@ pub(crate) fn start(
     let source = source::Source::new(
         shared.clone(),
         inputs,
-        outlet,
+        consumer_port,
         events,
         rules.framing,
         pipe_sizes.from_producer,

@@ -10,14 +10,14 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::Sender;
 
-use super::bell::Bell;
 use super::fd::Port;
+use super::notifier::Notifier;
 use super::shared::Event;
 
 /// Who waits for the consumer to go away, and how to send him home.
 #[derive(Debug)]
 pub(crate) struct Parting {
-    bell: Arc<Bell>,
+    notifier: Arc<Notifier>,
     thread: JoinHandle<()>,
 }
 
@@ -31,11 +31,11 @@ pub(super) fn watch(
     events: Sender<Event>,
     may_part: bool,
 ) -> io::Result<Option<Parting>> {
-    let bell = may_part.then(Bell::new).transpose()?.map(Arc::new);
-    let rung = bell.clone();
+    let notifier = may_part.then(Notifier::new).transpose()?.map(Arc::new);
+    let notified = notifier.clone();
     let watch = move || {
-        let gone = match &rung {
-            Some(bell) => output.wait_hang_up_or(&**bell),
+        let gone = match &notified {
+            Some(notifier) => output.wait_hang_up_or(&**notifier),
             None => output.wait_hang_up().map(|()| true),
         };
         if gone == Ok(true) {
@@ -43,13 +43,13 @@ pub(super) fn watch(
         }
     };
     let thread = thread::Builder::new().name("watcher".into()).spawn(watch)?;
-    Ok(bell.map(|bell| Parting { bell, thread }))
+    Ok(notifier.map(|notifier| Parting { notifier, thread }))
 }
 
 impl Parting {
     /// Nothing is written to standard output any more: who reads it sees its end.
     pub(crate) fn part(self) {
-        self.bell.ring();
+        self.notifier.notify();
         let _ = self.thread.join();
         // Something has to be in its place, or the next that is opened would be. It is a pipe to nobody, by which nobody
         // can be taken for the consumer.

@@ -340,7 +340,7 @@ impl Shared {
 
     /// What a change forbids is not on its way any more when this returns. Who is stuck in a call to
     /// the system is not waited for longer than this.
-    pub(crate) fn settle(&self, patience: Duration) {
+    pub(crate) fn await_quiet(&self, patience: Duration) {
         self.until_quiet(patience, |engine, _| engine.want_quiet());
     }
 

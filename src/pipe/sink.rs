@@ -8,8 +8,8 @@ use std::thread::{self, JoinHandle};
 use crossbeam_channel::Sender;
 
 use super::capacity::Wanted;
+use super::consumer_port::{ConsumerPort, Grip};
 use super::error::PipeError;
-use super::outlet::{Grip, Outlet};
 use super::shared::{Event, Shared};
 use crate::engine::CONSUMER;
 use crate::engine::action::{Actor, For, Wait, Write};
@@ -21,7 +21,7 @@ use crate::engine::scan::Run;
 #[derive(Debug)]
 pub(crate) struct Sinks {
     pub(super) shared: Arc<Shared>,
-    pub(super) outlet: Outlet,
+    pub(super) consumer_port: ConsumerPort,
     pub(super) events: Sender<Event>,
     pub(super) pipe_size: Option<Wanted>,
 }
@@ -32,7 +32,7 @@ impl Sinks {
     /// # Errors
     /// When the system refuses one.
     pub(crate) fn start(&self, is_sized: bool) -> io::Result<JoinHandle<()>> {
-        if let Some(output) = self.outlet.port() {
+        if let Some(output) = self.consumer_port.port() {
             let pipe = match self.pipe_size {
                 Some(Wanted::AtLeast(size)) if output.is_pipe() => Some((size, is_sized)),
                 _ => None,
@@ -43,7 +43,7 @@ impl Sinks {
         }
         let sink = Sink {
             shared: self.shared.clone(),
-            output: self.outlet.grip(),
+            output: self.consumer_port.grip(),
             events: self.events.clone(),
             has_told: false,
         };

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use crossbeam_channel::Sender;
 
 use super::capacity::Wanted;
+use super::consumer_port::{ConsumerPort, Grip};
 use super::error::PipeError;
 use super::fd::Port;
 use super::memory::BufferPool;
-use super::outlet::{Grip, Outlet};
 use super::peek::Peek;
 use super::shared::{Event, Shared};
 use super::splice::{self, FanOut};
@@ -48,7 +48,7 @@ pub(super) struct Source {
     inputs: Vec<Input>,
     output: Grip,
     events: Sender<Event>,
-    supply: BufferPool,
+    pool: BufferPool,
     /// For records on the bypass, and for what somebody is owed.
     peek: Option<Peek>,
     /// For what passes to several outputs.
@@ -63,7 +63,7 @@ struct Edge<'a> {
     shared: &'a Shared,
     input: Port,
     output: &'a mut Grip,
-    supply: &'a mut BufferPool,
+    pool: &'a mut BufferPool,
     /// For records, and for what somebody is owed that passes around the log.
     peek: &'a mut Option<Peek>,
     is_framed: bool,
@@ -78,7 +78,7 @@ impl Source {
     pub(super) fn new(
         shared: Arc<Shared>,
         inputs: Vec<Input>,
-        output: &Outlet,
+        output: &ConsumerPort,
         events: Sender<Event>,
         framing: Option<Framing>,
         pipe_size: Option<Wanted>,
@@ -88,7 +88,7 @@ impl Source {
             inputs,
             output: output.grip(),
             events,
-            supply: BufferPool::default(),
+            pool: BufferPool::default(),
             peek: None,
             drain: None,
             is_framed: framing.is_some(),
@@ -146,7 +146,7 @@ impl Source {
             shared: &self.shared,
             input,
             output: &mut self.output,
-            supply: &mut self.supply,
+            pool: &mut self.pool,
             peek: &mut self.peek,
             is_framed: self.is_framed,
             is_aside: false,
@@ -207,7 +207,7 @@ impl Edge<'_> {
 
 impl crate::engine::drive::Edge for Edge<'_> {
     fn segment(&mut self, size: usize) -> io::Result<Arc<Segment>> {
-        self.supply.segment(size)
+        self.pool.segment(size)
     }
 
     fn read(&mut self, into: &mut [IoSliceMut<'_>]) -> io::Result<Option<usize>> {

@@ -12,8 +12,8 @@ use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::bell::Bell;
 use super::fd::Port;
+use super::notifier::Notifier;
 
 /// One thread's waker.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ pub(super) struct Waker {
     state: Mutex<State>,
     changed: Condvar,
     /// For a sleeper that waits for a stream as well.
-    bell: Option<Bell>,
+    notifier: Option<Notifier>,
 }
 
 #[derive(Debug, Default)]
@@ -38,7 +38,7 @@ impl Waker {
     /// When the system has no descriptors left.
     pub(super) fn beside_stream() -> io::Result<Waker> {
         Ok(Waker {
-            bell: Some(Bell::new()?),
+            notifier: Some(Notifier::new()?),
             ..Waker::default()
         })
     }
@@ -51,10 +51,10 @@ impl Waker {
     pub(super) fn wake(&self, version: u64) {
         let mut state = self.state();
         state.version = state.version.max(version);
-        if let Some(bell) = &self.bell
+        if let Some(notifier) = &self.notifier
             && std::mem::take(&mut state.beside_stream)
         {
-            bell.ring();
+            notifier.notify();
         }
         self.changed.notify_one();
     }
@@ -87,10 +87,10 @@ impl Waker {
         output: &Port,
         until: Option<Instant>,
     ) -> rustix::io::Result<bool> {
-        let Some(bell) = &self.bell else {
+        let Some(notifier) = &self.notifier else {
             return output.wait_writable(until);
         };
-        self.beside(version, || output.wait_writable_or(bell, until))
+        self.beside(version, || output.wait_writable_or(notifier, until))
     }
 
     /// The same, or until whoever reads `output` has gone away: says whether that is so.
@@ -98,14 +98,14 @@ impl Waker {
     /// # Errors
     /// As `poll(2)`.
     pub(super) fn wait_hang_up(&self, version: u64, output: &Port) -> rustix::io::Result<bool> {
-        let Some(bell) = &self.bell else {
+        let Some(notifier) = &self.notifier else {
             self.wait(version, None);
             return Ok(false);
         };
-        self.beside(version, || output.wait_hang_up_or(bell))
+        self.beside(version, || output.wait_hang_up_or(notifier))
     }
 
-    /// Sleeps by this call, which ends when the bell is rung.
+    /// Sleeps by this call, which ends when that is notified.
     fn beside(
         &self,
         version: u64,
@@ -120,9 +120,9 @@ impl Waker {
         }
         let ready = sleep();
         if !std::mem::take(&mut self.state().beside_stream)
-            && let Some(bell) = &self.bell
+            && let Some(notifier) = &self.notifier
         {
-            bell.hush();
+            notifier.clear();
         }
         ready
     }

@@ -144,7 +144,7 @@ impl Snapshot {
         it.undelivered = Undelivered {
             bytes: Some(undelivered.bytes),
             records: undelivered.records,
-            forgone: 0,
+            lost: Some(0),
         };
         it
     }

@@ -179,7 +179,7 @@ fn ending(s: &Snapshot) -> Option<String> {
         (Ending::Drained, 0) => Some(why.to_owned()),
         (_, 0) => Some(format!("{why}, nothing undelivered")),
         _ if s.buffer.is_spool() => {
-            let but = match s.undelivered.forgone {
+            let but = match s.undelivered.lost.unwrap_or(0) {
                 0 => String::new(),
                 lost => format!(", but for {} that are lost", s.scale().bytes(lost)),
             };
@@ -258,8 +258,8 @@ mod tests {
             used: 60 << 20,
             peak: 60 << 20,
         });
-        for (forgone, but) in [(0, ""), (256 << 10, ", but for 256KiB that are lost")] {
-            s.undelivered.forgone = forgone;
+        for (lost, but) in [(0, ""), (256 << 10, ", but for 256KiB that are lost")] {
+            s.undelivered.lost = Some(lost);
             let text = text(&s);
             let wanted = format!(
                 "weir backup: ended by an error, 60.0MiB undelivered, which stays in the spool{but}"

@@ -25,7 +25,7 @@ impl Run {
     /// All has been written: the program is to see the end of it.
     pub(super) fn feed_end(&mut self) -> Option<End> {
         if let Some(consumer) = &mut self.consumer {
-            consumer.feed_end(&self.outlet);
+            consumer.feed_end(&self.consumer_port);
         }
         self.finish_branches()
     }
@@ -44,7 +44,7 @@ impl Run {
         }
         self.look_whether_it_left_at_the_end();
         if let Some(consumer) = &mut self.consumer {
-            consumer.close(&self.outlet);
+            consumer.close(&self.consumer_port);
         }
         self.shared
             .tell(|engine, now| engine.command(now, Directive::Drain));
@@ -57,7 +57,7 @@ impl Run {
     /// taken back, that is known only after.
     fn look_whether_it_left_at_the_end(&mut self) {
         let has_all = self.shared.tell(|engine, _| engine.has_consumer_all());
-        let is_open = self.outlet.port().is_some();
+        let is_open = self.consumer_port.port().is_some();
         if let Some(consumer) = &mut self.consumer {
             consumer.is_fed |= has_all && is_open && !consumer.keeps_given();
         }
@@ -111,11 +111,11 @@ impl Run {
             let _ = thread.join();
             self.spare_threads = Some(threads);
         }
-        let unread = consumer.empty(&self.outlet);
+        let unread = consumer.empty(&self.consumer_port);
         if consumer.is_fed && unread == 0 {
             return false;
         }
-        self.outlet.close();
+        self.consumer_port.close();
         let is_last = consumer.interrupted.is_some() || self.signal.is_some();
         self.forget_consumer_s_events();
         let dealt_with = self.take_back(unread);
@@ -156,7 +156,7 @@ impl Run {
             return;
         };
         consumer.join_thread();
-        let unread = consumer.empty(&self.outlet);
+        let unread = consumer.empty(&self.consumer_port);
         // Of one that has read all to the end no record is begun.
         if unread > 0 || !consumer.is_fed {
             self.take_back(unread);
@@ -165,7 +165,7 @@ impl Run {
 
     /// How much lies unread in its pipe, or whatever else is the output, as far as that can be told.
     pub(super) fn unread_bytes(&self) -> Option<u64> {
-        let port = self.outlet.port();
+        let port = self.consumer_port.port();
         let unread = port.and_then(|port| port.unread());
         unread.or_else(|| self.consumer.as_ref()?.unread_bytes())
     }
@@ -216,7 +216,7 @@ impl Run {
             .shared
             .tell(|engine, now| engine.books(now).written.records);
         let consumer = self.consumer.as_mut()?;
-        let started = consumer.start_again(&self.outlet, records.unwrap_or(0));
+        let started = consumer.start_again(&self.consumer_port, records.unwrap_or(0));
         self.exits = consumer.exits.clone();
         let restarts = consumer.restarts.as_mut()?;
         restarts.due = None;
@@ -363,8 +363,8 @@ impl Run {
     /// No end of weir leaves the program behind.
     pub(super) fn put_down_consumer(&mut self, end: &End) {
         match &mut self.consumer {
-            Some(consumer) => consumer.close(&self.outlet),
-            None => self.outlet.close(),
+            Some(consumer) => consumer.close(&self.consumer_port),
+            None => self.consumer_port.close(),
         }
         if let Some(consumer) = &mut self.consumer {
             let by = end.signal_for_command(consumer.interrupted);

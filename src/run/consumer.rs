@@ -19,8 +19,8 @@ use crate::control::signals::{self, Received, SIGTERM};
 use crate::engine::restart::{Breaker, RestartRules};
 use crate::pipe::Sinks;
 use crate::pipe::capacity::Wanted;
+use crate::pipe::consumer_port::ConsumerPort;
 use crate::pipe::fd::Port;
-use crate::pipe::outlet::Outlet;
 
 /// How long a program that was told to end may take for it.
 const LAST_WAIT: Duration = Duration::from_secs(5);
@@ -75,7 +75,7 @@ pub(super) struct Consumer {
     pub restarts: Option<Restarts>,
 }
 
-/// Starts the program. What it reads is the outlet.
+/// Starts the program. What it reads is the port of the consumer.
 ///
 /// # Errors
 /// When it cannot be run.
@@ -83,7 +83,7 @@ pub(super) fn start(
     line: &CommandLine,
     config: &Config,
     mask: SigSet,
-) -> Result<(Outlet, Consumer), StartError> {
+) -> Result<(ConsumerPort, Consumer), StartError> {
     signals::want_ends_of_children().map_err(system)?;
     let now = Instant::now();
     let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
@@ -121,7 +121,7 @@ pub(super) fn start(
         goes_on: None,
         restarts,
     };
-    Ok((Outlet::of_command(port), consumer))
+    Ok((ConsumerPort::of_command(port), consumer))
 }
 
 /// Our end of its pipe, the program, how it ends, and the other end of the pipe where that is to be kept.
@@ -156,32 +156,36 @@ impl Launch {
 }
 
 impl Consumer {
-    /// Starts another one; its pipe is the outlet then.
+    /// Starts another one; its pipe is the port of the consumer then.
     ///
     /// # Errors
     /// When it cannot be run.
-    pub(super) fn start_again(&mut self, outlet: &Outlet, before: u64) -> Result<(), StartError> {
+    pub(super) fn start_again(
+        &mut self,
+        consumer_port: &ConsumerPort,
+        before: u64,
+    ) -> Result<(), StartError> {
         let restarts = self.restarts.as_ref();
         let trial = restarts.map_or(1, |it| it.breaker.failures().saturating_add(1));
         let (port, child, exits, spare) = self.launch.run(trial, before, true)?;
-        outlet.replace(port);
+        consumer_port.replace(port);
         (self.child, self.exits, self.reader) = (child, exits, spare);
         (self.is_fed, self.has_ended) = (false, false);
         Ok(())
     }
 
     /// The program is to see the end of what it gets.
-    pub(super) fn feed_end(&mut self, outlet: &Outlet) {
-        self.close(outlet);
+    pub(super) fn feed_end(&mut self, consumer_port: &ConsumerPort) {
+        self.close(consumer_port);
         self.is_fed = true;
     }
 
     /// Nothing more is written to it; what it has not read can still be taken back.
-    pub(super) fn close(&mut self, outlet: &Outlet) {
+    pub(super) fn close(&mut self, consumer_port: &ConsumerPort) {
         if self.keeps_given && self.reader.is_none() {
-            self.reader = outlet.port().as_ref().and_then(open_reader);
+            self.reader = consumer_port.port().as_ref().and_then(open_reader);
         }
-        outlet.close();
+        consumer_port.close();
     }
 
     /// Waits for who writes to it, who has been told to stop.
@@ -208,8 +212,8 @@ impl Consumer {
 
     /// Takes out of its pipe what it has not read, and says how much that was. Nobody else gets any of it: children
     /// of its own may still be reading.
-    pub(super) fn empty(&mut self, outlet: &Outlet) -> u64 {
-        let port = outlet.port();
+    pub(super) fn empty(&mut self, consumer_port: &ConsumerPort) -> u64 {
+        let port = consumer_port.port();
         let reader = self.reader.take();
         let Some(reader) = reader.or_else(|| port.as_ref().and_then(open_reader)) else {
             return 0;

@@ -63,7 +63,7 @@ impl Run {
     pub(super) fn gone(&mut self) -> End {
         let failure = self.failure.take();
         failure.map_or_else(
-            || End::consumer_gone(self.outlet.port().as_ref()),
+            || End::consumer_gone(self.consumer_port.port().as_ref()),
             End::Failed,
         )
     }
@@ -87,7 +87,7 @@ impl Run {
     /// Closes the output, which may take as long as a disk does, or a server that does not answer:
     /// a signal ends weir meanwhile, too. The end that comes of it, if it is not to be as it was.
     fn close_output(&mut self) -> Option<End> {
-        let output = self.outlet.port()?;
+        let output = self.consumer_port.port()?;
         if !output.tells_at_close() {
             return None;
         }
@@ -123,7 +123,7 @@ impl Run {
         self.shared
             .tell(|engine, now| engine.command(now, Directive::Drain));
         // What is just being read is to be delivered, too.
-        self.shared.settle(LAST_READ);
+        self.shared.await_quiet(LAST_READ);
         let status = self.status();
         self.reporter
             .expect_end(status.elapsed.saturating_add(self.signal_grace));

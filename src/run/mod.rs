@@ -34,10 +34,10 @@ use crate::engine::Rules;
 use crate::engine::directive::Directive;
 use crate::engine::side::Role;
 use crate::pipe::append;
+use crate::pipe::consumer_port::ConsumerPort;
 use crate::pipe::error::PipeError;
 use crate::pipe::fan_out::Branch;
 use crate::pipe::fd::Port;
-use crate::pipe::outlet::Outlet;
 use crate::pipe::overflow::OverflowFile;
 use crate::pipe::reopen::Reopener;
 use crate::pipe::spill::Store;
@@ -131,7 +131,7 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
             .as_deref()
             .map_or_else(never, measure::begin),
         reporter,
-        outlet: running.outlet,
+        consumer_port: running.consumer_port,
         news: running
             .batches
             .as_ref()
@@ -247,7 +247,7 @@ struct Running {
     /// What opens the files of the outputs anew.
     reopeners: Vec<Reopener>,
     signals: Receiver<Received>,
-    outlet: Outlet,
+    consumer_port: ConsumerPort,
     consumer: Option<Consumer>,
     batches: Option<Batches>,
     /// With whom the caps are shared.
@@ -310,16 +310,16 @@ fn start(
     // All is open: what happens to a signal from here on is decided here.
     let mask = listener.before;
     let signals = listener.heed();
-    let (outlet, mut consumer) = match (output, &config.command) {
+    let (consumer_port, mut consumer) = match (output, &config.command) {
         (None, Some(line)) if rules.batch.is_some() || rules.workers.is_some() => {
             batches::look_for(line, rules.batch.as_ref())?;
-            (Outlet::absent(), None)
+            (ConsumerPort::absent(), None)
         }
         (None, Some(line)) => {
-            let (outlet, consumer) = consumer::start(line, config, mask)?;
-            (outlet, Some(consumer))
+            let (consumer_port, consumer) = consumer::start(line, config, mask)?;
+            (consumer_port, Some(consumer))
         }
-        (Some(output), _) => (Outlet::lasting(output), None),
+        (Some(output), _) => (ConsumerPort::lasting(output), None),
         (None, None) => unreachable!("standard output is opened where no program is run"),
     };
     let mut beside = Beside {
@@ -331,11 +331,11 @@ fn start(
     // Nothing that a user knows of can keep it from running any more.
     let emptied = beside.branches.iter_mut().try_for_each(Branch::begin);
     let started = emptied.map_err(StartError::from).and_then(|()| {
-        let started = pipe::start(rules, caps, inputs, &outlet, sizes, beside);
+        let started = pipe::start(rules, caps, inputs, &consumer_port, sizes, beside);
         started.map_err(|e| system(e).into())
     });
     let started = started.inspect_err(|_| {
-        outlet.close();
+        consumer_port.close();
         if let Some(consumer) = &mut consumer {
             consumer.put_down(signals::SIGTERM, &signals, signals::is_end);
         }
@@ -346,7 +346,7 @@ fn start(
         started,
         reopeners,
         signals,
-        outlet,
+        consumer_port,
         consumer,
         batches,
         membership,

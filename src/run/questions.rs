@@ -21,7 +21,7 @@ use crate::units::without_numbers;
 
 /// How long a write that began before a change may go on before the change is said to be in force. Only a call
 /// that the system does not let go of takes longer than a moment, and then there is no telling for how long.
-const SETTLE: Duration = Duration::from_millis(500);
+const QUIET: Duration = Duration::from_millis(500);
 
 impl Run {
     pub(super) fn on_question(&mut self, mut question: Question) {
@@ -136,7 +136,7 @@ impl Run {
                 engine.command(now, command);
             }
         });
-        self.shared.settle(SETTLE);
+        self.shared.await_quiet(QUIET);
         if let Some(every) = patch.interval {
             self.reporter.set_interval(every, now);
         }

@@ -22,9 +22,9 @@ use crate::control::signals::{self, Received, SIGINT};
 use crate::engine::event;
 use crate::engine::stall::{Side, Watch};
 use crate::engine::status::Status;
+use crate::pipe::consumer_port::ConsumerPort;
 use crate::pipe::error::PipeError;
 use crate::pipe::fan_out::Branches;
-use crate::pipe::outlet::Outlet;
 use crate::pipe::parting::Parting;
 use crate::pipe::reopen::Reopener;
 use crate::pipe::{Event, Shared, Sinks};
@@ -53,7 +53,7 @@ pub(super) struct Run {
     /// What opens the files that are written to anew.
     pub(super) reopeners: Vec<Reopener>,
     /// The output, to look how much of it lies unread.
-    pub(super) outlet: Outlet,
+    pub(super) consumer_port: ConsumerPort,
     /// The program that is the consumer, where there is one, and how it ends.
     pub(super) consumer: Option<Consumer>,
     pub(super) exits: Receiver<Exit>,

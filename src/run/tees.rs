@@ -67,11 +67,11 @@ impl Run {
         if let Some(consumer) = &mut self.consumer {
             // One of which anything may be taken back may have to be given it again.
             if !consumer.keeps_given() {
-                consumer.feed_end(&self.outlet);
+                consumer.feed_end(&self.consumer_port);
             }
         } else if let Some(parting) = self.parting.take() {
             // Of its pipe there may be another description of our own.
-            self.outlet.close();
+            self.consumer_port.close();
             parting.part();
             // One that has left after the last byte is no different from one that stays.
             (self.grace, self.has_parted) = (None, true);

@@ -98,10 +98,10 @@ pub(crate) struct LeasedCap {
     most_members: u64,
     members: u64,
     /// None before the first answer.
-    pacer: Option<TokenBucket>,
+    bucket: Option<TokenBucket>,
     /// What the store said when this one came.
     begins: bool,
-    /// What `pacer` goes by.
+    /// What `bucket` goes by.
     pace: Option<(Rules, u64)>,
     /// Since the last question: what has passed, and whether something had to wait.
     used: u64,
@@ -122,7 +122,7 @@ impl LeasedCap {
             interval: INTERVAL,
             most_members: 1,
             members: 1,
-            pacer: None,
+            bucket: None,
             begins: false,
             pace: None,
             used: 0,
@@ -179,8 +179,8 @@ impl LeasedCap {
     /// That instant.
     pub(crate) fn peek(&mut self, now: Instant) -> Result<u64, Instant> {
         let has_part = self.pace.is_some_and(|(_, parts)| parts > 0);
-        let passed = match self.pacer.as_ref().filter(|_| has_part) {
-            Some(pacer) => pacer.peek(now),
+        let passed = match self.bucket.as_ref().filter(|_| has_part) {
+            Some(bucket) => bucket.peek(now),
             None => Err(self.look_at),
         };
         self.waited |= passed.is_err();
@@ -190,8 +190,8 @@ impl LeasedCap {
     /// `units` have passed.
     pub(crate) fn on_passed(&mut self, units: u64, now: Instant) {
         self.used = self.used.saturating_add(units);
-        if let Some(pacer) = &mut self.pacer {
-            pacer.on_passed(units, now);
+        if let Some(bucket) = &mut self.bucket {
+            bucket.on_passed(units, now);
         }
     }
 
@@ -229,7 +229,7 @@ impl LeasedCap {
             self.says = false;
             self.rules = answer.rules.unwrap_or(self.rules);
         }
-        if self.pacer.is_none() {
+        if self.bucket.is_none() {
             self.begins = answer.begins;
         }
         self.parts = answer.parts;
@@ -254,21 +254,21 @@ impl LeasedCap {
         let rate =
             part(self.rules.rate, parts).unwrap_or_else(|| standstill(self.rules.rate.unit()));
         let burst = share(self.rules.burst, parts);
-        match &mut self.pacer {
-            Some(pacer) if is_new => pacer.set(rate, burst, now),
-            Some(pacer) => drop(pacer.follow(rate, burst, now)),
-            None => self.pacer = Some(first(rate, burst, self.begins, now)),
+        match &mut self.bucket {
+            Some(bucket) if is_new => bucket.set(rate, burst, now),
+            Some(bucket) => drop(bucket.follow(rate, burst, now)),
+            None => self.bucket = Some(first(rate, burst, self.begins, now)),
         }
     }
 }
 
-/// The pacer of one that has just come: what it may pass it has to earn, unless nobody else can have done so.
+/// The bucket of one that has just come: what it may pass it has to earn, unless nobody else can have done so.
 fn first(rate: Rate, burst: Burst, begins: bool, now: Instant) -> TokenBucket {
-    let mut pacer = TokenBucket::new(rate, burst, now);
-    if !begins && let Ok(units) = pacer.may_pass(now) {
-        pacer.on_passed(units, now);
+    let mut bucket = TokenBucket::new(rate, burst, now);
+    if !begins && let Ok(units) = bucket.may_pass(now) {
+        bucket.on_passed(units, now);
     }
-    pacer
+    bucket
 }
 
 /// The rate of no part: what has been earned is kept, and nothing is earned. One unit in a hundred years.

@@ -126,7 +126,7 @@ impl Top {
 
     fn draw(&mut self) -> io::Result<()> {
         let groups = self.watch.groups();
-        self.view.settle(&frame::weirs(&groups));
+        self.view.keep_choice(&frame::weirs(&groups));
         let strangers = &self.watch.strangers;
         print(&frame::text(
             &groups,

@@ -100,7 +100,7 @@ impl View {
 
     /// Keeps the choice among those that are there. Where the chosen one is gone none is chosen, lest a key that was
     /// meant for it changes another one.
-    pub(super) fn settle(&mut self, weirs: &[&Snapshot]) {
+    pub(super) fn keep_choice(&mut self, weirs: &[&Snapshot]) {
         let is_there = |pid| weirs.iter().any(|weir| weir.pid == pid);
         if !self.has_begun {
             self.chosen = weirs.first().map(|weir| weir.pid);
@@ -214,7 +214,7 @@ mod tests {
     fn pressed(view: &mut View, text: &str) -> Option<Deed> {
         let weirs = weirs();
         let weirs: Vec<&Snapshot> = weirs.iter().collect();
-        view.settle(&weirs);
+        view.keep_choice(&weirs);
         let mut deed = None;
         for key in keys(text.as_bytes()) {
             assert_eq!(deed, None, "{text:?}: a deed in between");
@@ -276,10 +276,10 @@ mod tests {
         assert_eq!((view.chosen, &view.page), (Some(3), &Page::Details));
         let weirs = weirs();
         let (all, left) = ([&weirs[2], &weirs[0]], [&weirs[0], &weirs[1]]);
-        view.settle(&all);
+        view.keep_choice(&all);
         assert_eq!(view.chosen, Some(3), "wherever it stands");
         view.question = Some(Question::Drain);
-        view.settle(&left);
+        view.keep_choice(&left);
         assert_eq!((view.chosen, &view.page), (None, &Page::Table));
         for key in ['p', 'y', 'd', 'y'] {
             assert_eq!(
@@ -290,9 +290,9 @@ mod tests {
         }
         view.on_key(Key::Down, &left);
         assert_eq!(view.chosen, Some(1));
-        view.settle(&[]);
+        view.keep_choice(&[]);
         assert_eq!(view.chosen, None);
-        view.settle(&left);
+        view.keep_choice(&left);
         assert_eq!(view.chosen, Some(1), "as in the beginning");
     }
 }

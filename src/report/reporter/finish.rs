@@ -30,7 +30,7 @@ impl Reporter {
         self.last_report(status);
         let mut snapshot = Snapshot::summary(&self.who, status, end, undelivered);
         snapshot.outputs = self.outputs.1.clone();
-        snapshot.undelivered.forgone = self.forgone;
+        snapshot.undelivered.lost = Some(self.forgone);
         snapshot.lanes = self.lanes.clone();
         snapshot.command = self.command.1.clone();
         snapshot.rates = self.extremes.of(status);

@@ -201,9 +201,9 @@ impl From<status::Shed> for Shed {
 pub(crate) struct Undelivered {
     pub bytes: Option<u64>,
     pub records: Option<u64>,
-    /// Of those in a spool what no other run will deliver either; a line of its own says so beside the object.
-    #[serde(skip)]
-    pub forgone: u64,
+    /// Bytes among those that lie in a spool, which no other run will deliver either.
+    #[serde(default)]
+    pub lost: Option<u64>,
 }
 
 /// The caps in force.

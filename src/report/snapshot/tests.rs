@@ -35,7 +35,7 @@ const CONTRACT: &str = "v name pid event elapsed_s state \
     buffer buffer.capacity buffer.used buffer.peak buffer.low buffer.high buffer.memory buffer.disk \
     in in.bytes in.records in.rate out out.bytes out.records out.rate \
     shed shed.bytes shed.records shed.oversized shed.expired \
-    undelivered undelivered.bytes undelivered.records \
+    undelivered undelivered.bytes undelivered.records undelivered.lost \
     cap cap.bytes_per_s cap.records_per_s wait_s wait_s.source wait_s.sink wait_s.cap \
     holdup age_s age_s.now age_s.p50 age_s.p99 age_s.max path path.spliced path.copied size eta_s culprit time outputs lanes \
     rates rates.in rates.in.min rates.in.mean rates.in.max \

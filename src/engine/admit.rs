@@ -35,7 +35,7 @@ enum Fate {
 impl Engine {
     /// Takes what was read into the log, but for what was passed on and what is shed. Returns the places of
     /// what the consumer is owed.
-    pub(super) fn sift(
+    pub(super) fn admit(
         &mut self,
         read: &mut Read,
         scans: [Scan; 2],

@@ -1,35 +1,35 @@
 //! What a sleeper that waits for a stream is called by: something that can be polled for as well.
 //!
-//! Invariant: it is rung at most once before it is hushed, so that neither ever waits.
+//! Invariant: it is notified at most once before it is cleared, so that neither ever waits.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// See the module's text.
 #[derive(Debug)]
-pub(super) struct Bell(inner::Bell);
+pub(super) struct Notifier(inner::Notifier);
 
-impl Bell {
+impl Notifier {
     /// One that is silent.
     ///
     /// # Errors
     /// When the system has no descriptors left.
-    pub(super) fn new() -> io::Result<Bell> {
-        inner::Bell::new().map(Bell)
+    pub(super) fn new() -> io::Result<Notifier> {
+        inner::Notifier::new().map(Notifier)
     }
 
     /// It can be read from now on.
-    pub(super) fn ring(&self) {
-        self.0.ring();
+    pub(super) fn notify(&self) {
+        self.0.notify();
     }
 
-    /// It was rung, and cannot be read any more.
-    pub(super) fn hush(&self) {
-        self.0.hush();
+    /// It was notified, and cannot be read any more.
+    pub(super) fn clear(&self) {
+        self.0.clear();
     }
 }
 
-impl AsFd for Bell {
+impl AsFd for Notifier {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
@@ -44,23 +44,23 @@ mod inner {
     use rustix::event::{EventfdFlags, eventfd};
 
     #[derive(Debug)]
-    pub(super) struct Bell(OwnedFd);
+    pub(super) struct Notifier(OwnedFd);
 
-    impl Bell {
-        pub(super) fn new() -> io::Result<Bell> {
-            Ok(Bell(eventfd(0, EventfdFlags::CLOEXEC)?))
+    impl Notifier {
+        pub(super) fn new() -> io::Result<Notifier> {
+            Ok(Notifier(eventfd(0, EventfdFlags::CLOEXEC)?))
         }
 
-        pub(super) fn ring(&self) {
+        pub(super) fn notify(&self) {
             let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
         }
 
-        pub(super) fn hush(&self) {
+        pub(super) fn clear(&self) {
             let _ = rustix::io::read(&self.0, &mut [0; 8]);
         }
     }
 
-    impl AsFd for Bell {
+    impl AsFd for Notifier {
         fn as_fd(&self) -> BorrowedFd<'_> {
             self.0.as_fd()
         }
@@ -74,24 +74,24 @@ mod inner {
     use std::os::fd::{AsFd, BorrowedFd};
 
     #[derive(Debug)]
-    pub(super) struct Bell(PipeReader, PipeWriter);
+    pub(super) struct Notifier(PipeReader, PipeWriter);
 
-    impl Bell {
-        pub(super) fn new() -> io::Result<Bell> {
+    impl Notifier {
+        pub(super) fn new() -> io::Result<Notifier> {
             let (reader, writer) = io::pipe()?;
-            Ok(Bell(reader, writer))
+            Ok(Notifier(reader, writer))
         }
 
-        pub(super) fn ring(&self) {
+        pub(super) fn notify(&self) {
             let _ = { &self.1 }.write_all(b"!");
         }
 
-        pub(super) fn hush(&self) {
+        pub(super) fn clear(&self) {
             let _ = { &self.0 }.read(&mut [0]);
         }
     }
 
-    impl AsFd for Bell {
+    impl AsFd for Notifier {
         fn as_fd(&self) -> BorrowedFd<'_> {
             self.0.as_fd()
         }

@@ -11,7 +11,7 @@ use super::fd::Port;
 
 /// The way to the consumer. A clone is the same one.
 #[derive(Debug, Clone)]
-pub(crate) struct Outlet(Arc<Place>);
+pub(crate) struct ConsumerPort(Arc<Place>);
 
 #[derive(Debug)]
 struct Place {
@@ -21,27 +21,27 @@ struct Place {
     is_lasting: bool,
 }
 
-impl Outlet {
+impl ConsumerPort {
     /// One that stays as it is.
     #[must_use]
-    pub(crate) fn lasting(port: Port) -> Outlet {
-        Outlet::new(Some(port), true)
+    pub(crate) fn lasting(port: Port) -> ConsumerPort {
+        ConsumerPort::new(Some(port), true)
     }
 
     /// One that can be taken away.
     #[must_use]
-    pub(crate) fn of_command(port: Port) -> Outlet {
-        Outlet::new(Some(port), false)
+    pub(crate) fn of_command(port: Port) -> ConsumerPort {
+        ConsumerPort::new(Some(port), false)
     }
 
     /// None, for good: who consumes gets it in other ways.
     #[must_use]
-    pub(crate) fn absent() -> Outlet {
-        Outlet::new(None, false)
+    pub(crate) fn absent() -> ConsumerPort {
+        ConsumerPort::new(None, false)
     }
 
-    fn new(port: Option<Port>, is_lasting: bool) -> Outlet {
-        Outlet(Arc::new(Place {
+    fn new(port: Option<Port>, is_lasting: bool) -> ConsumerPort {
+        ConsumerPort(Arc::new(Place {
             port: Mutex::new(port),
             version: AtomicU64::new(0),
             is_lasting,
@@ -83,7 +83,7 @@ impl Outlet {
     #[must_use]
     pub(super) fn grip(&self) -> Grip {
         Grip {
-            outlet: self.clone(),
+            consumer_port: self.clone(),
             version: self.0.version.load(Acquire),
             port: None,
         }
@@ -93,7 +93,7 @@ impl Outlet {
 /// A thread's hold of it: looked up anew only where it has changed, or was let go of.
 #[derive(Debug)]
 pub(super) struct Grip {
-    outlet: Outlet,
+    consumer_port: ConsumerPort,
     version: u64,
     port: Option<Port>,
 }
@@ -101,9 +101,9 @@ pub(super) struct Grip {
 impl Grip {
     /// What it is now, if anything.
     pub(super) fn port(&mut self) -> Option<&mut Port> {
-        let version = self.outlet.0.version.load(Acquire);
+        let version = self.consumer_port.0.version.load(Acquire);
         if self.port.is_none() || self.version != version {
-            self.port = self.outlet.port();
+            self.port = self.consumer_port.port();
             self.version = version;
         }
         self.port.as_mut()
@@ -111,7 +111,7 @@ impl Grip {
 
     /// Lets go of it until it is needed again.
     pub(super) fn let_go(&mut self) {
-        if !self.outlet.0.is_lasting {
+        if !self.consumer_port.0.is_lasting {
             self.port = None;
         }
     }
@@ -131,13 +131,13 @@ mod tests {
     #[test]
     fn what_is_taken_away_ends_for_its_reader_once_every_grip_has_let_go_or_looked() {
         let (mut reader, writer) = pipe().expect("a pipe");
-        let outlet = Outlet::of_command(Port::of(writer.into()));
-        let (mut waits, mut writes) = (outlet.grip(), outlet.grip());
+        let consumer_port = ConsumerPort::of_command(Port::of(writer.into()));
+        let (mut waits, mut writes) = (consumer_port.grip(), consumer_port.grip());
         assert!(waits.port().is_some());
         let port = writes.port().expect("a pipe");
         assert_eq!(port.write_now(&[b"last"]), Ok(Some(4)));
         waits.let_go();
-        outlet.close();
+        consumer_port.close();
         assert!(writes.port().is_none() && waits.port().is_none());
         let mut all = String::new();
         reader.read_to_string(&mut all).expect("an end");
@@ -147,8 +147,8 @@ mod tests {
     #[test]
     fn what_lasts_is_never_let_go_of() {
         let (_reader, writer) = pipe().expect("a pipe");
-        let outlet = Outlet::lasting(Port::of(writer.into()));
-        let mut grip = outlet.grip();
+        let consumer_port = ConsumerPort::lasting(Port::of(writer.into()));
+        let mut grip = consumer_port.grip();
         assert!(grip.port().is_some());
         grip.let_go();
         assert!(grip.port.is_some());
