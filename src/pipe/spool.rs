@@ -5,12 +5,14 @@
 //! program is run, and when it has ended. Where several take from one stream side by side, what each of them has been given
 //! is, and what it has left.
 
+mod inherit;
+mod places;
+
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::Sender;
 
@@ -19,7 +21,7 @@ use super::fd::Port;
 use super::holder::{Holder, Tee};
 use super::read_back::{Lost, Part, Reader};
 use crate::disk::damage::Damage;
-use crate::disk::dealt::{Dealt, Span};
+use crate::disk::dealt::Dealt;
 use crate::disk::error::DiskError;
 use crate::disk::journal::{Entry, Journal};
 use crate::disk::recovery::Opened;
@@ -30,9 +32,9 @@ use crate::disk::state::Place;
 use crate::disk::sync::Syncer;
 use crate::engine::disk::{Inherited, Owed};
 use crate::engine::on_disk::Load;
-use crate::engine::scan::Run;
-use crate::engine::ticket::{Settled, Stretch, Ticket, Untried};
+use crate::engine::ticket::{Settled, Ticket, Untried};
 use crate::units::printable;
+use inherit::{entry, left, place_of_tee, stretch};
 
 /// How what lies in a spool goes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,10 +96,6 @@ pub(crate) struct Outputs {
 
 /// Bytes of the names of tees, at most, where batches have to fit into the state, too.
 const NAMES_MOST: usize = 4096;
-
-/// A disk that fails at the very end is given so long to work again, and tried so often.
-const LAST_TRIES: Duration = Duration::from_secs(5);
-const AGAIN: Duration = Duration::from_millis(100);
 
 fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
     what.lock().unwrap_or_else(PoisonError::into_inner)
@@ -397,228 +395,6 @@ impl SpoolStore {
         let saved = self.spool.set_place(&holder.name, place);
         saved.map_err(io::Error::other)?;
         Ok(Some(records))
-    }
-
-    /// The output of this number has what lies before this offset: this was the last of it.
-    pub(super) fn remember(&self, who: usize, to: u64, run: Run) -> Result<(), DiskError> {
-        match self.holder(who) {
-            Some(holder) => self.save(holder, holder.on_written(to, run)),
-            None => Ok(()),
-        }
-    }
-
-    /// One of those who take from the stream side by side was given this part of it.
-    pub(super) fn remember_part(&self, who: usize, part: &Stretch) -> Result<(), DiskError> {
-        let mut dealt = lock(&self.dealt);
-        dealt.on_written(who, span(part));
-        self.save_dealt(&dealt)
-    }
-
-    /// One of them has left these parts of what it was given.
-    pub(super) fn give_back(&self, who: usize, parts: &[Stretch]) -> Result<(), DiskError> {
-        let parts: Vec<_> = parts.iter().map(span).collect();
-        let mut dealt = lock(&self.dealt);
-        dealt.give_back(who, &parts);
-        self.save_dealt(&dealt)
-    }
-
-    /// Nobody changes it meanwhile.
-    fn save_dealt(&self, dealt: &Dealt) -> Result<(), DiskError> {
-        let journal = dealt.journal(self.spool.bound());
-        self.spool.set_journal(&self.consumer.name, journal)
-    }
-
-    /// The output of this number has failed: nothing is kept for it any more.
-    pub(super) fn forget(&self, who: usize) -> Result<(), DiskError> {
-        match self.holder(who) {
-            Some(holder) => {
-                // Nobody saves it meanwhile.
-                let _place = holder.place();
-                holder.fail();
-                self.spool.forget_place(&holder.name)
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// The consumer is owed again what lies from this offset on, and so many records more than before.
-    pub(super) fn set_back(&self, at: u64, records: u64) -> Result<(), DiskError> {
-        self.save(&self.consumer, self.consumer.set_back(at, records))
-    }
-
-    /// Saves how far this one has come.
-    fn save(&self, holder: &Holder, mut place: MutexGuard<'_, Place>) -> Result<(), DiskError> {
-        if holder.has_failed() {
-            return Ok(());
-        }
-        let mut next = holder.to_be_saved(*place, self.spool.bound());
-        if holder.nth.is_none() {
-            next = self.spool.pass_batches(next);
-            if next.at > place.at {
-                // What comes in between was acknowledged in batches.
-                *place = next;
-            }
-        }
-        self.spool.set_place(&holder.name, next)
-    }
-
-    /// Leaves it in order, or says how it is left.
-    pub(super) fn close(&self, has_ended: bool, events: &Sender<Event>) -> Left {
-        drop(lock(&self.syncer).take());
-        let end = self.spool.end();
-        let is_all = has_ended
-            && match self.use_by {
-                UseBy::Stream => self.consumer.place().at == end.at,
-                UseBy::Workers => lock(&self.dealt).has_all(end.at),
-                // What was lost at the very end is in no batch.
-                UseBy::Batches { .. } => {
-                    let journal = self.spool.journal().unwrap_or_default();
-                    journal.open.is_empty()
-                }
-            };
-        // What a program was given and has not read is kept for the next one only where that is saved, too.
-        let until = Instant::now() + LAST_TRIES;
-        let mut closed = self.save_last_places(is_all);
-        while closed.is_err() && Instant::now() < until {
-            thread::sleep(AGAIN);
-            closed = self.save_last_places(is_all);
-        }
-        let closed = closed.and_then(|()| self.spool.close(is_all));
-        let is_good = closed.is_ok();
-        tell(closed, events);
-        Left {
-            is_in_order: is_good && !self.spool.has_lost(),
-            forgone: if is_good { 0 } else { self.forgone() },
-        }
-    }
-
-    /// By how much the place of the consumer as it is saved lies behind what it has had. A batch is saved before it is
-    /// given.
-    fn forgone(&self) -> u64 {
-        if self.use_by == UseBy::Workers {
-            let saved = self.spool.saved_journal(&self.consumer.name);
-            return saved.map_or(0, |saved| lock(&self.dealt).missing_in(&saved));
-        }
-        if self.use_by != UseBy::Stream || self.consumer.has_failed() {
-            return 0;
-        }
-        let saved = self.spool.saved_place(&self.consumer.name);
-        saved.map_or(0, |saved| saved.at.saturating_sub(self.consumer.place().at))
-    }
-
-    fn save_last_places(&self, is_all: bool) -> Result<(), DiskError> {
-        for tee in self.tees.iter().filter(|tee| !tee.has_failed()) {
-            let place = tee.last_place(&self.spool, is_all);
-            self.spool.set_place(&tee.name, place)?;
-        }
-        if self.use_by == UseBy::Stream {
-            let place = self.consumer.last_place(&self.spool, is_all);
-            return self.spool.set_place(&self.consumer.name, place);
-        }
-        let end = self.spool.end();
-        if self.use_by == UseBy::Workers {
-            return match is_all {
-                // What another run takes in begins with a record.
-                true => {
-                    let all = Journal::at(end.between_records());
-                    self.spool.set_journal(&self.consumer.name, all)
-                }
-                false => self.save_dealt(&lock(&self.dealt)),
-            };
-        }
-        self.spool.change_journal(&self.consumer.name, |journal| {
-            if is_all {
-                journal.next = end.between_records();
-            }
-        })
-    }
-}
-
-/// Where a tee goes on; one that is new there gets what the consumer gets, from the beginning of a record on.
-fn place_of_tee(spool: &Spool, tee: &Tee, consumer: Place, oldest: Place) -> Place {
-    let anew = |place: Place| match place.begun_anew() {
-        anew if anew.at >= oldest.at => anew,
-        _ => place,
-    };
-    match spool.place(&tee.name) {
-        // What it had of a record has gone with the file.
-        Some(place) if tee.is_empty => anew(place),
-        Some(place) => place,
-        None => anew(consumer),
-    }
-}
-
-/// What somebody is still owed of what lies there.
-fn left(spool: &Spool, place: Place, use_by: UseBy) -> Inherited {
-    let end = spool.end();
-    let journal = spool.journal().unwrap_or_else(|| Journal::at(place));
-    let owner = |entry: &Entry| match use_by {
-        UseBy::Stream | UseBy::Workers => Owed::Consumer,
-        UseBy::Batches { .. } if entry.is_shed => Owed::Overflow,
-        UseBy::Batches { .. } => Owed::Batch(entry.number, entry.tries),
-    };
-    let mut parts: Vec<_> = journal
-        .open
-        .iter()
-        .map(|entry| {
-            let is_stream = !matches!(use_by, UseBy::Batches { .. });
-            let is_begun = is_stream && entry.place.at < place.at;
-            let from = if is_begun { place } else { entry.place };
-            let stretch = stretch(from, entry.behind(), entry.is_open);
-            (stretch, owner(entry))
-        })
-        .collect();
-    let next = if journal.next.at < place.at {
-        place
-    } else {
-        journal.next
-    };
-    parts.push((stretch(next, end, false), Owed::Consumer));
-    parts.retain(|(it, _)| it.from < it.to);
-    Inherited {
-        parts,
-        end: end.at,
-        end_depth: end.begun,
-        last_batch: journal.last,
-        next: (next.at, next.record, next.begun),
-    }
-}
-
-/// The places between which this lies.
-fn span(part: &Stretch) -> Span {
-    let place = |at, record, begun| Place { at, record, begun };
-    let first = place(part.from, part.before, part.depths[0]);
-    let behind = place(part.to, part.before + part.records, part.depths[1]);
-    (first, behind)
-}
-
-/// What the journal says of a batch.
-fn entry(number: u64, tries: u32, it: &Stretch, opening: u32) -> Entry {
-    Entry {
-        number,
-        opening,
-        tries,
-        is_open: it.is_open,
-        is_shed: false,
-        records: it.records,
-        place: Place {
-            at: it.from,
-            record: it.before,
-            begun: it.depths[0],
-        },
-        end: it.to,
-        begun: it.depths[1],
-    }
-}
-
-fn stretch(from: Place, to: Place, is_open: bool) -> Stretch {
-    Stretch {
-        from: from.at,
-        to: to.at,
-        depths: [from.begun, to.begun],
-        before: from.record,
-        records: to.record.saturating_sub(from.record),
-        is_open,
     }
 }
 

@@ -1,0 +1,170 @@
+//! How far each of those has come who are owed a spool: remembered as they go on, and saved in order at the end.
+
+use std::sync::MutexGuard;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Sender;
+
+use super::inherit::span;
+use super::{Left, SpoolStore, UseBy, lock, tell};
+use crate::disk::dealt::Dealt;
+use crate::disk::error::DiskError;
+use crate::disk::journal::Journal;
+use crate::disk::state::Place;
+use crate::engine::scan::Run;
+use crate::engine::ticket::Stretch;
+use crate::pipe::event::Event;
+use crate::pipe::holder::Holder;
+
+/// A disk that fails at the very end is given so long to work again, and tried so often.
+const LAST_TRIES: Duration = Duration::from_secs(5);
+const AGAIN: Duration = Duration::from_millis(100);
+
+impl SpoolStore {
+    /// The output of this number has what lies before this offset: this was the last of it.
+    pub(in crate::pipe) fn remember(&self, who: usize, to: u64, run: Run) -> Result<(), DiskError> {
+        match self.holder(who) {
+            Some(holder) => self.save(holder, holder.on_written(to, run)),
+            None => Ok(()),
+        }
+    }
+
+    /// One of those who take from the stream side by side was given this part of it.
+    pub(in crate::pipe) fn remember_part(
+        &self,
+        who: usize,
+        part: &Stretch,
+    ) -> Result<(), DiskError> {
+        let mut dealt = lock(&self.dealt);
+        dealt.on_written(who, span(part));
+        self.save_dealt(&dealt)
+    }
+
+    /// One of them has left these parts of what it was given.
+    pub(in crate::pipe) fn give_back(
+        &self,
+        who: usize,
+        parts: &[Stretch],
+    ) -> Result<(), DiskError> {
+        let parts: Vec<_> = parts.iter().map(span).collect();
+        let mut dealt = lock(&self.dealt);
+        dealt.give_back(who, &parts);
+        self.save_dealt(&dealt)
+    }
+
+    /// Nobody changes it meanwhile.
+    pub(super) fn save_dealt(&self, dealt: &Dealt) -> Result<(), DiskError> {
+        let journal = dealt.journal(self.spool.bound());
+        self.spool.set_journal(&self.consumer.name, journal)
+    }
+
+    /// The output of this number has failed: nothing is kept for it any more.
+    pub(in crate::pipe) fn forget(&self, who: usize) -> Result<(), DiskError> {
+        match self.holder(who) {
+            Some(holder) => {
+                // Nobody saves it meanwhile.
+                let _place = holder.place();
+                holder.fail();
+                self.spool.forget_place(&holder.name)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The consumer is owed again what lies from this offset on, and so many records more than before.
+    pub(in crate::pipe) fn set_back(&self, at: u64, records: u64) -> Result<(), DiskError> {
+        self.save(&self.consumer, self.consumer.set_back(at, records))
+    }
+
+    /// Saves how far this one has come.
+    pub(super) fn save(
+        &self,
+        holder: &Holder,
+        mut place: MutexGuard<'_, Place>,
+    ) -> Result<(), DiskError> {
+        if holder.has_failed() {
+            return Ok(());
+        }
+        let mut next = holder.to_be_saved(*place, self.spool.bound());
+        if holder.nth.is_none() {
+            next = self.spool.pass_batches(next);
+            if next.at > place.at {
+                // What comes in between was acknowledged in batches.
+                *place = next;
+            }
+        }
+        self.spool.set_place(&holder.name, next)
+    }
+
+    /// Leaves it in order, or says how it is left.
+    pub(in crate::pipe) fn close(&self, has_ended: bool, events: &Sender<Event>) -> Left {
+        drop(lock(&self.syncer).take());
+        let end = self.spool.end();
+        let is_all = has_ended
+            && match self.use_by {
+                UseBy::Stream => self.consumer.place().at == end.at,
+                UseBy::Workers => lock(&self.dealt).has_all(end.at),
+                // What was lost at the very end is in no batch.
+                UseBy::Batches { .. } => {
+                    let journal = self.spool.journal().unwrap_or_default();
+                    journal.open.is_empty()
+                }
+            };
+        // What a program was given and has not read is kept for the next one only where that is saved, too.
+        let until = Instant::now() + LAST_TRIES;
+        let mut closed = self.save_last_places(is_all);
+        while closed.is_err() && Instant::now() < until {
+            thread::sleep(AGAIN);
+            closed = self.save_last_places(is_all);
+        }
+        let closed = closed.and_then(|()| self.spool.close(is_all));
+        let is_good = closed.is_ok();
+        tell(closed, events);
+        Left {
+            is_in_order: is_good && !self.spool.has_lost(),
+            forgone: if is_good { 0 } else { self.forgone() },
+        }
+    }
+
+    /// By how much the place of the consumer as it is saved lies behind what it has had. A batch is saved before it is
+    /// given.
+    fn forgone(&self) -> u64 {
+        if self.use_by == UseBy::Workers {
+            let saved = self.spool.saved_journal(&self.consumer.name);
+            return saved.map_or(0, |saved| lock(&self.dealt).missing_in(&saved));
+        }
+        if self.use_by != UseBy::Stream || self.consumer.has_failed() {
+            return 0;
+        }
+        let saved = self.spool.saved_place(&self.consumer.name);
+        saved.map_or(0, |saved| saved.at.saturating_sub(self.consumer.place().at))
+    }
+
+    fn save_last_places(&self, is_all: bool) -> Result<(), DiskError> {
+        for tee in self.tees.iter().filter(|tee| !tee.has_failed()) {
+            let place = tee.last_place(&self.spool, is_all);
+            self.spool.set_place(&tee.name, place)?;
+        }
+        if self.use_by == UseBy::Stream {
+            let place = self.consumer.last_place(&self.spool, is_all);
+            return self.spool.set_place(&self.consumer.name, place);
+        }
+        let end = self.spool.end();
+        if self.use_by == UseBy::Workers {
+            return match is_all {
+                // What another run takes in begins with a record.
+                true => {
+                    let all = Journal::at(end.between_records());
+                    self.spool.set_journal(&self.consumer.name, all)
+                }
+                false => self.save_dealt(&lock(&self.dealt)),
+            };
+        }
+        self.spool.change_journal(&self.consumer.name, |journal| {
+            if is_all {
+                journal.next = end.between_records();
+            }
+        })
+    }
+}
