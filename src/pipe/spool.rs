@@ -34,21 +34,8 @@ use crate::engine::disk::{Inherited, Owed};
 use crate::engine::on_disk::Load;
 use crate::engine::ticket::{Settled, Ticket, Untried};
 use crate::units::printable;
+pub(crate) use inherit::UseBy;
 use inherit::{entry, left, place_of_tee, stretch};
-
-/// How what lies in a spool goes out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum UseBy {
-    /// As one stream.
-    Stream,
-    /// As one stream of which several take side by side.
-    Workers,
-    /// In batches; those that are given up go to a file, maybe.
-    Batches {
-        /// See there.
-        sheds_to_file: bool,
-    },
-}
 
 /// How a spool was left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

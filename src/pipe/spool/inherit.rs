@@ -1,6 +1,5 @@
-//! What an earlier run has left in a spool, in the words of the state machine.
+//! What an earlier run has left in a spool, in the words of the state machine, by how it goes out.
 
-use super::UseBy;
 use crate::disk::dealt::Span;
 use crate::disk::journal::{Entry, Journal};
 use crate::disk::spool::Spool;
@@ -8,6 +7,20 @@ use crate::disk::state::Place;
 use crate::engine::disk::{Inherited, Owed};
 use crate::engine::ticket::Stretch;
 use crate::pipe::holder::Tee;
+
+/// How what lies in a spool goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UseBy {
+    /// As one stream.
+    Stream,
+    /// As one stream of which several take side by side.
+    Workers,
+    /// In batches; those that are given up go to a file, maybe.
+    Batches {
+        /// See there.
+        sheds_to_file: bool,
+    },
+}
 
 /// Where a tee goes on; one that is new there gets what the consumer gets, from the beginning of a record on.
 pub(super) fn place_of_tee(spool: &Spool, tee: &Tee, consumer: Place, oldest: Place) -> Place {
