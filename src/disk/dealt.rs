@@ -7,7 +7,7 @@
 //!
 //! What is saved is a journal of what was never tried, so that a spool has one table for both, and whoever opens it next
 //! may go on in whatever way. A record that has begun and not ended is owed from its beginning there, so that nobody
-//! gets one without it; and where there are more parts than a journal has room for those are made one that have least
+//! gets one without it, and in one part with its end; and where there are more parts than a journal has room for those are made one that have least
 //! between them, which costs nothing but that this is repeated if weir is killed just then.
 //!
 //! Invariants: the parts in `owed` are not empty, in order, before `next`, and no two of them touch.
@@ -169,12 +169,29 @@ impl Dealt {
                 saved.owe((*from, *to));
             }
         }
+        saved.keep_together();
         let mut open: Vec<Entry> = saved.owed.into_values().map(untried).collect();
         join_nearest(&mut open);
         Journal {
             last: self.last,
-            next: self.next,
+            next: saved.next,
             open,
+        }
+    }
+
+    /// Where the record that goes on at `next` is owed from its beginning on, it is behind all the others, as what will
+    /// come of it is: who takes each of the parts by itself would have its two halves apart.
+    fn keep_together(&mut self) {
+        let anew = self.next.begun_anew();
+        let last = self.owed.last_key_value().map(|(_, last)| *last);
+        let ends_there = |(from, to): &Span| to.at == self.next.at && from.at <= anew.at;
+        let Some((from, _)) = last.filter(ends_there).filter(|_| self.next.begun > 0) else {
+            return;
+        };
+        self.next = anew;
+        self.owed.remove(&from.at);
+        if from.at < anew.at {
+            self.owed.insert(from.at, (from, anew));
         }
     }
 
@@ -282,17 +299,38 @@ mod tests {
         dealt.on_written(1, span(10, 25));
         dealt.on_written(0, span(0, 10));
         assert!(dealt.has_all(25));
-        assert_eq!(parts(&dealt.journal(SPOOL)), [(20, 25)]);
+        assert_eq!(dealt.journal(SPOOL), Journal::at(place(20)));
         assert_eq!(dealt.journal(16), Journal::at(place(25)));
         assert!(!dealt.lets_go_of_begun(30), "there is more");
         assert!(dealt.lets_go_of_begun(25));
         assert_eq!(dealt.journal(SPOOL), Journal::at(place(25)));
         dealt.on_written(1, span(25, 33));
-        assert_eq!(parts(&dealt.journal(SPOOL)), [(30, 33)]);
+        assert_eq!(dealt.journal(SPOOL), Journal::at(place(30)));
         // It falls with what it has begun.
         dealt.give_back(1, &[span(30, 33)]);
         assert!(!dealt.has_all(33));
-        assert_eq!(parts(&dealt.journal(SPOOL)), [(30, 33)]);
+        assert_eq!(dealt.journal(SPOOL), Journal::at(place(30)));
+    }
+
+    #[test]
+    fn no_part_ends_inside_of_a_record_that_is_owed_from_its_beginning() {
+        let mut dealt = Dealt::after(None, place(0));
+        dealt.on_written(0, span(0, 6));
+        dealt.on_written(1, span(10, 25));
+        let journal = dealt.journal(SPOOL);
+        assert_eq!((parts(&journal), journal.next), (vec![(0, 10)], place(20)));
+        // What it has given back touches that.
+        dealt.give_back(1, &[span(10, 25)]);
+        let journal = dealt.journal(SPOOL);
+        assert_eq!((parts(&journal), journal.next), (vec![(0, 20)], place(20)));
+        assert_eq!(dealt.missing_in(&journal), 0);
+        dealt.on_written(0, span(6, 10));
+        dealt.on_written(1, span(10, 37));
+        let journal = dealt.journal(SPOOL);
+        assert_eq!(journal, Journal::at(place(30)));
+        // Another one is behind it.
+        dealt.on_written(0, span(40, 50));
+        assert_eq!(parts(&dealt.journal(SPOOL)), [(30, 40)]);
     }
 
     #[test]
