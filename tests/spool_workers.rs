@@ -297,3 +297,31 @@ fn records_that_are_larger_than_the_spool_pass_through_it() {
     );
     place.assert_empty();
 }
+
+/// It was at the end of the input in the midst of a record, and that was all of it.
+#[test]
+fn a_last_line_without_an_end_that_one_has_read_is_not_given_again_with_what_another_has_left() {
+    let place = Place::new();
+    let (stdin, mut input) = pipe().expect("a pipe");
+    // One reads nothing, and fails when the other one has all the rest.
+    let script = "if mkdir $0.lock 2>/dev/null; then until test -e $0.go; do sleep 0.01; done; exit 1; fi; \
+                  cat >$0.$$; touch $0.go";
+    let weir = place.start(&["-j", "2"], script, stdin);
+    input.write_all(&lines(2000)).expect("it is read");
+    eventually("one has most", || place.counted().len() > 1000);
+    input.write_all(b"open").expect("it is read");
+    drop(input);
+    assert_eq!(weir.end().status.code(), Some(1));
+    let missing = 2000 - place.counted().len();
+    let left = place.query();
+    assert!(missing > 0, "it was given something");
+    assert_eq!(
+        (&left["bytes"], &left["records"]),
+        (&(missing * LINE).into(), &missing.into())
+    );
+    let ended = place.start(&["-j", "2"], "exec cat >>$0.$$", Stdio::null());
+    ended.end().assert_success("the rest");
+    let count = place.counted();
+    assert!(count.len() == 2000 && count.values().all(|times| *times == 1));
+    place.assert_empty();
+}

@@ -25,12 +25,16 @@ impl Engine {
     }
 
     /// What this worker's program, which is gone or reads no more, has left of what it was given: so much lay unread in its
-    /// pipe. It is about to be taken back. `None`: it has read all there was for it.
+    /// pipe. It is about to be taken back. It is nothing where it has read all there was for it, which may end inside of a
+    /// record. `None`: that is known already.
     pub(crate) fn left_by(&mut self, j: usize, unread: u64, now: Instant) -> Option<Vec<Stretch>> {
         let it = self.worker(j);
         let has_read_all = it.is_fed && unread == 0 && !it.is_deaf;
-        if it.life != Life::Up || it.is_writing || it.is_empty || has_read_all {
+        if it.life != Life::Up || it.is_writing || it.is_empty {
             return None;
+        }
+        if has_read_all {
+            return Some(Vec::new());
         }
         self.on_worker_read(j, unread, now);
         let given = self.worker(j).given.runs();
