@@ -120,11 +120,15 @@ impl SpoolStore {
             journal
         });
         let dealt = Dealt::after(journal, place);
-        let consumer = Holder::consumer(place, lives_on);
-        match use_by {
-            UseBy::Workers => spool.set_journal(&name, dealt.journal(spool.bound()))?,
-            _ => spool.set_place(&name, place)?,
+        if use_by == UseBy::Workers {
+            let journal = dealt.journal(spool.bound());
+            // All that was owed before it may have gone with the first segments.
+            place = journal.low();
+            spool.set_journal(&name, journal)?;
+        } else {
+            spool.set_place(&name, place)?;
         }
+        let consumer = Holder::consumer(place, lives_on);
         let places: Vec<Place> = tees
             .iter()
             .map(|tee| place_of_tee(&spool, tee, place, oldest))
@@ -406,3 +410,6 @@ fn now() -> u64 {
         u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     })
 }
+
+#[cfg(test)]
+mod tests;
