@@ -84,8 +84,12 @@ impl Engine {
     /// Bytes by which memory, books included, is more than it may be.
     pub(super) fn over_books(&self) -> u64 {
         let held = self.log.in_memory().saturating_sub(self.apart());
-        let books: u64 = self.holders().map(|(_, output)| output.books()).sum();
-        (held + books).saturating_sub(self.capacity as u64 + BOOKS_LEAST)
+        (held + self.all_books()).saturating_sub(self.capacity as u64 + BOOKS_LEAST)
+    }
+
+    /// Bytes that the books of all take who hold the flow up.
+    pub(super) fn all_books(&self) -> u64 {
+        self.holders().map(|(_, output)| output.books()).sum()
     }
 
     /// All that is owed is to be put into the lanes, from what lies in the log: when the rules have changed, or records
@@ -322,6 +326,7 @@ impl Engine {
             kept: self.would_keep(run),
         });
         let mut begun = before;
+        let books = self.outputs[i].books();
         let bytes = self.drop_from_lanes(i, |lanes, gone| {
             lanes.shed(end, least, need, &mut begun, gone)
         });
@@ -332,7 +337,8 @@ impl Engine {
             }
         }
         // Half of it, so that memory becomes less in any case.
-        self.shedder.leeway = self.shedder.leeway.max(bytes / 2);
+        let freed = bytes + books.saturating_sub(self.outputs[i].books());
+        self.shedder.leeway = self.shedder.leeway.max(freed / 2);
         bytes
     }
 

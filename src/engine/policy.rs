@@ -61,8 +61,9 @@ pub(crate) struct Shedder {
     pub(super) full_since: Option<Instant>,
     /// The record in progress at the input is being shed: how much of it has been.
     pub(super) skipped: Option<u64>,
-    /// Bytes that may be read although the books are full. Of what has gone out of lanes the memory comes back when what is
-    /// left is moved together, which reads do: to drop the next records before would free nothing.
+    /// Bytes of memory that what is read may take, its books with it, although the books are full. Of what has gone out of
+    /// lanes the memory comes back when what is left is moved together, which reads do: to drop the next records before
+    /// would free nothing.
     pub(super) leeway: u64,
     /// Up to this place some was claimed when later ones were dropped.
     pub(super) passed_over: u64,

@@ -92,7 +92,7 @@ impl Engine {
         if !self.has_full_books() {
             return bytes;
         }
-        let books: u64 = self.holders().map(|(_, output)| output.books()).sum();
+        let books = self.all_books();
         let held = self.occupancy() as u64;
         let share = u128::from(bytes) * u128::from(held) / u128::from((held + books).max(1));
         (share as u64).max(1)

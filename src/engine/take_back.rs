@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use super::action::CONSUMER;
+use super::inflight::InFlightWindow;
 use super::output::Room;
 use super::record::Cursor;
 use super::state::Engine;
@@ -178,7 +179,7 @@ impl Engine {
         let head = output.queue.first().map(|run| run.start);
         let is_torn = head.is_some_and(|head| !self.log.is_boundary(head));
         output.cursor = Cursor::at(self.framing, u64::from(is_torn));
-        output.window = Default::default();
+        output.window = InFlightWindow::beside(self.capacity);
         output.room = Room::Unknown;
     }
 

@@ -1,12 +1,12 @@
 //! Fair shedding, in the simulator's time: those who want less than their share lose nothing beside one who is loud,
 //! however the pipe to the consumer is sized meanwhile.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::sim::{self, Adversity, Scenario, Text, run_through};
-use crate::engine::Rules;
 use crate::engine::policy::{Policy, Which};
 use crate::engine::record::Framing;
+use crate::engine::{CONSUMER, Engine, Rules};
 
 /// Bytes of a record, and of a piece that is offered or taken.
 const LENGTH: usize = 100;
@@ -75,6 +75,15 @@ fn lost(capacity: usize, millis: usize, seed: u64) -> [usize; 2] {
     lost
 }
 
+#[test]
+fn the_pipe_of_a_consumer_that_is_run_again_is_as_little_beside_the_buffer_as_that_of_the_first() {
+    let now = Instant::now();
+    let mut engine = Engine::new(sim::rules(64 << 10), now);
+    let first = format!("{:?}", engine.outputs[CONSUMER].window);
+    engine.take_back(0, now);
+    assert_eq!(format!("{:?}", engine.outputs[CONSUMER].window), first);
+}
+
 /// A pipe that was made too wide for what lies there, and then waited for, cost thousands of them; and so did memory that
 /// only had to be moved together, as that of 96 KiB is here.
 #[test]
@@ -84,4 +93,38 @@ fn who_stays_below_its_share_loses_nothing_beside_one_who_is_loud() {
         assert!(loud > 10_000, "it is shed: {loud}");
         assert_eq!(quiet, 0, "with {capacity} KiB");
     }
+}
+
+/// What was dropped were a few long records, and short ones came for them, whose books are many times as long.
+#[test]
+fn short_records_that_come_for_long_ones_that_were_dropped_take_no_more_memory_than_there_is() {
+    let long = (0..200).flat_map(|_| [b"a ", &[b'x'; 4000][..], b"\n"].concat());
+    let input: Vec<u8> = long.chain(b"b\n".repeat(400_000)).collect();
+    let policy = Policy {
+        which: Which::Fair,
+        patience: Duration::ZERO,
+    };
+    let rules = Rules {
+        framing: Some(Framing::Terminator(b'\n')),
+        shed: Some(policy),
+        ..sim::rules(512 << 10)
+    };
+    let scenario = Scenario {
+        rules,
+        direct: false,
+        offers: evenly(input.len(), COMES),
+        takes: vec![(Duration::from_secs(100), input.len())],
+        input: Text(input),
+        stops: Vec::new(),
+        commands: Vec::new(),
+        pipe: 64 * 1024,
+        seed: 1,
+    };
+    let adversity = Adversity {
+        lanes: Some((Some("1"), None)),
+        ..Adversity::default()
+    };
+    let outcome = run_through(scenario, adversity);
+    assert!(outcome.finished, "all is delivered");
+    assert!(outcome.over < 256 << 10, "{} bytes too many", outcome.over);
 }

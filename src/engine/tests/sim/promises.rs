@@ -138,6 +138,8 @@ impl Sim {
     fn look_for_shedding(&mut self) {
         let engine = self.core.engine.borrow();
         let (shed, expired) = (engine.stats.shed.bytes, engine.stats.shed_expired);
+        let over = &mut self.world.out.over;
+        *over = (*over).max(engine.over_books());
         let owed = (engine.used(), shed, expired);
         let before = std::mem::replace(&mut self.world.promises.owed, owed);
         let policy = engine.shedder.policy;

@@ -50,6 +50,8 @@ pub(in super::super) struct Outcome {
     pub took: Vec<(Duration, usize)>,
     /// The state machine after the last step.
     pub engine: Engine,
+    /// Bytes by which memory, with the books of lanes, was more than it may be at most.
+    pub over: u64,
     /// The time of the last step.
     pub end: Duration,
     /// Everything that was offered was delivered.

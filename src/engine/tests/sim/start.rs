@@ -65,6 +65,7 @@ pub(super) fn start(left: Left, s: Scenario, adversity: Adversity) -> Sim {
         took: Vec::new(),
         output: Vec::new(),
         engine: Engine::new(s.rules, start),
+        over: 0,
         end: Duration::ZERO,
         finished: false,
         turns: Vec::new(),
