@@ -118,6 +118,15 @@ impl Engine {
         let is_all = self.is_last() && queue.owed() == 0;
         // What another one leaves is for this one.
         let lingers = workers.lingers_until(j, now).filter(|_| is_all);
+        if let Some(rest) = self.rest_of_torn(it) {
+            // It is given that as soon as it is here.
+            return match self.log.away(rest.start) {
+                Some(_) => self.plan_worker_fetch(it, rest.start, now),
+                // The source is filling it up.
+                None => Plan::wait(For::Data, None),
+            }
+            .or_sooner(expiry);
+        }
         if leaves_now && !is_torn || is_all && lingers.is_none() || self.is_last() && is_torn {
             return Plan::Order(Task::Close);
         }

@@ -1,9 +1,12 @@
 //! What a worker is given next: whole records at the head of the queue, or what goes on with the one that it has begun;
 //! and what it gives back that it has not begun.
 
+use std::ops::Range;
+
 use super::action::CONSUMER;
 use super::record::Cursor;
 use super::state::Engine;
+use super::workers::Worker;
 
 /// What a worker may be given next.
 pub(super) enum Portion {
@@ -86,16 +89,17 @@ impl Engine {
         (0..count).for_each(|j| self.go_on_with_torn_of(j));
     }
 
+    /// Where that record ends is known only of what is here.
     fn go_on_with_torn_of(&mut self, j: usize) {
-        while let Some(at) = self.worker(j).torn_at {
-            let queue = &mut self.outputs[CONSUMER].queue;
-            let first = queue.over(&(at..at + 1)).next().cloned();
-            let Some(run) = first.filter(|run| run.start == at) else {
+        while let Some(rest) = self.rest_of_torn(self.worker(j)) {
+            let readable = self.log.readable().min(self.log.here_to(rest.start));
+            let here = rest.end.min(readable);
+            if here <= rest.start {
                 return;
-            };
-            let end = self.log.next_boundary(run.start, run.end);
-            let run = run.start..end.unwrap_or(run.end);
-            queue.remove(&run);
+            }
+            let end = self.log.next_boundary(rest.start, here);
+            let run = rest.start..end.unwrap_or(here);
+            self.outputs[CONSUMER].queue.remove(&run);
             if let Some(workers) = &mut self.workers {
                 workers.held += run.end - run.start;
                 let it = &mut workers.list[j];
@@ -104,6 +108,13 @@ impl Engine {
             }
             self.look_at_head();
         }
+    }
+
+    /// What is in the queue that goes on with the record which this worker has begun.
+    pub(super) fn rest_of_torn(&self, it: &Worker) -> Option<Range<u64>> {
+        let at = it.torn_at?;
+        let first = self.outputs[CONSUMER].queue.over(&(at..at + 1)).next();
+        first.filter(|run| run.start == at).cloned()
     }
 
     /// What it has, and has not begun, is anybody's again.

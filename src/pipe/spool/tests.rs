@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use std::time::Duration;
+
 use super::*;
 use crate::disk::format::{Framing, names};
 use crate::disk::schedule::Policy;

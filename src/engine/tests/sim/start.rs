@@ -133,7 +133,9 @@ pub(super) fn start(left: Left, s: Scenario, adversity: Adversity) -> Sim {
         None => 1,
         framing => {
             let all = records(framing, &s.input.0);
-            all.iter().map(|it| it.len()).max().unwrap_or(0)
+            let longest = all.iter().map(|it| it.len()).max().unwrap_or(0);
+            // The first of them may go on with one that came before.
+            longest + left.inherited.end_depth as usize
         }
     };
     let held = programs::most_owed(&left.inherited, sides.len());

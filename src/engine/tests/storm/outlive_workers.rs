@@ -1,12 +1,17 @@
 //! Workers who take side by side from a stream that outlives each of several runs, which are cut short somehow.
 
+use std::collections::HashSet;
+
 use super::dice::Dice;
 use super::outlive::{assert_tees, give_tees_again, outlive};
 use super::scenario::scenario;
 use super::{USUAL, number};
+use crate::engine::Rules;
 use crate::engine::directive::Directive;
 use crate::engine::disk::{Inherited, Owed};
+use crate::engine::record::Framing;
 use crate::engine::tests::sim::{Adversity, Left, Text, WorkerScript, run_after};
+use crate::engine::tests::text::records;
 use crate::engine::ticket::Stretch;
 use crate::engine::workers::WorkerRules;
 
@@ -52,6 +57,7 @@ fn spooled_workers(seed: u64) {
         } else {
             harm.halts = Some(dice.micros(100_000));
         }
+        let has_rest = begins_with_rest(&left);
         let outcome = run_after(left, next, harm);
         assert!(!outcome.span, "somebody spins");
         assert!(
@@ -61,6 +67,11 @@ fn spooled_workers(seed: u64) {
             outcome.engine
         );
         assert_tees(&outcome, &input, harm, is_last);
+        let long = (s.rules.capacity as u64).min(harm.disk.bound) / 4;
+        // Where there is no memory records are given in parts.
+        if harm.short.is_none() && !has_rest {
+            assert_none_torn(&s.rules, long as usize, &outcome.workers, &input);
+        }
         taken += outcome.taken;
         left = outcome.left;
         if !is_last && dice.one_in(2) {
@@ -86,6 +97,36 @@ fn spooled_workers(seed: u64) {
         parts.all(|(_, owed)| *owed != Owed::Consumer),
         "all was given"
     );
+}
+
+/// Whether somebody has to be given the rest of a record without its beginning.
+fn begins_with_rest(left: &Left) -> bool {
+    let inherited = &left.inherited;
+    let parts = || {
+        let its = inherited.parts.iter();
+        its.filter(|(_, owed)| *owed == Owed::Consumer)
+    };
+    let reaches_end = parts().any(|(it, _)| it.to == inherited.end);
+    parts().any(|(it, _)| it.depths[0] > 0) || inherited.end_depth > 0 && !reaches_end
+}
+
+/// What each program was given between its first record and its last is records of the input, or the rest of one that is
+/// too long to be given again whole.
+fn assert_none_torn(rules: &Rules, long: usize, runs: &[Vec<u8>], input: &[u8]) {
+    let framing = rules.framing;
+    if matches!(framing, Some(Framing::Fixed(_))) {
+        // Behind such a rest nobody can tell where records begin.
+        return;
+    }
+    let whole: HashSet<&[u8]> = records(framing, input).into_iter().collect();
+    for run in runs {
+        let got = records(framing, run);
+        for record in got.iter().take(got.len().saturating_sub(1)).skip(1) {
+            let is_rest = |of: &&&[u8]| of.len() > long && of.ends_with(record);
+            let is_whole = whole.contains(record) || whole.iter().any(|of| is_rest(&of));
+            assert!(is_whole, "torn: {:?}", String::from_utf8_lossy(record));
+        }
+    }
 }
 
 /// It was killed: records that were begun are given again.
