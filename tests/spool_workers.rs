@@ -110,6 +110,49 @@ impl Place {
     }
 }
 
+/// It ends inside of a line, where the last run stopped reading, and what goes on with that comes while the first of what
+/// lies there is still being given.
+#[test]
+fn a_full_spool_that_is_opened_again_is_not_torn_where_it_ended() {
+    const COUNT: usize = 200_000;
+    for round in 0..4 {
+        let place = Place::new();
+        let (stdin, input) = pipe().expect("a pipe");
+        let feeding = feed(input, lines(COUNT));
+        let copy = stdin.try_clone().expect("a duplicate");
+        let script = "echo $$ >>$0.go; exec sleep 1000";
+        let first = place.start(&["-j", "2", "--spill", "1MiB"], script, copy);
+        let is_full = || place.query()["bytes"].as_u64() > Some(1 << 19);
+        eventually("they run", || place.dir.lines("out.go").len() == 2);
+        eventually("it fills", is_full);
+        let before = std::cell::Cell::new(None);
+        eventually("it is full", || {
+            let held = place.query()["bytes"].as_u64();
+            before.replace(held) == held
+        });
+        first.signal(Signal::KILL);
+        first.end();
+        for pid in place.dir.lines("out.go") {
+            let pid = Pid::from_raw(pid.parse().expect("a number"));
+            kill_process(pid.expect("a process"), Signal::KILL).expect("it lives");
+        }
+        fs::remove_file(place.dir.at("out.go")).expect("it is there");
+        let rest = place.start(&["-j", "2", "--spill", "1MiB"], "exec cat >>$0.$$", stdin);
+        rest.end().assert_success("nobody killed it");
+        feeding.done().expect("all was taken");
+        let all = place.dir.all();
+        let torn = all.split_inclusive('\n').filter(|line| line.len() != LINE);
+        let torn: Vec<_> = torn.collect();
+        assert!(torn.is_empty(), "round {round}: {torn:?}");
+        let count = place.counted();
+        // What those have had who read nothing is gone with them.
+        let (first, last) = (count.keys().next(), count.keys().last());
+        let (first, last) = (first.expect("some"), last.expect("some"));
+        assert_eq!(count.len(), last - first + 1, "round {round}");
+        assert!(lines(COUNT).ends_with(format!("{last:08}\n").as_bytes()));
+    }
+}
+
 /// The runs of numbers that are there more than once.
 fn repeated(count: &BTreeMap<usize, usize>) -> usize {
     let again = count.iter().filter(|(_, times)| **times > 1);
