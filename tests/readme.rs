@@ -40,7 +40,7 @@ const STAND_INS: [(&str, &str); 3] = [
     ),
 ];
 
-const CASES: [Case; 25] = [
+const CASES: [Case; 26] = [
     Case {
         recipe: "backup",
         before: "",
@@ -116,6 +116,14 @@ const CASES: [Case; 25] = [
             printf '#!/bin/sh\necho $3 >> keys; [ $(($(wc -l < keys) %% 2)) = 0 ] || exit 22\ncat >> logs\n' > bin/curl"#,
         after: "seq 5000 | cmp - logs; [ $(wc -l < keys) = 20 ]; [ $(sort -u keys | wc -l) = 10 ]
             weir --query outbox/ | grep '\"bytes\":0,'",
+    },
+    Case {
+        recipe: "kafka",
+        // Every other time no broker is there.
+        before: r#"printf '#!/bin/sh\nexec seq 5000\n' > server
+            printf '#!/bin/sh\necho $WEIR_TRY >> tries; [ $(($(wc -l < tries) %% 2)) = 0 ] || exit 1
+                cat >> logs\n' > bin/kcat; chmod +x bin/kcat"#,
+        after: "seq 5000 | cmp - logs; [ $(grep -cx 2 tries) = 5 ]",
     },
     Case {
         recipe: "look",
