@@ -153,6 +153,8 @@ struct Sim {
     idle_steps: usize,
     /// Bytes of the longest record.
     longest: usize,
+    /// What lay in the consumer's pipe when the watchdog was asked last.
+    unread: usize,
     /// When a byte last moved.
     moved_at: Instant,
     /// Nothing was on its way to the consumer since that was asked for.
@@ -401,8 +403,16 @@ impl Sim {
         }
     }
 
+    /// As who asks the watchdog does: how much lies in the pipe tells of a consumer that takes less than a page.
     fn watch(&mut self) {
-        let watch = self.core.engine.borrow_mut().watch(self.world.now);
+        let (now, lying) = (self.world.now, self.world.lying);
+        let mut engine = self.core.engine.borrow_mut();
+        let mut watch = engine.watch(now);
+        if watch != Watch::Quiet(None) && std::mem::replace(&mut self.unread, lying) != lying {
+            engine.on_sink_moved(now);
+            watch = engine.watch(now);
+        }
+        drop(engine);
         if let Watch::Stalled(_, time) = watch {
             self.world.out.accused = true;
             self.world.check_accused(time);

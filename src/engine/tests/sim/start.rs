@@ -204,6 +204,7 @@ pub(super) fn start(left: Left, s: Scenario, adversity: Adversity) -> Sim {
         held,
         idle_steps: 0,
         longest,
+        unread: 0,
         moved_at: start,
         quiet: false,
         failed: false,
