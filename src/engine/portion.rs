@@ -89,11 +89,15 @@ impl Engine {
         (0..count).for_each(|j| self.go_on_with_torn_of(j));
     }
 
-    /// Where that record ends is known only of what is here.
+    /// Where that record ends is known of what came in this run; of what an earlier one has left only while it is here.
     fn go_on_with_torn_of(&mut self, j: usize) {
         while let Some(rest) = self.rest_of_torn(self.worker(j)) {
             let readable = self.log.readable().min(self.log.here_to(rest.start));
-            let here = rest.end.min(readable);
+            let here = match self.outlives() {
+                true => rest.end.min(readable),
+                // It is not left where it could be shed.
+                false => rest.end,
+            };
             if here <= rest.start {
                 return;
             }
