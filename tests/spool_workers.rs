@@ -153,6 +153,28 @@ fn a_full_spool_that_is_opened_again_is_not_torn_where_it_ended() {
     }
 }
 
+#[test]
+fn what_has_come_in_half_when_weir_is_told_to_end_is_given_whole_by_the_next() {
+    let place = Place::new();
+    let (stdin, mut input) = pipe().expect("a pipe");
+    let all = lines(2);
+    let (come, to_come) = all.split_at(LINE + 4);
+    let copy = stdin.try_clone().expect("a duplicate");
+    let first = place.start(&["-j", "2"], "exec cat >>$0.$$", copy);
+    input.write_all(come).expect("it is read");
+    eventually("the whole one has come", || place.counted().len() == 1);
+    eventually("the half has come", || place.query()["bytes"] == 4);
+    first.signal(Signal::TERM);
+    first.end();
+    assert_eq!(place.query()["bytes"], 4);
+    input.write_all(to_come).expect("the pipe holds it");
+    drop(input);
+    let next = place.start(&["-j", "2"], "exec cat >>$0.$$", stdin).end();
+    next.assert_success("nobody ended it");
+    assert_eq!(place.counted().len(), 2, "{}", place.dir.all());
+    place.assert_empty();
+}
+
 /// The runs of numbers that are there more than once.
 fn repeated(count: &BTreeMap<usize, usize>) -> usize {
     let again = count.iter().filter(|(_, times)| **times > 1);

@@ -25,8 +25,8 @@ impl Engine {
     }
 
     /// What this worker's program, which is gone or reads no more, has left of what it was given: so much lay unread in its
-    /// pipe. It is about to be taken back. It is nothing where it has read all there was for it, which may end inside of a
-    /// record. `None`: that is known already.
+    /// pipe. It is about to be taken back. It is nothing where it has read all there was for it to the end of the
+    /// input, which may be inside of a record. `None`: that is known already.
     pub(crate) fn left_by(&mut self, j: usize, unread: u64, now: Instant) -> Option<Vec<Stretch>> {
         let it = self.worker(j);
         let has_read_all = it.is_fed && unread == 0 && !it.is_deaf;
@@ -34,7 +34,7 @@ impl Engine {
             return None;
         }
         if has_read_all {
-            return Some(Vec::new());
+            return self.source.is_over.then(Vec::new);
         }
         self.on_worker_read(j, unread, now);
         let given = self.worker(j).given.runs();

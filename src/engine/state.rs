@@ -67,6 +67,9 @@ pub(crate) struct Source {
     pub(super) waits_first: bool,
     /// The producer is being waited for.
     pub is_waiting: bool,
+    /// All inputs were read to their ends. Where nothing more is read for another reason, what goes on with a record may
+    /// still come to another run.
+    pub is_over: bool,
     /// The output had no room when bytes were to be passed.
     pub is_full: bool,
     /// There was no memory to read into.
@@ -86,6 +89,7 @@ impl Source {
             is_passing: false,
             waits_first: false,
             is_waiting: false,
+            is_over: false,
             is_full: false,
             is_short: false,
         }

@@ -98,17 +98,18 @@ impl Source {
 
     /// Carries one input after the other; the first failure is the end of all of them.
     pub(super) fn run(mut self) {
+        let mut is_over = true;
         for input in std::mem::take(&mut self.inputs) {
-            match self.carry(input) {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(failure) => {
-                    let _ = self.events.send(Event::SourceFailed(failure));
-                    break;
-                }
+            is_over = self.carry(input).unwrap_or_else(|failure| {
+                let _ = self.events.send(Event::SourceFailed(failure));
+                false
+            });
+            if !is_over {
+                break;
             }
         }
-        self.shared.tell(|engine, now| engine.on_input_end(now));
+        self.shared
+            .tell(|engine, now| engine.on_input_end(is_over, now));
     }
 
     /// Carries one input to its end; says whether others may follow.

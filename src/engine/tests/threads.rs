@@ -543,7 +543,7 @@ fn oversized_is_what_no_buffer_like_this_can_hold() {
                     left = &left[n..];
                 }
             }
-            b.engine.on_input_end(b.now);
+            b.engine.on_input_end(true, b.now);
             let shed = b.books().shed;
             assert_eq!(shed.oversized, wanted, "{which:?} of {size} bytes");
         }

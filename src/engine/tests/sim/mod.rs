@@ -311,7 +311,9 @@ impl Sim {
             Turn::Over(end) => {
                 self.failed |= matches!(end, End::Write(_) | End::Memory | End::Disk(_));
                 if who == SOURCE {
-                    self.core.tell(|engine, now| engine.on_input_end(now));
+                    let is_over = matches!(end, End::Input);
+                    self.core
+                        .tell(|engine, now| engine.on_input_end(is_over, now));
                 }
                 Doing::Nothing
             }
