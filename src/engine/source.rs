@@ -321,7 +321,7 @@ impl Engine {
         let run = Scan::sum(scans);
         let begun =
             self.has_lanes() && self.owed_up_to(CONSUMER, self.log.end(), read.cursor.depth());
-        let books = self.all_books();
+        let before = (self.shedder.leeway > 0).then(|| self.all_books());
         let kept = self.admit(read, scans, passed, now);
         // What nobody with a share is owed, since it is in the middle of a record that is too long for that, is in nobody's way.
         self.join_behind(self.log.end());
@@ -331,8 +331,10 @@ impl Engine {
         self.timeline.push(&kept, now);
         self.source.cursor = run.cursor;
         self.source.is_waiting = false;
-        let books = self.all_books().saturating_sub(books);
-        self.shedder.leeway = self.shedder.leeway.saturating_sub(run.bytes as u64 + books);
+        if let Some(before) = before {
+            let books = self.all_books().saturating_sub(before);
+            self.shedder.leeway = self.shedder.leeway.saturating_sub(run.bytes as u64 + books);
+        }
         self.stats.on_read(run, self.occupancy());
         self.note_places();
         self.bypass.on_piece(run.bytes, !self.has_sides());

@@ -75,14 +75,7 @@ fn spool(seed: u64) {
         let before = left.inherited.parts.iter();
         let before = before.filter(|(_, owed)| *owed == Owed::Consumer);
         let before: usize = before.map(|(it, _)| (it.to - it.from) as usize).sum();
-        let outcome = run_after(left, next, harm);
-        assert!(!outcome.span, "somebody spins");
-        assert!(
-            !is_last || outcome.finished,
-            "stuck: {:?} {harm:?} {:?}",
-            s.rules,
-            outcome.engine
-        );
+        let outcome = run_next(left, next, harm, is_last);
         assert_tees(&outcome, &input, harm, is_last);
         delivered.extend_from_slice(&outcome.output);
         taken += outcome.taken;
@@ -112,6 +105,19 @@ fn spool(seed: u64) {
     }
     assert_eq!(taken, input.len(), "all was taken");
     assert!(delivered == input, "what came is not what was sent");
+}
+
+/// Another run of it, the last of which comes to an end.
+pub(super) fn run_next(left: Left, s: Scenario, harm: Adversity, is_last: bool) -> Outcome {
+    let rules = s.rules;
+    let outcome = run_after(left, s, harm);
+    assert!(!outcome.span, "somebody spins");
+    assert!(
+        !is_last || outcome.finished,
+        "stuck: {rules:?} {harm:?} {:?}",
+        outcome.engine
+    );
+    outcome
 }
 
 /// Those who were killed had begun records: tees get them again from their beginnings.
@@ -175,14 +181,7 @@ pub(super) fn spooled_batches(seed: u64) {
         } else {
             harm.halts = Some(dice.micros(100_000));
         }
-        let outcome = run_after(left, next, harm);
-        assert!(!outcome.span, "somebody spins");
-        assert!(
-            !is_last || outcome.finished,
-            "stuck: {:?} {harm:?} {:?}",
-            s.rules,
-            outcome.engine
-        );
+        let outcome = run_next(left, next, harm, is_last);
         taken += outcome.taken;
         assert_tees(&outcome, &input, harm, is_last);
         for it in &outcome.tries {

@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 
 use super::dice::Dice;
-use super::outlive::{assert_tees, give_tees_again, outlive};
+use super::outlive::{assert_tees, give_tees_again, outlive, run_next};
 use super::scenario::scenario;
 use super::{USUAL, number};
 use crate::engine::Rules;
 use crate::engine::directive::Directive;
 use crate::engine::disk::{Inherited, Owed};
 use crate::engine::record::Framing;
-use crate::engine::tests::sim::{Adversity, Left, Text, WorkerScript, run_after};
+use crate::engine::tests::sim::{Adversity, Left, Text, WorkerScript};
 use crate::engine::tests::text::records;
 use crate::engine::ticket::Stretch;
 use crate::engine::workers::WorkerRules;
@@ -58,14 +58,7 @@ fn spooled_workers(seed: u64) {
             harm.halts = Some(dice.micros(100_000));
         }
         let has_rest = begins_with_rest(&left);
-        let outcome = run_after(left, next, harm);
-        assert!(!outcome.span, "somebody spins");
-        assert!(
-            !is_last || outcome.finished,
-            "stuck: {:?} {harm:?} {:?}",
-            s.rules,
-            outcome.engine
-        );
+        let outcome = run_next(left, next, harm, is_last);
         assert_tees(&outcome, &input, harm, is_last);
         let long = (s.rules.capacity as u64).min(harm.disk.bound) / 4;
         // Where there is no memory records are given in parts.
