@@ -321,7 +321,8 @@ impl Engine {
         let run = Scan::sum(scans);
         let begun =
             self.has_lanes() && self.owed_up_to(CONSUMER, self.log.end(), read.cursor.depth());
-        let before = (self.shedder.leeway > 0).then(|| self.all_books());
+        let counts = self.has_lanes() || self.shedder.leeway > 0;
+        let before = counts.then(|| self.all_books());
         let kept = self.admit(read, scans, passed, now);
         // What nobody with a share is owed, since it is in the middle of a record that is too long for that, is in nobody's way.
         self.join_behind(self.log.end());
