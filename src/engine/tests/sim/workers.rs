@@ -10,6 +10,7 @@ use crate::engine::action::Write;
 use crate::engine::drive::Access;
 use crate::engine::record::Framing;
 use crate::engine::task::{Answer, Task};
+use crate::engine::ticket::Origin;
 
 /// What workers do.
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,8 +58,11 @@ pub(super) struct Program {
     read: Vec<u8>,
     next: Option<Instant>,
     is_accused: bool,
-    /// How far inside of a record the first that it was given began, of a stream that outlives the run.
-    depth: Option<u64>,
+    /// Bytes that it was given in all.
+    given: usize,
+    /// Where in these it was given another part of a stream that outlives the run, how far inside of a record that began,
+    /// and which place would go on with it.
+    parts: Vec<(usize, u64, u64)>,
 }
 
 impl Program {
@@ -70,6 +74,22 @@ impl Program {
 
     pub(super) fn held(&self) -> usize {
         self.lying.len() + self.read.len()
+    }
+
+    /// It was given so many bytes that lie there.
+    fn on_given(&mut self, origin: Origin, n: usize) {
+        match self.parts.last_mut() {
+            Some((.., next)) if *next == origin.at => *next += n as u64,
+            _ => (self.parts).push((self.given, origin.depth, origin.at + n as u64)),
+        }
+    }
+
+    /// The length of what it has read but for the record that it has begun.
+    fn read_whole(&self, framing: Option<Framing>) -> usize {
+        let has_begun = |it: &&(usize, u64, u64)| it.0 <= self.read.len();
+        let part = self.parts.iter().rev().find(has_begun);
+        let (from, depth) = part.map_or((0, 0), |(from, depth, _)| (*from, *depth));
+        from + whole_behind(framing, depth, &self.read[from..])
     }
 
     pub(super) fn held_bytes(&self) -> impl Iterator<Item = u8> + '_ {
@@ -115,10 +135,11 @@ impl World {
         let n = bytes.len().min(it.size.saturating_sub(it.lying.len()));
         it.lying.extend_from_slice(&bytes[..n]);
         if let Some(origin) = write.origin {
-            it.depth = it.depth.or(Some(origin.depth));
+            it.on_given(origin, n);
             let lies = &self.disk[origin.at as usize..][..n];
             assert!(bytes[..n] == *lies, "what is given is not what came");
         }
+        it.given += n;
         self.reads += n;
         if n > 0 {
             self.promises.on_given();
@@ -173,7 +194,7 @@ impl World {
                 let is_all = it.is_fed && unread == 0 && !it.is_closed;
                 let end = match is_all {
                     true => it.read.len(),
-                    false => whole_behind(framing, it.depth.unwrap_or(0), &it.read),
+                    false => it.read_whole(framing),
                 };
                 self.out.output.extend_from_slice(&it.read[..end]);
                 self.out.workers.push(it.read[..end].to_vec());
