@@ -363,6 +363,50 @@ fn records_that_are_larger_than_the_spool_pass_through_it() {
     place.assert_empty();
 }
 
+/// It is a large part of the spool, and one run after the other is killed while a program is inside of it: the first before
+/// its end has come, the second behind the place at which the first has ended.
+#[test]
+fn a_long_record_that_runs_are_killed_inside_of_is_given_whole_by_the_last() {
+    for jobs in [&[][..], &["-j", "1"], &["-j", "3"]] {
+        let place = Place::new();
+        let (stdin, mut input) = pipe().expect("a pipe");
+        let options = [jobs, &["--spill", "4MiB"]].concat();
+        let start = |script: &str| {
+            let copy = stdin.try_clone().expect("a duplicate");
+            place.start(&options, script, copy)
+        };
+        let kill = |weir: Running| {
+            weir.signal(Signal::KILL);
+            weir.end();
+        };
+        let record = [&vec![b'r'; 3_200_000][..], b"\n"].concat();
+        // What it runs ends with weir.
+        let first = start("read x");
+        input
+            .write_all(&record[..1_000_000])
+            .expect("room in the spool");
+        eventually("it is held", || place.query()["bytes"] == 1_000_000);
+        kill(first);
+        // No pipe holds what is left of it then.
+        let second = start("head -c 2000000 >>$0.half; read x");
+        let feeding = feed(input, record[1_000_000..].to_vec());
+        let read = || place.dir.read("out.half").len();
+        eventually("it has read much", || read() == 2_000_000);
+        kill(second);
+        let ended = place.start(&options, "exec cat >>$0.$$", stdin).end();
+        ended.assert_success("the rest");
+        feeding.done().expect("all was taken");
+        let files = fs::read_dir(place.dir.0.path()).expect("a directory");
+        let texts = files.map(|it| fs::read(it.expect("a file").path()).expect("a text"));
+        let lengths: Vec<usize> = texts
+            .map(|it| it.len())
+            .filter(|n| ![0, 2_000_000].contains(n))
+            .collect();
+        assert_eq!(lengths, [record.len()], "{jobs:?}");
+        place.assert_empty();
+    }
+}
+
 /// It was at the end of the input in the midst of a record, and that was all of it.
 #[test]
 fn a_last_line_without_an_end_that_one_has_read_is_not_given_again_with_what_another_has_left() {

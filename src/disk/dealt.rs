@@ -147,25 +147,25 @@ impl Dealt {
         self.owed.is_empty() && self.next.at == end
     }
 
-    /// There is no room: where all that there is was delivered, the beginnings of records that go on are not kept. Whether
-    /// that is so.
-    pub(crate) fn lets_go_of_begun(&mut self, end: u64) -> bool {
-        let is_at_end = self.has_all(end) && !self.begun.is_empty();
+    /// There is no room: where all that there is was delivered, and nobody else is owed what lies before this offset, the
+    /// beginnings of records that go on are not kept. Whether that is so.
+    pub(crate) fn lets_go_of_begun(&mut self, end: u64, floor: u64) -> bool {
+        let is_in_way = self.begun.values().any(|(from, _)| from.at < floor);
+        let is_at_end = self.has_all(end) && is_in_way;
         if is_at_end {
             self.let_go = end;
         }
         is_at_end
     }
 
-    /// What another run is to find, in a spool of this size.
-    pub(crate) fn journal(&self, bound: u64) -> Journal {
+    /// What another run is to find.
+    pub(crate) fn journal(&self) -> Journal {
         let mut saved = Dealt {
             begun: BTreeMap::new(),
             ..self.clone()
         };
         for (from, to) in self.begun.values() {
-            // A record that takes up much of the spool cannot be kept until it is over.
-            if to.begun <= bound / 4 && from.at >= self.let_go {
+            if from.at >= self.let_go {
                 saved.owe((*from, *to));
             }
         }
@@ -273,43 +273,44 @@ mod tests {
             .collect()
     }
 
-    const SPOOL: u64 = 1 << 20;
-
     #[test]
     fn what_others_have_in_hand_is_owed_and_what_falls_back_is_owed_again() {
         let mut dealt = Dealt::after(None, place(0));
         dealt.on_written(1, span(20, 40));
         dealt.on_written(2, span(60, 80));
-        let journal = dealt.journal(SPOOL);
+        let journal = dealt.journal();
         assert_eq!(parts(&journal), [(0, 20), (40, 60)]);
         assert_eq!((journal.low(), journal.next), (place(0), place(80)));
         assert_eq!(journal.open[1].records, 2);
         dealt.on_written(0, span(0, 20));
         dealt.give_back(2, &[span(70, 80)]);
-        assert_eq!(parts(&dealt.journal(SPOOL)), [(40, 60), (70, 80)]);
+        assert_eq!(parts(&dealt.journal()), [(40, 60), (70, 80)]);
         dealt.on_written(0, span(40, 60));
         dealt.on_written(0, span(70, 80));
         assert!(dealt.has_all(80));
-        assert_eq!(dealt.journal(SPOOL), Journal::at(place(80)));
+        assert_eq!(dealt.journal(), Journal::at(place(80)));
     }
 
     #[test]
-    fn a_record_that_was_begun_is_owed_whole_unless_it_takes_up_the_spool_or_nothing_else_fits() {
+    fn a_record_that_was_begun_is_owed_whole_unless_nothing_else_fits() {
         let mut dealt = Dealt::after(None, place(0));
         dealt.on_written(1, span(10, 25));
         dealt.on_written(0, span(0, 10));
         assert!(dealt.has_all(25));
-        assert_eq!(dealt.journal(SPOOL), Journal::at(place(20)));
-        assert_eq!(dealt.journal(16), Journal::at(place(25)));
-        assert!(!dealt.lets_go_of_begun(30), "there is more");
-        assert!(dealt.lets_go_of_begun(25));
-        assert_eq!(dealt.journal(SPOOL), Journal::at(place(25)));
+        assert_eq!(dealt.journal(), Journal::at(place(20)));
+        assert!(!dealt.lets_go_of_begun(30, 30), "there is more");
+        assert!(
+            !dealt.lets_go_of_begun(25, 20),
+            "somebody else is in the way"
+        );
+        assert!(dealt.lets_go_of_begun(25, 25));
+        assert_eq!(dealt.journal(), Journal::at(place(25)));
         dealt.on_written(1, span(25, 33));
-        assert_eq!(dealt.journal(SPOOL), Journal::at(place(30)));
+        assert_eq!(dealt.journal(), Journal::at(place(30)));
         // It falls with what it has begun.
         dealt.give_back(1, &[span(30, 33)]);
         assert!(!dealt.has_all(33));
-        assert_eq!(dealt.journal(SPOOL), Journal::at(place(30)));
+        assert_eq!(dealt.journal(), Journal::at(place(30)));
     }
 
     #[test]
@@ -317,20 +318,20 @@ mod tests {
         let mut dealt = Dealt::after(None, place(0));
         dealt.on_written(0, span(0, 6));
         dealt.on_written(1, span(10, 25));
-        let journal = dealt.journal(SPOOL);
+        let journal = dealt.journal();
         assert_eq!((parts(&journal), journal.next), (vec![(0, 10)], place(20)));
         // What it has given back touches that.
         dealt.give_back(1, &[span(10, 25)]);
-        let journal = dealt.journal(SPOOL);
+        let journal = dealt.journal();
         assert_eq!((parts(&journal), journal.next), (vec![(0, 20)], place(20)));
         assert_eq!(dealt.missing_in(&journal), 0);
         dealt.on_written(0, span(6, 10));
         dealt.on_written(1, span(10, 37));
-        let journal = dealt.journal(SPOOL);
+        let journal = dealt.journal();
         assert_eq!(journal, Journal::at(place(30)));
         // Another one is behind it.
         dealt.on_written(0, span(40, 50));
-        assert_eq!(parts(&dealt.journal(SPOOL)), [(30, 40)]);
+        assert_eq!(parts(&dealt.journal()), [(30, 40)]);
     }
 
     #[test]
@@ -339,7 +340,7 @@ mod tests {
         dealt.on_written(1, span(60, 80));
         dealt.lose(0, 33, 3, None);
         dealt.lose(80, 120, 4, Some(12));
-        let journal = dealt.journal(SPOOL);
+        let journal = dealt.journal();
         assert_eq!(parts(&journal), [(33, 60)]);
         assert_eq!((journal.open[0].place.record, journal.next.record), (3, 12));
     }
@@ -357,7 +358,7 @@ mod tests {
         journal.begin(batch(7, 20, 40));
         journal.begin(batch(8, 40, 60));
         let dealt = Dealt::after(Some(journal.clone()), place(10));
-        let journal = dealt.journal(SPOOL);
+        let journal = dealt.journal();
         assert_eq!(parts(&journal), [(10, 60)]);
         assert_eq!((journal.last, journal.next), (8, place(60)));
     }
@@ -371,7 +372,7 @@ mod tests {
             let to = if k % 9 == 4 { 50 } else { 90 };
             dealt.on_written(0, span(k * 100 + 10, k * 100 + to));
         }
-        let journal = dealt.journal(SPOOL);
+        let journal = dealt.journal();
         assert_eq!(journal.open.len(), BATCHES_MOST);
         assert_eq!(journal.low(), place(0));
         let saved: u64 = journal.open.iter().map(|it| it.end - it.place.at).sum();
@@ -400,14 +401,14 @@ mod tests {
                     dealt.give_back(who, &[span(from, to)]);
                     had.retain(|at| !(from..to).contains(at));
                 }
-                let journal = dealt.journal(SPOOL);
+                let journal = dealt.journal();
                 let owed: BTreeSet<u64> = parts(&journal).into_iter().flat_map(|(a, b)| a..b).collect();
                 let wanted: BTreeSet<u64> = (0..furthest).filter(|at| !had.contains(at)).collect();
                 prop_assert_eq!(&owed, &wanted);
                 prop_assert_eq!(journal.next, place(furthest));
                 prop_assert!(journal.open.windows(2).all(|two| two[0].end < two[1].place.at));
                 prop_assert!(journal.open.iter().all(|it| it.records * 10 == it.end - it.place.at));
-                prop_assert_eq!(Dealt::after(Some(journal.clone()), journal.low()).journal(SPOOL), journal);
+                prop_assert_eq!(Dealt::after(Some(journal.clone()), journal.low()).journal(), journal);
             }
         }
     }

@@ -105,7 +105,8 @@ pub(crate) struct Entry {
     pub records: u32,
     /// The checksum of its bytes.
     pub crc: u32,
-    /// With records of a fixed size: bytes of the first record that came before.
+    /// Bytes of the first record that came before. (Where records have a terminator the first spools say only whether there
+    /// are any.)
     pub begun: u64,
     /// Cut out: its bytes are not to be delivered.
     pub damaged: bool,

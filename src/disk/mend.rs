@@ -96,14 +96,9 @@ impl Mender<'_> {
     }
 
     fn behind(&self, stream: &File, seen: &Seen, entry: &Entry) -> Records {
-        // A last byte that cannot be read counts as a terminator: that record's number is lost.
-        let last = byte_before(stream, entry.end() - seen.base).ok().flatten();
-        let terminator = if self.framing == Framing::Lines {
-            b'\n'
-        } else {
-            0
-        };
-        Records::behind(self.framing, entry, last.unwrap_or(terminator))
+        // Those that cannot be read count as a record's end: its number is lost.
+        let bytes = || read_part(stream, entry.at - seen.base, u64::from(entry.len));
+        Records::behind(self.framing, entry, bytes)
     }
 
     pub(super) fn open(&self, seen: &Seen) -> Result<Files, DiskError> {
@@ -406,17 +401,4 @@ fn read_part(file: &File, at: u64, len: u64) -> Vec<u8> {
         read_at(file, &mut bytes, at).map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO));
     bytes.truncate(got.unwrap_or(0));
     bytes
-}
-
-/// The byte before that offset of a segment's file.
-fn byte_before(file: &std::fs::File, offset: u64) -> Result<Option<u8>, Errno> {
-    let Some(at) = offset.checked_sub(1) else {
-        return Ok(None);
-    };
-    let mut byte = [0];
-    match read_at(file, &mut byte, at) {
-        Ok(1) => Ok(Some(byte[0])),
-        Ok(_) => Ok(None),
-        Err(error) => Err(Errno::from_io_error(&error).unwrap_or(Errno::IO)),
-    }
 }

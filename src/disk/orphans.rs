@@ -58,12 +58,8 @@ impl Orphans {
             let Some((_, entry)) = last else {
                 continue;
             };
-            // Where its last byte cannot be looked at, and nobody says so, a record is taken to begin behind it.
-            let terminator = match framing {
-                Framing::Zero => 0,
-                _ => b'\n',
-            };
-            let behind = Records::behind(framing, &entry, terminator);
+            // Where nobody says so a record is taken to begin behind it.
+            let behind = Records::behind(framing, &entry, Vec::new);
             let place = Place {
                 at: entry.end(),
                 record: behind.next(),

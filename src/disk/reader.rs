@@ -130,7 +130,7 @@ impl Spool {
             // Who does not say how it ends may not have counted, either.
             before.at_record.filter(|_| before.end() == at)?;
             let framing = self.state().state.framing;
-            let records = Records::behind(framing, &before, 0);
+            let records = Records::behind(framing, &before, Vec::new);
             Some(Place {
                 at,
                 record: records.next(),

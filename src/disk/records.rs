@@ -8,7 +8,7 @@ pub(crate) struct Records {
     framing: Framing,
     /// Number of the record that the next byte belongs to.
     next: u64,
-    /// Bytes of that record which have come. (With a terminator: whether any have.)
+    /// Bytes of that record which have come.
     begun: u64,
 }
 
@@ -22,16 +22,25 @@ impl Records {
         }
     }
 
-    /// Goes on behind an entry of which `last` is the last byte, as far as it can be read.
-    pub(crate) fn behind(framing: Framing, entry: &Entry, last: u8) -> Records {
-        let ended_by = |end| u64::from(!entry.at_record.unwrap_or(last == end));
+    /// Goes on behind an entry, of which `bytes` are the last ones that can be read: all of them where they may be needed.
+    /// Where there are none, and it does not say so itself, a record ends with it.
+    pub(crate) fn behind(
+        framing: Framing,
+        entry: &Entry,
+        bytes: impl FnOnce() -> Vec<u8>,
+    ) -> Records {
+        let all = entry.begun + u64::from(entry.len);
         let begun = match framing {
             Framing::Bytes => 0,
             // What was cut off there is gone.
             _ if entry.damaged && entry.at_record == Some(true) => 0,
-            Framing::Lines => ended_by(b'\n'),
-            Framing::Zero => ended_by(0),
-            Framing::Fixed(size) => (entry.begun + u64::from(entry.len)) % size.max(1),
+            Framing::Fixed(size) => all % size.max(1),
+            Framing::Lines | Framing::Zero if entry.at_record == Some(true) => 0,
+            Framing::Lines | Framing::Zero if entry.at_record.is_some() && entry.records == 0 => {
+                all
+            }
+            Framing::Lines => behind_last(b'\n', &bytes(), entry),
+            Framing::Zero => behind_last(0, &bytes(), entry),
         };
         Records {
             framing,
@@ -74,9 +83,19 @@ impl Records {
     }
 
     fn pass_terminated(&mut self, terminator: u8, bytes: &[u8]) -> u64 {
-        if let Some(&last) = bytes.last() {
-            self.begun = u64::from(last != terminator);
-        }
+        let all = self.begun + bytes.len() as u64;
+        let last = memchr::memrchr(terminator, bytes);
+        self.begun = last.map_or(all, |at| (bytes.len() - at - 1) as u64);
         memchr::memchr_iter(terminator, bytes).count() as u64
+    }
+}
+
+/// Bytes behind the last of the terminators in the last bytes of an entry.
+fn behind_last(terminator: u8, bytes: &[u8], entry: &Entry) -> u64 {
+    match memchr::memrchr(terminator, bytes) {
+        Some(at) => (bytes.len() - at - 1) as u64,
+        None if entry.records == 0 && !bytes.is_empty() => entry.begun + u64::from(entry.len),
+        // That much is known of them.
+        None => (bytes.len() as u64).max(u64::from(entry.at_record == Some(false))),
     }
 }

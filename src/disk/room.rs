@@ -41,11 +41,6 @@ impl Room {
         Room { bound, used }
     }
 
-    /// Bytes that may be used.
-    pub(crate) fn bound(&self) -> u64 {
-        self.bound
-    }
-
     /// Bytes that are in use.
     #[cfg(test)]
     pub(crate) fn used(&self) -> u64 {

@@ -114,11 +114,6 @@ impl Spool {
         self.directory.path()
     }
 
-    /// Bytes of disk that it may use.
-    pub(crate) fn bound(&self) -> u64 {
-        self.room.bound()
-    }
-
     /// Bytes of disk in use.
     #[cfg(test)]
     pub(crate) fn used(&self) -> u64 {

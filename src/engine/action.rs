@@ -85,10 +85,19 @@ pub(crate) enum ReadOutcome {
     Ended,
     /// There is no memory to read into.
     Short,
-    /// The disk has no room for what would be read, and nothing was; `others`: not because of what is ours.
-    NoRoom { others: bool },
+    /// The disk has no room for what would be read, and nothing was.
+    NoRoom(NoRoom),
     /// It failed.
     Failed,
+}
+
+/// Why there is no room on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct NoRoom {
+    /// Others fill the disk, or it fails. Where they do not there will be room when some of ours has been read back.
+    pub others: bool,
+    /// Before which offset nobody was owed anything, as far as was known when room was looked for.
+    pub floor: u64,
 }
 
 /// What came of a read from the disk.

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::action::NoRoom;
 use super::ticket::Stretch;
 
 /// What is known of the disk.
@@ -23,8 +24,7 @@ pub(crate) struct Spill {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Full {
     pub(super) again: Instant,
-    /// It is others who fill it, not what is ours.
-    pub(super) others: bool,
+    pub(super) why: NoRoom,
 }
 
 /// What an earlier run has left on the disk: its places are its offsets there.

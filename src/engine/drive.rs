@@ -11,7 +11,7 @@ use super::action::{
     Action, Actor, Done, Fan, Fetch, FetchOutcome, Outcome, Read, ReadOutcome, ReadState, Reason,
     Transfer, Write,
 };
-pub(crate) use super::edge::{Came, Edge, NoRoom, Passage};
+pub(crate) use super::edge::{Came, Edge, Passage};
 use super::on_disk::EXTENT_MOST;
 use super::segment::Segment;
 use super::stall::Side;
@@ -201,10 +201,7 @@ impl Driver {
         if read.to_disk {
             match edge.disk_room(read.buffer.most()) {
                 Ok(room) => read.buffer.limit(room),
-                Err(why) => {
-                    let others = why == NoRoom::Others;
-                    return (Done::Read(read, ReadOutcome::NoRoom { others }), None);
-                }
+                Err(why) => return (Done::Read(read, ReadOutcome::NoRoom(why)), None),
             }
         }
         if read.buffer.wants_segment() {

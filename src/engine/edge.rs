@@ -5,7 +5,7 @@
 use std::io::{self, IoSliceMut};
 use std::sync::Arc;
 
-use super::action::{Pass, Permit, Taker, Wait, Write};
+use super::action::{NoRoom, Pass, Permit, Taker, Wait, Write};
 use super::on_disk::Load;
 use super::scan::Run;
 use super::segment::Segment;
@@ -36,15 +36,6 @@ pub(crate) enum Passage {
 
 /// Bytes that were read (0: the end), and where they begin on the disk, if they lie there.
 pub(crate) type Came = (usize, Option<u64>);
-
-/// Why there is no room on the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NoRoom {
-    /// Ours fills what it may: there will be room when some of it has been read back.
-    Ours,
-    /// Others fill the disk, or it fails.
-    Others,
-}
 
 /// The world as an actor sees it. A wait that is not over returns `None` where the world is made up, and
 /// never where it is real. What an actor never does need not be there.
@@ -124,7 +115,7 @@ pub(crate) trait Edge {
 
     /// How many bytes there is room for on the disk, which is more than none, `most` at most; it is kept for them.
     fn disk_room(&mut self, _most: usize) -> Result<usize, NoRoom> {
-        Err(NoRoom::Others)
+        Err(NoRoom::default())
     }
 
     /// Reads what is there and puts it on the disk; where it begins there: see [`Edge::store`].

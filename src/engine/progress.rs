@@ -70,15 +70,35 @@ impl Engine {
         }
     }
 
-    /// The disk is full, and this one has read all that it was given: where nobody has more to get, the beginning of a
-    /// record whose rest has no room is not kept.
+    /// The disk is full, and this one has read all that it was given: where nobody has more to get, and nobody else is
+    /// behind it who will make room, the beginning of a record whose rest has none is not kept.
     fn keep_none_begun(&mut self, j: usize) {
-        if self.used() > 0 {
+        let Some(first) = self.worker(j).given.runs().next() else {
+            return;
+        };
+        let from = first.start;
+        let mut theirs =
+            (self.workers.iter()).flat_map(|it| it.others(j).flat_map(|it| it.given.runs()));
+        let are_behind = theirs.any(|run| run.start < from) || self.lags(from);
+        drop(theirs);
+        let may_wait = are_behind || !self.has_surely_no_place();
+        if may_wait || self.used() > 0 || self.in_hands() > 0 {
             return;
         }
         while let Some(run) = self.worker_mut(j).given.pop_back() {
             self.log.unpin(&run);
         }
+    }
+
+    /// Whether somebody beside the consumer who holds the flow up has not come to this place.
+    pub(super) fn lags(&self, place: u64) -> bool {
+        let mut sides = self.holders().filter(|(i, _)| *i != CONSUMER);
+        sides.any(|(_, it)| {
+            it.queue
+                .claim()
+                .or(it.queue.first())
+                .is_some_and(|run| run.start < place)
+        })
     }
 
     /// So much of what it was given lies unread.

@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use super::action::{
-    Action, Actor, CONSUMER, For, Obligation, Pass, Path, Permit, Read, ReadOutcome, Reason, Sleep,
+    Action, Actor, CONSUMER, For, NoRoom, Obligation, Pass, Path, Permit, Read, ReadOutcome,
+    Reason, Sleep,
 };
 use super::bypass::Bypass;
 use super::limiter::Allowance;
@@ -278,8 +279,8 @@ impl Engine {
         if let Some(pack) = read.pack.take() {
             self.log.end_pack(pack);
         }
-        if let Some(others) = is_without_room(&read, outcome) {
-            self.on_disk_full(others, now);
+        if let Some(why) = self.is_without_room(&read, outcome) {
+            self.on_disk_full(why, now);
         }
         match outcome {
             ReadOutcome::Moved => {
@@ -401,17 +402,18 @@ impl Engine {
             .bytes
             .min(usize::try_from(bytes).unwrap_or(usize::MAX))
     }
-}
 
-/// Whether a read has found no room on the disk, and then whether that is due to others. What is known only when it was
-/// read stays in memory.
-fn is_without_room(read: &Read, outcome: ReadOutcome) -> Option<bool> {
-    match outcome {
-        ReadOutcome::NoRoom { others } => Some(others),
-        // There is not even memory to read into what would go there.
-        ReadOutcome::Short if read.to_disk => Some(false),
-        ReadOutcome::Moved if read.to_disk && read.stored.is_none() => Some(true),
-        _ => None,
+    /// Whether a read has found no room on the disk, and why. What is known only when it was read stays in memory.
+    fn is_without_room(&self, read: &Read, outcome: ReadOutcome) -> Option<NoRoom> {
+        let floor = self.log.floor();
+        let due_to = |others| Some(NoRoom { others, floor });
+        match outcome {
+            ReadOutcome::NoRoom(why) => Some(why),
+            // There is not even memory to read into what would go there.
+            ReadOutcome::Short if read.to_disk => due_to(false),
+            ReadOutcome::Moved if read.to_disk && read.stored.is_none() => due_to(true),
+            _ => None,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::action::{OVERFLOW, ReadState};
+use super::action::{NoRoom, OVERFLOW, ReadState};
 use super::disk::{Full, Spill};
 use super::on_disk::EXTENT_MOST;
 use super::output::Output;
@@ -114,7 +114,13 @@ impl Engine {
     /// Whether there is no place because others fill the disk.
     pub(super) fn is_disk_full(&self) -> bool {
         let full = self.spill.as_ref().and_then(|spill| spill.full);
-        full.is_some_and(|full| full.others) && self.has_no_place()
+        full.is_some_and(|full| full.why.others) && self.has_no_place()
+    }
+
+    /// Whether there was no place for what comes next although all had been given back that nobody is owed.
+    pub(super) fn has_surely_no_place(&self) -> bool {
+        let full = self.spill.as_ref().and_then(|spill| spill.full);
+        full.is_some_and(|full| self.log.is_floor(full.why.floor)) && self.has_no_place()
     }
 
     /// When to try again whether there is a place, where there is none.
@@ -136,12 +142,12 @@ impl Engine {
         }
     }
 
-    pub(super) fn on_disk_full(&mut self, others: bool, now: Instant) {
+    pub(super) fn on_disk_full(&mut self, why: NoRoom, now: Instant) {
         if let Some(spill) = &mut self.spill {
             let again = now + DISK_AGAIN;
-            spill.full = Some(Full { again, others });
+            spill.full = Some(Full { again, why });
         }
-        if self.outlives() && !others {
+        if self.outlives() && !why.others {
             self.lose_what_taps_hold(now);
         }
     }

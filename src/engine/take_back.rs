@@ -91,8 +91,14 @@ impl Engine {
     }
 
     /// The disk is full. What the consumer has read is not kept, of which so much is unread as this tells. Nor is the
-    /// beginning of a record whose rest has no room.
-    pub(crate) fn keep_less(&mut self, unread: impl FnOnce() -> Option<u64>, now: Instant) {
+    /// beginning of a record whose rest has no room, where nobody else is behind that who will make some.
+    /// `floor`: before which offset nobody was owed anything when room was looked for.
+    pub(crate) fn keep_less(
+        &mut self,
+        unread: impl FnOnce() -> Option<u64>,
+        floor: u64,
+        now: Instant,
+    ) {
         let output = &self.outputs[CONSUMER];
         if !self.given.is_kept || output.is_writing || self.given.is_down {
             return;
@@ -100,8 +106,11 @@ impl Engine {
         let Some(unread) = unread() else { return };
         let has_all = output.queue.owed() == 0;
         self.on_unread(unread);
+        let begun = self.given.runs().next().map(|run| run.start);
+        let is_in_way =
+            has_all && self.log.is_floor(floor) && begun.is_some_and(|begun| !self.lags(begun));
         while unread == 0
-            && has_all
+            && is_in_way
             && let Some(run) = self.given.pop(self.given.bytes())
         {
             self.log.unpin(&run);

@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::read_back::Lost;
-use crate::disk::spool::Spool;
 use crate::disk::state::{self, Place};
 use crate::engine::CONSUMER;
 use crate::engine::scan::Run;
@@ -145,38 +144,36 @@ impl Holder {
     }
 
     /// Where another one is to go on in its place.
-    pub(super) fn to_be_saved(&self, place: Place, bound: u64) -> Place {
+    pub(super) fn to_be_saved(&self, place: Place) -> Place {
         let anew = place.begun_anew();
-        // A record that takes up much of the spool cannot be kept until it is over.
-        let is_kept = place.begun <= bound / 4;
-        match is_kept && anew.at >= self.let_go.load(Ordering::Acquire) {
+        match anew.at >= self.let_go.load(Ordering::Acquire) {
             true => anew,
             false => place,
         }
     }
 
-    /// There is no room: where it has all that there is, the beginning of a record that goes on is not kept. Whether
-    /// that is so.
-    pub(super) fn lets_go_of_begun(&self, end: u64) -> bool {
+    /// There is no room: where it has all that there is, and nobody else is owed what lies before this offset, the
+    /// beginning of a record that goes on is not kept. Whether that is so.
+    pub(super) fn lets_go_of_begun(&self, end: u64, floor: u64) -> bool {
         let place = *self.place();
-        let is_at_end = place.begun > 0 && place.at == end;
+        let is_in_way = place.begun_anew().at < floor;
+        let is_at_end = place.begun > 0 && place.at == end && is_in_way;
         if is_at_end {
             self.let_go.fetch_max(place.at, Ordering::AcqRel);
         }
         is_at_end
     }
 
-    /// Its last place; `is_all`: the stream has ended, and everybody has all of it.
-    pub(super) fn last_place(&self, spool: &Spool, is_all: bool) -> Place {
+    /// Its last place; `end`: where the stream ends; `is_all`: nothing comes behind that, and everybody has all of it.
+    pub(super) fn last_place(&self, end: Place, is_all: bool) -> Place {
         let place = *self.place();
-        let end = spool.end();
         if is_all && place.at == end.at {
             // What another run takes in begins with a record.
             return end.between_records();
         }
         match self.lives_on {
             true => place,
-            false => self.to_be_saved(place, spool.bound()),
+            false => self.to_be_saved(place),
         }
     }
 }

@@ -14,8 +14,8 @@ use super::memory::BufferPool;
 use super::peek::Peek;
 use super::shared::{Event, Shared};
 use super::splice::{self, FanOut};
-use crate::engine::action::{Actor, For, Pass, Path, Permit, Taker, Wait};
-use crate::engine::drive::{Came, Driver, End, NoRoom, Passage};
+use crate::engine::action::{Actor, For, NoRoom, Pass, Path, Permit, Taker, Wait};
+use crate::engine::drive::{Came, Driver, End, Passage};
 use crate::engine::record::Framing;
 use crate::engine::segment::Segment;
 
@@ -218,13 +218,13 @@ impl crate::engine::drive::Edge for Edge<'_> {
 
     fn disk_room(&mut self, most: usize) -> Result<usize, NoRoom> {
         let Some(disk) = self.shared.disk.as_ref() else {
-            return Err(NoRoom::Others);
+            return Err(NoRoom::default());
         };
-        disk.room(most).or_else(|_| {
+        disk.room(most).or_else(|why| {
             let output = &mut self.output;
             let unread = || output.port().and_then(|port| port.unread());
             self.shared
-                .tell(|engine, now| engine.keep_less(unread, now));
+                .tell(|engine, now| engine.keep_less(unread, why.floor, now));
             disk.room(most)
         })
     }

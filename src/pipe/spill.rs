@@ -16,8 +16,9 @@ use crate::disk::error::DiskError;
 use crate::disk::room::Full;
 use crate::disk::segments::Taken;
 use crate::disk::spill::Spill;
+use crate::engine::action::NoRoom;
 use crate::engine::disk::Inherited;
-use crate::engine::drive::{Came, NoRoom};
+use crate::engine::drive::Came;
 use crate::engine::on_disk::Load;
 use crate::engine::scan::Run;
 use crate::engine::ticket::{Settled, Stretch, Ticket, Untried};
@@ -44,6 +45,8 @@ pub(super) struct Disk {
     events: Sender<Event>,
     /// It was said that it is full, or fails.
     said: AtomicBool,
+    /// There was no room when somebody asked last.
+    is_short: AtomicBool,
 }
 
 impl Disk {
@@ -60,6 +63,7 @@ impl Disk {
             floors,
             events,
             said: AtomicBool::new(false),
+            is_short: AtomicBool::new(false),
         };
         (disk, heard)
     }
@@ -93,7 +97,9 @@ impl Disk {
     /// Gives back what it is told of, until nobody is left to tell it.
     pub(super) fn give_back_all(&self, floors: &Receiver<u64>, mut on_room: impl FnMut()) {
         while let Ok(floor) = floors.recv() {
-            if self.give_back_to(floors.try_iter().last().unwrap_or(floor)) {
+            let floor = floors.try_iter().last().unwrap_or(floor);
+            // Where nothing is given back for it something else is in the way: whoever wants room finds that.
+            if self.give_back_to(floor) || self.is_short.load(Ordering::Acquire) {
                 on_room();
             }
         }
@@ -105,9 +111,12 @@ impl Disk {
         let _ = self.floors.send(floor);
     }
 
+    /// What is in the way where there is no room goes, too. Whether there was any.
     fn give_back_to(&self, floor: u64) -> bool {
+        let is_short = self.is_short.load(Ordering::Acquire);
         match &self.store {
             Store::Spill(spill) => spill.release(floor),
+            Store::Spool(spool) if is_short => self.given_back(spool.release_begun(floor)),
             Store::Spool(spool) => self.given_back(spool.release(floor)),
         }
     }
@@ -115,28 +124,40 @@ impl Disk {
     /// See [`Edge::disk_room`](crate::engine::drive::Edge::disk_room).
     pub(super) fn room(&self, most: usize) -> Result<usize, NoRoom> {
         loop {
+            let floor = self.floor();
             let ready = match &self.store {
                 Store::Spill(spill) => spill.ready(most),
                 Store::Spool(spool) => spool.ready(most),
             };
-            return match ready {
-                Ok(Ok(room)) => Ok(room),
+            let others = match ready {
+                Ok(Ok(room)) => {
+                    self.is_short.store(false, Ordering::Release);
+                    return Ok(room);
+                }
                 // What waits for the thread need not be waited for: something would be shed for it.
-                Ok(Err(_)) if self.release() => continue,
-                Ok(Err(Full::Bound)) => Err(NoRoom::Ours),
-                Ok(Err(Full::Disk)) => Err(self.full()),
-                Err(failure) => Err(self.failed(failure)),
+                Ok(Err(_)) if self.release(floor) => continue,
+                Ok(Err(Full::Bound)) => false,
+                Ok(Err(Full::Disk)) => {
+                    self.full();
+                    true
+                }
+                Err(failure) => {
+                    self.failed(failure);
+                    true
+                }
             };
+            return Err(NoRoom { others, floor });
         }
     }
 
     /// There is no room: gives back what can be given back.
-    fn release(&self) -> bool {
-        let floor = self.floor.load(Ordering::Acquire);
-        match &self.store {
-            Store::Spill(spill) => spill.release(floor),
-            Store::Spool(spool) => self.given_back(spool.release_begun(floor)),
-        }
+    fn release(&self, floor: u64) -> bool {
+        self.is_short.store(true, Ordering::Release);
+        self.give_back_to(floor)
+    }
+
+    fn floor(&self) -> u64 {
+        self.floor.load(Ordering::Acquire)
     }
 
     fn given_back(&self, released: Result<bool, DiskError>) -> bool {
@@ -179,7 +200,7 @@ impl Disk {
             let taken = spool.take_from(input, into);
             spool.tell_untold(&self.events);
             match taken {
-                Ok((Taken::Full(_), _)) if self.release() => {}
+                Ok((Taken::Full(_), _)) if self.release(self.floor()) => {}
                 taken => break taken,
             }
         };
@@ -292,19 +313,18 @@ impl Disk {
         }
     }
 
-    fn full(&self) -> NoRoom {
+    fn full(&self) {
         let (what, home) = match &self.store {
             Store::Spill(spill) => ("spill to", spill.home()),
             Store::Spool(spool) => ("spool to", spool.home()),
         };
         let why = "the disk is full: what it has no room for waits for some";
-        self.failed(DiskError::because(what, home, why))
+        self.failed(DiskError::because(what, home, why));
     }
 
-    fn failed(&self, failure: DiskError) -> NoRoom {
+    fn failed(&self, failure: DiskError) {
         if !self.said.swap(true, Ordering::Relaxed) {
             let _ = self.events.send(Event::DiskFailed(failure.into()));
         }
-        NoRoom::Others
     }
 }

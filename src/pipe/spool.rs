@@ -121,7 +121,7 @@ impl SpoolStore {
         });
         let dealt = Dealt::after(journal, place);
         if use_by == UseBy::Workers {
-            let journal = dealt.journal(spool.bound());
+            let journal = dealt.journal();
             // All that was owed before it may have gone with the first segments.
             place = journal.low();
             spool.set_journal(&name, journal)?;
@@ -296,13 +296,13 @@ impl SpoolStore {
         let end = self.spool.end().at;
         if self.use_by == UseBy::Workers {
             let mut dealt = lock(&self.dealt);
-            if dealt.lets_go_of_begun(end) {
+            if dealt.lets_go_of_begun(end, floor) {
                 self.save_dealt(&dealt)?;
             }
         }
         for holder in self.holders() {
             let is_stream = holder.nth.is_some() || self.use_by == UseBy::Stream;
-            if is_stream && holder.lets_go_of_begun(end) {
+            if is_stream && holder.lets_go_of_begun(end, floor) {
                 self.save(holder, holder.place())?;
             }
         }

@@ -358,7 +358,13 @@ impl Bench {
 
     fn check_end(&self) {
         let spool = &self.opened().spool;
-        assert_eq!(spool.end().at, self.model.len() as u64);
+        let end = spool.end();
+        assert_eq!(end.at, self.model.len() as u64);
+        if !self.excused && !self.older {
+            let last = memchr::memrchr(b'\n', &self.model);
+            let begun = self.model.len() - last.map_or(0, |at| at + 1);
+            assert_eq!(end.begun, begun as u64);
+        }
         assert!(spool.used() <= self.options.bound);
     }
 
@@ -427,7 +433,7 @@ impl Bench {
     }
 
     fn save_dealt(&mut self) {
-        let journal = self.dealt.journal(self.options.bound);
+        let journal = self.dealt.journal();
         self.places[0] = journal.low().at;
         self.journals.push(journal.clone());
         let spool = Arc::clone(&self.opened().spool);
@@ -462,7 +468,7 @@ impl Bench {
             journal
         });
         self.dealt = Dealt::after(found, place);
-        let journal = self.dealt.journal(self.options.bound);
+        let journal = self.dealt.journal();
         self.places[0] = journal.low().at;
         self.journals.push(journal);
         self.sure = self.journals.len() - 1;

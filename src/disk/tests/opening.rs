@@ -209,8 +209,8 @@ fn a_record_that_one_run_left_unended_goes_on_in_the_next() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("q");
     for (framing, piece, (record, begun)) in [
-        (Framing::Lines, &b"one\nha"[..], (1, 1)),
-        (Framing::Zero, b"one\0ha", (1, 1)),
+        (Framing::Lines, &b"one\nha"[..], (1, 2)),
+        (Framing::Zero, b"one\0ha", (1, 2)),
         (Framing::Fixed(4), b"one.ha", (1, 2)),
         (Framing::Bytes, b"one\nha", (0, 0)),
     ] {

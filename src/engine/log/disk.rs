@@ -408,7 +408,20 @@ impl Log {
             return None;
         }
         let mut stored = self.extents.iter().filter_map(|extent| extent.stored);
-        Some(stored.next().unwrap_or(self.disk.end))
+        self.disk.floor = stored.next().unwrap_or(self.disk.end);
+        Some(self.disk.floor)
+    }
+
+    /// What that was when it was asked last.
+    #[must_use]
+    pub(crate) fn floor(&self) -> u64 {
+        self.disk.floor
+    }
+
+    /// Whether nobody is owed less than whoever has this floor knows.
+    #[must_use]
+    pub(crate) fn is_floor(&self, floor: u64) -> bool {
+        !self.disk.is_freed && self.disk.floor <= floor
     }
 
     /// Bytes in memory alone that somebody is owed.

@@ -55,7 +55,7 @@ impl SpoolStore {
 
     /// Nobody changes it meanwhile.
     pub(super) fn save_dealt(&self, dealt: &Dealt) -> Result<(), DiskError> {
-        let journal = dealt.journal(self.spool.bound());
+        let journal = dealt.journal();
         self.spool.set_journal(&self.consumer.name, journal)
     }
 
@@ -86,7 +86,7 @@ impl SpoolStore {
         if holder.has_failed() {
             return Ok(());
         }
-        let mut next = holder.to_be_saved(*place, self.spool.bound());
+        let mut next = holder.to_be_saved(*place);
         if holder.nth.is_none() {
             next = self.spool.pass_batches(next);
             if next.at > place.at {
@@ -143,11 +143,11 @@ impl SpoolStore {
 
     fn save_last_places(&self, is_all: bool) -> Result<(), DiskError> {
         for tee in self.tees.iter().filter(|tee| !tee.has_failed()) {
-            let place = tee.last_place(&self.spool, is_all);
+            let place = tee.last_place(self.spool.end(), is_all);
             self.spool.set_place(&tee.name, place)?;
         }
         if self.use_by == UseBy::Stream {
-            let place = self.consumer.last_place(&self.spool, is_all);
+            let place = self.consumer.last_place(self.spool.end(), is_all);
             return self.spool.set_place(&self.consumer.name, place);
         }
         let end = self.spool.end();

@@ -44,7 +44,7 @@ fn what_workers_have_had_stays_theirs_where_all_that_was_owed_before_it_has_gone
     }
     let mut dealt = Dealt::after(None, place(0));
     dealt.on_written(0, (place(100), place(200_000)));
-    let journal = dealt.journal(spool.bound());
+    let journal = dealt.journal();
     spool.set_journal(state::CONSUMER, journal).expect("saved");
     spool.sync().expect("forced to the disk");
     drop(spool);

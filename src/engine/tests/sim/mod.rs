@@ -30,10 +30,10 @@ pub(super) use workers::{WorkerScript, whole};
 use start::start;
 
 use super::text::records;
-use crate::engine::action::{Actor, CONSUMER, For, Pass, Path, Permit, Taker, Wait, Write};
+use crate::engine::action::{Actor, CONSUMER, For, NoRoom, Pass, Path, Permit, Taker, Wait, Write};
 use crate::engine::directive::Directive;
 use crate::engine::disk::Inherited;
-use crate::engine::drive::{Access, Driver, Edge, End, NoRoom, Passage, Turn};
+use crate::engine::drive::{Access, Driver, Edge, End, Passage, Turn};
 use crate::engine::gate::Marks;
 use crate::engine::limiter::Bursts;
 use crate::engine::on_disk::{EXTENT_MOST, Load};
@@ -131,6 +131,8 @@ struct World {
     /// What was put on the disk, and how much of it has been given back.
     disk: Vec<u8>,
     floor: u64,
+    /// Before which of it nobody is owed anything.
+    told_floor: u64,
     promises: promises::Promises,
     /// When the consumer last took something, when everything last stood still, and when it last did so for long.
     ate_at: Instant,
@@ -398,6 +400,7 @@ impl Sim {
                 self.world.versions[who] = version;
             }
         }
+        self.world.told_floor = wakes.floor.unwrap_or(self.world.told_floor);
         if wakes.floor.is_some_and(|floor| self.world.give_back(floor)) {
             let now = self.world.now;
             self.core.engine.borrow_mut().on_disk_room(now);

@@ -114,11 +114,17 @@ impl World {
             .full
             .is_some_and(|(from, to)| (from..to).contains(&now))
         {
-            return Err(NoRoom::Others);
+            return Err(NoRoom {
+                others: true,
+                floor: self.told_floor,
+            });
         }
         let left = (disk.bound + self.floor).saturating_sub(self.disk.len() as u64);
         match left as usize {
-            0 => Err(NoRoom::Ours),
+            0 => Err(NoRoom {
+                others: false,
+                floor: self.told_floor,
+            }),
             room => Ok(room),
         }
     }
