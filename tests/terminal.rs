@@ -384,7 +384,7 @@ fn ctrl_z_takes_the_bar_away_and_fg_brings_it_back() {
 fn ctrl_z_gives_the_terminal_back_from_the_live_view_too() {
     let home = home();
     let home = home.path().to_str().expect("a path");
-    let environment = [("XDG_RUNTIME_DIR", home), ("TMPDIR", home)];
+    let environment = [("XDG_RUNTIME_DIR", home), ("WEIR_TEST_TMP", home)];
     let mut pty = Pty::run("exec bash --norc -i", 12, 100, &environment);
     pty.type_in("PS1='$ '; clear; \"$WEIR\" --top\n");
     for _ in 0..2 {
