@@ -681,16 +681,25 @@ fn what_lay_unread_when_the_grace_is_over_is_told_as_undelivered() {
 fn a_try_that_was_asked_for_is_due_at_once_even_while_it_is_paused() {
     let home = Home::new();
     let options = ["-N", "it", "--restart", "on-failure", "--backoff", "1h..1h"];
-    let _weir = home.start(&[&options[..], &["--", "false"]].concat());
+    let weir = home.start(&[&options[..], &["--", "false"]].concat());
     let retry_in = || {
         let told = home.run(&["--query", "it"]);
         let told: serde_json::Value = serde_json::from_slice(&told.stdout).expect("a status");
         told["command"]["retry_in_s"].as_f64()
     };
     eventually("it waits", || retry_in().is_some_and(|wait| wait > 1000.0));
-    for change in ["--pause", "--retry"] {
-        let done = home.run(&["--remote", "it", change]);
-        assert!(done.status.success(), "{done:?}");
-    }
+    home.tell("it", &["--pause"]);
+    let mut line = home.connect(&weir);
+    let mut retry = || {
+        line.say(r#"{"v":1,"ask":{"change":{"flow":"retry"}}}"#);
+        line.hear().expect("an answer")["changed"][0].clone()
+    };
+    // Which is not before it may be.
+    assert_eq!(retry(), "run again at --resume: it is paused");
     assert_eq!(retry_in(), Some(0.0));
+    home.tell("it", &["--resume"]);
+    eventually("it waits again", || {
+        retry_in().is_some_and(|wait| wait > 1000.0)
+    });
+    assert_eq!(retry(), "run again at once");
 }
