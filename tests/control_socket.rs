@@ -146,7 +146,9 @@ fn the_socket_is_gone_however_it_ends() {
         assert_eq!(home.listing(), Vec::<PathBuf>::new());
     }
     let home = Home::new();
-    let mut weir = home.start(&["--timeout", "50ms"]);
+    // Which runs out only when more has come than anybody takes.
+    let mut weir = home.start(&["--sink-timeout", "50ms"]);
+    weir.give(&vec![0; 4 << 20]);
     assert_eq!(weir.end().code(), Some(124));
     assert_eq!(home.listing(), Vec::<PathBuf>::new());
 }
