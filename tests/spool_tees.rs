@@ -169,7 +169,12 @@ fn a_tee_that_is_behind_gets_the_rest_from_the_next_weir_and_the_consumer_nothin
     assert_same(&again, &bytes[behind..], "the consumer, from a record on");
     let rest = rest.done();
     let from = bytes.len() - rest.len();
-    assert_same(&rest, &bytes[from..], "the rest");
+    let begins = bytes.windows(24).position(|it| rest.starts_with(it));
+    let what = format!(
+        "the rest, from {begins:?} on, behind {} of {most}",
+        first.len()
+    );
+    assert_same(&rest, &bytes[from..], &what);
     // What it was given when it was killed may come again.
     assert!(
         from <= first.len() + MIB && from + MIB > first.len(),
