@@ -72,7 +72,7 @@ complete -c weir -l append -d 'Add to the files of --tee and --tap instead of tr
 complete -c weir -l reopen -d 'With --remote: open the files of --log, --shed-to, --tee and --tap anew'
 complete -c weir -l pause -d 'With --remote: deliver nothing until --resume'
 complete -c weir -l resume -d 'With --remote: deliver again'
-complete -c weir -l retry -d 'With --remote: run COMMAND at once, without waiting any longer after its failure'
+complete -c weir -l retry -d 'With --remote: run COMMAND at once after its failure (while paused: at --resume)'
 complete -c weir -l drain -d 'With --remote: stop reading, deliver what is held, and end'
 complete -c weir -s q -l quiet -d 'Report nothing but errors'
 complete -c weir -l top -d 'Live view of all weirs that you run; q leaves'

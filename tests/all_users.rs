@@ -96,7 +96,7 @@ fn as_user(user: u32, home: &Home, args: &[&str]) -> Command {
     command.args(args).uid(user).gid(user).current_dir("/");
     command
         .env_remove("XDG_RUNTIME_DIR")
-        .env("TMPDIR", home.temporary());
+        .env("WEIR_TEST_TMP", home.temporary());
     command
 }
 
@@ -163,7 +163,7 @@ fn who_came_by_su_with_the_directory_of_another_is_found_by_a_session_of_his_own
     command.args(["-N", "after-su"]).stdin(Stdio::piped());
     command
         .stdout(Stdio::null())
-        .env("TMPDIR", home.temporary());
+        .env("WEIR_TEST_TMP", home.temporary());
     let child = command.env("XDG_RUNTIME_DIR", &runtime.0).spawn();
     let child = child.expect("started");
     let _weir = Weir {

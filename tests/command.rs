@@ -9,6 +9,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 
 use harness::books::Books;
+use harness::dir::Dir;
 use harness::line::Line;
 use harness::sides::{Before, terminal};
 use harness::{Ended, Running, assert_same, collect, data, eventually, start, weir, weir_in_shell};
@@ -197,6 +198,33 @@ fn no_program_gets_what_weir_is_controlled_by() {
     let [_, without] = descriptors("");
     let got = String::from_utf8(got).expect("numbers");
     assert_eq!(got, without.repeat(2));
+}
+
+#[test]
+fn the_password_of_a_share_is_not_passed_on() {
+    let told = Dir::new();
+    let (out, hook) = (told.at("out"), told.at("hook"));
+    let on = format!("done=env >>{hook}; echo over >>{hook}");
+    for options in [&[][..], &["-l", "--batch", "1"], &["-l", "-j", "2"]] {
+        let mut weir = weir_sh(&[options, &["--on", &on]].concat(), "env >>\"$OUT\"; cat");
+        weir.env("WEIR_SHARE_PASSWORD", "secret")
+            .env("WEIR_SHARE_PASSWORD_FILE", "known")
+            .env("OUT", &out);
+        run(weir, b"line\n").0.assert_success("env");
+    }
+    eventually("the hooks have run", || {
+        told.lines("hook")
+            .iter()
+            .filter(|line| *line == "over")
+            .count()
+            == 3
+    });
+    for name in ["out", "hook"] {
+        let lines = told.lines(name);
+        let has = |line: &str| lines.iter().any(|it| it == line);
+        assert!(has("WEIR_SHARE_PASSWORD_FILE=known"), "{lines:?}");
+        assert!(!has("WEIR_SHARE_PASSWORD=secret"), "{lines:?}");
+    }
 }
 
 #[test]

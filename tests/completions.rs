@@ -19,8 +19,7 @@ fn asked(home: &Home, shell: &str, args: &[&str]) -> Option<String> {
     let output = Command::new(shell)
         .args(args)
         .env("PATH", format!("{}:{path}", bin.display()))
-        .env("XDG_RUNTIME_DIR", home.runtime())
-        .env("TMPDIR", home.temporary())
+        .envs(home.variables())
         .env("HOME", home.temporary())
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/completions"))
         .output()
@@ -168,6 +167,7 @@ fn is_completed(shell: &str, start: &str, load: &str) {
         ("PATH", path.as_str()),
         ("XDG_RUNTIME_DIR", &runtime),
         ("TMPDIR", &temporary),
+        ("WEIR_TEST_TMP", &temporary),
         ("HOME", &temporary),
         (
             "SCRIPTS",

@@ -52,6 +52,33 @@ fn without_a_runtime_directory_the_temporary_one_serves() {
 }
 
 #[test]
+fn one_that_was_started_with_another_tmpdir_is_found() {
+    let (home, others) = (Home::new(), tempfile::tempdir().expect("a directory"));
+    // Nothing but a temporary directory serves.
+    fs::remove_dir(home.runtime()).expect("removed");
+    for elsewhere in [others.path(), Path::new("/nowhere")] {
+        let mut command = home.command(&["-N", "another", "-r", "1MB/s"]);
+        let weir = home.heard(harness::remote::spawn(command.env("TMPDIR", elsewhere)));
+        home.tell("another", &["--rate", "2MB/s"]);
+        assert_eq!(home.status(&weir)["cap"]["bytes_per_s"], 2e6);
+    }
+}
+
+#[test]
+fn where_no_other_directory_serves_the_one_that_tmpdir_names_does() {
+    let home = Home::new();
+    fs::remove_dir(home.runtime()).expect("removed");
+    let start = |home: &Home| {
+        let mut command = home.command(&[]);
+        harness::remote::spawn(command.env("WEIR_TEST_TMP", "/nowhere"))
+    };
+    let weir = home.heard(start(&home));
+    let mut query = home.command(&["--query", &weir.pid()]);
+    let output = query.env("WEIR_TEST_TMP", "/nowhere").output();
+    assert!(output.expect("it ran").status.success());
+}
+
+#[test]
 fn a_directory_that_is_not_safe_is_not_used() {
     let elsewhere = tempfile::tempdir().expect("a directory");
     type Make = fn(&Path, &Path);
@@ -119,7 +146,11 @@ fn the_socket_is_gone_however_it_ends() {
         assert_eq!(home.listing(), Vec::<PathBuf>::new());
     }
     let home = Home::new();
-    let mut weir = home.start(&["--timeout", "50ms"]);
+    // Which runs out only when more has come than anybody takes.
+    let mut weir = home.start(&["--sink-timeout", "50ms"]);
+    let mut input = weir.stdin.take().expect("its input");
+    // It may end before it has got all of it.
+    let _ = input.write_all(&vec![0; 4 << 20]);
     assert_eq!(weir.end().code(), Some(124));
     assert_eq!(home.listing(), Vec::<PathBuf>::new());
 }

@@ -1,5 +1,7 @@
 //! What weir says of itself: to scripts, to people, and to nobody.
 
+#[path = "report/blame.rs"]
+mod blame;
 #[path = "report/fifo.rs"]
 mod fifo;
 #[path = "report/picture.rs"]
@@ -8,6 +10,8 @@ mod picture;
 mod pty;
 #[path = "report/shown.rs"]
 mod shown;
+#[path = "report/written.rs"]
+mod written;
 
 use std::fs;
 use std::io::{BufRead, BufReader, PipeWriter, Read, Write, pipe};
@@ -132,137 +136,6 @@ fn stderr(child: &mut Child) -> impl Iterator<Item = String> + use<> {
         .map(|line| line.expect("a line"))
 }
 
-/// The share of the run, as its summary has it, that was spent waiting for this side; on a busy machine much of it is
-/// nobody's.
-fn share(summary: &Value, side: &str) -> f64 {
-    let seconds = |pointer: &str| summary.pointer(pointer).and_then(Value::as_f64);
-    let wait = seconds(&format!("/wait_s/{side}")).expect("a wait");
-    wait / seconds("/elapsed_s").expect("a time")
-}
-
-#[test]
-fn a_silent_source_is_named() {
-    let mut child = weir("--summary json").spawn().expect("weir");
-    let mut input = child.stdin.take().expect("its input");
-    input.write_all(b"x").expect("fed");
-    // Long beside what the machine may take to start and to end a process.
-    thread::sleep(Duration::from_secs(2));
-    drop(input);
-    let output = child.wait_with_output().expect("an end");
-    let summary = &objects(&output.stderr)[0];
-    assert_eq!(summary["holdup"], "source", "{summary}");
-    assert!(share(summary, "source") > 0.5, "{summary}");
-}
-
-#[test]
-fn a_sink_that_does_not_read_is_named() {
-    for options in ["--summary json", "--summary json --no-splice"] {
-        let mut child = weir(options).spawn().expect("weir");
-        let mut input = child.stdin.take().expect("its input");
-        input.write_all(&vec![b'x'; 4 * MIB]).expect("fed");
-        drop(input);
-        thread::sleep(Duration::from_secs(2));
-        let output = child.wait_with_output().expect("an end");
-        assert_eq!(output.stdout.len(), 4 * MIB);
-        let summary = &objects(&output.stderr)[0];
-        assert_eq!(summary["holdup"], "sink", "{summary}");
-        assert!(share(summary, "sink") > 0.5, "{summary}");
-    }
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn the_culprit_is_called_by_its_name_in_every_report() {
-    use std::os::unix::process::CommandExt;
-    let weir = "\"$0\" -b 64KiB -i 10ms --summary text";
-    for (script, report, summary) in [
-        (
-            "yes | WEIR --display json | sleep 1000",
-            "\"culprit\":\"sleep\"",
-            "held up by sleep ",
-        ),
-        (
-            "yes | WEIR --display plain | sleep 1000",
-            " culprit=sleep ",
-            "held up by sleep ",
-        ),
-        // Neighbours that only wait themselves are not to blame, and a weir is asked.
-        (
-            "yes | WEIR --display plain | cat | sleep 1000",
-            " culprit=sleep ",
-            "held up by sleep ",
-        ),
-        (
-            "sleep 1000 | cat | WEIR --display plain | cat",
-            " culprit=sleep ",
-            "held up by sleep ",
-        ),
-        (
-            "yes | WEIR --display plain | cat | \"$0\" -b 64KiB | sleep 1000",
-            " culprit=sleep ",
-            "held up by sleep ",
-        ),
-        (
-            "yes | WEIR --display plain | \"$0\" -b 64KiB -N other -r 1B/s | cat",
-            " culprit=other ",
-            "held up by other ",
-        ),
-        // A tee that takes nothing is as slow as a consumer.
-        (
-            "{ yes | WEIR --display json --tee /dev/fd/3 | cat >/dev/null; } 3>&1 | sleep 1000",
-            "\"culprit\":\"sleep\"",
-            "held up by sleep ",
-        ),
-        // What is behind its reader is looked at, too; and the books of it say which it is and who reads it.
-        (
-            "{ yes | WEIR --display json --tee /dev/fd/3 | cat >/dev/null; } 3>&1 | cat | sleep 1000",
-            "\"culprit\":\"sleep\"",
-            "tee /dev/fd/3 (sleep): ",
-        ),
-        (
-            "{ yes | WEIR --display json --tee /dev/fd/3 | cat >/dev/null; } 3>&1 | sleep 1000",
-            "\"vacant\":false,\"reader\":\"sleep\"}",
-            "tee /dev/fd/3 (sleep): ",
-        ),
-        (
-            "sleep 1000 | WEIR --display json | cat",
-            "\"culprit\":\"sleep\"",
-            "held up by sleep ",
-        ),
-        (
-            "yes | WEIR --display json -r 1KB/s | cat",
-            "\"culprit\":\"cap\"",
-            "held up by cap ",
-        ),
-    ] {
-        let script = script.replace("WEIR", weir) + " >/dev/null";
-        let mut shell = Command::new("sh")
-            .args(["-c", &script, env!("CARGO_BIN_EXE_weir")])
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .expect("a shell");
-        let mut lines = stderr(&mut shell);
-        let named = lines.find(|line| line.contains(report));
-        assert!(named.is_some(), "{script}");
-        let group = Pid::from_child(&shell);
-        rustix::process::kill_process_group(group, Signal::TERM).expect("it is there");
-        let told = lines.find(|line| line.contains(summary));
-        assert!(told.is_some(), "{script}");
-        shell.wait().expect("an end");
-    }
-}
-
-#[test]
-fn a_cap_is_named() {
-    // Two seconds' worth.
-    let output = pass(weir("--summary json --rate 512KiB/s"), MIB);
-    let summary = &objects(&output.stderr)[0];
-    assert_eq!(summary["holdup"], "cap", "{summary}");
-    assert_eq!(summary["cap"]["bytes_per_s"], 524_288.0, "{summary}");
-    assert!(share(summary, "cap") > 0.5, "{summary}");
-}
-
 #[test]
 fn the_books_balance_in_every_line() {
     let options = "-l -b 64KiB --shed oldest --rate 256KiB/s --display json -i 10ms --summary json";
@@ -324,53 +197,6 @@ fn a_signal_asks_for_one_plain_line_even_with_quiet() {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_is_an_error_before_the_first_byte() {
-    for options in ["--log none/such/log", "--metrics none/such/weir.prom"] {
-        let (reader, mut writer) = pipe().expect("a pipe");
-        writer.write_all(b"untouched").expect("filled");
-        drop(writer);
-        let mut rest = reader.try_clone().expect("the same pipe");
-        let output = weir(options).stdin(reader).output().expect("weir");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{said}");
-        assert!(said.starts_with("weir: ") && said.contains("none/such"));
-        assert_eq!(said.lines().count(), 1, "{said}");
-        let mut text = String::new();
-        rest.read_to_string(&mut text).expect("what is left");
-        assert_eq!(text, "untouched", "{options}");
-    }
-}
-
-#[test]
-fn a_log_takes_the_place_of_standard_error_but_errors_go_to_both() {
-    let folder = TempDir::new().expect("a folder");
-    let log = folder.path().join("log");
-    fs::write(&log, "before\n").expect("written");
-    let mut command = weir("--display json");
-    let output = pass(
-        {
-            command.arg("-o").arg(&log);
-            command
-        },
-        MIB,
-    );
-    assert!(output.status.success() && output.stderr.is_empty());
-    let text = fs::read_to_string(&log).expect("a log");
-    let summary = text.strip_prefix("before\n").expect("appended");
-    let summary = objects(summary.as_bytes()).pop().expect("a summary");
-    assert_eq!(summary["out"]["bytes"], MIB);
-
-    let mut command = weir("--log");
-    let missing = command.arg(&log).arg(folder.path());
-    let output = missing.output().expect("weir");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1));
-    assert_eq!(said.lines().count(), 1, "{said}");
-    let text = fs::read_to_string(&log).expect("a log");
-    assert!(text.ends_with(&said), "{text}");
-}
-
-#[test]
 fn a_report_has_the_form_that_the_user_gives_it() {
     let folder = TempDir::new().expect("a folder");
     fs::create_dir(folder.path().join("below")).expect("made");
@@ -413,57 +239,6 @@ fn a_report_has_the_form_that_the_user_gives_it() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(said.contains(says), "{said}");
     }
-}
-
-#[test]
-fn a_chart_is_drawn_when_asked_for_and_at_the_end() {
-    let folder = TempDir::new().expect("a folder");
-    let file = folder.path().join("run.svg");
-    let mut command = weir("-N me -r 1MB/s --chart");
-    let mut child = command.arg(&file).spawn().expect("weir");
-    let mut input = child.stdin.take().expect("its input");
-    input.write_all(&vec![b'x'; MIB / 4]).expect("fed");
-    let mut output = child.stdout.take().expect("its output");
-    output.read_exact(&mut [0]).expect("passed on");
-    signal(&child, Signal::USR1);
-    let drawn = || fs::read_to_string(&file).is_ok_and(|text| text.trim_end().ends_with("</svg>"));
-    let until = Instant::now() + PATIENCE;
-    while !drawn() {
-        assert!(Instant::now() < until, "nothing is drawn");
-        thread::yield_now();
-    }
-    drop(input);
-    let drain = thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
-    assert!(child.wait().expect("an end").success());
-    drain.join().expect("a drain").expect("drained");
-    let text = fs::read_to_string(&file).expect("a picture");
-    assert!(
-        text.contains("weir me: 262kB in ") && text.contains("cap"),
-        "{text}"
-    );
-    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
-}
-
-#[test]
-fn metrics_hold_the_end_of_the_run() {
-    let folder = TempDir::new().expect("a folder");
-    let file = folder.path().join("weir.prom");
-    let mut command = weir("--metrics");
-    let output = pass(
-        {
-            command.arg(&file);
-            command
-        },
-        MIB,
-    );
-    assert!(output.status.success() && output.stderr.is_empty());
-    let text = fs::read_to_string(&file).expect("a page");
-    assert!(text.contains("weir_written_bytes_total{name=\"\"} 1048576\n"));
-    assert!(
-        text.contains("weir_end{name=\"\",end=\"eof\"} 1\n"),
-        "{text}"
-    );
-    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
 }
 
 /// A pipe that nobody reads, filled to the brim.

@@ -382,19 +382,16 @@ fn where_the_disk_is_full_the_file_is_named_and_another_time_it_is_made() {
 
 #[test]
 fn weirs_without_a_session_share_whatever_their_temporary_directories_are() {
-    let name = format!("it-{}", std::process::id());
-    let homes = [Home::new(), Home::new()];
-    let weirs = homes.each_ref().map(|home| {
-        fs::remove_dir(home.runtime()).expect("no session");
-        home.start(&["--share", &name, "-r", "1MB/s", "-q"])
+    let (home, other) = (Home::new(), Home::new());
+    fs::remove_dir(home.runtime()).expect("no session");
+    let weirs = [&home, &other].map(|its| {
+        let mut command = home.command(&["--share", "it", "-r", "1MB/s", "-q"]);
+        let weir = harness::remote::spawn(command.env("TMPDIR", its.temporary()));
+        home.heard(weir)
     });
-    for (home, weir) in homes.iter().zip(&weirs) {
+    for weir in &weirs {
         assert_eq!(home.status(weir)["share"]["members"], 2);
     }
-    // Outside of the test's own homes, and only there, they could meet.
-    let uid = rustix::process::geteuid().as_raw();
-    let file = format!("/tmp/weir-{uid}/{name}.bytes.share");
-    fs::remove_file(file).expect("it was there");
 }
 
 #[cfg(feature = "redis")]

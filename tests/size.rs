@@ -32,9 +32,7 @@ fn the_first_byte_passes_while_a_tree_is_still_being_measured() {
     command
         .args(["-N", "slow", "-s"])
         .arg(format!("@{}", tree.path().display()));
-    command
-        .env("XDG_RUNTIME_DIR", home.runtime())
-        .env("TMPDIR", home.temporary());
+    command.envs(home.variables());
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

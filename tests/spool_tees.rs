@@ -69,6 +69,14 @@ impl FifoReader {
     }
 }
 
+/// So many bytes from it, or fewer where it ends.
+fn up_to(output: &mut impl Read, n: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let read = output.take(n).read_to_end(&mut bytes);
+    read.expect("a pipe");
+    bytes
+}
+
 #[test]
 fn kills_at_any_time_lose_nothing_for_any_output() {
     const COUNT: usize = 200_000;
@@ -86,22 +94,28 @@ fn kills_at_any_time_lose_nothing_for_any_output() {
         let mut was_killed = true;
         // One that is killed when it has just delivered all may leave that in the spool.
         while next < COUNT || was_killed {
-            let (output, stdout) = std::io::pipe().expect("a pipe");
+            let (mut output, stdout) = std::io::pipe().expect("a pipe");
             let input = stdin.try_clone().expect("a duplicate");
             let beside = FifoReader::open(&fifo);
             let running = start(place.weir(&args), input, stdout);
-            let reading = collect(output);
             was_killed = kills < 25 && next < COUNT;
+            let mut got = Vec::new();
             if was_killed {
                 dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                // When the kill comes is what is random here; whatever it hits must be right.
-                thread::sleep(Duration::from_micros(dice >> 33 & 0x7fff));
+                // When the kill comes is what is random here, and whatever it hits must be right: often as it begins, and
+                // as often when something has been delivered, however long that takes.
+                match kills % 2 {
+                    0 => thread::sleep(Duration::from_micros(dice >> 33 & 0x7fff)),
+                    _ => got = up_to(&mut output, dice >> 33 & 0x1_ffff),
+                }
                 running.signal(Signal::KILL);
                 kills += 1;
             }
+            let reading = collect(output);
             running.end();
             let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("digits");
-            go_on(&mut next, &text(reading.done()), "the consumer");
+            got.extend(reading.done());
+            go_on(&mut next, &text(got), "the consumer");
             go_on(&mut piped, &text(beside.done()), "the tee that is read");
         }
         feeding.done().expect("all was taken");
@@ -155,7 +169,12 @@ fn a_tee_that_is_behind_gets_the_rest_from_the_next_weir_and_the_consumer_nothin
     assert_same(&again, &bytes[behind..], "the consumer, from a record on");
     let rest = rest.done();
     let from = bytes.len() - rest.len();
-    assert_same(&rest, &bytes[from..], "the rest");
+    let begins = bytes.windows(24).position(|it| rest.starts_with(it));
+    let what = format!(
+        "the rest, from {begins:?} on, behind {} of {most}",
+        first.len()
+    );
+    assert_same(&rest, &bytes[from..], &what);
     // What it was given when it was killed may come again.
     assert!(
         from <= first.len() + MIB && from + MIB > first.len(),
@@ -174,6 +193,7 @@ fn a_new_tee_begins_with_what_is_there_and_one_that_is_not_named_again_is_forgot
     let args = ["-l", "--tee", &one];
     let (got, said) = place.deliver(&args);
     assert_eq!(said, "");
+    assert!(bytes.ends_with(&got) && !got.is_empty(), "the rest of it");
     assert_same(
         &fs::read(&one).expect("a copy"),
         &got,
@@ -192,8 +212,17 @@ fn a_tee_is_the_same_whichever_way_its_path_goes() {
     let (copy, around) = (path(&place, "copy"), path(&place, "d/../copy"));
     fs::create_dir(path(&place, "d")).expect("a directory");
     let bytes = lines(0, 300_000);
-    let args = ["-l", "--grace", "100ms", "--tee", &around];
-    place.leave(&bytes, &args, Signal::TERM);
+    let (stdin, input) = std::io::pipe().expect("a pipe");
+    // It stays full, and what is in it is never read.
+    let (_output, stdout) = std::io::pipe().expect("a pipe");
+    let running = start(place.weir(&["-l", "--tee", &around]), stdin, stdout);
+    let feeding = feed(input, bytes.clone());
+    feeding.done().expect("all is taken");
+    eventually("the tee has all", || {
+        fs::metadata(&copy).is_ok_and(|copy| copy.len() == bytes.len() as u64)
+    });
+    running.signal(Signal::INT);
+    running.end();
     assert_same(&fs::read(&copy).expect("a copy"), &bytes, "all of it");
     let (_, said) = place.deliver(&["-l", "--tee", &copy]);
     assert_eq!(said, "");
@@ -253,7 +282,8 @@ fn a_tap_holds_neither_the_flow_nor_the_spool() {
     let (fifo, bytes) = (path(&place, "fifo"), lines(0, 1_000_000));
     make_fifo(Path::new(&fifo));
     // It reads nothing, and its share is larger than the spool.
-    let _stuck = File::options().read(true).write(true).open(&fifo);
+    let stuck = File::options().read(true).write(true).open(&fifo);
+    let _stuck = stuck.expect("a FIFO");
     let (stdin, input) = std::io::pipe().expect("a pipe");
     let (output, stdout) = std::io::pipe().expect("a pipe");
     let running = start(
@@ -310,6 +340,10 @@ fn a_part_of_a_line_at_the_end_of_the_file_of_a_tee_gets_an_end_of_its_own() {
         place.leave(&lines(100_000, 200_000), &["-l"], Signal::KILL);
         fs::write(&copy, before).expect("a file");
         let (got, _) = place.deliver(&["-l", "--tee", &copy]);
+        assert!(
+            !got.is_empty(),
+            "there is something to be written behind it"
+        );
         let end: &[u8] = if is_torn { b"\n" } else { b"" };
         let copied = fs::read(&copy).expect("a copy");
         assert_same(
@@ -331,6 +365,10 @@ fn nothing_goes_from_the_file_of_a_tee_whose_records_have_no_end() {
         fs::write(&copy, before).expect("a file");
         let args = [&fixed[..], &["--tee", &copy]].concat();
         let (got, _) = place.deliver(&args);
+        assert!(
+            !got.is_empty(),
+            "there is something to be written behind it"
+        );
         let copied = fs::read(&copy).expect("a copy");
         assert_same(&copied, &[before.as_bytes(), &got].concat(), "all of it");
     }
@@ -350,10 +388,17 @@ fn batches_and_a_tee_each_have_a_place_of_their_own() {
     let mut dice = 99_u64;
     for run in 0..8 {
         let input = stdin.try_clone().expect("a duplicate");
+        let done = || fs::read_dir(&rows).expect("a directory").count();
+        let before = done();
         let running = start(place.weir(&args), input, Stdio::null());
         if run < 7 {
             dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            thread::sleep(Duration::from_micros(dice >> 33 & 0x7fff));
+            match run % 2 {
+                0 => thread::sleep(Duration::from_micros(dice >> 33 & 0x7fff)),
+                _ => eventually("a batch is done, or all are", || {
+                    done() > before || done() >= COUNT / 500
+                }),
+            }
             running.signal(Signal::KILL);
         }
         let ended = running.end();

@@ -10,7 +10,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 
 use harness::dir::{Dir, lines};
-use harness::{Running, eventually, feed, start, weir};
+use harness::{Running, eventually, feed, spool, start, weir};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -20,14 +20,14 @@ const LINE: usize = 9;
 /// `weir -l --spool q OPTIONS -- sh -c SCRIPT out`, of which what the programs write is in `out.PID`.
 struct Place {
     dir: Dir,
-    spool: tempfile::TempDir,
+    spool: spool::Place,
 }
 
 impl Place {
     fn new() -> Place {
         Place {
             dir: Dir::new(),
-            spool: tempfile::tempdir().expect("a directory"),
+            spool: spool::Place::new(),
         }
     }
 
@@ -40,15 +40,12 @@ impl Place {
     }
 
     fn name(&self) -> String {
-        self.spool.path().join("q").display().to_string()
+        self.spool.name()
     }
 
     /// What `weir --query` says of it.
     fn query(&self) -> Value {
-        let output = weir(&["--query", &format!("{}/", self.name())]).output();
-        let output = output.expect("it ran");
-        assert!(output.status.success(), "{output:?}");
-        serde_json::from_slice(&output.stdout).expect("an object")
+        self.spool.query()
     }
 
     /// How many lines the programs have, each counted as often as it is there. What one whose weir was killed has of its
@@ -101,12 +98,7 @@ impl Place {
 
     #[track_caller]
     fn assert_empty(&self) {
-        let left = self.query();
-        assert_eq!(
-            (&left["bytes"], &left["batches"]),
-            (&0.into(), &0.into()),
-            "{left}"
-        );
+        self.spool.assert_empty();
     }
 }
 

@@ -6,12 +6,26 @@ mod fifo;
 mod pty;
 
 use std::io::Write;
+use std::path::Path;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fifo::Fifo;
 use pty::Pty;
 use rustix::process::{Pid, Signal, kill_process};
+
+/// Waits until this page of metrics has been written so often that holds this: each time a frame was due, too.
+fn await_pages(page: &Path, holds: &str, n: usize) {
+    let (mut last, mut seen) = (String::new(), 0);
+    let until = Instant::now() + Duration::from_secs(60);
+    while seen < n {
+        let now = std::fs::read_to_string(page).unwrap_or_default();
+        seen += usize::from(now != last && now.contains(holds));
+        last = now;
+        assert!(Instant::now() < until, "{holds}: {last}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
 
 /// A directory for what weirs share that other tests do not see.
 fn home() -> tempfile::TempDir {
@@ -112,7 +126,8 @@ fn nothing_that_the_last_one_says_is_lost_while_those_above_it_go_on_or_are_kill
     let (fifo, home) = (Fifo::new(), home());
     let script = r#"
         { sh -c 'echo $$ >"$XDG_RUNTIME_DIR/pid"; exec "$WEIR" -N one -i 20ms <"$FIFO"' | cat |
-            "$WEIR" -N two -i 20ms --timeout 300ms; echo "status $?" >"$XDG_RUNTIME_DIR/status"; } >/dev/null
+            { until test -e "$XDG_RUNTIME_DIR/go"; do sleep 0.01; done; exec "$WEIR" -N two -i 20ms --timeout 300ms; }
+            echo "status $?" >"$XDG_RUNTIME_DIR/status"; } >/dev/null
         cat "$XDG_RUNTIME_DIR/status"; echo after"#;
     let home = home.path();
     let path = home.to_str().expect("a path");
@@ -120,6 +135,11 @@ fn nothing_that_the_last_one_says_is_lost_while_those_above_it_go_on_or_are_kill
     let pty = Pty::run(script, 12, 100, &environment);
     let mut source = fifo.open();
     source.write_all(b"word\n").expect("fed");
+    // The second begins when the word is there for it: however long that takes is no silence.
+    pty.wait("the word has passed the first", |rows| {
+        bars(rows, &["one"]).is_some_and(|at| rows[at[0]].contains(" 5B "))
+    });
+    std::fs::write(home.join("go"), "").expect("a file");
     // The second has ended and says so, though the first goes on.
     let rows = pty.wait("its words above the bar of the first", |rows| {
         let all = rows.join("\n");
@@ -284,7 +304,7 @@ fn sixteen_that_end_at_once_leave_a_summary_each_and_nothing_else() {
 fn nothing_is_drawn_while_a_password_is_asked_for() {
     let (fifo, home) = (Fifo::new(), home());
     let script = r#"
-        "$WEIR" -N me -i 10ms <"$FIFO" >/dev/null &
+        "$WEIR" -N me -i 10ms --metrics "$XDG_RUNTIME_DIR/page" <"$FIFO" >/dev/null &
         read -r word; stty -echo; printf 'password: '; read -r word; stty echo; echo; read -r word
         wait; echo after"#;
     let home = home.path().to_str().expect("a path");
@@ -296,10 +316,12 @@ fn nothing_is_drawn_while_a_password_is_asked_for() {
     pty.wait("the question", |rows| {
         rows.iter().any(|row| row == "password:")
     });
-    // Not a wait for something to be true: time in which many a frame is due.
-    thread::sleep(Duration::from_millis(200));
     source.write_all(b"some").expect("fed");
-    thread::sleep(Duration::from_millis(500));
+    await_pages(
+        &Path::new(home).join("page"),
+        "read_bytes_total{name=\"me\"} 4",
+        4,
+    );
     let rows = pty.rows();
     assert!(rows.iter().any(|row| row == "password:"), "{rows:#?}");
     assert!(!rows.concat().contains("4B"), "{rows:#?}");
@@ -313,18 +335,19 @@ fn nothing_is_drawn_while_a_password_is_asked_for() {
 
 #[test]
 fn nothing_is_drawn_over_an_output_on_the_same_terminal() {
-    let fifo = Fifo::new();
-    let pty = Pty::run(
-        "\"$WEIR\" -N me -i 10ms <\"$FIFO\"",
-        10,
-        100,
-        &[("FIFO", fifo.name())],
-    );
+    let (fifo, home) = (Fifo::new(), home());
+    let script = r#""$WEIR" -N me -i 10ms --metrics "$XDG_RUNTIME_DIR/page" <"$FIFO""#;
+    let name = home.path().to_str().expect("a path");
+    let environment = [("FIFO", fifo.name()), ("XDG_RUNTIME_DIR", name)];
+    let pty = Pty::run(script, 10, 100, &environment);
     let mut source = fifo.open();
     source.write_all(b"first\nsecond").expect("fed");
     pty.wait_for(&["second"]);
-    // Not a wait for something to be true: time in which many a frame is due.
-    thread::sleep(Duration::from_millis(300));
+    await_pages(
+        &home.path().join("page"),
+        "written_bytes_total{name=\"me\"} 12",
+        4,
+    );
     let rows = pty.rows();
     assert_eq!(rows[..2], ["first", "second"]);
     assert!(rows[2..].iter().all(String::is_empty), "{rows:#?}");
@@ -381,10 +404,30 @@ fn ctrl_z_takes_the_bar_away_and_fg_brings_it_back() {
 }
 
 #[test]
+fn a_shell_that_has_the_terminal_again_before_the_end_keeps_nothing_of_the_bar() {
+    let home = home();
+    let home = home.path().to_str().expect("a path");
+    let environment = [("XDG_RUNTIME_DIR", home), ("PS1", "$ ")];
+    let mut pty = Pty::run("exec bash --norc -i", 12, 100, &environment);
+    pty.wait("a prompt", |rows| rows[0].starts_with('$'));
+    // A subshell that Ctrl-C ends gives the terminal back to the shell, whoever of its pipeline is still there.
+    pty.type_in(
+        "clear; (while :; do echo x; sleep 0.01; done) | \"$WEIR\" -N me -i 10ms >/dev/null\n",
+    );
+    pty.wait("a bar", |rows| bars(rows, &["me"]).is_some());
+    pty.type_in("\x03");
+    let rows = pty.wait("its last words, and a prompt", |rows| {
+        let last = rows.iter().rfind(|row| !row.is_empty());
+        summaries(rows, &["me"])[0].is_some() && last.is_some_and(|row| row == "$")
+    });
+    assert_clean(&rows);
+}
+
+#[test]
 fn ctrl_z_gives_the_terminal_back_from_the_live_view_too() {
     let home = home();
     let home = home.path().to_str().expect("a path");
-    let environment = [("XDG_RUNTIME_DIR", home), ("TMPDIR", home)];
+    let environment = [("XDG_RUNTIME_DIR", home), ("WEIR_TEST_TMP", home)];
     let mut pty = Pty::run("exec bash --norc -i", 12, 100, &environment);
     pty.type_in("PS1='$ '; clear; \"$WEIR\" --top\n");
     for _ in 0..2 {

@@ -101,13 +101,13 @@ impl Shell {
         }
     }
 
-    /// Stops all, and goes on after longer than anybody may stall.
-    fn stop_and_go_on(&mut self) {
+    /// Stops all, and goes on after so long.
+    fn stop_and_go_on(&mut self, after: Duration) {
         self.pty.type_in(CTRL_Z);
         self.pty.wait("it is stopped", |rows| {
             rows.iter().any(|row| row.contains("Stopped"))
         });
-        thread::sleep(Duration::from_millis(700));
+        thread::sleep(after);
         self.pty.type_in("clear; fg\n");
         self.pty.wait("it goes on", |rows| {
             let is_there = rows.iter().any(|row| row.contains("WEIR"));
@@ -143,14 +143,18 @@ fn where_workers_go_on_after_ctrl_c_so_does_weir() {
 
 #[test]
 fn workers_are_stopped_and_go_on_with_weir() {
-    let options = "-j 3 --sink-timeout 500ms --restart on-failure";
+    // Longer than a program that has work may stand still, which on a busy machine takes a while by itself.
+    let (options, longer) = (
+        "-j 3 --sink-timeout 2s --restart on-failure",
+        Duration::from_millis(2200),
+    );
     let mut it = Shell::run(options, "cat >> $0.$$");
     it.await_programs(3);
     it.feed(0, 5_000);
-    it.stop_and_go_on();
+    it.stop_and_go_on(longer);
     it.feed(5_000, 6_000);
     it.await_all(6_000);
-    it.stop_and_go_on();
+    it.stop_and_go_on(longer);
     let dir = it.end();
     dir.assert_all(6_000);
     assert_eq!(dir.lines("out.pids.runs").len(), 3, "one was run again");
@@ -191,7 +195,7 @@ fn batches_are_stopped_and_go_on_with_weir() {
     let mut it = Shell::run("--batch 10 -j 1..3 --sink-timeout 1h", &script);
     it.feed(0, 200);
     it.await_programs(2);
-    it.stop_and_go_on();
+    it.stop_and_go_on(Duration::ZERO);
     std::fs::write(it.dir.at("out.go"), "").expect("a file");
     it.feed(200, 400);
     let dir = it.end();

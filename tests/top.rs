@@ -35,8 +35,9 @@ impl Top {
         let screen = Arc::new(Mutex::new(vt100::Parser::new(24, columns, 0)));
         let mut command = CommandBuilder::new(harness::WEIR);
         command.arg("--top");
-        command.env("XDG_RUNTIME_DIR", home.runtime());
-        command.env("TMPDIR", home.temporary());
+        for (name, value) in home.variables() {
+            command.env(name, value);
+        }
         command.env("TERM", terminal);
         command.env("LC_ALL", "C");
         let before = format!("{:?}", pair.master.get_termios().map(|t| t.local_flags));

@@ -16,6 +16,7 @@ use super::child::Child;
 use super::line::CommandLine;
 use crate::pipe::error::PipeError;
 use crate::pipe::inherited;
+use crate::units::share::PASSWORD;
 
 /// The exit status for a program that is not there, as of `env`, `timeout` and every shell.
 const NOT_FOUND: u8 = 127;
@@ -112,9 +113,10 @@ fn text(word: impl AsRef<OsStr>) -> nix::Result<CString> {
     CString::new(word.as_ref().as_bytes()).map_err(|_| Errno::EINVAL)
 }
 
-/// The variables of weir itself, but for those of these names, and these.
+/// The variables of weir itself, but for what is weir's alone and those of these names, and these.
 fn environment(variables: &[(&str, Option<String>)]) -> Vec<CString> {
-    let is_ours = |name: &OsStr| variables.iter().any(|(ours, _)| name == *ours);
+    let is_ours =
+        |name: &OsStr| name == PASSWORD || variables.iter().any(|(ours, _)| name == *ours);
     let theirs = env::vars_os().filter(|(name, _)| !is_ours(name));
     let ours = variables.iter();
     let ours = ours.filter_map(|(name, value)| Some((name.into(), value.as_ref()?.into())));

@@ -204,13 +204,13 @@ pub(crate) enum Flow {
 }
 
 impl Flow {
-    /// How it is then, in a word or two.
-    pub(crate) fn participle(self) -> &'static str {
+    /// How it is then, in a word. What comes of a try only the weir knows.
+    pub(crate) fn participle(self) -> Option<&'static str> {
         match self {
-            Flow::Pause => "paused",
-            Flow::Resume => "resumed",
-            Flow::Drain => "draining",
-            Flow::Retry => "run again",
+            Flow::Pause => Some("paused"),
+            Flow::Resume => Some("resumed"),
+            Flow::Drain => Some("draining"),
+            Flow::Retry => None,
         }
     }
 }
@@ -227,7 +227,7 @@ struct FlowOptions {
     #[arg(long, requires = "remote", help_heading = "Control")]
     pub resume: bool,
 
-    /// With --remote: run COMMAND at once, without waiting any longer after its failure
+    /// With --remote: run COMMAND at once after its failure (while paused: at --resume)
     #[arg(long, requires = "remote", help_heading = "Control")]
     #[arg(hide_short_help = true)]
     pub retry: bool,

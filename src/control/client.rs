@@ -31,7 +31,7 @@ pub(crate) fn remote(
 ) -> Result<Vec<String>, ClientError> {
     may_look(whose)?;
     let mut peer = find(target, whose)?;
-    let flow = change.flow.map(Flow::participle).map(str::to_owned);
+    let flow = change.flow.and_then(Flow::participle).map(str::to_owned);
     let changes = match peer.converse(Ask::Change(Box::new(change.clone())))? {
         Answer::Done => Vec::new(),
         Answer::Changed(changes) => changes,

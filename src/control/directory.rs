@@ -41,8 +41,18 @@ pub(super) struct Socket {
     pub(super) owner: Uid,
 }
 
-/// The directories that sockets may be in, the best one first.
-fn candidates() -> [PathBuf; 2] {
+/// The directory for temporary files that every session of a user has in common.
+fn temporary() -> PathBuf {
+    // Tests have one of their own, so that they meet nobody else's weirs.
+    let of_test = cfg!(debug_assertions).then(|| env::var_os("WEIR_TEST_TMP"));
+    of_test
+        .flatten()
+        .map_or_else(|| TEMPORARY.into(), PathBuf::from)
+}
+
+/// The directories that sockets may be in, the best one first. They do not hang on `$TMPDIR` unless nothing else is
+/// left: who was started with another one must find the same.
+fn candidates() -> [PathBuf; 3] {
     let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     // The XDG Base Directory Specification: paths that are not absolute are to be ignored.
     let runtime = runtime.filter(|path| path.is_absolute());
@@ -53,8 +63,8 @@ fn candidates() -> [PathBuf; 2] {
     let is_anothers = |path: &Path| fs::metadata(path).is_ok_and(|data| data.uid() != user);
     let runtime = runtime.filter(|path| !is_anothers(path));
     let runtime = runtime.unwrap_or_else(|| format!("{RUNTIMES}/{user}").into());
-    let own = env::temp_dir().join(format!("weir-{user}"));
-    [runtime.join("weir"), own]
+    let own = |temporary: PathBuf| temporary.join(format!("weir-{user}"));
+    [runtime.join("weir"), own(temporary()), own(env::temp_dir())]
 }
 
 /// The directories that the sockets of all users may be in, and whose each of them is to be.
@@ -78,22 +88,20 @@ fn candidates_of_all(runtimes: &Path, temporary: &[PathBuf]) -> Vec<(PathBuf, Ui
     all
 }
 
-/// The directories that sockets may be in, and whose each of them is to be.
+/// The directories that sockets may be in, each once, and whose each of them is to be.
 fn places(whose: Whose) -> Vec<(PathBuf, Uid)> {
-    let mut all: Vec<_> = candidates()
-        .into_iter()
-        .map(|path| (path, geteuid()))
-        .collect();
+    let own = candidates().into_iter().map(|path| (path, geteuid()));
+    let mut all: Vec<_> = own.collect();
     if whose == Whose::Everybody {
-        let temporary = [env::temp_dir(), TEMPORARY.into()];
+        let temporary = [temporary(), env::temp_dir()];
         all.extend(candidates_of_all(Path::new(RUNTIMES), &temporary));
-        let mut seen = Vec::new();
-        all.retain(|place| {
-            let is_new = !seen.contains(place);
-            seen.push(place.clone());
-            is_new
-        });
     }
+    let mut seen = Vec::new();
+    all.retain(|place| {
+        let is_new = !seen.contains(place);
+        seen.push(place.clone());
+        is_new
+    });
     all
 }
 
@@ -104,14 +112,11 @@ pub(crate) fn for_new() -> Option<PathBuf> {
 }
 
 /// The directories that something which all weirs of this user have in common may be in: the best one that is
-/// there or can be made, and those after it that are there. They do not hang on `$TMPDIR` unless nothing
-/// else is left: who was started with another one must find the same.
+/// there or can be made, and those after it that are there.
 #[must_use]
 pub(crate) fn for_all() -> Vec<PathBuf> {
-    let [runtime, own] = candidates();
-    let common = PathBuf::from(TEMPORARY).join(format!("weir-{}", geteuid().as_raw()));
     let mut found: Vec<PathBuf> = Vec::new();
-    for path in [runtime, common, own] {
+    for path in candidates() {
         let is_there = is_safe(&path, geteuid()) || (found.is_empty() && can_be_made(&path));
         if is_there && !found.contains(&path) {
             found.push(path);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock, ftruncate};
 use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 
 use super::directory::Directory;
 use super::error::DiskError;
@@ -13,6 +14,11 @@ use super::sys;
 
 const NAME: &str = "lock";
 const HEAD: &str = "weir.lck 1\n";
+
+const AGAIN: Duration = Duration::from_millis(2);
+/// So often it is tried while its owner lives, and so often where that one has ended: 200 ms, and 2 s.
+const TRIES: u32 = 100;
+const TRIES_MOST: u32 = 1000;
 
 /// The spool is ours for as long as this is held.
 #[derive(Debug)]
@@ -23,10 +29,18 @@ pub(crate) struct Lock {
 impl Lock {
     /// Takes it, or says who has it.
     pub(crate) fn take(directory: &Directory) -> Result<Lock, DiskError> {
+        Lock::take_in_time(directory, std::thread::sleep)
+    }
+
+    fn take_in_time(
+        directory: &Directory,
+        mut wait: impl FnMut(Duration),
+    ) -> Result<Lock, DiskError> {
         let failed = |error| DiskError::new("lock", &directory.path_of(NAME), error);
         let file = directory.open_or_create(NAME).map_err(failed)?;
         // Whoever asks for the owner holds the lock for an instant, and so does a process that the
-        // last owner had just forked, until it runs something else.
+        // last owner had just forked, until it runs something else. One that was killed has it for as long as the
+        // system forces something of it to the disk.
         let mut tries = 0;
         while let Err(error) = sys::again(|| flock(&file, FlockOperation::NonBlockingLockExclusive))
         {
@@ -34,10 +48,10 @@ impl Lock {
                 return Err(failed(error));
             }
             tries += 1;
-            if tries == 100 {
+            if tries == TRIES_MOST || tries >= TRIES && !pid_in(&file).is_some_and(is_over) {
                 return Err(taken(directory, &file));
             }
-            std::thread::sleep(Duration::from_millis(2));
+            wait(AGAIN);
         }
         let text = format!("{HEAD}{}\n", std::process::id());
         // Who owns it is for people to know: the lock holds without. A full disk keeps nobody out.
@@ -64,9 +78,70 @@ fn taken(directory: &Directory, file: &File) -> DiskError {
     )
 }
 
+/// Whether there is no such process, or nothing of it but what the system has not let go of yet.
+fn is_over(pid: u32) -> bool {
+    let process = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let is_gone = process.is_none_or(|pid| test_kill_process(pid) == Err(Errno::SRCH));
+    let stat = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // Its name may hold anything; the state comes behind it.
+    let is_left = |stat: String| {
+        stat.rsplit(") ")
+            .next()
+            .is_some_and(|it| it.starts_with(['Z', 'X']))
+    };
+    is_gone || is_left(stat())
+}
+
 fn pid_in(file: &File) -> Option<u32> {
     let mut text = [0; 32];
     let len = read_at(file, &mut text, 0).ok()?;
     let text = std::str::from_utf8(&text[..len]).ok()?;
     text.strip_prefix(HEAD)?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How often it is tried for while somebody with this PID has it, who lets it go after so many tries.
+    fn tries(owner: u32, lets_go_after: u32) -> (u32, bool) {
+        let home = tempfile::tempdir().expect("a directory");
+        let directory = Directory::open(home.path()).expect("it is there");
+        let mut held = Some(Lock::take(&directory).expect("it is free"));
+        let text = format!("{HEAD}{owner}\n");
+        std::fs::write(home.path().join(NAME), text).expect("written");
+        let mut waits = 0;
+        let taken = Lock::take_in_time(&directory, |_| {
+            waits += 1;
+            if waits == lets_go_after {
+                held = None;
+            }
+        });
+        (waits, taken.is_ok())
+    }
+
+    #[test]
+    fn one_that_is_held_after_the_end_of_its_owner_is_waited_for() {
+        let dead = || {
+            let mut child = std::process::Command::new("true").spawn().expect("started");
+            child.wait().expect("ended");
+            child.id()
+        };
+        assert_eq!(tries(dead(), TRIES + 50), (TRIES + 50, true));
+        assert_eq!(tries(dead(), u32::MAX), (TRIES_MOST - 1, false));
+        // What nobody has waited for yet has ended, too.
+        let mut child = std::process::Command::new("cat");
+        let mut child = child
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .expect("started");
+        let living = child.id();
+        assert_eq!(tries(living, TRIES + 50), (TRIES - 1, false));
+        drop(child.stdin.take());
+        while !is_over(living) {
+            std::thread::yield_now();
+        }
+        assert_eq!(tries(living, TRIES + 50), (TRIES + 50, true));
+        child.wait().expect("ended");
+    }
 }

@@ -286,9 +286,10 @@ impl Shared {
     }
 
     /// What is to stay on the disk is told so: nothing is written or delivered any more. Says how it is left.
-    pub(crate) fn close_disk(&self, has_ended: bool) -> Left {
+    /// `wait` says whether a disk that fails has still time after this.
+    pub(crate) fn close_disk(&self, has_ended: bool, wait: &dyn Fn(Duration) -> bool) -> Left {
         let disk = self.disk.as_ref();
-        disk.map_or(Left::IN_ORDER, |disk| disk.close(has_ended))
+        disk.map_or(Left::IN_ORDER, |disk| disk.close(has_ended, wait))
     }
 
     /// The job of this number sleeps.

@@ -306,10 +306,11 @@ impl Disk {
     }
 
     /// Nothing is put there or read any more; `has_ended`: the input has. Says how what stays there is left.
-    pub(super) fn close(&self, has_ended: bool) -> Left {
+    /// `wait` says whether a disk that fails has still time after this.
+    pub(super) fn close(&self, has_ended: bool, wait: &dyn Fn(Duration) -> bool) -> Left {
         match &self.store {
             Store::Spill(_) => Left::IN_ORDER,
-            Store::Spool(spool) => spool.close(has_ended, &self.events),
+            Store::Spool(spool) => spool.close(has_ended, &self.events, wait),
         }
     }
 

@@ -148,6 +148,11 @@ impl Screen {
         }
     }
 
+    /// Whether our line is there, as far as we know.
+    pub(super) fn is_shown(&self) -> bool {
+        self.shown
+    }
+
     /// Takes our line off the board, and leaves the terminal as it is: it is not ours to draw on.
     pub(super) fn withdraw(&mut self) {
         if std::mem::take(&mut self.shown) {

@@ -105,12 +105,15 @@ impl Stderr {
                 screen.finish(&words, size, now);
             }
             (word @ (Word::Line(_) | Word::Finish { .. }), screen) => {
+                // A shell may have the terminal again before this has ended, and the bar is still there then.
+                let is_shown = screen.as_ref().is_some_and(|screen| screen.is_shown());
+                let is_alone = screen.is_none() && std::io::stderr().is_terminal();
                 let text = match word {
                     Word::Finish {
                         words,
                         is_by_signal: true,
                         ..
-                    } if screen.is_none() && std::io::stderr().is_terminal() => {
+                    } if is_alone || is_shown => {
                         format!("\r{words}")
                     }
                     Word::Finish { words, .. } => words.to_string(),
@@ -121,7 +124,8 @@ impl Stderr {
                     Some(screen) => {
                         screen.withdraw();
                         // Bars of those in the foreground may be where it is written.
-                        text.replace('\n', "\x1b[K\n") + "\x1b[K\n"
+                        let below = if is_shown { "\x1b[J" } else { "" };
+                        text.replace('\n', "\x1b[K\n") + "\x1b[K\n" + below
                     }
                     None => text + "\n",
                 };

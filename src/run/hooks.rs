@@ -18,6 +18,7 @@ use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, bounded};
 use crate::config::hook::{Hook, Occasion};
 use crate::engine::event::Event;
 use crate::engine::status::{Count, Status};
+use crate::units::share::PASSWORD;
 
 /// Events that wait for the command that is running. Whatever is told beyond them is not.
 const WAITING: usize = 8;
@@ -126,6 +127,7 @@ fn chain(commands: &[Command], before: Option<PipeReader>) -> Command {
     }
     let mut whole = Command::new("sh");
     whole.arg("-c").arg(script).arg("sh").args(words);
+    whole.env_remove(PASSWORD);
     report_to(&mut whole);
     whole.stdin(before.map_or_else(Stdio::null, Stdio::from));
     whole
@@ -187,6 +189,7 @@ impl Hooks {
     fn command(&self, hook: &Hook, status: &Status, end: Option<&str>) -> Command {
         let mut command = Command::new("sh");
         command.arg("-c").arg(&hook.command);
+        command.env_remove(PASSWORD);
         command.env("WEIR_EVENT", hook.on.to_string());
         command.env("WEIR_PID", std::process::id().to_string());
         command.env("WEIR_NAME", self.name.as_deref().unwrap_or_default());

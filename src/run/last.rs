@@ -4,10 +4,11 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{at, bounded, never, select};
+use crossbeam_channel::{Receiver, after, at, bounded, never, select};
 
 use super::end::{End, undelivered};
 use super::supervise::Run;
+use crate::control::signals::{self, Received};
 use crate::engine::directive::Directive;
 use crate::engine::status::Status;
 use crate::pipe::Event;
@@ -136,6 +137,22 @@ impl Run {
     }
 }
 
+/// Waits for so long, or until a signal says that nothing is to be waited for any more: whether none did.
+pub(super) fn is_left_alone(signals: &Receiver<Received>, time: Duration) -> bool {
+    let over = after(time);
+    loop {
+        select! {
+            recv(signals) -> signal => match signal {
+                Ok(signal) if signals::is_end(signal.number) => return false,
+                Ok(_) => {}
+                // Nobody hears of any.
+                Err(_) => return over.recv().is_ok(),
+            },
+            recv(over) -> _ => return true,
+        }
+    }
+}
+
 /// What is to be said where a cap makes delivering what is held take long, or longer than there is time.
 fn slow_drain(status: &Status, grace: Duration) -> Option<String> {
     let left = undelivered(status);
@@ -170,4 +187,28 @@ fn slow_drain(status: &Status, grace: Duration) -> Option<String> {
             )
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::signals::{SIGINT, SIGUSR1};
+
+    #[test]
+    fn a_signal_that_ends_weir_ends_a_wait_and_one_that_asks_for_a_report_does_not() {
+        let (send, signals) = bounded(2);
+        let sent = |number| {
+            send.send(Received {
+                number,
+                is_from_terminal: false,
+            })
+            .expect("somebody listens")
+        };
+        sent(SIGUSR1);
+        sent(SIGINT);
+        // It would last for longer than any test.
+        assert!(!is_left_alone(&signals, Duration::from_secs(3600)));
+        sent(SIGUSR1);
+        assert!(is_left_alone(&signals, Duration::from_millis(1)));
+    }
 }

@@ -195,7 +195,9 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         run.on_overflow_end(overflow_thread.finish(&run.signals, is_end));
     }
     // Only now is it known of all that lies there whether it is to stay.
-    let kept = run.shared.close_disk(end.is_end_of_input() && is_all_out);
+    let wait = |time| last::is_left_alone(&run.signals, time);
+    let is_all = end.is_end_of_input() && is_all_out;
+    let kept = run.shared.close_disk(is_all, &wait);
     run.hear_last();
     run.reporter.note_forgone(kept.forgone);
     let sides = run.shared.tell(|engine, now| engine.side_status(now));

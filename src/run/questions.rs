@@ -120,7 +120,7 @@ impl Run {
         }
         let now = Instant::now();
         // From here on nothing can fail.
-        let changes = self.live.changes_to(&live);
+        let mut changes = self.live.changes_to(&live);
         self.live = live;
         // An input that has ended already is not left unread.
         let has_ended = self.has_ended();
@@ -148,6 +148,15 @@ impl Run {
             self.reporter.expect(patch.expected);
             let tree = patch.tree.as_deref();
             self.measured = tree.map_or_else(never, measure::begin);
+        }
+        if asked.flow == Some(Flow::Retry) {
+            let is_paused = self.shared.tell(|engine, _| engine.is_paused());
+            let when = if is_paused {
+                "at --resume: it is paused"
+            } else {
+                "at once"
+            };
+            changes.push(format!("run again {when}"));
         }
         Ok(changes)
     }

@@ -20,6 +20,7 @@ use super::connection::Connection;
 use super::lease::{Answer, INTERVAL, LeasedCap, Question, Reply, burst_to_text};
 use super::rules::{Rules, until_then};
 use crate::engine::limiter::{Burst, SharedCap};
+use crate::units::share::PASSWORD;
 use crate::units::{Rate, Share, Store, Unit};
 
 const SCRIPT: &str = include_str!("lease.lua");
@@ -31,7 +32,6 @@ const FIRST_PATIENCE: Duration = Duration::from_secs(5);
 const FAREWELL: Duration = Duration::from_millis(100);
 /// A store that fails is asked again after 2^3 intervals at the latest.
 const BACKOFF_MOST: u32 = 3;
-const PASSWORD: &str = "WEIR_SHARE_PASSWORD";
 const PASSWORD_FILE: &str = "WEIR_SHARE_PASSWORD_FILE";
 /// A file that holds more than this holds no password.
 const LONGEST_PASSWORD: u64 = 64 << 10;

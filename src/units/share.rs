@@ -12,6 +12,8 @@ const NAMES: &[&str] = &["nightly", "redis://HOST/nightly"];
 const STORES: &[&str] = &["redis://HOST/NAME", "redis://HOST:6379/NAME"];
 const SCHEME: &str = "redis://";
 const PORT: u16 = 6379;
+/// The variable with the password of a store, which is nobody's but weir's.
+pub(crate) const PASSWORD: &str = "WEIR_SHARE_PASSWORD";
 /// Longer names are no better, and files' names are limited.
 const LONGEST: usize = 64;
 

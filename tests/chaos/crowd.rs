@@ -31,6 +31,8 @@ const ODD: [&str; 5] = [
     "head -c 100 >/dev/null; exit 4",
     "exec </dev/null; sleep 0.1; exit 5",
 ];
+/// That which ends with the status of a batch that can never succeed.
+const FAILS: usize = 1;
 /// That which loses what it has read.
 const LOSES: usize = 3;
 
@@ -44,6 +46,8 @@ pub(crate) struct Crowd {
     pub control: bool,
     pub sheds: bool,
     pub spills: bool,
+    /// A batch may be rejected, or given up.
+    pub rejects: bool,
     /// What is not delivered stays for another weir, which delivers it.
     pub spools: bool,
     pub producer: Producer,
@@ -92,6 +96,19 @@ impl Crowd {
         let always = ["--backoff", "1ms..5ms", "--sink-timeout", "1s"];
         let all = more.into_iter().chain(always);
         options.list.extend(all.map(String::from));
+        let rejects = is_batch && dice.percent(40);
+        let keeps_rejected = rejects && dice.percent(60);
+        if rejects {
+            options.list.extend(["--reject", "3"].map(String::from));
+        }
+        // One that is killed when it has dealt with all of it has failed, too: what is given up then is there twice.
+        if rejects && !options.spills && !keeps_rejected {
+            options.list.extend(["--give-up", "2"].map(String::from));
+        }
+        let spools = !options.sheds && dice.percent(40);
+        if spools {
+            options.sync(dice);
+        }
         let control = !options.list.iter().any(|o| o == "--no-control");
         let odd = (0..dice.between(0, 4)).map(|_| dice.between(0, 4) as usize);
         let odd: Vec<usize> = odd.collect();
@@ -103,8 +120,9 @@ impl Crowd {
             is_batch,
             control,
             sheds: options.sheds,
-            spills: options.spills,
-            spools: !options.sheds && dice.percent(40),
+            spills: options.spills || keeps_rejected,
+            rejects,
+            spools,
             options: options.list,
             producer,
             odd,
@@ -178,6 +196,13 @@ impl Crowd {
     pub(crate) fn tells(&self, word: &str) -> bool {
         let is_one = |act: &Act| matches!(act, Act::Remote(o) if o.iter().any(|o| o == word));
         self.acts.iter().any(is_one)
+    }
+
+    /// Whether a batch was rejected for sure, where this program of the odd ones has run.
+    pub(crate) fn is_rejected_by(&self, has_run: impl Fn(usize) -> bool) -> bool {
+        let fails = |n: usize| self.odd[n] == FAILS && has_run(n);
+        let kills = self.acts.iter().any(|act| matches!(act, Act::Kill(_)));
+        self.rejects && !kills && (0..self.odd.len()).any(fails)
     }
 
     /// A worker may fail when it was given all that there is.

@@ -40,12 +40,13 @@ fn check_end(plan: &Crowd, outcome: &Outcome) -> Result<bool, String> {
             return Err(format!("unbalanced {unit}"));
         }
     }
-    if number("shed", "bytes") > 0 && !plan.sheds {
+    if number("shed", "bytes") > 0 && !plan.sheds && !plan.rejects {
         return Err("shed unasked".into());
     }
     let status = outcome.status;
     let is_caused = match (status.code(), status.signal()) {
-        (Some(0), _) => true,
+        (Some(0), _) => !outcome.is_rejected,
+        (Some(123), _) => plan.rejects && number("shed", "bytes") > 0,
         (Some(125), _) => {
             let is_short = plan.spills && outcome.stderr.contains("too slow");
             is_short && number("shed", "bytes") > 0
@@ -61,7 +62,7 @@ fn check_end(plan: &Crowd, outcome: &Outcome) -> Result<bool, String> {
         return Err("an end without a cause".into());
     }
     let is_drained = outcome.summary["end"] == "drained";
-    let is_whole = status.success() || is_drained;
+    let is_whole = matches!(status.code(), Some(0 | 123)) || is_drained;
     let is_all = number("in", "bytes") == plan.input.len() as u64;
     if is_whole && !(is_all || plan.tells("--drain")) {
         return Err("not all was read".into());
@@ -108,7 +109,8 @@ fn check_records(plan: &Crowd, outcome: &Outcome, is_whole: bool) -> Result<(), 
             }
         }
     }
-    let is_known = is_whole && !plan.may_lose() && (!plan.sheds || plan.spills);
+    let is_kept = plan.spills || !plan.sheds && !plan.rejects;
+    let is_known = is_whole && !plan.may_lose() && is_kept;
     let missing = count.iter().find(|(_, n)| **n > 0);
     match missing.filter(|_| is_known && !outcome.stderr.contains("too slow")) {
         Some((record, _)) => Err(format!(

@@ -24,6 +24,8 @@ pub(crate) struct Outcome {
     /// What each file holds, and whether its program has ended as it should.
     pub got: Vec<(Vec<u8>, bool)>,
     pub spilt: Vec<u8>,
+    /// A program has said of its batch that it can never succeed.
+    pub is_rejected: bool,
 }
 
 /// Runs it. `Err` says what hangs.
@@ -76,6 +78,7 @@ pub(crate) fn run(plan: &Crowd) -> Result<Outcome, String> {
         stderr,
         got,
         spilt: fs::read(dir.join("spill")).unwrap_or_default(),
+        is_rejected: plan.is_rejected_by(|n| dir.join(format!("odd{n}")).exists()),
     })
 }
 

@@ -22,6 +22,13 @@ impl Options {
         self.list.extend([option.to_owned(), value.to_string()]);
     }
 
+    /// Beside a spool.
+    pub(crate) fn sync(&mut self, dice: &mut Dice) {
+        if dice.percent(50) {
+            self.give("--sync", dice.pick(&["1ms", "20ms", "always", "off"]));
+        }
+    }
+
     /// Whether lanes are told apart, now or later.
     pub(crate) fn sheds_fair(&self) -> bool {
         self.list.iter().any(|it| it == "fair")

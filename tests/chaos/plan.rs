@@ -147,6 +147,9 @@ impl Plan {
         }
         let goes_with_spool = !options.sheds && behind != Link::Falls;
         let spools = goes_with_spool && dice.percent(40);
+        if spools {
+            options.sync(dice);
+        }
         let actions = actions(dice, control, &mut options, framing, input.len());
         Plan {
             seed,

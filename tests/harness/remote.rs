@@ -52,9 +52,18 @@ impl Home {
     /// `weir` with these arguments.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = super::weir(args);
-        command.env("XDG_RUNTIME_DIR", self.runtime());
-        command.env("TMPDIR", self.temporary());
+        command.envs(self.variables());
         command
+    }
+
+    /// What keeps those apart who are at home here.
+    pub(crate) fn variables(&self) -> [(&'static str, PathBuf); 3] {
+        [
+            ("XDG_RUNTIME_DIR", self.runtime()),
+            ("TMPDIR", self.temporary()),
+            // Takes the place of /tmp in a debug build.
+            ("WEIR_TEST_TMP", self.temporary()),
+        ]
     }
 
     /// Runs it to its end.
@@ -76,13 +85,12 @@ impl Home {
         let mut shell = super::program("sh");
         let script = format!("{before}\nexec \"$0\" \"$@\"");
         shell.args(["-c", &script, WEIR]).args(args);
-        shell.env("XDG_RUNTIME_DIR", self.runtime());
-        shell.env("TMPDIR", self.temporary());
-        self.heard(spawn(shell))
+        shell.envs(self.variables());
+        self.heard(spawn(&mut shell))
     }
 
     /// Waits until it listens.
-    fn heard(&self, weir: Weir) -> Weir {
+    pub(crate) fn heard(&self, weir: Weir) -> Weir {
         let name = format!("{}.sock", weir.pid());
         eventually("the weir listens", || {
             let mut all = self.listing().into_iter();
@@ -94,7 +102,7 @@ impl Home {
 
     /// Starts one.
     pub(crate) fn start_deaf(&self, args: &[&str]) -> Weir {
-        spawn(self.command(args))
+        spawn(&mut self.command(args))
     }
 
     /// Tells the weir something that it must do.
@@ -122,7 +130,8 @@ impl Home {
     }
 }
 
-fn spawn(mut command: Command) -> Weir {
+/// Starts it, with all its ends held by the test.
+pub(crate) fn spawn(command: &mut Command) -> Weir {
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.stderr(Stdio::piped()).spawn().expect("started");
     Weir {

@@ -85,6 +85,17 @@ impl Place {
         assert!(output.status.success(), "{output:?}");
         serde_json::from_slice(&output.stdout).expect("an object")
     }
+
+    /// Nothing lies there any more, nor is any batch in its journal.
+    #[track_caller]
+    pub(crate) fn assert_empty(&self) {
+        let left = self.query();
+        assert_eq!(
+            (&left["bytes"], &left["batches"]),
+            (&0.into(), &0.into()),
+            "{left}"
+        );
+    }
 }
 
 /// Numbered lines.

@@ -1,6 +1,8 @@
 //! What one thread is doing when the other, a command or the clock comes in between.
 
+mod accused;
 mod bench;
+mod halts;
 
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
@@ -94,133 +96,6 @@ fn where_memory_is_short_patience_ends_too() {
 }
 
 #[test]
-fn a_pause_accuses_no_consumer() {
-    let mut b = Bench::new(Rules {
-        patience: Timeouts {
-            source: None,
-            sink: Some(seconds(2)),
-        },
-        ..rules(KIB * KIB)
-    });
-    b.read(&[b'x'; 1000]);
-    b.begin_write();
-    b.command(Directive::Pause);
-    b.end_write_full();
-    assert!(b.is_asleep());
-    b.pass_quietly(seconds(10));
-    b.command(Directive::Resume);
-    assert!(b.is_sink_woken());
-    b.begin_write();
-    b.end_write_full();
-    b.pass_quietly(seconds(2));
-    let watch = b.engine.watch(b.now);
-    assert!(matches!(watch, Watch::Stalled(Side::Sink, _)), "{watch:?}");
-}
-
-#[test]
-fn a_drain_accuses_no_producer() {
-    for asleep in [false, true] {
-        let mut b = Bench::new(Rules {
-            patience: Timeouts {
-                source: Some(seconds(2)),
-                sink: None,
-            },
-            ..rules(KIB * KIB)
-        });
-        b.read(&[b'x'; 1000]);
-        if asleep {
-            b.wait_for_input();
-            b.command(Directive::Drain);
-        } else {
-            b.begin_read();
-            b.command(Directive::Drain);
-            b.end_read_in_vain(ReadOutcome::Empty);
-        }
-        b.pass_quietly(seconds(10));
-        let action = b.engine.poll(Actor::Source, b.now);
-        assert!(matches!(&action, Action::End(Reason::Over)), "{action:?}");
-    }
-}
-
-#[test]
-fn time_that_weir_itself_stood_still_accuses_nobody() {
-    let mut b = Bench::new(Rules {
-        patience: Timeouts {
-            source: Some(seconds(4)),
-            sink: None,
-        },
-        ..rules(KIB * KIB)
-    });
-    b.wait_for_input();
-    let quiet = |b: &mut Bench| match b.engine.watch(b.now) {
-        Watch::Quiet(Some(due)) => due,
-        watch => panic!("{watch:?}"),
-    };
-    b.now = quiet(&mut b);
-    b.now = quiet(&mut b);
-    // Stopped, for much longer than that.
-    b.pass_time(seconds(60));
-    let again = b.now;
-    while b.now < again + Duration::from_millis(3900) {
-        b.now = quiet(&mut b);
-    }
-    assert_eq!(
-        b.engine.watch(b.now),
-        Watch::Stalled(Side::Source, seconds(4))
-    );
-}
-
-#[test]
-fn a_sleeper_for_the_slow_end_of_a_range_is_woken_when_the_buffer_fills() {
-    let range = Cap::Range(rate("1B/min"), rate("1MB/s"));
-    let mut b = Bench::new(Rules {
-        marks: Marks {
-            high: 100_000,
-            low: 1000,
-            prefill: 0,
-        },
-        output: Limits {
-            bytes: Some(range),
-            records: None,
-        },
-        ..rules(100_000)
-    });
-    b.read(&[b'x'; 100]);
-    assert_eq!(b.write().len(), 1);
-    assert!(b.is_asleep());
-    b.engine.take_wakes();
-    b.pass_time(seconds(1));
-    for _ in 0..9 {
-        b.read(&[b'x'; 10_000]);
-    }
-    assert!(b.is_sink_woken(), "it would sleep for a minute");
-    b.pass_time(seconds(1));
-    assert!(b.write().len() > 1000);
-}
-
-#[test]
-fn a_cap_is_not_to_blame_for_a_silent_producer() {
-    let mut b = Bench::new(Rules {
-        input: Limits {
-            bytes: Some(Cap::Fixed(rate("1kB/s"))),
-            records: None,
-        },
-        ..rules(100_000)
-    });
-    b.read(b"x");
-    while b.try_to_read().is_none() {
-        b.end_read(b"x");
-    }
-    assert_eq!(b.books().state, State::Capped);
-    b.pass_time(seconds(1));
-    b.wait_for_input();
-    b.write_all();
-    b.pass_time(seconds(10));
-    let books = b.books();
-    assert_eq!((books.state, books.waits.cap), (State::Starved, seconds(1)));
-}
-
-#[test]
 fn what_comes_during_a_pause_grows_too_old_as_well() {
     let mut b = Bench::new(Rules {
         max_age: Some(seconds(1)),
@@ -273,26 +148,6 @@ fn a_blocked_producer_gets_the_room_of_what_is_too_old_whatever_the_sink_waits_f
     }
 }
 
-#[test]
-fn nothing_moves_after_a_halt_and_what_is_under_way_is_counted() {
-    let mut b = Bench::new(rules(KIB * KIB));
-    b.read(&[b'x'; 1000]);
-    b.begin_read();
-    b.begin_write();
-    let asked = b.engine.halt(b.now);
-    assert!(asked.is_some(), "two calls are under way");
-    b.end_read(b"more");
-    assert_eq!(b.engine.take_wakes().quiet, None, "one is still");
-    b.end_write(300);
-    assert_eq!(b.engine.take_wakes().quiet, asked);
-    let books = b.books();
-    assert_eq!((books.read.bytes, books.written.bytes), (1004, 300));
-    for actor in [CONSUMER, Actor::Source] {
-        let action = b.engine.poll(actor, b.now);
-        assert!(matches!(&action, Action::End(Reason::Over)), "{action:?}");
-    }
-}
-
 /// One that waits before a slow consumer goes when it has room again, and not behind another one.
 #[test]
 fn what_was_written_by_the_reader_has_taken_the_room_that_there_was_for_the_consumer() {
@@ -327,62 +182,6 @@ fn what_was_written_by_the_reader_has_taken_the_room_that_there_was_for_the_cons
     );
 }
 
-/// Of what it brings some may be shed, and counted.
-#[test]
-fn the_file_for_what_is_shed_is_not_closed_while_a_read_is_under_way_at_a_halt() {
-    let mut b = Bench::new(Rules {
-        shed: oldest(Duration::ZERO),
-        ..rules(64 * KIB)
-    });
-    b.engine.want_overflow();
-    b.begin_read();
-    assert!(b.engine.halt(b.now).is_some(), "it is under way");
-    let file = Actor::Output(1);
-    let action = b.engine.poll(file, b.now);
-    assert!(matches!(&action, Action::Wait(_)), "{action:?}");
-    b.done(Done::Wait(file, false));
-    b.end_read(b"more");
-    b.engine.close_overflow(b.now);
-    let action = b.engine.poll(file, b.now);
-    assert!(matches!(&action, Action::End(Reason::Over)), "{action:?}");
-}
-
-#[test]
-fn what_is_being_read_when_a_drain_begins_is_waited_for() {
-    for blocks in [false, true] {
-        let mut b = Bench::new(rules(KIB * KIB));
-        b.engine.on_input_begin(Path {
-            input_blocks: blocks,
-            ..Path::default()
-        });
-        b.read(&[b'x'; 1000]);
-        b.begin_read();
-        assert_eq!(b.engine.want_quiet(), None, "it goes on for ever");
-        b.engine.command(b.now, Directive::Drain);
-        let asked = b.engine.want_quiet();
-        assert_eq!(asked.is_none(), blocks, "nothing ends a read that blocks");
-        b.end_read(b"more");
-        assert_eq!(b.engine.take_wakes().quiet, asked);
-        assert_eq!(b.books().read.bytes, 1004);
-    }
-}
-
-#[test]
-fn who_asks_whether_something_moves_is_not_given_the_answer_to_an_earlier_question() {
-    let mut b = Bench::new(rules(KIB * KIB));
-    assert_eq!(b.engine.want_quiet(), None, "nothing moves");
-    b.read(&[b'x'; 1000]);
-    b.begin_write();
-    b.end_write(300);
-    assert_eq!(b.engine.take_wakes().quiet, None, "nobody waits");
-    b.begin_write();
-    let first = b.engine.want_quiet();
-    let second = b.engine.want_quiet();
-    assert!(first < second, "{first:?} {second:?}");
-    b.end_write(300);
-    assert_eq!(b.engine.take_wakes().quiet, second);
-}
-
 #[test]
 fn a_long_record_that_comes_in_small_pieces_takes_no_more_segments_than_it_fills() {
     const PIECE: usize = 5000;
@@ -401,28 +200,6 @@ fn a_long_record_that_comes_in_small_pieces_takes_no_more_segments_than_it_fills
     }
     let most = bytes / b.engine.segment_size() + 2;
     assert!(segments <= most, "{segments} instead of {most}");
-}
-
-#[test]
-fn what_is_on_its_way_around_the_log_at_a_halt_is_counted_and_nothing_follows() {
-    let mut b = Bench::new(rules(KIB * KIB));
-    b.engine.on_input_begin(Path {
-        direct: true,
-        ..Path::default()
-    });
-    let bypass: Transfer = match b.engine.poll(Actor::Source, b.now) {
-        Action::Transfer(bypass) => bypass,
-        action => panic!("{action:?}"),
-    };
-    let asked = b.engine.halt(b.now);
-    assert!(asked.is_some(), "one call is under way");
-    let run = bypass.permit.use_up(&[b'x'; 300]);
-    b.done(Done::Transfer(bypass, Outcome::Moved(run)));
-    assert_eq!(b.engine.take_wakes().quiet, asked);
-    let books = b.books();
-    assert_eq!((books.read.bytes, books.written.bytes), (300, 300));
-    let action = b.engine.poll(Actor::Source, b.now);
-    assert!(matches!(&action, Action::End(Reason::Over)), "{action:?}");
 }
 
 #[test]

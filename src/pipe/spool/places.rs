@@ -1,7 +1,6 @@
 //! How far each of those has come who are owed a spool: remembered as they go on, and saved in order at the end.
 
 use std::sync::MutexGuard;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
@@ -97,8 +96,13 @@ impl SpoolStore {
         self.spool.set_place(&holder.name, next)
     }
 
-    /// Leaves it in order, or says how it is left.
-    pub(in crate::pipe) fn close(&self, has_ended: bool, events: &Sender<Event>) -> Left {
+    /// Leaves it in order, or says how it is left. `wait` says whether there is still time after this.
+    pub(in crate::pipe) fn close(
+        &self,
+        has_ended: bool,
+        events: &Sender<Event>,
+        wait: &dyn Fn(Duration) -> bool,
+    ) -> Left {
         drop(lock(&self.syncer).take());
         let end = self.spool.end();
         let is_all = has_ended
@@ -114,8 +118,7 @@ impl SpoolStore {
         // What a program was given and has not read is kept for the next one only where that is saved, too.
         let until = Instant::now() + LAST_TRIES;
         let mut closed = self.save_last_places(is_all);
-        while closed.is_err() && Instant::now() < until {
-            thread::sleep(AGAIN);
+        while closed.is_err() && Instant::now() < until && wait(AGAIN) {
             closed = self.save_last_places(is_all);
         }
         let closed = closed.and_then(|()| self.spool.close(is_all));

@@ -1,0 +1,101 @@
+//! What is under way when all is to stand still, or to come to its end.
+
+use super::*;
+
+#[test]
+fn nothing_moves_after_a_halt_and_what_is_under_way_is_counted() {
+    let mut b = Bench::new(rules(KIB * KIB));
+    b.read(&[b'x'; 1000]);
+    b.begin_read();
+    b.begin_write();
+    let asked = b.engine.halt(b.now);
+    assert!(asked.is_some(), "two calls are under way");
+    b.end_read(b"more");
+    assert_eq!(b.engine.take_wakes().quiet, None, "one is still");
+    b.end_write(300);
+    assert_eq!(b.engine.take_wakes().quiet, asked);
+    let books = b.books();
+    assert_eq!((books.read.bytes, books.written.bytes), (1004, 300));
+    for actor in [CONSUMER, Actor::Source] {
+        let action = b.engine.poll(actor, b.now);
+        assert!(matches!(&action, Action::End(Reason::Over)), "{action:?}");
+    }
+}
+
+/// Of what it brings some may be shed, and counted.
+#[test]
+fn the_file_for_what_is_shed_is_not_closed_while_a_read_is_under_way_at_a_halt() {
+    let mut b = Bench::new(Rules {
+        shed: oldest(Duration::ZERO),
+        ..rules(64 * KIB)
+    });
+    b.engine.want_overflow();
+    b.begin_read();
+    assert!(b.engine.halt(b.now).is_some(), "it is under way");
+    let file = Actor::Output(1);
+    let action = b.engine.poll(file, b.now);
+    assert!(matches!(&action, Action::Wait(_)), "{action:?}");
+    b.done(Done::Wait(file, false));
+    b.end_read(b"more");
+    b.engine.close_overflow(b.now);
+    let action = b.engine.poll(file, b.now);
+    assert!(matches!(&action, Action::End(Reason::Over)), "{action:?}");
+}
+
+#[test]
+fn what_is_being_read_when_a_drain_begins_is_waited_for() {
+    for blocks in [false, true] {
+        let mut b = Bench::new(rules(KIB * KIB));
+        b.engine.on_input_begin(Path {
+            input_blocks: blocks,
+            ..Path::default()
+        });
+        b.read(&[b'x'; 1000]);
+        b.begin_read();
+        assert_eq!(b.engine.want_quiet(), None, "it goes on for ever");
+        b.engine.command(b.now, Directive::Drain);
+        let asked = b.engine.want_quiet();
+        assert_eq!(asked.is_none(), blocks, "nothing ends a read that blocks");
+        b.end_read(b"more");
+        assert_eq!(b.engine.take_wakes().quiet, asked);
+        assert_eq!(b.books().read.bytes, 1004);
+    }
+}
+
+#[test]
+fn who_asks_whether_something_moves_is_not_given_the_answer_to_an_earlier_question() {
+    let mut b = Bench::new(rules(KIB * KIB));
+    assert_eq!(b.engine.want_quiet(), None, "nothing moves");
+    b.read(&[b'x'; 1000]);
+    b.begin_write();
+    b.end_write(300);
+    assert_eq!(b.engine.take_wakes().quiet, None, "nobody waits");
+    b.begin_write();
+    let first = b.engine.want_quiet();
+    let second = b.engine.want_quiet();
+    assert!(first < second, "{first:?} {second:?}");
+    b.end_write(300);
+    assert_eq!(b.engine.take_wakes().quiet, second);
+}
+
+#[test]
+fn what_is_on_its_way_around_the_log_at_a_halt_is_counted_and_nothing_follows() {
+    let mut b = Bench::new(rules(KIB * KIB));
+    b.engine.on_input_begin(Path {
+        direct: true,
+        ..Path::default()
+    });
+    let bypass: Transfer = match b.engine.poll(Actor::Source, b.now) {
+        Action::Transfer(bypass) => bypass,
+        action => panic!("{action:?}"),
+    };
+    let asked = b.engine.halt(b.now);
+    assert!(asked.is_some(), "one call is under way");
+    let run = bypass.permit.use_up(&[b'x'; 300]);
+    b.done(Done::Transfer(bypass, Outcome::Moved(run)));
+    assert_eq!(b.engine.take_wakes().quiet, asked);
+    let books = b.books();
+    assert_eq!((books.read.bytes, books.written.bytes), (300, 300));
+    let action = b.engine.poll(Actor::Source, b.now);
+    assert!(matches!(&action, Action::End(Reason::Over)), "{action:?}");
+}
