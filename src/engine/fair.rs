@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use super::action::{CONSUMER, Read};
-use super::lane_books::{Books, Claimed, Fairness};
+use super::lane_books::{Books, Fairness};
 use super::lanes::{Begun, EXACT, End, Gone, Lane, Lanes, Names};
 use super::output::Output;
 use super::policy::Which;
@@ -36,7 +36,7 @@ impl Engine {
     /// too many of them.
     pub(crate) fn sort_by(&mut self, sorter: Sorter, seed: u64, now: Instant) {
         if let Some(read) = &mut self.source.read {
-            read.sorting = Some(Box::new(Sorting::new(sorter.clone())));
+            read.sorting = Some(Box::new(Sorting::remembering(sorter.clone())));
         }
         let names = Names::new(seed, EXACT_KEYS);
         self.fairness = Some(Box::new(Fairness {
@@ -199,8 +199,8 @@ impl Engine {
         let Some(mut at) = first.filter(|first| *first < run.end) else {
             return;
         };
-        let (lanes, names) = (&mut books.lanes, &mut fairness.names);
-        let (claimed, outputs) = (&books.claimed, &mut self.outputs);
+        let names = &mut fairness.names;
+        let outputs = &mut self.outputs;
         let mut sorting = Sorting::new(fairness.sorter.clone());
         let mut cursor = Cursor::new(self.framing);
         for part in self.log.parts(at..run.end) {
@@ -208,17 +208,26 @@ impl Engine {
             cursor.pass(part.bytes());
             let length = sorting.length();
             at += length;
-            sorting.enter(lanes, names, (at, length), u64::MAX, |lane| {
-                vacate(lane, claimed, outputs)
-            });
+            sorting.name(names, |lane| vacate(lane, Some(books), outputs));
+            sorting.enter(&mut books.lanes, (at, length), u64::MAX);
         }
         if self.last_counted && run.end == self.log.end() {
             // The last record has no end.
             sorting.sort_last();
             let length = sorting.length();
-            sorting.enter(lanes, names, (at + length, length), u64::MAX, |lane| {
-                vacate(lane, claimed, outputs)
-            });
+            sorting.name(names, |lane| vacate(lane, Some(books), outputs));
+            sorting.enter(&mut books.lanes, (at + length, length), u64::MAX);
+        }
+    }
+
+    /// What was just read is about to come into lanes: each of its records has the lane of its key from now on.
+    pub(super) fn name_lanes(&mut self, read: &mut Read) {
+        let has_lanes = self.outputs.iter().any(|it| it.lanes.is_some());
+        if let Some(sorting) = read.sorting.as_mut().filter(|_| has_lanes)
+            && let Some(fairness) = &mut self.fairness
+        {
+            let outputs = &mut self.outputs;
+            sorting.name(&mut fairness.names, |lane| vacate(lane, None, outputs));
         }
     }
 
@@ -234,7 +243,9 @@ impl Engine {
         let begun = begun && owed == total;
         // What has begun unseen may be owed from its beginning on again: it was taken back, or the rules have changed.
         let is_blind = read.sorting.as_ref().is_some_and(|it| it.was_blind());
-        let is_unsorted = !read.sorts || read.discard || begun && is_blind;
+        let is_named = self.fairness.as_ref().zip(read.sorting.as_ref());
+        let is_named = is_named.is_some_and(|(it, sorting)| sorting.is_named(&it.names));
+        let is_unsorted = !read.sorts || read.discard || begun && is_blind || !is_named;
         if is_unsorted && books.behind.is_none() && owed > 0 {
             let before = if begun { depth } else { 0 };
             books.behind = Some(kept.start - before);
@@ -243,15 +254,11 @@ impl Engine {
             self.outputs[i].lanes = Some(books);
             return self.sort_more(i);
         }
-        if let (Some(sorting), Some(fairness)) = (&read.sorting, &mut self.fairness) {
+        if let Some(sorting) = &read.sorting {
             // The beginning of the first record may have passed around the log, before whose first place there is none.
             let most = if begun { u64::MAX } else { owed };
             let places = (kept.end, depth + total);
-            let Books { lanes, claimed, .. } = &mut *books;
-            let outputs = &mut self.outputs;
-            sorting.enter(lanes, &mut fairness.names, places, most, |lane| {
-                vacate(lane, claimed, outputs)
-            });
+            sorting.enter(&mut books.lanes, places, most);
         }
         self.enter_claimed(i, &mut books);
         self.outputs[i].lanes = Some(books);
@@ -482,13 +489,16 @@ impl Engine {
     }
 }
 
-/// Whether nobody has anything of this lane but the one who asks, which has claimed these: then it may be another key's.
-fn vacate(lane: Lane, claimed: &Claimed, others: &mut [Output]) -> bool {
+/// Whether nobody has anything of this lane, neither these outputs nor who has taken his books out: then it may be another
+/// key's.
+fn vacate(lane: Lane, own: Option<&mut Books>, outputs: &mut [Output]) -> bool {
     let is_empty = |it: &Output| it.lanes.as_ref().is_none_or(|it| it.has_none_of(lane));
-    let is_vacant = !claimed.has(lane) && others.iter().all(is_empty);
+    let owns_none = own.as_ref().is_none_or(|books| books.has_none_of(lane));
+    let is_vacant = owns_none && outputs.iter().all(is_empty);
     if is_vacant {
-        let others = others.iter_mut().filter_map(|it| it.lanes.as_mut());
-        others.for_each(|books| books.lanes.vacate(lane));
+        let others = outputs.iter_mut().filter_map(|it| it.lanes.as_deref_mut());
+        let all = others.chain(own);
+        all.for_each(|books| books.lanes.vacate(lane));
     }
     is_vacant
 }

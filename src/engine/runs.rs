@@ -145,7 +145,7 @@ impl Runs {
             };
             let (here, rest) = out.split_at(out.partition_point(|it| it.start < end));
             let untouched = block.partition_point(|run| run.end <= first.start);
-            self.count -= block.len() - untouched;
+            self.count -= block.len();
             self.before.extend(block.drain(untouched..));
             let last = self.put_back(i, here);
             out = rest;
@@ -160,29 +160,34 @@ impl Runs {
     /// of them now, which get blocks of their own at once. Returns which block is the last of them.
     fn put_back(&mut self, mut i: usize, out: &[Range<u64>]) -> usize {
         let mut most = 2 * BLOCK;
-        let mut out = out.iter().peekable();
-        for mut run in self.before.drain(..) {
-            while !run.is_empty() {
-                let gap = out.next_if(|gap| gap.start < run.end);
-                let gap = gap.map_or(run.end..run.end, Clone::clone);
-                assert!(
-                    run.start <= gap.start && gap.end <= run.end,
-                    "{gap:?} of {run:?}"
-                );
-                let stays = run.start..gap.start;
-                run.start = gap.end;
-                if stays.is_empty() {
-                    continue;
+        let mut out = out.iter();
+        let mut gap = out.next();
+        let mut block = std::mem::take(&mut self.blocks[i]);
+        for run in self.before.drain(..) {
+            let mut from = run.start;
+            while from < run.end {
+                let cut = gap.filter(|gap| gap.start < run.end);
+                let (to, then) = cut.map_or((run.end, run.end), |gap| (gap.start, gap.end));
+                assert!(from <= to && then <= run.end, "{gap:?} of {run:?}");
+                if cut.is_some() {
+                    gap = out.next();
                 }
-                if self.blocks[i].len() == most {
-                    i += 1;
-                    most = BLOCK;
-                    self.blocks.insert(i, Block::with_capacity(BLOCK));
+                if from < to {
+                    if block.len() == most {
+                        self.count += block.len();
+                        self.blocks[i] = block;
+                        block = Block::with_capacity(BLOCK);
+                        i += 1;
+                        most = BLOCK;
+                        self.blocks.insert(i, Block::new());
+                    }
+                    block.push_back(from..to);
                 }
-                self.blocks[i].push_back(stays);
-                self.count += 1;
+                from = then;
             }
         }
+        self.count += block.len();
+        self.blocks[i] = block;
         i
     }
 

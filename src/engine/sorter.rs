@@ -3,12 +3,15 @@
 //! A record may come in many pieces. The beginning of one that has not ended yet is kept aside, for a pattern has to
 //! see it in one piece; of a very long one only so much is looked at.
 //!
-//! Invariant: every record that ends in what was read is in one group, in order; neighbours with the same key and the
-//! same right to be kept share one.
+//! Lanes that keys had when they came last are remembered here, so that only a key that is not has to be looked for
+//! behind the lock.
+//!
+//! Invariants: every record that ends in what was read is noted, in order; once all are [named](Sorting::name) each has the
+//! lane of its key, until a lane becomes another key's.
 
 use std::ops::Range;
 
-use super::lanes::{Lane, Lanes, Names, Record, Short};
+use super::lanes::{Lane, Lanes, Names, Noted, OTHERS, Recent, Short};
 use super::record::{Cursor, Framing};
 use super::scan::Scan;
 use crate::units::{Key, Pattern, Places};
@@ -25,28 +28,25 @@ pub(crate) struct Sorter {
     pub keep: Option<Pattern>,
 }
 
-/// What was found out about neighbours.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Group {
-    /// Their length in all, as far as they have come by without a gap.
-    length: u64,
-    /// Their key; of a long one where among the keys it stands.
-    key: Short,
-    /// How many they are.
-    records: u32,
-    /// They are to be kept.
-    kept: bool,
-}
+/// In the place of a lane that is not known yet.
+const UNKNOWN: Lane = Lane::NONE;
 
 /// The records that end in a piece of the stream.
 #[derive(Debug, Default)]
 pub(crate) struct Sorting {
     sorter: Sorter,
-    groups: Vec<Group>,
-    /// The length of each record; of one that is longer than any number here its group's says more.
-    lengths: Vec<u32>,
+    records: Vec<Noted>,
+    /// The length of the first of them, however long it is, and of all.
+    first: u64,
+    length: u64,
+    /// Neighbours of one key that is not remembered; of a long one where among the keys it stands.
+    unknown: Vec<(Range<u32>, Short)>,
     /// Long keys.
     keys: Vec<u8>,
+    /// Without it all keys are looked for.
+    recent: Option<Recent>,
+    /// So many lanes had become another key's when that was right.
+    moved: u64,
     /// The beginning of the record in progress.
     begun: Vec<u8>,
     /// How much of it has come by.
@@ -62,6 +62,14 @@ impl Sorting {
         Sorting {
             sorter,
             ..Sorting::default()
+        }
+    }
+
+    /// The same; lanes are remembered from one piece to the next.
+    pub(crate) fn remembering(sorter: Sorter) -> Sorting {
+        Sorting {
+            recent: Some(Recent::new()),
+            ..Sorting::new(sorter)
         }
     }
 
@@ -88,9 +96,10 @@ impl Sorting {
     }
 
     fn clear(&mut self) {
-        self.groups.clear();
-        self.lengths.clear();
+        self.records.clear();
+        self.unknown.clear();
         self.keys.clear();
+        (self.first, self.length) = (0, 0);
     }
 
     fn sort_piece(&mut self, at: Cursor, bytes: &[u8]) -> Scan {
@@ -167,31 +176,38 @@ impl Sorting {
         let keep = self.sorter.keep.as_ref();
         let kept = keep.is_some_and(|it| it.is_match(&text[record.clone()]));
         let key = self.sorter.key.as_ref();
-        let key = match key.and_then(|key| key.within(text, record)) {
-            None => Short::NONE,
-            Some(key) => match Short::of(key) {
-                Some(short) => short,
-                None => place_of(key, &mut self.keys, self.groups.last()),
-            },
+        let lane = match key.and_then(|key| key.within(text, record)) {
+            None => OTHERS,
+            Some(key) => self.lane_of(key),
         };
-        let short = u32::try_from(length);
-        self.lengths.push(short.unwrap_or(u32::MAX));
-        match self.groups.last_mut() {
-            Some(last)
-                if last.key == key
-                    && last.kept == kept
-                    && last.length + length <= u64::from(u32::MAX) =>
-            {
-                last.length += length;
-                last.records += 1;
-            }
-            _ => self.groups.push(Group {
-                length,
-                key,
-                records: 1,
-                kept,
-            }),
+        if self.records.is_empty() {
+            self.first = length;
         }
+        self.length += length;
+        self.records.push(Noted::new(length, lane, kept));
+    }
+
+    /// The lane of the next record, which has this key, if it is known.
+    #[inline]
+    fn lane_of(&mut self, key: &[u8]) -> Lane {
+        let short = Short::of(key);
+        let recent = self.recent.as_ref().zip(short);
+        match recent.and_then(|(recent, key)| recent.get(key)) {
+            Some(lane) => lane,
+            None => self.note_unknown(key, short),
+        }
+    }
+
+    #[inline(never)]
+    fn note_unknown(&mut self, key: &[u8], short: Option<Short>) -> Lane {
+        let last = self.unknown.last().map(|(_, key)| *key);
+        let key = short.unwrap_or_else(|| place_of(key, &mut self.keys, last));
+        let n = self.records.len() as u32;
+        match self.unknown.last_mut() {
+            Some((which, before)) if which.end == n && *before == key => which.end += 1,
+            _ => self.unknown.push((n..n + 1, key)),
+        }
+        UNKNOWN
     }
 
     /// What was read last ends in the middle of a record that never will end: it is one.
@@ -211,75 +227,85 @@ impl Sorting {
 
     /// Bytes of the records that end in what was read last.
     pub(super) fn length(&self) -> u64 {
-        self.groups.iter().map(|group| group.length).sum()
+        self.length
+    }
+
+    /// Finds the lanes of those records whose keys are not remembered. `vacate`: whether nobody has anything of one, which
+    /// then may be another key's.
+    pub(super) fn name(&mut self, names: &mut Names, mut vacate: impl FnMut(Lane) -> bool) {
+        if self.unknown.is_empty() || self.recent.is_some() && self.moved != names.moved() {
+            return;
+        }
+        // The lanes of what is about to be taken in are nobody else's; looked for when one has to be vacated.
+        let mut taken = Vec::new();
+        for (which, key) in self.unknown.drain(..) {
+            let records = &self.records;
+            let mut vacate = |lane: Lane| {
+                if taken.is_empty() {
+                    taken = taken_by(records);
+                }
+                !taken[lane.index()] && vacate(lane)
+            };
+            let lane = match key.place() {
+                Some(place) => names.lane(Some(&self.keys[place]), &mut vacate),
+                None => names.lane_of_short(key, &mut vacate),
+            };
+            if let Some(is_taken) = taken.get_mut(lane.index()) {
+                *is_taken = true;
+            }
+            let which = which.start as usize..which.end as usize;
+            self.records[which].iter_mut().for_each(|it| it.put(lane));
+            let recent = self.recent.as_mut();
+            if let Some(recent) = recent.filter(|_| key.is_key() && names.is_own(lane)) {
+                recent.put(key, lane);
+            }
+        }
+        self.renew(names);
+    }
+
+    /// Whether all records have the lanes of their keys.
+    pub(super) fn is_named(&self, names: &Names) -> bool {
+        self.unknown.is_empty() && (self.recent.is_none() || self.moved == names.moved())
+    }
+
+    /// What is remembered is right from now on.
+    pub(super) fn renew(&mut self, names: &Names) {
+        if let Some(recent) = self.recent.as_mut().filter(|_| self.moved != names.moved()) {
+            recent.clear();
+            self.moved = names.moved();
+        }
     }
 
     /// Puts the records that end in what was read last into the lanes, but for those that begin more than `most` before
-    /// the end of them. `end` is where that lies, and the first of them begins so far before it. `vacate`: whether
-    /// nobody but these lanes has anything of one, which then may be another key's.
-    pub(super) fn enter(
-        &self,
-        lanes: &mut Lanes,
-        names: &mut Names,
-        (end, mut from): (u64, u64),
-        most: u64,
-        mut vacate: impl FnMut(Lane) -> bool,
-    ) {
-        let mut lengths = &self.lengths[..];
-        for group in &self.groups {
-            let (mut own, rest) = lengths.split_at(group.records as usize);
-            lengths = rest;
-            let behind = from - group.length;
-            while from > most
-                && let Some((first, others)) = own.split_first()
-            {
-                from = match others {
-                    [] => behind,
-                    _ => from - u64::from(*first),
-                };
-                own = others;
-            }
-            if !own.is_empty() {
-                let lane = self.lane(group.key, lanes, names, &mut vacate);
-                let all = Record {
-                    at: end - from,
-                    length: from - behind,
-                    lane,
-                    kept: group.kept,
-                };
-                lanes.push_all(all, own);
-            }
-            from = behind;
+    /// the end of them. `end` is where that lies, and the first of them begins so far before it.
+    pub(super) fn enter(&self, lanes: &mut Lanes, (end, mut from): (u64, u64), most: u64) {
+        let (mut records, mut first) = (&self.records[..], self.first);
+        while from > most
+            && let Some((_, rest)) = records.split_first()
+        {
+            from -= first;
+            records = rest;
+            first = rest.first().map_or(0, Noted::length);
         }
-    }
-
-    #[inline]
-    fn lane(
-        &self,
-        key: Short,
-        lanes: &mut Lanes,
-        names: &mut Names,
-        vacate: &mut impl FnMut(Lane) -> bool,
-    ) -> Lane {
-        let vacate = |lane: Lane| {
-            let is_empty = !lanes.holds(lane) && vacate(lane);
-            if is_empty {
-                lanes.vacate(lane);
-            }
-            is_empty
-        };
-        if key.is_key() {
-            return names.lane_of_short(key, vacate);
+        if !records.is_empty() {
+            lanes.push_all(end - from, first, records);
         }
-        let long = key.place().map(|place| &self.keys[place]);
-        names.lane(long, vacate)
     }
 }
 
-/// Where a long key stands among those there are: it is looked for only where the last group's stands.
-fn place_of(key: &[u8], keys: &mut Vec<u8>, last: Option<&Group>) -> Short {
-    if let Some(last) = last.filter(|last| last.key.place().is_some_and(|at| keys[at] == *key)) {
-        return last.key;
+/// Which lanes these records are in, as far as is known.
+fn taken_by(records: &[Noted]) -> Vec<bool> {
+    let mut taken = vec![false; usize::from(u16::MAX)];
+    records
+        .iter()
+        .for_each(|it| taken[it.lane().index()] = true);
+    taken
+}
+
+/// Where a long key stands among those there are: it is looked for only where the last one stands.
+fn place_of(key: &[u8], keys: &mut Vec<u8>, last: Option<Short>) -> Short {
+    if let Some(last) = last.filter(|last| last.place().is_some_and(|at| keys[at] == *key)) {
+        return last;
     }
     let from = keys.len();
     keys.extend_from_slice(key);
@@ -296,23 +322,19 @@ mod tests {
     type Told = Vec<(u64, Option<Vec<u8>>, bool)>;
 
     fn told(sorting: &Sorting) -> Told {
-        let mut lengths = sorting.lengths.iter();
-        let mut all = Vec::new();
-        for group in &sorting.groups {
-            let key = match group.key.place() {
-                Some(place) => Some(sorting.keys[place].to_vec()),
-                None => {
-                    let key = Some(group.key).filter(|key| key.is_key());
-                    key.map(|key| key.with_bytes(<[u8]>::to_vec))
-                }
-            };
-            let own = lengths.by_ref().take(group.records as usize);
-            let own = own.map(|length| (u64::from(*length), key.clone(), group.kept));
-            let before = all.len();
-            all.extend(own);
-            let length: u64 = all[before..].iter().map(|it| it.0).sum();
-            assert_eq!(length, group.length);
-        }
+        let key = |n: usize| {
+            let is_his = |(which, _): &&(Range<u32>, Short)| which.contains(&(n as u32));
+            let (_, key) = sorting.unknown.iter().find(is_his)?;
+            Some(match key.place() {
+                Some(place) => sorting.keys[place].to_vec(),
+                None => key.with_bytes(<[u8]>::to_vec),
+            })
+        };
+        let records = sorting.records.iter().enumerate();
+        let all: Told = records
+            .map(|(n, it)| (it.length(), key(n), it.is_kept()))
+            .collect();
+        assert_eq!(all.iter().map(|it| it.0).sum::<u64>(), sorting.length());
         all
     }
 

@@ -196,10 +196,11 @@ impl Engine {
         let may_extend = !drops && !plan.pass && self.can_spare_last();
         let extend = may_extend.then_some(self.source.cursor);
         let sorts = self.has_lanes();
-        if let Some(sorting) = &mut state.sorting
-            && !std::mem::replace(&mut state.sorts, sorts)
-        {
-            sorting.begin(self.begun(), self.source.cursor.depth());
+        if let (Some(sorting), Some(fairness)) = (&mut state.sorting, &self.fairness) {
+            if !std::mem::replace(&mut state.sorts, sorts) {
+                sorting.begin(self.begun(), self.source.cursor.depth());
+            }
+            sorting.renew(&fairness.names);
         }
         if plan.to_disk {
             self.log.lend_for_disk(&mut state.buffer, plan.most);
@@ -324,6 +325,7 @@ impl Engine {
             self.has_lanes() && self.owed_up_to(CONSUMER, self.log.end(), read.cursor.depth());
         let counts = self.has_lanes() || self.shedder.leeway > 0;
         let before = counts.then(|| self.all_books());
+        self.name_lanes(read);
         let kept = self.admit(read, scans, passed, now);
         // What nobody with a share is owed, since it is in the middle of a record that is too long for that, is in nobody's way.
         self.join_behind(self.log.end());

@@ -79,22 +79,62 @@ impl<'a> Owed<'a> {
         }
     }
 
-    /// What is owed of an extent, once for each to whom it is; `None` where it is to be left alone.
-    fn within(&self, extent: &Range<u64>) -> Option<Vec<Range<u64>>> {
-        if self.heads.iter().any(|head| extent.contains(head)) {
+    /// The parts of an extent that are owed, from its own beginning on, in order and without touching each other; `None`
+    /// where it is to be left alone.
+    fn parts_of(&self, extent: &Extent) -> Option<Vec<Range<usize>>> {
+        let places = extent.at..extent.end();
+        if self.heads.iter().any(|head| places.contains(head)) {
             return None;
         }
-        let mut all = Vec::new();
+        let mut kept = Kept::default();
         for (i, output) in self.engine.outputs.iter().enumerate() {
             if i != OVERFLOW {
-                all.extend(output.queue.over(extent).cloned());
+                let owed = output.queue.over(&places);
+                owed.for_each(|run| kept.add(extent.overlap(run)));
             }
         }
         // They do not overlap, so that their ends are in order, too.
-        let first = self.others.partition_point(|run| run.end <= extent.start);
+        let first = self.others.partition_point(|run| run.end <= places.start);
         let others = self.others[first..].iter();
-        all.extend(others.take_while(|run| run.start < extent.end).cloned());
-        Some(all)
+        let others = others.take_while(|run| run.start < places.end);
+        others.for_each(|run| kept.add(extent.overlap(run)));
+        // Else somebody else is owed something of it.
+        (kept.bytes == extent.pinned).then(|| kept.in_order())
+    }
+}
+
+/// Parts of an extent that are owed.
+#[derive(Default)]
+struct Kept {
+    parts: Vec<Range<usize>>,
+    /// Bytes in them, once for each to whom they are.
+    bytes: usize,
+    /// One does not lie behind the one before it: several are owed them.
+    is_mixed: bool,
+}
+
+impl Kept {
+    #[inline]
+    fn add(&mut self, part: Range<usize>) {
+        self.bytes += part.len();
+        self.is_mixed |= self.parts.last().is_some_and(|last| part.start <= last.end);
+        if !part.is_empty() {
+            self.parts.push(part);
+        }
+    }
+
+    fn in_order(mut self) -> Vec<Range<usize>> {
+        if self.is_mixed {
+            self.parts.sort_by_key(|part| part.start);
+            self.parts.dedup_by(|next, part| {
+                let touches = next.start <= part.end;
+                if touches {
+                    part.end = part.end.max(next.end);
+                }
+                touches
+            });
+        }
+        self.parts
     }
 }
 
@@ -121,8 +161,7 @@ impl Log {
             if !extent.is_in_memory() || extent.pinned >= most {
                 continue;
             }
-            let all = owed.within(&(extent.at..extent.end()));
-            let Some(kept) = all.and_then(|all| kept(extent, all)) else {
+            let Some(kept) = owed.parts_of(extent) else {
                 continue;
             };
             let length: usize = kept.iter().map(Range::len).sum();
@@ -142,24 +181,4 @@ impl Log {
         let saved: usize = moved.iter().map(Moved::saves).sum();
         (saved >= WORTH * self.segment).then(|| self.pack_of(moved))
     }
-}
-
-/// The parts of an extent that are owed, from its own beginning on, in order and without touching each other.
-fn kept(extent: &Extent, all: Vec<Range<u64>>) -> Option<Vec<Range<usize>>> {
-    let all = all.iter().map(|run| extent.overlap(run));
-    let mut all: Vec<Range<usize>> = all.filter(|part| !part.is_empty()).collect();
-    let pinned: usize = all.iter().map(Range::len).sum();
-    if pinned != extent.pinned {
-        // Somebody else is owed something of it.
-        return None;
-    }
-    all.sort_by_key(|part| part.start);
-    all.dedup_by(|next, part| {
-        let touches = next.start <= part.end;
-        if touches {
-            part.end = part.end.max(next.end);
-        }
-        touches
-    });
-    Some(all)
 }

@@ -27,6 +27,59 @@ pub(crate) struct Record {
     pub(crate) kept: bool,
 }
 
+/// A record that is to come into a lane, before it is known where it lies.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Noted {
+    /// The largest number: it is longer, maybe.
+    length: u32,
+    about: u16,
+}
+
+impl Noted {
+    #[inline]
+    pub(crate) fn new(length: u64, lane: Lane, kept: bool) -> Noted {
+        Noted {
+            length: u32::try_from(length).unwrap_or(u32::MAX),
+            about: lane.0 as u16 | if kept { KEPT } else { 0 },
+        }
+    }
+
+    pub(crate) fn length(&self) -> u64 {
+        u64::from(self.length)
+    }
+
+    #[inline]
+    pub(crate) fn lane(&self) -> Lane {
+        Lane(u32::from(self.about & LANE))
+    }
+
+    pub(crate) fn is_kept(&self) -> bool {
+        self.about & KEPT != 0
+    }
+
+    /// It is in this lane.
+    pub(crate) fn put(&mut self, lane: Lane) {
+        self.about = lane.0 as u16 | self.about & KEPT;
+    }
+
+    /// It lies there, and is so long.
+    pub(super) fn record(self, at: u64, length: u64) -> Record {
+        Record {
+            at,
+            length,
+            lane: self.lane(),
+            kept: self.is_kept(),
+        }
+    }
+
+    /// It lies there; `None` where it is too long for an entry.
+    #[inline]
+    pub(super) fn short_record(self, at: u64) -> Option<Record> {
+        let fits = self.length < u32::from(LONG);
+        fits.then(|| self.record(at, u64::from(self.length)))
+    }
+}
+
 /// A record that has not ended, and is in no lane yet. It goes as a whole, as the only one of a lane of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Begun {
@@ -70,7 +123,7 @@ impl Entry {
 }
 
 /// See the module's text.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Block {
     /// Places are counted from here.
     base: u64,
@@ -139,41 +192,18 @@ impl Block {
         self.entries.len() - self.head
     }
 
-    /// Adds the first of these neighbours behind all others, as many as it takes: the next one lies `at` this place, and they
-    /// are all of one lane and right. Returns how many.
-    #[inline]
-    pub(super) fn extend(&mut self, at: &mut u64, all: Record, lengths: &[u32]) -> usize {
-        let before = self.entries.len();
-        let most = match self.long {
-            0 => BLOCK.saturating_sub(before),
-            _ => 0,
-        };
-        let about = about(all);
-        for length in lengths.iter().take(most) {
-            let Ok(from) = u32::try_from(*at - self.base) else {
-                break;
-            };
-            if *length >= u32::from(LONG) {
-                break;
-            }
-            self.entries.push(Entry {
-                at: from,
-                length: *length as u16,
-                about,
-            });
-            *at += u64::from(*length);
+    /// How many more records it takes from this place on, none of which is too long for an entry.
+    pub(super) fn spare(&self, at: u64) -> usize {
+        let reaches = at - self.base <= u64::from(u32::MAX) - BLOCK as u64 * u64::from(LONG);
+        match self.long == 0 && reaches {
+            true => BLOCK.saturating_sub(self.entries.len()),
+            false => 0,
         }
-        let n = self.entries.len() - before;
-        if n > 0 {
-            self.free += if all.kept { 0 } else { n };
-            self.has[usize::from(all.kept)] |= bit(all.lane);
-        }
-        n
     }
 
     /// Adds a record behind all others that it has room for.
     #[inline]
-    fn push(&mut self, record: Record) {
+    pub(super) fn push(&mut self, record: Record) {
         let entry = self.note(record);
         self.entries.push(entry);
     }
@@ -244,14 +274,35 @@ impl Block {
         if self.long > 0 || next.long > 0 || !reaches {
             return;
         }
-        let n = next.len().min(BLOCK - self.entries.len());
-        let to = next.head + n;
-        for entry in &next.entries[next.head..to] {
-            let record = entry.record(next.base, 0);
-            next.free -= usize::from(!record.kept);
-            self.push(record);
+        let n = next.len().min(BLOCK.saturating_sub(self.entries.len()));
+        let moved = &next.entries[next.head..next.head + n];
+        let free = match next.free {
+            0 => 0,
+            all if all == next.len() => n,
+            _ => moved.iter().filter(|it| it.about & KEPT == 0).count(),
+        };
+        // A place may be before the one from which its block counts no longer, but not what it is away from another.
+        let further = (next.base.wrapping_sub(self.base)) as u32;
+        self.entries.extend(moved.iter().map(|entry| Entry {
+            at: entry.at.wrapping_add(further),
+            ..*entry
+        }));
+        self.free += free;
+        next.free -= free;
+        // Some of it may have stayed behind.
+        self.has[0] |= next.has[0];
+        self.has[1] |= next.has[1];
+        next.head += n;
+        if next.len() == 0 {
+            let last = next.last_at();
+            (next.base, next.head, next.entries) = (last, 0, Vec::new());
         }
-        next.head = to;
+    }
+
+    /// Nothing is left of it; what comes behind it lies behind this place.
+    pub(super) fn stands_at(&mut self, at: u64) {
+        debug_assert_eq!(self.len(), 0, "something is left");
+        self.base = at;
     }
 
     /// There is no room before its first record any more, but behind its last one.

@@ -33,10 +33,10 @@ mod victims;
 use std::collections::VecDeque;
 
 use block::{BLOCK, Block};
-pub(crate) use block::{Begun, End, Record};
+pub(crate) use block::{Begun, End, Noted, Record};
 pub(crate) use gone::Gone;
 use level::Candidate;
-pub(crate) use names::{EXACT, Lane, Names};
+pub(crate) use names::{EXACT, Lane, Names, OTHERS, Recent};
 pub(crate) use short::Short;
 
 /// Bytes that the books of one record take, about: half as much again as an entry.
@@ -124,40 +124,61 @@ impl Lanes {
         self.held * BOOKS
     }
 
-    /// Takes in the newest records: `all` of them, which are neighbours, and the length of each.
-    #[inline]
-    pub(crate) fn push_all(&mut self, all: Record, lengths: &[u32]) {
-        self.add(all, lengths.len());
-        let shortest = match lengths {
-            [_] => all.length,
-            _ => lengths.iter().min().map_or(0, |least| u64::from(*least)),
-        };
-        self.shortest = self.shortest.min(shortest);
-        let mut at = all.at;
-        let last = self.blocks.back_mut();
-        let n = last.map_or(0, |last| last.extend(&mut at, all, lengths));
-        if n < lengths.len() {
-            self.push_rest(Record { at, ..all }, &lengths[n..]);
+    /// Takes in the newest records, which are neighbours, from this place on; so long is the `first` of them.
+    pub(crate) fn push_all(&mut self, mut at: u64, first: u64, mut records: &[Noted]) {
+        let mut length = first;
+        while let Some((next, rest)) = records.split_first() {
+            let n = self.extend_last(&mut at, records);
+            records = &records[n..];
+            if n == 0 {
+                // It is too long, or there is no room.
+                let record = next.record(at, length);
+                self.add(record, 1);
+                self.shortest = self.shortest.min(length);
+                let block = Block::of(record);
+                self.room += block.room();
+                self.blocks.push_back(block);
+                at += length;
+                records = rest;
+            }
+            length = records.first().map_or(0, Noted::length);
         }
     }
 
-    /// These, of which the first lies there, need blocks of their own; where it is one, all is its length.
-    #[inline(never)]
-    fn push_rest(&mut self, mut next: Record, mut lengths: &[u32]) {
-        let is_alone = lengths.len() == 1 && lengths[0] == u32::MAX;
-        while let Some((length, rest)) = lengths.split_first() {
-            if !is_alone {
-                next.length = u64::from(*length);
-            }
-            let mut block = Block::of(next);
-            next.at += next.length;
-            let mut at = next.at;
-            let n = block.extend(&mut at, next, rest);
-            next.at = at;
-            lengths = &rest[n..];
-            self.room += block.room();
-            self.blocks.push_back(block);
+    /// The same of as many as the last block takes: returns how many.
+    fn extend_last(&mut self, at: &mut u64, records: &[Noted]) -> usize {
+        let Some(last) = self.blocks.back_mut() else {
+            return 0;
+        };
+        if self.held == 0 {
+            self.shortest = u64::MAX;
         }
+        let most = last.spare(*at).min(records.len());
+        let mut taken = 0;
+        for it in &records[..most] {
+            let Some(record) = it.short_record(*at) else {
+                break;
+            };
+            let (lane, kept) = (record.lane.0 as usize, usize::from(record.kept));
+            let holding = match self.holdings.get_mut(lane) {
+                Some(holding) => holding,
+                None => {
+                    grow(&mut self.holdings, &mut self.quotas, lane);
+                    &mut self.holdings[lane]
+                }
+            };
+            if holding.bytes[kept] == 0 {
+                holding.first[kept] = *at;
+            }
+            holding.bytes[kept] += record.length;
+            self.bytes[kept] += record.length;
+            self.shortest = self.shortest.min(record.length);
+            last.push(record);
+            *at += record.length;
+            taken += 1;
+        }
+        self.held += taken;
+        taken
     }
 
     /// Takes back a record that was [popped](Self::pop): it is the oldest again. Those popped last
@@ -188,7 +209,7 @@ impl Lanes {
             self.shortest = u64::MAX;
         }
         if lane >= self.holdings.len() {
-            self.grow(lane);
+            grow(&mut self.holdings, &mut self.quotas, lane);
         }
         let holding = &mut self.holdings[lane];
         if holding.bytes[kept] == 0 {
@@ -197,13 +218,6 @@ impl Lanes {
         holding.bytes[kept] += all.length;
         self.bytes[kept] += all.length;
         self.held += records;
-    }
-
-    /// There is this lane, too.
-    #[inline(never)]
-    fn grow(&mut self, lane: usize) {
-        self.holdings.resize_with(lane + 1, Holding::default);
-        self.quotas.resize(lane + 1, 0);
     }
 
     /// The oldest record, which is to be delivered next.
@@ -244,8 +258,12 @@ impl Lanes {
         while is_over(self.blocks.back()) {
             self.room -= self.blocks.pop_back().map_or(0, |block| block.room());
         }
+        if self.is_loose() {
+            self.blocks.retain(|block| block.len() > 0);
+            self.room = self.blocks.iter().map(Block::room).sum();
+        }
         let is_paid = 3 * self.left >= self.held;
-        if is_paid && 2 * self.room > 3 * self.held + 2 * SLACK * BLOCK {
+        if is_paid && self.is_loose() {
             self.pack();
         }
         let mut i = self.index(self.first_free);
@@ -253,6 +271,11 @@ impl Lanes {
             self.first_free = block.last_at() + 1;
             i += 1;
         }
+    }
+
+    /// Whether the blocks have much more room than there are records.
+    fn is_loose(&self) -> bool {
+        2 * self.room > 3 * self.held + 2 * SLACK * BLOCK
     }
 
     /// All records move together into as few blocks as there can be.
@@ -272,12 +295,19 @@ impl Lanes {
     }
 }
 
+/// There is this lane, too.
+#[inline(never)]
+fn grow(holdings: &mut Vec<Holding>, quotas: &mut Vec<u64>, lane: usize) {
+    holdings.resize_with(lane + 1, Holding::default);
+    quotas.resize(lane + 1, 0);
+}
+
 #[cfg(test)]
 impl Lanes {
     /// Takes in the newest record.
     pub(crate) fn push(&mut self, record: Record) {
-        let length = u32::try_from(record.length);
-        self.push_all(record, &[length.unwrap_or(u32::MAX)]);
+        let noted = Noted::new(record.length, record.lane, record.kept);
+        self.push_all(record.at, record.length, &[noted]);
     }
 
     /// All records, in order.

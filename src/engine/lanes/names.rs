@@ -29,9 +29,47 @@ pub(crate) const OTHERS: Lane = Lane(0);
 pub(crate) struct Lane(pub(super) u32);
 
 impl Lane {
+    /// None has this number.
+    pub(crate) const NONE: Lane = Lane(0x7fff);
+
     /// Its place among all.
     pub(crate) fn index(self) -> usize {
         self.0 as usize
+    }
+}
+
+/// Short keys that had a lane of their own when they came last, and still have.
+///
+/// Each is remembered at one place: keys that are made to meet there are looked for as if nothing were remembered.
+#[derive(Debug)]
+pub(crate) struct Recent(Box<[(Short, Lane); 1 << RECENT]>);
+
+impl Recent {
+    pub(crate) fn new() -> Recent {
+        Recent(Box::new([(Short::NONE, OTHERS); 1 << RECENT]))
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, key: Short) -> Option<Lane> {
+        let (before, lane) = self.0[key.spread(RECENT)];
+        (before == key).then_some(lane)
+    }
+
+    pub(crate) fn put(&mut self, key: Short, lane: Lane) {
+        self.0[key.spread(RECENT)] = (key, lane);
+    }
+
+    /// This key has it no longer.
+    fn forget(&mut self, key: Short) {
+        let recent = &mut self.0[key.spread(RECENT)];
+        if recent.0 == key {
+            recent.0 = Short::NONE;
+        }
+    }
+
+    /// None of them may have it any longer.
+    pub(crate) fn clear(&mut self) {
+        self.0.fill((Short::NONE, OTHERS));
     }
 }
 
@@ -97,8 +135,9 @@ pub(crate) struct Names {
     names: Vec<Name>,
     /// Where the search for a lane that can be another's goes on.
     hand: usize,
-    /// Short keys that had a lane of their own when they came last, and still have.
-    recent: Box<[(Short, Lane); 1 << RECENT]>,
+    recent: Recent,
+    /// How many lanes have become another key's.
+    moved: u64,
 }
 
 impl Names {
@@ -110,33 +149,41 @@ impl Names {
             exact,
             names: vec![Name::default()],
             hand: 0,
-            recent: Box::new([(Short::NONE, OTHERS); 1 << RECENT]),
+            recent: Recent::new(),
+            moved: 0,
         }
     }
 
-    /// The lane of records with this short key, as [below](Names::lane). Keys that are made to meet in one place of
-    /// what is remembered are looked for as if nothing were.
+    /// The lane of records with this short key, as [below](Names::lane).
     #[inline]
     pub(crate) fn lane_of_short(&mut self, key: Short, vacate: impl FnMut(Lane) -> bool) -> Lane {
-        let place = key.spread(RECENT);
-        let (before, lane) = self.recent[place];
-        if before == key {
-            return lane;
+        match self.recent.get(key) {
+            Some(lane) => lane,
+            None => self.find_short(key, vacate),
         }
-        self.find_short(key, place, vacate)
     }
 
     /// It did not come last.
     #[inline(never)]
-    fn find_short(&mut self, key: Short, place: usize, vacate: impl FnMut(Lane) -> bool) -> Lane {
+    fn find_short(&mut self, key: Short, vacate: impl FnMut(Lane) -> bool) -> Lane {
         let lane = match self.lanes.short.get(&key) {
             Some(lane) => *lane,
             None => key.with_bytes(|key| self.new_lane(key, vacate)),
         };
-        if lane.0 as usize <= self.exact {
-            self.recent[place] = (key, lane);
+        if self.is_own(lane) {
+            self.recent.put(key, lane);
         }
         lane
+    }
+
+    /// Whether it is of one key alone.
+    pub(crate) fn is_own(&self, lane: Lane) -> bool {
+        lane.0 as usize <= self.exact
+    }
+
+    /// How many lanes have become another key's so far: what was known of them before does not hold when this grows.
+    pub(crate) fn moved(&self) -> u64 {
+        self.moved
     }
 
     /// The lane of records with this key; `vacate`: whether nothing is held of one, which then is another key's.
@@ -164,12 +211,10 @@ impl Names {
         }
         let before = self.names[index].key.replace(key.into());
         if let Some(before) = before.filter(|_| !new) {
+            self.moved += 1;
             self.lanes.remove(&before);
             if let Some(short) = Short::of(&before) {
-                let recent = &mut self.recent[short.spread(RECENT)];
-                if recent.0 == short {
-                    recent.0 = Short::NONE;
-                }
+                self.recent.forget(short);
             }
         }
         self.lanes.insert(key, lane);
@@ -236,6 +281,6 @@ impl Names {
         2 * keys.map(|key| key.len()).sum::<usize>()
             + self.names.capacity() * size_of::<Name>()
             + self.lanes.memory()
-            + size_of_val(&*self.recent)
+            + size_of_val(&*self.recent.0)
     }
 }

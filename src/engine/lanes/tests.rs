@@ -616,15 +616,15 @@ fn neighbours_that_are_too_long_for_an_entry_or_for_four_bytes_keep_their_length
     ];
     let mut at = 0;
     for (length, lengths) in groups {
-        let lane = Lane(0);
-        let kept = false;
-        let all = Record {
-            at,
-            length,
-            lane,
-            kept,
+        let first = if lengths.len() == 1 {
+            length
+        } else {
+            u64::from(lengths[0])
         };
-        lanes.push_all(all, lengths);
+        let noted = lengths
+            .iter()
+            .map(|n| Noted::new(u64::from(*n), Lane(0), false));
+        lanes.push_all(at, first, &noted.collect::<Vec<_>>());
         lanes.check();
         at += length;
     }

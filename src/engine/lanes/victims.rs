@@ -164,6 +164,8 @@ impl Lanes {
         });
         let n = self.blocks.len();
         let mut next = 0;
+        // The last one of which something has gone, and the one that is filled with what is left of others.
+        let mut swept = None;
         while next < n {
             if open.bits == 0 {
                 match open.next() {
@@ -180,9 +182,32 @@ impl Lanes {
             open.come_to(self.blocks[i].last_at());
             if self.blocks[i].may_have(open.bits, kept) {
                 self.sweep_block(i, end, k, &mut open, gone);
+                if end == End::Oldest {
+                    let into = swept.filter(|(last, _)| last + 1 == i);
+                    let into = into.map_or(i, |(_, into)| self.close_up(into, i));
+                    swept = Some((i, into));
+                }
             }
         }
         self.book(kept, all, gone)
+    }
+
+    /// What is left of a block goes on filling one before it, while both are at hand; nothing is left of those between them.
+    /// Returns which block may be filled with what comes next.
+    fn close_up(&mut self, into: usize, i: usize) -> usize {
+        if self.blocks[into].len() == 0 {
+            return i;
+        }
+        let mut next = std::mem::take(&mut self.blocks[i]);
+        let filled = &mut self.blocks[into];
+        filled.fill_from(&mut next);
+        let last = filled.last_at();
+        let is_over = next.len() == 0;
+        self.blocks[i] = next;
+        let over_to = if is_over { i + 1 } else { i };
+        let between = self.blocks.range_mut(into + 1..over_to);
+        between.for_each(|block| block.stands_at(last));
+        if is_over { into } else { i }
     }
 
     /// The same of one block.
