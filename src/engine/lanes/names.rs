@@ -104,13 +104,18 @@ pub(crate) struct Names {
 impl Names {
     /// No lanes. `exact` keys have one of their own; `seed` decides which keys share one where there are more.
     pub(crate) fn new(seed: u64, exact: usize) -> Names {
+        // Not by way of the stack, of which whoever may call this would take as much, whether it does or not.
+        let recent = vec![(Short::NONE, OTHERS); 1 << RECENT].into_boxed_slice();
+        let recent = recent
+            .try_into()
+            .unwrap_or_else(|_| unreachable!("as many as are asked for"));
         Names {
             lanes: Keys::default(),
             hash: FixedState::with_seed(seed),
             exact,
             names: vec![Name::default()],
             hand: 0,
-            recent: Box::new([(Short::NONE, OTHERS); 1 << RECENT]),
+            recent,
         }
     }
 
