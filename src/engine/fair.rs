@@ -55,6 +55,7 @@ impl Engine {
         if wants == self.has_lanes() {
             return;
         }
+        self.has_plain_rules = false;
         for i in 0..self.outputs.len() {
             let side = self.outputs[i].side.as_ref();
             if i == CONSUMER || side.is_some_and(|side| side.role.is_named()) {
@@ -65,16 +66,19 @@ impl Engine {
     }
 
     /// Whether the consumer's records are in lanes.
+    #[inline]
     pub(super) fn has_lanes(&self) -> bool {
         self.outputs[CONSUMER].lanes.is_some()
     }
 
     /// Whether what is held takes with its books all the memory that the buffer may use: of records that are short, or
     /// of which some were dropped here and there, it holds less than that. Gaps that are about to be closed are no part of it.
+    #[inline]
     pub(super) fn has_full_books(&self) -> bool {
-        if !self.has_lanes() || self.occupancy() == 0 {
-            return false;
-        }
+        self.has_lanes() && self.occupancy() > 0 && self.are_books_full()
+    }
+
+    fn are_books_full(&self) -> bool {
         let over = self.over_books();
         // Gaps are closed while more is read. Not to wait for that would drop record after record, and free nothing.
         let most = GAPS_MOST.min(self.capacity as u64 / 4);
