@@ -12,7 +12,7 @@ pub(super) use super::actor::{Obligation, SIDES};
 pub(crate) use super::handed::{
     Fan, Fetch, Order, Pass, Permit, Piece, Read, ReadState, RunOrder, Taker, Transfer, Write,
 };
-pub(super) use super::handed::{TransferState, WriteState};
+pub(super) use super::handed::{PARTS_MOST, TransferState, WriteState};
 use super::scan::Run;
 use super::segment::Segment;
 use super::task::Answer;

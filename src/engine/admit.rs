@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::action::{CONSUMER, Read, ReadState};
 use super::log::Entry;
-use super::scan::{Run, Scan};
+use super::scan::Scan;
 use super::state::Engine;
 
 /// A piece of the second slice of a buffer.
@@ -35,13 +35,14 @@ enum Fate {
 impl Engine {
     /// Takes what was read into the log, but for what was passed on and what is shed. Returns the places of
     /// what the consumer is owed.
-    pub(super) fn admit(
-        &mut self,
-        read: &mut Read,
-        scans: [Scan; 2],
-        passed: Run,
-        now: Instant,
-    ) -> Range<u64> {
+    pub(super) fn admit(&mut self, read: &mut Read, now: Instant) -> Range<u64> {
+        let (scans, passed) = (&read.scans, &read.passed);
+        if passed.bytes == scans[0].bytes + scans[1].bytes && !self.has_sides() {
+            // Nothing of it is left for anybody.
+            let (nothing, entry) = (scans[0], Entry::default());
+            return self.log.append(&mut read.state.buffer, nothing, entry);
+        }
+        let (scans, passed) = (*scans, *passed);
         let scan = scans[1];
         let all = Piece {
             range: passed.bytes..scan.bytes,

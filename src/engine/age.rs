@@ -49,9 +49,15 @@ impl Default for Timeline {
 
 impl Timeline {
     /// These places are filled now.
+    #[inline]
     pub(crate) fn push(&mut self, range: &Range<u64>, now: Instant) {
+        if !range.is_empty() {
+            self.mark(range, now);
+        }
+    }
+
+    fn mark(&mut self, range: &Range<u64>, now: Instant) {
         match self.marks.back_mut() {
-            _ if range.is_empty() => {}
             Some(mark) if now.saturating_duration_since(mark.first) < self.grain => {
                 (mark.end, mark.last) = (range.end, now);
             }

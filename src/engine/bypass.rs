@@ -179,6 +179,7 @@ impl Bypass {
 
     /// Whether bytes may bypass the log now, given that nothing is held.
     #[must_use]
+    #[inline]
     pub(crate) fn is_open(&self, now: Instant) -> bool {
         self.is_usable() && self.open && self.until().is_none_or(|until| now < until)
     }

@@ -52,6 +52,7 @@ impl Engine {
                 self.ended = true;
             }
         }
+        self.has_plain_rules = false;
         self.tune(now);
         self.update(now);
     }
@@ -78,6 +79,7 @@ impl Engine {
     /// Listens to these from now on.
     pub(crate) fn listen(&mut self, events: impl IntoIterator<Item = Event>) {
         self.events = Some(Box::new(Events::new(events)));
+        self.has_plain_rules = false;
     }
 
     pub(super) fn look_for_events(&mut self, now: Instant) {

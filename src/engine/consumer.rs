@@ -3,8 +3,10 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use super::action::{Action, Actor, CONSUMER, For, Obligation, Outcome, Permit, Reason, Write};
-use super::output::{PARTS_MOST, Room};
+use super::action::{
+    Action, Actor, CONSUMER, For, Obligation, Outcome, PARTS_MOST, Permit, Reason, Write,
+};
+use super::output::Room;
 use super::plan::{Plan, earlier};
 use super::scan::Run;
 use super::segment::{Part, SEGMENT_MAX};
@@ -53,6 +55,12 @@ impl Engine {
                 .sum::<u64>()
     }
 
+    /// Whether there are such.
+    pub(super) fn reaches_any(&self, i: usize) -> bool {
+        let first = self.outputs[i].queue.first();
+        first.is_some_and(|run| run.start < self.log.readable())
+    }
+
     pub(super) fn plan_consumer(&self, now: Instant) -> Plan {
         if self.halted || self.is_finished() || self.given.is_down {
             return Plan::End(Reason::Over);
@@ -75,7 +83,7 @@ impl Engine {
             // It was made small while freshness ruled.
             return plan;
         }
-        if self.reachable(CONSUMER) == 0 {
+        if !self.reaches_any(CONSUMER) {
             return self.trim_or_wait(For::Data, expiry, now);
         }
         if let Some(plan) = self.plan_fetch(CONSUMER, expiry, now) {

@@ -100,14 +100,20 @@ impl Driver {
         }
     }
 
-    /// Makes one call after the other, to the end.
+    /// Makes one call after the other, to the end: those of [`Driver::step`], with nothing put away between them.
     pub(crate) fn run(mut self, engine: &impl Access, edge: &mut impl Edge) -> End {
-        // Kept here it is moved less often than in its place.
-        let mut next = std::mem::replace(&mut self.next, Next::Ask(None));
+        let mut done = None;
         loop {
-            next = match self.make(next, engine, edge) {
-                Made::On(then) | Made::Waits(then) => then,
-                Made::Over(end) => return end,
+            let mut action = self.ask(done, engine);
+            done = loop {
+                match self.act(action, edge) {
+                    Did::This(done) => break done,
+                    Did::Again(same) => action = same,
+                    Did::Last(done, end) => {
+                        done.into_iter().for_each(|done| leave(done, engine));
+                        return end;
+                    }
+                }
             };
         }
     }
@@ -124,7 +130,6 @@ impl Driver {
         turn
     }
 
-    #[inline]
     fn make(&mut self, next: Next, engine: &impl Access, edge: &mut impl Edge) -> Made {
         match next {
             Next::Ask(done) => Made::On(Next::Act(self.ask(done, engine))),
@@ -135,7 +140,7 @@ impl Driver {
                 Did::Again(action) => Made::Waits(Next::Act(action)),
             },
             Next::Leave(done, end) => {
-                engine.tell(|engine, now| engine.done(done, now));
+                leave(done, engine);
                 Made::Over(end)
             }
         }
@@ -222,11 +227,9 @@ impl Driver {
             Ok(Some((n @ 1.., stored))) => {
                 read.scan(n);
                 read.stored = stored;
-                // With a permit there is nothing held, and so no tail before the fresh segment.
                 if let Some(pass) = read.pass {
-                    let [_, bytes] = read.buffer.read(n);
-                    let passed = edge.pass_on(bytes, pass);
-                    read.passed = pass.permit.use_up(&bytes[..passed]);
+                    let passed = edge.pass_on(read.buffer.read(n)[1], pass);
+                    read.pass(pass.permit, passed);
                 }
                 (Done::Read(read, ReadOutcome::Moved), None)
             }
@@ -269,6 +272,11 @@ impl Driver {
         };
         (Done::Transfer(bypass, outcome), end)
     }
+}
+
+/// Says for the last time what came of it.
+fn leave(done: Done, engine: &impl Access) {
+    engine.tell(|engine, now| engine.done(done, now));
 }
 
 /// Moves what lies scattered together, if that is to be done on the way.

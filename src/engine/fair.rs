@@ -55,6 +55,7 @@ impl Engine {
         if wants == self.has_lanes() {
             return;
         }
+        self.has_plain_rules = false;
         for i in 0..self.outputs.len() {
             let side = self.outputs[i].side.as_ref();
             if i == CONSUMER || side.is_some_and(|side| side.role.is_named()) {
@@ -65,16 +66,19 @@ impl Engine {
     }
 
     /// Whether the consumer's records are in lanes.
+    #[inline]
     pub(super) fn has_lanes(&self) -> bool {
         self.outputs[CONSUMER].lanes.is_some()
     }
 
     /// Whether what is held takes with its books all the memory that the buffer may use: of records that are short, or
     /// of which some were dropped here and there, it holds less than that. Gaps that are about to be closed are no part of it.
+    #[inline]
     pub(super) fn has_full_books(&self) -> bool {
-        if !self.has_lanes() || self.occupancy() == 0 {
-            return false;
-        }
+        self.has_lanes() && self.occupancy() > 0 && self.are_books_full()
+    }
+
+    fn are_books_full(&self) -> bool {
         let over = self.over_books();
         // Gaps are closed while more is read. Not to wait for that would drop record after record, and free nothing.
         let most = GAPS_MOST.min(self.capacity as u64 / 4);
@@ -222,11 +226,11 @@ impl Engine {
 
     /// What was just read is about to come into lanes: each of its records has the lane of its key from now on.
     pub(super) fn name_lanes(&mut self, read: &mut Read) {
-        let has_lanes = self.outputs.iter().any(|it| it.lanes.is_some());
-        if let Some(sorting) = read.sorting.as_mut().filter(|_| has_lanes)
+        let outputs = &mut self.outputs;
+        if let Some(sorting) = &mut read.sorting
             && let Some(fairness) = &mut self.fairness
+            && outputs.iter().any(|it| it.lanes.is_some())
         {
-            let outputs = &mut self.outputs;
             sorting.name(&mut fairness.names, |lane| vacate(lane, None, outputs));
         }
     }

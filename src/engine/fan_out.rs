@@ -127,6 +127,7 @@ impl Engine {
         sides.any(|side| side.is_skipping)
     }
 
+    #[inline]
     pub(super) fn has_sides(&self) -> bool {
         self.side_count > 0
     }
@@ -136,6 +137,7 @@ impl Engine {
     }
 
     /// A tee that is not read yet, if there is one: it is owed everything, so that nothing can be taken before.
+    #[inline]
     pub(super) fn awaited_tee(&self) -> Option<usize> {
         if !self.has_sides() {
             return None;
@@ -158,10 +160,15 @@ impl Engine {
     }
 
     /// What the one that is furthest behind is owed, in bytes, taps apart.
+    #[inline]
     pub(super) fn occupancy(&self) -> usize {
-        if !self.has_sides() {
-            return self.used();
+        match self.has_sides() {
+            false => self.used(),
+            true => self.used_by_furthest(),
         }
+    }
+
+    fn used_by_furthest(&self) -> usize {
         let owed = self.holders().map(|(i, _)| self.owed_to(i));
         owed.max().unwrap_or(0) as usize
     }
@@ -192,6 +199,7 @@ impl Engine {
     }
 
     /// Whether nobody is owed anything.
+    #[inline]
     pub(super) fn holds_nothing(&self) -> bool {
         self.in_batches() == 0 && self.outputs.iter().all(|output| output.queue.owed() == 0)
     }

@@ -54,6 +54,7 @@ impl Engine {
     }
 
     /// Whether none of those who hold the flow up is behind, nor in the middle of a record that it does not get.
+    #[inline]
     pub(super) fn holders_are_even(&self) -> bool {
         !self.has_sides() || self.holders().all(|(_, output)| output.is_even())
     }

@@ -6,10 +6,10 @@
 use std::time::Instant;
 
 use super::action::{
-    Action, Actor, CONSUMER, For, Obligation, Order, Outcome, Permit, Reason, Write,
+    Action, Actor, CONSUMER, For, Obligation, Order, Outcome, PARTS_MOST, Permit, Reason, Write,
 };
 use super::limiter::Allowance;
-use super::output::{PARTS_MOST, Room};
+use super::output::Room;
 use super::plan::{Plan, earlier};
 use super::portion::Portion;
 use super::scan::Run;
@@ -20,6 +20,7 @@ use super::workers::{Life, Worker, Workers};
 
 impl Engine {
     /// Bytes in the hands of workers.
+    #[inline]
     pub(super) fn in_hands(&self) -> u64 {
         self.workers.as_ref().map_or(0, |workers| workers.held)
     }

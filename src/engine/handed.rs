@@ -14,6 +14,9 @@ use super::sorter::Sorting;
 use super::task::Task;
 use super::ticket::{Origin, Ticket, Untried};
 
+/// Pieces written at a time, at most.
+pub(super) const PARTS_MOST: usize = 16;
+
 /// Something to be done. What there is to it is large: it stays where it is while this goes from hand to hand.
 #[derive(Debug)]
 pub(crate) struct Handed<T> {
@@ -68,15 +71,28 @@ impl ReadState {
     /// The first `n` bytes of the buffer were read, and nothing is passed on yet.
     pub(crate) fn scan(&mut self, n: usize) {
         let [first, second] = self.buffer.read(n);
-        self.scans = match &mut self.sorting {
+        match &mut self.sorting {
             // Bytes are looked at once.
-            Some(sorting) if self.sorts => sorting.sort(self.cursor, [first, second]),
-            _ => {
-                let first = Scan::over(self.cursor, first);
-                [first, Scan::over(first.cursor, second)]
+            Some(sorting) if self.sorts => {
+                self.scans = sorting.sort(self.cursor, [first, second]);
             }
-        };
+            _ => {
+                self.scans[0] = Scan::over(self.cursor, first);
+                self.scans[1] = Scan::over(self.scans[0].cursor, second);
+            }
+        }
         self.passed = Run::at(self.cursor);
+    }
+
+    /// The first `n` of them were passed on by this permit. With one there is nothing held, and so no tail before the fresh
+    /// segment.
+    pub(crate) fn pass(&mut self, permit: Permit, n: usize) {
+        let all = Scan::sum(self.scans);
+        self.passed = match n {
+            // They were looked at already.
+            n if n == all.bytes && permit.cursor == self.cursor => all,
+            n => permit.use_up(&self.buffer.read(all.bytes)[1][..n]),
+        };
     }
 }
 
@@ -179,6 +195,20 @@ pub(crate) struct Order {
 }
 
 impl WriteState {
+    /// Does this with as much of the bytes as may be written.
+    pub(crate) fn with_slices<T>(&self, what: impl FnOnce(&[&[u8]]) -> T) -> T {
+        let mut few = [&[][..]; PARTS_MOST];
+        if self.parts.len() > few.len() {
+            return what(&self.slices().collect::<Vec<_>>());
+        }
+        let mut n = 0;
+        for bytes in self.slices() {
+            few[n] = bytes;
+            n += 1;
+        }
+        what(&few[..n])
+    }
+
     /// As much of the bytes as may be written.
     pub(crate) fn slices(&self) -> impl Iterator<Item = &[u8]> {
         let mut permit = Some(self.permit);

@@ -6,6 +6,22 @@ use super::action::{CONSUMER, For, SIDES};
 use super::stall::{Side, Watch};
 use super::state::Engine;
 
+/// Who holds the flow up.
+#[derive(Debug, PartialEq, Eq)]
+struct Waits {
+    /// A cap does.
+    cap: bool,
+    /// The producer, since there is no room.
+    room: bool,
+    /// This tee, by its number among the tees and taps.
+    tee: Option<usize>,
+    /// The consumer.
+    sink: bool,
+    /// The producer is waited for, and there is nothing to deliver meanwhile.
+    source: bool,
+    starved: bool,
+}
+
 impl Engine {
     /// Asks the watchdog.
     pub(crate) fn watch(&mut self, now: Instant) -> Watch {
@@ -22,6 +38,39 @@ impl Engine {
 
     /// Runs the stopwatches of those who hold the flow up, and stops the others.
     pub(super) fn watch_waits(&mut self, now: Instant) {
+        let waits = if self.is_plain() {
+            self.plain_waits()
+        } else {
+            self.waits()
+        };
+        debug_assert_eq!(waits, self.waits());
+        self.stats.cap.run(waits.cap, now);
+        self.stats.room.run(waits.room, now);
+        self.stats.slow_tee = waits.tee.or(self.stats.slow_tee);
+        self.stats.tee.run(waits.tee.is_some(), now);
+        self.stats.sink.run(waits.sink, now);
+        self.stats.source.run(waits.source, now);
+        self.stats.starved.run(waits.starved, now);
+    }
+
+    /// What [`Engine::waits`] comes to where nobody but the consumer is there to be waited for.
+    #[inline]
+    fn plain_waits(&self) -> Waits {
+        let output = &self.outputs[CONSUMER];
+        let is_owed = output.queue.owed() > 0;
+        let is_full = (output.is_full() || self.given.is_down) && !self.given.is_over;
+        let source = self.source.is_waiting && !self.ended;
+        Waits {
+            cap: false,
+            room: self.source.sleeper.is_for(For::Gate),
+            tee: None,
+            sink: (is_owed && is_full || self.source.is_full) && !self.paused,
+            source,
+            starved: source && (!is_owed || self.is_filling()),
+        }
+    }
+
+    fn waits(&self) -> Waits {
         let output = &self.outputs[CONSUMER];
         let capped = [&self.source.sleeper, &output.sleeper];
         let capped = capped.iter().any(|sleeper| sleeper.is_for(For::Cap)) || self.is_job_capped();
@@ -34,17 +83,18 @@ impl Engine {
         let nothing = self.used() == 0 && !is_stuck || self.is_filling() || self.is_batch_forming();
         let source = self.source.is_waiting && !self.ended;
         let no_room = self.source.sleeper.is_for(For::Gate);
-        self.stats.cap.run(capped, now);
-        self.stats.room.run(no_room, now);
         // Where nothing is read before a tee is, whatever an earlier run has left for the consumer is not what holds.
         let awaited = self.awaited_tee().filter(|_| no_room);
         let awaited = awaited.map(|i| i - SIDES);
         let full = full && awaited.is_none();
         let tee = awaited.or_else(|| self.tee_that_holds().filter(|_| !full));
-        self.stats.slow_tee = tee.or(self.stats.slow_tee);
-        self.stats.tee.run(tee.is_some(), now);
-        self.stats.sink.run(full && !self.paused, now);
-        self.stats.source.run(source, now);
-        self.stats.starved.run(source && nothing, now);
+        Waits {
+            cap: capped,
+            room: no_room,
+            tee,
+            sink: full && !self.paused,
+            source,
+            starved: source && nothing,
+        }
     }
 }

@@ -7,12 +7,11 @@ use std::ops::Range;
 use std::time::Instant;
 
 use super::action::{
-    Action, Actor, CONSUMER, For, Obligation, Outcome, Permit, Piece, Reason, RunOrder, Write,
-    WriteState,
+    Action, Actor, CONSUMER, For, Obligation, Outcome, PARTS_MOST, Permit, Piece, Reason, RunOrder,
+    Write, WriteState,
 };
 use super::batch::{Batch, Stage};
 use super::limiter::Allowance;
-use super::output::PARTS_MOST;
 use super::plan::{Plan, Sleeper, earlier};
 use super::record::Cursor;
 use super::segment::SEGMENT_MAX;
@@ -22,6 +21,7 @@ use super::ticket::{Finish, Stretch, Ticket, Untried};
 
 impl Engine {
     /// Bytes in batches, or in the hands of workers.
+    #[inline]
     pub(super) fn in_batches(&self) -> u64 {
         self.jobs.as_ref().map_or(0, |jobs| jobs.held) + self.in_hands()
     }

@@ -97,10 +97,14 @@ impl Engine {
     }
 
     /// Those who have come get what is read next, be it passed around the log or not.
+    #[inline]
     pub(super) fn let_join(&mut self, now: Instant) {
-        if self.joining == 0 {
-            return;
+        if self.joining > 0 {
+            self.let_all_join(now);
         }
+    }
+
+    fn let_all_join(&mut self, now: Instant) {
         self.joining = 0;
         let (read, inside) = (self.stats.read, self.source.cursor.is_inside());
         let recall = self.recall().map(|(_, i)| i);

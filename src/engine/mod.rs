@@ -73,6 +73,7 @@ mod side_drop;
 mod side_turn;
 pub(crate) mod sorter;
 mod source;
+mod source_plan;
 mod spill;
 pub(crate) mod stall;
 mod state;
@@ -147,9 +148,24 @@ impl Engine {
     }
 
     /// Whether what comes goes at once, with nothing held and nobody else who has to do with it.
+    #[inline]
     fn flows_by(&self) -> bool {
-        self.holds_nothing()
-            && !(self.ended || self.halted || self.has_sides() || self.has_lanes())
+        let is_owed = |i: usize| self.outputs[i].queue.owed() > 0;
+        self.is_plain() && !(self.ended || self.halted || is_owed(CONSUMER) || is_owed(OVERFLOW))
+    }
+
+    /// Whether nothing but the marks and the consumer has to do with what comes: no cap, no lanes, no programs, no disk, no
+    /// other output, nobody who listens.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        debug_assert!(!self.has_plain_rules || self.find_plain_rules(), "not said");
+        self.has_plain_rules && !self.has_sides()
+    }
+
+    /// Whether the rules are such. To ask this for every piece would take longer than what is to be done with it: whoever
+    /// changes them takes it back, and it is found out anew with all other conclusions of that.
+    fn find_plain_rules(&self) -> bool {
+        !(self.has_lanes() || self.given.is_kept)
             && self.jobs.is_none()
             && self.workers.is_none()
             && self.spill.is_none()
@@ -276,7 +292,7 @@ impl Engine {
 
     /// Lets the caps follow the occupancy.
     pub(super) fn tune(&mut self, now: Instant) {
-        if self.input.is_idle() && self.output.is_idle() {
+        if self.has_plain_rules || self.input.is_idle() && self.output.is_idle() {
             return;
         }
         let (used, marks) = (self.occupancy(), self.gate.marks());
@@ -293,18 +309,24 @@ impl Engine {
     /// What a change means for the gate and the caps.
     fn conclude(&mut self, now: Instant) {
         self.count_last();
-        self.catch_up();
-        self.go_on_with_torn();
+        let is_plain = self.is_plain();
+        if !is_plain {
+            self.catch_up();
+            self.go_on_with_torn();
+        }
         if !self.log.is_bloated() {
             self.trim_at = None;
         }
         let (used, all) = (self.used(), self.occupancy());
         let may_come = !self.ended && !self.has_no_place() && !self.has_full_books();
         self.gate.on_occupancy(used, all, may_come);
-        if self.awaits_rest() {
+        if !is_plain && self.awaits_rest() {
             self.gate.reopen();
         }
         self.look_at_delay(now);
+        if is_plain {
+            return;
+        }
         self.form_batch();
         if self.input.moves() || self.output.moves() {
             self.tune(now);

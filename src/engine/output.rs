@@ -10,9 +10,6 @@ use super::queue::Queue;
 use super::record::{Cursor, Framing};
 use super::side::{Role, Side, Stage};
 
-/// Pieces written at a time, at most.
-pub(super) const PARTS_MOST: usize = 16;
-
 /// Whether the output has room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Room {

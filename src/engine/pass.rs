@@ -16,7 +16,8 @@ impl Engine {
         if self.is_fresh() {
             self.bypass.on_room(now);
         } else if !is_held {
-            if self.bypass.is_open(now) && self.output.peek(inside, now).is_err() {
+            let may_hold = !self.output.is_idle() && self.bypass.is_open(now);
+            if may_hold && self.output.peek(inside, now).is_err() {
                 self.bypass.on_full(now);
             }
         } else if self.gate.marks().prefill == 0 {

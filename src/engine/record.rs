@@ -78,11 +78,14 @@ impl Cursor {
         let inside = u64::from(self.is_inside());
         let ended = match framing {
             Framing::Terminator(end) => {
-                self.into = match memchr::memrchr(end, bytes) {
+                let ended = memchr::memchr_iter(end, bytes).count() as u64;
+                // Where none ends they need not be looked at again.
+                let last = (ended > 0).then(|| memchr::memrchr(end, bytes));
+                self.into = match last.flatten() {
                     Some(at) => (bytes.len() - at - 1) as u64,
                     None => self.into + bytes.len() as u64,
                 };
-                memchr::memchr_iter(end, bytes).count() as u64
+                ended
             }
             Framing::Fixed(size) => {
                 let total = self.into + bytes.len() as u64;

@@ -6,7 +6,7 @@
 //! dropped to its end.
 
 use std::ops::Range;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::action::CONSUMER;
 use super::output::Output;
@@ -23,6 +23,7 @@ const LANES_ROOM_MOST: usize = 4 * 1024 * 1024;
 
 impl Engine {
     /// Whether freshness rules: everything goes through the log, in small claims.
+    #[inline]
     pub(super) fn is_fresh(&self) -> bool {
         let shedder = &self.shedder;
         shedder.policy.is_some() || shedder.max_age.is_some() || shedder.skipped.is_some()
@@ -337,8 +338,12 @@ impl Engine {
     }
 
     /// When the next record will have waited too long, if nothing happens before.
+    #[inline]
     pub(super) fn next_expiry(&self) -> Option<Instant> {
-        let age = self.shedder.max_age?;
+        self.expiry_by(self.shedder.max_age?)
+    }
+
+    fn expiry_by(&self, age: Duration) -> Option<Instant> {
         if let Some(lanes) = &self.outputs[CONSUMER].lanes {
             let end = lanes.next_to_expire()?;
             return self.timeline.arrival(end - 1)?.checked_add(age);

@@ -5,9 +5,9 @@
 
 use std::time::Instant;
 
-use super::action::{Action, Actor, For, Obligation, Outcome, Permit, Reason, Write};
+use super::action::{Action, Actor, For, Obligation, Outcome, PARTS_MOST, Permit, Reason, Write};
 use super::limiter::Allowance;
-use super::output::{PARTS_MOST, Room};
+use super::output::Room;
 use super::plan::Plan;
 use super::scan::Run;
 use super::segment::SEGMENT_MAX;

@@ -1,18 +1,16 @@
-//! The source's turn: what it is to do, what it may read, and what came of that.
+//! The source's turn: what it is given to read, and what came of that.
 
 use std::time::Instant;
 
 use super::action::{
-    Action, Actor, CONSUMER, For, NoRoom, Obligation, Pass, Path, Permit, Read, ReadOutcome,
-    Reason, Sleep,
+    Action, Actor, CONSUMER, For, NoRoom, Obligation, Pass, Path, Permit, Read, ReadOutcome, Sleep,
 };
 use super::bypass::Bypass;
 use super::limiter::Allowance;
 use super::log::Entry;
 use super::output::Room;
 use super::pack::{FILLED, FILLED_LANES, LOOSE};
-use super::plan::{Plan, ReadPlan, earlier};
-use super::policy::Which;
+use super::plan::ReadPlan;
 use super::rules::StopAt;
 use super::scan::{Run, Scan};
 use super::state::Engine;
@@ -33,58 +31,6 @@ impl Engine {
         self.watch_waits(now);
     }
 
-    pub(super) fn plan_source(&self, now: Instant) -> Plan {
-        if self.ended || self.halted {
-            return Plan::End(Reason::Over);
-        }
-        if self.is_starved() && self.holds_nothing() {
-            return Plan::End(Reason::Memory);
-        }
-        if self.input_held || self.awaited_tee().is_some() {
-            return Plan::wait(For::Gate, None);
-        }
-        let permit = match self.input.peek(false, now) {
-            Ok(permit) => self.bytes_for(permit).min(self.left()),
-            Err(at) => return Plan::wait(For::Cap, Some(at)),
-        };
-        if self.is_fresh() {
-            return self.plan_fresh_read(permit, now);
-        }
-        let used = self.used();
-        let mut pass = false;
-        if used == 0 && self.holders_are_even() && !self.paused && !self.is_filling() {
-            let is_open = self.bypass.is_open(now);
-            match self
-                .output
-                .peek(self.outputs[CONSUMER].cursor.is_inside(), now)
-            {
-                // Who is to get it at once with others may have to be owed it, in memory.
-                Ok(_) if is_open && self.has_sides() && !self.may_fan_out() => {}
-                Ok(_) if is_open => return self.plan_bypass(),
-                Ok(_) => pass = !self.needs_log() && !self.has_sides(),
-                Err(at) if is_open => {
-                    let until = earlier(Some(at), self.bypass.until());
-                    return Plan::wait(For::Cap, until);
-                }
-                Err(_) => {}
-            }
-        } else if self.gate.marks().prefill == 0
-            && let Some(until) = self.bypass.rejoins(self.occupancy(), now)
-        {
-            return Plan::wait(For::Empty, Some(until));
-        }
-        match self.room().min(permit) {
-            0 => Plan::wait(For::Gate, self.place_again()),
-            _ if self.source.waits_first => Plan::wait(For::Input, None),
-            most => Plan::Read(ReadPlan {
-                most,
-                pass: pass && !self.goes_to_disk(),
-                discard: false,
-                to_disk: self.goes_to_disk(),
-            }),
-        }
-    }
-
     /// Bytes that may be read before the run has all that it is to read.
     pub(super) fn left(&self) -> usize {
         self.source.left.map_or(usize::MAX, StopAt::bytes)
@@ -98,94 +44,6 @@ impl Engine {
             .map(|left| left.less(run.bytes, run.tally.ended));
         self.ended |= left.is_some_and(|left| left.bytes() == 0);
         self.source.left = left;
-    }
-
-    /// Whether there is no memory to read into until some is given back.
-    pub(super) fn is_starved(&self) -> bool {
-        self.source.is_short && !self.log.has_free()
-    }
-
-    /// Whether a prefill holds the output; it gives way where there is no memory to reach it.
-    pub(super) fn is_filling(&self) -> bool {
-        self.gate.is_filling()
-            && !self.is_starved()
-            && !self.has_no_place()
-            && !self.has_full_books()
-    }
-
-    /// Bytes that may be read into the log now.
-    pub(super) fn room(&self) -> usize {
-        let most = match self.has_full_books() {
-            _ if self.is_starved() => 0,
-            true => usize::try_from(self.shedder.leeway).unwrap_or(usize::MAX),
-            false => usize::MAX,
-        };
-        most.min(self.gate.may_take(self.occupancy()))
-            .min(self.place_room())
-    }
-
-    fn plan_fresh_read(&self, permit: usize, now: Instant) -> Plan {
-        let room = self.room();
-        let mut plan = ReadPlan {
-            most: room.min(permit),
-            pass: false,
-            discard: false,
-            to_disk: self.goes_to_disk(),
-        };
-        if room == 0 {
-            let expiry = self.next_expiry();
-            if expiry.is_some_and(|at| at <= now) {
-                return Plan::Expire;
-            }
-            let expiry = earlier(expiry, self.place_again());
-            // A delay that outlasts time itself is blocking.
-            let due = self.shed_due(now);
-            let Some(policy) = self
-                .shedder
-                .policy
-                .filter(|_| due.is_some_and(|due| due <= now))
-            else {
-                return Plan::wait(For::Gate, earlier(due, expiry));
-            };
-            if let Some(way) = self.way_to_shed(policy.which) {
-                return Plan::Shed(way);
-            }
-            match policy.which {
-                Which::Newest
-                    if !self.has_lanes()
-                        && !self.is_starved()
-                        && !self.lacks_memory()
-                        && !self.any_has_left() =>
-                {
-                    plan.most = self.log.segment_size().min(permit);
-                    if self.has_sides() {
-                        // Those that are not full take it in all the same.
-                        plan.most = plan.most.min(self.room_to_make() as usize);
-                    }
-                    plan.discard = true;
-                    plan.to_disk &= self.keeps_all();
-                }
-                _ => return Plan::wait(For::Gate, expiry),
-            }
-        }
-        if self.source.waits_first {
-            return Plan::wait(For::Input, None);
-        }
-        plan.pass = !plan.discard && self.may_pass_fresh(now);
-        Plan::Read(plan)
-    }
-
-    /// Whether a record may be written at once by whoever has read it, where freshness rules: the consumer has been
-    /// given all there is, and its pipe holds as little as it should.
-    fn may_pass_fresh(&self, now: Instant) -> bool {
-        let output = &self.outputs[CONSUMER];
-        let holds = self.used() > 0 || self.paused || self.is_filling();
-        let concerns_others = self.has_sides() || self.has_lanes() || self.needs_log();
-        !(holds || concerns_others || self.goes_to_disk())
-            && self.framing.is_some()
-            && self.shedder.skipped.is_none()
-            && self.output.is_idle()
-            && output.pipe.plan(output.window.pipe(0), now).is_none()
     }
 
     pub(super) fn begin_read(&mut self, plan: ReadPlan, now: Instant) -> Action {
@@ -228,7 +86,11 @@ impl Engine {
             true => Some(FILLED_LANES),
             false => self.may_scatter().then_some(FILLED),
         };
-        state.pack = thinned.or_else(|| self.log.begin_pack(LOOSE, filled?));
+        if thinned.is_some() {
+            state.pack = thinned;
+        } else if let Some(filled) = filled {
+            state.pack = self.log.begin_pack(LOOSE, filled);
+        }
         let obligation = Obligation::new(Actor::Source);
         Action::Read(Read { state, obligation })
     }
@@ -277,7 +139,9 @@ impl Engine {
     pub(super) fn end_read(&mut self, mut read: Read, outcome: ReadOutcome, now: Instant) {
         self.source.is_reading = false;
         self.source.is_passing = false;
-        if let Some(pack) = read.pack.take() {
+        if read.pack.is_some()
+            && let Some(pack) = read.pack.take()
+        {
             self.log.end_pack(pack);
         }
         if let Some(why) = self.is_without_room(&read, outcome) {
@@ -285,16 +149,15 @@ impl Engine {
         }
         match outcome {
             ReadOutcome::Moved => {
-                let (scans, passed) = (read.scans, read.passed);
-                self.take_in(&mut read, scans, passed, now);
+                self.take_in(&mut read, now);
                 self.bound_overflow();
-                if passed.bytes > 0 {
-                    self.on_left(passed, now);
+                if read.passed.bytes > 0 {
+                    self.on_left(read.passed, now);
                     // It may have taken the room that there was.
                     self.outputs[CONSUMER].room = Room::Unknown;
                 }
                 // What was short has as a rule emptied the pipe.
-                let all = scans[0].bytes + scans[1].bytes;
+                let all = read.scans[0].bytes + read.scans[1].bytes;
                 self.source.waits_first = self.source.path.waits_first && all <= SHORT;
             }
             other => {
@@ -319,14 +182,14 @@ impl Engine {
     }
 
     /// Takes in what was read, but for what has been passed on already.
-    fn take_in(&mut self, read: &mut Read, scans: [Scan; 2], passed: Run, now: Instant) {
-        let run = Scan::sum(scans);
+    fn take_in(&mut self, read: &mut Read, now: Instant) {
+        let run = Scan::sum(read.scans);
         let begun =
             self.has_lanes() && self.owed_up_to(CONSUMER, self.log.end(), read.cursor.depth());
         let counts = self.has_lanes() || self.shedder.leeway > 0;
         let before = counts.then(|| self.all_books());
         self.name_lanes(read);
-        let kept = self.admit(read, scans, passed, now);
+        let kept = self.admit(read, now);
         // What nobody with a share is owed, since it is in the middle of a record that is too long for that, is in nobody's way.
         self.join_behind(self.log.end());
         if self.has_lanes() {
@@ -396,6 +259,9 @@ impl Engine {
     /// is translated by their average size so far, and what is too much is carried as a debt.
     pub(super) fn bytes_for(&self, permit: Allowance) -> usize {
         const GUESS: u64 = 64;
+        if permit.records == u64::MAX {
+            return permit.bytes;
+        }
         let average = self.stats.read.bytes.checked_div(self.stats.read.records);
         let bytes = permit
             .records

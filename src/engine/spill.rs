@@ -107,6 +107,7 @@ impl Engine {
     }
 
     /// Whether memory is full and the disk is, too.
+    #[inline]
     pub(super) fn has_no_place(&self) -> bool {
         self.spill.is_some() && self.place_room() == 0
     }
@@ -202,6 +203,7 @@ impl Engine {
     }
 
     /// Whether all that is read is put where it outlives this run.
+    #[inline]
     pub(crate) fn outlives(&self) -> bool {
         self.spill.as_ref().is_some_and(|spill| spill.outlives)
     }
@@ -221,11 +223,15 @@ impl Engine {
     /// What lies before this place on the disk alone is one extent where it can be: it came in smaller ones for those who
     /// may be behind by a share only, or was read back by one of several, and is needed like that by nobody any more.
     /// Otherwise memory would be that of what lies on the disk.
+    #[inline]
     pub(super) fn join_behind(&mut self, place: u64) {
-        if !self.outlives() {
-            // What is on the disk behind memory may be shed, as much at once as an extent has.
-            return;
+        // What is on the disk behind memory may be shed, as much at once as an extent has.
+        if self.outlives() {
+            self.join_all_behind(place);
         }
+    }
+
+    fn join_all_behind(&mut self, place: u64) {
         while let Some(places) = self.log.joinable(place)
             && self.is_one_for_all(&places)
         {
@@ -306,6 +312,9 @@ impl Engine {
 
     /// Keeps the most that was held of memory and disk: of the buffer, as `used` is, and not what is apart from it.
     pub(super) fn note_places(&mut self) {
+        if self.spill.is_none() {
+            return;
+        }
         let used = (self.occupancy() as u64).saturating_sub(self.log.on_disk());
         if let Some(spill) = &mut self.spill {
             spill.memory_peak = spill.memory_peak.max(used);

@@ -171,6 +171,8 @@ pub(crate) struct Engine {
     pub(super) quiet_wanted: bool,
     pub(super) wakes: Wakes,
     pub(super) has_wakes: bool,
+    /// See [`Engine::is_plain`].
+    pub(super) has_plain_rules: bool,
     /// What somebody listens to, if anybody does.
     pub(super) events: Option<Box<Events>>,
     pub(super) trim_at: Option<Instant>,
@@ -227,6 +229,7 @@ impl Engine {
             quiet_wanted: false,
             wakes: Wakes::default(),
             has_wakes: false,
+            has_plain_rules: false,
             events: None,
             trim_at: None,
             started: now,
@@ -253,6 +256,7 @@ impl Engine {
     }
 
     /// What the consumer is owed, in bytes, what is in batches included.
+    #[inline]
     pub(super) fn used(&self) -> usize {
         (self.outputs[CONSUMER].queue.owed() + self.in_batches()) as usize
     }

@@ -20,6 +20,7 @@ const PIPE_MOST: u64 = 1 << 20;
 impl Engine {
     /// Whether everything has to go through the log: what several are owed is held once, and what may have to be
     /// given again is kept.
+    #[inline]
     pub(super) fn needs_log(&self) -> bool {
         let has_sides = self.has_sides() && !self.can_fan_out();
         let in_jobs = self.jobs.is_some() || self.workers.is_some();

@@ -40,6 +40,7 @@ impl Engine {
         std::mem::take(&mut self.wakes)
     }
 
+    #[inline]
     pub(super) fn sleeper(&mut self, actor: Actor) -> &mut Sleeper {
         match actor {
             Actor::Source => &mut self.source.sleeper,
@@ -51,7 +52,11 @@ impl Engine {
 
     /// What it means for those who sleep, but for the one who has just been told what to do.
     pub(super) fn announce(&mut self, told: Option<Actor>, now: Instant) {
-        self.scale(now);
+        self.has_plain_rules = self.has_plain_rules || self.find_plain_rules();
+        let is_plain = self.is_plain();
+        if !is_plain {
+            self.scale(now);
+        }
         if told != Some(Actor::Source) {
             self.wake(Actor::Source, now);
         }
@@ -60,6 +65,14 @@ impl Engine {
                 self.wake(Actor::Output(i), now);
             }
         }
+        if !is_plain {
+            self.announce_to_jobs(told, now);
+        }
+        self.watch_waits(now);
+        self.look_for_quiet();
+    }
+
+    fn announce_to_jobs(&mut self, told: Option<Actor>, now: Instant) {
         // Whoever was given something last is woken last.
         let (count, first) = (
             self.job_count(),
@@ -71,8 +84,6 @@ impl Engine {
                 self.wake(Actor::Job(j), now);
             }
         }
-        self.watch_waits(now);
-        self.look_for_quiet();
     }
 
     #[inline]
@@ -85,13 +96,17 @@ impl Engine {
     }
 
     /// Wakes this actor if it sleeps on a decision that is no longer the right one.
+    #[inline]
     fn wake(&mut self, actor: Actor, now: Instant) {
-        let Some(sleep) = self.sleeper(actor).asleep else {
-            return;
-        };
-        if !is_wakeable(actor, sleep) || is_kept(sleep, self.plan(actor, now)) {
-            return;
+        if let Some(sleep) = self.sleeper(actor).asleep
+            && is_wakeable(actor, sleep)
+            && !is_kept(sleep, self.plan(actor, now))
+        {
+            self.wake_up(actor);
         }
+    }
+
+    fn wake_up(&mut self, actor: Actor) {
         let sleeper = self.sleeper(actor);
         sleeper.asleep = None;
         sleeper.version += 1;

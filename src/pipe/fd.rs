@@ -343,23 +343,42 @@ impl Port {
     /// # Errors
     /// As `writev(2)`; interruptions and "try again" are not errors.
     pub(crate) fn write_now(&mut self, from: &[&[u8]]) -> rustix::io::Result<Option<usize>> {
-        let mut slices: Vec<_> = from.iter().map(|bytes| IoSlice::new(bytes)).collect();
+        let (one, mut few, many): ([_; 1], [_; FEW], Vec<_>);
+        let mut slices = match from {
+            [bytes] => {
+                one = [IoSlice::new(bytes)];
+                &one[..]
+            }
+            _ if from.len() <= FEW => {
+                few = [IoSlice::new(&[]); FEW];
+                for (slice, bytes) in few.iter_mut().zip(from) {
+                    *slice = IoSlice::new(bytes);
+                }
+                &few[..from.len()]
+            }
+            _ => {
+                many = from.iter().map(|bytes| IoSlice::new(bytes)).collect();
+                &many[..]
+            }
+        };
         if self.manner == Nonblocking::NoWait {
-            match again(|| no_wait::writev(&self.fd, &slices)) {
+            match again(|| no_wait::writev(&self.fd, slices)) {
                 Err(e) if is_unsupported(e) => self.do_without_no_wait(OFlags::WRONLY),
                 done => return done,
             }
         }
         if let Some(own) = self.owned() {
-            return again(|| writev(own, &slices));
+            return again(|| writev(own, slices));
         }
+        let vouched;
         if self.manner == Nonblocking::Ask {
             if !self.wait(PollFlags::OUT, Some(Instant::now()))? {
                 return Ok(None);
             }
-            slices = vec![IoSlice::new(&from[0][..from[0].len().min(VOUCHED)])];
+            vouched = [IoSlice::new(&from[0][..from[0].len().min(VOUCHED)])];
+            slices = &vouched;
         }
-        again(|| writev(&self.fd, &slices))
+        again(|| writev(&self.fd, slices))
     }
 }
 
@@ -368,6 +387,9 @@ impl AsFd for Port {
         self.fd.as_fd()
     }
 }
+
+/// Pieces written at once for which no list has to be made.
+const FEW: usize = 16;
 
 /// Refusals of a call that does not block: FIFOs, old kernels, sandboxes.
 fn is_unsupported(e: Errno) -> bool {

@@ -84,7 +84,7 @@ impl Edge for Sink {
     fn write(&mut self, write: &Write) -> io::Result<Option<usize>> {
         let output = self.output.port();
         let output = output.ok_or(io::ErrorKind::BrokenPipe)?;
-        Ok(output.write_now(&write.slices().collect::<Vec<_>>())?)
+        Ok(write.with_slices(|slices| output.write_now(slices))?)
     }
 
     fn unread(&mut self) -> Option<u64> {

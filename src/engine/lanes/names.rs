@@ -46,7 +46,12 @@ pub(crate) struct Recent(Box<[(Short, Lane); 1 << RECENT]>);
 
 impl Recent {
     pub(crate) fn new() -> Recent {
-        Recent(Box::new([(Short::NONE, OTHERS); 1 << RECENT]))
+        // Not by way of the stack, of which whoever may call this would take as much, whether it does or not.
+        let recent = vec![(Short::NONE, OTHERS); 1 << RECENT].into_boxed_slice();
+        let recent = recent
+            .try_into()
+            .unwrap_or_else(|_| unreachable!("as many as are asked for"));
+        Recent(recent)
     }
 
     #[inline]
