@@ -155,6 +155,24 @@ fn what_is_left_of_a_million_keys_does_not_keep_the_memory_of_all_that_came_with
     assert!(peak < 28 << 10, "{peak} KiB");
 }
 
+#[test]
+fn short_records_that_take_the_place_of_long_ones_take_no_more_memory_than_without_them() {
+    let long = |n: usize| format!("{:x<9999}\n", format!("k{} ", n % 50));
+    let short = |n: usize| format!("k{:03} {n:07}\n", n * 7919 % 1000);
+    let shorts: String = (0..3_000_000).map(short).collect();
+    let longs: String = (0..4_000).map(long).collect();
+    let args = ["-l", "-b", "16MiB", "--shed", "fair", "--key", "1"];
+    let [without, with] = [String::new(), longs].map(|first| {
+        let (_, ended, peak) = read_before_anything_is_taken((first + &shorts).as_bytes(), &args);
+        success(&ended, "long and short").assert_balance("long and short");
+        peak
+    });
+    assert!(
+        with < without + (3 << 10),
+        "{with} KiB, {without} KiB without"
+    );
+}
+
 /// What comes out of a weir that has read all of this before anything is taken, and the most memory that it had till then, in
 /// KiB. It reads a file, so that what is read at once does not hang on who writes when.
 fn read_before_anything_is_taken(sent: &[u8], args: &[&str]) -> (Vec<u8>, harness::Ended, u64) {

@@ -215,6 +215,7 @@ impl Driver {
                 Err(_) => return (Done::Read(read, ReadOutcome::Short), None),
             }
         }
+        read.unneeded.clear();
         pack_together(&mut read, edge);
         let came = if read.to_disk {
             let [_, mut into] = read.buffer.slices();

@@ -91,6 +91,14 @@ impl Engine {
         (held + self.all_books()).saturating_sub(self.capacity as u64 + BOOKS_LEAST)
     }
 
+    /// Bytes of free memory that are more than what is held leaves with its books, and than is worth keeping: they were
+    /// used before there was so much in the books.
+    pub(super) fn over_memory(&self) -> u64 {
+        let held = self.log.in_memory().saturating_sub(self.apart());
+        let most = (self.capacity as u64 + BOOKS_LEAST).saturating_sub(held + self.all_books());
+        self.log.free_memory().saturating_sub(most)
+    }
+
     /// Bytes that the books of all take who hold the flow up.
     pub(super) fn all_books(&self) -> u64 {
         self.holders().map(|(_, output)| output.books()).sum()

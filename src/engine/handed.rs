@@ -2,6 +2,7 @@
 //! give it back. What there is to one is large and stays where it is, in a box that is used again.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 use super::actor::Obligation;
 use super::limiter::Allowance;
@@ -9,7 +10,7 @@ use super::on_disk::Load;
 use super::pack::Pack;
 use super::record::Cursor;
 use super::scan::{Run, Scan};
-use super::segment::{Part, ReadBuffer};
+use super::segment::{Part, ReadBuffer, Segment};
 use super::sorter::Sorting;
 use super::task::Task;
 use super::ticket::{Origin, Ticket, Untried};
@@ -50,6 +51,8 @@ pub(crate) struct ReadState {
     pub pass: Option<Pass>,
     /// What is to be moved together in the log, on the way.
     pub(super) pack: Option<Pack>,
+    /// Memory that nobody needs any more, given back to the system on the way.
+    pub(super) unneeded: Vec<Arc<Segment>>,
     /// Finds out which lane each record belongs to, where that is asked for; and whether it is for this read.
     pub(super) sorting: Option<Box<Sorting>>,
     pub(super) sorts: bool,
@@ -338,7 +341,7 @@ impl Permit {
 mod tests {
     use super::*;
     use crate::engine::record::Framing;
-    use crate::engine::segment::{SEGMENT_MIN, Segment};
+    use crate::engine::segment::SEGMENT_MIN;
 
     /// A claim on these pieces of lines, so far inside of one.
     fn claim(pieces: &[&str], before: &str) -> WriteState {

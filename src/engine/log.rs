@@ -411,6 +411,20 @@ impl Log {
         self.extents.len()
     }
 
+    /// Bytes of free memory that is kept for what comes.
+    #[must_use]
+    pub(crate) fn free_memory(&self) -> u64 {
+        let packs: usize = self.packs.iter().map(|it| it.len()).sum();
+        (self.free.len() * self.segment + packs) as u64
+    }
+
+    /// Takes about so many bytes of it off the free list, those that have lain there for longest first, for the caller to drop
+    /// outside the lock.
+    pub(crate) fn give_up(&mut self, bytes: u64, into: &mut Vec<Arc<Segment>>) {
+        let n = (bytes / self.segment as u64).min(self.free.len() as u64);
+        into.extend(self.free.drain(..n as usize));
+    }
+
     /// Whether the free list holds more than is worth keeping.
     #[must_use]
     pub(crate) fn is_bloated(&self) -> bool {

@@ -168,10 +168,12 @@ impl Log {
 
     pub(super) fn pack_of(&mut self, from: Vec<Moved>) -> Pack {
         let into = self.packs.pop();
-        let given_up = match into {
-            Some(_) => Vec::new(),
-            None => self.give_up(),
-        };
+        let mut given_up = Vec::new();
+        if into.is_none() {
+            // As much is dropped as is mapped for it: memory is what is owed, not that and what was owed before. The next
+            // reads are made into what is packed now.
+            self.give_up((PACKED * self.segment) as u64, &mut given_up);
+        }
         Pack {
             from,
             into,
@@ -179,13 +181,6 @@ impl Log {
             size: PACKED * self.segment,
             given_up,
         }
-    }
-
-    /// Takes off the free list what is to be dropped where as much is mapped for a pack: memory is what is owed, not
-    /// that and what was owed before. The next reads are made into what is packed now.
-    fn give_up(&mut self) -> Vec<Arc<Segment>> {
-        let most = self.free.len().min(PACKED);
-        self.free.drain(..most).collect()
     }
 
     /// Where it has been copied the log looks there from now on.

@@ -81,6 +81,9 @@ impl Engine {
         self.source.is_passing = pass.is_some();
         (state.pass, state.cursor, state.discard) = (pass, self.source.cursor, plan.discard);
         (state.to_disk, state.stored) = (plan.to_disk, None);
+        if sorts {
+            self.log.give_up(self.over_memory(), &mut state.unneeded);
+        }
         let thinned = if state.sorts { self.begin_thin() } else { None };
         let filled = match self.has_lanes() {
             true => Some(FILLED_LANES),
