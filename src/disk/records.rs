@@ -8,7 +8,7 @@ pub(crate) struct Records {
     framing: Framing,
     /// Number of the record that the next byte belongs to.
     next: u64,
-    /// Bytes of that record which have come.
+    /// Bytes of that record which have come, as far as that is known; more than none where any have.
     begun: u64,
 }
 
@@ -92,10 +92,31 @@ impl Records {
 
 /// Bytes behind the last of the terminators in the last bytes of an entry.
 fn behind_last(terminator: u8, bytes: &[u8], entry: &Entry) -> u64 {
-    match memchr::memrchr(terminator, bytes) {
+    let found = match memchr::memrchr(terminator, bytes) {
         Some(at) => (bytes.len() - at - 1) as u64,
         None if entry.records == 0 && !bytes.is_empty() => entry.begun + u64::from(entry.len),
         // That much is known of them.
-        None => (bytes.len() as u64).max(u64::from(entry.at_record == Some(false))),
+        None => bytes.len() as u64,
+    };
+    // What it says itself is not hurt with its bytes.
+    found.max(u64::from(entry.at_record == Some(false)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_that_says_that_a_record_goes_on_is_believed_whatever_its_bytes_say() {
+        let entry = Entry {
+            len: 3,
+            records: 1,
+            at_record: Some(false),
+            ..Entry::default()
+        };
+        for (bytes, begun) in [(&b"a\nb"[..], 1), (b"a\n\n", 1), (b"", 1)] {
+            let behind = Records::behind(Framing::Lines, &entry, || bytes.to_vec());
+            assert_eq!(behind.begun(), begun, "{bytes:?}");
+        }
     }
 }

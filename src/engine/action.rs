@@ -92,12 +92,20 @@ pub(crate) enum ReadOutcome {
 }
 
 /// Why there is no room on the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NoRoom {
     /// Others fill the disk, or it fails. Where they do not there will be room when some of ours has been read back.
     pub others: bool,
     /// Before which offset nobody was owed anything, as far as was known when room was looked for.
     pub floor: u64,
+}
+
+impl NoRoom {
+    /// There is no disk that is ours.
+    pub(crate) const OTHERS: NoRoom = NoRoom {
+        others: true,
+        floor: 0,
+    };
 }
 
 /// What came of a read from the disk.

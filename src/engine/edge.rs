@@ -115,7 +115,7 @@ pub(crate) trait Edge {
 
     /// How many bytes there is room for on the disk, which is more than none, `most` at most; it is kept for them.
     fn disk_room(&mut self, _most: usize) -> Result<usize, NoRoom> {
-        Err(NoRoom::default())
+        Err(NoRoom::OTHERS)
     }
 
     /// Reads what is there and puts it on the disk; where it begins there: see [`Edge::store`].

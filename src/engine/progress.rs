@@ -82,7 +82,7 @@ impl Engine {
         let are_behind = theirs.any(|run| run.start < from) || self.lags(from);
         drop(theirs);
         let may_wait = are_behind || !self.has_surely_no_place();
-        if may_wait || self.used() > 0 || self.in_hands() > 0 {
+        if may_wait || self.used() > 0 {
             return;
         }
         while let Some(run) = self.worker_mut(j).given.pop_back() {
@@ -93,12 +93,7 @@ impl Engine {
     /// Whether somebody beside the consumer who holds the flow up has not come to this place.
     pub(super) fn lags(&self, place: u64) -> bool {
         let mut sides = self.holders().filter(|(i, _)| *i != CONSUMER);
-        sides.any(|(_, it)| {
-            it.queue
-                .claim()
-                .or(it.queue.first())
-                .is_some_and(|run| run.start < place)
-        })
+        sides.any(|(_, it)| it.head().is_some_and(|head| head < place))
     }
 
     /// So much of what it was given lies unread.

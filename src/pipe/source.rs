@@ -218,7 +218,7 @@ impl crate::engine::drive::Edge for Edge<'_> {
 
     fn disk_room(&mut self, most: usize) -> Result<usize, NoRoom> {
         let Some(disk) = self.shared.disk.as_ref() else {
-            return Err(NoRoom::default());
+            return Err(NoRoom::OTHERS);
         };
         disk.room(most).or_else(|why| {
             let output = &mut self.output;

@@ -45,8 +45,8 @@ pub(super) struct Disk {
     events: Sender<Event>,
     /// It was said that it is full, or fails.
     said: AtomicBool,
-    /// There was no room when somebody asked last.
-    is_short: AtomicBool,
+    /// The spool had no room when somebody asked last.
+    lacks_room: AtomicBool,
 }
 
 impl Disk {
@@ -63,7 +63,7 @@ impl Disk {
             floors,
             events,
             said: AtomicBool::new(false),
-            is_short: AtomicBool::new(false),
+            lacks_room: AtomicBool::new(false),
         };
         (disk, heard)
     }
@@ -98,8 +98,8 @@ impl Disk {
     pub(super) fn give_back_all(&self, floors: &Receiver<u64>, mut on_room: impl FnMut()) {
         while let Ok(floor) = floors.recv() {
             let floor = floors.try_iter().last().unwrap_or(floor);
-            // Where nothing is given back for it something else is in the way: whoever wants room finds that.
-            if self.give_back_to(floor) || self.is_short.load(Ordering::Acquire) {
+            // Where nothing is given back for it something else may be in the way now: whoever wants room finds that.
+            if self.give_back_to(floor) || self.lacks_room.load(Ordering::Acquire) {
                 on_room();
             }
         }
@@ -111,18 +111,17 @@ impl Disk {
         let _ = self.floors.send(floor);
     }
 
-    /// What is in the way where there is no room goes, too. Whether there was any.
+    /// Whether there was any.
     fn give_back_to(&self, floor: u64) -> bool {
-        let is_short = self.is_short.load(Ordering::Acquire);
         match &self.store {
             Store::Spill(spill) => spill.release(floor),
-            Store::Spool(spool) if is_short => self.given_back(spool.release_begun(floor)),
             Store::Spool(spool) => self.given_back(spool.release(floor)),
         }
     }
 
     /// See [`Edge::disk_room`](crate::engine::drive::Edge::disk_room).
     pub(super) fn room(&self, most: usize) -> Result<usize, NoRoom> {
+        let mut has_released = false;
         loop {
             let floor = self.floor();
             let ready = match &self.store {
@@ -131,11 +130,10 @@ impl Disk {
             };
             let others = match ready {
                 Ok(Ok(room)) => {
-                    self.is_short.store(false, Ordering::Release);
+                    self.lacks_room.store(false, Ordering::Release);
                     return Ok(room);
                 }
-                // What waits for the thread need not be waited for: something would be shed for it.
-                Ok(Err(_)) if self.release(floor) => continue,
+                Ok(Err(_)) if self.makes_room(floor, &mut has_released) => continue,
                 Ok(Err(Full::Bound)) => false,
                 Ok(Err(Full::Disk)) => {
                     self.full();
@@ -150,10 +148,22 @@ impl Disk {
         }
     }
 
-    /// There is no room: gives back what can be given back.
-    fn release(&self, floor: u64) -> bool {
-        self.is_short.store(true, Ordering::Release);
-        self.give_back_to(floor)
+    /// There is no room: gives back what nobody is owed, for something would be shed if that waited for the thread. Where
+    /// there is none all the same, the beginning of a record goes that is in the way. Whether there may be some now.
+    fn makes_room(&self, floor: u64, has_released: &mut bool) -> bool {
+        match &self.store {
+            Store::Spill(spill) => spill.release(floor),
+            Store::Spool(_) if !std::mem::replace(has_released, true) => {
+                self.lacks_room.store(true, Ordering::Release);
+                // The thread may have done so just now.
+                self.give_back_to(floor);
+                true
+            }
+            Store::Spool(spool) => {
+                *has_released = false;
+                self.given_back(spool.release_begun(floor))
+            }
+        }
     }
 
     fn floor(&self) -> u64 {
@@ -196,11 +206,12 @@ impl Disk {
         let Store::Spool(spool) = &self.store else {
             return Err(());
         };
+        let mut has_released = false;
         let taken = loop {
             let taken = spool.take_from(input, into);
             spool.tell_untold(&self.events);
             match taken {
-                Ok((Taken::Full(_), _)) if self.release(self.floor()) => {}
+                Ok((Taken::Full(_), _)) if self.makes_room(self.floor(), &mut has_released) => {}
                 taken => break taken,
             }
         };

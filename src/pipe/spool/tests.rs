@@ -9,6 +9,11 @@ use crate::disk::format::{Framing, names};
 use crate::disk::schedule::Policy;
 use crate::disk::spool::SpoolOptions;
 use crate::disk::state;
+use crate::engine::action::CONSUMER;
+use crate::engine::record::{Cursor, Framing::Terminator};
+use crate::engine::scan::Run;
+use crate::pipe::spill::{Disk, Store};
+use crossbeam_channel::unbounded;
 
 fn options(boot: u8) -> SpoolOptions {
     SpoolOptions {
@@ -65,4 +70,35 @@ fn what_workers_have_had_stays_theirs_where_all_that_was_owed_before_it_has_gone
     let store = SpoolStore::new(opened, outputs, |_| ()).expect("it goes on");
     let rest = stretch(place(200_000), place(300_000), false);
     assert_eq!(store.inherited().parts, [(rest, Owed::Consumer)]);
+}
+
+#[test]
+fn what_nobody_is_owed_goes_before_the_beginning_of_a_record_that_goes_on() {
+    let home = tempfile::tempdir().expect("a directory");
+    let opened = Spool::open(&home.path().join("q"), &options(1)).expect("it is new");
+    let outputs = Outputs {
+        use_by: UseBy::Stream,
+        lives_on: false,
+        tees: Vec::new(),
+    };
+    let store = SpoolStore::new(opened, outputs, |_| ()).expect("it goes on");
+    let mut text: Vec<u8> = (0..90_000)
+        .flat_map(|line| format!("{line:09}\n").into_bytes())
+        .collect();
+    text.extend(vec![b'r'; 1 << 20]);
+    let mut run = Run::at(Cursor::new(Some(Terminator(b'\n'))));
+    let mut end = 0;
+    while let Taken::Bytes(n) = store.spool.append(&text[end..], 1).expect("a disk") {
+        run.add(&text[end..end + n]);
+        end += n;
+    }
+    assert!(end > 900_000, "it holds less than was thought: {end}");
+    store.remember(CONSUMER, end as u64, run).expect("saved");
+    let (events, _heard) = unbounded();
+    let (disk, _floors) = Disk::new(Store::Spool(store), events);
+    disk.give_back(end as u64);
+    disk.room(4096).expect("there was enough to give back");
+    drop(disk);
+    let again = Spool::open(&home.path().join("q"), &options(1)).expect("it opens");
+    assert_eq!(again.spool.place(state::CONSUMER), Some(place(900_000)));
 }
