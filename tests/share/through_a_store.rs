@@ -12,14 +12,18 @@ use super::harness::remote::Home;
 use super::harness::{self, eventually, start};
 use super::{catch_up, member, silent, status, take};
 
+/// A port at which nobody listens.
+fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+    free.local_addr().expect("an address").port()
+}
+
 /// A `redis-server` of the test's own.
 struct Server(Child, u16);
 
 impl Server {
     fn start() -> Server {
-        let free = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = free.local_addr().expect("an address").port();
-        drop(free);
+        let port = free_port();
         let mut command = harness::program("redis-server");
         command.args([
             "--bind",
@@ -104,9 +108,7 @@ fn an_empty_password_is_none() {
 
 #[test]
 fn one_that_starts_without_its_store_is_refused() {
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = free.local_addr().expect("an address").port();
-    drop(free);
+    let port = free_port();
     let share = format!("redis://127.0.0.1:{port}/it");
     let mut line = Line::new(&["--share", &share, "-r", "1MB/s"]);
     line.ends_untouched();

@@ -47,7 +47,7 @@ impl Plain {
     }
 
     /// No lane is further below the fullest than all that is held; where much has passed all begin anew.
-    fn settle(&mut self) {
+    fn raise_to_floor(&mut self) {
         let held: u64 = self.held.iter().map(|it| it.length).sum();
         if self.passed > 4 * held {
             self.got.clear();
@@ -175,7 +175,7 @@ proptest! {
                 Step::Shed(need, oldest) => {
                     let end = if oldest { End::Oldest } else { End::Newest };
                     let least = need.div_ceil(2);
-                    plain.settle();
+                    plain.raise_to_floor();
                     let victims = lanes.shed(end, least, need);
                     plain.level = lanes.level;
                     let gone: u64 = victims.iter().map(|it| it.length).sum();
