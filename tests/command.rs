@@ -1,18 +1,19 @@
 //! `weir -- COMMAND`: it runs as it would run in weir's place, and ends as `timeout`, `env` and `xargs` do.
 
 mod harness;
+#[path = "command/inherited.rs"]
+mod inherited;
+#[path = "command/signals.rs"]
+mod signals;
 
 use std::fs;
 use std::io::{Read, Write, pipe};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 
 use harness::books::Books;
-use harness::dir::Dir;
-use harness::line::Line;
-use harness::sides::{Before, terminal};
-use harness::{Ended, Running, assert_same, collect, data, eventually, start, weir, weir_in_shell};
+use harness::sides::Before;
+use harness::{Ended, Running, assert_same, collect, data, eventually, start, weir};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 /// `weir OPTIONS -- sh -c SCRIPT`
@@ -162,109 +163,6 @@ fn failures_of_weir_s_own_are_125_beside_a_command() {
     assert_eq!(got, b"");
 }
 
-/// The open descriptors of `sh` that weir has started, and of one that nothing has.
-fn descriptors(redirections: &str) -> [String; 2] {
-    let script = "cd /proc/$$/fd && echo *";
-    let words = ["--", "sh", "-c", script];
-    let with = weir_in_shell("", &words, redirections);
-    let mut without = std::process::Command::new("sh");
-    without.args(["-c", &format!("exec \"$0\" \"$@\" {redirections}"), "sh"]);
-    without.args(&words[2..]);
-    [with, without].map(|command| {
-        let (end, got) = run(command, b"");
-        assert!(end.status.success(), "{end:?}");
-        String::from_utf8(got).expect("numbers")
-    })
-}
-
-#[test]
-fn command_has_no_descriptor_of_weir_s_and_all_of_its_own() {
-    for redirections in ["", "5</dev/null", "2>&-", "6>&1 2>&-"] {
-        let [with, without] = descriptors(redirections);
-        assert_eq!(with, without, "{redirections}");
-    }
-}
-
-#[test]
-fn no_program_gets_what_weir_is_controlled_by() {
-    let home = tempfile::tempdir().expect("a directory");
-    // The second one is started when weir can be asked.
-    let script = "cd /proc/$$/fd && echo *; until test -e $XDG_RUNTIME_DIR/weir/$PPID.sock; do sleep 0.01; done";
-    let words = ["-l", "--batch", "1", "--", "sh", "-c", script];
-    let mut command = weir_in_shell("", &words, "");
-    command.env("XDG_RUNTIME_DIR", home.path());
-    let (end, got) = run(command, b"a\nb\n");
-    assert!(end.status.success(), "{end:?}");
-    let [_, without] = descriptors("");
-    let got = String::from_utf8(got).expect("numbers");
-    assert_eq!(got, without.repeat(2));
-}
-
-#[test]
-fn the_password_of_a_share_is_not_passed_on() {
-    let told = Dir::new();
-    let (out, hook) = (told.at("out"), told.at("hook"));
-    let on = format!("done=env >>{hook}; echo over >>{hook}");
-    for options in [&[][..], &["-l", "--batch", "1"], &["-l", "-j", "2"]] {
-        let mut weir = weir_sh(&[options, &["--on", &on]].concat(), "env >>\"$OUT\"; cat");
-        weir.env("WEIR_SHARE_PASSWORD", "secret")
-            .env("WEIR_SHARE_PASSWORD_FILE", "known")
-            .env("OUT", &out);
-        run(weir, b"line\n").0.assert_success("env");
-    }
-    eventually("the hooks have run", || {
-        told.lines("hook")
-            .iter()
-            .filter(|line| *line == "over")
-            .count()
-            == 3
-    });
-    for name in ["out", "hook"] {
-        let lines = told.lines(name);
-        let has = |line: &str| lines.iter().any(|it| it == line);
-        assert!(has("WEIR_SHARE_PASSWORD_FILE=known"), "{lines:?}");
-        assert!(!has("WEIR_SHARE_PASSWORD=secret"), "{lines:?}");
-    }
-}
-
-#[test]
-fn a_closed_standard_output_is_closed_for_command_too() {
-    let script = "test -e /proc/$$/fd/1 && exit 9; cat >&2";
-    let mut command = weir_in_shell("", &["--", "sh", "-c", script], ">&-");
-    command.env("LC_ALL", "C");
-    let end = start(command, Before::Pipe.open(b"text"), Stdio::null()).end();
-    assert_eq!((end.status.code(), &*end.stderr), (Some(0), "text"));
-}
-
-#[test]
-fn signals_are_to_command_what_they_are_to_weir() {
-    let field = |pid: &str, name: &str| {
-        let text = fs::read_to_string(format!("/proc/{pid}/status")).expect("a status");
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        line.expect(name).trim().to_owned()
-    };
-    for (before, ignored) in [("", 0), ("trap '' PIPE INT", 1 << 12 | 1 << 1)] {
-        let (output, stdout) = pipe().expect("a pipe");
-        let (stdin, input) = pipe().expect("a pipe");
-        let command = weir_in_shell(before, &["--", "sh", "-c", "echo $$; exec cat"], "");
-        let weir = start(command, stdin, stdout);
-        let mut output = output;
-        let pid = number(&mut output);
-        eventually("it is cat", || {
-            let name = fs::read_to_string(format!("/proc/{}/comm", pid.as_raw_nonzero()));
-            name.is_ok_and(|name| name == "cat\n")
-        });
-        let pid = pid.as_raw_nonzero().to_string();
-        assert_eq!(field(&pid, "SigBlk:"), "0000000000000000");
-        let got = u64::from_str_radix(&field(&pid, "SigIgn:"), 16).expect("a set");
-        // The C library keeps two of the others for itself.
-        assert_eq!(got & 0x7fff_ffff, ignored, "{before}");
-        drop(input);
-        assert_eq!(collect(output).done(), b"");
-        weir.end().assert_success(before);
-    }
-}
-
 /// A weir whose COMMAND has said its number, and the producer's end of it.
 fn running(options: &[&str], script: &str) -> (Running, Pid, std::io::PipeWriter) {
     let (stdin, input) = pipe().expect("a pipe");
@@ -277,108 +175,6 @@ fn running(options: &[&str], script: &str) -> (Running, Pid, std::io::PipeWriter
     let pid = number(&mut output);
     harness::beside(move || output.read_to_end(&mut Vec::new()));
     (weir, pid, input)
-}
-
-#[test]
-fn a_terminating_signal_gives_command_its_end_and_weir_dies_by_it() {
-    for signal in [Signal::TERM, Signal::HUP] {
-        let (weir, pid, input) = running(&[], "exec cat");
-        weir.settle();
-        weir.signal(signal);
-        weir.end().assert_died_by(signal, "cat sees the end");
-        is_gone(pid);
-        drop(input);
-    }
-}
-
-#[test]
-fn a_command_that_does_not_end_is_put_down_when_the_grace_is_over_and_by_a_second_signal() {
-    for (grace, twice) in [("100ms", false), ("1h", true)] {
-        let (weir, pid, input) = running(&["--grace", grace], "exec sleep 1000");
-        weir.settle();
-        weir.signal(Signal::TERM);
-        if twice {
-            weir.settle();
-            weir.signal(Signal::TERM);
-        }
-        weir.end().assert_died_by(Signal::TERM, grace);
-        is_gone(pid);
-        drop(input);
-    }
-}
-
-#[test]
-fn a_command_that_ignores_sigterm_is_killed() {
-    let (weir, pid, input) = running(
-        &["--grace", "10ms"],
-        "trap '' TERM; while :; do sleep 1; done",
-    );
-    weir.settle();
-    weir.signal(Signal::TERM);
-    // Another one makes it quick.
-    eventually("it is put down", || {
-        test_kill_process(pid).is_err() || {
-            weir.signal(Signal::TERM);
-            false
-        }
-    });
-    weir.end().assert_died_by(Signal::TERM, "a deaf COMMAND");
-    is_gone(pid);
-    drop(input);
-}
-
-#[test]
-fn an_interrupt_that_is_sent_to_weir_alone_is_passed_on() {
-    for signal in [Signal::INT, Signal::QUIT] {
-        let (weir, pid, input) = running(&[], "ulimit -c 0; exec cat");
-        weir.settle();
-        weir.signal(signal);
-        let end = weir.end();
-        assert_eq!(end.status.signal(), Some(signal.as_raw()), "{end:?}");
-        is_gone(pid);
-        drop(input);
-    }
-}
-
-#[test]
-fn weir_goes_on_where_command_goes_on_after_an_interrupt() {
-    let (weir, _, mut input) = running(&[], "trap '' INT; exec wc -c >&2");
-    weir.settle();
-    weir.signal(Signal::INT);
-    input.write_all(&[b'x'; 200_000]).expect("weir reads on");
-    drop(input);
-    let end = weir.end();
-    assert!(end.status.success(), "{end:?}");
-    assert_eq!(end.stderr.trim(), "200000");
-}
-
-#[test]
-fn ctrl_c_reaches_command_and_weir_ends_as_it_does() {
-    use std::os::unix::process::CommandExt;
-    for (script, status) in [
-        ("echo ready; exec cat", 128 + 2),
-        (
-            "trap 'exit 5' INT; echo ready; while :; do sleep 0.05; done",
-            5,
-        ),
-    ] {
-        let (mut keys, theirs) = terminal();
-        // A session of its own, whose terminal that is.
-        let mut command = std::process::Command::new("setsid");
-        // A shell that waits, and tells of a death by a signal as shells do.
-        let shell = "trap : INT; \"$0\" \"$@\"; exit $?";
-        command.args(["--ctty", "--wait", "sh", "-c", shell, harness::WEIR]);
-        command.args(["-q", "/dev/zero", "-r", "1MB/s", "--", "sh", "-c", script]);
-        command.process_group(0);
-        let (mut output, stdout) = pipe().expect("a pipe");
-        let weir = start(command, theirs, stdout);
-        let mut ready = [0; 6];
-        output.read_exact(&mut ready).expect("COMMAND runs");
-        harness::beside(move || output.read_to_end(&mut Vec::new()));
-        keys.write_all(&[3]).expect("a key");
-        let end = weir.end();
-        assert_eq!(end.status.code(), Some(status), "{script}: {end:?}");
-    }
 }
 
 #[test]
@@ -422,31 +218,6 @@ fn a_stalled_command_is_124_and_put_down() {
     let end = weir.end();
     end.assert_complains(124, &["the sink has taken nothing for"]);
     is_gone(pid);
-}
-
-#[test]
-fn a_weir_that_is_killed_gives_command_its_end() {
-    let (weir, pid, input) = running(&[], "exec cat");
-    weir.signal(Signal::KILL);
-    weir.end();
-    is_gone(pid);
-    drop(input);
-}
-
-#[test]
-fn a_stopped_weir_goes_on_with_its_command() {
-    let mut line = Line::with(weir(&["--", "cat"]));
-    line.send(100_000);
-    line.take(100_000);
-    line.weir.signal(Signal::STOP);
-    eventually("it is stopped", || {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", line.weir.pid().as_raw_nonzero()));
-        stat.is_ok_and(|stat| stat.rsplit(") ").next().is_some_and(|s| s.starts_with('T')))
-    });
-    line.weir.signal(Signal::CONT);
-    line.send(300_000);
-    line.close_input();
-    line.finish(400_000).assert_success("stopped and continued");
 }
 
 #[test]

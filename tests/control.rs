@@ -1,10 +1,13 @@
 //! A running weir is changed, paused, drained and queried by its user, through the real binary.
 
 mod harness;
+#[path = "control/queries.rs"]
+mod queries;
+#[path = "control/refused.rs"]
+mod refused;
 
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
-use std::process::Stdio;
 
 use harness::remote::{Home, Weir};
 use harness::{Beside, data, eventually};
@@ -215,21 +218,6 @@ fn the_name_and_the_expected_total_can_be_changed() {
 }
 
 #[test]
-fn who_is_draining_cannot_be_paused() {
-    let home = Home::new();
-    let mut weir = home.start(&["-r", "1B/s"]);
-    weir.give(b"held for a long time");
-    eventually("it is held", || {
-        number(&home.status(&weir)["in"]["bytes"]) == 20
-    });
-    home.tell(&weir.pid(), &["--drain"]);
-    let refused = home.run(&["--remote", &weir.pid(), "--pause"]);
-    assert_eq!(refused.status.code(), Some(2));
-    let said = said(&refused);
-    assert!(said.contains("--pause: it reads no more"), "{said}");
-}
-
-#[test]
 fn a_drain_is_answered_even_if_it_ends_the_weir_at_once() {
     for _ in 0..20 {
         let home = Home::new();
@@ -300,159 +288,6 @@ fn reports_follow_a_new_interval() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_and_changes_nothing() {
-    let home = Home::new();
-    let weir = home.start(&["-N", "one", "-b", "1MiB"]);
-    let twins = [home.start(&["-N", "twin"]), home.start(&["-N", "twin"])];
-    let before = home.status(&weir)["buffer"].clone();
-    let pids = twins.each_ref().map(Weir::pid);
-    for (args, status, line) in [
-        (
-            &["--remote", "nobody", "--pause"][..],
-            1,
-            "no weir of yours has the PID or the name nobody",
-        ),
-        (
-            &["--remote", "1", "--pause"],
-            1,
-            "no weir of yours has the PID or the name 1",
-        ),
-        (
-            &["--query", "nobody"],
-            1,
-            "no weir of yours has the PID or the name nobody",
-        ),
-        (
-            &["--remote", "twin", "--pause"],
-            1,
-            "2 weirs have the name twin; give the PID of one of them: ",
-        ),
-        (
-            &["--remote", "one", "--high", "50%", "--buffer", "2MiB"],
-            2,
-            "--buffer cannot be changed while running",
-        ),
-        (
-            &["--remote", "one", "--high", "50%", "--shed-to", "x"],
-            2,
-            "--shed-to cannot be changed while running",
-        ),
-        (
-            &["--remote", "one", "--high", "50%", "file"],
-            2,
-            "FILE cannot be changed while running",
-        ),
-        (
-            &["--remote", "one", "--high", "50%", "--low", "60%"],
-            2,
-            "--low 60% must be below --high 50%",
-        ),
-        (
-            &["--remote", "one", "--high", "50%", "--patience", "5s"],
-            2,
-            "--patience: nothing would be shed",
-        ),
-        (
-            &["--remote", "one", "--high", "50%", "-i", "0s"],
-            2,
-            "--interval 0s is no time at all",
-        ),
-        (
-            &["--remote", "one", "--rate", "fast"],
-            2,
-            "invalid value 'fast'",
-        ),
-        (
-            &["--remote", "one", "--pause", "--drain"],
-            2,
-            "the argument '--pause' cannot be used with '--drain'",
-        ),
-        (
-            &["--remote", "one"],
-            2,
-            "--remote: there is nothing to change",
-        ),
-        (
-            &["--pause"],
-            2,
-            "the following required arguments were not provided: --remote",
-        ),
-        (
-            &["--query", "one", "--pause"],
-            2,
-            "the argument '--query [<TARGET>]' cannot be used with",
-        ),
-    ] {
-        let output = home.run(args);
-        let said = said(&output);
-        assert_eq!(output.status.code(), Some(status), "{args:?}: {said}");
-        assert!(
-            said.starts_with(&format!("weir: {line}")),
-            "{args:?}: {said}"
-        );
-        assert_eq!(said.lines().count(), 1, "{said}");
-        assert!(output.stdout.is_empty());
-    }
-    let ambiguous = said(&home.run(&["--remote", "twin", "--pause"]));
-    assert!(
-        pids.iter().all(|pid| ambiguous.contains(pid)),
-        "{ambiguous}"
-    );
-    assert_eq!(home.status(&weir)["buffer"], before);
-    for one in twins.iter().chain([&weir]) {
-        assert_ne!(home.status(one)["state"], "paused");
-    }
-}
-
-#[test]
-fn a_query_prints_the_status_object_with_all_its_keys() {
-    let home = Home::new();
-    assert_eq!(home.run(&["--query"]).stdout, b"");
-    assert_eq!(home.run(&["--query"]).status.code(), Some(0));
-    let weirs = [home.start(&["-N", "a"]), home.start(&["-N", "b"])];
-    let output = home.run(&["--query"]);
-    let text = String::from_utf8(output.stdout).expect("text");
-    let keys = "v name pid event elapsed_s state buffer in out shed undelivered cap wait_s holdup \
-                age_s path size eta_s culprit time outputs lanes rates advice share command end";
-    let lines: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("an object"))
-        .collect();
-    assert_eq!(lines.len(), 2);
-    for (line, text) in lines.iter().zip(text.lines()) {
-        let object = line.as_object().expect("an object");
-        assert_eq!(object.len(), keys.split_whitespace().count());
-        let places = keys
-            .split_whitespace()
-            .map(|key| text.find(&format!("\"{key}\":")));
-        assert!(places.is_sorted_by(|a, b| a.is_some() && a < b), "{text}");
-        assert_eq!(
-            (&object["v"], &object["event"]),
-            (&1.into(), &"status".into())
-        );
-    }
-    let mut names: Vec<_> = lines.iter().map(|line| line["name"].clone()).collect();
-    names.sort_by_key(ToString::to_string);
-    assert_eq!(names, ["a", "b"]);
-    let one = home.run(&["--query", "b"]);
-    let one: Value = serde_json::from_slice(&one.stdout).expect("an object");
-    assert_eq!(one["pid"].to_string(), weirs[1].pid());
-}
-
-#[test]
-fn a_query_tells_rates_since_the_one_before() {
-    let home = Home::new();
-    let mut weir = home.start(&[]);
-    weir.give(&[b'x'; 1000]);
-    weir.take(1000);
-    eventually("it is counted", || {
-        number(&home.status(&weir)["out"]["bytes"]) == 1000
-    });
-    // Nothing has passed since that query, however much has since the start.
-    assert_eq!(home.status(&weir)["out"]["rate"], 0.0);
-}
-
-#[test]
 #[cfg(target_os = "linux")]
 fn a_stopped_weir_does_not_do_later_what_was_given_up_on() {
     let home = Home::new();
@@ -478,18 +313,4 @@ fn without_control_there_is_no_socket_and_no_thread_for_it() {
     weir.stdin = None;
     assert!(weir.end().success());
     assert!(!home.sockets().exists() && !home.refuge().exists());
-}
-
-#[test]
-fn a_closed_output_of_a_query_is_silent() {
-    let home = Home::new();
-    let _weir = home.start(&[]);
-    let (reader, writer) = std::io::pipe().expect("a pipe");
-    drop(reader);
-    let mut command = home.command(&["--query"]);
-    let child = command.stdout(writer).stderr(Stdio::piped()).spawn();
-    let output = child.expect("started").wait_with_output().expect("ended");
-    use std::os::unix::process::ExitStatusExt;
-    assert_eq!(output.status.signal(), Some(Signal::PIPE.as_raw()));
-    assert!(output.stderr.is_empty());
 }

@@ -4,11 +4,15 @@
 //! a window begins and after something has arrived, and no slowness of the machine can make what
 //! arrived too much.
 
+#[path = "share/file.rs"]
+mod file;
 mod harness;
+#[cfg(feature = "redis")]
+#[path = "share/through_a_store.rs"]
+mod through_a_store;
 
 use std::fs::{self, File};
 use std::io::{PipeReader, Read, pipe};
-use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
 
 use harness::line::Line;
@@ -222,102 +226,6 @@ fn what_cannot_be_shared_is_refused_in_one_line() {
 }
 
 #[test]
-fn a_file_that_somebody_cuts_short_costs_no_member_its_life_and_the_cap_stays_one() {
-    let home = Home::new();
-    let cap = 4_000_000.0;
-    let members: Vec<_> = (0..3).map(|_| member(&home, &silent("it"))).collect();
-    let outputs: Vec<&PipeReader> = members.iter().map(|(_, output)| output).collect();
-    let file = home.sockets().join("it.bytes.share");
-    eventually("all are there", || {
-        catch_up(&outputs);
-        status(&home, &members[0].0.pid().to_string())["share"]["members"] == 3
-    });
-    for left in [0, 100, 4096] {
-        let open = fs::OpenOptions::new()
-            .write(true)
-            .open(&file)
-            .expect("there");
-        open.set_len(left).expect("cut short");
-        catch_up(&outputs);
-        take(&outputs, 1_000_000, cap, Instant::now());
-        eventually("they have met again", || {
-            catch_up(&outputs);
-            let all = |(weir, _): &(harness::Running, PipeReader)| {
-                status(&home, &weir.pid().to_string())["share"]["members"] == 3
-            };
-            members.iter().all(all) && fs::metadata(&file).is_ok_and(|data| data.len() == 65_536)
-        });
-    }
-    // One that takes nothing meanwhile is met again, too, and told of.
-    let open = fs::OpenOptions::new()
-        .write(true)
-        .open(&file)
-        .expect("there");
-    open.set_len(0).expect("cut short");
-    for (running, output) in members {
-        status(&home, &running.pid().to_string());
-        running.signal(Signal::INT);
-        drop(output);
-        let ended = running.end();
-        let lines: Vec<_> = ended.stderr.lines().collect();
-        assert!((2..=4).contains(&lines.len()), "{ended:?}");
-        let says =
-            |line: &&str| line.contains("it.bytes.share: cut short or overwritten by somebody");
-        assert!(lines.iter().all(says), "{ended:?}");
-    }
-}
-
-#[test]
-fn what_is_damaged_is_replaced_and_what_is_not_ours_is_refused() {
-    let home = Home::new();
-    fs::create_dir(home.sockets()).expect("made");
-    fs::set_permissions(home.sockets(), fs::Permissions::from_mode(0o700)).expect("set");
-    let file = home.sockets().join("it.bytes.share");
-    fs::write(&file, "nonsense").expect("written");
-    let begin = Instant::now();
-    let (_weir, output) = member(&home, &["--share", "it", "-r", "1MB/s", "-q"]);
-    take(&[&output], 100_000, 1e6, begin);
-
-    let refuse = |says: &str| {
-        let (running, _output) = member(&home, &["--share", "other", "-r", "1MB/s"]);
-        running.end().assert_complains(1, &["share: other: ", says]);
-    };
-    let file = home.sockets().join("other.bytes.share");
-    std::os::unix::fs::symlink(home.temporary(), &file).expect("linked");
-    refuse("not a file of this user's");
-    fs::remove_file(&file).expect("removed");
-}
-
-#[test]
-fn a_umask_that_forbids_everything_does_not_lock_members_out_of_their_file() {
-    let home = Home::new();
-    let share = ["--share", "it", "-r", "1MB/s", "-q"];
-    let mode = || {
-        let file = fs::metadata(home.sockets().join("it.bytes.share")).expect("it is there");
-        file.permissions().mode() & 0o777
-    };
-    for _ in 0..2 {
-        let command = home.command(&[]);
-        let mut shell = harness::weir_in_shell("umask 0777", &share, "");
-        shell.envs(command.get_envs().filter_map(|(k, v)| Some((k, v?))));
-        let (stdin, input) = pipe().expect("make a pipe");
-        drop(input);
-        let weir = start(shell, stdin, std::process::Stdio::null());
-        weir.end().assert_success("umask");
-        assert_eq!(mode(), 0o600);
-    }
-    // One that an older weir has left so serves, too; root needs no mode to open it.
-    let file = home.sockets().join("it.bytes.share");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).expect("set");
-    let weir = start(
-        home.command(&share),
-        File::open("/dev/null").expect("it"),
-        std::process::Stdio::null(),
-    );
-    weir.end().assert_success("closed");
-}
-
-#[test]
 fn a_file_without_end_is_no_password() {
     let home = Home::new();
     let mut command = home.command(&["--share", "redis://127.0.0.1:1/it", "-r", "1MB/s"]);
@@ -331,55 +239,6 @@ fn a_file_without_end_is_no_password() {
     weir.end().assert_complains(1, &[says]);
 }
 
-/// A file system of this size in place of a directory, which only root can have.
-struct Small(std::path::PathBuf);
-
-impl Small {
-    fn mount(at: std::path::PathBuf, size: &str) -> Option<Small> {
-        let mut mount = std::process::Command::new("mount");
-        mount.args([
-            "-t",
-            "tmpfs",
-            "-o",
-            &format!("size={size},mode=0700"),
-            "weir-test",
-        ]);
-        let done = mount.arg(&at).stderr(std::process::Stdio::null()).status();
-        done.is_ok_and(|done| done.success()).then_some(Small(at))
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let mut umount = std::process::Command::new("umount");
-        let _ = umount.arg("-l").arg(&self.0).status();
-    }
-}
-
-#[test]
-fn where_the_disk_is_full_the_file_is_named_and_another_time_it_is_made() {
-    let home = Home::new();
-    fs::create_dir(home.sockets()).expect("made");
-    let Some(_small) = Small::mount(home.sockets(), "64k") else {
-        harness::skip("no file system may be mounted here, so no disk is full");
-        return;
-    };
-    let others = home.sockets().join("others");
-    assert!(
-        fs::write(&others, vec![1; 128 << 10]).is_err(),
-        "it is full"
-    );
-    let (running, _output) = member(&home, &["--share", "it", "-r", "1MB/s"]);
-    let file = home.sockets().join("it.bytes.share");
-    let says = format!("share: it: {}: No space left on device", file.display());
-    running.end().assert_complains(1, &[&says]);
-    assert!(!file.exists());
-    fs::remove_file(&others).expect("removed");
-    let begin = Instant::now();
-    let (_weir, output) = member(&home, &["--share", "it", "-r", "1MB/s", "-q"]);
-    take(&[&output], 100_000, 1e6, begin);
-}
-
 #[test]
 fn weirs_without_a_session_share_whatever_their_temporary_directories_are() {
     let (home, other) = (Home::new(), Home::new());
@@ -391,115 +250,5 @@ fn weirs_without_a_session_share_whatever_their_temporary_directories_are() {
     });
     for weir in &weirs {
         assert_eq!(home.status(weir)["share"]["members"], 2);
-    }
-}
-
-#[cfg(feature = "redis")]
-mod through_a_store {
-    use std::net::{TcpListener, TcpStream};
-    use std::process::{Child, Stdio};
-
-    use super::*;
-
-    /// A `redis-server` of the test's own.
-    struct Server(Child, u16);
-
-    impl Server {
-        fn start() -> Server {
-            let free = TcpListener::bind("127.0.0.1:0").expect("a port");
-            let port = free.local_addr().expect("an address").port();
-            drop(free);
-            let mut command = harness::program("redis-server");
-            command.args([
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-                "--port",
-                &port.to_string(),
-            ]);
-            let child = command.stdout(Stdio::null()).spawn().expect("started");
-            eventually("the server listens", || {
-                TcpStream::connect(("127.0.0.1", port)).is_ok()
-            });
-            Server(child, port)
-        }
-    }
-
-    impl Drop for Server {
-        fn drop(&mut self) {
-            let _ = self.0.kill();
-            let _ = self.0.wait();
-        }
-    }
-
-    #[test]
-    fn weirs_share_through_a_store_and_go_on_with_a_part_when_it_dies() {
-        let server = Server::start();
-        let share = format!("redis://127.0.0.1:{}/it", server.1);
-        let home = Home::new();
-        let args = silent(&share);
-        let members = [member(&home, &args), member(&home, &args)];
-        let outputs = [&members[0].1, &members[1].1];
-        let is = |key: &str, wanted: serde_json::Value| {
-            eventually(key, || {
-                catch_up(&outputs);
-                members
-                    .iter()
-                    .all(|m| status(&home, &m.0.pid().to_string())["share"][key] == wanted)
-            });
-        };
-        is("members", 2.into());
-        // Until each has learnt of the other there may be more.
-        catch_up(&outputs);
-        take(&outputs, 1_000_000, 4e6, Instant::now());
-        drop(server);
-        is("cut_off", true.into());
-        catch_up(&outputs);
-        take(&outputs, 1_000_000, 4e6, Instant::now());
-        catch_up(&outputs);
-        take(&outputs[..1], 500_000, 2e6, Instant::now());
-        for (running, output) in members {
-            running.signal(Signal::INT);
-            drop(output);
-            let ended = running.end();
-            assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
-            assert!(
-                ended.stderr.contains("passing half of the cap"),
-                "{ended:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn an_empty_password_is_none() {
-        let server = Server::start();
-        let share = format!("redis://127.0.0.1:{}/it", server.1);
-        let mut command = Home::new().command(&["--share", &share, "-r", "1MB/s", "-q"]);
-        command.env("WEIR_SHARE_PASSWORD", "");
-        let nothing = || File::open("/dev/null").expect("nothing");
-        let running = start(command, nothing(), Stdio::null());
-        running.end().assert_success("no password is wanted");
-        let share = format!("redis://nobody@127.0.0.1:{}/it", server.1);
-        let mut command = Home::new().command(&["--share", &share, "-r", "1MB/s", "-q"]);
-        command.env("WEIR_SHARE_PASSWORD", "");
-        let running = start(command, nothing(), Stdio::null());
-        let ended = running.end();
-        ended.assert_complains(
-            1,
-            &["user nobody: it wants a password", "$WEIR_SHARE_PASSWORD"],
-        );
-    }
-
-    #[test]
-    fn one_that_starts_without_its_store_is_refused() {
-        let free = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = free.local_addr().expect("an address").port();
-        drop(free);
-        let share = format!("redis://127.0.0.1:{port}/it");
-        let mut line = Line::new(&["--share", &share, "-r", "1MB/s"]);
-        line.ends_untouched();
-        line.finish(0)
-            .assert_complains(1, &["share: redis://127.0.0.1:", "Connection refused"]);
     }
 }

@@ -1,5 +1,4 @@
-//! Records in lanes, for an output that is owed them: who enters the lanes, and who leaves them in the middle of
-//! the queue.
+//! Records in lanes, for an output that is owed them: when lanes are in force, and who enters them.
 //!
 //! Invariant: while the lanes of an output are in force they hold exactly the whole records that it is owed and that
 //! nobody has claimed, up to a place behind which nothing has been looked at yet (`behind`), if there is one. What is there
@@ -10,26 +9,16 @@ use std::time::Instant;
 
 use super::action::{CONSUMER, Read};
 use super::lane_books::{Books, Fairness};
-use super::lanes::{Begun, EXACT, End, Gone, Lane, Lanes, Names};
+use super::lanes::{EXACT, Gone, Lane, Lanes, Names};
 use super::output::Output;
-use super::policy::Which;
 use super::record::Cursor;
-#[cfg(test)]
-use super::record::Framing;
 use super::sorter::{LOOK_MOST, Sorter, Sorting};
 use super::state::Engine;
-use super::status::LaneLoss;
 
-/// The books may take so many bytes beside what is held, however small the buffer is.
-const BOOKS_LEAST: u64 = if cfg!(test) { 32 << 10 } else { 1 << 20 };
-/// So much of what records left behind that were dropped, and is about to be used again, may come on top.
-const GAPS_MOST: u64 = BOOKS_LEAST;
 /// Bytes that are looked at at a time where what is held was not in lanes; few in tests, so that much may come between.
 const SLICE: u64 = if cfg!(test) { 4096 } else { 512 * 1024 };
 /// Keys that have a lane of their own; few in tests, so that there are more.
 const EXACT_KEYS: usize = if cfg!(test) { 12 } else { EXACT };
-/// Lanes that are named, of those that have lost most.
-const LOSSES: usize = 10;
 
 impl Engine {
     /// Records are in lanes, and some of them are to be kept. `seed` decides which keys share a lane where there are
@@ -69,39 +58,6 @@ impl Engine {
     #[inline]
     pub(super) fn has_lanes(&self) -> bool {
         self.outputs[CONSUMER].lanes.is_some()
-    }
-
-    /// Whether what is held takes with its books all the memory that the buffer may use: of records that are short, or
-    /// of which some were dropped here and there, it holds less than that. Gaps that are about to be closed are no part of it.
-    #[inline]
-    pub(super) fn has_full_books(&self) -> bool {
-        self.has_lanes() && self.occupancy() > 0 && self.are_books_full()
-    }
-
-    fn are_books_full(&self) -> bool {
-        let over = self.over_books();
-        // Gaps are closed while more is read. Not to wait for that would drop record after record, and free nothing.
-        let most = GAPS_MOST.min(self.capacity as u64 / 4);
-        over > 0 && over > self.gaps().min(most)
-    }
-
-    /// Bytes by which memory, books included, is more than it may be.
-    pub(super) fn over_books(&self) -> u64 {
-        let held = self.log.in_memory().saturating_sub(self.apart());
-        (held + self.all_books()).saturating_sub(self.capacity as u64 + BOOKS_LEAST)
-    }
-
-    /// Bytes of free memory that are more than what is held leaves with its books, and than is worth keeping: they were
-    /// used before there was so much in the books.
-    pub(super) fn over_memory(&self) -> u64 {
-        let held = self.log.in_memory().saturating_sub(self.apart());
-        let most = (self.capacity as u64 + BOOKS_LEAST).saturating_sub(held + self.all_books());
-        self.log.free_memory().saturating_sub(most)
-    }
-
-    /// Bytes that the books of all take who hold the flow up.
-    pub(super) fn all_books(&self) -> u64 {
-        self.holders().map(|(_, output)| output.books()).sum()
     }
 
     /// All that is owed is to be put into the lanes, from what lies in the log: when the rules have changed, or records
@@ -288,7 +244,7 @@ impl Engine {
     }
 
     /// What is looked at of a record that lies there.
-    fn look_at(&self, run: &Range<u64>) -> Vec<u8> {
+    pub(super) fn look_at(&self, run: &Range<u64>) -> Vec<u8> {
         let seen = run.start..run.end.min(run.start + LOOK_MOST as u64);
         let parts: Vec<_> = self.log.parts(seen).collect();
         let parts: Vec<_> = parts.iter().map(|part| part.bytes()).collect();
@@ -323,182 +279,6 @@ impl Engine {
             self.outputs[i].lanes = Some(books);
         }
     }
-
-    /// The lanes that have lost most, most first; none where nothing tells lanes apart.
-    #[must_use]
-    pub(crate) fn lane_losses(&self) -> Vec<LaneLoss> {
-        let fairness = self.fairness.as_ref();
-        let fairness = fairness.filter(|it| it.sorter.key.is_some());
-        fairness.map_or(Vec::new(), |it| it.names.losses(LOSSES))
-    }
-
-    /// Drops records from the lanes until `least` bytes are gone and about `need`, or all. Returns how many.
-    pub(super) fn shed_from_lanes(&mut self, i: usize, least: u64, need: u64) -> u64 {
-        let end = match self.shedder.policy.map(|policy| policy.which) {
-            // A tap keeps what came last, whatever the others drop.
-            Some(Which::Newest) if !self.outputs[i].is_tap() => End::Newest,
-            _ => End::Oldest,
-        };
-        let run = self.unfinished(i);
-        let before = run.as_ref().map(|run| Begun {
-            length: run.end - run.start,
-            kept: self.would_keep(run),
-        });
-        let mut begun = before;
-        let books = self.outputs[i].books();
-        let bytes = self.drop_from_lanes(i, |lanes, gone| {
-            lanes.shed(end, least, need, &mut begun, gone)
-        });
-        if let Some(run) = run.filter(|_| begun != before) {
-            match i {
-                CONSUMER => self.drop_begun_run(run),
-                i => self.drop_begun_run_of_side(i, &run),
-            }
-        }
-        // Half of it, so that memory becomes less in any case.
-        let freed = bytes + books.saturating_sub(self.outputs[i].books());
-        self.shedder.leeway = self.shedder.leeway.max(freed / 2);
-        bytes
-    }
-
-    /// The record in progress, where it can be dropped as a whole. What the log says is so in the middle of a read, too.
-    fn unfinished(&self, i: usize) -> Option<Range<u64>> {
-        let end = self.log.end();
-        let output = &self.outputs[i];
-        let is_skipping = match &output.side {
-            Some(side) => side.is_skipping,
-            None => self.shedder.skipped.is_some(),
-        };
-        let can_be_seen = self.log.readable() == end && !self.last_counted;
-        if output.lanes.is_none() || is_skipping || !can_be_seen {
-            return None;
-        }
-        let run = output.queue.last().filter(|run| run.end == end)?;
-        let whole = self.log.last_boundary(run.start, end);
-        let own = self.log.is_boundary(run.start) && !output.is_torn();
-        let start = whole.or_else(|| own.then_some(run.start))?;
-        (start < end).then_some(start..end)
-    }
-
-    /// Whether a record of which so much has come would be kept, as far as can be told.
-    fn would_keep(&self, run: &Range<u64>) -> bool {
-        let keep = self
-            .fairness
-            .as_ref()
-            .and_then(|it| it.sorter.keep.as_ref());
-        keep.is_some_and(|keep| keep.is_match(&self.look_at(run)))
-    }
-
-    /// Drops the records that were complete before this place, but for those that are to be kept.
-    pub(super) fn expire_from_lanes(&mut self, i: usize, old: u64) {
-        self.drop_from_lanes(i, |lanes, gone| lanes.expire(old, gone));
-    }
-
-    /// Drops the records that come out of the lanes.
-    fn drop_from_lanes<T: Default>(
-        &mut self,
-        i: usize,
-        drop: impl FnOnce(&mut Lanes, &mut Gone) -> T,
-    ) -> T {
-        let Some(books) = &mut self.outputs[i].lanes else {
-            return T::default();
-        };
-        let mut gone = self
-            .fairness
-            .as_mut()
-            .map_or(Gone::default(), |it| std::mem::take(&mut it.gone));
-        let result = drop(&mut books.lanes, &mut gone);
-        if let Some(it) = self.fairness.as_mut().filter(|_| i == CONSUMER) {
-            for (lane, bytes, records) in &gone.lost {
-                it.names.on_lost(*lane, *bytes, *records);
-            }
-        }
-        self.forget_gone(i, &gone);
-        if let Some(it) = &mut self.fairness {
-            gone.clear();
-            it.gone = gone;
-        }
-        result
-    }
-
-    /// What has gone out of the lanes goes out of the queue, too.
-    fn forget_gone(&mut self, i: usize, gone: &Gone) {
-        let Some(last) = gone.runs.last() else { return };
-        // A last record that has no end is counted by itself.
-        let is_open =
-            self.is_last() && last.end == self.log.end() && self.source.cursor.is_inside();
-        let records = gone.records - u64::from(is_open);
-        self.outputs[i].queue.remove_all(&gone.runs);
-        match i {
-            CONSUMER => self.forget_records(&gone.runs, records),
-            i => self.drop_records_for_side(i, &gone.runs, records),
-        }
-    }
-
-    /// The lanes of each output hold what they should.
-    ///
-    /// # Panics
-    /// When they do not.
-    #[cfg(test)]
-    pub(crate) fn check_lanes(&self, thoroughly: bool) {
-        for output in &self.outputs {
-            let Some(books) = &output.lanes else {
-                continue;
-            };
-            let held = books.lanes.bytes();
-            let queued = output.queue.queued();
-            assert!(held <= queued, "{held} of {queued} bytes are in lanes");
-            if !thoroughly {
-                continue;
-            }
-            books.lanes.check();
-            let mut whole = Vec::new();
-            let is_torn = output.is_torn();
-            for (k, run) in output.queue.runs().enumerate() {
-                let mut at = run.start;
-                if k == 0 && is_torn || !self.log.is_boundary(at) {
-                    at = self.log.next_boundary(at, run.end).unwrap_or(run.end);
-                }
-                while let Some(end) = self.log.next_boundary(at, run.end) {
-                    whole.push((at, end - at));
-                    at = end;
-                }
-                if at < run.end && self.last_counted && run.end == self.log.end() {
-                    whole.push((at, run.end - at));
-                }
-            }
-            let held: Vec<_> = books.lanes.all().map(|it| (it.at, it.length)).collect();
-            whole.retain(|(at, _)| books.behind.is_none_or(|behind| *at < behind));
-            if self.log.readable() == self.log.end() {
-                assert_eq!(held, whole, "records in lanes");
-                let claimed = books.claimed.all();
-                claimed.chain(books.lanes.all()).for_each(|it| {
-                    self.check_lane(&(it.at..it.at + it.length), it.lane);
-                });
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-impl Engine {
-    /// The record there may be in this lane.
-    fn check_lane(&self, run: &Range<u64>, lane: Lane) {
-        let Some(fairness) = &self.fairness else {
-            return;
-        };
-        let mut record = self.look_at(run);
-        if let Some(Framing::Terminator(end)) = self.framing {
-            record.pop_if(|last| *last == end);
-        }
-        let key = fairness.sorter.key.as_ref();
-        let key = key.and_then(|key| key.within(&record, 0..record.len()));
-        assert!(
-            fairness.names.fits(lane, key),
-            "{key:?} of {:?} at {run:?} is in another one's {lane:?}",
-            record.escape_ascii().to_string()
-        );
-    }
 }
 
 /// Whether nobody has anything of this lane, neither these outputs nor who has taken his books out: then it may be another
@@ -513,19 +293,4 @@ fn vacate(lane: Lane, own: Option<&mut Books>, outputs: &mut [Output]) -> bool {
         all.for_each(|books| books.lanes.vacate(lane));
     }
     is_vacant
-}
-
-impl Output {
-    /// Bytes that the books of its records take, about.
-    pub(super) fn books(&self) -> u64 {
-        self.lanes
-            .as_ref()
-            .map_or(0, |books| books.lanes.books() as u64 + self.queue.books())
-    }
-
-    /// Whether what it is owed takes with its books more memory than `most` bytes.
-    pub(super) fn outgrows(&self, most: u64) -> bool {
-        let books = self.books();
-        books > 0 && self.queue.owed() + books > most + BOOKS_LEAST
-    }
 }

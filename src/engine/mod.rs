@@ -43,6 +43,8 @@ mod inherit;
 mod job_books;
 mod jobs;
 mod lane_books;
+mod lane_drop;
+mod lane_memory;
 mod lanes;
 pub(crate) mod limiter;
 pub(crate) mod log;

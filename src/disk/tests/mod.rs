@@ -1,8 +1,10 @@
 //! The room, on real files.
 
+mod boots;
 mod damage;
 mod failing;
 pub(super) mod faults;
+mod giving_back;
 mod kills;
 mod limits;
 mod missing;
@@ -11,6 +13,8 @@ mod opening;
 mod spill;
 mod syncing;
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -21,6 +25,7 @@ use super::recovery::Opened;
 use super::schedule::Policy;
 use super::segments::Taken;
 use super::spool::{Spool, SpoolOptions};
+use super::state::Place;
 
 pub(super) const BOOT: [u8; 16] = [7; 16];
 
@@ -116,4 +121,24 @@ pub(super) fn lines(from: usize, count: usize) -> Vec<u8> {
     (from..from + count)
         .flat_map(|n| format!("{n:09} and what is said about it\n").into_bytes())
         .collect()
+}
+
+/// A spool with this in it, closed.
+pub(super) fn filled_with(path: &Path, options: &SpoolOptions, text: Vec<u8>) -> Vec<u8> {
+    let spool = open(path, options).spool;
+    append(&spool, &text);
+    spool.set_place("stdout", Place::default()).unwrap();
+    spool.close(false).unwrap();
+    text
+}
+
+pub(super) fn flip(file: &Path, at: u64) {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(file)
+        .unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).unwrap();
+    file.write_all_at(&[byte[0] ^ 4], at).unwrap();
 }

@@ -1,9 +1,12 @@
 //! What holds after every call, whatever was called.
 
+use std::ops::Range;
 use std::time::Instant;
 
 use crate::engine::action::Actor;
+use crate::engine::lanes::Lane;
 use crate::engine::plan::{is_kept, is_wakeable, tolerance};
+use crate::engine::record::Framing;
 use crate::engine::state::Engine;
 
 impl Engine {
@@ -71,6 +74,67 @@ impl Engine {
         assert!(
             !self.has_lanes() || bytes <= most,
             "{bytes} bytes are held for {pinned}"
+        );
+    }
+
+    /// The lanes of each output hold what they should.
+    ///
+    /// # Panics
+    /// When they do not.
+    pub(crate) fn check_lanes(&self, thoroughly: bool) {
+        for output in &self.outputs {
+            let Some(books) = &output.lanes else {
+                continue;
+            };
+            let held = books.lanes.bytes();
+            let queued = output.queue.queued();
+            assert!(held <= queued, "{held} of {queued} bytes are in lanes");
+            if !thoroughly {
+                continue;
+            }
+            books.lanes.check();
+            let mut whole = Vec::new();
+            let is_torn = output.is_torn();
+            for (k, run) in output.queue.runs().enumerate() {
+                let mut at = run.start;
+                if k == 0 && is_torn || !self.log.is_boundary(at) {
+                    at = self.log.next_boundary(at, run.end).unwrap_or(run.end);
+                }
+                while let Some(end) = self.log.next_boundary(at, run.end) {
+                    whole.push((at, end - at));
+                    at = end;
+                }
+                if at < run.end && self.last_counted && run.end == self.log.end() {
+                    whole.push((at, run.end - at));
+                }
+            }
+            let held: Vec<_> = books.lanes.all().map(|it| (it.at, it.length)).collect();
+            whole.retain(|(at, _)| books.behind.is_none_or(|behind| *at < behind));
+            if self.log.readable() == self.log.end() {
+                assert_eq!(held, whole, "records in lanes");
+                let claimed = books.claimed.all();
+                claimed.chain(books.lanes.all()).for_each(|it| {
+                    self.check_lane(&(it.at..it.at + it.length), it.lane);
+                });
+            }
+        }
+    }
+
+    /// The record there may be in this lane.
+    fn check_lane(&self, run: &Range<u64>, lane: Lane) {
+        let Some(fairness) = &self.fairness else {
+            return;
+        };
+        let mut record = self.look_at(run);
+        if let Some(Framing::Terminator(end)) = self.framing {
+            record.pop_if(|last| *last == end);
+        }
+        let key = fairness.sorter.key.as_ref();
+        let key = key.and_then(|key| key.within(&record, 0..record.len()));
+        assert!(
+            fairness.names.fits(lane, key),
+            "{key:?} of {:?} at {run:?} is in another one's {lane:?}",
+            record.escape_ascii().to_string()
         );
     }
 }

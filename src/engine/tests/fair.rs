@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::sim::{self, Adversity, Scenario, Text, run_through};
+use super::sim::{self, Adversity, Outcome, Scenario, Text, run_through};
 use crate::engine::policy::{Policy, Which};
 use crate::engine::record::Framing;
 use crate::engine::{CONSUMER, Engine, Rules};
@@ -36,10 +36,13 @@ fn evenly(bytes: usize, rate: usize) -> Vec<(Duration, usize)> {
     (0..bytes.div_ceil(PIECE)).map(|k| (at(k), PIECE)).collect()
 }
 
-/// Records of the quiet that are lost with this buffer, and those of the loud one.
-fn lost(capacity: usize, millis: usize, seed: u64) -> [usize; 2] {
-    let cycle = LOUD + QUIET;
-    let count = COMES / 1000 * millis / LENGTH / cycle * cycle;
+/// All of this input comes through a buffer that sheds fairly, to a consumer that takes so much at these times.
+fn shed_fairly(
+    (capacity, seed): (usize, u64),
+    input: Vec<u8>,
+    takes: Vec<(Duration, usize)>,
+    adversity: Adversity,
+) -> Outcome {
     let policy = Policy {
         which: Which::Fair,
         patience: Duration::ZERO,
@@ -52,21 +55,31 @@ fn lost(capacity: usize, millis: usize, seed: u64) -> [usize; 2] {
     let scenario = Scenario {
         rules,
         direct: false,
-        input: Text((0..count).flat_map(record).collect()),
-        offers: evenly(count * LENGTH, COMES),
-        takes: evenly(count * LENGTH, TAKEN),
+        offers: evenly(input.len(), COMES),
+        takes,
+        input: Text(input),
         stops: Vec::new(),
         commands: Vec::new(),
         pipe: 64 * 1024,
         seed,
     };
+    let outcome = run_through(scenario, adversity);
+    assert!(outcome.finished, "all is delivered");
+    outcome
+}
+
+/// Records of the quiet that are lost with this buffer, and those of the loud one.
+fn lost(capacity: usize, millis: usize, seed: u64) -> [usize; 2] {
+    let cycle = LOUD + QUIET;
+    let count = COMES / 1000 * millis / LENGTH / cycle * cycle;
     let adversity = Adversity {
         lanes: Some((Some("2"), None)),
         sizes: true,
         ..Adversity::default()
     };
-    let outcome = run_through(scenario, adversity);
-    assert!(outcome.finished, "all is delivered");
+    let input = (0..count).flat_map(record).collect();
+    let takes = evenly(count * LENGTH, TAKEN);
+    let outcome = shed_fairly((capacity, seed), input, takes, adversity);
     let mut lost = [0, 0];
     for record in outcome.spilled.chunks(LENGTH) {
         let key = &record[11..17];
@@ -100,31 +113,11 @@ fn who_stays_below_its_share_loses_nothing_beside_one_who_is_loud() {
 fn short_records_that_come_for_long_ones_that_were_dropped_take_no_more_memory_than_there_is() {
     let long = (0..200).flat_map(|_| [b"a ", &[b'x'; 4000][..], b"\n"].concat());
     let input: Vec<u8> = long.chain(b"b\n".repeat(400_000)).collect();
-    let policy = Policy {
-        which: Which::Fair,
-        patience: Duration::ZERO,
-    };
-    let rules = Rules {
-        framing: Some(Framing::Terminator(b'\n')),
-        shed: Some(policy),
-        ..sim::rules(512 << 10)
-    };
-    let scenario = Scenario {
-        rules,
-        direct: false,
-        offers: evenly(input.len(), COMES),
-        takes: vec![(Duration::from_secs(100), input.len())],
-        input: Text(input),
-        stops: Vec::new(),
-        commands: Vec::new(),
-        pipe: 64 * 1024,
-        seed: 1,
-    };
+    let takes = vec![(Duration::from_secs(100), input.len())];
     let adversity = Adversity {
         lanes: Some((Some("1"), None)),
         ..Adversity::default()
     };
-    let outcome = run_through(scenario, adversity);
-    assert!(outcome.finished, "all is delivered");
+    let outcome = shed_fairly((512 << 10, 1), input, takes, adversity);
     assert!(outcome.over < 256 << 10, "{} bytes too many", outcome.over);
 }

@@ -1,0 +1,160 @@
+//! One call of one of them, and what comes of it: what has moved, who has ended, and who is woken.
+
+use super::*;
+
+impl Sim {
+    /// Lets everybody who is about to do something do it.
+    pub(super) fn finish_calls(&mut self) {
+        for who in 0..self.drivers.len() {
+            for _ in 0..2 {
+                if self.doing[who] == Doing::Something {
+                    self.act(who);
+                }
+            }
+        }
+    }
+
+    pub(super) fn can_act(&self, who: usize) -> bool {
+        let slow = self.world.adversity.slow_file;
+        let is_slow = slow.is_some_and(|until| self.world.now < self.world.start + until);
+        self.world.can_act(who, self.doing[who]) && !(who == FILE && is_slow)
+    }
+
+    pub(super) fn act(&mut self, who: usize) {
+        if who >= PROGRAMS {
+            return self.act_as_program(who - PROGRAMS);
+        }
+        if who >= JOBS {
+            return self.act_as_job(who - JOBS);
+        }
+        self.core.now.set(self.world.now);
+        let moved = self.moved();
+        self.world.doing = Doing::Something;
+        let was_writing = self.core.engine.borrow().outputs[CONSUMER].is_writing;
+        let turn = self.drivers[who].step(&self.core, &mut Side(&mut self.world, who));
+        if who == SINK && !was_writing {
+            self.check_age();
+        }
+        self.doing[who] = match turn {
+            Turn::On | Turn::Waits => self.world.doing,
+            Turn::Over(end) if who >= SIDES => self.end_of_side(who, &end),
+            Turn::Over(End::Write(_)) if who == SINK && self.world.is_deaf => {
+                if !self.world.out.is_over {
+                    self.on_deaf();
+                }
+                Doing::Nothing
+            }
+            Turn::Over(end) => {
+                self.failed |= matches!(end, End::Write(_) | End::Memory | End::Disk(_));
+                if who == SOURCE {
+                    let is_over = matches!(end, End::Input);
+                    self.core
+                        .tell(|engine, now| engine.on_input_end(is_over, now));
+                }
+                Doing::Nothing
+            }
+        };
+        if moved != self.moved() {
+            self.idle_steps = 0;
+            self.moved_at = self.world.now;
+        }
+        self.wake();
+        self.note_turn();
+    }
+
+    /// What has moved so far.
+    pub(super) fn moved(&self) -> (usize, usize, usize) {
+        let out = &self.world.out;
+        let sides: usize = out.sides.iter().flatten().map(Vec::len).sum();
+        let files: usize = self.world.files.iter().map(|file| file.1.len()).sum();
+        let tries =
+            files + out.tries.len() + out.tries.iter().filter(|it| it.finish.is_some()).count();
+        (
+            self.world.taken,
+            out.output.len() + tries + self.world.reads,
+            sides + out.spilled.len(),
+        )
+    }
+
+    fn end_of_side(&mut self, who: usize, end: &End) -> Doing {
+        let is_tap = matches!(self.world.sides[who - SIDES].role, Role::Tap(_));
+        let i = who - SIDES + OVERFLOW + 1;
+        let has_failed = matches!(end, End::Write(_) | End::Disk(_));
+        if let Some(failed) = self.world.failed.get_mut(who - SIDES) {
+            *failed |= has_failed && !is_tap;
+        }
+        let was_away = std::mem::replace(&mut self.world.away[who - SIDES], true);
+        if matches!(self.world.sides[who - SIDES].role, Role::Looker(_)) {
+            let written = self.core.engine.borrow().written_to(i);
+            let got = self.world.out.sides[who - SIDES].last();
+            let got = got.filter(|_| !was_away).map_or(0, Vec::len);
+            assert_eq!(written, got as u64, "what a looker got");
+            self.core.tell(|engine, now| engine.remove_looker(i, now));
+            return Doing::Nothing;
+        }
+        self.core.tell(|engine, now| match has_failed && is_tap {
+            true => engine.on_side_left(i, now),
+            false => engine.on_side_over(i, has_failed, now),
+        });
+        Doing::Nothing
+    }
+
+    /// Notes at which occupancies the source stops for the gate, and goes on.
+    pub(super) fn note_turn(&mut self) {
+        let waits = match self.doing[SOURCE] {
+            Doing::Waiting(wait) => wait.sleep.what == For::Gate,
+            _ => false,
+        };
+        match self.closed_at {
+            None if waits => self.closed_at = Some(self.used()),
+            Some(high) if !waits => {
+                self.world.out.turns.push((high, self.used()));
+                self.closed_at = None;
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn wake(&mut self) {
+        let wakes = self.core.engine.borrow_mut().take_wakes();
+        let [sink, file] = wakes.outputs;
+        self.quiet |= wakes.quiet.is_some();
+        if let Some(asked) = wakes.quiet {
+            self.world.promises.on_quiet(asked);
+        }
+        self.look_at_gate();
+        for (j, version) in wakes.jobs {
+            self.world.job_versions[j] = version;
+        }
+        for (i, version) in wakes.sides {
+            self.world.versions[i - OVERFLOW - 1 + SIDES] = version;
+        }
+        for (who, version) in [wakes.source, sink, file].into_iter().enumerate() {
+            if let Some(version) = version {
+                self.world.versions[who] = version;
+            }
+        }
+        self.world.told_floor = wakes.floor.unwrap_or(self.world.told_floor);
+        if wakes.floor.is_some_and(|floor| self.world.give_back(floor)) {
+            let now = self.world.now;
+            self.core.engine.borrow_mut().on_disk_room(now);
+            self.wake();
+        }
+    }
+
+    /// As who asks the watchdog does: how much lies in the pipe tells of a consumer that takes less than a page.
+    pub(super) fn watch(&mut self) {
+        let (now, lying) = (self.world.now, self.world.lying);
+        let mut engine = self.core.engine.borrow_mut();
+        let mut watch = engine.watch(now);
+        if watch != Watch::Quiet(None) && std::mem::replace(&mut self.unread, lying) != lying {
+            engine.on_sink_moved(now);
+            watch = engine.watch(now);
+        }
+        drop(engine);
+        if let Watch::Stalled(_, time) = watch {
+            self.world.out.accused = true;
+            self.world.check_accused(time);
+        }
+    }
+}
