@@ -271,13 +271,13 @@ impl Books<'_> {
         let Some(stays) = &self.outcome.stays else {
             return Ok(());
         };
-        let written = &self.plan.input[..self.written];
-        // Batches are acknowledged as they are.
-        let begun = match self.plan.batches() {
-            true => 0,
-            false => self.plan.framing.begun(written),
+        let from = match self.plan.batches() {
+            // Batches are acknowledged as they are; one that was in hand when weir was ended may not be counted.
+            true if self.is_graceful() => self.written,
+            true => self.written.max(self.outcome.got.len()),
+            false => self.written - self.plan.framing.begun(&self.plan.input[..self.written]),
         };
-        let input = &self.plan.input[self.written - begun..];
+        let input = &self.plan.input[from..];
         ensure!(
             input.starts_with(stays),
             "something else stays in the spool"
