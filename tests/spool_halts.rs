@@ -157,3 +157,52 @@ fn what_a_program_has_not_read_is_said_to_be_lost_where_the_disk_does_not_work_a
         assert!(said.contains(line), "{line}: {said}");
     }
 }
+
+/// `sh` does this: it reads a little, closes its standard input, and lives on until weir is gone, or it is told to fail;
+/// the next one reads all.
+const DEAF: &str = "
+    if [ -e $0.read ]; then exec cat >$0.rest; fi
+    until [ -e $0.go ]; do sleep .01; done
+    dd bs=3000 count=1 of=$0.read 2>/dev/null
+    exec <&-
+    while kill -0 $PPID 2>/dev/null && ! [ -e $0.end ]; do sleep .01; done
+    exit 1";
+
+#[test]
+fn what_a_program_that_reads_no_more_has_left_is_in_the_spool_while_it_lives_on() {
+    let all = lines(100_000, 400_000);
+    let rest = &all[3_000 / 7 * 7..];
+    let again = ["--restart", "on-failure", "--backoff", "1ms..2ms"];
+    for options in [&[][..], &["-j", "1"], &again] {
+        for is_killed in [true, false] {
+            let what = format!("{options:?}, killed: {is_killed}");
+            let place = Place::new();
+            let at = |name: &str| place.0.path().join(name);
+            let out = at("out").display().to_string();
+            let command = ["--", "sh", "-c", DEAF, &out];
+            let weir = place.weir(&[&["-l"], options, &command].concat());
+            let (stdin, input) = std::io::pipe().expect("a pipe");
+            let running = start(weir, stdin, Stdio::null());
+            feed(input, all.clone()).done().expect("all is taken");
+            place.await_bytes(all.len());
+            fs::write(at("out.go"), "").expect("a file");
+            eventually(&what, || place.query()["bytes"] == rest.len());
+            assert_eq!(place.query()["records"], rest.len() / 7, "{what}");
+            if is_killed {
+                running.signal(Signal::KILL);
+            } else {
+                fs::write(at("out.end"), "").expect("a file");
+            }
+            let is_run_again = !is_killed && options == again;
+            let status = running.end().status.code();
+            let wanted = (!is_killed).then_some(i32::from(!is_run_again));
+            assert_eq!(status, wanted, "{what}");
+            let got = match is_run_again {
+                true => fs::read(at("out.rest")).expect("what the next one has read"),
+                false => place.deliver(&["-l"]).0,
+            };
+            assert_same(&got, rest, &what);
+            place.assert_empty();
+        }
+    }
+}

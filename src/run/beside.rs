@@ -30,16 +30,20 @@ impl Run {
         self.finish_branches()
     }
 
-    /// The program has closed its standard input. It may live on, and whoever writes to weir is to notice as if
-    /// he wrote to the program.
+    /// The program has closed its standard input. It may live on: what it has not read is taken back at once, for nobody
+    /// may be there to do so when it ends. Whoever writes to weir is to notice as if he wrote to the program.
     pub(super) fn stop_feeding(&mut self) {
+        if self.consumer.as_ref().is_some_and(Consumer::keeps_given) {
+            self.shared.tell(|engine, now| engine.on_consumer_deaf(now));
+            let unread = self.empty();
+            self.take_back(unread);
+        }
         if self
             .consumer
             .as_ref()
             .is_some_and(|it| it.restarts.is_some())
         {
             // Another one may read on.
-            self.shared.tell(|engine, now| engine.on_consumer_deaf(now));
             return;
         }
         self.look_whether_it_left_at_the_end();
@@ -105,18 +109,14 @@ impl Run {
             return false;
         };
         restarts.kill_at = None;
-        // Nobody writes to it any more when that is done, so that what is left in its pipe is all there is.
         self.shared.tell(|engine, now| engine.on_consumer_down(now));
-        if let Some((threads, thread)) = restarts.threads.take() {
-            let _ = thread.join();
-            self.spare_threads = Some(threads);
-        }
-        let unread = consumer.empty(&self.consumer_port);
-        if consumer.is_fed && unread == 0 {
+        let unread = self.empty();
+        let consumer = self.consumer.as_ref();
+        if consumer.is_some_and(|it| it.is_fed) && unread == 0 {
             return false;
         }
-        self.consumer_port.close();
-        let is_last = consumer.interrupted.is_some() || self.signal.is_some();
+        let is_interrupted = consumer.is_some_and(|it| it.interrupted.is_some());
+        let is_last = is_interrupted || self.signal.is_some();
         self.forget_consumer_s_events();
         let dealt_with = self.take_back(unread);
         let has_all = self.shared.tell(|engine, _| engine.has_consumer_all());
@@ -142,6 +142,18 @@ impl Run {
         true
     }
 
+    /// Takes out of the program's pipe what it has not read, and says how much that was: nothing where that was done
+    /// before. Who writes to it has been told to stop, and is waited for, so that this is all there is.
+    fn empty(&mut self) -> u64 {
+        let Some(consumer) = &mut self.consumer else {
+            return 0;
+        };
+        self.spare_threads = consumer.join_thread().or(self.spare_threads.take());
+        let unread = consumer.empty(&self.consumer_port);
+        self.consumer_port.close();
+        unread
+    }
+
     fn take_back(&mut self, unread: u64) -> u64 {
         let (dealt_with, saved) = self.shared.take_back(unread);
         if let Err(failure) = saved {
@@ -152,13 +164,12 @@ impl Run {
 
     /// The run is over, and the program is put down: what it has not read stays in the spool, for another run.
     pub(super) fn take_back_last(&mut self) {
-        let Some(consumer) = self.consumer.as_mut().filter(|it| it.keeps_given()) else {
+        if !self.consumer.as_ref().is_some_and(Consumer::keeps_given) {
             return;
-        };
-        consumer.join_thread();
-        let unread = consumer.empty(&self.consumer_port);
+        }
+        let unread = self.empty();
         // Of one that has read all to the end no record is begun.
-        if unread > 0 || !consumer.is_fed {
+        if unread > 0 || self.consumer.as_ref().is_some_and(|it| !it.is_fed) {
             self.take_back(unread);
         }
     }

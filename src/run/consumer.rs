@@ -188,16 +188,14 @@ impl Consumer {
         consumer_port.close();
     }
 
-    /// Waits for who writes to it, who has been told to stop.
-    pub(super) fn join_thread(&mut self) {
+    /// Waits for who writes to it, who has been told to stop. How to have another one, where it is run again.
+    pub(super) fn join_thread(&mut self) -> Option<Sinks> {
         let restarted = self.restarts.as_mut().and_then(|it| it.threads.take());
-        for thread in restarted
-            .map(|it| it.1)
-            .into_iter()
-            .chain(self.thread.take())
-        {
+        let (threads, thread) = restarted.unzip();
+        for thread in thread.into_iter().chain(self.thread.take()) {
             let _ = thread.join();
         }
+        threads
     }
 
     /// Whether what it has not read is taken back from it.

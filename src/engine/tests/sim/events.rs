@@ -118,6 +118,7 @@ impl Sim {
         self.core.tell(|engine, now| engine.on_consumer_down(now));
         self.wake();
         self.take_back();
+        self.world.is_deaf = false;
     }
 
     /// The consumer ends of itself, and what was read is for tees alone.
@@ -138,13 +139,12 @@ impl Sim {
         self.wake();
     }
 
-    /// What the consumer that is gone, or is put down, has left is taken back.
+    /// What the consumer that is gone, reads no more or is put down has left is taken back.
     pub(super) fn take_back(&mut self) {
         while self.doing[SINK] != Doing::Nothing {
             assert!(self.can_act(SINK), "it sleeps on");
             self.act(SINK);
         }
-        self.world.is_deaf = false;
         let unread = std::mem::take(&mut self.world.lying);
         self.core
             .tell(|engine, now| engine.take_back(unread as u64, now));
@@ -179,9 +179,13 @@ impl Sim {
         }
     }
 
-    /// The consumer has closed its standard input, as who wrote to it has found: that is told.
+    /// The consumer has closed its standard input, as who wrote to it has found: that is told, and what it has left is
+    /// taken back while it lives on.
     pub(super) fn on_deaf(&mut self) {
         self.core.tell(|engine, now| engine.on_consumer_deaf(now));
+        if self.world.s.rules.keeps_given {
+            self.take_back();
+        }
     }
 
     /// Another one comes.

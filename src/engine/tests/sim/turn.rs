@@ -35,13 +35,12 @@ impl Sim {
         if who == SINK && !was_writing {
             self.check_age();
         }
+        let mut is_found_deaf = false;
         self.doing[who] = match turn {
             Turn::On | Turn::Waits => self.world.doing,
             Turn::Over(end) if who >= SIDES => self.end_of_side(who, &end),
             Turn::Over(End::Write(_)) if who == SINK && self.world.is_deaf => {
-                if !self.world.out.is_over {
-                    self.on_deaf();
-                }
+                is_found_deaf = !self.world.out.is_over;
                 Doing::Nothing
             }
             Turn::Over(end) => {
@@ -54,6 +53,9 @@ impl Sim {
                 Doing::Nothing
             }
         };
+        if is_found_deaf {
+            self.on_deaf();
+        }
         if moved != self.moved() {
             self.idle_steps = 0;
             self.moved_at = self.world.now;
