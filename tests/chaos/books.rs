@@ -273,17 +273,18 @@ impl Books<'_> {
         };
         let from = match self.plan.batches() {
             // Batches are acknowledged as they are; one that was in hand when weir was ended may not be counted.
-            true if self.is_graceful() => self.written,
-            true => self.written.max(self.outcome.got.len()),
-            false => self.written - self.plan.framing.begun(&self.plan.input[..self.written]),
+            true if self.is_graceful() => self.written..=self.written,
+            true => self.written..=self.written.max(self.outcome.got.len()),
+            false => {
+                let begun = self.plan.framing.begun(&self.plan.input[..self.written]);
+                self.written - begun..=self.written - begun
+            }
         };
-        let input = &self.plan.input[from..];
-        ensure!(
-            input.starts_with(stays),
-            "something else stays in the spool"
-        );
+        let mut from = from.filter(|from| self.plan.input[*from..].starts_with(stays));
+        let from = from.next().ok_or("something else stays in the spool")?;
         // A last record without its end is over when the input is.
-        let left = self.read - self.written - self.shed;
+        let left = (self.read - self.shed).saturating_sub(self.written.max(from));
+        let begun = self.written.saturating_sub(from);
         let is_over = left == 0 && stays.is_empty();
         ensure!(
             stays.len() >= left + begun || is_over,
