@@ -1,13 +1,13 @@
 //! When a batch is closed: as soon as it has its records or its bytes, its first record has waited for long enough,
 //! or nothing more can come.
 //!
-//! Invariant: where there are records, a batch is whole ones, but for the last of a stream, and for one that is larger
-//! than the buffer, which passes in pieces.
+//! Invariant: where there are records, a batch is whole ones, but for the last of a stream, and for one that alone fills
+//! all the room there is, which passes in pieces. What others have yet to give back is room.
 
 use std::ops::Range;
 use std::time::Instant;
 
-use super::action::{CONSUMER, For};
+use super::action::{CONSUMER, For, OVERFLOW};
 use super::batch::Forming;
 use super::on_disk::Nth;
 use super::plan::{Plan, earlier};
@@ -125,11 +125,7 @@ impl Engine {
         }
         let whole = self.last_whole();
         if self.gate.is_closed() || self.has_no_place() || self.is_starved() {
-            // The rest of a record that is larger than everything cannot come before its beginning has gone.
-            let has_begun = self.outputs[CONSUMER].cursor.is_inside();
-            let is_blocked = self.shedder.policy.is_none() || self.is_starved() || has_begun;
-            let piece = is_blocked && jobs.held == 0 && !self.awaits_rest();
-            let piece = piece.then_some(end);
+            let piece = self.may_tear().then_some(end);
             return whole.or(piece).map_or(Closing::Later(None), Closing::At);
         }
         let due = self.first_due();
@@ -137,6 +133,27 @@ impl Engine {
             Some(whole) => Closing::At(whole),
             None => Closing::Later(due),
         }
+    }
+
+    /// Whether the beginning of a record goes without its rest, which cannot come before: it is all that is held, and
+    /// there was no room for more when it was all.
+    fn may_tear(&self) -> bool {
+        let has_begun = self.outputs[CONSUMER].cursor.is_inside();
+        let is_starved = self.is_starved();
+        let is_blocked = self.shedder.policy.is_none() || is_starved || has_begun;
+        let is_full = is_starved || self.gate.is_closed() || self.has_surely_no_place();
+        let is_all = self.jobs.as_ref().is_some_and(|jobs| jobs.held == 0);
+        let is_all = is_all && (is_starved || !self.others_make_room());
+        is_blocked && is_full && is_all && !self.awaits_rest()
+    }
+
+    /// Whether somebody else has yet to give back what lies before all that is queued.
+    fn others_make_room(&self) -> bool {
+        let Some(head) = self.outputs[CONSUMER].head() else {
+            return false;
+        };
+        let is_filed = |file: u64| file < head && self.outlives();
+        self.lags(head) || self.outputs[OVERFLOW].head().is_some_and(is_filed)
     }
 
     /// Whether there is nothing but the beginning of a record that fits: then who takes whole ones takes nothing until

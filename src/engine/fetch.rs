@@ -136,7 +136,7 @@ impl Engine {
     }
 
     /// How often these places are pinned, each byte once for each pin.
-    fn pins(&self, range: &Range<u64>) -> usize {
+    pub(super) fn pins(&self, range: &Range<u64>) -> usize {
         let overlap = |run: &Range<u64>| {
             run.end
                 .min(range.end)

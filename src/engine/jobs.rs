@@ -227,7 +227,19 @@ impl Engine {
             },
             due: None,
         });
+        self.part_behind(end);
         self.form_batch();
+    }
+
+    /// What lies behind a batch has its own room: it may be what has begun of a record, whose rest comes when that of
+    /// the batch has been given back.
+    fn part_behind(&mut self, end: u64) {
+        if let Some(begun) = self.log.begun_behind(end) {
+            let pinned = self.pins(&begun);
+            if pinned > 0 {
+                self.log.part(&begun, pinned);
+            }
+        }
     }
 
     /// Its next piece is to be written to its file.
@@ -388,6 +400,7 @@ impl Engine {
             self.stats.on_given_up(total);
         }
         self.outputs[CONSUMER].taken += total.bytes;
+        self.lose_what_taps_hold_of_full(now);
         self.form_batch();
         self.on_shrunk(now);
     }

@@ -10,6 +10,14 @@ use super::action::SIDES;
 use super::state::Engine;
 
 impl Engine {
+    /// A batch has gone: where there is no room, nothing of it is kept for taps alone.
+    pub(super) fn lose_what_taps_hold_of_full(&mut self, now: Instant) {
+        let full = self.spill.as_ref().and_then(|spill| spill.full);
+        if self.outlives() && full.is_some_and(|full| !full.why.others) {
+            self.lose_what_taps_hold(now);
+        }
+    }
+
     /// There is no room, since ours fills it.
     pub(super) fn lose_what_taps_hold(&mut self, now: Instant) {
         let end = self.log.end();

@@ -1,4 +1,5 @@
-//! Extents on the disk alone that are made one, so that memory is not that of what lies there.
+//! Extents on the disk alone that are made one, so that memory is not that of what lies there; and one that is made two, so
+//! that the first of them is given back without the other.
 //!
 //! Invariant: what one knows that was two is what the two of them knew, but for where they met and for ends of records in
 //! between; so who joins them takes care that nobody's places begin or end there.
@@ -37,6 +38,42 @@ impl Log {
         one.pinned += two.pinned;
         one.is_cut |= two.is_cut;
     }
+
+    /// What has begun of a record behind this place, in the extent on the disk in which the one before it ends.
+    pub(crate) fn begun_behind(&self, at: u64) -> Option<Range<u64>> {
+        let extent = self.extents.get(self.index(at.saturating_sub(1)))?;
+        let is_last_end = extent.ends > 0 && extent.at + extent.last_end as u64 == at;
+        let is_whole = extent.stored.is_some() && !extent.is_loading && extent.pieces.is_none();
+        let begun = at..extent.end();
+        (is_whole && is_last_end && !begun.is_empty()).then_some(begun)
+    }
+
+    /// It is an extent of its own from here on, which is on the disk alone, and is pinned so often.
+    pub(crate) fn part(&mut self, begun: &Range<u64>, pinned: usize) {
+        let i = self.index(begun.start - 1);
+        let one = &mut self.extents[i];
+        let first = (begun.start - one.at) as usize;
+        let two = Extent {
+            segment: None,
+            stored: one.stored.map(|from| from + first as u64),
+            is_loading: false,
+            // Somebody may have had it up to its end.
+            is_cut: true,
+            at: begun.start,
+            start: 0,
+            length: one.length - first,
+            depth: 0,
+            before: one.before + one.ends,
+            ends: 0,
+            last_end: 0,
+            first_end: None,
+            pinned,
+            pieces: None,
+        };
+        one.length = first;
+        one.pinned -= pinned;
+        self.extents.insert(i + 1, two);
+    }
 }
 
 #[cfg(test)]
@@ -70,6 +107,8 @@ mod tests {
         Load { at: usize, length: usize },
         /// What was read back leaves memory.
         Evict,
+        /// What has begun behind the last end in the extent at this share of all is one of its own.
+        Part(usize),
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -88,6 +127,7 @@ mod tests {
             3 => (0usize..=256).prop_map(Step::Join),
             2 => (0usize..256, 1usize..200).prop_map(|(at, length)| Step::Load { at, length }),
             1 => Just(Step::Evict),
+            2 => (0usize..256).prop_map(Step::Part),
         ]
     }
 
@@ -124,6 +164,14 @@ mod tests {
                     }
                 }
                 Step::Load { at, length } => self.load(at, length),
+                Step::Part(at) => {
+                    let extents = &self.log.extents;
+                    let extent = extents.get(extents.len() * at / 256);
+                    let last = extent.map(|it| it.at + it.last_end as u64);
+                    if let Some(begun) = last.and_then(|last| self.log.begun_behind(last)) {
+                        self.log.part(&begun, (begun.end - begun.start) as usize);
+                    }
+                }
                 Step::Evict => {
                     let ends = self.log.evict(&[]);
                     let is_end = |end: &u64| self.log.extents.iter().any(|it| it.end() == *end);

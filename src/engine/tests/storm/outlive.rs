@@ -1,6 +1,6 @@
 //! Streams that outlive each of several runs, which are cut short somehow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::dice::Dice;
 use super::scenario::scenario;
@@ -13,6 +13,7 @@ use crate::engine::side::Role;
 use crate::engine::tests::sim::{
     self, Adversity, Disk, Left, Outcome, Scenario, Script, Text, run_after,
 };
+use crate::engine::tests::text::records;
 use crate::engine::ticket::Stretch;
 
 /// What is taken in outlives the run; without what cannot be had together with that.
@@ -164,6 +165,7 @@ pub(super) fn spooled_batches(seed: u64) {
     let adversity = outlive(&mut s, adversity, Some(batch));
     let input = s.input.0.clone();
     let (mut taken, mut left) = (0, Left::default());
+    let (mut cuts, mut sheds) = (BTreeSet::new(), false);
     let mut known: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
     let mut trials: BTreeMap<u64, u32> = BTreeMap::new();
     let mut dealt_with: BTreeMap<u64, u64> = BTreeMap::new();
@@ -183,6 +185,7 @@ pub(super) fn spooled_batches(seed: u64) {
         }
         let outcome = run_next(left, next, harm, is_last);
         taken += outcome.taken;
+        cuts.insert(taken as u64);
         assert_tees(&outcome, &input, harm, is_last);
         for it in &outcome.tries {
             let part = it.ticket.stretch;
@@ -218,8 +221,9 @@ pub(super) fn spooled_batches(seed: u64) {
             dealt_with.insert(*from, *to);
         }
         let shed = left.inherited.parts.iter();
-        let shed = shed.filter(|(_, owed)| *owed == Owed::Overflow);
-        assert!(!is_last || shed.count() == 0, "the file lacks something");
+        let shed = shed.filter(|(_, owed)| *owed == Owed::Overflow).count();
+        assert!(!is_last || shed == 0, "the file lacks something");
+        sheds |= shed > 0;
         // It was killed before it could be written down that the last one was dealt with.
         let lost = outcome.tries.last().filter(|_| !is_last && dice.one_in(2));
         if let Some(it) = lost
@@ -236,12 +240,63 @@ pub(super) fn spooled_batches(seed: u64) {
         }
     }
     assert_eq!(taken, input.len(), "all was taken");
+    // What waits for the file for what is shed has room of its own on the disk.
+    if !sheds {
+        assert_none_torn(&s, adversity, &known, &cuts, &input);
+    }
     let mut to = 0;
     for (from, end) in dealt_with {
         assert_eq!(from, to, "something is left out, or dealt with twice");
         to = end;
     }
     assert_eq!(to, input.len() as u64, "all was dealt with");
+}
+
+/// A batch ends with a record, but where a run has ended, and where one alone fills all the room. Who has no memory, or
+/// whose disk others fill, has no room that could be told here.
+fn assert_none_torn(
+    s: &Scenario,
+    adversity: Adversity,
+    batches: &BTreeMap<u64, (u64, u64)>,
+    cuts: &BTreeSet<u64>,
+    input: &[u8],
+) {
+    let (framing, disk) = (s.rules.framing, adversity.disk);
+    if framing.is_none() || adversity.short.is_some() || disk.full.is_some() {
+        return;
+    }
+    // What a tee is owed that has died stays until it comes again.
+    let mut sides = adversity.sides.iter().flatten();
+    if sides.any(|it| it.role == Role::Tee && it.dies.is_some()) {
+        return;
+    }
+    let marks = s.commands.iter().filter_map(|(_, it)| match it {
+        Directive::Marks(marks) => Some(marks.high as u64),
+        _ => None,
+    });
+    let high = marks.fold(s.rules.marks.high as u64, u64::min);
+    // It gives room back in pieces.
+    let room = high.min(disk.bound - (disk.bound / 16).max(1));
+    let mut ends = BTreeSet::new();
+    let mut at = 0;
+    for record in records(framing, input) {
+        at += record.len() as u64;
+        ends.insert(at);
+    }
+    for (from, to) in batches.values() {
+        if ends.contains(to) || cuts.contains(to) {
+            continue;
+        }
+        let begun = ends.range(..to).next_back().copied().unwrap_or(0);
+        let length = ends.range(to..).next().map_or(0, |end| end - begun);
+        assert!(
+            begun <= *from && length >= room,
+            "a batch ends inside of a record of {length} bytes, {} behind its beginning, {} of it before that; there is room for {room}: {:?} {adversity:?}",
+            to - begun,
+            begun.saturating_sub(*from),
+            s.rules
+        );
+    }
 }
 
 #[test]
