@@ -14,7 +14,7 @@ use super::error::DiskError;
 use super::file::read_at;
 use super::format::{ENTRY_MOST, Entry, IndexHeader, ROW, checksum, names};
 use super::index::IndexWriter;
-use super::room::Full;
+use super::room::{Full, part_of};
 use super::schedule::Policy;
 use super::segments::{Segment, Tail, Taken};
 use super::spool::Spool;
@@ -175,7 +175,10 @@ impl Spool {
                 Arc::clone(index.file()),
             ));
         }
-        let tail = Tail::new(segment, stream, self.room.part(FILES).min(SEGMENT_MOST));
+        // Room is given back by whole segments, also where it is not the bound that is short of it.
+        let of_disk = sys::available(&stream).map_or(SEGMENT_MOST, |free| part_of(free, FILES));
+        let most = self.room.part(FILES).min(of_disk).min(SEGMENT_MOST);
+        let tail = Tail::new(segment, stream, most);
         writer.tail = Some((tail, index));
         Ok(Ok(()))
     }

@@ -70,8 +70,13 @@ impl Room {
 
     /// This part of the bound, for one of so many segments.
     pub(crate) fn part(&self, of: u64) -> u64 {
-        (self.bound / of / PAGE * PAGE).max(STEP_LEAST)
+        part_of(self.bound, of)
     }
+}
+
+/// This part of so many bytes, for one of so many segments.
+pub(crate) fn part_of(bytes: u64, of: u64) -> u64 {
+    (bytes / of / PAGE * PAGE).max(STEP_LEAST)
 }
 
 /// Whole pages that hold so many bytes.

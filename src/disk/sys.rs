@@ -72,6 +72,12 @@ pub(crate) fn truncate(file: &File, length: u64) -> Result<(), Errno> {
     again(|| rustix::fs::ftruncate(file, length))
 }
 
+/// Bytes that others than the system's owner may still take of the disk that a file is on, where it tells.
+pub(crate) fn available(file: &File) -> Option<u64> {
+    let disk = rustix::fs::fstatvfs(file).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
 #[cfg(target_os = "linux")]
 mod linux {
     use super::{AsFd, BorrowedFd, Errno, File, Path, again};
