@@ -22,8 +22,6 @@ pub(crate) struct OnDisk {
     pub(super) to: u64,
     /// Some of them have been released since the floor was asked for.
     pub(super) is_freed: bool,
-    /// Before which offset nobody is owed anything, as was told last.
-    pub(super) floor: u64,
     /// The places of those that were read back.
     pub(super) here: Vec<u64>,
     /// Memory that was used for that.

@@ -407,21 +407,20 @@ impl Log {
         if !std::mem::take(&mut self.disk.is_freed) {
             return None;
         }
-        let mut stored = self.extents.iter().filter_map(|extent| extent.stored);
-        self.disk.floor = stored.next().unwrap_or(self.disk.end);
-        Some(self.disk.floor)
+        Some(self.floor())
     }
 
-    /// What that was when it was asked last.
+    /// Before which offset on the disk nobody is owed anything.
     #[must_use]
     pub(crate) fn floor(&self) -> u64 {
-        self.disk.floor
+        let mut stored = self.extents.iter().filter_map(|extent| extent.stored);
+        stored.next().unwrap_or(self.disk.end)
     }
 
     /// Whether nobody is owed less than whoever has this floor knows.
     #[must_use]
     pub(crate) fn is_floor(&self, floor: u64) -> bool {
-        !self.disk.is_freed && self.disk.floor <= floor
+        self.floor() <= floor
     }
 
     /// Bytes in memory alone that somebody is owed.

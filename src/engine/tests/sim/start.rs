@@ -196,7 +196,7 @@ pub(super) fn start(left: Left, s: Scenario, adversity: Adversity) -> Sim {
             stood_at: [start; 2],
             // What nobody is owed is given back by whoever finds the spool full.
             floor: left.floor.max(programs::lowest(&left.inherited)),
-            told_floor: 0,
+            told_floor: programs::lowest(&left.inherited),
             inherited: left.inherited,
             begun: BTreeMap::new(),
             s,
