@@ -265,6 +265,10 @@ fn assert_none_torn(
     if framing.is_none() || adversity.short.is_some() || disk.full.is_some() {
         return;
     }
+    // What is kept for those who look gives way only when somebody wants room.
+    if adversity.recall.is_some() || adversity.lookers.iter().any(Option::is_some) {
+        return;
+    }
     // What a tee is owed that has died stays until it comes again.
     let mut sides = adversity.sides.iter().flatten();
     if sides.any(|it| it.role == Role::Tee && it.dies.is_some()) {
