@@ -25,15 +25,20 @@ impl Engine {
 
     /// Bytes by which memory, books included, is more than it may be.
     pub(super) fn over_books(&self) -> u64 {
+        self.with_books()
+            .saturating_sub(self.capacity as u64 + BOOKS_LEAST)
+    }
+
+    /// Bytes of memory that what is held takes, books included.
+    fn with_books(&self) -> u64 {
         let held = self.log.in_memory().saturating_sub(self.apart());
-        (held + self.all_books()).saturating_sub(self.capacity as u64 + BOOKS_LEAST)
+        held + self.all_books()
     }
 
     /// Bytes of free memory that are more than what is held leaves with its books, and than is worth keeping: they were
     /// used before there was so much in the books.
     pub(super) fn over_memory(&self) -> u64 {
-        let held = self.log.in_memory().saturating_sub(self.apart());
-        let most = (self.capacity as u64 + BOOKS_LEAST).saturating_sub(held + self.all_books());
+        let most = (self.capacity as u64 + BOOKS_LEAST).saturating_sub(self.with_books());
         self.log.free_memory().saturating_sub(most)
     }
 

@@ -276,8 +276,11 @@ impl Engine {
 
     /// Whether a read has found no room on the disk, and why. What is known only when it was read stays in memory.
     fn is_without_room(&self, read: &Read, outcome: ReadOutcome) -> Option<NoRoom> {
-        let floor = self.log.floor();
-        let due_to = |others| Some(NoRoom { others, floor });
+        // Looked for only then: it is found by way of all that lies in memory.
+        let due_to = |others| {
+            let floor = self.log.floor();
+            Some(NoRoom { others, floor })
+        };
         match outcome {
             ReadOutcome::NoRoom(why) => Some(why),
             // There is not even memory to read into what would go there.

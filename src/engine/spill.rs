@@ -148,9 +148,7 @@ impl Engine {
             let again = now + DISK_AGAIN;
             spill.full = Some(Full { again, why });
         }
-        if self.outlives() && !why.others {
-            self.lose_what_taps_hold(now);
-        }
+        self.lose_what_taps_hold_of_full(now);
     }
 
     /// Something was shed to make room: there may be a place, or will be if this happens often enough.

@@ -10,7 +10,7 @@ use super::action::SIDES;
 use super::state::Engine;
 
 impl Engine {
-    /// A batch has gone: where there is no room, nothing of it is kept for taps alone.
+    /// Where ours fills the disk nothing is kept for taps alone: when that is found, and when a batch has gone.
     pub(super) fn lose_what_taps_hold_of_full(&mut self, now: Instant) {
         let full = self.spill.as_ref().and_then(|spill| spill.full);
         if self.outlives() && full.is_some_and(|full| !full.why.others) {
@@ -19,7 +19,7 @@ impl Engine {
     }
 
     /// There is no room, since ours fills it.
-    pub(super) fn lose_what_taps_hold(&mut self, now: Instant) {
+    fn lose_what_taps_hold(&mut self, now: Instant) {
         let end = self.log.end();
         let heads = self.holders();
         let heads = heads.map(|(_, output)| output.head().unwrap_or(end));
