@@ -18,6 +18,7 @@ use std::process::Stdio;
 use harness::books::Books;
 use harness::dir::{Dir, lines};
 use harness::sides::Before;
+use harness::small_disk::SmallDisk;
 use harness::{Ended, eventually, start, weir};
 
 /// Words of a command line that runs `sh -c SCRIPT DIR/out`.
@@ -282,19 +283,10 @@ fn a_directory_for_large_batches_that_is_not_there_is_refused_at_the_start() {
 #[test]
 fn a_full_disk_under_the_file_of_a_batch_is_said_once_and_waited_for() {
     let dir = Dir::new();
-    fs::create_dir(dir.at("disk")).expect("a directory");
-    let mut mount = harness::program("mount");
-    mount.args(["-t", "tmpfs", "-o", "size=4m", "tmpfs", &dir.at("disk")]);
-    if !mount
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|it| it.success())
-    {
-        harness::skip("no file system may be mounted here, so no disk is full");
+    let Some(disk) = SmallDisk::mount(dir.at("disk"), "4m") else {
         return;
-    }
-    let ballast = dir.at("disk/ballast");
-    fs::write(&ballast, vec![1; 3 << 20]).expect("a file in the way");
+    };
+    let ballast = disk.ballast(3 << 20);
     let (out, log) = (dir.at("out"), dir.at("log"));
     let mut weir = weir(&[
         "-q",
@@ -308,7 +300,7 @@ fn a_full_disk_under_the_file_of_a_batch_is_said_once_and_waited_for() {
         "cat >> $0",
         &out,
     ]);
-    weir.env("TMPDIR", dir.at("disk"));
+    weir.env("TMPDIR", disk.path());
     let bytes = harness::data(6 << 20, 9);
     let running = start(weir, Before::Pipe.open(&bytes), Stdio::null());
     eventually("it says so", || {
@@ -318,10 +310,6 @@ fn a_full_disk_under_the_file_of_a_batch_is_said_once_and_waited_for() {
     assert_eq!(fs::read(dir.at("out")).unwrap_or_default().len(), 0);
     fs::remove_file(&ballast).expect("room");
     let ended = running.end();
-    let gone = harness::program("umount")
-        .args(["-l", &dir.at("disk")])
-        .status();
-    assert!(gone.is_ok_and(|it| it.success()), "unmounted");
     assert!(ended.status.success(), "{ended:?}");
     assert_eq!(dir.lines("log").len(), 1, "{}", dir.read("log"));
     harness::assert_same(
@@ -329,4 +317,27 @@ fn a_full_disk_under_the_file_of_a_batch_is_said_once_and_waited_for() {
         &bytes,
         "each batch as it was",
     );
+}
+
+#[test]
+fn a_disk_that_is_full_of_what_is_to_go_into_a_batch_holds_up_no_batch() {
+    let dir = Dir::new();
+    let Some(disk) = SmallDisk::mount(dir.at("disk"), "4m") else {
+        return;
+    };
+    let (out, go) = (dir.at("out"), dir.at("go"));
+    let script = "until test -e $1; do sleep .01; done; cat >> $0";
+    let mut weir = weir(&[
+        "-q", "-b", "1MiB", "--spill", "64MiB", "--batch", "2MiB", "--", "sh", "-c", script, &out,
+        &go,
+    ]);
+    weir.env("TMPDIR", disk.path());
+    let bytes = harness::data(12 << 20, 9);
+    let running = start(weir, Before::Pipe.open(&bytes), Stdio::null());
+    let is_full = || rustix::fs::statvfs(disk.path()).is_ok_and(|it| it.f_bavail == 0);
+    eventually("it fills the disk", is_full);
+    fs::write(&go, "").expect("a file");
+    let ended = running.end();
+    assert!(ended.status.success(), "{ended:?}");
+    harness::assert_same(&fs::read(&out).expect("all"), &bytes, "all of it");
 }

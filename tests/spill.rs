@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 
 use harness::remote::{Home, Weir};
 use harness::sides::make_fifo;
+use harness::small_disk::SmallDisk;
 use harness::{DEADLINE, WEIR, assert_same, beside, collect, data, eventually, feed, start, weir};
 
 const MIB: usize = 1 << 20;
@@ -297,38 +298,13 @@ fn what_grows_too_old_in_memory_and_on_disk_goes_by_whole_records_for_each_outpu
     assert!(!numbers(&tapped, "the tap").is_empty(), "the tap");
 }
 
-/// A file system of this size, which only root can have.
-struct Small {
-    directory: tempfile::TempDir,
-}
-
-impl Small {
-    fn mount(size: &str) -> Option<Small> {
-        let directory = tempfile::tempdir().expect("a directory");
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "weir-test"]);
-        let done = mount.arg(directory.path()).stderr(Stdio::null()).status();
-        done.is_ok_and(|done| done.success())
-            .then_some(Small { directory })
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let mut umount = Command::new("umount");
-        let _ = umount.arg("-l").arg(self.directory.path()).status();
-    }
-}
-
 #[test]
 fn a_full_disk_blocks_as_a_full_buffer_does_and_goes_on_when_there_is_room() {
-    let Some(small) = Small::mount("4m") else {
-        harness::skip("no file system may be mounted here, so no disk is full");
+    let home = Home::new();
+    let Some(small) = SmallDisk::mount(home.temporary().join("disk"), "4m") else {
         return;
     };
-    let others = small.directory.path().join("others");
-    fs::write(&others, vec![0; 2 * MIB]).expect("room for others");
-    let home = Home::new();
+    let others = small.ballast(2 * MIB);
     let mut command = home.command(
         &[
             &["-b", "1MiB", "--spill", "1GiB", "-q"][..],
@@ -337,7 +313,7 @@ fn a_full_disk_blocks_as_a_full_buffer_does_and_goes_on_when_there_is_room() {
         .concat(),
     );
     let log = home.temporary().join("said");
-    command.env("TMPDIR", small.directory.path());
+    command.env("TMPDIR", small.path());
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     command.stderr(fs::File::create(&log).expect("a file"));
     let mut child = command.spawn().expect("started");

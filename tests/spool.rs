@@ -5,13 +5,14 @@ mod harness;
 use std::fs;
 use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
 use harness::remote::Home;
+use harness::small_disk::SmallDisk;
 use harness::spool::{Place, go_on, lines};
-use harness::{assert_same, collect, data, eventually, feed, program, start, weir};
+use harness::{assert_same, collect, data, eventually, feed, start, weir};
 use rustix::io::ioctl_fionread;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -338,20 +339,11 @@ fn what_cannot_work_together_is_refused_in_one_line() {
 #[test]
 fn a_full_disk_blocks_as_a_full_buffer_does_and_goes_on_with_space() {
     let place = Place::new();
-    let disk = place.0.path().join("disk");
-    fs::create_dir(&disk).expect("a directory");
-    let mount = program("mount")
-        .args(["-t", "tmpfs", "-o", "size=6m", "tmpfs"])
-        .arg(&disk)
-        .status();
-    if !mount.is_ok_and(|status| status.success()) {
-        harness::skip("no file system may be mounted here, so no disk is full");
+    let Some(disk) = SmallDisk::mount(place.0.path().join("disk"), "6m") else {
         return;
-    }
-    let _unmounted = Unmounted(disk.clone());
-    let ballast = disk.join("ballast");
-    fs::write(&ballast, vec![1; 2 * MIB]).expect("a file in the way");
-    let spool = disk.join("q").display().to_string();
+    };
+    let ballast = disk.ballast(2 * MIB);
+    let spool = disk.path().join("q").display().to_string();
     let home = Home::new();
     let mut weir = home.start(&["--spool", &spool]);
     let bytes = data(9 * MIB, 4);
@@ -387,14 +379,4 @@ fn a_directory_that_is_removed_is_said_once_and_what_was_taken_in_is_delivered()
         (1..=3).contains(&said.len()) && said.iter().all(is_it),
         "{said:?}"
     );
-}
-
-/// A file system that goes with its test.
-struct Unmounted(PathBuf);
-
-impl Drop for Unmounted {
-    fn drop(&mut self) {
-        let gone = Command::new("umount").arg("-l").arg(&self.0).status();
-        assert!(gone.is_ok_and(|status| status.success()), "unmounted");
-    }
 }

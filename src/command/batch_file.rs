@@ -2,8 +2,9 @@
 //! that dies leaves no half of one behind that could be taken for a whole.
 //!
 //! Invariants: it has no name, and goes when nobody has it open any more; each program gets it from its first byte
-//! on, and none can change it. Only short ones take memory. Where the disk is full, what was written of a piece is taken
-//! back, so that the piece can be written again when there is room.
+//! on, and none can change it. Only short ones take memory, and one that its disk has no room for where that is asked for.
+//! Where the disk is full, what was written of a piece is taken back, so that the piece can be written again when there
+//! is room.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -28,7 +29,10 @@ pub(crate) struct BatchFile {
 
 /// Whether an error says that there is no room for now.
 pub(crate) fn says_full(error: &io::Error) -> bool {
-    rustix::io::Errno::from_io_error(error).is_some_and(is_full)
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    // Where it lies is named beside it.
+    matches!(error.kind(), StorageFull | QuotaExceeded)
+        || rustix::io::Errno::from_io_error(error).is_some_and(is_full)
 }
 
 impl BatchFile {
@@ -67,6 +71,25 @@ impl BatchFile {
             rustix::fs::seek(&self.file, SeekFrom::Start(self.bytes))?;
         }
         written
+    }
+
+    /// What a full disk has no room for goes on in memory, with what there is of it; false: there is no such way.
+    ///
+    /// # Errors
+    /// When what there is cannot be read, or memory is short.
+    pub(crate) fn go_on_in_memory(&mut self) -> io::Result<bool> {
+        let there_is = if self.is_in_memory { None } else { in_memory() };
+        let Some(mut memory) = there_is else {
+            return Ok(false);
+        };
+        rustix::fs::seek(&self.file, SeekFrom::Start(0))?;
+        let copied = io::copy(&mut self.file, &mut memory)?;
+        if copied != self.bytes {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.file = memory;
+        self.is_in_memory = true;
+        Ok(true)
     }
 
     /// It is complete. A way to read it, from its beginning on.
@@ -193,6 +216,21 @@ mod tests {
                 assert!(reader.metadata().expect("its kind").is_file());
             }
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn one_that_has_no_room_on_its_disk_goes_on_in_memory_as_it_is() {
+        let mut file = BatchFile::new(3 << 20).expect("a file");
+        file.append(b"first ").expect("written");
+        assert!(file.go_on_in_memory().expect("memory"));
+        assert!(!file.go_on_in_memory().expect("it is there already"));
+        file.append(b"second").expect("written");
+        let mut all = String::new();
+        let mut reader = File::from(file.reader().expect("a reader"));
+        reader.read_to_string(&mut all).expect("read");
+        assert_eq!(all, "first second");
+        assert!(file.append(b"x").is_err(), "and none can change it");
     }
 
     #[test]

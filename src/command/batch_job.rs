@@ -68,6 +68,25 @@ impl Job {
         self.say(News::Over);
     }
 
+    /// Adds these to the batch's file: in memory where what is held fills the disk itself.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let spills = self.context.plan.spills;
+        self.when_there_is_room(|job| {
+            let Some((_, file)) = &mut job.file else {
+                return Err(io::ErrorKind::NotFound.into());
+            };
+            match file.append(bytes) {
+                Err(error) if batch_file::says_full(&error) && spills => {
+                    if !file.go_on_in_memory()? {
+                        return Err(error);
+                    }
+                    file.append(bytes)
+                }
+                done => done,
+            }
+        })
+    }
+
     /// Does it, and again for as long as the disk is full.
     fn when_there_is_room<T>(
         &mut self,
@@ -228,10 +247,7 @@ impl Edge for Job {
         }
         let mut written = 0;
         for bytes in write.slices() {
-            self.when_there_is_room(|job| match &mut job.file {
-                Some((_, file)) => file.append(bytes),
-                None => Err(io::ErrorKind::NotFound.into()),
-            })?;
+            self.append(bytes)?;
             written += bytes.len();
         }
         Ok(Some(written))

@@ -13,6 +13,7 @@ pub(crate) mod dir;
 pub(crate) mod line;
 pub(crate) mod remote;
 pub(crate) mod sides;
+pub(crate) mod small_disk;
 pub(crate) mod spool;
 pub(crate) mod stalled;
 

@@ -8,6 +8,7 @@ use std::time::Instant;
 use rustix::process::Signal;
 
 use super::harness::remote::Home;
+use super::harness::small_disk::SmallDisk;
 use super::harness::{self, eventually, start};
 use super::{catch_up, member, silent, status, take};
 
@@ -107,37 +108,10 @@ fn a_umask_that_forbids_everything_does_not_lock_members_out_of_their_file() {
     weir.end().assert_success("closed");
 }
 
-/// A file system of this size in place of a directory, which only root can have.
-struct Small(std::path::PathBuf);
-
-impl Small {
-    fn mount(at: std::path::PathBuf, size: &str) -> Option<Small> {
-        let mut mount = std::process::Command::new("mount");
-        mount.args([
-            "-t",
-            "tmpfs",
-            "-o",
-            &format!("size={size},mode=0700"),
-            "weir-test",
-        ]);
-        let done = mount.arg(&at).stderr(std::process::Stdio::null()).status();
-        done.is_ok_and(|done| done.success()).then_some(Small(at))
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let mut umount = std::process::Command::new("umount");
-        let _ = umount.arg("-l").arg(&self.0).status();
-    }
-}
-
 #[test]
 fn where_the_disk_is_full_the_file_is_named_and_another_time_it_is_made() {
     let home = Home::new();
-    fs::create_dir(home.sockets()).expect("made");
-    let Some(_small) = Small::mount(home.sockets(), "64k") else {
-        harness::skip("no file system may be mounted here, so no disk is full");
+    let Some(_small) = SmallDisk::mount(home.sockets(), "64k") else {
         return;
     };
     let others = home.sockets().join("others");
