@@ -54,6 +54,12 @@ pub(crate) fn is_end(signal: i32) -> bool {
     !REPORT.contains(&signal)
 }
 
+/// Whether this signal would end weir.
+#[must_use]
+pub(crate) fn is_heeded(signal: i32) -> bool {
+    [SIGHUP, SIGINT, SIGTERM, SIGQUIT].contains(&signal) && !inherited::was_ignored(signal)
+}
+
 /// Signals that are listened for, though nobody is there yet to heed them.
 #[derive(Debug)]
 pub(crate) struct Listener {

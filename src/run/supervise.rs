@@ -34,6 +34,8 @@ use crate::share::Membership;
 /// How soon after the consumer has left the input must end for that to be a success, if no write
 /// is refused meanwhile.
 const GRACE: Duration = Duration::from_millis(50);
+/// So much later than COMMAND has died of it a signal is heard that was sent to both, at most.
+const HEARD: Duration = Duration::from_millis(200);
 
 /// Everybody whom the main thread listens to, and what it has heard.
 pub(super) struct Run {
@@ -96,10 +98,26 @@ impl Run {
     /// Listens until something ends the run.
     pub(super) fn supervise(&mut self) -> End {
         let end = self.listen();
+        let end = self.with_signal(end);
         match self.let_tees_finish(end) {
             Some(end) => end,
             None => self.listen(),
         }
+    }
+
+    /// A signal that ends COMMAND may have been sent to weir, too, which hears it a moment later: it ends both.
+    fn with_signal(&self, end: End) -> End {
+        let by = match end {
+            End::Command(Exit::Signal(by), _) if signals::is_heeded(by) => by,
+            _ => return end,
+        };
+        let until = Instant::now() + HEARD;
+        while let Ok(heard) = self.signals.recv_deadline(until) {
+            if heard.number == by {
+                return End::Signal(by);
+            }
+        }
+        end
     }
 
     fn listen(&mut self) -> End {

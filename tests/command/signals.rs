@@ -3,9 +3,11 @@
 use std::fs;
 use std::io::{Read, Write, pipe};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::Stdio;
 
 use rustix::process::{Signal, test_kill_process};
 
+use super::harness::dir::Dir;
 use super::harness::line::Line;
 use super::harness::sides::terminal;
 use super::harness::{self, eventually, start, weir};
@@ -135,4 +137,36 @@ fn a_stopped_weir_goes_on_with_its_command() {
     line.send(300_000);
     line.close_input();
     line.finish(400_000).assert_success("stopped and continued");
+}
+
+#[test]
+fn a_signal_to_both_ends_both_whichever_hears_it_first() {
+    for options in [
+        &[][..],
+        &["-l"],
+        &["-l", "-r", "2000/s"],
+        &["-l", "-j", "2"],
+    ] {
+        for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+            let dir = Dir::new();
+            let ready = dir.at("ready");
+            let words = ["-q", "-b", "64KiB", "--grace", "10s"];
+            let words = [
+                &words,
+                options,
+                &["--", "sh", "-c", ": > $0; exec cat", &ready],
+            ]
+            .concat();
+            let mut command = weir(&words);
+            command.process_group(0);
+            let (stdin, mut input) = pipe().expect("a pipe");
+            let weir = start(command, stdin, Stdio::null());
+            harness::beside(move || while input.write_all(&[b'\n'; 4096]).is_ok() {});
+            eventually("COMMAND runs", || fs::exists(&ready).is_ok_and(|it| it));
+            weir.signal_group(signal);
+            let end = weir.end();
+            let by = end.status.signal();
+            assert_eq!(by, Some(signal.as_raw()), "{options:?}: {end:?}");
+        }
+    }
 }
