@@ -2,9 +2,9 @@
 //! that dies leaves no half of one behind that could be taken for a whole.
 //!
 //! Invariants: it has no name, and goes when nobody has it open any more; each program gets it from its first byte
-//! on, and none can change it. Only short ones take memory, and one that its disk has no room for where that is asked for.
-//! Where the disk is full, what was written of a piece is taken back, so that the piece can be written again when there
-//! is room.
+//! on, and none can change it. Only short ones take memory, and those that their disk has no room for: what fills it may be
+//! ours, which goes when they have gone. Of a piece that does not fit all that was written is taken back, so that it can be
+//! written again.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -24,6 +24,8 @@ const MEMORY_MOST: u64 = 1 << 20;
 pub(crate) struct BatchFile {
     file: File,
     is_in_memory: bool,
+    /// It lies there since its disk was full.
+    is_displaced: bool,
     bytes: u64,
 }
 
@@ -41,19 +43,19 @@ impl BatchFile {
     /// # Errors
     /// When none can be made.
     pub(crate) fn new(bytes: u64) -> io::Result<BatchFile> {
-        let file = if bytes <= MEMORY_MOST {
-            in_memory()
-        } else {
-            None
+        let is_short = bytes <= MEMORY_MOST;
+        let on_disk = || match on_disk() {
+            Err(error) if says_full(&error) => in_memory().map(|file| (file, true)).ok_or(error),
+            made => made.map(|file| (file, false)),
         };
-        let is_in_memory = file.is_some();
-        let file = match file {
-            Some(file) => file,
-            None => on_disk()?,
-        };
+        let short = if is_short { in_memory() } else { None };
+        let is_in_memory = short.is_some();
+        let (file, is_displaced) = short.map_or_else(on_disk, |file| Ok((file, false)))?;
+        let is_in_memory = is_in_memory || is_displaced;
         Ok(BatchFile {
             file,
             is_in_memory,
+            is_displaced,
             bytes: 0,
         })
     }
@@ -63,6 +65,18 @@ impl BatchFile {
     /// # Errors
     /// When they could not be.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self.append_here(bytes) {
+            Err(error) if says_full(&error) && self.go_on_in_memory()? => self.append_here(bytes),
+            done => done,
+        }
+    }
+
+    /// Whether its disk was full.
+    pub(crate) fn is_displaced(&self) -> bool {
+        self.is_displaced
+    }
+
+    fn append_here(&mut self, bytes: &[u8]) -> io::Result<()> {
         let written = self.file.write_all(bytes);
         if written.is_ok() {
             self.bytes += bytes.len() as u64;
@@ -74,10 +88,7 @@ impl BatchFile {
     }
 
     /// What a full disk has no room for goes on in memory, with what there is of it; false: there is no such way.
-    ///
-    /// # Errors
-    /// When what there is cannot be read, or memory is short.
-    pub(crate) fn go_on_in_memory(&mut self) -> io::Result<bool> {
+    fn go_on_in_memory(&mut self) -> io::Result<bool> {
         let there_is = if self.is_in_memory { None } else { in_memory() };
         let Some(mut memory) = there_is else {
             return Ok(false);
@@ -88,7 +99,7 @@ impl BatchFile {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         self.file = memory;
-        self.is_in_memory = true;
+        (self.is_in_memory, self.is_displaced) = (true, true);
         Ok(true)
     }
 

@@ -20,7 +20,8 @@ use crate::engine::on_disk::Load;
 use crate::engine::ticket::{Finish, Ticket, Untried};
 use crate::pipe::error::PipeError;
 
-/// How soon to look again whether a full disk has room: it is to be used within a second.
+/// How soon to look again whether a full disk has room, where a batch cannot go on in memory: it is to be used within a
+/// second.
 const ROOM_AGAIN: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 500_000_000,
@@ -68,25 +69,6 @@ impl Job {
         self.say(News::Over);
     }
 
-    /// Adds these to the batch's file: in memory where what is held fills the disk itself.
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let spills = self.context.plan.spills;
-        self.when_there_is_room(|job| {
-            let Some((_, file)) = &mut job.file else {
-                return Err(io::ErrorKind::NotFound.into());
-            };
-            match file.append(bytes) {
-                Err(error) if batch_file::says_full(&error) && spills => {
-                    if !file.go_on_in_memory()? {
-                        return Err(error);
-                    }
-                    file.append(bytes)
-                }
-                done => done,
-            }
-        })
-    }
-
     /// Does it, and again for as long as the disk is full.
     fn when_there_is_room<T>(
         &mut self,
@@ -97,21 +79,23 @@ impl Job {
                 Err(error) if batch_file::says_full(&error) => error,
                 done => return done,
             };
-            if !std::mem::replace(&mut self.has_said_full, true) {
-                let why = "the disk is full: the batch waits for room; TMPDIR can name another one";
-                let place = batch_file::place().display().to_string();
-                self.say(News::Full(PipeError::because(
-                    "write a batch to",
-                    &place,
-                    why,
-                )));
-            }
+            self.say_full("the batch waits for room");
             let mut closed = [PollFd::new(&*self.context.closed, PollFlags::IN)];
             match rustix::event::poll(&mut closed, Some(&ROOM_AGAIN)) {
                 Ok(0) | Err(Errno::INTR) => {}
                 // None is to be run any more.
                 _ => return Err(full),
             }
+        }
+    }
+
+    /// The disk is full, and this is what becomes of the batch: once.
+    fn say_full(&mut self, and: &str) {
+        if !std::mem::replace(&mut self.has_said_full, true) {
+            let why = format!("the disk is full: {and}; TMPDIR can name another one");
+            let place = batch_file::place().display().to_string();
+            let full = PipeError::because("write a batch to", &place, &why);
+            self.say(News::Full(full));
         }
     }
 
@@ -247,8 +231,18 @@ impl Edge for Job {
         }
         let mut written = 0;
         for bytes in write.slices() {
-            self.append(bytes)?;
+            self.when_there_is_room(|job| match &mut job.file {
+                Some((_, file)) => file.append(bytes),
+                None => Err(io::ErrorKind::NotFound.into()),
+            })?;
             written += bytes.len();
+        }
+        if self
+            .file
+            .as_ref()
+            .is_some_and(|(_, file)| file.is_displaced())
+        {
+            self.say_full("the batch goes on in memory");
         }
         Ok(Some(written))
     }

@@ -27,9 +27,6 @@ pub(crate) struct JobPlan {
     pub stamp: String,
     /// Statuses that say that a batch can never succeed.
     pub reject: Vec<u8>,
-    /// What is held spills to the disk that batches lie on: where that is full, it is what is to go into a batch that fills
-    /// it, and to wait for room is to wait for oneself.
-    pub spills: bool,
 }
 
 /// What they have to say.

@@ -80,7 +80,6 @@ pub(super) fn start(
         mask,
         stamp: format!("{}-{:x}", std::process::id(), since.as_micros()),
         reject: config.reject.clone(),
-        spills: config.spill.is_some(),
     };
     let jobs = Jobs::start(plan, gets, count, shared).map_err(system)?;
     Ok(Some(Batches {
