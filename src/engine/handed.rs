@@ -168,6 +168,8 @@ pub(crate) struct WriteState {
     pub origin: Option<Origin>,
     /// What it is a piece of, where it is one of a batch.
     pub piece: Option<Piece>,
+    /// What is shed begins with a record, and not with the rest of one of which a part was written last.
+    pub begins_record: bool,
 }
 
 /// What a piece of a batch belongs to.

@@ -71,11 +71,12 @@ impl Engine {
         let most = all.min(run.start + PIECE);
         let whole = self.log.last_boundary(run.start, most);
         let whole = whole.or_else(|| self.log.next_boundary(run.start, all));
-        let end = if self.framing.is_none() {
-            most
-        } else {
-            whole.unwrap_or(all)
+        let end = match self.framing {
+            None => most,
+            Some(_) => whole.unwrap_or(all),
         };
+        let is_part = self.framing.is_some() && whole.is_none();
+        let begun = std::mem::replace(&mut self.overflow.begun, is_part.then_some(end));
         let claim = output.queue.begin_claim(end - run.start);
         let place = self.outlives().then_some(claim.start);
         let permit = Permit {
@@ -85,6 +86,7 @@ impl Engine {
         let mut state = self.outputs[OVERFLOW].write.take().unwrap_or_default();
         state.parts.extend(self.log.parts(claim));
         (state.permit, state.place) = (permit, place);
+        state.begins_record = begun != Some(run.start);
         let obligation = Obligation::new(Actor::Output(OVERFLOW));
         Action::Write(Write { state, obligation })
     }

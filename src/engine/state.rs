@@ -111,6 +111,8 @@ pub(crate) struct Overflow {
     pub(super) lost: u64,
     /// A record was, while it still came.
     pub(super) was_too_long: bool,
+    /// Where the part of a record ends that the file was given last, if it was.
+    pub(super) begun: Option<u64>,
 }
 
 impl Overflow {

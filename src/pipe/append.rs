@@ -61,6 +61,14 @@ impl Appended {
         &self.name
     }
 
+    /// What ends a record, if one byte does.
+    pub(crate) fn terminator(&self) -> Option<u8> {
+        match self.framing {
+            Some(Framing::Terminator(end)) => Some(end),
+            _ => None,
+        }
+    }
+
     /// The length of the whole records at the beginning of these bytes.
     #[must_use]
     pub(crate) fn whole(&self, bytes: &[u8]) -> usize {

@@ -99,6 +99,7 @@ impl OverflowFile {
             shared: shared.clone(),
             events: Some(events),
             begun: Vec::new(),
+            is_inside: false,
         };
         let end = Driver::new(Actor::Output(OVERFLOW)).run(shared, &mut edge);
         if let End::Disk(e) = end {
@@ -121,6 +122,8 @@ struct World {
     events: Option<Sender<Event>>,
     /// The beginning of a record whose rest is still to be read back from the disk.
     begun: Vec<u8>,
+    /// The file has a part of a record already.
+    is_inside: bool,
 }
 
 impl World {
@@ -139,7 +142,18 @@ impl World {
     /// The record that was begun has no end, or is too long to be waited for.
     fn flush(&mut self) {
         let begun = std::mem::take(&mut self.begun);
+        self.is_inside |= !begun.is_empty();
         complain(&mut self.events, self.file.append(&begun));
+    }
+
+    /// What was begun is all there is of its record, the last one of the input: another one comes behind it.
+    fn end_begun(&mut self) {
+        let is_begun = self.is_inside || !self.begun.is_empty();
+        if let Some(end) = self.file.terminator().filter(|_| is_begun) {
+            self.begun.push(end);
+            self.flush();
+        }
+        self.is_inside = false;
     }
 }
 
@@ -149,12 +163,16 @@ impl Edge for World {
             let old = std::mem::replace(&mut self.file, file);
             complain(&mut self.events, old.close());
         }
+        if write.begins_record {
+            self.end_begun();
+        }
         let taken = write.slices().map(<[u8]>::len).sum();
         let mut records = std::mem::take(&mut self.begun);
         write
             .slices()
             .for_each(|bytes| records.extend_from_slice(bytes));
         self.begun = records.split_off(self.file.whole(&records));
+        self.is_inside &= records.is_empty();
         complain(&mut self.events, self.file.append(&records));
         if self.begun.len() > BEGUN_MOST {
             self.flush();
