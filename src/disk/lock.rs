@@ -70,12 +70,17 @@ impl Lock {
 }
 
 fn taken(directory: &Directory, file: &File) -> DiskError {
-    let owner = pid_in(file).map_or("another weir".to_owned(), |pid| format!("weir {pid}"));
-    DiskError::because(
-        "open the spool",
-        directory.path(),
-        format_args!("{owner} is using it; end that one first, or name another directory"),
-    )
+    let (what, place) = ("open the spool", directory.path());
+    let owner = pid_in(file);
+    if let Some(pid) = owner.filter(|pid| is_over(*pid)) {
+        let why = format_args!(
+            "weir {pid} has ended, and the system, or a process that it has started, still holds its lock; try again, or name another directory"
+        );
+        return DiskError::because(what, place, why);
+    }
+    let owner = owner.map_or("another weir".to_owned(), |pid| format!("weir {pid}"));
+    let why = format_args!("{owner} is using it; end that one first, or name another directory");
+    DiskError::because(what, place, why)
 }
 
 /// Whether there is no such process, or nothing of it but what the system has not let go of yet.
