@@ -29,24 +29,30 @@ const FILES: u64 = 16;
 const ARRIVAL_GRAIN: u64 = 1_000_000_000;
 
 impl Spool {
-    /// Appends from memory what came at `arrival` (nanoseconds since 1970); the first bytes of it,
-    /// as many as are taken.
-    pub(crate) fn append(&self, bytes: &[u8], arrival: u64) -> Result<Taken, DiskError> {
+    /// Appends from memory what came at `arrival` (nanoseconds since 1970), all of it or nothing, and says where it
+    /// begins. [`Spool::room_for`] has said that there is room.
+    pub(crate) fn append(
+        &self,
+        bytes: &[u8],
+        arrival: u64,
+    ) -> Result<Result<u64, Full>, DiskError> {
         let mut writer = self.writer();
-        let most = match self.ready(&mut writer, arrival)? {
-            Ok(most) => most.min(bytes.len()),
-            Err(full) => return Ok(Taken::Full(full)),
-        };
-        let Some((tail, _)) = &mut writer.tail else {
-            return Ok(Taken::Full(Full::Disk));
-        };
-        let taken = tail.write(&bytes[..most])?;
-        if let Taken::Bytes(n) = taken {
-            self.account(&mut writer, &bytes[..n], arrival);
-            drop(writer);
-            self.changed();
+        let begun = writer.end;
+        match self.ready(&mut writer, arrival)? {
+            Ok(most) if most >= bytes.len() => {}
+            Ok(_) => return Ok(Err(Full::Bound)),
+            Err(full) => return Ok(Err(full)),
         }
-        Ok(taken)
+        let Some((tail, _)) = &mut writer.tail else {
+            return Ok(Err(Full::Disk));
+        };
+        if let Err(full) = tail.write(bytes)? {
+            return Ok(Err(full));
+        }
+        self.account(&mut writer, bytes, arrival);
+        drop(writer);
+        self.changed();
+        Ok(Ok(begun))
     }
 
     /// Appends what lies in a pipe, without waiting for more. What was taken is at the beginning of
@@ -92,6 +98,11 @@ impl Spool {
     ) -> Result<Result<usize, Full>, DiskError> {
         let ready = self.ready(&mut self.writer(), arrival)?;
         Ok(ready.map(|ready| ready.min(most)))
+    }
+
+    /// Whether most of the disk is ours.
+    pub(crate) fn has_most_of_disk(&self) -> bool {
+        self.room.is_most_of_disk(self.directory.path())
     }
 
     /// Makes sure that bytes can be appended and entered, and says how many.
@@ -175,8 +186,11 @@ impl Spool {
                 Arc::clone(index.file()),
             ));
         }
-        // Room is given back by whole segments, also where it is not the bound that is short of it.
-        let of_disk = sys::available(&stream).map_or(SEGMENT_MOST, |free| part_of(free, FILES));
+        // Room is given back by whole segments, also where it is not the bound that is short of it: what is used of the disk
+        // is to become free again.
+        let of_disk = sys::available(&stream).map_or(SEGMENT_MOST, |free| {
+            part_of(free.saturating_add(self.room.used()), FILES)
+        });
         let most = self.room.part(FILES).min(of_disk).min(SEGMENT_MOST);
         let tail = Tail::new(segment, stream, most);
         writer.tail = Some((tail, index));

@@ -272,7 +272,7 @@ mod tests {
         assert!(opened.damages.is_empty(), "{:?}", opened.damages);
         let spool = opened.spool;
         let mut rest = second;
-        while let Taken::Bytes(n @ 1..) = spool.append(rest, NOW - HOUR).expect("taken") {
+        while let Taken::Bytes(n @ 1..) = spool.append_some(rest, NOW - HOUR).expect("taken") {
             rest = &rest[n..];
         }
         assert!(rest.is_empty(), "all of it");

@@ -3,6 +3,7 @@
 //! Room is taken of the bound and of the disk at once, before anything is written.
 
 use std::fs::File;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::io::Errno;
@@ -42,7 +43,6 @@ impl Room {
     }
 
     /// Bytes that are in use.
-    #[cfg(test)]
     pub(crate) fn used(&self) -> u64 {
         self.used.load(Ordering::Acquire)
     }
@@ -66,6 +66,11 @@ impl Room {
 
     pub(crate) fn give_back(&self, bytes: u64) {
         self.used.fetch_sub(bytes, Ordering::AcqRel);
+    }
+
+    /// Whether what is in use is more than half of the disk that this is on.
+    pub(crate) fn is_most_of_disk(&self, place: &Path) -> bool {
+        sys::size_of_disk(place).is_some_and(|size| self.used() > size / 2)
     }
 
     /// This part of the bound, for one of so many segments.

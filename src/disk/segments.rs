@@ -253,16 +253,30 @@ impl Tail {
         ))
     }
 
-    /// Appends from memory, at most what it is ready for.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<Taken, DiskError> {
+    /// Appends from memory what it is ready for, all of it or nothing: the length of the file tells of what is there.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<Result<(), Full>, DiskError> {
         let to = self.segment.len();
-        let written = sys::meet(Call::Write)
-            .and_then(|()| sys::again(|| rustix::io::pwrite(&self.file, bytes, to)));
-        match written {
-            Ok(n) => Ok(Taken::Bytes(n)),
-            Err(error) if sys::is_full(error) => Ok(Taken::Full(Full::Disk)),
-            Err(error) => Err(self.error("write", error)),
+        let mut done = 0;
+        while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
+            let at = to + done as u64;
+            let written = sys::meet(Call::Write)
+                .and_then(|()| sys::again(|| rustix::io::pwrite(&self.file, rest, at)));
+            match written {
+                Ok(n @ 1..) => done += n,
+                failed => {
+                    let error = failed.err().unwrap_or(Errno::NOSPC);
+                    if done > 0 {
+                        sys::truncate(&self.file, to)
+                            .map_err(|error| self.error("give back room of", error))?;
+                    }
+                    return match sys::is_full(error) {
+                        true => Ok(Err(Full::Disk)),
+                        false => Err(self.error("write", error)),
+                    };
+                }
+            }
         }
+        Ok(Ok(()))
     }
 
     /// Appends what lies in a pipe, at most `most` bytes and what it is ready for.

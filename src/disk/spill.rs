@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use super::error::DiskError;
 use super::file::read_at;
 use super::room::{Full, Room};
-use super::segments::{Segment, Segments, Tail, Taken};
+use super::segments::{Segment, Segments, Tail};
 use super::sys;
 
 /// Where files without a name are made.
@@ -107,6 +107,11 @@ impl Spill {
         Ok(ready?.map(|ready| ready.min(most)))
     }
 
+    /// Whether most of the disk is ours.
+    pub(crate) fn has_most_of_disk(&self) -> bool {
+        self.room.is_most_of_disk(&self.home.path)
+    }
+
     /// Appends all of this. Returns the offset of its first byte. Where that fails some of it may be there.
     pub(crate) fn append(&self, bytes: &[u8]) -> Result<Result<u64, Full>, DiskError> {
         let mut writer = self.writer();
@@ -114,13 +119,12 @@ impl Spill {
         let mut rest = bytes;
         while !rest.is_empty() {
             let put = self.tail(&mut writer, |tail, ready| {
-                match tail.write(&rest[..ready.min(rest.len())])? {
-                    Taken::Bytes(n) => {
-                        tail.publish(n);
-                        Ok(Ok(n))
-                    }
-                    _ => Ok(Err(Full::Disk)),
-                }
+                let n = ready.min(rest.len());
+                let written = tail.write(&rest[..n])?;
+                Ok(written.map(|()| {
+                    tail.publish(n);
+                    n
+                }))
             })?;
             match put {
                 Ok(n) => {

@@ -78,16 +78,31 @@ pub(crate) fn available(file: &File) -> Option<u64> {
     Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
+/// Bytes of the disk that this is on, where it tells.
+pub(crate) fn size_of_disk(place: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(place).ok()?;
+    Some(disk.f_blocks.saturating_mul(disk.f_frsize))
+}
+
+/// Where room cannot be taken: whether there is some for this many bytes just now, and for what it takes to find them,
+/// which is the file system's and ours.
+fn look_for(file: &File, len: u64) -> Result<(), Errno> {
+    const TO_FIND_THEM: u64 = 256 << 10;
+    let has_room = available(file).is_none_or(|free| free >= len.saturating_add(TO_FIND_THEM));
+    has_room.then_some(()).ok_or(Errno::NOSPC)
+}
+
 #[cfg(target_os = "linux")]
 mod linux {
     use super::{AsFd, BorrowedFd, Errno, File, Path, again};
     use rustix::fs::{FallocateFlags, Mode, OFlags, fallocate, fstatfs};
     use rustix::pipe::{SpliceFlags, splice};
 
-    /// Takes room for `len` bytes from `from` on, beyond the end of the file and without moving it.
+    /// Takes room for `len` bytes from `from` on, beyond the end of the file and without moving it, where the file system
+    /// can do that.
     pub(crate) fn reserve(file: &File, from: u64, len: u64) -> Result<(), Errno> {
         match again(|| fallocate(file, FallocateFlags::KEEP_SIZE, from, len)) {
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => super::look_for(file, len),
             answer => answer,
         }
     }
@@ -131,8 +146,8 @@ mod elsewhere {
     use super::{AsFd, BorrowedFd, Errno, File, Path};
 
     /// No room can be taken here without moving the end of the file.
-    pub(crate) fn reserve(_: &File, _: u64, _: u64) -> Result<(), Errno> {
-        Ok(())
+    pub(crate) fn reserve(file: &File, _: u64, len: u64) -> Result<(), Errno> {
+        super::look_for(file, len)
     }
 
     /// There is no splice here: whoever asks reads and writes instead.

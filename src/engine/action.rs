@@ -94,8 +94,8 @@ pub(crate) enum ReadOutcome {
 /// Why there is no room on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NoRoom {
-    /// Others fill the disk, or it fails. Where they do not there will be room when some of ours has been read back.
-    pub others: bool,
+    /// What is in the way.
+    pub by: FilledBy,
     /// Before which offset nobody was owed anything, as far as was known when room was looked for.
     pub floor: u64,
 }
@@ -103,9 +103,20 @@ pub(crate) struct NoRoom {
 impl NoRoom {
     /// There is no disk that is ours.
     pub(crate) const OTHERS: NoRoom = NoRoom {
-        others: true,
+        by: FilledBy::Others,
         floor: 0,
     };
+}
+
+/// What is in the way where there is no room on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FilledBy {
+    /// Ours, which may not have more: there will be room when some of it has been read back.
+    Bound,
+    /// Ours, which has most of the disk: the same.
+    Ours,
+    /// What others have there; or it fails. That there is room again nobody tells.
+    Others,
 }
 
 /// What came of a read from the disk.

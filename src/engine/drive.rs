@@ -11,7 +11,7 @@ use super::action::{
     Action, Actor, Done, Fan, Fetch, FetchOutcome, Outcome, Read, ReadOutcome, ReadState, Reason,
     Transfer, Write,
 };
-pub(crate) use super::edge::{Came, Edge, Passage};
+pub(crate) use super::edge::{Edge, Passage, Taken};
 use super::on_disk::EXTENT_MOST;
 use super::segment::Segment;
 use super::stall::Side;
@@ -219,7 +219,11 @@ impl Driver {
         pack_together(&mut read, edge);
         let came = if read.to_disk {
             let [_, mut into] = read.buffer.slices();
-            edge.take(&mut into)
+            match edge.take(&mut into) {
+                Ok(Err(why)) => return (Done::Read(read, ReadOutcome::NoRoom(why)), None),
+                Ok(Ok(came)) => Ok(came),
+                Err(e) => Err(e),
+            }
         } else {
             let came = edge.read(&mut read.buffer.slices());
             came.map(|n| n.map(|n| (n, None)))

@@ -37,6 +37,10 @@ pub(crate) enum Passage {
 /// Bytes that were read (0: the end), and where they begin on the disk, if they lie there.
 pub(crate) type Came = (usize, Option<u64>);
 
+/// What has come of reading to the disk: what has come, if anything has; or that there is no room for it after all, and it
+/// is where it was.
+pub(crate) type Taken = Result<Option<Came>, NoRoom>;
+
 /// The world as an actor sees it. A wait that is not over returns `None` where the world is made up, and
 /// never where it is real. What an actor never does need not be there.
 pub(crate) trait Edge {
@@ -122,15 +126,15 @@ pub(crate) trait Edge {
     ///
     /// # Errors
     /// When the input fails.
-    fn take(&mut self, into: &mut [u8]) -> io::Result<Option<Came>> {
+    fn take(&mut self, into: &mut [u8]) -> io::Result<Taken> {
         let came = self.read(&mut [IoSliceMut::new(into)])?;
-        Ok(came.map(|n| match n {
+        Ok(Ok(came.map(|n| match n {
             0 => (0, None),
             n => (n, self.store(&into[..n])),
-        }))
+        })))
     }
 
-    /// Puts this on the disk, and says where it begins there; `None`: it is not there, or not all of it.
+    /// Puts this on the disk, and says where it begins there; `None`: it is not there.
     fn store(&mut self, _bytes: &[u8]) -> Option<u64> {
         None
     }

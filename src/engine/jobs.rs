@@ -400,7 +400,6 @@ impl Engine {
             self.stats.on_given_up(total);
         }
         self.outputs[CONSUMER].taken += total.bytes;
-        self.lose_what_taps_hold_of_full(now);
         self.form_batch();
         self.on_shrunk(now);
     }

@@ -290,6 +290,7 @@ impl Engine {
             Done::Wait(Actor::Output(i @ SIDES..), ready) => self.on_side_ready(i, ready),
             Done::Wait(..) => {}
         }
+        self.lose_what_taps_hold_of_full(now);
     }
 
     /// Lets the caps follow the occupancy.

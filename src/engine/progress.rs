@@ -11,7 +11,7 @@ use super::workers::{Life, Worker, Workers};
 const PIPE_MOST: u64 = 1 << 20;
 /// How often it is looked at, at least and at most, where others linger for what it may leave.
 const LINGER_LOOKS: (Duration, Duration) = (Duration::from_millis(2), Duration::from_secs(1));
-/// How often it is looked at while the disk is full.
+/// How often up to ten of them are looked at while the disk is full; more of them are seldomer, for each look goes over all.
 const IN_WAY_LOOKS: Duration = Duration::from_millis(20);
 
 impl Engine {
@@ -31,7 +31,8 @@ impl Engine {
         });
         // What it was given may be what keeps a record that goes on from having room.
         let is_in_way = has_some && self.outlives() && self.has_no_place();
-        let room = is_in_way.then(|| it.given.unread.looked_at() + IN_WAY_LOOKS);
+        let step = IN_WAY_LOOKS * u32::try_from(workers.list.len().div_ceil(10)).unwrap_or(1);
+        let room = is_in_way.then(|| it.given.unread.looked_at() + step);
         let may_go = it.is_wanted() && it.queue.owed() == 0;
         let busy = workers.scaler.look_again_at(it.busy.looked_at());
         let known = earlier(stalls, again.flatten());
@@ -81,7 +82,8 @@ impl Engine {
             (self.workers.iter()).flat_map(|it| it.others(j).flat_map(|it| it.given.runs()));
         let are_behind = theirs.any(|run| run.start < from) || self.lags(from);
         drop(theirs);
-        let may_wait = are_behind || !self.has_surely_no_place();
+        let fits = self.awaits_others(self.worker(j).given.bytes());
+        let may_wait = are_behind || fits || !self.has_surely_no_place();
         if may_wait || self.used() > 0 {
             return;
         }

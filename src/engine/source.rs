@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use super::action::{
-    Action, Actor, CONSUMER, For, NoRoom, Obligation, Pass, Path, Permit, Read, ReadOutcome, Sleep,
+    Action, Actor, CONSUMER, FilledBy, For, NoRoom, Obligation, Pass, Path, Permit, Read,
+    ReadOutcome, Sleep,
 };
 use super::bypass::Bypass;
 use super::limiter::Allowance;
@@ -277,15 +278,15 @@ impl Engine {
     /// Whether a read has found no room on the disk, and why. What is known only when it was read stays in memory.
     fn is_without_room(&self, read: &Read, outcome: ReadOutcome) -> Option<NoRoom> {
         // Looked for only then: it is found by way of all that lies in memory.
-        let due_to = |others| {
+        let due_to = |by| {
             let floor = self.log.floor();
-            Some(NoRoom { others, floor })
+            Some(NoRoom { by, floor })
         };
         match outcome {
             ReadOutcome::NoRoom(why) => Some(why),
             // There is not even memory to read into what would go there.
-            ReadOutcome::Short if read.to_disk => due_to(false),
-            ReadOutcome::Moved if read.to_disk && read.stored.is_none() => due_to(true),
+            ReadOutcome::Short if read.to_disk => due_to(FilledBy::Bound),
+            ReadOutcome::Moved if read.to_disk && read.stored.is_none() => due_to(FilledBy::Others),
             _ => None,
         }
     }

@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::action::{NoRoom, OVERFLOW, ReadState};
+use super::action::{FilledBy, NoRoom, OVERFLOW, ReadState};
 use super::disk::{Full, Spill};
 use super::on_disk::EXTENT_MOST;
 use super::output::Output;
@@ -112,10 +112,22 @@ impl Engine {
         self.spill.is_some() && self.place_room() == 0
     }
 
-    /// Whether there is no place because others fill the disk.
+    /// Whether there is no place because the disk is full.
     pub(super) fn is_disk_full(&self) -> bool {
         let full = self.spill.as_ref().and_then(|spill| spill.full);
-        full.is_some_and(|full| full.why.others) && self.has_no_place()
+        full.is_some_and(|full| full.why.by != FilledBy::Bound) && self.has_no_place()
+    }
+
+    /// Whether a record that has begun with so many bytes waits for the room that others must make: it is not for its
+    /// length that there is none.
+    pub(super) fn awaits_others(&self, bytes: u64) -> bool {
+        let full = self.spill.as_ref().and_then(|spill| spill.full);
+        full.is_some_and(|full| self.fits_elsewhere(bytes, full.why))
+    }
+
+    /// The same where this is why there is no room.
+    pub(super) fn fits_elsewhere(&self, bytes: u64, why: NoRoom) -> bool {
+        why.by == FilledBy::Others && bytes < self.capacity as u64
     }
 
     /// Whether there was no place for what comes next although all had been given back that nobody is owed.
@@ -148,7 +160,6 @@ impl Engine {
             let again = now + DISK_AGAIN;
             spill.full = Some(Full { again, why });
         }
-        self.lose_what_taps_hold_of_full(now);
     }
 
     /// Something was shed to make room: there may be a place, or will be if this happens often enough.

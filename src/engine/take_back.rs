@@ -5,7 +5,7 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use super::action::CONSUMER;
+use super::action::{CONSUMER, NoRoom};
 use super::inflight::InFlightWindow;
 use super::output::Room;
 use super::record::Cursor;
@@ -93,11 +93,10 @@ impl Engine {
 
     /// The disk is full. What the consumer has read is not kept, of which so much is unread as this tells. Nor is the
     /// beginning of a record whose rest has no room, where nobody else is behind that who will make some.
-    /// `floor`: before which offset nobody was owed anything when room was looked for.
     pub(crate) fn keep_less(
         &mut self,
         unread: impl FnOnce() -> Option<u64>,
-        floor: u64,
+        why: NoRoom,
         now: Instant,
     ) {
         let output = &self.outputs[CONSUMER];
@@ -108,8 +107,10 @@ impl Engine {
         let has_all = output.queue.owed() == 0;
         self.on_unread(unread);
         let begun = self.given.runs().next().map(|run| run.start);
-        let is_in_way =
-            has_all && self.log.is_floor(floor) && begun.is_some_and(|begun| !self.lags(begun));
+        let is_in_way = has_all
+            && self.log.is_floor(why.floor)
+            && begun.is_some_and(|begun| !self.lags(begun))
+            && !self.fits_elsewhere(self.given.bytes(), why);
         while unread == 0
             && is_in_way
             && let Some(run) = self.given.pop(self.given.bytes())

@@ -10,15 +10,16 @@ use super::action::SIDES;
 use super::state::Engine;
 
 impl Engine {
-    /// Where ours fills the disk nothing is kept for taps alone: when that is found, and when a batch has gone.
+    /// Where the disk has no room nothing is kept there for taps alone, whoever fills it: when that is found, and when
+    /// somebody else has come further.
     pub(super) fn lose_what_taps_hold_of_full(&mut self, now: Instant) {
-        let full = self.spill.as_ref().and_then(|spill| spill.full);
-        if self.outlives() && full.is_some_and(|full| !full.why.others) {
+        let is_full = self.spill.as_ref().is_some_and(|it| it.full.is_some());
+        if self.outlives() && is_full {
             self.lose_what_taps_hold(now);
         }
     }
 
-    /// There is no room, since ours fills it.
+    /// There is no room.
     fn lose_what_taps_hold(&mut self, now: Instant) {
         let end = self.log.end();
         let heads = self.holders();

@@ -109,7 +109,8 @@ pub(crate) fn start(
         sorter,
     } = beside;
     let (events, listener) = unbounded();
-    let disk = store.map(|store| Disk::new(store, events.clone()));
+    let memory = rules.capacity as u64;
+    let disk = store.map(|store| Disk::new(store, memory, events.clone()));
     let (disk, floors) = disk.unzip();
     let sides = branches
         .iter()

@@ -1,10 +1,12 @@
 //! The source thread: the world in which the source's driver reads, passes on and waits.
 
 use std::io::{self, IoSliceMut};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
+use rustix::fs::SeekFrom;
 
 use super::capacity::Wanted;
 use super::consumer_port::{ConsumerPort, Grip};
@@ -15,7 +17,7 @@ use super::peek::Peek;
 use super::shared::{Event, Shared};
 use super::splice::{self, FanOut};
 use crate::engine::action::{Actor, For, NoRoom, Pass, Path, Permit, Taker, Wait};
-use crate::engine::drive::{Came, Driver, End, Passage};
+use crate::engine::drive::{Driver, End, Passage, Taken};
 use crate::engine::record::Framing;
 use crate::engine::segment::Segment;
 
@@ -198,6 +200,35 @@ fn seen(peek: &mut Option<Peek>, is_framed: bool) -> Option<&mut Peek> {
 }
 
 impl Edge<'_> {
+    /// The disk has no room: those who need not have what they are owed do without.
+    fn keep_less(&mut self, why: NoRoom) {
+        let output = &mut self.output;
+        let unread = || output.port().and_then(|port| port.unread());
+        self.shared
+            .tell(|engine, now| engine.keep_less(unread, why, now));
+    }
+
+    /// Reads, and puts that on the disk. What the disk does not take although it had room is read again later, where the
+    /// input can go back.
+    fn read_and_store(&mut self, into: &mut [u8]) -> io::Result<Taken> {
+        let n = match self.input.read_now(&mut [IoSliceMut::new(into)])? {
+            Some(n @ 1..) => n,
+            other => return Ok(Ok(other.map(|n| (n, None)))),
+        };
+        let Some(disk) = self.shared.disk.as_ref() else {
+            return Ok(Ok(Some((n, None))));
+        };
+        Ok(match disk.store(&into[..n]) {
+            None if self.goes_back(n) => Err(disk.fails_to_take()),
+            stored => Ok(Some((n, stored))),
+        })
+    }
+
+    fn goes_back(&self, bytes: usize) -> bool {
+        let to = SeekFrom::Current(i64::try_from(bytes).map_or(0, |n| -n));
+        self.input.is_file() && rustix::fs::seek(self.input.as_fd(), to).is_ok()
+    }
+
     /// Who reads takes what there is.
     fn forget(&mut self) {
         if let Some(peek) = self.peek.as_mut() {
@@ -221,26 +252,25 @@ impl crate::engine::drive::Edge for Edge<'_> {
             return Err(NoRoom::OTHERS);
         };
         disk.room(most).or_else(|why| {
-            let output = &mut self.output;
-            let unread = || output.port().and_then(|port| port.unread());
-            self.shared
-                .tell(|engine, now| engine.keep_less(unread, why.floor, now));
+            self.keep_less(why);
             disk.room(most)
         })
     }
 
-    fn take(&mut self, into: &mut [u8]) -> io::Result<Option<Came>> {
+    fn take(&mut self, into: &mut [u8]) -> io::Result<Taken> {
         self.forget();
-        if let Some(disk) = self.shared.disk.as_ref().filter(|_| self.input.is_pipe())
-            && let Ok(came) = disk.take_from(&self.input, into)
-        {
-            return Ok(came);
+        let from_pipe = match self.shared.disk.as_ref().filter(|_| self.input.is_pipe()) {
+            Some(disk) => disk.take_from(&self.input, into),
+            None => None,
+        };
+        let taken = match from_pipe {
+            Some(taken) => taken,
+            None => self.read_and_store(into)?,
+        };
+        if let Err(why) = taken {
+            self.keep_less(why);
         }
-        let came = self.read(&mut [IoSliceMut::new(into)])?;
-        Ok(came.map(|n| match n {
-            0 => (0, None),
-            n => (n, self.store(&into[..n])),
-        }))
+        Ok(taken)
     }
 
     fn store(&mut self, bytes: &[u8]) -> Option<u64> {

@@ -16,15 +16,12 @@ use crate::disk::error::DiskError;
 use crate::disk::room::Full;
 use crate::disk::segments::Taken;
 use crate::disk::spill::Spill;
-use crate::engine::action::NoRoom;
+use crate::engine::action::{FilledBy, NoRoom};
 use crate::engine::disk::Inherited;
-use crate::engine::drive::Came;
+use crate::engine::drive as engine;
 use crate::engine::on_disk::Load;
 use crate::engine::scan::Run;
 use crate::engine::ticket::{Settled, Stretch, Ticket, Untried};
-
-/// How soon to try again what a disk does not take although it had room.
-const AGAIN: Duration = Duration::from_millis(100);
 
 /// Where on the disk it is put.
 #[derive(Debug)]
@@ -45,13 +42,16 @@ pub(super) struct Disk {
     events: Sender<Event>,
     /// It was said that it is full, or fails.
     said: AtomicBool,
+    /// A beginning of a record that has no fewer bytes has not the right to wait for room that others must make: there is
+    /// not enough for it in memory either.
+    long: u64,
     /// The spool had no room when somebody asked last.
     lacks_room: AtomicBool,
 }
 
 impl Disk {
-    /// The disk, and what its thread is to hear.
-    pub(super) fn new(store: Store, events: Sender<Event>) -> (Disk, Receiver<u64>) {
+    /// The disk behind this much memory, and what its thread is to hear.
+    pub(super) fn new(store: Store, memory: u64, events: Sender<Event>) -> (Disk, Receiver<u64>) {
         let (floors, heard) = unbounded();
         let floor = match &store {
             Store::Spill(_) => 0,
@@ -63,6 +63,7 @@ impl Disk {
             floors,
             events,
             said: AtomicBool::new(false),
+            long: memory,
             lacks_room: AtomicBool::new(false),
         };
         (disk, heard)
@@ -128,29 +129,26 @@ impl Disk {
                 Store::Spill(spill) => spill.ready(most),
                 Store::Spool(spool) => spool.ready(most),
             };
-            let others = match ready {
+            let by = match ready {
                 Ok(Ok(room)) => {
                     self.lacks_room.store(false, Ordering::Release);
                     return Ok(room);
                 }
-                Ok(Err(_)) if self.makes_room(floor, &mut has_released) => continue,
-                Ok(Err(Full::Bound)) => false,
-                Ok(Err(Full::Disk)) => {
-                    self.full();
-                    true
-                }
+                Ok(Err(full)) if self.makes_room(full, floor, &mut has_released) => continue,
+                Ok(Err(full)) => self.filled_by(full),
                 Err(failure) => {
                     self.failed(failure);
-                    true
+                    FilledBy::Others
                 }
             };
-            return Err(NoRoom { others, floor });
+            return Err(NoRoom { by, floor });
         }
     }
 
     /// There is no room: gives back what nobody is owed, for something would be shed if that waited for the thread. Where
-    /// there is none all the same, the beginning of a record goes that is in the way. Whether there may be some now.
-    fn makes_room(&self, floor: u64, has_released: &mut bool) -> bool {
+    /// there is none all the same, the beginning of a record goes that is in the way, but not where others fill the disk
+    /// and it would have a place. Whether there may be some now.
+    fn makes_room(&self, full: Full, floor: u64, has_released: &mut bool) -> bool {
         match &self.store {
             Store::Spill(spill) => spill.release(floor),
             Store::Spool(_) if !std::mem::replace(has_released, true) => {
@@ -161,7 +159,11 @@ impl Disk {
             }
             Store::Spool(spool) => {
                 *has_released = false;
-                self.given_back(spool.release_begun(floor))
+                let least = match self.whose(full) {
+                    FilledBy::Bound | FilledBy::Ours => 0,
+                    FilledBy::Others => self.long,
+                };
+                self.given_back(spool.release_begun(floor, least))
             }
         }
     }
@@ -189,9 +191,8 @@ impl Disk {
         };
         match put {
             Ok(Ok(at)) => Some(at),
-            Ok(Err(Full::Bound)) => None,
-            Ok(Err(Full::Disk)) => {
-                self.full();
+            Ok(Err(full)) => {
+                self.filled_by(full);
                 None
             }
             Err(failure) => {
@@ -201,36 +202,35 @@ impl Disk {
         }
     }
 
-    /// Takes what lies in a pipe straight to the disk, and then into memory. `Err`: that cannot be; `Ok(None)`: not now.
-    pub(super) fn take_from(&self, input: &Port, into: &mut [u8]) -> Result<Option<Came>, ()> {
+    /// Takes what lies in a pipe straight to the disk, and then into memory. `None`: that cannot be. What the disk does not
+    /// take although it had room stays in the pipe.
+    pub(super) fn take_from(&self, input: &Port, into: &mut [u8]) -> Option<engine::Taken> {
         let Store::Spool(spool) = &self.store else {
-            return Err(());
+            return None;
         };
         let mut has_released = false;
         let taken = loop {
             let taken = spool.take_from(input, into);
             spool.tell_untold(&self.events);
             match taken {
-                Ok((Taken::Full(_), _)) if self.makes_room(self.floor(), &mut has_released) => {}
+                Ok((Taken::Full(full), _))
+                    if self.makes_room(full, self.floor(), &mut has_released) => {}
                 taken => break taken,
             }
         };
-        match taken {
-            Ok((Taken::Bytes(n), at)) => return Ok(Some((n, Some(at)))),
-            Ok((Taken::Empty, _)) => return Ok(None),
-            Ok((Taken::End, _)) => return Ok(Some((0, None))),
-            Ok((Taken::Refused, _)) => return Err(()),
-            Ok((Taken::Full(Full::Bound), _)) => {}
-            Ok((Taken::Full(Full::Disk), _)) => {
-                self.full();
-            }
+        let by = match taken {
+            Ok((Taken::Bytes(n), at)) => return Some(Ok(Some((n, Some(at))))),
+            Ok((Taken::Empty, _)) => return Some(Ok(None)),
+            Ok((Taken::End, _)) => return Some(Ok(Some((0, None)))),
+            Ok((Taken::Refused, _)) => return None,
+            Ok((Taken::Full(full), _)) => self.filled_by(full),
             Err(failure) => {
                 self.failed(failure);
+                FilledBy::Others
             }
-        }
-        // What the disk does not take although it had room stays in the pipe.
-        std::thread::sleep(AGAIN);
-        Ok(None)
+        };
+        let floor = self.floor();
+        Some(Err(NoRoom { by, floor }))
     }
 
     /// See [`Edge::fetch`](crate::engine::drive::Edge::fetch).
@@ -322,6 +322,37 @@ impl Disk {
         match &self.store {
             Store::Spill(_) => Left::IN_ORDER,
             Store::Spool(spool) => spool.close(has_ended, &self.events, wait),
+        }
+    }
+
+    /// It had room, and did not take what was to go there.
+    pub(super) fn fails_to_take(&self) -> NoRoom {
+        NoRoom {
+            by: FilledBy::Others,
+            floor: self.floor(),
+        }
+    }
+
+    /// Says what is in the way, and to the user, once, that the disk is full.
+    fn filled_by(&self, full: Full) -> FilledBy {
+        if full == Full::Disk {
+            self.full();
+        }
+        self.whose(full)
+    }
+
+    fn whose(&self, full: Full) -> FilledBy {
+        if full == Full::Bound {
+            return FilledBy::Bound;
+        }
+        let has_most = match &self.store {
+            Store::Spill(spill) => spill.has_most_of_disk(),
+            Store::Spool(spool) => spool.has_most_of_disk(),
+        };
+        if has_most {
+            FilledBy::Ours
+        } else {
+            FilledBy::Others
         }
     }
 

@@ -273,6 +273,10 @@ impl SpoolStore {
         first.min().unwrap_or(self.inherited.end)
     }
 
+    pub(super) fn has_most_of_disk(&self) -> bool {
+        self.spool.has_most_of_disk()
+    }
+
     pub(super) fn home(&self) -> &Path {
         self.spool.home()
     }
@@ -291,36 +295,28 @@ impl SpoolStore {
         Ok(is_any)
     }
 
-    /// There is no room: where somebody has all there is, the beginning of a record that goes on is not kept.
-    pub(super) fn release_begun(&self, floor: u64) -> Result<bool, DiskError> {
+    /// There is no room: where somebody has all there is, the beginning of a record that goes on is not kept, of so many
+    /// bytes at least.
+    pub(super) fn release_begun(&self, floor: u64, least: u64) -> Result<bool, DiskError> {
         let end = self.spool.end().at;
         if self.use_by == UseBy::Workers {
             let mut dealt = lock(&self.dealt);
-            if dealt.lets_go_of_begun(end, floor) {
+            if dealt.lets_go_of_begun(end, floor, least) {
                 self.save_dealt(&dealt)?;
             }
         }
         for holder in self.holders() {
             let is_stream = holder.nth.is_some() || self.use_by == UseBy::Stream;
-            if is_stream && holder.lets_go_of_begun(end, floor) {
+            if is_stream && holder.lets_go_of_begun(end, floor, least) {
                 self.save(holder, holder.place())?;
             }
         }
         self.release(floor)
     }
 
-    /// Appends all of this, and says where it begins.
+    /// Appends all of this, for which there is room, or nothing, and says where it begins.
     pub(super) fn append(&self, bytes: &[u8]) -> Result<Result<u64, Full>, DiskError> {
-        let begun = self.spool.end().at;
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            match self.spool.append(rest, now())? {
-                Taken::Bytes(n) => rest = &rest[n..],
-                Taken::Full(full) => return Ok(Err(full)),
-                Taken::Empty | Taken::End | Taken::Refused => return Ok(Err(Full::Disk)),
-            }
-        }
-        Ok(Ok(begun))
+        self.spool.append(bytes, now())
     }
 
     /// Takes what lies in a pipe, and says where it begins.

@@ -232,7 +232,7 @@ fn a_spool_that_is_removed_under_a_running_weir_is_said_to_be_and_no_byte_goes_u
             "{error}"
         );
         let error = loop {
-            match spool.append(&[0; 10_000], NOW) {
+            match spool.append_some(&[0; 10_000], NOW) {
                 Ok(_) => {}
                 Err(error) => break error.to_string(),
             }

@@ -91,7 +91,7 @@ fn what_was_taken_from_a_pipe_and_cannot_be_read_back_at_once_is_read_back_befor
             assert!(spool.append_pipe(read.as_fd(), &mut buffer, NOW).is_err());
         }
         assert!(
-            spool.append(b"other\n", NOW).is_err(),
+            spool.append_some(b"other\n", NOW).is_err(),
             "nothing goes over them"
         );
         assert!(spool.close(false).is_err());
@@ -123,7 +123,7 @@ fn a_segment_that_could_not_be_begun_is_begun_when_the_disk_works_again() {
             let path = home.path().join(format!("{}-{calls:?}", after));
             let spool = open(&path, &small()).spool;
             fails(Errno::ROFS, calls, after, u32::MAX);
-            let taken = spool.append(b"a line\n", NOW);
+            let taken = spool.append_some(b"a line\n", NOW);
             faults::set(None);
             match taken {
                 Ok(Taken::Bytes(n)) => assert_eq!(n, 7),

@@ -14,7 +14,7 @@ fn space_is_given_back_in_whole_segments_and_the_bound_holds() {
     let chunk = vec![b'x'; 10_000];
     let mut at = 0;
     let full = loop {
-        match spool.append(&chunk, NOW).unwrap() {
+        match spool.append_some(&chunk, NOW).unwrap() {
             Taken::Bytes(n) => at += n as u64,
             other => break other,
         }
@@ -33,7 +33,10 @@ fn space_is_given_back_in_whole_segments_and_the_bound_holds() {
         )
         .unwrap();
     spool.release(u64::MAX).unwrap();
-    assert_eq!(spool.append(&chunk, NOW).unwrap(), Taken::Full(Full::Bound));
+    assert_eq!(
+        spool.append_some(&chunk, NOW).unwrap(),
+        Taken::Full(Full::Bound)
+    );
     spool
         .set_place(
             "stdout",
@@ -55,11 +58,14 @@ fn space_is_given_back_in_whole_segments_and_the_bound_holds() {
         )
         .unwrap();
     spool.release(u64::MAX).unwrap();
-    assert_eq!(spool.append(&chunk, NOW).unwrap(), Taken::Full(Full::Bound));
+    assert_eq!(
+        spool.append_some(&chunk, NOW).unwrap(),
+        Taken::Full(Full::Bound)
+    );
     spool.keep_places(&["stdout"]).unwrap();
     spool.release(u64::MAX).unwrap();
     assert!(matches!(
-        spool.append(&chunk, NOW).unwrap(),
+        spool.append_some(&chunk, NOW).unwrap(),
         Taken::Bytes(_)
     ));
     assert!(spool.used() <= 1 << 20);
@@ -105,7 +111,7 @@ fn what_is_given_back_while_a_segment_is_begun_is_only_what_was_delivered() {
                 let piece = [n as u8; PIECE];
                 let mut rest = &piece[..];
                 while !rest.is_empty() {
-                    match spool.append(rest, NOW).unwrap() {
+                    match spool.append_some(rest, NOW).unwrap() {
                         Taken::Bytes(taken) => rest = &rest[taken..],
                         _ => std::thread::yield_now(),
                     }

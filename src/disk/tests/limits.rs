@@ -91,7 +91,7 @@ impl Drop for Mounted {
 fn fill(spool: &Spool, text: &[u8]) -> usize {
     let mut taken = 0;
     loop {
-        match spool.append(&text[taken..][..10_000], NOW).unwrap() {
+        match spool.append_some(&text[taken..][..10_000], NOW).unwrap() {
             Taken::Bytes(n) => taken += n,
             Taken::Full(Full::Disk) => return taken,
             other => panic!("{other:?} after {taken} bytes"),
@@ -210,7 +210,7 @@ fn a_disk_that_becomes_read_only_under_a_running_weir_loses_nothing_that_is_ther
         return;
     }
     let error = loop {
-        match spool.append(&text, NOW) {
+        match spool.append_some(&text, NOW) {
             Ok(_) => {}
             Err(error) => break error.to_string(),
         }

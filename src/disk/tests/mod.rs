@@ -19,6 +19,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::damage::Damage;
+use super::error::DiskError;
 use super::format::{ENTRY_MOST, Framing};
 use super::reader::{Cursor, Piece};
 use super::recovery::Opened;
@@ -53,11 +54,23 @@ pub(super) fn open(path: &Path, options: &SpoolOptions) -> Opened {
     Spool::open(path, options).unwrap_or_else(|error| panic!("{error}"))
 }
 
+impl Spool {
+    /// Appends as much of it as there is room for.
+    pub(crate) fn append_some(&self, bytes: &[u8], arrival: u64) -> Result<Taken, DiskError> {
+        let room = match self.room_for(bytes.len(), arrival)? {
+            Ok(room) => room,
+            Err(full) => return Ok(Taken::Full(full)),
+        };
+        let put = self.append(&bytes[..room], arrival)?;
+        Ok(put.map_or_else(Taken::Full, |_| Taken::Bytes(room)))
+    }
+}
+
 /// Appends all of it.
 pub(super) fn append(spool: &Spool, bytes: &[u8]) {
     let mut rest = bytes;
     while !rest.is_empty() {
-        match spool.append(rest, NOW).unwrap() {
+        match spool.append_some(rest, NOW).unwrap() {
             Taken::Bytes(n) => rest = &rest[n..],
             other => panic!("{other:?} with {} bytes to go", rest.len()),
         }

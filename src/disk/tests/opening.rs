@@ -231,7 +231,7 @@ fn another_size_is_fine_even_one_that_is_too_small_for_what_is_there() {
     drop(spool);
     let spool = open(&path, &small()).spool;
     assert_eq!(
-        spool.append(b"more\n", NOW).unwrap(),
+        spool.append_some(b"more\n", NOW).unwrap(),
         Taken::Full(Full::Bound)
     );
     assert_eq!(read_from(&spool, 0).bytes(), text);
@@ -268,7 +268,7 @@ fn a_query_tells_what_lies_there_beside_a_weir_and_without_one() {
     assert!(query(&path).is_err());
     let spool = open(&path, &small()).spool;
     append(&spool, &lines(0, 5_000));
-    spool.append(b"later\n", NOW + 5_000_000_000).unwrap();
+    spool.append_some(b"later\n", NOW + 5_000_000_000).unwrap();
     spool
         .set_place(
             "stdout",
@@ -309,11 +309,11 @@ fn a_clock_that_was_set_back_changes_nothing() {
     let spool = open(&path, &small()).spool;
     for step in 0..50 {
         spool
-            .append(b"tick\n", NOW - step * 3_600_000_000_000)
+            .append_some(b"tick\n", NOW - step * 3_600_000_000_000)
             .unwrap();
     }
-    spool.append(b"tock\n", 0).unwrap();
-    spool.append(b"tock\n", u64::MAX).unwrap();
+    spool.append_some(b"tock\n", 0).unwrap();
+    spool.append_some(b"tock\n", u64::MAX).unwrap();
     drop(spool);
     let opened = open(&path, &small());
     assert!(opened.damages.is_empty());

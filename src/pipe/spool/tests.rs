@@ -42,7 +42,7 @@ fn what_workers_have_had_stays_theirs_where_all_that_was_owed_before_it_has_gone
     let spool = Spool::open(&path, &options(1)).expect("it is new").spool;
     let text: String = (0..30_000).map(|line| format!("{line:09}\n")).collect();
     let mut rest = text.as_bytes();
-    while let Taken::Bytes(n) = spool.append(rest, 1).expect("there is room")
+    while let Taken::Bytes(n) = spool.append_some(rest, 1).expect("there is room")
         && n < rest.len()
     {
         rest = &rest[n..];
@@ -88,14 +88,14 @@ fn what_nobody_is_owed_goes_before_the_beginning_of_a_record_that_goes_on() {
     text.extend(vec![b'r'; 1 << 20]);
     let mut run = Run::at(Cursor::new(Some(Terminator(b'\n'))));
     let mut end = 0;
-    while let Taken::Bytes(n) = store.spool.append(&text[end..], 1).expect("a disk") {
+    while let Taken::Bytes(n) = store.spool.append_some(&text[end..], 1).expect("a disk") {
         run.add(&text[end..end + n]);
         end += n;
     }
     assert!(end > 900_000, "it holds less than was thought: {end}");
     store.remember(CONSUMER, end as u64, run).expect("saved");
     let (events, _heard) = unbounded();
-    let (disk, _floors) = Disk::new(Store::Spool(store), events);
+    let (disk, _floors) = Disk::new(Store::Spool(store), 1 << 20, events);
     disk.give_back(end as u64);
     disk.room(4096).expect("there was enough to give back");
     drop(disk);

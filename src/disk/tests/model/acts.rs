@@ -19,7 +19,7 @@ impl Bench {
             return self.append_pipe(&spool, bytes, arrival);
         }
         let text = self.fresh(bytes);
-        match worked(spool.append(&text, arrival)) {
+        match worked(spool.append_some(&text, arrival)) {
             Some(Taken::Bytes(n)) => self.model.extend_from_slice(&text[..n]),
             other => self.took_none(other),
         }

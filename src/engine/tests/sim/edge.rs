@@ -137,6 +137,22 @@ impl Edge for Side<'_> {
         self.0.disk_room().map(|room| room.min(most))
     }
 
+    fn take(&mut self, into: &mut [u8]) -> io::Result<Taken> {
+        let world = &mut *self.0;
+        let one_in = world.adversity.disk.refuses.filter(|_| world.has_input());
+        if one_in.is_some_and(|n| world.random().is_multiple_of(n)) {
+            return Ok(Err(NoRoom {
+                by: FilledBy::Others,
+                floor: world.told_floor,
+            }));
+        }
+        let came = self.read(&mut [IoSliceMut::new(into)])?;
+        Ok(Ok(came.map(|n| match n {
+            0 => (0, None),
+            n => (n, self.store(&into[..n])),
+        })))
+    }
+
     fn store(&mut self, bytes: &[u8]) -> Option<u64> {
         let world = &mut *self.0;
         world.now += world.adversity.disk.slow;

@@ -31,10 +31,12 @@ pub(super) use workers::{WorkerScript, whole};
 use start::start;
 
 use super::text::records;
-use crate::engine::action::{Actor, CONSUMER, For, NoRoom, Pass, Path, Permit, Taker, Wait, Write};
+use crate::engine::action::{
+    Actor, CONSUMER, FilledBy, For, NoRoom, Pass, Path, Permit, Taker, Wait, Write,
+};
 use crate::engine::directive::Directive;
 use crate::engine::disk::Inherited;
-use crate::engine::drive::{Access, Driver, Edge, End, Passage, Turn};
+use crate::engine::drive::{Access, Driver, Edge, End, Passage, Taken, Turn};
 use crate::engine::gate::Marks;
 use crate::engine::limiter::Bursts;
 use crate::engine::on_disk::{EXTENT_MOST, Load};

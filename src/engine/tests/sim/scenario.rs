@@ -241,6 +241,8 @@ pub(in super::super) struct Disk {
     pub full: Option<(Duration, Duration)>,
     /// One write in so many is cut short although there was room.
     pub tears: Option<u64>,
+    /// One read in so many finds that it is full after all, and stays where it was.
+    pub refuses: Option<u64>,
     /// From this time on nothing can be read back.
     pub fails: Option<Duration>,
     /// What was dropped and lies there is damaged when it is read back for the file of what is dropped.

@@ -115,14 +115,14 @@ impl World {
             .is_some_and(|(from, to)| (from..to).contains(&now))
         {
             return Err(NoRoom {
-                others: true,
+                by: FilledBy::Others,
                 floor: self.told_floor,
             });
         }
         let left = (disk.bound + self.floor).saturating_sub(self.disk.len() as u64);
         match left as usize {
             0 => Err(NoRoom {
-                others: false,
+                by: FilledBy::Bound,
                 floor: self.told_floor,
             }),
             room => Ok(room),

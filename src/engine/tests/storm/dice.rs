@@ -123,6 +123,7 @@ impl Dice {
             bound: 64 + self.roll(2 * capacity as u64),
             full,
             tears: self.some(4, |dice| 2 + dice.roll(10)),
+            refuses: self.some(4, |dice| 2 + dice.roll(10)),
             fails: self.some(20, |dice| dice.micros(130_000)),
             damages_dropped: false,
             slow: self.some(3, |dice| dice.micros(300)).unwrap_or_default(),
