@@ -8,8 +8,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use harness::disk::Disk;
 use harness::spool::{Place, lines};
-use harness::{Running, WEIR, assert_same, collect, eventually, feed, program, start, weir};
+use harness::{Running, WEIR, assert_same, collect, eventually, feed, start, weir};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -301,7 +302,7 @@ fn the_first_new_record_is_whole_where_the_last_old_byte_is_damaged() {
 fn a_disk_that_is_full_at_the_start_is_waited_for() {
     for leaves in [false, true] {
         let place = Place::new();
-        let Some(_disk) = Disk::mount(&place, "512k") else {
+        let Some(_disk) = Disk::mount(&place.spool(), "512k") else {
             return;
         };
         let filler = place.0.path().join("q/filler");
@@ -440,7 +441,7 @@ fn a_small_disk_passes_on_more_than_it_holds() {
     let cat = ["-l", "--", "cat"];
     for args in [&[][..], &["-l"], &["--record-size", "1001"], &cat] {
         let place = Place::new();
-        let Some(_disk) = Disk::mount(&place, "3m") else {
+        let Some(_disk) = Disk::mount(&place.spool(), "3m") else {
             return;
         };
         let bytes = lines(0, 1_000_000);
@@ -451,32 +452,5 @@ fn a_small_disk_passes_on_more_than_it_holds() {
         assert_same(&collect(output).done(), &bytes, &format!("{args:?}"));
         feeding.done().expect("all is taken");
         running.end();
-    }
-}
-
-/// A small file system where the spool is to be.
-struct Disk(PathBuf);
-
-impl Disk {
-    fn mount(place: &Place, size: &str) -> Option<Disk> {
-        let home = place.spool();
-        fs::create_dir(&home).expect("a directory");
-        let size = format!("size={size}");
-        let mount = program("mount")
-            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
-            .arg(&home)
-            .status();
-        if !mount.is_ok_and(|status| status.success()) {
-            harness::skip("no file system may be mounted here, so no disk is full");
-            return None;
-        }
-        Some(Disk(home))
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let gone = Command::new("umount").arg("-l").arg(&self.0).status();
-        assert!(gone.is_ok_and(|status| status.success()), "unmounted");
     }
 }

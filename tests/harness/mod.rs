@@ -10,6 +10,7 @@
 
 pub(crate) mod books;
 pub(crate) mod dir;
+pub(crate) mod disk;
 pub(crate) mod line;
 pub(crate) mod remote;
 pub(crate) mod sides;
