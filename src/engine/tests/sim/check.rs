@@ -13,7 +13,6 @@ impl Sim {
         let status = engine.books(self.world.now);
         let used = status.buffer.used as u64;
         let owed = status.read.bytes - status.written.bytes - status.shed.total.bytes;
-        let owed = owed - engine.half_left();
         let is_alone = self.world.sides.is_empty();
         assert!(owed == used || owed < used && !is_alone, "the books");
         for (side, plan) in engine
