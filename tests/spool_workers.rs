@@ -10,6 +10,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 
 use harness::dir::{Dir, lines};
+use harness::remote::Home;
 use harness::{Running, eventually, feed, spool, start, weir};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -32,11 +33,17 @@ impl Place {
     }
 
     fn start(&self, options: &[&str], script: &str, stdin: impl Into<Stdio>) -> Running {
+        let words = self.words(options, script);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        start(weir(&words), stdin, Stdio::null())
+    }
+
+    fn words(&self, options: &[&str], script: &str) -> Vec<String> {
         let (spool, out) = (self.name(), self.dir.at("out"));
         let fixed = ["-q", "-l", "--spool", &spool];
         let command = ["--", "sh", "-c", script, &out];
         let words = [&fixed[..], options, &command].concat();
-        start(weir(&words), stdin, Stdio::null())
+        words.into_iter().map(str::to_owned).collect()
     }
 
     fn name(&self) -> String {
@@ -146,25 +153,40 @@ fn a_full_spool_that_is_opened_again_is_not_torn_where_it_ended() {
 }
 
 #[test]
-fn what_has_come_in_half_when_weir_is_told_to_end_is_given_whole_by_the_next() {
-    let place = Place::new();
-    let (stdin, mut input) = pipe().expect("a pipe");
+fn what_has_come_in_half_when_weir_is_told_to_end_is_given_once_and_whole_by_the_next() {
+    let (jobs, batch) = (&["-j", "2"][..], &["--batch", "10"][..]);
     let all = lines(2);
-    let (come, to_come) = all.split_at(LINE + 4);
-    let copy = stdin.try_clone().expect("a duplicate");
-    let first = place.start(&["-j", "2"], "exec cat >>$0.$$", copy);
-    input.write_all(come).expect("it is read");
-    eventually("the whole one has come", || place.counted().len() == 1);
-    eventually("the half has come", || place.query()["bytes"] == 4);
-    first.signal(Signal::TERM);
-    first.end();
-    assert_eq!(place.query()["bytes"], 4);
-    input.write_all(to_come).expect("the pipe holds it");
-    drop(input);
-    let next = place.start(&["-j", "2"], "exec cat >>$0.$$", stdin).end();
-    next.assert_success("nobody ended it");
-    assert_eq!(place.counted().len(), 2, "{}", place.dir.all());
-    place.assert_empty();
+    for (options, drains) in [(jobs, false), (jobs, true), (batch, true)] {
+        let (place, home) = (Place::new(), Home::new());
+        let (stdin, mut input) = pipe().expect("a pipe");
+        let copy = stdin.try_clone().expect("a duplicate");
+        let (script, held) = ("exec cat >>$0.$$", if options == batch { LINE } else { 0 });
+        let words = place.words(&[&["-N", "half"], options].concat(), script);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let first = start(home.command(&words), copy, Stdio::null());
+        // Some of it has been looked at when the rest of that comes.
+        let mut sent = 0;
+        for (to, bytes) in [(LINE, held), (LINE + 2, held + 2), (LINE + 4, held + 4)] {
+            input.write_all(&all[sent..to]).expect("it is read");
+            sent = to;
+            place.spool.await_bytes(to);
+            eventually("it has come", || place.query()["bytes"] == bytes);
+        }
+        match drains {
+            true => home.tell("half", &["--drain"]),
+            false => first.signal(Signal::TERM),
+        }
+        let status = first.end().status;
+        assert_eq!(status.signal(), Some(15), "{options:?} {status:?}");
+        assert_eq!(place.query()["bytes"], 4, "{options:?}");
+        place.dir.assert_all(1);
+        input.write_all(&all[sent..]).expect("the pipe holds it");
+        drop(input);
+        let next = place.start(options, script, stdin).end();
+        next.assert_success("nobody ended it");
+        place.dir.assert_all(2);
+        place.assert_empty();
+    }
 }
 
 /// The runs of numbers that are there more than once.

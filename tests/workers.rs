@@ -246,3 +246,22 @@ fn a_tee_that_is_behind_gets_its_rest_when_they_have_ended() {
     assert!(late.wait().expect("its end").success());
     assert_eq!(fs::read(&copy).expect("a copy"), lines(100_000));
 }
+
+#[test]
+fn those_who_make_an_end_of_their_own_of_an_interrupt_have_not_failed() {
+    for (options, status) in [(&["-j", "2"][..], 0), (&["-j", "2"], 3), (&[], 0), (&[], 3)] {
+        let dir = Dir::new();
+        let script =
+            format!("trap 'exit {status}' INT; echo >$0.$$.go; while :; do sleep 0.01; done");
+        let out = dir.at("out");
+        let (stdin, input) = pipe().expect("a pipe");
+        let weir = start(weir(&words(options, &script, &out)), stdin, Stdio::null());
+        let all = || fs::read_dir(dir.0.path()).expect("a directory").count();
+        eventually("they run", || all() == options.len().max(1));
+        weir.signal(Signal::INT);
+        let end = weir.end();
+        drop(input);
+        assert_eq!(end.status.code(), Some(status), "{options:?}: {end:?}");
+        assert_eq!(Books::of(&end).value("end"), "signal", "{options:?}");
+    }
+}

@@ -24,7 +24,10 @@ impl Engine {
             state: self.state(now),
             buffer: Buffer {
                 capacity: self.capacity,
-                used: self.occupancy(),
+                // What is left for another run is held, though nobody waits for it.
+                used: self
+                    .occupancy()
+                    .max(self.used() + self.half_left() as usize),
                 peak: self.stats.peak,
                 low: marks.low,
                 high: marks.high,

@@ -68,7 +68,7 @@ impl Engine {
 
     /// No more input: what is held is still delivered. `is_over`: all of it was read.
     pub(crate) fn on_input_end(&mut self, is_over: bool, now: Instant) {
-        self.source.is_over = is_over;
+        self.source.is_over |= is_over;
         if !self.halted {
             self.ended = true;
             self.source.is_waiting = false;

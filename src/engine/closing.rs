@@ -149,7 +149,7 @@ impl Engine {
     }
 
     /// Whether somebody else has yet to give back what lies before all that is queued.
-    fn others_make_room(&self) -> bool {
+    pub(super) fn others_make_room(&self) -> bool {
         let Some(head) = self.outputs[CONSUMER].head() else {
             return false;
         };
@@ -160,9 +160,10 @@ impl Engine {
     /// Whether there is nothing but the beginning of a record that fits: then who takes whole ones takes nothing until
     /// its rest is there, so that occupancy never falls to a low mark that is below it.
     pub(super) fn awaits_rest(&self) -> bool {
-        let jobs = self.jobs.as_ref().filter(|jobs| jobs.held == 0);
+        let takes_whole = self.jobs.is_some() || self.workers.is_some();
         self.gate.is_closed()
-            && jobs.is_some()
+            && takes_whole
+            && self.in_batches() == 0
             && self.framing.is_some()
             && !self.outputs[CONSUMER].cursor.is_inside()
             && self.occupancy() < self.gate.marks().high

@@ -355,15 +355,21 @@ impl Engine {
         };
         let end = run.end.min(self.log.readable());
         let piece = end.saturating_sub(run.start).min(CLAIM_MOST);
-        // The rest of it cannot come.
-        let is_full = self.gate.is_closed() || self.has_no_place() || self.has_full_books();
-        let is_blocked = is_full && self.shedder.policy.is_none() || self.is_starved();
-        if output.cursor.is_inside() || self.framing.is_none() || self.is_last() || is_blocked {
+        let is_whole = self.framing.is_none() || self.is_last() || self.is_blocked();
+        if output.cursor.is_inside() || is_whole {
             return piece;
         }
         self.log
             .next_boundary(run.start, end)
             .map_or(0, |to| to - run.start)
+    }
+
+    /// Whether the rest of a record that has begun cannot come before that has left. That a disk is full is not enough:
+    /// what was given back since it was found so may be room for the rest.
+    pub(super) fn is_blocked(&self) -> bool {
+        let has_no_room = self.gate.is_closed() || self.has_surely_no_place();
+        let is_full = has_no_room || self.has_full_books();
+        is_full && self.shedder.policy.is_none() || self.is_starved()
     }
 
     /// Whether what is held is all that will ever be.

@@ -36,6 +36,7 @@ mod feed;
 mod fetch;
 pub(crate) mod gate;
 mod given;
+mod half;
 mod handed;
 mod holdup;
 pub(crate) mod inflight;
@@ -316,6 +317,7 @@ impl Engine {
         if !is_plain {
             self.catch_up();
             self.go_on_with_torn();
+            self.leave_half(now);
         }
         if !self.log.is_bloated() {
             self.trim_at = None;

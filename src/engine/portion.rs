@@ -40,11 +40,12 @@ impl Engine {
         if let Some(to) = whole.or_else(|| self.log.next_boundary(run.start, end)) {
             return Portion::To(to);
         }
-        // The rest of it cannot come, or is on the disk.
-        let is_full = self.gate.is_closed() || self.has_no_place() || self.has_full_books();
-        let is_blocked = is_full && self.shedder.policy.is_none() || self.is_starved();
         let is_torn = self.outputs[CONSUMER].cursor.is_inside();
-        match is_torn || is_blocked || self.is_last() || end < run.end {
+        // Its end is there, on the disk.
+        let has_end = || self.log.last_boundary(run.start, run.end).is_some();
+        // Nobody else is behind who will make room for it.
+        let is_blocked = self.is_blocked() && (self.is_starved() || !self.others_make_room());
+        match is_torn || is_blocked || self.is_last() || has_end() {
             true => Portion::To(end),
             false => Portion::None,
         }

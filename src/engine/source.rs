@@ -43,7 +43,9 @@ impl Engine {
             .source
             .left
             .map(|left| left.less(run.bytes, run.tally.ended));
-        self.ended |= left.is_some_and(|left| left.bytes() == 0);
+        let is_over = left.is_some_and(|left| left.bytes() == 0);
+        self.source.is_over |= is_over;
+        self.ended |= is_over;
         self.source.left = left;
     }
 

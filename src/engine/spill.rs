@@ -133,7 +133,8 @@ impl Engine {
     /// Whether there was no place for what comes next although all had been given back that nobody is owed.
     pub(super) fn has_surely_no_place(&self) -> bool {
         let full = self.spill.as_ref().and_then(|spill| spill.full);
-        full.is_some_and(|full| self.log.is_floor(full.why.floor)) && self.has_no_place()
+        let is_stale = full.is_some_and(|full| !self.log.is_floor(full.why.floor));
+        self.has_no_place() && !is_stale
     }
 
     /// When to try again whether there is a place, where there is none.
@@ -272,12 +273,13 @@ impl Engine {
     }
 
     /// Places that are pinned for somebody and are in no output's queue any more: given and maybe to be taken back, on
-    /// their way to the file of what is shed, in batches, with workers.
+    /// their way to the file of what is shed, left for another run, in batches, with workers.
     pub(super) fn runs_in_hands(&self) -> impl Iterator<Item = &Range<u64>> {
         let jobs = self.jobs.iter().flat_map(|jobs| jobs.runs());
         let workers = self.workers.iter();
         let workers = workers.flat_map(|it| it.runs().chain(it.given()));
         let given = self.given.runs().chain(&self.overflow.unfinished);
+        let given = given.chain(&self.half);
         given.chain(jobs).chain(workers)
     }
 

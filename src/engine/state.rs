@@ -67,8 +67,8 @@ pub(crate) struct Source {
     pub(super) waits_first: bool,
     /// The producer is being waited for.
     pub is_waiting: bool,
-    /// All inputs were read to their ends. Where nothing more is read for another reason, what goes on with a record may
-    /// still come to another run.
+    /// All inputs were read to their ends, or as far as they are to be. Where nothing more is read for another reason, what
+    /// goes on with a record may still come to another run.
     pub is_over: bool,
     /// The output had no room when bytes were to be passed.
     pub is_full: bool,
@@ -85,11 +85,11 @@ impl Source {
             transfer: Some(Box::default()),
             path: Path::default(),
             left,
+            is_over: left.is_some_and(|left| left.bytes() == 0),
             is_reading: false,
             is_passing: false,
             waits_first: false,
             is_waiting: false,
-            is_over: false,
             is_full: false,
             is_short: false,
         }
@@ -165,6 +165,8 @@ pub(crate) struct Engine {
     pub(super) ended: bool,
     /// No read is under way after the end: a last record without terminator has been counted.
     pub(super) last_counted: bool,
+    /// What of the last record has come and is left for another run.
+    pub(super) half: Option<Range<u64>>,
     /// Nothing is to move any more.
     pub(super) halted: bool,
     /// Somebody waits until nothing is on its way to the consumer: how often that was asked for, and whether
@@ -185,9 +187,11 @@ impl Engine {
     /// An empty one.
     #[must_use]
     pub(crate) fn new(rules: Rules, now: Instant) -> Engine {
+        let source = Source::new(rules.framing, rules.stop_at);
         let mut engine = Engine {
             log: Log::new(rules.memory.unwrap_or(rules.capacity), rules.framing),
-            source: Source::new(rules.framing, rules.stop_at),
+            ended: source.is_over,
+            source,
             outputs: vec![
                 Output {
                     window: InFlightWindow::beside(rules.capacity),
@@ -224,8 +228,8 @@ impl Engine {
                 let patience = rules.patience.sink;
                 Box::new(Workers::new(workers, rules.framing, patience, now))
             }),
-            ended: rules.stop_at.is_some_and(|left| left.bytes() == 0),
             last_counted: false,
+            half: None,
             halted: false,
             quiet_asked: 0,
             quiet_wanted: false,

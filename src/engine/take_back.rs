@@ -178,10 +178,10 @@ impl Engine {
         );
         self.begin_anew();
         self.sort_anew(CONSUMER);
-        self.update(now);
         let head = self.outputs[CONSUMER].queue.first().filter(|_| left > 0);
-        let (at, _) = self.log.stored_at(head?.start)?;
-        Some((at, records))
+        let at = head.and_then(|head| self.log.stored_at(head.start));
+        self.update(now);
+        at.map(|(at, _)| (at, records))
     }
 
     /// The place of the consumer's that comes next is the head of the queue.

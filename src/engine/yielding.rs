@@ -25,7 +25,8 @@ impl Engine {
         let heads = self.holders();
         let heads = heads.map(|(_, output)| output.head().unwrap_or(end));
         let batches = self.jobs.as_ref().and_then(|jobs| jobs.first_place());
-        let Some(from) = heads.chain(batches).min() else {
+        let half = self.half.as_ref().map(|half| half.start);
+        let Some(from) = heads.chain(batches).chain(half).min() else {
             return;
         };
         let taps = SIDES..self.outputs.len();

@@ -43,6 +43,8 @@ pub(super) struct WorkersState {
     pub last: Option<Exit>,
     /// One has failed so often that it was not run again.
     pub has_given_up: bool,
+    /// It had just been sent a signal from the terminal.
+    pub is_interrupted: bool,
     /// When to read on after a signal from the terminal.
     pub goes_on: Option<Instant>,
 }

@@ -95,8 +95,7 @@ impl Run {
         Some(match exit.is_success() {
             true if is_fed && is_drained => End::Drained,
             true if is_fed => End::Command(exit, Ending::Eof),
-            true => End::Command(exit, Ending::ConsumerGone),
-            false => End::Command(exit, Ending::CommandFailed),
+            _ => End::of_command(exit, consumer.goes_on.is_some()),
         })
     }
 

@@ -61,6 +61,17 @@ impl End {
         }
     }
 
+    /// COMMAND, or the last of several, has ended before it had all, or otherwise than it should. `is_interrupted`: it was
+    /// just sent a signal from the terminal, and this is what it has made of it.
+    pub(super) fn of_command(exit: Exit, is_interrupted: bool) -> End {
+        let ending = match exit.is_success() {
+            _ if is_interrupted => Ending::Signal,
+            true => Ending::ConsumerGone,
+            false => Ending::CommandFailed,
+        };
+        End::Command(exit, ending)
+    }
+
     /// Whether nothing was amiss, as far as the consumer goes.
     pub(super) fn is_good(&self) -> bool {
         match self {

@@ -185,7 +185,9 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         run.take_back_last_of_workers();
     }
     let status = run.status();
-    let is_all_out = run.shared.tell(|engine, _| engine.is_finished());
+    let is_all_out = run
+        .shared
+        .tell(|engine, _| engine.is_finished() && engine.half_left() == 0);
     end = end.with_left(undelivered(&status), is_all_out);
     run.put_down_consumer(&end);
     run.put_down_jobs(&end);

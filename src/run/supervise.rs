@@ -184,10 +184,16 @@ impl Run {
                     }
                     None
                 }
-                recv(self.exits) -> exit => self.on_exits(exit.ok()),
+                recv(self.exits) -> exit => match self.hear_signals() {
+                    Some(end) => return end,
+                    None => self.on_exits(exit.ok()),
+                },
                 // What it means is looked at above.
                 recv(self.branches.over) -> _ => None,
-                recv(self.news) -> news => self.on_news(news.ok()),
+                recv(self.news) -> news => match self.hear_signals() {
+                    Some(end) => return end,
+                    None => self.on_news(news.ok()),
+                },
                 recv(self.signals) -> signal => match self.on_signal(signal.ok()) {
                     Some(end) => return end,
                     None => None,
@@ -310,6 +316,16 @@ impl Run {
         if !mem::replace(&mut self.overflow_failed, true) {
             self.reporter.complain(&failure.to_string());
         }
+    }
+
+    /// What the terminal has sent to weir and COMMAND came before what COMMAND has made of it.
+    fn hear_signals(&mut self) -> Option<End> {
+        while let Ok(signal) = self.signals.try_recv() {
+            if let Some(end) = self.on_signal(Some(signal)) {
+                return Some(end);
+            }
+        }
+        None
     }
 
     fn on_signal(&mut self, signal: Option<Received>) -> Option<End> {

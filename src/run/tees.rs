@@ -10,7 +10,6 @@ use super::supervise::Run;
 use crate::control::signals::{SIGINT, SIGQUIT};
 use crate::engine::directive::Directive;
 use crate::engine::side::Role;
-use crate::report::Ending;
 
 /// How long the end of a run waits for taps that are behind and take something, at most.
 const LAST_WAIT: Duration = Duration::from_secs(2);
@@ -95,7 +94,7 @@ impl Run {
     pub(super) fn let_tees_finish(&mut self, end: End) -> Option<End> {
         let now = Instant::now();
         let is_early = match end {
-            End::Command(_, Ending::Eof | Ending::ConsumerGone | Ending::CommandFailed) => true,
+            End::Command(..) => true,
             // It may have been given its end before they had all.
             End::Drained | End::Failed(_) => self.consumer.as_ref().is_some_and(|it| it.has_ended),
             End::Signal(n) if self.consumer.is_some() || self.batches.is_some() => {

@@ -13,7 +13,6 @@ use crate::config::hook::Occasion;
 use crate::control::signals::{Received, SIGINT, SIGQUIT, SIGTERM};
 use crate::engine::stall::Side;
 use crate::engine::task::Fate;
-use crate::report::Ending;
 
 impl Run {
     fn workers(&mut self) -> Option<&mut WorkersState> {
@@ -24,6 +23,7 @@ impl Run {
     pub(super) fn on_worker_end(&mut self, exit: Exit, fate: Fate) -> Option<End> {
         let interrupted = self.batches.as_ref()?.interrupted;
         let workers = self.workers()?;
+        workers.is_interrupted = workers.goes_on.is_some();
         if fate != Fate::None {
             workers.last = Some(exit);
         }
@@ -40,7 +40,7 @@ impl Run {
             }
             Fate::Failed => {
                 workers.has_given_up = workers.is_run_again;
-                let end = End::Command(exit, Ending::CommandFailed);
+                let end = End::of_command(exit, workers.is_interrupted);
                 Some(self.signal.map_or(end, End::Signal))
             }
             Fate::Done if !exit.is_success() => {
@@ -58,20 +58,18 @@ impl Run {
         if let Some(signal) = self.signal.filter(|_| !is_finished) {
             return End::Signal(signal);
         }
-        let (failed, last) = self
-            .workers()
-            .map_or((None, None), |it| (it.failed, it.last));
+        let told = self.workers();
+        let (failed, last, is_interrupted) = told.map_or_else(Default::default, |it| {
+            (it.failed, it.last, it.is_interrupted)
+        });
         if !is_finished && self.failure.is_none() {
             // None of them has wanted any more.
             let exit = failed.or(last).unwrap_or(Exit::Status(0));
-            return match exit.is_success() {
-                true => End::Command(exit, Ending::ConsumerGone),
-                false => End::Command(exit, Ending::CommandFailed),
-            };
+            return End::of_command(exit, is_interrupted);
         }
         let end = self.delivered();
         match failed.filter(|_| end.is_good()) {
-            Some(exit) => End::Command(exit, Ending::CommandFailed),
+            Some(exit) => End::of_command(exit, is_interrupted),
             None => end,
         }
     }

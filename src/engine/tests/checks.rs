@@ -58,6 +58,7 @@ impl Engine {
             owed + self.overflow.unfinished_bytes()
                 + self.given.bytes()
                 + given
+                + self.half_left()
                 + self.in_batches(),
             pinned,
             "pinned bytes"

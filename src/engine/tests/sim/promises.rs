@@ -94,7 +94,8 @@ impl Sim {
         let (used, marks) = (engine.occupancy(), engine.gate.marks());
         let before = std::mem::replace(&mut self.world.promises.gate, gate);
         // Room may have been made by dropping, and who takes whole records alone waits for the rest of one.
-        let is_made = gate.1 != before.1 || engine.jobs.is_some();
+        let takes_whole = engine.jobs.is_some() || engine.workers.is_some();
+        let is_made = gate.1 != before.1 || takes_whole;
         let opens = before.0 && !gate.0;
         assert!(
             !opens || is_made || used <= marks.low,

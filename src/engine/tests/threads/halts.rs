@@ -99,3 +99,28 @@ fn what_is_on_its_way_around_the_log_at_a_halt_is_counted_and_nothing_follows() 
     let action = b.engine.poll(Actor::Source, b.now);
     assert!(matches!(&action, Action::End(Reason::Over)), "{action:?}");
 }
+
+/// What has been read of it and is kept, and the beginning of a record behind which there is nothing, are in the way of the
+/// rest of that.
+#[test]
+fn where_the_disk_is_full_less_is_kept_of_what_the_consumer_was_given() {
+    let mut b = Bench::new(Rules {
+        keeps_given: true,
+        framing: LINES,
+        ..rules(KIB * KIB)
+    });
+    let kept = |b: &Bench| b.books().written.bytes - b.engine.dealt_with();
+    b.read(b"one\ntwo\nth");
+    b.write_all();
+    assert_eq!(kept(&b), 10);
+    // Of the second line something lies unread.
+    b.engine.keep_less(|| Some(6), 0, b.now);
+    assert_eq!(kept(&b), 6);
+    b.read(b"r");
+    b.engine.keep_less(|| Some(0), 0, b.now);
+    assert_eq!(kept(&b), 2, "there is more to be given");
+    b.write_all();
+    b.engine.keep_less(|| Some(0), 0, b.now);
+    assert_eq!(kept(&b), 0);
+    b.check();
+}
