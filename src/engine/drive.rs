@@ -8,8 +8,8 @@ use std::io;
 use std::time::Instant;
 
 use super::action::{
-    Action, Actor, Done, Fan, Fetch, FetchOutcome, Outcome, Read, ReadOutcome, ReadState, Reason,
-    Transfer, Write,
+    Action, Actor, Done, Fan, Fetch, FetchOutcome, For, Outcome, Read, ReadOutcome, ReadState,
+    Reason, Transfer, Write,
 };
 pub(crate) use super::edge::{Came, Edge, Passage};
 use super::on_disk::EXTENT_MOST;
@@ -181,7 +181,7 @@ impl Driver {
                 Some(Err(e)) => {
                     self.had_room = false;
                     let end = match self.actor {
-                        Actor::Source if wait.sleep.what == super::For::Input => End::Read(e),
+                        Actor::Source if wait.sleep.what == For::Input => End::Read(e),
                         _ => End::Write(e),
                     };
                     (Done::Wait(self.actor, false), Some(end))

@@ -43,7 +43,26 @@ impl Engine {
         } else {
             self.waits()
         };
-        debug_assert_eq!(waits, self.waits());
+        self.run_stopwatches(&waits, now);
+    }
+
+    /// The same where nothing is held, and nobody else has to do with what comes.
+    #[inline]
+    pub(super) fn watch_flow(&mut self, now: Instant) {
+        let waits = Waits {
+            cap: false,
+            room: self.source.sleeper.is_for(For::Gate),
+            tee: None,
+            sink: self.source.is_full && !self.paused,
+            source: self.source.is_waiting,
+            starved: self.source.is_waiting,
+        };
+        self.run_stopwatches(&waits, now);
+    }
+
+    #[inline]
+    fn run_stopwatches(&mut self, waits: &Waits, now: Instant) {
+        debug_assert_eq!(*waits, self.waits());
         self.stats.cap.run(waits.cap, now);
         self.stats.room.run(waits.room, now);
         self.stats.slow_tee = waits.tee.or(self.stats.slow_tee);

@@ -292,4 +292,4 @@ impl Engine {
 }
 
 /// Bytes up to which a read has as a rule taken all that there was.
-const SHORT: usize = 4096;
+pub(super) const SHORT: usize = 4096;
