@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::action::{CONSUMER, For, SIDES};
 use super::stall::{Side, Watch};
 use super::state::Engine;
+use super::stats::Stopwatch;
 
 /// Who holds the flow up.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,6 +59,29 @@ impl Engine {
             starved: self.source.is_waiting,
         };
         self.run_stopwatches(&waits, now);
+    }
+
+    /// Whether those are timed who hold the flow up, and nobody else.
+    pub(super) fn is_watched(&self) -> bool {
+        let stats = &self.stats;
+        let run = |watch: &Stopwatch| watch.since().is_some();
+        let runs = [
+            run(&stats.cap),
+            run(&stats.room),
+            run(&stats.tee),
+            run(&stats.sink),
+            run(&stats.source),
+            run(&stats.starved),
+        ];
+        let it = self.waits();
+        runs == [
+            it.cap,
+            it.room,
+            it.tee.is_some(),
+            it.sink,
+            it.source,
+            it.starved,
+        ]
     }
 
     #[inline]

@@ -135,15 +135,24 @@ impl Engine {
 
     /// The one after the other: what came of what it was told to do last, and what to do next.
     pub(crate) fn turn(&mut self, done: Done, actor: Actor, now: Instant) -> Action {
-        let was_flowing = may_be_private(&done) && self.flows_by();
-        match was_flowing {
-            true => self.take_flowing(done, now),
-            false => self.take(done, now),
+        if matches!(done, Done::Wait(Actor::Output(CONSUMER), _))
+            && self.is_plain()
+            && !self.is_fresh()
+        {
+            return self.go_on_writing(done, now);
         }
+        let was_flowing = may_be_private(&done) && self.flows_by();
+        let differs = match was_flowing {
+            true => self.take_flowing(done, now),
+            false => {
+                self.take(done, now);
+                true
+            }
+        };
         // Between the two: whoever has always something to do is never quiet behind them.
         self.look_for_quiet();
         if was_flowing && self.flows_by() {
-            return self.next_flowing(now);
+            return self.next_flowing(differs, now);
         }
         self.conclude(now);
         let action = self.next(actor, now);
@@ -260,7 +269,7 @@ impl Engine {
             Done::Wait(Actor::Job(j), ready) if self.workers.is_some() => {
                 self.on_worker_ready(j, ready, now);
             }
-            Done::Wait(Actor::Source, ready) => self.on_source_ready(ready),
+            Done::Wait(Actor::Source, ready) => self.on_source_ready(ready, now),
             Done::Wait(Actor::Output(CONSUMER), ready) => self.on_output_ready(ready, now),
             Done::Wait(Actor::Output(i @ SIDES..), ready) => self.on_side_ready(i, ready),
             Done::Wait(..) => {}
@@ -286,24 +295,21 @@ impl Engine {
     /// What a change means for the gate and the caps.
     fn conclude(&mut self, now: Instant) {
         self.count_last();
-        let is_plain = self.is_plain();
-        if !is_plain {
-            self.catch_up();
-            self.go_on_with_torn();
-        }
         if !self.log.is_bloated() {
             self.trim_at = None;
         }
+        if self.is_plain() {
+            return self.conclude_plain(now);
+        }
+        self.catch_up();
+        self.go_on_with_torn();
         let (used, all) = (self.used(), self.occupancy());
         let may_come = !self.ended && !self.has_no_place() && !self.has_full_books();
         self.gate.on_occupancy(used, all, may_come);
-        if !is_plain && self.awaits_rest() {
+        if self.awaits_rest() {
             self.gate.reopen();
         }
         self.look_at_delay(now);
-        if is_plain {
-            return;
-        }
         self.form_batch();
         if self.input.moves() || self.output.moves() {
             self.tune(now);

@@ -65,6 +65,8 @@ pub(crate) struct Source {
     pub is_passing: bool,
     /// As a rule there is nothing to read now: waiting first costs one call, trying first two.
     pub(super) waits_first: bool,
+    /// When what was waited for came, until it is read.
+    pub(super) came_at: Option<Instant>,
     /// The producer is being waited for.
     pub is_waiting: bool,
     /// All inputs were read to their ends. Where nothing more is read for another reason, what goes on with a record may
@@ -88,11 +90,18 @@ impl Source {
             is_reading: false,
             is_passing: false,
             waits_first: false,
+            came_at: None,
             is_waiting: false,
             is_over: false,
             is_full: false,
             is_short: false,
         }
+    }
+
+    /// What was waited for has come.
+    #[inline]
+    pub(super) fn on_input_there(&mut self, now: Instant) {
+        (self.waits_first, self.came_at) = (false, Some(now));
     }
 }
 
