@@ -10,7 +10,8 @@ use std::time::Instant;
 pub(crate) use super::actor::{Actor, CONSUMER, OVERFLOW};
 pub(super) use super::actor::{Obligation, SIDES};
 pub(crate) use super::handed::{
-    Fan, Fetch, Order, Pass, Permit, Piece, Read, ReadState, RunOrder, Taker, Transfer, Write,
+    Fan, Fetch, Handed, Order, Pass, Permit, Piece, Read, ReadState, RunOrder, Taker, Transfer,
+    Write,
 };
 pub(super) use super::handed::{PARTS_MOST, TransferState, WriteState};
 use super::scan::Run;

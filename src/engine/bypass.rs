@@ -39,6 +39,8 @@ const REJOIN: usize = 128 * 1024;
 
 /// How much credit there can be, in times of the patience.
 const CREDIT: u32 = 3;
+/// How much of it there can be where no lingering was in vain lately.
+const CREDIT_MOST: Duration = LINGER.saturating_mul(CREDIT);
 /// The log was in vain when the producer was silent for a share of the time less than one in this
 /// many,
 const SILENCE: u32 = 64;
@@ -192,6 +194,10 @@ impl Bypass {
     /// `n` bytes have passed around the log: there was room.
     pub(crate) fn on_passed(&mut self, n: usize, now: Instant) {
         self.on_room(now);
+        if self.held.is_zero() && self.failed_at.is_none() && self.credit == CREDIT_MOST {
+            // There is nothing to make good, and no more to be earned.
+            return;
+        }
         let saved = copying(n);
         let earned = self.credit + saved.saturating_sub(self.held);
         self.held = self.held.saturating_sub(saved);
@@ -223,6 +229,12 @@ impl Bypass {
     /// The output has no room for what is waiting: the producer is held up.
     pub(crate) fn on_full(&mut self, now: Instant) {
         self.since.get_or_insert(now);
+    }
+
+    /// Whether the producer is held up.
+    #[inline]
+    pub(crate) fn is_held_up(&self) -> bool {
+        self.since.is_some()
     }
 
     /// While the producer is held up: until when to linger before the log takes over.

@@ -8,8 +8,8 @@ use std::io;
 use std::time::Instant;
 
 use super::action::{
-    Action, Actor, Done, Fan, Fetch, FetchOutcome, Outcome, Read, ReadOutcome, ReadState, Reason,
-    Transfer, Write,
+    Action, Actor, Done, Fan, Fetch, FetchOutcome, For, Outcome, Read, ReadOutcome, ReadState,
+    Reason, Transfer, Write,
 };
 pub(crate) use super::edge::{Edge, Passage, Taken};
 use super::on_disk::EXTENT_MOST;
@@ -51,12 +51,12 @@ pub(crate) enum Turn {
     Over(End),
 }
 
-/// What came of doing something.
+/// How far something has come. What came of it is large, and is put down where it is asked for.
 enum Did {
-    /// This, or nothing that anybody need know.
-    This(Option<Done>),
+    /// It is done.
+    All,
     /// It was the last.
-    Last(Option<Done>, End),
+    Last(End),
     /// It is not over: the same again.
     Again(Action),
 }
@@ -104,17 +104,17 @@ impl Driver {
     pub(crate) fn run(mut self, engine: &impl Access, edge: &mut impl Edge) -> End {
         let mut done = None;
         loop {
-            let mut action = self.ask(done, engine);
-            done = loop {
-                match self.act(action, edge) {
-                    Did::This(done) => break done,
+            let mut action = self.ask(&mut done, engine);
+            loop {
+                match self.act(action, edge, &mut done) {
+                    Did::All => break,
                     Did::Again(same) => action = same,
-                    Did::Last(done, end) => {
+                    Did::Last(end) => {
                         done.into_iter().for_each(|done| leave(done, engine));
                         return end;
                     }
                 }
-            };
+            }
         }
     }
 
@@ -131,13 +131,14 @@ impl Driver {
     }
 
     fn make(&mut self, next: Next, engine: &impl Access, edge: &mut impl Edge) -> Made {
+        let mut done = None;
         match next {
-            Next::Ask(done) => Made::On(Next::Act(self.ask(done, engine))),
-            Next::Act(action) => match self.act(action, edge) {
-                Did::This(done) => Made::On(Next::Ask(done)),
-                Did::Last(None, end) => Made::Over(end),
-                Did::Last(Some(done), end) => Made::On(Next::Leave(done, end)),
-                Did::Again(action) => Made::Waits(Next::Act(action)),
+            Next::Ask(mut done) => Made::On(Next::Act(self.ask(&mut done, engine))),
+            Next::Act(action) => match (self.act(action, edge, &mut done), done) {
+                (Did::All, done) => Made::On(Next::Ask(done)),
+                (Did::Last(end), None) => Made::Over(end),
+                (Did::Last(end), Some(done)) => Made::On(Next::Leave(done, end)),
+                (Did::Again(action), _) => Made::Waits(Next::Act(action)),
             },
             Next::Leave(done, end) => {
                 leave(done, engine);
@@ -146,73 +147,78 @@ impl Driver {
         }
     }
 
-    fn ask(&self, done: Option<Done>, engine: &impl Access) -> Action {
-        engine.tell(|engine, now| match done {
+    fn ask(&self, done: &mut Option<Done>, engine: &impl Access) -> Action {
+        engine.tell(|engine, now| match done.take() {
             Some(done) => engine.turn(done, self.actor, now),
             None => engine.poll(self.actor, now),
         })
     }
 
-    /// Does it.
-    fn act(&mut self, action: Action, edge: &mut impl Edge) -> Did {
-        let (done, end) = match action {
-            Action::Read(read) => self.read(read, edge),
-            Action::Transfer(bypass) => self.bypass(bypass, edge),
-            Action::Write(write) => write_out(write, edge),
-            Action::Fetch(fetch) => read_back(fetch, edge),
+    /// Does it, and puts down what came of it.
+    fn act(&mut self, action: Action, edge: &mut impl Edge, done: &mut Option<Done>) -> Did {
+        let end = match action {
+            Action::Read(read) => self.read(read, edge, done),
+            Action::Transfer(bypass) => self.bypass(bypass, edge, done),
+            Action::Write(write) => write_out(write, edge, done),
+            Action::Fetch(fetch) => read_back(fetch, edge, done),
             Action::Run(order) => match edge.run(&order.ticket, &order.ahead) {
                 None => return Did::Again(Action::Run(order)),
-                Some(finish) => (Done::Run(order, finish), None),
+                Some(finish) => put(done, Done::Run(order, finish)),
             },
             Action::Order(order) => match edge.order(order.task()) {
                 None => return Did::Again(Action::Order(order)),
-                Some(answer) => (Done::Order(order, answer), None),
+                Some(answer) => put(done, Done::Order(order, answer)),
             },
             Action::Fit(size) => {
                 let size = edge.fit(size).then_some(size);
-                (Done::Fit(self.actor, size), None)
+                put(done, Done::Fit(self.actor, size))
             }
             Action::Wait(wait) => match edge.wait(wait) {
                 None => return Did::Again(Action::Wait(wait)),
                 Some(Ok(ready)) => {
                     self.had_room = ready;
-                    (Done::Wait(self.actor, ready), None)
+                    put(done, Done::Wait(self.actor, ready))
                 }
                 Some(Err(e)) => {
                     self.had_room = false;
-                    let end = match self.actor {
-                        Actor::Source if wait.sleep.what == super::For::Input => End::Read(e),
+                    *done = Some(Done::Wait(self.actor, false));
+                    Some(match self.actor {
+                        Actor::Source if wait.sleep.what == For::Input => End::Read(e),
                         _ => End::Write(e),
-                    };
-                    (Done::Wait(self.actor, false), Some(end))
+                    })
                 }
             },
             Action::Trim(memory) => {
                 drop(memory);
-                return Did::This(None);
+                return Did::All;
             }
-            Action::End(Reason::Memory) => return Did::Last(None, End::Memory),
-            Action::End(Reason::Over) => return Did::Last(None, End::Over),
+            Action::End(Reason::Memory) => Some(End::Memory),
+            Action::End(Reason::Over) => Some(End::Over),
         };
         match end {
-            None => Did::This(Some(done)),
-            Some(end) => Did::Last(Some(done), end),
+            None => Did::All,
+            Some(end) => Did::Last(end),
         }
     }
 
     /// Reads into the log, and writes what may be written of it at once.
-    fn read(&mut self, mut read: Read, edge: &mut impl Edge) -> (Done, Option<End>) {
+    fn read(
+        &mut self,
+        mut read: Read,
+        edge: &mut impl Edge,
+        done: &mut Option<Done>,
+    ) -> Option<End> {
         self.had_room = false;
         if read.to_disk {
             match edge.disk_room(read.buffer.most()) {
                 Ok(room) => read.buffer.limit(room),
-                Err(why) => return (Done::Read(read, ReadOutcome::NoRoom(why)), None),
+                Err(why) => return put(done, Done::Read(read, ReadOutcome::NoRoom(why))),
             }
         }
         if read.buffer.wants_segment() {
             match edge.segment(read.buffer.size) {
                 Ok(segment) => read.buffer.give(segment),
-                Err(_) => return (Done::Read(read, ReadOutcome::Short), None),
+                Err(_) => return put(done, Done::Read(read, ReadOutcome::Short)),
             }
         }
         read.unneeded.clear();
@@ -220,7 +226,7 @@ impl Driver {
         let came = if read.to_disk {
             let [_, mut into] = read.buffer.slices();
             match edge.take(&mut into) {
-                Ok(Err(why)) => return (Done::Read(read, ReadOutcome::NoRoom(why)), None),
+                Ok(Err(why)) => return put(done, Done::Read(read, ReadOutcome::NoRoom(why))),
                 Ok(Ok(came)) => Ok(came),
                 Err(e) => Err(e),
             }
@@ -228,7 +234,7 @@ impl Driver {
             let came = edge.read(&mut read.buffer.slices());
             came.map(|n| n.map(|n| (n, None)))
         };
-        match came {
+        let (outcome, end) = match came {
             Ok(Some((n @ 1.., stored))) => {
                 read.scan(n);
                 read.stored = stored;
@@ -236,15 +242,22 @@ impl Driver {
                     let passed = edge.pass_on(read.buffer.read(n)[1], pass);
                     read.pass(pass.permit, passed);
                 }
-                (Done::Read(read, ReadOutcome::Moved), None)
+                (ReadOutcome::Moved, None)
             }
-            Ok(Some((0, _))) => (Done::Read(read, ReadOutcome::Ended), Some(End::Input)),
-            Ok(None) => (Done::Read(read, ReadOutcome::Empty), None),
-            Err(e) => (Done::Read(read, ReadOutcome::Failed), Some(End::Read(e))),
-        }
+            Ok(Some((0, _))) => (ReadOutcome::Ended, Some(End::Input)),
+            Ok(None) => (ReadOutcome::Empty, None),
+            Err(e) => (ReadOutcome::Failed, Some(End::Read(e))),
+        };
+        *done = Some(Done::Read(read, outcome));
+        end
     }
 
-    fn bypass(&mut self, mut bypass: Transfer, edge: &mut impl Edge) -> (Done, Option<End>) {
+    fn bypass(
+        &mut self,
+        mut bypass: Transfer,
+        edge: &mut impl Edge,
+        done: &mut Option<Done>,
+    ) -> Option<End> {
         let had_room = std::mem::take(&mut self.had_room);
         let permit = bypass.permit;
         let passage = match &mut bypass.fan {
@@ -254,7 +267,7 @@ impl Driver {
                 if buffer.wants_segment() {
                     match edge.segment(buffer.size) {
                         Ok(segment) => buffer.give(segment),
-                        Err(_) => return (Done::Transfer(bypass, Outcome::Short), None),
+                        Err(_) => return put(done, Done::Transfer(bypass, Outcome::Short)),
                     }
                 }
                 pack_together(&mut fan.read, edge);
@@ -275,8 +288,15 @@ impl Driver {
             Passage::Failed(Side::Source, e) => (Outcome::Nothing, Some(End::Read(e))),
             Passage::Failed(Side::Sink, e) => (Outcome::Nothing, Some(End::Write(e))),
         };
-        (Done::Transfer(bypass, outcome), end)
+        *done = Some(Done::Transfer(bypass, outcome));
+        end
     }
+}
+
+/// Puts down what came of it, which was not the last.
+fn put(done: &mut Option<Done>, what: Done) -> Option<End> {
+    *done = Some(what);
+    None
 }
 
 /// Says for the last time what came of it.
@@ -306,20 +326,22 @@ fn read_passed(fan: &mut Fan, n: usize, edge: &mut impl Edge) -> io::Result<()> 
 }
 
 /// Reads what is to be written next back from the disk.
-fn read_back(mut fetch: Fetch, edge: &mut impl Edge) -> (Done, Option<End>) {
+fn read_back(mut fetch: Fetch, edge: &mut impl Edge, done: &mut Option<Done>) -> Option<End> {
     if fetch.load.wants_segment() {
         match Segment::map(EXTENT_MOST) {
             Ok(segment) => fetch.load.give(segment),
-            Err(_) => return (Done::Fetch(fetch, FetchOutcome::Short), None),
+            Err(_) => return put(done, Done::Fetch(fetch, FetchOutcome::Short)),
         }
     }
-    match edge.fetch(&mut fetch.load) {
-        Ok(()) => (Done::Fetch(fetch, FetchOutcome::Here), None),
-        Err(e) => (Done::Fetch(fetch, FetchOutcome::Failed), Some(End::Disk(e))),
-    }
+    let (outcome, end) = match edge.fetch(&mut fetch.load) {
+        Ok(()) => (FetchOutcome::Here, None),
+        Err(e) => (FetchOutcome::Failed, Some(End::Disk(e))),
+    };
+    *done = Some(Done::Fetch(fetch, outcome));
+    end
 }
 
-fn write_out(mut write: Write, edge: &mut impl Edge) -> (Done, Option<End>) {
+fn write_out(mut write: Write, edge: &mut impl Edge, done: &mut Option<Done>) -> Option<End> {
     let (outcome, end) = match edge.write(&write) {
         Ok(Some(n)) => {
             let run = write.run(n);
@@ -333,5 +355,6 @@ fn write_out(mut write: Write, edge: &mut impl Edge) -> (Done, Option<End>) {
         Err(e) => (Outcome::Nothing, Some(End::Write(e))),
     };
     write.unread = if write.looks { edge.unread() } else { None };
-    (Done::Write(write, outcome), end)
+    *done = Some(Done::Write(write, outcome));
+    end
 }

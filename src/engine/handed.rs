@@ -87,6 +87,12 @@ impl ReadState {
         self.passed = Run::at(self.cursor);
     }
 
+    /// Whether all that was read was passed on, so that nothing of it is left for the log.
+    #[inline]
+    pub(super) fn has_gone(&self) -> bool {
+        self.passed.bytes == self.scans[0].bytes + self.scans[1].bytes && self.pack.is_none()
+    }
+
     /// The first `n` of them were passed on by this permit. With one there is nothing held, and so no tail before the fresh
     /// segment.
     pub(crate) fn pass(&mut self, permit: Permit, n: usize) {

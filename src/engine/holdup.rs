@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::action::{CONSUMER, For, SIDES};
 use super::stall::{Side, Watch};
 use super::state::Engine;
+use super::stats::Stopwatch;
 
 /// Who holds the flow up.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,7 +44,49 @@ impl Engine {
         } else {
             self.waits()
         };
-        debug_assert_eq!(waits, self.waits());
+        self.run_stopwatches(&waits, now);
+    }
+
+    /// The same where nothing is held, and nobody else has to do with what comes.
+    #[inline]
+    pub(super) fn watch_flow(&mut self, now: Instant) {
+        let waits = Waits {
+            cap: false,
+            room: self.source.sleeper.is_for(For::Gate),
+            tee: None,
+            sink: self.source.is_full && !self.paused,
+            source: self.source.is_waiting,
+            starved: self.source.is_waiting,
+        };
+        self.run_stopwatches(&waits, now);
+    }
+
+    /// Whether those are timed who hold the flow up, and nobody else.
+    pub(super) fn is_watched(&self) -> bool {
+        let stats = &self.stats;
+        let run = |watch: &Stopwatch| watch.since().is_some();
+        let runs = [
+            run(&stats.cap),
+            run(&stats.room),
+            run(&stats.tee),
+            run(&stats.sink),
+            run(&stats.source),
+            run(&stats.starved),
+        ];
+        let it = self.waits();
+        runs == [
+            it.cap,
+            it.room,
+            it.tee.is_some(),
+            it.sink,
+            it.source,
+            it.starved,
+        ]
+    }
+
+    #[inline]
+    fn run_stopwatches(&mut self, waits: &Waits, now: Instant) {
+        debug_assert_eq!(*waits, self.waits());
         self.stats.cap.run(waits.cap, now);
         self.stats.room.run(waits.room, now);
         self.stats.slow_tee = waits.tee.or(self.stats.slow_tee);

@@ -34,6 +34,7 @@ mod fan_out;
 mod fan_pass;
 mod feed;
 mod fetch;
+mod flow;
 pub(crate) mod gate;
 mod given;
 mod half;
@@ -93,8 +94,9 @@ mod yielding;
 
 use std::time::Instant;
 
-use action::{Action, Actor, Done, For, Outcome, ReadOutcome, SIDES, Wait, Write};
+use action::{Action, Actor, Done, SIDES, Wait, Write};
 pub(crate) use action::{CONSUMER, OVERFLOW};
+use flow::may_be_private;
 use plan::Plan;
 pub(crate) use rules::{Limits, Rules, StopAt};
 pub(crate) use state::Engine;
@@ -134,47 +136,29 @@ impl Engine {
 
     /// The one after the other: what came of what it was told to do last, and what to do next.
     pub(crate) fn turn(&mut self, done: Done, actor: Actor, now: Instant) -> Action {
-        let was_empty = may_be_private(&done) && self.flows_by();
-        self.take(done, now);
+        if matches!(done, Done::Wait(Actor::Output(CONSUMER), _))
+            && self.is_plain()
+            && !self.is_fresh()
+        {
+            return self.go_on_writing(done, now);
+        }
+        let was_flowing = may_be_private(&done) && self.flows_by();
+        let differs = match was_flowing {
+            true => self.take_flowing(done, now),
+            false => {
+                self.take(done, now);
+                true
+            }
+        };
         // Between the two: whoever has always something to do is never quiet behind them.
         self.look_for_quiet();
-        if was_empty && self.flows_by() {
-            // Nothing is held, as before, so that neither the gate nor anybody else has anything to decide anew.
-            let action = self.next(actor, now);
-            self.watch_waits(now);
-            return action;
+        if was_flowing && self.flows_by() {
+            return self.next_flowing(differs, now);
         }
         self.conclude(now);
         let action = self.next(actor, now);
         self.announce(Some(actor), now);
         action
-    }
-
-    /// Whether what comes goes at once, with nothing held and nobody else who has to do with it.
-    #[inline]
-    fn flows_by(&self) -> bool {
-        let is_owed = |i: usize| self.outputs[i].queue.owed() > 0;
-        self.is_plain() && !(self.ended || self.halted || is_owed(CONSUMER) || is_owed(OVERFLOW))
-    }
-
-    /// Whether nothing but the marks and the consumer has to do with what comes: no cap, no lanes, no programs, no disk, no
-    /// other output, nobody who listens.
-    #[inline]
-    fn is_plain(&self) -> bool {
-        debug_assert!(!self.has_plain_rules || self.find_plain_rules(), "not said");
-        self.has_plain_rules && !self.has_sides()
-    }
-
-    /// Whether the rules are such. To ask this for every piece would take longer than what is to be done with it: whoever
-    /// changes them takes it back, and it is found out anew with all other conclusions of that.
-    fn find_plain_rules(&self) -> bool {
-        !(self.has_lanes() || self.given.is_kept)
-            && self.jobs.is_none()
-            && self.workers.is_none()
-            && self.spill.is_none()
-            && self.events.is_none()
-            && self.input.is_idle()
-            && self.output.is_idle()
     }
 
     fn next(&mut self, actor: Actor, now: Instant) -> Action {
@@ -286,7 +270,7 @@ impl Engine {
             Done::Wait(Actor::Job(j), ready) if self.workers.is_some() => {
                 self.on_worker_ready(j, ready, now);
             }
-            Done::Wait(Actor::Source, ready) => self.on_source_ready(ready),
+            Done::Wait(Actor::Source, ready) => self.on_source_ready(ready, now),
             Done::Wait(Actor::Output(CONSUMER), ready) => self.on_output_ready(ready, now),
             Done::Wait(Actor::Output(i @ SIDES..), ready) => self.on_side_ready(i, ready),
             Done::Wait(..) => {}
@@ -313,25 +297,22 @@ impl Engine {
     /// What a change means for the gate and the caps.
     fn conclude(&mut self, now: Instant) {
         self.count_last();
-        let is_plain = self.is_plain();
-        if !is_plain {
-            self.catch_up();
-            self.go_on_with_torn();
-            self.leave_half(now);
-        }
         if !self.log.is_bloated() {
             self.trim_at = None;
         }
+        if self.is_plain() {
+            return self.conclude_plain(now);
+        }
+        self.catch_up();
+        self.go_on_with_torn();
+        self.leave_half(now);
         let (used, all) = (self.used(), self.occupancy());
         let may_come = !self.ended && !self.has_no_place() && !self.has_full_books();
         self.gate.on_occupancy(used, all, may_come);
-        if !is_plain && self.awaits_rest() {
+        if self.awaits_rest() {
             self.gate.reopen();
         }
         self.look_at_delay(now);
-        if is_plain {
-            return;
-        }
         self.form_batch();
         if self.input.moves() || self.output.moves() {
             self.tune(now);
@@ -357,19 +338,6 @@ impl Engine {
             }
         }
         self.stats.close_last();
-    }
-}
-
-/// Whether this may concern nobody but the source, if nothing is held before and after it.
-fn may_be_private(done: &Done) -> bool {
-    match done {
-        Done::Wait(actor, _) => *actor == Actor::Source,
-        Done::Transfer(_, outcome) => matches!(
-            outcome,
-            Outcome::Moved(_) | Outcome::Full | Outcome::Nothing
-        ),
-        Done::Read(_, outcome) => matches!(outcome, ReadOutcome::Moved | ReadOutcome::Empty),
-        _ => false,
     }
 }
 

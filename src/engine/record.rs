@@ -71,30 +71,51 @@ impl Cursor {
     }
 
     /// Goes over `bytes` and counts.
+    #[inline]
     pub(crate) fn pass(&mut self, bytes: &[u8]) -> Tally {
-        let Some(framing) = self.framing.filter(|_| !bytes.is_empty()) else {
-            return Tally::default();
-        };
+        self.pass_seeing(bytes).0
+    }
+
+    /// The same; also says the length up to the end of the first record, 0 where none ends.
+    #[inline]
+    pub(crate) fn pass_seeing(&mut self, bytes: &[u8]) -> (Tally, usize) {
+        match self.framing.filter(|_| !bytes.is_empty()) {
+            None => (Tally::default(), 0),
+            Some(framing) => self.pass_records(framing, bytes),
+        }
+    }
+
+    fn pass_records(&mut self, framing: Framing, bytes: &[u8]) -> (Tally, usize) {
         let inside = u64::from(self.is_inside());
-        let ended = match framing {
-            Framing::Terminator(end) => {
-                let ended = memchr::memchr_iter(end, bytes).count() as u64;
-                // Where none ends they need not be looked at again.
-                let last = (ended > 0).then(|| memchr::memrchr(end, bytes));
-                self.into = match last.flatten() {
-                    Some(at) => (bytes.len() - at - 1) as u64,
-                    None => self.into + bytes.len() as u64,
-                };
-                ended
-            }
+        let (ended, first_end) = match framing {
+            Framing::Terminator(end) => match memchr::memchr(end, bytes) {
+                None => {
+                    self.into += bytes.len() as u64;
+                    (0, 0)
+                }
+                // A message, as a rule, that somebody waits for: it is looked at once.
+                Some(at) if at + 1 == bytes.len() => {
+                    self.into = 0;
+                    (1, bytes.len())
+                }
+                Some(at) => {
+                    let rest = &bytes[at + 1..];
+                    let others = memchr::memchr_iter(end, rest).count() as u64;
+                    let last = memchr::memrchr(end, rest);
+                    self.into = (rest.len() - last.map_or(0, |at| at + 1)) as u64;
+                    (1 + others, at + 1)
+                }
+            },
             Framing::Fixed(size) => {
+                let first_end = size.get() - self.into;
                 let total = self.into + bytes.len() as u64;
                 self.into = total % size;
-                total / size
+                let ended = total / size;
+                (ended, if ended > 0 { first_end as usize } else { 0 })
             }
         };
         let begun = ended + u64::from(self.is_inside()) - inside;
-        Tally { begun, ended }
+        (Tally { begun, ended }, first_end)
     }
 
     /// The length of the longest run at the start of `bytes` that finishes the record in progress

@@ -1,6 +1,6 @@
 //! What was seen of a piece of the stream that went by: its bytes, its records, and the place behind it.
 
-use super::record::{Cursor, Framing, Tally};
+use super::record::{Cursor, Tally};
 
 /// Bytes that went by: how many, the records in them, and where the stream stands now.
 #[derive(Debug, Clone, Copy, Default)]
@@ -63,16 +63,11 @@ impl Scan {
     #[must_use]
     pub(crate) fn over(cursor: Cursor, bytes: &[u8]) -> Scan {
         let mut after = cursor;
-        let tally = after.pass(bytes);
-        let (mut first_end, mut last_end) = (0, 0);
-        if tally.ended > 0 {
-            last_end = bytes.len() - usize::try_from(after.depth()).unwrap_or(0);
-            first_end = match cursor.framing() {
-                Some(Framing::Terminator(end)) => memchr::memchr(end, bytes).map_or(0, |at| at + 1),
-                Some(Framing::Fixed(size)) => (size.get() - cursor.depth()) as usize,
-                None => 0,
-            };
-        }
+        let (tally, first_end) = after.pass_seeing(bytes);
+        let last_end = match tally.ended {
+            0 => 0,
+            _ => bytes.len() - usize::try_from(after.depth()).unwrap_or(0),
+        };
         Scan {
             bytes: bytes.len(),
             begun: tally.begun,

@@ -80,6 +80,13 @@ impl ReadBuffer {
         self.fresh = Some(segment);
     }
 
+    /// Nothing of what was read stays, and there was nothing to be filled up.
+    #[inline]
+    pub(super) fn close(&mut self) {
+        debug_assert!(self.tail.is_none(), "the last extent's memory is missing");
+        self.room = 0;
+    }
+
     /// Where to read to: at most `room` bytes, in the order they will be delivered.
     pub(crate) fn slices(&mut self) -> [IoSliceMut<'_>; 2] {
         let first = self

@@ -1,6 +1,6 @@
 //! The source's turn: what it is given to read, and what came of that.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::action::{
     Action, Actor, CONSUMER, FilledBy, For, NoRoom, Obligation, Pass, Path, Permit, Read,
@@ -143,6 +143,7 @@ impl Engine {
     }
 
     pub(super) fn end_read(&mut self, mut read: Read, outcome: ReadOutcome, now: Instant) {
+        let (has_waited, most) = (self.has_waited_for_input(), read.buffer.most());
         self.source.is_reading = false;
         self.source.is_passing = false;
         if read.pack.is_some()
@@ -162,9 +163,11 @@ impl Engine {
                     // It may have taken the room that there was.
                     self.outputs[CONSUMER].room = Room::Unknown;
                 }
-                // What was short has as a rule emptied the pipe.
+                // What was short has as a rule emptied the pipe. So has what is less than was asked for; where it had to be
+                // waited for, so must be, as a rule, what comes next.
                 let all = read.scans[0].bytes + read.scans[1].bytes;
-                self.source.waits_first = self.source.path.waits_first && all <= SHORT;
+                let is_empty = all <= SHORT || has_waited && all < most;
+                self.source.waits_first = self.source.path.waits_first && is_empty;
             }
             other => {
                 let nothing = Scan::over(read.cursor, &[]);
@@ -185,6 +188,14 @@ impl Engine {
         }
         self.source.read = Some(state);
         obligation.meet();
+    }
+
+    /// Whether what was just read was not there for a while before it came.
+    fn has_waited_for_input(&mut self) -> bool {
+        let came_at = self.source.came_at.take();
+        let since = self.stats.source.since();
+        let waited = came_at.zip(since).map(|(at, since)| at - since);
+        waited.is_some_and(|waited| waited >= PAUSE)
     }
 
     /// Takes in what was read, but for what has been passed on already.
@@ -226,9 +237,9 @@ impl Engine {
     }
 
     /// The source has waited for input, or for room; `ready`: it is there.
-    pub(super) fn on_source_ready(&mut self, ready: bool) {
+    pub(super) fn on_source_ready(&mut self, ready: bool, now: Instant) {
         match self.source.sleeper.asleep.take().map(|sleep| sleep.what) {
-            Some(For::Input) => self.source.waits_first = false,
+            Some(For::Input) => self.source.on_input_there(now),
             Some(For::Room) if ready => {
                 self.source.is_full = false;
             }
@@ -294,5 +305,7 @@ impl Engine {
     }
 }
 
+/// What takes longer than this to come was not there: several times what it takes to ask.
+const PAUSE: Duration = Duration::from_micros(5);
 /// Bytes up to which a read has as a rule taken all that there was.
-const SHORT: usize = 4096;
+pub(super) const SHORT: usize = 4096;

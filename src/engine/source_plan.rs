@@ -12,14 +12,19 @@ impl Engine {
         if !self.flows_by() || self.is_fresh() {
             return self.plan_source_among(now);
         }
-        let plan = self.plan_source_alone(now);
-        debug_assert_eq!(plan, self.plan_source_among(now));
-        plan
+        self.plan_source_alone(now)
     }
 
     /// What [`Engine::plan_source_among`] comes to where nothing is held, and nobody else has to do with what comes.
     #[inline]
-    fn plan_source_alone(&self, now: Instant) -> Plan {
+    pub(super) fn plan_source_alone(&self, now: Instant) -> Plan {
+        let plan = self.find_plan_alone(now);
+        debug_assert_eq!(plan, self.plan_source_among(now));
+        plan
+    }
+
+    #[inline]
+    fn find_plan_alone(&self, now: Instant) -> Plan {
         if self.is_starved() {
             return Plan::End(Reason::Memory);
         }

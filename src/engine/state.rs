@@ -65,6 +65,8 @@ pub(crate) struct Source {
     pub is_passing: bool,
     /// As a rule there is nothing to read now: waiting first costs one call, trying first two.
     pub(super) waits_first: bool,
+    /// When what was waited for came, until it is read.
+    pub(super) came_at: Option<Instant>,
     /// The producer is being waited for.
     pub is_waiting: bool,
     /// All inputs were read to their ends, or as far as they are to be. Where nothing more is read for another reason, what
@@ -89,10 +91,17 @@ impl Source {
             is_reading: false,
             is_passing: false,
             waits_first: false,
+            came_at: None,
             is_waiting: false,
             is_full: false,
             is_short: false,
         }
+    }
+
+    /// What was waited for has come.
+    #[inline]
+    pub(super) fn on_input_there(&mut self, now: Instant) {
+        (self.waits_first, self.came_at) = (false, Some(now));
     }
 }
 

@@ -17,11 +17,13 @@ pub(crate) struct Stopwatch {
 
 impl Stopwatch {
     /// It is the case from `now` on, unless it was already.
+    #[inline(never)]
     pub(crate) fn start(&mut self, now: Instant) {
         self.since.get_or_insert(now);
     }
 
     /// It is no longer the case. Returns how long it was, since the last start.
+    #[inline(never)]
     pub(crate) fn stop(&mut self, now: Instant) -> Duration {
         let since = self.since.take();
         let lap = since.map_or(Duration::ZERO, |s| now.saturating_duration_since(s));
@@ -131,6 +133,13 @@ impl Stats {
         self.peak = self.peak.max(used);
     }
 
+    /// This came in and went out to the consumer at once: [`Stats::on_read`] and [`Stats::on_written`], with nothing held.
+    #[inline]
+    pub(crate) fn on_gone(&mut self, run: Run, now: Instant) {
+        self.read.add(run);
+        self.on_written(now, run);
+    }
+
     /// This is there from an earlier run.
     pub(crate) fn on_inherited(&mut self, owed: Total, used: usize) {
         self.read.add_all(owed);
@@ -146,10 +155,11 @@ impl Stats {
     }
 
     /// This went out to the consumer.
+    #[inline]
     pub(crate) fn on_written(&mut self, now: Instant, written: Run) {
         if written.bytes > 0 {
             self.written.add(written);
-            self.sink.stop(now);
+            self.sink.run(false, now);
         }
     }
 

@@ -402,3 +402,36 @@ fn newest_gone(more: usize) {
         .find(|record| *record != [record[0]; 700]);
     assert!(torn.is_none(), "with {more} more");
 }
+
+#[test]
+fn what_had_to_be_waited_for_and_was_less_than_was_asked_for_is_followed_by_a_wait_and_not_by_a_read_in_vain()
+ {
+    let (a_while, at_once) = (Duration::from_millis(1), Duration::ZERO);
+    for (pause, bytes, waits) in [
+        (a_while, 100 * KIB, true),
+        (at_once, 100 * KIB, false),
+        (a_while, KIB * KIB, false),
+        (at_once, KIB, true),
+    ] {
+        let mut b = Bench::new(rules(KIB * KIB));
+        b.engine.on_input_begin(Path {
+            waits_first: true,
+            ..Path::default()
+        });
+        b.wait_for_input();
+        b.pass_time(pause);
+        b.done(Done::Wait(Actor::Source, true));
+        b.begin_read();
+        let piece = vec![b'x'; bytes.min(b.room())];
+        b.end_read(&piece);
+        let waited = match b.engine.poll(Actor::Source, b.now) {
+            Action::Read(read) => {
+                b.done(Done::Read(read, ReadOutcome::Empty));
+                false
+            }
+            Action::Wait(wait) => wait.sleep.what == For::Input,
+            action => panic!("{action:?}"),
+        };
+        assert_eq!(waited, waits, "{bytes} after {pause:?}");
+    }
+}

@@ -1,6 +1,7 @@
 //! What is under way when all is to stand still, or to come to its end.
 
 use super::*;
+use crate::engine::action::{FilledBy, NoRoom};
 
 #[test]
 fn nothing_moves_after_a_halt_and_what_is_under_way_is_counted() {
@@ -100,6 +101,12 @@ fn what_is_on_its_way_around_the_log_at_a_halt_is_counted_and_nothing_follows() 
     assert!(matches!(&action, Action::End(Reason::Over)), "{action:?}");
 }
 
+/// Ours fills it.
+const FULL: NoRoom = NoRoom {
+    by: FilledBy::Bound,
+    floor: 0,
+};
+
 /// What has been read of it and is kept, and the beginning of a record behind which there is nothing, are in the way of the
 /// rest of that.
 #[test]
@@ -114,13 +121,15 @@ fn where_the_disk_is_full_less_is_kept_of_what_the_consumer_was_given() {
     b.write_all();
     assert_eq!(kept(&b), 10);
     // Of the second line something lies unread.
-    b.engine.keep_less(|| Some(6), 0, b.now);
+    b.engine.keep_less(|| Some(6), FULL, b.now);
     assert_eq!(kept(&b), 6);
     b.read(b"r");
-    b.engine.keep_less(|| Some(0), 0, b.now);
+    b.engine.keep_less(|| Some(0), FULL, b.now);
     assert_eq!(kept(&b), 2, "there is more to be given");
     b.write_all();
-    b.engine.keep_less(|| Some(0), 0, b.now);
+    b.engine.keep_less(|| Some(0), NoRoom::OTHERS, b.now);
+    assert_eq!(kept(&b), 3, "others will make room for its rest");
+    b.engine.keep_less(|| Some(0), FULL, b.now);
     assert_eq!(kept(&b), 0);
     b.check();
 }
