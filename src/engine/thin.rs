@@ -44,7 +44,7 @@ impl Engine {
             return None;
         }
         let pack = self.log.plan_thin(&Owed::of(self), is_short);
-        pack.and_then(|(moved, upto)| self.log.begin_thin(moved, upto))
+        pack.and_then(|(moved, from)| self.log.begin_thin(moved, from))
     }
 
     /// Bytes of memory that are got back when extents are thinned, or more.
@@ -79,13 +79,16 @@ impl<'a> Owed<'a> {
         }
     }
 
+    /// Whether somebody has begun to take this extent, or may have to be given it again.
+    fn is_head(&self, extent: &Extent) -> bool {
+        let places = extent.at..extent.end();
+        self.heads.iter().any(|head| places.contains(head))
+    }
+
     /// The parts of an extent that are owed, from its own beginning on, in order and without touching each other; `None`
-    /// where it is to be left alone.
+    /// where it is not known who is owed what of it.
     fn parts_of(&self, extent: &Extent) -> Option<Vec<Range<usize>>> {
         let places = extent.at..extent.end();
-        if self.heads.iter().any(|head| places.contains(head)) {
-            return None;
-        }
         let mut kept = Kept::default();
         for (i, output) in self.engine.outputs.iter().enumerate() {
             if i != OVERFLOW {
@@ -145,39 +148,43 @@ impl Log {
         self.in_memory().saturating_sub(most)
     }
 
-    /// What is to be moved, and up to which place nothing else is for now.
+    /// Something has left the middle of what is owed.
+    pub(super) fn on_gaps(&mut self) {
+        self.thinned_from = u64::MAX;
+    }
+
+    /// What is to be moved, if that is worth it, and from which place on nothing else is for now. What came last is looked
+    /// at first: as a rule it has lost most, and it is in the processor's caches still.
     /// `is_short`: of extents, too, of which an eighth is gaps.
     fn plan_thin(&self, owed: &Owed, is_short: bool) -> Option<(Vec<Moved>, u64)> {
         // The last extent may still be filled up.
         let last = self.extents.len().checked_sub(1)?;
-        let first = self.index(self.thinned_to).min(last);
-        let (mut moved, mut bytes, mut upto) = (Vec::new(), 0, 0);
-        for extent in self.extents.range(first..last.min(first + LOOKS)) {
-            upto = extent.end();
-            let most = match is_short {
-                true => extent.memory_length() / 8 * 7,
-                false => extent.memory_length() / 2,
-            };
-            if !extent.is_in_memory() || extent.pinned >= most {
-                continue;
+        let end = self.index(self.thinned_from).min(last);
+        let (mut loose, mut bytes, mut saved, mut from) = (Vec::new(), 0, 0, 0);
+        for extent in self.extents.range(end.saturating_sub(LOOKS)..end).rev() {
+            let length = extent.memory_length();
+            let most = if is_short { length / 8 * 7 } else { length / 2 };
+            if extent.is_in_memory() && extent.pinned < most && !owed.is_head(extent) {
+                bytes += extent.pinned;
+                if bytes > PACKED * self.segment {
+                    break;
+                }
+                saved += length - extent.pinned;
+                loose.push(extent);
             }
-            let Some(kept) = owed.parts_of(extent) else {
-                continue;
-            };
-            let length: usize = kept.iter().map(Range::len).sum();
-            if bytes + length > PACKED * self.segment {
-                upto = extent.at;
-                break;
-            }
-            bytes += length;
-            moved.extend(extent.thinned(&kept));
+            from = extent.at;
         }
-        Some((moved, upto))
+        if saved < WORTH * self.segment {
+            loose.clear();
+        }
+        let loose = loose.into_iter().rev();
+        let moved = loose.filter_map(|extent| extent.thinned(owed.parts_of(extent)?));
+        Some((moved.collect(), from))
     }
 
-    fn begin_thin(&mut self, moved: Vec<Moved>, upto: u64) -> Option<Pack> {
-        let is_all = self.extents.back().is_none_or(|last| upto >= last.at);
-        self.thinned_to = if is_all { 0 } else { upto };
+    fn begin_thin(&mut self, moved: Vec<Moved>, from: u64) -> Option<Pack> {
+        let is_all = self.extents.front().is_none_or(|first| from <= first.at);
+        self.thinned_from = if is_all { u64::MAX } else { from };
         let saved: usize = moved.iter().map(Moved::saves).sum();
         (saved >= WORTH * self.segment).then(|| self.pack_of(moved))
     }
