@@ -219,6 +219,7 @@ impl Sorting {
         let length = std::mem::take(&mut self.depth);
         let begun = std::mem::take(&mut self.begun);
         self.clear();
+        self.was_blind = self.is_blind;
         if length > 0 {
             self.add(&begun, 0..begun.len(), length);
             (self.first, self.length) = (length, length);
@@ -228,6 +229,13 @@ impl Sorting {
     /// Whether what was read last goes on with a record that has begun unseen, whose lane is not known by that.
     pub(super) fn was_blind(&self) -> bool {
         self.was_blind
+    }
+
+    /// The lane and the length of the first record that ends in what was read last, where all of it was looked at.
+    pub(super) fn first(&self, names: &Names) -> Option<(Lane, u64)> {
+        let is_known = !self.was_blind && self.is_named(names);
+        let first = self.records.first().filter(|_| is_known)?;
+        Some((first.lane(), self.first))
     }
 
     /// Bytes of the records that end in what was read last.
