@@ -141,7 +141,6 @@ impl Engine {
             self.is_last() && last.end == self.log.end() && self.source.cursor.is_inside();
         let records = gone.records - u64::from(is_open);
         self.outputs[i].queue.remove_all(&gone.runs);
-        self.log.on_gaps();
         match i {
             CONSUMER => self.forget_records(&gone.runs, records),
             i => self.drop_records_for_side(i, &gone.runs, records),

@@ -70,8 +70,8 @@ pub(crate) struct Log {
     pub(super) packs: Vec<Arc<Segment>>,
     /// Up to which place nothing can be packed any better.
     pub(super) packed_to: u64,
-    /// From which place on all was looked through for extents of which little is left.
-    pub(super) thinned_from: u64,
+    /// Up to which place all was looked through for extents of which little is left.
+    pub(super) thinned_to: u64,
     /// Bytes of the extents in memory that were given back since all was looked through for something to pack.
     pub(super) released: u64,
     /// Bytes of the extents that are in memory alone.
@@ -97,7 +97,7 @@ impl Log {
             free: Vec::new(),
             packs: Vec::new(),
             packed_to: 0,
-            thinned_from: u64::MAX,
+            thinned_to: 0,
             released: 0,
             in_memory: 0,
             disk: OnDisk::default(),

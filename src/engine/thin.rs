@@ -20,6 +20,8 @@ use super::state::Engine;
 
 /// Extents that are looked at in one go.
 const LOOKS: usize = 4096;
+/// Extents that came so lately may be in the processor's caches still.
+const FRESH: usize = 64;
 /// Segments' worth of memory for which it is worth doing.
 const WORTH: usize = 2;
 
@@ -44,7 +46,7 @@ impl Engine {
             return None;
         }
         let pack = self.log.plan_thin(&Owed::of(self), is_short);
-        pack.and_then(|(moved, from)| self.log.begin_thin(moved, from))
+        pack.and_then(|(moved, upto)| self.log.begin_thin(moved, upto))
     }
 
     /// Bytes of memory that are got back when extents are thinned, or more.
@@ -148,43 +150,59 @@ impl Log {
         self.in_memory().saturating_sub(most)
     }
 
-    /// Something has left the middle of what is owed.
-    pub(super) fn on_gaps(&mut self) {
-        self.thinned_from = u64::MAX;
-    }
-
-    /// What is to be moved, if that is worth it, and from which place on nothing else is for now. What came last is looked
-    /// at first: as a rule it has lost most, and it is in the processor's caches still.
+    /// What is to be moved, and up to which place nothing else is for now. What came last goes first, if that is worth it: it is
+    /// in the processor's caches still. What was moved before goes in order, so that what lies in one piece of memory goes
+    /// together and does not keep it.
     /// `is_short`: of extents, too, of which an eighth is gaps.
     fn plan_thin(&self, owed: &Owed, is_short: bool) -> Option<(Vec<Moved>, u64)> {
         // The last extent may still be filled up.
         let last = self.extents.len().checked_sub(1)?;
-        let end = self.index(self.thinned_from).min(last);
-        let (mut loose, mut bytes, mut saved, mut from) = (Vec::new(), 0, 0, 0);
-        for extent in self.extents.range(end.saturating_sub(LOOKS)..end).rev() {
+        let fresh = self.extents.range(last.saturating_sub(FRESH)..last);
+        let fresh = fresh.rev().filter(|extent| extent.pieces.is_none());
+        let (mut loose, _) = self.loose(owed, is_short, fresh);
+        loose.reverse();
+        let mut upto = self.thinned_to;
+        if loose.is_empty() {
+            let first = self.index(upto).min(last);
+            let all = self.extents.range(first..last.min(first + LOOKS));
+            (loose, upto) = self.loose(owed, is_short, all);
+        }
+        let moved = loose.into_iter();
+        let moved = moved.filter_map(|extent| extent.thinned(owed.parts_of(extent)?));
+        Some((moved.collect(), upto))
+    }
+
+    /// The first of these extents that are to be moved together, if that is worth it; and up to where they were looked at.
+    fn loose<'a>(
+        &self,
+        owed: &Owed,
+        is_short: bool,
+        extents: impl Iterator<Item = &'a Extent>,
+    ) -> (Vec<&'a Extent>, u64) {
+        let (mut loose, mut bytes, mut saved, mut upto) = (Vec::new(), 0, 0, 0);
+        for extent in extents {
             let length = extent.memory_length();
             let most = if is_short { length / 8 * 7 } else { length / 2 };
             if extent.is_in_memory() && extent.pinned < most && !owed.is_head(extent) {
                 bytes += extent.pinned;
                 if bytes > PACKED * self.segment {
+                    upto = extent.at;
                     break;
                 }
                 saved += length - extent.pinned;
                 loose.push(extent);
             }
-            from = extent.at;
+            upto = extent.end();
         }
         if saved < WORTH * self.segment {
             loose.clear();
         }
-        let loose = loose.into_iter().rev();
-        let moved = loose.filter_map(|extent| extent.thinned(owed.parts_of(extent)?));
-        Some((moved.collect(), from))
+        (loose, upto)
     }
 
-    fn begin_thin(&mut self, moved: Vec<Moved>, from: u64) -> Option<Pack> {
-        let is_all = self.extents.front().is_none_or(|first| from <= first.at);
-        self.thinned_from = if is_all { u64::MAX } else { from };
+    fn begin_thin(&mut self, moved: Vec<Moved>, upto: u64) -> Option<Pack> {
+        let is_all = self.extents.back().is_none_or(|last| upto >= last.at);
+        self.thinned_to = if is_all { 0 } else { upto };
         let saved: usize = moved.iter().map(Moved::saves).sum();
         (saved >= WORTH * self.segment).then(|| self.pack_of(moved))
     }
