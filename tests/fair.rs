@@ -76,6 +76,27 @@ fn a_key_at_a_hundredfold_takes_nothing_from_99_that_stay_below_their_share() {
     }
 }
 
+/// One that is longer than the buffer is shed while it comes, and one that comes last may never end.
+#[test]
+fn what_is_shed_before_its_end_is_known_is_counted_to_its_lane() {
+    let mut weir = Stalled::new(&["-l", "-b", "64KiB", "--shed", "fair", "--key", "1"]);
+    let case = weir.case.clone();
+    let long = |key: &str, end: &str| format!("{key} {}{end}", "x".repeat(300_000));
+    let (long, endless) = (long("long", "\n"), long("endless", ""));
+    weir.send(format!("quiet 1\n{long}quiet 2\n{endless}").into_bytes());
+    let (got, ended) = weir.finish();
+    assert_eq!(got, b"quiet 1\nquiet 2\n", "{case}");
+    let books = success(&ended, &case);
+    books.assert_balance(&case);
+    let lanes = [("endless", endless), ("long", long)];
+    for (n, (key, record)) in lanes.into_iter().enumerate() {
+        assert_eq!(books.value(&format!("lanes/{n}/key")), key, "{case}");
+        assert_eq!(books.n(&format!("lanes/{n}/shed/records")), 1, "{case}");
+        let bytes = record.len();
+        assert_eq!(books.n(&format!("lanes/{n}/shed/bytes")), bytes, "{case}");
+    }
+}
+
 #[test]
 fn short_records_are_shed_no_more_than_is_needed() {
     let numbers = |n: u32| -> Vec<u8> {

@@ -122,7 +122,13 @@ impl Engine {
                     self.owe(&places);
                     kept = places;
                 }
-                Fate::Skip => self.skip(piece, &places),
+                Fate::Skip => {
+                    self.skip(piece, &places);
+                    // It is the first one that ends in what was read.
+                    if piece.ends > 0 && scans[0].ends == 0 {
+                        self.count_skipped(read);
+                    }
+                }
                 Fate::Discard => self.discard(piece, &places),
             }
         }

@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use super::action::{CONSUMER, Read};
+use super::action::{CONSUMER, Read, ReadState};
 use super::lane_books::{Books, Fairness};
 use super::lanes::{EXACT, Gone, Lane, Lanes, Names};
 use super::output::Output;
@@ -189,7 +189,7 @@ impl Engine {
     }
 
     /// What was just read is about to come into lanes: each of its records has the lane of its key from now on.
-    pub(super) fn name_lanes(&mut self, read: &mut Read) {
+    pub(super) fn name_lanes(&mut self, read: &mut ReadState) {
         let outputs = &mut self.outputs;
         if let Some(sorting) = &mut read.sorting
             && let Some(fairness) = &mut self.fairness

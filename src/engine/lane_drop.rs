@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::action::CONSUMER;
+use super::action::{CONSUMER, ReadState};
 use super::lanes::{Begun, End, Gone, Lanes};
 use super::policy::Which;
 use super::state::Engine;
@@ -49,6 +49,28 @@ impl Engine {
         let freed = bytes + books.saturating_sub(self.outputs[i].books());
         self.shedder.leeway = self.shedder.leeway.max(freed / 2);
         bytes
+    }
+
+    /// A record that was shed while it came has ended, the first one in this read: now it is known what its lane has lost.
+    pub(super) fn count_skipped(&mut self, read: &ReadState) {
+        if read.sorts
+            && let Some((it, sorting)) = self.fairness.as_mut().zip(read.sorting.as_ref())
+            && let Some((lane, bytes)) = sorting.first(&it.names)
+        {
+            it.names.on_lost(lane, bytes, 1);
+        }
+    }
+
+    /// The same of one that never will end.
+    pub(super) fn count_last_skipped(&mut self) {
+        if let Some(mut read) = self.source.read.take() {
+            if let Some(sorting) = &mut read.sorting {
+                sorting.sort_last();
+            }
+            self.name_lanes(&mut read);
+            self.count_skipped(&read);
+            self.source.read = Some(read);
+        }
     }
 
     /// The record in progress, where it can be dropped as a whole. What the log says is so in the middle of a read, too.

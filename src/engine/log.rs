@@ -313,22 +313,27 @@ impl Log {
     }
 
     /// These places, which are in order, are owed to one less.
-    pub(crate) fn unpin_all(&mut self, ranges: &[Range<u64>]) {
+    pub(crate) fn unpin_all(&mut self, mut ranges: &[Range<u64>]) {
         let Some(first) = ranges.first() else { return };
         let mut i = self.index(first.start);
-        for range in ranges {
-            while let Some(extent) = self.extents.get_mut(i)
-                && extent.at < range.end
+        while let Some(extent) = self.extents.get_mut(i)
+            && !ranges.is_empty()
+        {
+            let (at, end) = (extent.at, extent.end());
+            let mut bytes = 0;
+            while let Some((range, rest)) = ranges.split_first()
+                && range.start < end
             {
-                extent.pinned -= extent.overlap(range).len();
-                let is_through = extent.end() <= range.end;
-                if extent.pinned == 0 && !extent.is_lent() {
-                    self.release(i);
-                } else if is_through {
-                    i += 1;
-                } else {
+                bytes += range.end.min(end).saturating_sub(range.start.max(at));
+                if range.end > end {
                     break;
                 }
+                ranges = rest;
+            }
+            extent.pinned -= bytes as usize;
+            match extent.pinned == 0 && !extent.is_lent() {
+                true => self.release(i),
+                false => i += 1,
             }
         }
     }

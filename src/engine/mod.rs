@@ -333,8 +333,10 @@ impl Engine {
             let is_oversized = skipped.is_some_and(|length| self.is_oversized(length));
             self.stats.shed_oversized += u64::from(inside && is_oversized);
             self.count_last_of_sides(inside);
-            if inside && skipped.is_none() {
-                self.enter_last(CONSUMER);
+            match skipped {
+                None if inside => self.enter_last(CONSUMER),
+                Some(_) if inside => self.count_last_skipped(),
+                _ => {}
             }
         }
         self.stats.close_last();

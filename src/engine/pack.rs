@@ -65,13 +65,14 @@ impl Extent {
     }
 
     /// These parts of it are to be moved.
-    pub(super) fn thinned(&self, kept: &[Range<usize>]) -> Option<Moved> {
+    pub(super) fn thinned(&self, kept: Vec<Range<usize>>) -> Option<Moved> {
+        let pieces = Some(Box::new(Pieces::of(&kept)));
         Some(Moved {
             at: self.at,
             segment: self.segment.clone()?,
-            parts: kept.iter().map(|part| self.memory(part)).collect(),
+            parts: kept.into_iter().map(|part| self.memory(&part)).collect(),
             length: self.memory_length(),
-            pieces: Some(Box::new(Pieces::of(kept))),
+            pieces,
         })
     }
 }

@@ -137,18 +137,23 @@ impl Runs {
     pub(super) fn remove_all(&mut self, mut out: &[Range<u64>]) {
         while let Some(first) = out.first() {
             let i = self.block_of(first.start);
-            let block = self.blocks.get_mut(i);
-            let Some((block, end)) =
-                block.and_then(|it| it.back().map(|run| run.end).map(|end| (it, end)))
-            else {
+            let Some(block) = self.blocks.get_mut(i) else {
                 unreachable!("what is dropped was there")
             };
-            let (here, rest) = out.split_at(out.partition_point(|it| it.start < end));
             let untouched = block.partition_point(|run| run.end <= first.start);
+            let touched = block.range(untouched..);
+            let n = touched.len();
+            let mut last = i;
             self.count -= block.len();
-            self.before.extend(block.drain(untouched..));
-            let last = self.put_back(i, here);
-            out = rest;
+            if out.get(..n).is_some_and(|whole| touched.eq(whole)) {
+                // The oldest go as a rule, from one end on.
+                block.truncate(untouched);
+                self.count += untouched;
+                out = &out[n..];
+            } else {
+                self.before.extend(block.drain(untouched..));
+                last = self.put_back(i, &mut out);
+            }
             self.settle(last);
             if last > i {
                 self.settle(i);
@@ -156,38 +161,40 @@ impl Runs {
         }
     }
 
-    /// Puts the runs that were taken off the end of this block back there, but for these places. There may be very many more
-    /// of them now, which get blocks of their own at once. Returns which block is the last of them.
-    fn put_back(&mut self, mut i: usize, out: &[Range<u64>]) -> usize {
+    /// Puts the runs that were taken off the end of this block back there, but for those of these places that lie in them.
+    /// There may be very many more of them now, which get blocks of their own at once. Returns which block is the last of them.
+    fn put_back(&mut self, mut i: usize, out: &mut &[Range<u64>]) -> usize {
         let mut most = 2 * BLOCK;
-        let mut out = out.iter();
-        let mut gap = out.next();
-        let mut block = std::mem::take(&mut self.blocks[i]);
+        let mut block = Vec::from(std::mem::take(&mut self.blocks[i]));
         for run in self.before.drain(..) {
             let mut from = run.start;
             while from < run.end {
-                let cut = gap.filter(|gap| gap.start < run.end);
-                let (to, then) = cut.map_or((run.end, run.end), |gap| (gap.start, gap.end));
-                assert!(from <= to && then <= run.end, "{gap:?} of {run:?}");
-                if cut.is_some() {
-                    gap = out.next();
+                let (mut to, mut then) = (run.end, run.end);
+                if let Some((gap, rest)) = out.split_first()
+                    && gap.start < run.end
+                {
+                    assert!(
+                        from <= gap.start && gap.end <= run.end,
+                        "{gap:?} of {run:?}"
+                    );
+                    (to, then, *out) = (gap.start, gap.end, rest);
                 }
                 if from < to {
                     if block.len() == most {
                         self.count += block.len();
-                        self.blocks[i] = block;
-                        block = Block::with_capacity(BLOCK);
+                        self.blocks[i] = block.into();
+                        block = Vec::with_capacity(BLOCK);
                         i += 1;
                         most = BLOCK;
                         self.blocks.insert(i, Block::new());
                     }
-                    block.push_back(from..to);
+                    block.push(from..to);
                 }
                 from = then;
             }
         }
         self.count += block.len();
-        self.blocks[i] = block;
+        self.blocks[i] = block.into();
         i
     }
 

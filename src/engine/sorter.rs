@@ -104,6 +104,7 @@ impl Sorting {
 
     fn sort_piece(&mut self, at: Cursor, bytes: &[u8]) -> Scan {
         let (mut from, mut first_end, mut ends) = (0, 0, 0);
+        let begun = self.depth;
         match at.framing() {
             Some(Framing::Terminator(end)) => {
                 for at in Places::of(end, bytes) {
@@ -132,6 +133,12 @@ impl Sorting {
                 }
             }
             None => return Scan::over(at, bytes),
+        }
+        if ends > 0 {
+            if self.length == 0 {
+                self.first = begun + first_end as u64;
+            }
+            self.length += begun + from as u64;
         }
         self.go_on(&bytes[from..]);
         let cursor = Cursor::at(at.framing(), self.depth);
@@ -169,8 +176,9 @@ impl Sorting {
             .extend_from_slice(&piece[..piece.len().min(most)]);
     }
 
-    /// The record that lies here in a text, and is so long with its terminator and what was not looked at, comes next.
-    #[inline]
+    /// The record that lies here in a text, and is so long with its terminator and what was not looked at, comes next. It is
+    /// part of the loop over all, and not called from there.
+    #[inline(always)]
     fn add(&mut self, text: &[u8], record: Range<usize>, length: u64) {
         let record = record.start..record.end.min(record.start + LOOK_MOST);
         let keep = self.sorter.keep.as_ref();
@@ -180,10 +188,6 @@ impl Sorting {
             None => OTHERS,
             Some(key) => self.lane_of(key),
         };
-        if self.records.is_empty() {
-            self.first = length;
-        }
-        self.length += length;
         self.records.push(Noted::new(length, lane, kept));
     }
 
@@ -215,14 +219,23 @@ impl Sorting {
         let length = std::mem::take(&mut self.depth);
         let begun = std::mem::take(&mut self.begun);
         self.clear();
+        self.was_blind = self.is_blind;
         if length > 0 {
             self.add(&begun, 0..begun.len(), length);
+            (self.first, self.length) = (length, length);
         }
     }
 
     /// Whether what was read last goes on with a record that has begun unseen, whose lane is not known by that.
     pub(super) fn was_blind(&self) -> bool {
         self.was_blind
+    }
+
+    /// The lane and the length of the first record that ends in what was read last, where all of it was looked at.
+    pub(super) fn first(&self, names: &Names) -> Option<(Lane, u64)> {
+        let is_known = !self.was_blind && self.is_named(names);
+        let first = self.records.first().filter(|_| is_known)?;
+        Some((first.lane(), self.first))
     }
 
     /// Bytes of the records that end in what was read last.

@@ -20,6 +20,8 @@ use super::state::Engine;
 
 /// Extents that are looked at in one go.
 const LOOKS: usize = 4096;
+/// Extents that came so lately may be in the processor's caches still.
+const FRESH: usize = 64;
 /// Segments' worth of memory for which it is worth doing.
 const WORTH: usize = 2;
 
@@ -79,13 +81,16 @@ impl<'a> Owed<'a> {
         }
     }
 
+    /// Whether somebody has begun to take this extent, or may have to be given it again.
+    fn is_head(&self, extent: &Extent) -> bool {
+        let places = extent.at..extent.end();
+        self.heads.iter().any(|head| places.contains(head))
+    }
+
     /// The parts of an extent that are owed, from its own beginning on, in order and without touching each other; `None`
-    /// where it is to be left alone.
+    /// where it is not known who is owed what of it.
     fn parts_of(&self, extent: &Extent) -> Option<Vec<Range<usize>>> {
         let places = extent.at..extent.end();
-        if self.heads.iter().any(|head| places.contains(head)) {
-            return None;
-        }
         let mut kept = Kept::default();
         for (i, output) in self.engine.outputs.iter().enumerate() {
             if i != OVERFLOW {
@@ -145,34 +150,54 @@ impl Log {
         self.in_memory().saturating_sub(most)
     }
 
-    /// What is to be moved, and up to which place nothing else is for now.
+    /// What is to be moved, and up to which place nothing else is for now. What came last goes first, if that is worth it: it is
+    /// in the processor's caches still. What was moved before goes in order, so that what lies in one piece of memory goes
+    /// together and does not keep it.
     /// `is_short`: of extents, too, of which an eighth is gaps.
     fn plan_thin(&self, owed: &Owed, is_short: bool) -> Option<(Vec<Moved>, u64)> {
         // The last extent may still be filled up.
         let last = self.extents.len().checked_sub(1)?;
-        let first = self.index(self.thinned_to).min(last);
-        let (mut moved, mut bytes, mut upto) = (Vec::new(), 0, 0);
-        for extent in self.extents.range(first..last.min(first + LOOKS)) {
-            upto = extent.end();
-            let most = match is_short {
-                true => extent.memory_length() / 8 * 7,
-                false => extent.memory_length() / 2,
-            };
-            if !extent.is_in_memory() || extent.pinned >= most {
-                continue;
-            }
-            let Some(kept) = owed.parts_of(extent) else {
-                continue;
-            };
-            let length: usize = kept.iter().map(Range::len).sum();
-            if bytes + length > PACKED * self.segment {
-                upto = extent.at;
-                break;
-            }
-            bytes += length;
-            moved.extend(extent.thinned(&kept));
+        let fresh = self.extents.range(last.saturating_sub(FRESH)..last);
+        let fresh = fresh.rev().filter(|extent| extent.pieces.is_none());
+        let (mut loose, _) = self.loose(owed, is_short, fresh);
+        loose.reverse();
+        let mut upto = self.thinned_to;
+        if loose.is_empty() {
+            let first = self.index(upto).min(last);
+            let all = self.extents.range(first..last.min(first + LOOKS));
+            (loose, upto) = self.loose(owed, is_short, all);
         }
-        Some((moved, upto))
+        let moved = loose.into_iter();
+        let moved = moved.filter_map(|extent| extent.thinned(owed.parts_of(extent)?));
+        Some((moved.collect(), upto))
+    }
+
+    /// The first of these extents that are to be moved together, if that is worth it; and up to where they were looked at.
+    fn loose<'a>(
+        &self,
+        owed: &Owed,
+        is_short: bool,
+        extents: impl Iterator<Item = &'a Extent>,
+    ) -> (Vec<&'a Extent>, u64) {
+        let (mut loose, mut bytes, mut saved, mut upto) = (Vec::new(), 0, 0, 0);
+        for extent in extents {
+            let length = extent.memory_length();
+            let most = if is_short { length / 8 * 7 } else { length / 2 };
+            if extent.is_in_memory() && extent.pinned < most && !owed.is_head(extent) {
+                bytes += extent.pinned;
+                if bytes > PACKED * self.segment {
+                    upto = extent.at;
+                    break;
+                }
+                saved += length - extent.pinned;
+                loose.push(extent);
+            }
+            upto = extent.end();
+        }
+        if saved < WORTH * self.segment {
+            loose.clear();
+        }
+        (loose, upto)
     }
 
     fn begin_thin(&mut self, moved: Vec<Moved>, upto: u64) -> Option<Pack> {

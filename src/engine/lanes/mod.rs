@@ -154,7 +154,7 @@ impl Lanes {
             self.shortest = u64::MAX;
         }
         let most = last.spare(*at).min(records.len());
-        let mut taken = 0;
+        let (mut taken, mut bytes, mut shortest) = (0, [0; 2], self.shortest);
         for it in &records[..most] {
             let Some(record) = it.short_record(*at) else {
                 break;
@@ -171,13 +171,16 @@ impl Lanes {
                 holding.first[kept] = *at;
             }
             holding.bytes[kept] += record.length;
-            self.bytes[kept] += record.length;
-            self.shortest = self.shortest.min(record.length);
+            bytes[kept] += record.length;
+            shortest = shortest.min(record.length);
             last.push(record);
             *at += record.length;
             taken += 1;
         }
         self.held += taken;
+        self.shortest = shortest;
+        self.bytes[0] += bytes[0];
+        self.bytes[1] += bytes[1];
         taken
     }
 
