@@ -18,7 +18,7 @@ use crate::command::jobs::News;
 use crate::config::hook::Occasion;
 use crate::config::live::LiveConfig;
 use crate::control::server::Control;
-use crate::control::signals::{self, Received, SIGINT};
+use crate::control::signals::{self, Received, SIGINT, SIGQUIT};
 use crate::engine::event;
 use crate::engine::stall::{Side, Watch};
 use crate::engine::status::Status;
@@ -106,16 +106,20 @@ impl Run {
     }
 
     /// A signal that ends COMMAND may have been sent to weir, too, which hears it a moment later: it ends both.
-    fn with_signal(&self, end: End) -> End {
-        let by = match end {
-            End::Command(Exit::Signal(by), _) if signals::is_heeded(by) => by,
-            _ => return end,
-        };
+    fn with_signal(&mut self, end: End) -> End {
+        if !matches!(end, End::Command(Exit::Signal(by), _) if signals::is_heeded(by)) {
+            return end;
+        }
         let until = Instant::now() + HEARD;
         while let Ok(heard) = self.signals.recv_deadline(until) {
-            if heard.number == by {
-                return End::Signal(by);
+            let by = heard.number;
+            if !signals::is_end(by) {
+                self.on_signal(Some(heard));
+                continue;
             }
+            let is_interrupt = [SIGINT, SIGQUIT].contains(&by);
+            let at_once = (!is_interrupt).then(|| self.on_termination(by));
+            return at_once.flatten().unwrap_or(End::Signal(by));
         }
         end
     }
