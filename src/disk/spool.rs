@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
 
@@ -293,6 +293,12 @@ impl Spool {
         self.given_back.load(Ordering::Acquire)
     }
 
+    /// What has been given back nobody needs on the disk any more, and what is open takes room there.
+    pub(super) fn forget_taken(&self, writer: &mut Writer) {
+        let unsynced = &mut writer.unsynced;
+        unsynced.retain(|it| self.segments.begins_at(it.segment.base()));
+    }
+
     fn release_by(
         &self,
         writer: Option<MutexGuard<'_, Writer>>,
@@ -322,9 +328,8 @@ impl Spool {
                     self.finish(&mut writer)?;
                 }
                 let taken = self.segments.take_before(oldest, writer.tail.is_some());
-                // Nobody needs them on the disk any more, and what is open takes room there.
-                let is_taken = |it: &Arc<Segment>| taken.iter().any(|t| Arc::ptr_eq(t, it));
-                writer.unsynced.retain(|it| !is_taken(&it.segment));
+                // Those that were taken while somebody else appended are among them.
+                self.forget_taken(&mut writer);
                 taken
             }
         };

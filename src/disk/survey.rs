@@ -38,6 +38,9 @@ pub(crate) struct Survey {
     pub foreign: Option<String>,
 }
 
+/// What a file system keeps at the top of a disk: a disk of its own is a good place for a spool.
+const OF_THE_DISK: &str = "lost+found";
+
 impl Survey {
     pub(crate) fn of(directory: &Directory) -> Result<Survey, DiskError> {
         let failed = |error| DiskError::new("list", directory.path(), error);
@@ -48,6 +51,7 @@ impl Survey {
             match base_of(&name) {
                 Some(Ok(base)) => bases.push(base),
                 Some(Err(base)) => indexes.push(base),
+                None if name == OF_THE_DISK => {}
                 None => survey.sort_in(name),
             }
         }

@@ -89,10 +89,7 @@ impl Spool {
         let through = writer
             .pending
             .map_or_else(|| self.end().at, |pending| pending.at);
-        // What has been given back meanwhile is nobody's any more.
-        writer
-            .unsynced
-            .retain(|it| self.segments.begins_at(it.segment.base()));
+        self.forget_taken(&mut writer);
         let covered = writer.unsynced.clone();
         let names = std::mem::take(&mut writer.names_changed);
         drop(writer);
@@ -118,6 +115,10 @@ impl Spool {
         let mut found = Vec::new();
         let mut names = names;
         for unsynced in covered {
+            if !self.segments.begins_at(unsynced.segment.base()) {
+                // Given back meanwhile.
+                continue;
+            }
             let forced = if unsynced.failed.load(Ordering::Acquire) {
                 Err(Errno::IO)
             } else {

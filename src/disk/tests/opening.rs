@@ -244,6 +244,9 @@ fn another_size_is_fine_even_one_that_is_too_small_for_what_is_there() {
 #[test]
 fn a_directory_with_other_things_in_it_is_not_taken_for_a_spool() {
     let home = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join("lost+found")).unwrap();
+    drop(open(home.path(), &small()));
+    let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("letter.txt"), "dear").unwrap();
     let error = Spool::open(home.path(), &small()).unwrap_err().to_string();
     assert!(
