@@ -1,15 +1,18 @@
-//! `--spool DIR --batch LIMIT -- COMMAND` where DIR is full all the time: batches are closed for want of room then, and are
-//! whole records all the same.
+//! `--spool DIR` where DIR is full all the time: nothing is lost, torn or held up for it, and batches, which are closed for
+//! want of room then, are whole records all the same.
 
 mod harness;
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::ops::Range;
 use std::process::Stdio;
 
 use harness::dir::Dir;
+use harness::sides::make_fifo;
 use harness::small_disk::SmallDisk;
-use harness::{feed, spool, start};
+use harness::{assert_same, collect, data, eventually, feed, spool, start};
+use rustix::process::Signal;
 
 /// So many lines of a length between these, which begin with their numbers.
 fn lines(count: usize, lengths: Range<usize>) -> Vec<u8> {
@@ -75,4 +78,93 @@ fn batches_are_whole_where_the_disk_is_small() {
         };
         assert_whole(&place, options, &short());
     }
+}
+
+/// Room is not taken beforehand there: that it is full is noticed all the same.
+#[test]
+fn batches_are_whole_where_the_file_system_takes_no_room_beforehand() {
+    let place = spool::Place::new();
+    let Some(_disk) = SmallDisk::without_reserving(place.spool(), 2) else {
+        return;
+    };
+    assert_whole(&place, &[], &short());
+}
+
+/// What the disk does not take is read again, where the input is a file.
+#[test]
+fn of_a_file_nothing_is_lost_or_torn_where_no_room_is_taken_beforehand() {
+    let place = spool::Place::new();
+    let Some(disk) = SmallDisk::without_reserving(place.spool(), 4) else {
+        return;
+    };
+    let home = Dir::new();
+    let bytes = spool::lines(0, 4_000_000);
+    fs::write(home.at("in"), &bytes).expect("a file");
+    let (mut output, stdout) = std::io::pipe().expect("a pipe");
+    let input = File::open(home.at("in")).expect("it is there");
+    let running = start(place.weir(&["-l"]), input, stdout);
+    let mut some = vec![0; 1 << 20];
+    let mut first = Vec::new();
+    for _ in 0..10 {
+        eventually("it is full", || disk.is_full(512 << 10));
+        output.read_exact(&mut some).expect("it is delivered");
+        first.extend_from_slice(&some);
+    }
+    eventually("it is full", || disk.is_full(512 << 10));
+    running.signal(Signal::KILL);
+    running.end();
+    // What lies in the pipe is delivered.
+    output.read_to_end(&mut first).expect("it is there");
+    let (rest, _) = place.deliver(&["-l"]);
+    let mut next = first.split(|byte| *byte == b'\n').count() - 1;
+    let rest = String::from_utf8(rest).expect("text");
+    assert!(rest.len() > 1 << 16, "{} bytes", rest.len());
+    spool::go_on(&mut next, &rest, "behind the kill");
+}
+
+/// Otherwise weir has no descriptors left in the end.
+#[test]
+fn a_spool_on_a_small_disk_does_not_fall_into_ever_smaller_files() {
+    let place = spool::Place::new();
+    let Some(disk) = SmallDisk::mount(place.spool(), "8m") else {
+        return;
+    };
+    let bytes = data(48 << 20, 3);
+    let (stdin, input) = std::io::pipe().expect("a pipe");
+    let (mut output, stdout) = std::io::pipe().expect("a pipe");
+    let running = start(place.weir(&[]), stdin, stdout);
+    let feeding = feed(input, bytes.clone());
+    let mut got = vec![0; 32 << 20];
+    for part in got.chunks_mut(1 << 20) {
+        eventually("it is full", || disk.is_full(256 << 10));
+        output.read_exact(part).expect("it is delivered");
+    }
+    let files = place.files("stream").len();
+    assert!(files <= 40, "{files} files of 8 MiB");
+    got.extend(collect(output).done());
+    assert_same(&got, &bytes, "all of it");
+    feeding.done().expect("all is taken");
+    let end = running.end();
+    assert!(end.status.success(), "{end:?}");
+}
+
+#[test]
+fn a_tap_that_reads_nothing_stops_nothing_where_the_disk_has_less_room_than_it_may_hold() {
+    let place = spool::Place::new();
+    let Some(_disk) = SmallDisk::mount(place.spool(), "4m") else {
+        return;
+    };
+    let home = Dir::new();
+    make_fifo(home.at("tap").as_ref());
+    let open = File::options().read(true).write(true).open(home.at("tap"));
+    let _reads_nothing = open.expect("the tap");
+    let bytes = data(16 << 20, 3);
+    let (stdin, input) = std::io::pipe().expect("a pipe");
+    let (output, stdout) = std::io::pipe().expect("a pipe");
+    let running = start(place.weir(&["--tap", &home.at("tap")]), stdin, stdout);
+    let feeding = feed(input, bytes.clone());
+    assert_same(&collect(output).done(), &bytes, "all of it");
+    feeding.done().expect("all is taken");
+    let end = running.end();
+    assert!(end.status.success(), "{end:?}");
 }

@@ -141,11 +141,11 @@ impl Engine {
         let has_begun = self.outputs[CONSUMER].cursor.is_inside();
         let is_starved = self.is_starved();
         let is_blocked = self.shedder.policy.is_none() || is_starved || has_begun;
-        let is_full = is_starved || self.gate.is_closed() || self.has_surely_no_place();
-        let fits = self.awaits_others(self.occupancy() as u64);
+        let has_no_place = self.has_surely_no_place(self.occupancy() as u64);
+        let is_full = is_starved || self.gate.is_closed() || has_no_place;
         let is_all = self.jobs.as_ref().is_some_and(|jobs| jobs.held == 0);
         let is_all = is_all && (is_starved || !self.others_make_room());
-        is_blocked && is_full && is_all && !fits && !self.awaits_rest()
+        is_blocked && is_full && is_all && !self.awaits_rest()
     }
 
     /// Whether somebody else has yet to give back what lies before all that is queued.

@@ -82,8 +82,8 @@ impl Engine {
             (self.workers.iter()).flat_map(|it| it.others(j).flat_map(|it| it.given.runs()));
         let are_behind = theirs.any(|run| run.start < from) || self.lags(from);
         drop(theirs);
-        let fits = self.awaits_others(self.worker(j).given.bytes());
-        let may_wait = are_behind || fits || !self.has_surely_no_place();
+        let begun = self.worker(j).given.bytes();
+        let may_wait = are_behind || !self.has_surely_no_place(begun);
         if may_wait || self.used() > 0 {
             return;
         }

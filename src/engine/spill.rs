@@ -118,23 +118,20 @@ impl Engine {
         full.is_some_and(|full| full.why.by != FilledBy::Bound) && self.has_no_place()
     }
 
-    /// Whether a record that has begun with so many bytes waits for the room that others must make: it is not for its
-    /// length that there is none.
-    pub(super) fn awaits_others(&self, bytes: u64) -> bool {
-        let full = self.spill.as_ref().and_then(|spill| spill.full);
-        full.is_some_and(|full| self.fits_elsewhere(bytes, full.why))
-    }
-
-    /// The same where this is why there is no room.
-    pub(super) fn fits_elsewhere(&self, bytes: u64, why: NoRoom) -> bool {
+    /// Whether the rest of a record that has begun with so many bytes waits for room that others must make, where this is
+    /// why there is none: it is not for the length of the record.
+    pub(super) fn awaits_others(&self, bytes: u64, why: NoRoom) -> bool {
         why.by == FilledBy::Others && bytes < self.capacity as u64
     }
 
-    /// Whether there was no place for what comes next although all had been given back that nobody is owed.
-    pub(super) fn has_surely_no_place(&self) -> bool {
+    /// Whether the rest of a record that has begun with so many bytes had no place although all had been given back that
+    /// nobody is owed, and no others are to make room for it.
+    pub(super) fn has_surely_no_place(&self, begun: u64) -> bool {
         let full = self.spill.as_ref().and_then(|spill| spill.full);
-        let is_stale = full.is_some_and(|full| !self.log.is_floor(full.why.floor));
-        self.has_no_place() && !is_stale
+        let may_come = full.is_some_and(|full| {
+            !self.log.is_floor(full.why.floor) || self.awaits_others(begun, full.why)
+        });
+        self.has_no_place() && !may_come
     }
 
     /// When to try again whether there is a place, where there is none.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use super::{program, skip};
 
@@ -23,6 +23,40 @@ impl SmallDisk {
             return None;
         }
         Some(SmallDisk(at))
+    }
+
+    /// One of so many MiB that cannot take room beforehand, as an older file system, or one of another host, cannot.
+    pub(crate) fn without_reserving(at: impl Into<PathBuf>, mib: u64) -> Option<SmallDisk> {
+        let at = at.into();
+        let image = at.with_extension("image");
+        fs::create_dir_all(&at).expect("a directory");
+        let file = fs::File::create(&image).expect("a file");
+        file.set_len(mib << 20).expect("its length");
+        let does = |it: &mut Command| {
+            let quiet = it.stdout(Stdio::null()).stderr(Stdio::null());
+            quiet.status().is_ok_and(|done| done.success())
+        };
+        let made = does(
+            Command::new("/usr/sbin/mkfs.ext2")
+                .args(["-q", "-F"])
+                .arg(&image),
+        );
+        let mut mount = Command::new("mount");
+        mount
+            .args(["-t", "ext2", "-o", "loop"])
+            .arg(&image)
+            .arg(&at);
+        if !(made && does(&mut mount)) {
+            skip("no image of an old file system may be mounted here");
+            return None;
+        }
+        Some(SmallDisk(at))
+    }
+
+    /// Whether it has less room than this left.
+    pub(crate) fn is_full(&self, but_for: u64) -> bool {
+        let disk = rustix::fs::statvfs(&self.0).expect("it is there");
+        disk.f_bavail * disk.f_frsize < but_for
     }
 
     pub(crate) fn path(&self) -> &Path {
