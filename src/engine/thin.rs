@@ -20,8 +20,6 @@ use super::state::Engine;
 
 /// Extents that are looked at in one go.
 const LOOKS: usize = 4096;
-/// Extents that came so lately may be in the processor's caches still.
-const FRESH: usize = 64;
 /// Segments' worth of memory for which it is worth doing.
 const WORTH: usize = 2;
 
@@ -150,23 +148,15 @@ impl Log {
         self.in_memory().saturating_sub(most)
     }
 
-    /// What is to be moved, and up to which place nothing else is for now. What came last goes first, if that is worth it: it is
-    /// in the processor's caches still. What was moved before goes in order, so that what lies in one piece of memory goes
-    /// together and does not keep it.
+    /// What is to be moved, and up to which place nothing else is for now: in order, so that what lies in one piece of memory
+    /// goes together and does not keep it.
     /// `is_short`: of extents, too, of which an eighth is gaps.
     fn plan_thin(&self, owed: &Owed, is_short: bool) -> Option<(Vec<Moved>, u64)> {
         // The last extent may still be filled up.
         let last = self.extents.len().checked_sub(1)?;
-        let fresh = self.extents.range(last.saturating_sub(FRESH)..last);
-        let fresh = fresh.rev().filter(|extent| extent.pieces.is_none());
-        let (mut loose, _) = self.loose(owed, is_short, fresh);
-        loose.reverse();
-        let mut upto = self.thinned_to;
-        if loose.is_empty() {
-            let first = self.index(upto).min(last);
-            let all = self.extents.range(first..last.min(first + LOOKS));
-            (loose, upto) = self.loose(owed, is_short, all);
-        }
+        let first = self.index(self.thinned_to).min(last);
+        let all = self.extents.range(first..last.min(first + LOOKS));
+        let (loose, upto) = self.loose(owed, is_short, all);
         let moved = loose.into_iter();
         let moved = moved.filter_map(|extent| extent.thinned(owed.parts_of(extent)?));
         Some((moved.collect(), upto))
