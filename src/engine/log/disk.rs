@@ -66,6 +66,8 @@ impl Log {
         if n > 0 {
             let first_end = self.first_end_in(buffer, &entry);
             self.disk.bytes += n as u64;
+            // What lies between was not taken in: nobody is owed it.
+            self.disk.is_freed |= offset > self.disk.end;
             self.disk.end = offset + n as u64;
             self.end += n as u64;
             self.disk.to = self.end;
