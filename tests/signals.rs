@@ -3,9 +3,9 @@
 mod harness;
 
 use std::fs::{self, File};
-use std::io::{Read, pipe};
-use std::os::unix::process::ExitStatusExt;
-use std::process::Stdio;
+use std::io::{self, Read, pipe};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -27,6 +27,31 @@ fn sigterm_and_sighup_deliver_what_is_held_and_are_then_died_of() {
             line.weir.settle();
             assert!(line.weir.is_alive(), "what is held is not yet delivered");
             line.finish(read).assert_died_by(signal, "delivered");
+        }
+    }
+}
+
+/// Whichever it hears of first: the signal, or the end of who writes to it.
+#[test]
+fn a_signal_to_all_of_a_pipeline_is_what_weir_dies_of() {
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
+        for _ in 0..10 {
+            let mut command = weir(&["-q", "-l"]);
+            command.process_group(0);
+            let (stdin, input) = pipe().expect("a pipe");
+            let (mut output, stdout) = pipe().expect("a pipe");
+            let weir = start(command, stdin, stdout);
+            let group = weir.pid().as_raw_nonzero().get();
+            let mut producer = Command::new("yes");
+            producer.stdout(input).process_group(group);
+            let mut child = producer.spawn().expect("started");
+            drop(producer);
+            output.read_exact(&mut [0]).expect("it flows");
+            beside(move || io::copy(&mut output, &mut io::sink()));
+            weir.signal_group(signal);
+            let end = weir.end();
+            child.wait().expect("it has ended");
+            assert_eq!(end.status.signal(), Some(signal.as_raw()), "{end:?}");
         }
     }
 }

@@ -94,8 +94,10 @@ impl BatchFile {
             return Ok(false);
         };
         rustix::fs::seek(&self.file, SeekFrom::Start(0))?;
-        let copied = io::copy(&mut self.file, &mut memory)?;
-        if copied != self.bytes {
+        let copied = io::copy(&mut self.file, &mut memory);
+        // Where there is no memory either the rest comes behind what is there.
+        rustix::fs::seek(&self.file, SeekFrom::Start(self.bytes))?;
+        if copied? != self.bytes {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         self.file = memory;

@@ -54,10 +54,23 @@ pub(crate) fn is_end(signal: i32) -> bool {
     !REPORT.contains(&signal)
 }
 
+/// Whether one that would end weir has been sent to it, and was not heard yet; where the system tells.
+#[must_use]
+pub(crate) fn are_pending() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let pending = status.lines().find_map(|it| it.strip_prefix("ShdPnd:"));
+    let pending = pending.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
+    let heeded = ENDS.into_iter().filter(|it| is_heeded(*it));
+    heeded.fold(0, |all, signal| all | 1 << (signal - 1)) & pending.unwrap_or(0) != 0
+}
+
+/// Signals that end weir, the last of them where a program is run.
+const ENDS: [i32; 4] = [SIGHUP, SIGINT, SIGTERM, SIGQUIT];
+
 /// Whether this signal would end weir.
 #[must_use]
 pub(crate) fn is_heeded(signal: i32) -> bool {
-    [SIGHUP, SIGINT, SIGTERM, SIGQUIT].contains(&signal) && !inherited::was_ignored(signal)
+    ENDS.contains(&signal) && !inherited::was_ignored(signal)
 }
 
 /// Signals that are listened for, though nobody is there yet to heed them.

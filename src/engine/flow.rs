@@ -17,7 +17,6 @@ use super::limiter::Allowance;
 use super::output::Room;
 use super::plan::Plan;
 use super::scan::Run;
-use super::source::SHORT;
 use super::state::Engine;
 
 impl Engine {
@@ -100,10 +99,10 @@ impl Engine {
             obligation,
         } = read;
         obligation.meet();
-        state.buffer.close();
         let run = state.passed;
+        self.source.waits_first = self.has_emptied(run.bytes, state.buffer.most());
+        state.buffer.close();
         self.source.read = Some(state);
-        self.source.waits_first = self.source.path.waits_first && run.bytes <= SHORT;
         // It may have taken the room that there was.
         self.outputs[CONSUMER].room = Room::Unknown;
         self.on_gone(run, now);

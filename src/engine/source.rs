@@ -143,7 +143,8 @@ impl Engine {
     }
 
     pub(super) fn end_read(&mut self, mut read: Read, outcome: ReadOutcome, now: Instant) {
-        let (has_waited, most) = (self.has_waited_for_input(), read.buffer.most());
+        let all = read.scans[0].bytes + read.scans[1].bytes;
+        let has_emptied = self.has_emptied(all, read.buffer.most());
         self.source.is_reading = false;
         self.source.is_passing = false;
         if read.pack.is_some()
@@ -163,11 +164,7 @@ impl Engine {
                     // It may have taken the room that there was.
                     self.outputs[CONSUMER].room = Room::Unknown;
                 }
-                // What was short has as a rule emptied the pipe. So has what is less than was asked for; where it had to be
-                // waited for, so must be, as a rule, what comes next.
-                let all = read.scans[0].bytes + read.scans[1].bytes;
-                let is_empty = all <= SHORT || has_waited && all < most;
-                self.source.waits_first = self.source.path.waits_first && is_empty;
+                self.source.waits_first = has_emptied;
             }
             other => {
                 let nothing = Scan::over(read.cursor, &[]);
@@ -190,12 +187,15 @@ impl Engine {
         obligation.meet();
     }
 
-    /// Whether what was just read was not there for a while before it came.
-    fn has_waited_for_input(&mut self) -> bool {
+    /// Whether what comes next is to be waited for: so many bytes were just read, of these at most. What was short has as a
+    /// rule emptied the pipe. So has what is less than was asked for; where it was not there for a while before it came,
+    /// neither is, as a rule, what comes next.
+    pub(super) fn has_emptied(&mut self, bytes: usize, most: usize) -> bool {
         let came_at = self.source.came_at.take();
         let since = self.stats.source.since();
         let waited = came_at.zip(since).map(|(at, since)| at - since);
-        waited.is_some_and(|waited| waited >= PAUSE)
+        let has_waited = waited.is_some_and(|waited| waited >= PAUSE);
+        self.source.path.waits_first && (bytes <= SHORT || has_waited && bytes < most)
     }
 
     /// Takes in what was read, but for what has been passed on already.
@@ -308,4 +308,4 @@ impl Engine {
 /// What takes longer than this to come was not there: several times what it takes to ask.
 const PAUSE: Duration = Duration::from_micros(5);
 /// Bytes up to which a read has as a rule taken all that there was.
-pub(super) const SHORT: usize = 4096;
+const SHORT: usize = 4096;

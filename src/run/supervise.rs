@@ -105,9 +105,15 @@ impl Run {
         }
     }
 
-    /// A signal that ends COMMAND may have been sent to weir, too, which hears it a moment later: it ends both.
+    /// A signal that ends COMMAND, or who writes to weir, may have been sent to weir, too, which hears it a moment later: it
+    /// ends all of them.
     fn with_signal(&mut self, end: End) -> End {
-        if !matches!(end, End::Command(Exit::Signal(by), _) if signals::is_heeded(by)) {
+        let is_told = match end {
+            End::Command(Exit::Signal(by), _) => signals::is_heeded(by),
+            End::Delivered => !self.signals.is_empty() || signals::are_pending(),
+            _ => false,
+        };
+        if !is_told {
             return end;
         }
         let until = Instant::now() + HEARD;
