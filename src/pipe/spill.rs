@@ -42,8 +42,8 @@ pub(super) struct Disk {
     events: Sender<Event>,
     /// It was said that it is full, or fails.
     said: AtomicBool,
-    /// A beginning of a record that has no fewer bytes has not the right to wait for room that others must make: there is
-    /// not enough for it in memory either.
+    /// The beginning of a record that has as many bytes does not wait for room that others must make: memory has none for
+    /// it either.
     long: u64,
     /// The spool had no room when somebody asked last.
     lacks_room: AtomicBool,

@@ -194,16 +194,24 @@ impl Run {
                     }
                     None
                 }
-                recv(self.exits) -> exit => match self.hear_signals() {
-                    Some(end) => return end,
-                    None => self.on_exits(exit.ok()),
-                },
+                recv(self.exits) -> exit => {
+                    let heard = self.hear_signals();
+                    let ended = self.on_exits(exit.ok());
+                    match heard {
+                        Some(end) => return end,
+                        None => ended,
+                    }
+                }
                 // What it means is looked at above.
                 recv(self.branches.over) -> _ => None,
-                recv(self.news) -> news => match self.hear_signals() {
-                    Some(end) => return end,
-                    None => self.on_news(news.ok()),
-                },
+                recv(self.news) -> news => {
+                    let heard = self.hear_signals();
+                    let ended = self.on_news(news.ok());
+                    match heard {
+                        Some(end) => return end,
+                        None => ended,
+                    }
+                }
                 recv(self.signals) -> signal => match self.on_signal(signal.ok()) {
                     Some(end) => return end,
                     None => None,
