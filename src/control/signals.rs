@@ -7,9 +7,10 @@
 //! they do with any filter.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, unbounded};
 use nix::sys::signal::{SigSet, Signal};
@@ -54,23 +55,28 @@ pub(crate) fn is_end(signal: i32) -> bool {
     !REPORT.contains(&signal)
 }
 
-/// Whether one that would end weir has been sent to it, and was not heard yet; where the system tells.
-#[must_use]
-pub(crate) fn are_pending() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let pending = status.lines().find_map(|it| it.strip_prefix("ShdPnd:"));
-    let pending = pending.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
-    let heeded = ENDS.into_iter().filter(|it| is_heeded(*it));
-    heeded.fold(0, |all, signal| all | 1 << (signal - 1)) & pending.unwrap_or(0) != 0
-}
+/// The thread that waits for them, where its state can be looked at.
+static LISTENER: OnceLock<i32> = OnceLock::new();
 
-/// Signals that end weir, the last of them where a program is run.
-const ENDS: [i32; 4] = [SIGHUP, SIGINT, SIGTERM, SIGQUIT];
-
-/// Whether this signal would end weir.
-#[must_use]
-pub(crate) fn is_heeded(signal: i32) -> bool {
-    ENDS.contains(&signal) && !inherited::was_ignored(signal)
+/// Waits for what was sent to weir before this to be there for whoever listens. The thread that waits for signals is woken
+/// by each of them, and sleeps again only when it has handed it on. Where the system does not tell that, nothing is waited
+/// for.
+pub(crate) fn await_sent() {
+    const MOST: Duration = Duration::from_millis(200);
+    let Some(listener) = LISTENER.get() else {
+        return;
+    };
+    let stat = format!("/proc/self/task/{listener}/stat");
+    let sleeps = || {
+        let stat = std::fs::read_to_string(&stat).unwrap_or_default();
+        // Its name may hold anything; the state comes behind it.
+        let state = stat.rsplit_once(") ").map(|(_, behind)| behind);
+        state.is_none_or(|it| it.starts_with('S'))
+    };
+    let until = Instant::now() + MOST;
+    while !sleeps() && Instant::now() < until {
+        thread::sleep(Duration::from_micros(100));
+    }
 }
 
 /// Signals that are listened for, though nobody is there yet to heed them.
@@ -119,6 +125,8 @@ pub(crate) fn listen(has_command: bool) -> io::Result<Listener> {
     thread::Builder::new()
         .name("signals".into())
         .spawn(move || {
+            #[cfg(target_os = "linux")]
+            let _ = LISTENER.set(rustix::thread::gettid().as_raw_nonzero().get());
             while let Some(signal) = source.next() {
                 if is_end(signal.number) && !is_begun.load(SeqCst) {
                     die_by(signal.number);

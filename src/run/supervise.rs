@@ -34,8 +34,6 @@ use crate::share::Membership;
 /// How soon after the consumer has left the input must end for that to be a success, if no write
 /// is refused meanwhile.
 const GRACE: Duration = Duration::from_millis(50);
-/// So much later than COMMAND has died of it a signal is heard that was sent to both, at most.
-const HEARD: Duration = Duration::from_millis(200);
 
 /// Everybody whom the main thread listens to, and what it has heard.
 pub(super) struct Run {
@@ -105,19 +103,14 @@ impl Run {
         }
     }
 
-    /// A signal that ends COMMAND, or who writes to weir, may have been sent to weir, too, which hears it a moment later: it
+    /// A signal that ends COMMAND, or who writes to weir, may have been sent to weir, too, and be heard a moment later: it
     /// ends all of them.
     fn with_signal(&mut self, end: End) -> End {
-        let is_told = match end {
-            End::Command(Exit::Signal(by), _) => signals::is_heeded(by),
-            End::Delivered => !self.signals.is_empty() || signals::are_pending(),
-            _ => false,
-        };
-        if !is_told {
+        if !matches!(end, End::Command(Exit::Signal(_), _) | End::Delivered) {
             return end;
         }
-        let until = Instant::now() + HEARD;
-        while let Ok(heard) = self.signals.recv_deadline(until) {
+        signals::await_sent();
+        while let Ok(heard) = self.signals.try_recv() {
             let by = heard.number;
             if !signals::is_end(by) {
                 self.on_signal(Some(heard));
