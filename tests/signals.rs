@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use harness::books::Books;
 use harness::line::Line;
 use harness::{Beside, beside, collect, eventually, start, weir, weir_in_shell};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process_group};
 
 const WAYS: [&[&str]; 2] = [&["-b", "1MiB"], &["-b", "1MiB", "--no-splice"]];
 
@@ -36,19 +36,20 @@ fn sigterm_and_sighup_deliver_what_is_held_and_are_then_died_of() {
 fn a_signal_to_all_of_a_pipeline_is_what_weir_dies_of() {
     for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
         for _ in 0..10 {
-            let mut command = weir(&["-q", "-l"]);
-            command.process_group(0);
             let (stdin, input) = pipe().expect("a pipe");
             let (mut output, stdout) = pipe().expect("a pipe");
-            let weir = start(command, stdin, stdout);
-            let group = weir.pid().as_raw_nonzero().get();
             let mut producer = Command::new("yes");
-            producer.stdout(input).process_group(group);
+            producer.stdout(input).process_group(0);
+            // In the order in which a shell starts them, and the system tells the last one first.
             let mut child = producer.spawn().expect("started");
             drop(producer);
+            let group = Pid::from_child(&child);
+            let mut command = weir(&["-q", "-l"]);
+            command.process_group(group.as_raw_nonzero().get());
+            let weir = start(command, stdin, stdout);
             output.read_exact(&mut [0]).expect("it flows");
             beside(move || io::copy(&mut output, &mut io::sink()));
-            weir.signal_group(signal);
+            kill_process_group(group, signal).expect("sent");
             let end = weir.end();
             child.wait().expect("it has ended");
             assert_eq!(end.status.signal(), Some(signal.as_raw()), "{end:?}");

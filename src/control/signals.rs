@@ -7,8 +7,10 @@
 //! they do with any filter.
 
 use std::io;
+use std::sync::Arc;
+#[cfg(target_os = "linux")]
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -55,28 +57,39 @@ pub(crate) fn is_end(signal: i32) -> bool {
     !REPORT.contains(&signal)
 }
 
-/// The thread that waits for them, where its state can be looked at.
+/// The thread that waits for them, as soon as it has begun.
+#[cfg(target_os = "linux")]
 static LISTENER: OnceLock<i32> = OnceLock::new();
+/// It has one that it has not handed on yet.
+static HAS_ONE: AtomicBool = AtomicBool::new(false);
 
-/// Waits for what was sent to weir before this to be there for whoever listens. The thread that waits for signals is woken
-/// by each of them, and sleeps again only when it has handed it on. Where the system does not tell that, nothing is waited
-/// for.
+/// Waits for what was sent to weir before this to be there for whoever listens.
 pub(crate) fn await_sent() {
-    const MOST: Duration = Duration::from_millis(200);
-    let Some(listener) = LISTENER.get() else {
-        return;
-    };
-    let stat = format!("/proc/self/task/{listener}/stat");
-    let sleeps = || {
-        let stat = std::fs::read_to_string(&stat).unwrap_or_default();
-        // Its name may hold anything; the state comes behind it.
-        let state = stat.rsplit_once(") ").map(|(_, behind)| behind);
-        state.is_none_or(|it| it.starts_with('S'))
-    };
+    const MOST: Duration = Duration::from_secs(1);
     let until = Instant::now() + MOST;
-    while !sleeps() && Instant::now() < until {
+    while (HAS_ONE.load(SeqCst) || is_awake()) && Instant::now() < until {
         thread::sleep(Duration::from_micros(100));
     }
+}
+
+/// Whether the thread that waits for signals is not asleep: it is woken by each of them, and does not sleep before it has
+/// said that it has it.
+#[cfg(target_os = "linux")]
+fn is_awake() -> bool {
+    let Some(listener) = LISTENER.get() else {
+        return true;
+    };
+    let stat = std::fs::read_to_string(format!("/proc/self/task/{listener}/stat"));
+    let stat = stat.unwrap_or_default();
+    // Its name may hold anything; the state comes behind it.
+    let state = stat.rsplit_once(") ").map(|(_, behind)| behind);
+    state.is_some_and(|it| !it.starts_with('S'))
+}
+
+/// Whether it is cannot be told here.
+#[cfg(not(target_os = "linux"))]
+fn is_awake() -> bool {
+    false
 }
 
 /// Signals that are listened for, though nobody is there yet to heed them.
@@ -128,12 +141,14 @@ pub(crate) fn listen(has_command: bool) -> io::Result<Listener> {
             #[cfg(target_os = "linux")]
             let _ = LISTENER.set(rustix::thread::gettid().as_raw_nonzero().get());
             while let Some(signal) = source.next() {
+                HAS_ONE.store(true, SeqCst);
                 if is_end(signal.number) && !is_begun.load(SeqCst) {
                     die_by(signal.number);
                 }
                 if sender.send(signal).is_err() {
                     break;
                 }
+                HAS_ONE.store(false, SeqCst);
             }
         })?;
     Ok(Listener {
