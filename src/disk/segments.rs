@@ -15,8 +15,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use rustix::io::Errno;
 
 use super::error::DiskError;
+use super::file::write_all;
 use super::room::{Full, Room, STEP_MOST, pages, reserve};
-use super::sys::{self, Call};
+use super::sys;
 
 /// What came of taking bytes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -256,27 +257,17 @@ impl Tail {
     /// Appends from memory what it is ready for, all of it or nothing: the length of the file tells of what is there.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<Result<(), Full>, DiskError> {
         let to = self.segment.len();
-        let mut done = 0;
-        while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
-            let at = to + done as u64;
-            let written = sys::meet(Call::Write)
-                .and_then(|()| sys::again(|| rustix::io::pwrite(&self.file, rest, at)));
-            match written {
-                Ok(n @ 1..) => done += n,
-                failed => {
-                    let error = failed.err().unwrap_or(Errno::NOSPC);
-                    if done > 0 {
-                        sys::truncate(&self.file, to)
-                            .map_err(|error| self.error("give back room of", error))?;
-                    }
-                    return match sys::is_full(error) {
-                        true => Ok(Err(Full::Disk)),
-                        false => Err(self.error("write", error)),
-                    };
-                }
-            }
+        let Err(error) = write_all(&self.file, bytes, to) else {
+            return Ok(Ok(()));
+        };
+        if self.file.metadata().is_ok_and(|data| data.len() > to) {
+            sys::truncate(&self.file, to)
+                .map_err(|error| self.error("give back room of", error))?;
         }
-        Ok(Ok(()))
+        match sys::is_full(error) {
+            true => Ok(Err(Full::Disk)),
+            false => Err(self.error("write", error)),
+        }
     }
 
     /// Appends what lies in a pipe, at most `most` bytes and what it is ready for.

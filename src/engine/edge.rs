@@ -127,11 +127,19 @@ pub(crate) trait Edge {
     /// # Errors
     /// When the input fails.
     fn take(&mut self, into: &mut [u8]) -> io::Result<Taken> {
+        self.read_and_store(into).map(Ok)
+    }
+
+    /// Reads what is there, and then puts it on the disk.
+    ///
+    /// # Errors
+    /// When the input fails.
+    fn read_and_store(&mut self, into: &mut [u8]) -> io::Result<Option<Came>> {
         let came = self.read(&mut [IoSliceMut::new(into)])?;
-        Ok(Ok(came.map(|n| match n {
+        Ok(came.map(|n| match n {
             0 => (0, None),
             n => (n, self.store(&into[..n])),
-        })))
+        }))
     }
 
     /// Puts this on the disk, and says where it begins there; `None`: it is not there.

@@ -210,7 +210,7 @@ impl Edge<'_> {
 
     /// Reads, and puts that on the disk. What the disk does not take although it had room is read again later, where the
     /// input can go back.
-    fn read_and_store(&mut self, into: &mut [u8]) -> io::Result<Taken> {
+    fn read_or_go_back(&mut self, into: &mut [u8]) -> io::Result<Taken> {
         let n = match self.input.read_now(&mut [IoSliceMut::new(into)])? {
             Some(n @ 1..) => n,
             other => return Ok(Ok(other.map(|n| (n, None)))),
@@ -265,7 +265,7 @@ impl crate::engine::drive::Edge for Edge<'_> {
         };
         let taken = match from_pipe {
             Some(taken) => taken,
-            None => self.read_and_store(into)?,
+            None => self.read_or_go_back(into)?,
         };
         if let Err(why) = taken {
             self.keep_less(why);

@@ -187,24 +187,16 @@ impl Run {
                     }
                     None
                 }
-                recv(self.exits) -> exit => {
-                    let heard = self.hear_signals();
-                    let ended = self.on_exits(exit.ok());
-                    match heard {
-                        Some(end) => return end,
-                        None => ended,
-                    }
-                }
+                recv(self.exits) -> exit => match self.after_signals(|run| run.on_exits(exit.ok())) {
+                    Ok(ended) => ended,
+                    Err(end) => return end,
+                },
                 // What it means is looked at above.
                 recv(self.branches.over) -> _ => None,
-                recv(self.news) -> news => {
-                    let heard = self.hear_signals();
-                    let ended = self.on_news(news.ok());
-                    match heard {
-                        Some(end) => return end,
-                        None => ended,
-                    }
-                }
+                recv(self.news) -> news => match self.after_signals(|run| run.on_news(news.ok())) {
+                    Ok(ended) => ended,
+                    Err(end) => return end,
+                },
                 recv(self.signals) -> signal => match self.on_signal(signal.ok()) {
                     Some(end) => return end,
                     None => None,
@@ -330,13 +322,19 @@ impl Run {
     }
 
     /// What the terminal has sent to weir and COMMAND came before what COMMAND has made of it.
-    fn hear_signals(&mut self) -> Option<End> {
-        while let Ok(signal) = self.signals.try_recv() {
-            if let Some(end) = self.on_signal(Some(signal)) {
-                return Some(end);
-            }
+    /// `Err`: it is the end, whatever that was.
+    fn after_signals(
+        &mut self,
+        then: impl FnOnce(&mut Run) -> Option<End>,
+    ) -> Result<Option<End>, End> {
+        let mut heard = None;
+        while heard.is_none()
+            && let Ok(signal) = self.signals.try_recv()
+        {
+            heard = self.on_signal(Some(signal));
         }
-        None
+        let ended = then(self);
+        heard.map_or(Ok(ended), Err)
     }
 
     fn on_signal(&mut self, signal: Option<Received>) -> Option<End> {

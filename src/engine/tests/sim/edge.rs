@@ -146,11 +146,7 @@ impl Edge for Side<'_> {
                 floor: world.told_floor,
             }));
         }
-        let came = self.read(&mut [IoSliceMut::new(into)])?;
-        Ok(Ok(came.map(|n| match n {
-            0 => (0, None),
-            n => (n, self.store(&into[..n])),
-        })))
+        self.read_and_store(into).map(Ok)
     }
 
     fn store(&mut self, bytes: &[u8]) -> Option<u64> {
