@@ -76,7 +76,7 @@ fn the_end_is_told_with_its_word_and_a_command_that_hangs_holds_up_nobody() {
     let dir = TempDir::new().expect("make a directory");
     let told = dir.path().join("told");
     let done = format!(
-        "done=echo $WEIR_END $WEIR_IN_RECORDS $WEIR_OUT_BYTES > {}; exec sleep 30",
+        "done=echo $WEIR_END $WEIR_IN_RECORDS $WEIR_OUT_BYTES > {}; exec sleep 1000",
         told.display()
     );
     let (input, mut producer) = pipe().expect("make a pipe");

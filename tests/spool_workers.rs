@@ -204,33 +204,30 @@ fn repeated(count: &BTreeMap<usize, usize>) -> usize {
 fn kills_at_any_time_lose_nothing_and_repeat_a_write_of_each_program_at_most() {
     const COUNT: usize = 400_000;
     const JOBS: usize = 3;
+    const KILLS: usize = 8;
     let place = Place::new();
     let (stdin, input) = pipe().expect("a pipe");
     let feeding = feed(input, lines(COUNT));
-    let (mut kills, mut seed) = (0, 77_u64);
-    // A program that lives on reads what lies in its pipe to the end.
-    let options = ["-j", "3", "-r", "5MB/s"];
-    while place.counted().len() < COUNT * 9 / 10 {
+    let mut seed = 77_u64;
+    // A program that lives on reads what lies in its pipe to the end. All of it would take seven seconds at this pace.
+    let options = ["-j", "3", "-r", "500kB/s"];
+    for _ in 0..KILLS {
         let copy = stdin.try_clone().expect("a duplicate");
         let weir = place.start(&options, "exec cat >>$0.$$", copy);
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let more = place.counted().len() + 1 + (seed >> 33) as usize % 10_000;
         eventually("it delivers", || place.counted().len() >= more.min(COUNT));
         weir.signal(Signal::KILL);
-        // It may just have delivered all.
         let status = weir.end().status;
+        // On a very slow machine it may just have delivered all.
         assert!(status.signal() == Some(9) || status.success(), "{status:?}");
-        kills += 1;
     }
     let ended = place.start(&["-j", "3"], "exec cat >>$0.$$", stdin).end();
     ended.assert_success("nobody killed it");
     feeding.done().expect("all was taken");
     eventually("all of it", || place.counted().len() == COUNT);
     let runs = repeated(&place.counted());
-    assert!(
-        kills > 5 && runs <= kills * JOBS,
-        "{runs} runs, {kills} kills"
-    );
+    assert!(runs <= KILLS * JOBS, "{runs} runs");
     place.assert_empty();
 }
 

@@ -67,6 +67,8 @@ pub(super) struct Screen {
     names: usize,
     /// Whether our line is on the board.
     shown: bool,
+    /// A picture with our line may still be on the terminal, which was not ours to draw on any more.
+    left: bool,
 }
 
 impl Screen {
@@ -80,6 +82,7 @@ impl Screen {
             born: process::born(pid),
             names: 0,
             shown: false,
+            left: false,
         }
     }
 
@@ -116,7 +119,7 @@ impl Screen {
             board.names()
         });
         if let Some(names) = drawn {
-            (self.names, self.shown) = (names, true);
+            (self.names, self.shown, self.left) = (names, true, false);
         }
     }
 
@@ -148,17 +151,19 @@ impl Screen {
         }
     }
 
-    /// Whether our line is there, as far as we know.
-    pub(super) fn is_shown(&self) -> bool {
-        self.shown
-    }
-
     /// Takes our line off the board, and leaves the terminal as it is: it is not ours to draw on.
     pub(super) fn withdraw(&mut self) {
         if std::mem::take(&mut self.shown) {
+            self.left = true;
             let pid = self.pid;
             self.shared.with(A_MOMENT, |board| board.remove(pid));
         }
+    }
+
+    /// The same, before something is written where the picture is, if one was left there: whether it was.
+    pub(super) fn give_up(&mut self) -> bool {
+        self.withdraw();
+        std::mem::take(&mut self.left)
     }
 
     /// Takes the picture away, so that a question that was printed into it stands alone.

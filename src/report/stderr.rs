@@ -106,25 +106,24 @@ impl Stderr {
             }
             (word @ (Word::Line(_) | Word::Finish { .. }), screen) => {
                 // A shell may have the terminal again before this has ended, and the bar is still there then.
-                let is_shown = screen.as_ref().is_some_and(|screen| screen.is_shown());
                 let is_alone = screen.is_none() && std::io::stderr().is_terminal();
+                let is_left = screen.map(|screen| screen.give_up());
                 let text = match word {
                     Word::Finish {
                         words,
                         is_by_signal: true,
                         ..
-                    } if is_alone || is_shown => {
+                    } if is_alone || is_left == Some(true) => {
                         format!("\r{words}")
                     }
                     Word::Finish { words, .. } => words.to_string(),
                     Word::Line(text) => text,
                     _ => String::new(),
                 };
-                let text = match screen {
-                    Some(screen) => {
-                        screen.withdraw();
+                let text = match is_left {
+                    Some(is_left) => {
                         // Bars of those in the foreground may be where it is written.
-                        let below = if is_shown { "\x1b[J" } else { "" };
+                        let below = if is_left { "\x1b[J" } else { "" };
                         text.replace('\n', "\x1b[K\n") + "\x1b[K\n" + below
                     }
                     None => text + "\n",
