@@ -217,13 +217,13 @@ fn options_that_make_no_sense_are_refused() {
         (&["-l", "-j", "2"], "--jobs: there is nothing to run"),
         (
             &["-l", "-j", "2", "--shed", "fair", "--key", "1", "--", "cat"],
-            "lanes for several COMMANDs are not there yet; shed in a weir of its own before this one",
+            "there are no lanes for several COMMANDs; shed in a weir of its own before this one",
         ),
         (
             &[
                 "-l", "--batch", "10", "--shed", "fair", "--key", "1", "--", "cat",
             ],
-            "lanes of batches are not there yet; shed in a weir of its own before this one",
+            "there are no lanes of batches; shed in a weir of its own before this one",
         ),
         (
             &["--remote", "w", "--batch", "3"],

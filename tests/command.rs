@@ -90,6 +90,9 @@ fn what_cannot_be_run_is_127_or_126_at_once_and_nothing_is_read() {
     let at = |name: &str| dir.path().join(name).to_str().expect("plain").to_owned();
     fs::write(at("text"), "not a program").expect("a file");
     fs::write(at("-dash"), "a file of old").expect("a file");
+    fs::write(at("unrun"), "#! /no/such/runner -x\n").expect("a file");
+    let may_run = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(at("unrun"), may_run).expect("ours");
     for (program, status, says) in [
         (
             "no-such-program-here".to_owned(),
@@ -97,6 +100,11 @@ fn what_cannot_be_run_is_127_or_126_at_once_and_nothing_is_read() {
             "run: no-such-program-here: No such file",
         ),
         (at("none"), 127, "No such file or directory"),
+        (
+            at("unrun"),
+            127,
+            "unrun: /no/such/runner, which its first line names, is not there",
+        ),
         (
             at("text"),
             126,

@@ -7,7 +7,6 @@ use std::io::{Write, pipe};
 use std::path::Path;
 use std::process::Stdio;
 use std::thread;
-use std::time::{Duration, Instant};
 
 use harness::{data, eventually, start, weir};
 use tempfile::TempDir;

@@ -196,11 +196,11 @@ fn made_and_unlinked(place: &std::path::Path) -> io::Result<File> {
             }
             Err(rustix::io::Errno::EXIST) => {}
             Err(e) => {
-                let why = format!(
-                    "{}: {}; set TMPDIR to a directory with room",
-                    place.display(),
-                    PipeError::reason(e)
-                );
+                let way = match e {
+                    rustix::io::Errno::MFILE | rustix::io::Errno::NFILE => "",
+                    _ => "; set TMPDIR to a directory with room",
+                };
+                let why = format!("{}: {}{way}", place.display(), PipeError::reason(e));
                 return Err(io::Error::new(io::Error::from(e).kind(), why));
             }
         }

@@ -3,7 +3,8 @@
 
 use std::env;
 use std::ffi::{CString, OsStr, OsString};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -24,6 +25,8 @@ const NOT_FOUND: u8 = 127;
 const NOT_RUN: u8 = 126;
 /// What runs a script that does not say what runs it.
 const SHELL: &str = "/bin/sh";
+/// Bytes of a script that the system looks at for that.
+const FIRST_MOST: u64 = 256;
 
 /// A program could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -162,9 +165,26 @@ fn refused(line: &CommandLine, e: Errno) -> SpawnError {
             let way = format!("{reason}; to read that file: weir {inside}{name}");
             PipeError::because("run", &name, &way)
         }
-        _ => PipeError::new("run", &name, io::Error::from(e)),
+        _ => match missing_runner(line).filter(|_| e == Errno::ENOENT) {
+            Some(runner) => {
+                let why = format!("{runner}, which its first line names, is not there");
+                PipeError::because("run", &name, &why)
+            }
+            None => PipeError::new("run", &name, io::Error::from(e)),
+        },
     };
     SpawnError { failure, status }
+}
+
+/// What this program, a script, says that it is to be run by, if that is not there.
+fn missing_runner(line: &CommandLine) -> Option<String> {
+    let mut first = Vec::new();
+    let file = File::open(found(&line.program)?).ok()?;
+    file.take(FIRST_MOST).read_to_end(&mut first).ok()?;
+    let named = first.strip_prefix(b"#!")?.trim_ascii_start();
+    let runner = named.split(u8::is_ascii_whitespace).next()?;
+    let runner = Path::new(OsStr::from_bytes(runner));
+    (!runner.exists()).then(|| runner.display().to_string())
 }
 
 fn can_be_read(path: &Path) -> bool {

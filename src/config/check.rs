@@ -364,7 +364,7 @@ pub(super) fn sorter(
         format!("{option}: there are no records; add --lines, --null or --record-size")
     } else if !options.batch.is_empty() {
         format!(
-            "{option} and --batch: lanes of batches are not there yet; shed in a weir of its own before this one"
+            "{option} and --batch: there are no lanes of batches; shed in a weir of its own before this one"
         )
     } else if options.spill.is_some() {
         format!("{option} and --spill: what lies on the disk cannot be picked from; leave one out")

@@ -169,7 +169,7 @@ pub(super) fn workers(
     }
     if is_fair || options.key.is_some() || options.keep.is_some() {
         return refuse(&format!(
-            "--jobs {count} and --shed fair: lanes for several COMMANDs are not there yet; shed in a weir of its own before this one"
+            "--jobs {count} and --shed fair: there are no lanes for several COMMANDs; shed in a weir of its own before this one"
         ));
     }
     let since = UNIX_EPOCH.elapsed().unwrap_or_default();

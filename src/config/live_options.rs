@@ -234,6 +234,10 @@ struct FlowOptions {
 
     /// With --remote: stop reading, deliver what is held, and end
     #[arg(long, requires = "remote", help_heading = "Control")]
+    #[arg(
+        long_help = "With --remote: stop reading, deliver all that is held, however long that takes and also where \
+        it was paused, and end as by SIGTERM"
+    )]
     pub drain: bool,
 }
 

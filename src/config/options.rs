@@ -260,7 +260,8 @@ pub(crate) struct Options {
     /// End, or shed the batch, after N failures in a row
     #[arg(long, value_name = "N", help_heading = "Command")]
     #[arg(
-        long_help = "After N failures in a row end with COMMAND's status; with --batch shed the batch, to --shed-to \
+        long_help = "After N failures in a row end with COMMAND's status (with 125 where that is 0, and it has taken \
+        nothing); with --batch shed the batch, to --shed-to \
         if that is given, and go on with the next one [default: never]"
     )]
     #[arg(value_parser = failures)]
@@ -290,7 +291,7 @@ pub(crate) struct Options {
         all that REGEX matches, or its Nth field, counted from 1, where blanks separate them. Records without \
         are a lane of their own. The first 4096 keys each have a lane of their own, and so has a \
         further one while one of these holds nothing and has lost nothing; others share 4096 lanes by their hash. Of a \
-        key 1024 bytes count, and of a record the first 64KiB. What weir notes of each record counts as memory: of short \
+        key 1024 bytes count, and of a record the first 64KiB. Not with --spill, --spool, --batch and --jobs. What weir notes of each record counts as memory: of short \
         ones the buffer holds less than its size. A REGEX is one of Rust's regex crate and matches bytes"
     )]
     pub key: Option<Key>,

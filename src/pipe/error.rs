@@ -6,6 +6,8 @@ use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
+use rustix::io::Errno;
+
 use crate::disk::error::DiskError;
 use crate::units::printable;
 
@@ -47,10 +49,16 @@ impl PipeError {
     /// The system's words for an error.
     #[must_use]
     pub(crate) fn reason(error: impl Into<io::Error>) -> String {
-        let text = error.into().to_string();
+        let error = error.into();
+        let text = error.to_string();
         // Its number for the error says nothing that its words do not.
-        let reason = text.split(" (os error ").next();
-        reason.unwrap_or_default().to_owned()
+        let reason = text.split(" (os error ").next().unwrap_or_default();
+        match error.raw_os_error() {
+            Some(n) if n == Errno::MFILE.raw_os_error() => {
+                format!("{reason}; try a larger ulimit -n")
+            }
+            _ => reason.to_owned(),
+        }
     }
 
     /// `what` was tried on `name`, and cannot be for this reason.

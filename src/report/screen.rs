@@ -126,16 +126,20 @@ impl Screen {
     /// Prints lines above the picture.
     pub(super) fn print(&mut self, text: &str, size: Size, now: u64) {
         let theme = self.theme;
+        let alone = match std::mem::take(&mut self.left) {
+            true => said(text),
+            false => format!("{text}\n"),
+        };
         let above = |board: &mut Board| {
             if board.slots.is_empty() {
-                put(&format!("{text}\n"));
+                put(&alone);
             } else {
                 board.drawn = now;
                 put(&(said(text) + &picture(&lines(board, now, theme), size)));
             }
         };
         if self.shared.with(LAST_WORDS, above).is_none() {
-            put(&format!("{text}\n"));
+            put(&alone);
         }
     }
 

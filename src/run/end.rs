@@ -33,6 +33,8 @@ pub(crate) enum End {
     Failed(PipeError),
     /// The program that was run as the consumer has ended, as reports say: this is its status.
     Command(Exit, Ending),
+    /// COMMAND has ended as if all were well, so many times in a row, without having taken anything, and is not run again.
+    TookNothing(u32, u64),
     /// Everything was dealt with, but so many batches, with so much in them, were given up or rejected.
     GivenUp(u64, Count),
     /// All that was there was delivered to the consumer, but not all that was shed could be kept, another output has
@@ -102,6 +104,7 @@ impl End {
     pub(super) fn with_left(self, left: Count, is_all_out: bool) -> End {
         match self {
             End::Stalled(side, time, _) => End::Stalled(side, time, left.bytes),
+            End::TookNothing(times, _) => End::TookNothing(times, left.bytes),
             // It was given the end of the input, but did not want all that came before.
             End::Command(exit, Ending::Eof) if !is_all_out => {
                 End::Command(exit, Ending::ConsumerGone)
@@ -119,7 +122,7 @@ impl End {
             End::Signal(_) => Ending::Signal,
             End::Stalled(..) => Ending::Timeout,
             End::Failed(_) | End::Unkept => Ending::Error,
-            End::GivenUp(..) => Ending::CommandFailed,
+            End::GivenUp(..) | End::TookNothing(..) => Ending::CommandFailed,
             End::Command(_, ending) => *ending,
         }
     }
@@ -131,6 +134,13 @@ impl End {
             End::Delivered | End::Drained | End::Signal(_) | End::Unkept | End::Command(..) => None,
             End::Failed(failure) | End::BrokenPipe(failure) => Some(failure.to_string()),
             End::GivenUp(batches, count) => Some(given_up(*batches, *count)),
+            End::TookNothing(times, left) => {
+                let behind = behind.map_or(String::new(), |behind| format!(", {behind}"));
+                Some(format!(
+                    "COMMAND has ended {times} times with status 0 and taken nothing; {}{behind}",
+                    undelivered_text(*left)
+                ))
+            }
             End::Stalled(side, time, undelivered) => {
                 let what = match side {
                     Side::Source => "the source has sent nothing",
@@ -141,17 +151,21 @@ impl End {
                     Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
                 let time =
                     Span::try_from(time).map_or_else(|_| format!("{time:?}"), |s| s.to_string());
-                let left = match undelivered {
-                    0 => "nothing".to_owned(),
-                    bytes => figures::bytes(*bytes),
-                };
+                let left = undelivered_text(*undelivered);
                 let behind = behind.map_or(String::new(), |behind| format!(", {behind}"));
-                Some(format!(
-                    "timeout: {what} for {time}; {left} undelivered{behind}"
-                ))
+                Some(format!("timeout: {what} for {time}; {left}{behind}"))
             }
         }
     }
+}
+
+/// `2.61MiB undelivered`.
+fn undelivered_text(bytes: u64) -> String {
+    let left = match bytes {
+        0 => "nothing".to_owned(),
+        bytes => figures::bytes(bytes),
+    };
+    left + " undelivered"
 }
 
 /// What tees have not had, where nothing keeps it for them: `2.61MiB undelivered to copy.tar`.

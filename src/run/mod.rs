@@ -19,6 +19,7 @@ mod with_jobs;
 mod with_workers;
 
 use std::io::{self, Write};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -42,7 +43,7 @@ use crate::pipe::overflow::OverflowFile;
 use crate::pipe::reopen::Reopener;
 use crate::pipe::spill::Store;
 use crate::pipe::{self, Beside, Started};
-use crate::report::{Others, Reporter};
+use crate::report::{Ending, Others, Reporter};
 use crate::share::{self, Membership};
 use batches::Batches;
 use consumer::Consumer;
@@ -188,6 +189,14 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     let is_all_out = run
         .shared
         .tell(|engine, _| engine.is_finished() && engine.half_left() == 0);
+    if run.has_given_up()
+        && let End::Command(exit, Ending::ConsumerGone) = end
+        && exit.is_success()
+    {
+        // Its own status would say that all is well.
+        let times = config.restart.and_then(|it| it.give_up);
+        end = End::TookNothing(times.map_or(0, NonZeroU32::get), 0);
+    }
     end = end.with_left(undelivered(&status), is_all_out);
     run.put_down_consumer(&end);
     run.put_down_jobs(&end);
