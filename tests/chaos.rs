@@ -24,6 +24,8 @@ mod plan;
 mod run;
 #[path = "chaos/sides.rs"]
 mod sides;
+#[path = "chaos/store.rs"]
+mod store;
 #[path = "chaos/stream.rs"]
 mod stream;
 
