@@ -7,13 +7,14 @@ use std::os::unix::process::ExitStatusExt;
 
 use serde_json::Value;
 
-use crate::options::PLAIN;
-use crate::plan::{Action, Plan};
+use crate::plan::Plan;
+use crate::reports::{TIMEOUT, reports};
 use crate::run::Outcome;
 use crate::stream::Framing;
 
-type Checked = Result<(), String>;
+pub(crate) type Checked = Result<(), String>;
 
+/// Else this is wrong.
 macro_rules! ensure {
     ($is_so:expr, $($what:tt)+) => {
         if !$is_so {
@@ -22,25 +23,25 @@ macro_rules! ensure {
     };
 }
 
+pub(crate) use ensure;
+
 const HUP: i32 = 1;
 const INT: i32 = 2;
 const PIPE: i32 = 13;
 const TERM: i32 = 15;
 /// What a shell says of a death by SIGPIPE.
 const GONE: i32 = 128 + PIPE;
-/// The status when a watchdog runs out.
-const TIMEOUT: i32 = 124;
 
 /// An outcome with its summary read.
-struct Books<'a> {
-    plan: &'a Plan,
-    outcome: &'a Outcome,
-    end: String,
-    read: usize,
-    written: usize,
-    shed: usize,
-    left: usize,
-    summary: Value,
+pub(crate) struct Books<'a> {
+    pub plan: &'a Plan,
+    pub outcome: &'a Outcome,
+    pub end: String,
+    pub read: usize,
+    pub written: usize,
+    pub shed: usize,
+    pub left: usize,
+    pub summary: Value,
 }
 
 /// Checks all of it.
@@ -80,79 +81,9 @@ pub(crate) fn check(plan: &Plan, outcome: &Outcome) -> Checked {
         .map_err(told)
 }
 
-/// What is said of a store: weir is the only one that shares, and passes on what it may.
-fn is_of_store(plan: &Plan, line: &str) -> bool {
-    let is_it = line.starts_with("weir") && line.contains(": share redis://");
-    plan.store && is_it && line.ends_with(": going on alone")
-}
-
-fn is_slow(plan: &Plan, line: &str) -> bool {
-    plan.spills && line.ends_with(": too slow: some was discarded")
-}
-
-/// By its name, if it has one.
-fn is_timeout(line: &str) -> bool {
-    line.starts_with("weir") && line.contains(": timeout: ")
-}
-
-/// Every report balances; the last one is the summary.
-fn reports(plan: &Plan, log: &str) -> Result<Value, String> {
-    let mut summary = Value::Null;
-    let is_plain = plan.told("--display").any(|how| how == "plain");
-    let mut plain = 0;
-    for line in log.lines() {
-        if !line.starts_with('{') {
-            let is_error = is_slow(plan, line) || plan.stalls && is_timeout(line);
-            let is_report = is_plain && line.starts_with(PLAIN);
-            plain += u32::from(is_report);
-            ensure!(
-                is_error || is_report || is_of_store(plan, line) || plan.sends(&["USR1"]) > 0,
-                "not asked for in the log: {line}"
-            );
-            continue;
-        }
-        ensure!(summary.is_null(), "goes on after the summary: {line}");
-        ensure!(is_balanced(plan, line), "unbalanced: {line}");
-        let report: Value = serde_json::from_str(line).map_err(|e| format!("{e}: {line}"))?;
-        let used = |what: &str| report["buffer"][what].as_u64().unwrap_or(u64::MAX);
-        // What is taken back from a pipe comes on top.
-        ensure!(
-            used("peak") <= used("capacity") || plan.falls(),
-            "overfull: {line}"
-        );
-        let is_named = match report["name"].as_str() {
-            Some(name) => plan.told("--name").any(|told| told == name),
-            None => !plan.options.iter().any(|it| it == "--name"),
-        };
-        ensure!(is_named, "another name: {line}");
-        if report["event"] == "summary" {
-            summary = report;
-        }
-    }
-    ensure!(!summary.is_null(), "no summary in {log:?}");
-    ensure!(!is_plain || plain > 0, "no report in {log:?}");
-    Ok(summary)
-}
-
-/// Whether the books of a report do.
-pub(crate) fn is_balanced(plan: &Plan, line: &str) -> bool {
-    let Ok(report) = serde_json::from_str::<Value>(line) else {
-        return false;
-    };
-    let bytes = |what: &str| report[what]["bytes"].as_u64().unwrap_or(u64::MAX);
-    let held = match report["event"] == "summary" {
-        true => bytes("undelivered"),
-        false => report["buffer"]["used"].as_u64().unwrap_or(u64::MAX),
-    };
-    let gone = bytes("out").saturating_add(bytes("shed"));
-    // What is held is what the one is owed that is furthest behind.
-    let accounted = gone.saturating_add(held);
-    bytes("in") == accounted || plan.tees && bytes("in") < accounted
-}
-
 impl Books<'_> {
     /// Whether weir had the time to deliver all that it had read.
-    fn is_graceful(&self) -> bool {
+    pub(crate) fn is_graceful(&self) -> bool {
         let status = self.outcome.status;
         // Nothing is run again after one of these.
         let starts_again = self.plan.falls() || self.plan.batches();
@@ -215,17 +146,6 @@ impl Books<'_> {
                 self.outcome.sent
             );
         }
-        Ok(())
-    }
-
-    fn words(&self) -> Checked {
-        let said = &self.outcome.stderr;
-        let lines = said.lines().filter(|line| !is_of_store(self.plan, line));
-        let (last, rest): (Vec<&str>, Vec<&str>) = lines.partition(|line| is_timeout(line));
-        let is_stalled = self.outcome.status.code() == Some(TIMEOUT);
-        ensure!(last.len() == usize::from(is_stalled), "says {said:?}");
-        let is_known = rest.iter().all(|line| is_slow(self.plan, line));
-        ensure!(rest.len() <= 1 && is_known, "says {said:?}");
         Ok(())
     }
 
@@ -370,115 +290,6 @@ impl Books<'_> {
             first.len(),
             self.read
         );
-        Ok(())
-    }
-
-    /// The course of the run is drawn, however it ended.
-    fn chart(&self) -> Checked {
-        let is_there = self.outcome.chart.ends_with("</svg>\n");
-        ensure!(is_there == self.plan.charts, "a chart: {is_there}");
-        Ok(())
-    }
-
-    /// The last page of metrics says what the summary says.
-    fn metrics(&self) -> Checked {
-        let page = &self.outcome.metrics;
-        ensure!(page.is_empty() != self.plan.metrics, "a page: {page:?}");
-        for (metric, wanted) in [("read", self.read), ("written", self.written)] {
-            let name = format!("weir_{metric}_bytes_total{{");
-            let line = page.lines().find(|line| line.starts_with(&name));
-            let number = line.and_then(|line| line.rsplit_once(' ')?.1.parse().ok());
-            // What was taken back is counted again there.
-            let is_more = metric == "written" && self.plan.falls() && number >= Some(wanted);
-            ensure!(
-                number == self.plan.metrics.then_some(wanted) || is_more,
-                "{metric}: {number:?} in metrics"
-            );
-        }
-        Ok(())
-    }
-
-    /// Nothing is taken from a pipe beyond the mark, and what is expected is what comes before that.
-    fn stop(&self) -> Checked {
-        if let Some(rest) = &self.outcome.rest
-            && self.is_graceful()
-        {
-            ensure!(
-                self.plan.input[self.read..] == rest[..],
-                "{} bytes of {} are there for the next",
-                rest.len(),
-                self.plan.input.len() - self.read
-            );
-        }
-        let is_changed = self.plan.actions.iter().any(|action| match action {
-            Action::Remote(told) => told.iter().any(|it| it == "--size"),
-            _ => false,
-        });
-        let given = ["--size", "--stop-at"].map(|option| self.plan.told(option).next());
-        let given = given.into_iter().flatten().next();
-        let number = given.and_then(|it| it.trim_end_matches('B').parse::<u64>().ok());
-        if let Some(number) = number.filter(|_| !is_changed) {
-            let size = self.summary["size"].as_u64();
-            let is_files = given.is_some_and(|it| it.ends_with('B')) && self.plan.is_of_files();
-            let wanted = if is_files {
-                self.plan.whole() as u64
-            } else {
-                number
-            };
-            ensure!(size == Some(wanted), "{size:?} is expected, not {wanted}");
-        }
-        Ok(())
-    }
-
-    /// A program that hears no more had what it took, and weir waited for its end.
-    fn deaf(&self) -> Checked {
-        let Some((much, _)) = self.plan.deaf() else {
-            return Ok(());
-        };
-        let got = self.outcome.got.len();
-        ensure!(got <= much, "{got} bytes arrived, {much} are taken");
-        let is_its_end = matches!(self.outcome.status.code(), Some(0 | 7));
-        let is_all = got == much || got == self.written && self.left == 0;
-        ensure!(!is_its_end || is_all, "{got} bytes arrived of {much}");
-        Ok(())
-    }
-
-    /// A cap is a cap, where nobody has changed it: no more has passed than in all the time.
-    fn cap(&self) -> Checked {
-        let mut caps = self.plan.told("--rate");
-        let cap = caps
-            .next()
-            .and_then(|it| it.strip_suffix("B/s")?.parse::<f64>().ok());
-        let is_changed = self
-            .plan
-            .actions
-            .iter()
-            .any(|it| matches!(it, Action::Remote(_)));
-        let Some(cap) = cap.filter(|_| !is_changed && caps.next().is_none()) else {
-            return Ok(());
-        };
-        // A batch is handed out as one, and what is taken back is handed out again.
-        if self.plan.batches() || self.plan.falls() {
-            return Ok(());
-        }
-        let time = self.summary["elapsed_s"].as_f64().unwrap_or_default() + 0.001;
-        let burst = self.plan.told("--burst").next().unwrap_or("0B");
-        let number = |end: &str| burst.strip_suffix(end)?.parse::<f64>().ok();
-        let burst = number("ms").map(|ms| cap * ms / 1000.0).or(number("B"));
-        // A store that is lost and comes back, too, lets no more pass than a step.
-        let steps = if self.plan.store { 10.0 } else { 1.0 };
-        let step = (cap * 0.005).max(1.0) * steps;
-        let most = cap * time + burst.unwrap_or(f64::INFINITY) + step;
-        ensure!(self.written as f64 <= most, "{most} may pass");
-        Ok(())
-    }
-
-    /// What is run at the end is run once, and told how it was.
-    fn line(&self) -> Checked {
-        let line = &self.outcome.line;
-        let wanted = format!("{} {}\n", self.end, self.read);
-        let is_right = !self.plan.leaves_line() || *line == wanted;
-        ensure!(is_right, "at the end was told {line:?}, not {wanted:?}");
         Ok(())
     }
 

@@ -11,10 +11,11 @@ use tempfile::TempDir;
 use wait_timeout::ChildExt;
 
 use crate::crowd::{Act, Crowd};
+use crate::files::line_of_end;
 use crate::harness::{DEADLINE, WEIR, program};
 use crate::options::set_free;
 use crate::plan::Link;
-use crate::run::{children, line_of_end};
+use crate::run::children;
 use crate::sides::{self, Hurry};
 use crate::store::Store;
 

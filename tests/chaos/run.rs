@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use wait_timeout::ChildExt;
 
-use crate::books;
+use crate::files::{BEFORE, added, command, leave_before, left_in_spool, line_of_end, shown};
 use crate::harness::sides::make_fifo;
 use crate::harness::{DEADLINE, WEIR, collect, program};
 use crate::options::set_free;
-use crate::plan::{Action, Link, Plan, Producer};
+use crate::plan::{Action, Plan};
+use crate::reports;
 use crate::sides::{self, Hurry};
 use crate::store::Store;
-use crate::stream::Framing;
 
 /// What came of a pipeline.
 #[derive(Debug)]
@@ -153,47 +153,6 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
     })
 }
 
-/// What the log holds before weir begins.
-const BEFORE: &str = "before\n";
-
-/// Something lies already where weir is to write to.
-fn leave_before(plan: &Plan, dir: &Path) {
-    let given = [
-        ("copy", plan.tees),
-        ("tap", plan.taps),
-        ("spill", plan.spills),
-    ];
-    for (name, _) in given.iter().filter(|(_, is_given)| *is_given) {
-        fs::write(dir.join(name), plan.framing.foreign()).expect("write a file");
-    }
-    fs::write(dir.join("log"), BEFORE).expect("write a file");
-}
-
-/// What weir has written to this file: behind what was there before, if it `is_kept`.
-fn added(plan: &Plan, dir: &Path, name: &str, is_kept: bool) -> Result<Vec<u8>, String> {
-    let Ok(all) = fs::read(dir.join(name)) else {
-        return Ok(Vec::new());
-    };
-    if !is_kept {
-        return Ok(all);
-    }
-    let added = all.strip_prefix(&plan.framing.foreign()[..]);
-    let gone = || format!("what lay in the file of {name} before is gone");
-    added.map(<[u8]>::to_vec).ok_or_else(gone)
-}
-
-/// What was run at the end has left a line, or will soon: nobody waits for that but this.
-pub(crate) fn line_of_end(dir: &Path) -> String {
-    let until = Instant::now() + DEADLINE;
-    loop {
-        let line = fs::read_to_string(dir.join("done")).unwrap_or_default();
-        if line.ends_with('\n') || Instant::now() >= until {
-            return line;
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
-}
-
 /// A program that reads a tap, whenever that opens.
 fn read_tap(dir: &Path) -> Child {
     let fifo = dir.join("fifo");
@@ -204,100 +163,9 @@ fn read_tap(dir: &Path) -> Child {
     cat.stderr(Stdio::null()).spawn().expect("start cat")
 }
 
-/// What was shown to the taps, and to each that looked.
-fn shown(dir: &Path, looks: usize) -> Vec<Vec<u8>> {
-    let names = (0..looks)
-        .map(|n| format!("look{n}"))
-        .chain(["piped".to_owned()]);
-    names
-        .filter_map(|name| fs::read(dir.join(name)).ok())
-        .collect()
-}
-
-/// What another weir delivers of what this one has left.
-fn left_in_spool(plan: &Plan, dir: &Path) -> Vec<u8> {
-    let mut weir = Command::new(WEIR);
-    weir.arg("-q").arg("--spool").arg(dir.join("spool"));
-    if plan.tees {
-        weir.arg("--tee").arg(dir.join("copy"));
-    }
-    match plan.framing {
-        Framing::None => {}
-        Framing::Lines => drop(weir.arg("--lines")),
-        Framing::Null => drop(weir.arg("--null")),
-        Framing::Fixed(size) => drop(weir.arg("--record-size").arg(size.to_string())),
-    }
-    let output = weir.stdin(Stdio::null()).output().expect("another weir");
-    assert!(output.status.success(), "{output:?}");
-    output.stdout
-}
-
 fn start(plan: &Plan, dir: &Path, store: Option<&Store>, stdin: Stdio, stdout: Stdio) -> Child {
-    let mut weir = Command::new(WEIR);
-    weir.args(&plan.options).arg("--log").arg(dir.join("log"));
-    if plan.spills {
-        weir.arg("--shed-to").arg(dir.join("spill"));
-    }
-    if plan.spools {
-        weir.arg("--spool").arg(dir.join("spool"));
-    }
-    if plan.tees {
-        weir.arg("--tee").arg(dir.join("copy"));
-    }
-    if plan.adds() {
-        weir.arg("--append");
-    }
-    if plan.store {
-        let alone = || "chaos".to_owned();
-        weir.args(["--share", &store.map_or_else(alone, Store::share)]);
-    }
-    if plan.recalls {
-        weir.args(["--recall", "64KiB"]);
-    }
-    if plan.charts {
-        weir.arg("--chart").arg(dir.join("chart"));
-    }
-    if plan.taps {
-        weir.arg("--tap").arg(dir.join("tap"));
-        weir.args(["--tap-buffer", "64KiB"]);
-    }
-    if plan.pipes {
-        weir.arg("--tap").arg(dir.join("fifo"));
-    }
-    if plan.metrics {
-        weir.arg("--metrics").arg(dir.join("metrics"));
-    }
-    if let Producer::Files(count) = plan.producer {
-        // Records go on from one to the next.
-        for (n, part) in plan
-            .input
-            .chunks(plan.input.len().div_ceil(count))
-            .enumerate()
-        {
-            let file = dir.join(format!("input{n}"));
-            fs::write(&file, part).expect("write a file");
-            weir.arg(file);
-        }
-    }
-    // It reads that much and no more, so that nothing is lost with it.
-    let take = |much: usize| format!("dd bs={much} count=1 iflag=fullblock status=none");
-    let then = |much, what| {
-        let script = take(much) + "; exec </dev/null; " + what;
-        ["--", "sh", "-c", &script].map(String::from).to_vec()
-    };
-    match plan.behind {
-        Link::Falls => {
-            weir.arg("--").args(take(50_001).split(' '));
-        }
-        Link::FallsDeaf => drop(weir.args(then(50_001, "sleep 0.02"))),
-        Link::Deaf(much, status) => {
-            weir.args(then(much, &format!("sleep 0.1; exit {status}")));
-        }
-        _ if plan.has_command() => drop(weir.args(["--", "cat"])),
-        _ => {}
-    }
-    weir.env("XDG_RUNTIME_DIR", dir);
     let stderr = fs::File::create(dir.join("stderr")).expect("make a file");
+    let mut weir = command(plan, dir, store);
     weir.stdin(stdin).stdout(stdout).stderr(stderr);
     weir.spawn().expect("start weir")
 }
@@ -371,7 +239,7 @@ impl Pipeline<'_> {
         let end = end.expect("run weir --query");
         let said = String::from_utf8_lossy(&end.stdout);
         let is_right = match end.status.code() {
-            Some(0) => said.lines().count() == 1 && books::is_balanced(self.plan, &said),
+            Some(0) => said.lines().count() == 1 && reports::is_balanced(self.plan, &said),
             code => code == Some(1) && !end.stderr.is_empty(),
         };
         if !is_right {
