@@ -110,6 +110,8 @@ pub(crate) struct Plan {
     pub producer: Producer,
     pub consumer: Consumer,
     pub actions: Vec<Action>,
+    /// So long after it was told to come to its end weir is stopped, and for so long.
+    pub late: Option<(Duration, Duration)>,
     pub input: Vec<u8>,
 }
 
@@ -200,6 +202,9 @@ impl Plan {
             producer,
             consumer,
             actions,
+            late: dice
+                .percent(8)
+                .then(|| (dice.millis(0, 60), dice.millis(400, 1200))),
             input,
         }
     }
@@ -207,7 +212,7 @@ impl Plan {
     /// One line for a person, without the data.
     pub(crate) fn describe(&self) -> String {
         format!(
-            "CHAOS_SEED={} {:?} by {:?} ({} bytes) | weir {}{}{}{}{} | {:?} by {:?}; {:?}",
+            "CHAOS_SEED={} {:?} by {:?} ({} bytes) | weir {}{}{}{}{} | {:?} by {:?}; {:?} {:?}",
             self.seed,
             self.producer,
             self.before,
@@ -219,7 +224,8 @@ impl Plan {
             if self.store { " --share STORE" } else { "" },
             self.consumer,
             self.behind,
-            self.actions
+            self.actions,
+            self.late
         )
     }
 

@@ -108,6 +108,10 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
         pipeline.act(action);
     }
     hurry.up();
+    if let Some((after, time)) = plan.late {
+        pipeline.act(&Action::Wait(after));
+        pipeline.act(&Action::Freeze(time));
+    }
     let status = pipeline.finish()?;
     let rest = again.map(|pipe| collect(fs::File::from(pipe)).done());
     // Before the neighbours are ended: they may still have something in hand.
