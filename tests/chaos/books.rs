@@ -103,9 +103,9 @@ impl Books<'_> {
         is_told && self.plan.spools && self.left == self.plan.framing.begun(read)
     }
 
-    /// Whether all that left weir must have arrived.
+    /// Whether all that left weir must have arrived. A program that hears no more leaves the rest in its pipe.
     fn arrives(&self) -> bool {
-        !self.plan.loses_consumer()
+        !self.plan.loses_consumer() && self.plan.deaf().is_none()
     }
 
     fn status(&self) -> Checked {

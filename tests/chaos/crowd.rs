@@ -255,8 +255,12 @@ fn acts(
     for _ in 0..dice.between(0, 8) {
         acts.push(Act::Wait(dice.millis(0, 80)));
         let who = dice.between(0, 5) as usize;
-        match dice.between(0, 19) {
-            17..=19 if options.store => acts.push(Act::Store(StoreAct::draw(dice))),
+        if options.store && dice.percent(35) {
+            let wait = dice.millis(0, 800);
+            acts.extend([Act::Store(StoreAct::draw(dice)), Act::Wait(wait)]);
+            continue;
+        }
+        match dice.between(0, 16) {
             0 => acts.push(Act::Freeze(dice.millis(0, 120))),
             1..=4 if control => {
                 let told = loop {

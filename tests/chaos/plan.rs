@@ -357,8 +357,13 @@ fn actions(
     let mut actions = Vec::new();
     for _ in 0..dice.spread(0, 6) + dice.between(0, 3) {
         actions.push(Action::Wait(dice.millis(0, 60)));
+        if options.store && dice.percent(35) {
+            // A lease lasts for a while.
+            let wait = dice.millis(0, 800);
+            actions.extend([Action::Store(StoreAct::draw(dice)), Action::Wait(wait)]);
+            continue;
+        }
         match dice.between(0, 29) {
-            25..=27 if options.store => actions.push(Action::Store(StoreAct::draw(dice))),
             25 | 26 => actions.push(Action::StopCommand(dice.millis(0, 150))),
             27 if control => actions.push(Action::Query),
             0..=3 => actions.push(Action::Freeze(dice.millis(0, 120))),
