@@ -61,6 +61,6 @@ mod tests {
             None::<()>
         });
         assert_eq!((never, looks), (None, 6));
-        assert_eq!(patience.wait(|time| Some(time)), Some(Duration::ZERO));
+        assert_eq!(patience.wait(Some), Some(Duration::ZERO));
     }
 }

@@ -8,7 +8,7 @@ use std::os::unix::process::ExitStatusExt;
 use serde_json::Value;
 
 use crate::plan::Plan;
-use crate::reports::{TIMEOUT, reports};
+use crate::reports::{TIMEOUT, is_slow, reports};
 use crate::run::Outcome;
 use crate::stream::Framing;
 
@@ -75,7 +75,10 @@ pub(crate) fn check(plan: &Plan, outcome: &Outcome) -> Checked {
         Books::cap,
         Books::line,
     ];
-    let told = |what| format!("{what}\n{:?}\n{}", outcome.status, books.summary);
+    let told = |what| {
+        let (status, said) = (outcome.status, &outcome.stderr);
+        format!("{what}\n{status:?} {said}\n{}", books.summary)
+    };
     all.into_iter()
         .try_for_each(|check| check(&books))
         .map_err(told)
@@ -115,6 +118,11 @@ impl Books<'_> {
                 plan.deaf().is_some_and(|(_, status)| status == 0)
             }
             (Some(0), _) => self.left == 0 && self.end == "eof",
+            // Not all that was shed could be kept.
+            (Some(code @ (1 | 125)), _) => {
+                let is_short = self.outcome.stderr.lines().any(|it| is_slow(plan, it));
+                is_short && (code == 125) == plan.has_command() && self.end == "error"
+            }
             (Some(7), _) => plan.deaf().is_some() && self.end == "command-failed",
             (Some(TIMEOUT), _) => plan.stalls && self.end == "timeout",
             // The program that weir runs dies of it, and weir says so as a shell does.

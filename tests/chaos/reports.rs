@@ -16,7 +16,8 @@ fn is_of_store(plan: &Plan, line: &str) -> bool {
     plan.store && is_it && line.ends_with(": going on alone")
 }
 
-fn is_slow(plan: &Plan, line: &str) -> bool {
+/// Not all that was shed could be kept.
+pub(crate) fn is_slow(plan: &Plan, line: &str) -> bool {
     plan.spills && line.ends_with(": too slow: some was discarded")
 }
 
