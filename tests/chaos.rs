@@ -15,15 +15,25 @@ mod crowd_books;
 mod crowd_run;
 #[path = "chaos/dice.rs"]
 mod dice;
+#[path = "chaos/drawn.rs"]
+mod drawn;
+#[path = "chaos/files.rs"]
+mod files;
 mod harness;
 #[path = "chaos/options.rs"]
 mod options;
 #[path = "chaos/plan.rs"]
 mod plan;
+#[path = "chaos/promises.rs"]
+mod promises;
+#[path = "chaos/reports.rs"]
+mod reports;
 #[path = "chaos/run.rs"]
 mod run;
 #[path = "chaos/sides.rs"]
 mod sides;
+#[path = "chaos/store.rs"]
+mod store;
 #[path = "chaos/stream.rs"]
 mod stream;
 

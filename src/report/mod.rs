@@ -18,6 +18,7 @@ mod log;
 pub(crate) mod moving_average;
 mod open;
 pub(crate) mod outputs;
+mod patience;
 pub(crate) mod pipeline;
 pub(crate) mod plain;
 pub(crate) mod plan;

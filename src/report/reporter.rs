@@ -18,6 +18,7 @@ use super::finder::Ask;
 use super::format::Format;
 use super::history::History;
 use super::moving_average::MovingAverage;
+use super::patience::Patience;
 use super::plan::{Closing, Plan, Show};
 use super::snapshot::{Command, Expected, Holdup, Identity, Lane, Output, OutputKind, Snapshot};
 use super::stderr::{BarPlan, Directory, Stderr, Word};
@@ -62,6 +63,8 @@ pub(crate) struct Reporter {
     /// Standard error.
     stderr: Writer<Word>,
     log: Option<Writer<String>>,
+    /// For that nobody is needed who reads it.
+    log_is_file: bool,
     log_reopener: Option<Reopener>,
     metrics: Option<Writer<String>>,
     /// What the threads could not do.
@@ -123,9 +126,11 @@ impl Reporter {
         let chart = chart.map(|path| open_page("chart", path, who.pid, &trouble));
         let chart = chart.transpose()?;
         let log = log.map(|path| open_log(path, &trouble)).transpose()?;
+        let log_is_file = plan.log.as_ref().is_some_and(|path| path.is_file());
         let (log, log_reopener) = log.unzip();
         Ok(Reporter {
             log,
+            log_is_file,
             log_reopener,
             kept: metrics.map(|_| Ticker::new(plan.metrics_interval, now)),
             metrics: metrics
@@ -292,7 +297,7 @@ impl Reporter {
         let snapshot = self.snapshot(status);
         let snapshot = self.complete(snapshot, Instant::now(), NAMING);
         self.report(plain::line(&snapshot));
-        self.draw_chart(&snapshot, status, false, Instant::now());
+        self.draw_chart(&snapshot, status, false, &mut Patience::of(Duration::ZERO));
         if self.live.is_none() {
             self.history.add(*status);
         }

@@ -1,15 +1,16 @@
 //! A thread that does what may block, so that nobody else has to.
 //!
-//! Invariants: [`Writer::offer`] never waits, [`Writer::close`] never waits for longer than it was
-//! told. A thread that is stuck is left behind: the end of the process ends it. No thread is made
+//! Invariants: [`Writer::offer`] never waits, [`Writer::close`] waits with no more patience than it was
+//! given. A thread that is stuck is left behind: the end of the process ends it. No thread is made
 //! before there is something for it to do. Where the system refuses one, what matters is done
 //! without it: who has no threads left can only say why by waiting. When the last is done the work
 //! is dropped, and with it what it has open.
 
 use std::thread;
-use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
+
+use super::patience::Patience;
 
 /// Messages waiting for a thread that is behind. More are dropped.
 const DEPTH: usize = 16;
@@ -58,22 +59,32 @@ impl<M: Send + 'static> Writer<M> {
         }
     }
 
-    /// Hands over a message that matters, waiting for room until the deadline. Without a thread it
+    /// Hands over a message that matters, waiting for room with this patience. Without a thread it
     /// is dealt with here, however long that takes.
-    pub(crate) fn insist(&mut self, message: M, deadline: Instant) {
+    pub(crate) fn insist(&mut self, message: M, patience: &mut Patience) {
         self.start();
         if let Some(queue) = &self.queue {
-            let _ = queue.send_deadline(message, deadline);
+            let mut message = Some(message);
+            patience.wait(|time| match queue.send_timeout(message.take()?, time) {
+                Err(SendTimeoutError::Timeout(back)) => {
+                    message = Some(back);
+                    None
+                }
+                _ => Some(()),
+            });
         } else if let Some(work) = &mut self.work {
             work(message);
         }
     }
 
-    /// No more will come; waits until everything is done, or until the deadline.
-    pub(crate) fn close(&mut self, deadline: Instant) {
+    /// No more will come; waits until everything is done, or patience is over.
+    pub(crate) fn close(&mut self, patience: &mut Patience) {
         self.queue = None;
         if self.work.take().is_none() {
-            let _ = self.ended.recv_deadline(deadline);
+            patience.wait(|time| match self.ended.recv_timeout(time) {
+                Err(RecvTimeoutError::Timeout) => None,
+                _ => Some(()),
+            });
         }
     }
 
@@ -106,12 +117,12 @@ impl<M: Send + 'static> Writer<M> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use super::*;
 
-    fn soon() -> Instant {
-        Instant::now() + Duration::from_secs(60)
+    fn long() -> Patience {
+        Patience::of(Duration::from_secs(60))
     }
 
     #[test]
@@ -119,9 +130,9 @@ mod tests {
         let (said, heard) = crossbeam_channel::unbounded();
         let mut writer = Writer::new("test", move |n| said.send(n).unwrap_or_default());
         for n in 0..100 {
-            writer.insist(n, soon());
+            writer.insist(n, &mut long());
         }
-        writer.close(soon());
+        writer.close(&mut long());
         assert_eq!(
             heard.try_iter().collect::<Vec<i32>>(),
             (0..100).collect::<Vec<_>>()
@@ -138,10 +149,11 @@ mod tests {
         for n in 0..DEPTH * 4 {
             writer.offer(n);
         }
-        let moment = Instant::now() + Duration::from_millis(10);
-        writer.insist(0, moment);
-        writer.close(moment);
-        assert!(Instant::now() >= moment);
+        let begin = Instant::now();
+        let mut patience = Patience::of(Duration::from_millis(100));
+        writer.insist(0, &mut patience);
+        writer.close(&mut patience);
+        assert!(begin.elapsed() >= Duration::from_millis(100));
     }
 
     #[test]
@@ -151,15 +163,15 @@ mod tests {
         // No system has room for such a stack.
         writer.start_in(thread::Builder::new().stack_size(usize::MAX / 2));
         writer.offer(1);
-        writer.insist(2, soon());
-        writer.close(soon());
+        writer.insist(2, &mut long());
+        writer.close(&mut long());
         assert_eq!(heard.try_iter().collect::<Vec<i32>>(), [2]);
     }
 
     #[test]
     fn nothing_to_say_needs_no_thread() {
         let mut writer = Writer::new("test", |(): ()| {});
-        writer.close(soon());
+        writer.close(&mut long());
         assert!(writer.end.is_some(), "a thread would have it");
     }
 
@@ -171,7 +183,7 @@ mod tests {
                 let _ = &open;
             });
             (0..says).for_each(|_| writer.offer(()));
-            writer.close(soon());
+            writer.close(&mut long());
             let end = closed.try_recv();
             assert_eq!(end, Err(crossbeam_channel::TryRecvError::Disconnected));
         }

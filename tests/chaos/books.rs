@@ -8,11 +8,13 @@ use std::os::unix::process::ExitStatusExt;
 use serde_json::Value;
 
 use crate::plan::Plan;
+use crate::reports::{TIMEOUT, is_slow, reports};
 use crate::run::Outcome;
 use crate::stream::Framing;
 
-type Checked = Result<(), String>;
+pub(crate) type Checked = Result<(), String>;
 
+/// Else this is wrong.
 macro_rules! ensure {
     ($is_so:expr, $($what:tt)+) => {
         if !$is_so {
@@ -21,25 +23,25 @@ macro_rules! ensure {
     };
 }
 
+pub(crate) use ensure;
+
 const HUP: i32 = 1;
 const INT: i32 = 2;
 const PIPE: i32 = 13;
 const TERM: i32 = 15;
 /// What a shell says of a death by SIGPIPE.
 const GONE: i32 = 128 + PIPE;
-/// The status when a watchdog runs out.
-const TIMEOUT: i32 = 124;
 
 /// An outcome with its summary read.
-struct Books<'a> {
-    plan: &'a Plan,
-    outcome: &'a Outcome,
-    end: String,
-    read: usize,
-    written: usize,
-    shed: usize,
-    left: usize,
-    summary: Value,
+pub(crate) struct Books<'a> {
+    pub plan: &'a Plan,
+    pub outcome: &'a Outcome,
+    pub end: String,
+    pub read: usize,
+    pub written: usize,
+    pub shed: usize,
+    pub left: usize,
+    pub summary: Value,
 }
 
 /// Checks all of it.
@@ -68,61 +70,30 @@ pub(crate) fn check(plan: &Plan, outcome: &Outcome) -> Checked {
         Books::copied,
         Books::metrics,
         Books::chart,
+        Books::stop,
+        Books::deaf,
+        Books::cap,
+        Books::line,
     ];
-    let told = |what| format!("{what}\n{:?}\n{}", outcome.status, books.summary);
+    let told = |what| {
+        let (status, said) = (outcome.status, &outcome.stderr);
+        format!("{what}\n{status:?} {said}\n{}", books.summary)
+    };
     all.into_iter()
         .try_for_each(|check| check(&books))
         .map_err(told)
 }
 
-/// Every report balances; the last one is the summary.
-fn reports(plan: &Plan, log: &str) -> Result<Value, String> {
-    let mut summary = Value::Null;
-    for line in log.lines() {
-        if !line.starts_with('{') {
-            let is_slow = plan.spills && line.ends_with(": too slow: some was discarded");
-            let is_error = is_slow || plan.stalls && line.starts_with("weir: timeout: ");
-            ensure!(
-                is_error || plan.sends(&["USR1"]) > 0,
-                "not asked for in the log: {line}"
-            );
-            continue;
-        }
-        ensure!(summary.is_null(), "goes on after the summary: {line}");
-        let report: Value = serde_json::from_str(line).map_err(|e| format!("{e}: {line}"))?;
-        let bytes = |what: &str| report[what]["bytes"].as_u64().unwrap_or(u64::MAX);
-        let used = |what: &str| report["buffer"][what].as_u64().unwrap_or(u64::MAX);
-        let done = report["event"] == "summary";
-        let held = if done {
-            bytes("undelivered")
-        } else {
-            used("used")
-        };
-        let gone = bytes("out").saturating_add(bytes("shed"));
-        // What is held is what the one is owed that is furthest behind.
-        let accounted = gone.saturating_add(held);
-        let is_tees = plan.tees && bytes("in") < accounted;
-        ensure!(bytes("in") == accounted || is_tees, "unbalanced: {line}");
-        // What is taken back from a pipe comes on top.
-        ensure!(
-            used("peak") <= used("capacity") || plan.falls(),
-            "overfull: {line}"
-        );
-        if done {
-            summary = report;
-        }
-    }
-    ensure!(!summary.is_null(), "no summary in {log:?}");
-    Ok(summary)
-}
-
 impl Books<'_> {
     /// Whether weir had the time to deliver all that it had read.
-    fn is_graceful(&self) -> bool {
+    pub(crate) fn is_graceful(&self) -> bool {
         let status = self.outcome.status;
         // Nothing is run again after one of these.
         let starts_again = self.plan.falls() || self.plan.batches();
-        let once = self.plan.sends(&["TERM", "HUP"]) == 1 && !starts_again;
+        if self.plan.deaf().is_some() {
+            return status.success() && self.end == "eof";
+        }
+        let once = self.plan.sends(&["TERM", "HUP"]) == 1 && !starts_again && !self.plan.hurries;
         // Nor is anything delivered to a program that has lost its own consumer.
         let once = once && !(self.plan.has_command() && self.plan.loses_consumer());
         status.success() || matches!(status.signal(), Some(TERM | HUP)) && once
@@ -135,15 +106,24 @@ impl Books<'_> {
         is_told && self.plan.spools && self.left == self.plan.framing.begun(read)
     }
 
-    /// Whether all that left weir must have arrived.
+    /// Whether all that left weir must have arrived. A program that hears no more leaves the rest in its pipe.
     fn arrives(&self) -> bool {
-        !self.plan.loses_consumer()
+        !self.plan.loses_consumer() && self.plan.deaf().is_none()
     }
 
     fn status(&self) -> Checked {
         let (plan, status) = (self.plan, self.outcome.status);
         let caused = match (status.code(), status.signal()) {
+            (Some(0), _) if self.end == "consumer-gone" => {
+                plan.deaf().is_some_and(|(_, status)| status == 0)
+            }
             (Some(0), _) => self.left == 0 && self.end == "eof",
+            // Not all that was shed could be kept.
+            (Some(code @ (1 | 125)), _) => {
+                let is_short = self.outcome.stderr.lines().any(|it| is_slow(plan, it));
+                is_short && (code == 125) == plan.has_command() && self.end == "error"
+            }
+            (Some(7), _) => plan.deaf().is_some() && self.end == "command-failed",
             (Some(TIMEOUT), _) => plan.stalls && self.end == "timeout",
             // The program that weir runs dies of it, and weir says so as a shell does.
             (Some(GONE), _) => {
@@ -164,9 +144,11 @@ impl Books<'_> {
         let early = plan.drains() || plan.sends(&["TERM", "HUP", "INT"]) > 0;
         let early = early || status.signal() == Some(PIPE);
         let early = early || matches!(status.code(), Some(TIMEOUT | GONE));
+        let early = early || plan.deaf().is_some() && !self.is_graceful();
         if !early && !plan.kills_before() {
+            let is_all = plan.stop.is_some() || self.outcome.sent == self.read;
             ensure!(
-                self.read == plan.input.len() && self.outcome.sent == self.read,
+                self.read == plan.whole() && is_all,
                 "read {} of {} sent",
                 self.read,
                 self.outcome.sent
@@ -175,21 +157,9 @@ impl Books<'_> {
         Ok(())
     }
 
-    fn words(&self) -> Checked {
-        let slow =
-            |line: &&str| self.plan.spills && line.ends_with(": too slow: some was discarded");
-        let stalled = |line: &&str| line.starts_with("weir: timeout: ");
-        let said = &self.outcome.stderr;
-        let (last, rest): (Vec<&str>, Vec<&str>) = said.lines().partition(stalled);
-        let is_stalled = self.outcome.status.code() == Some(TIMEOUT);
-        ensure!(last.len() == usize::from(is_stalled), "says {said:?}");
-        ensure!(rest.len() <= 1 && rest.iter().all(slow), "says {said:?}");
-        Ok(())
-    }
-
     /// The records, and what can be known from outside.
     fn balance(&self) -> Checked {
-        ensure!(self.read <= self.plan.input.len(), "more than was sent");
+        ensure!(self.read <= self.plan.whole(), "more than was sent");
         ensure!(self.shed == 0 || self.plan.sheds, "shed unasked");
         let records = |what: &str| self.summary[what]["records"].as_u64();
         if self.plan.framing == Framing::None {
@@ -320,38 +290,14 @@ impl Books<'_> {
         );
         let graceful = self.is_graceful() && self.outcome.status.success();
         // A program that has had enough does not cut it short.
-        let has_gone = self.outcome.status.code() == Some(GONE) && !self.plan.spools;
+        let has_gone = matches!(self.end.as_str(), "command-failed" | "consumer-gone");
+        let has_gone = has_gone && self.plan.has_command() && !self.plan.spools;
         ensure!(
             !(graceful || has_gone) || first.len() == self.read,
             "{} bytes were copied of {}",
             first.len(),
             self.read
         );
-        Ok(())
-    }
-
-    /// The course of the run is drawn, however it ended.
-    fn chart(&self) -> Checked {
-        let is_there = self.outcome.chart.ends_with("</svg>\n");
-        ensure!(is_there == self.plan.charts, "a chart: {is_there}");
-        Ok(())
-    }
-
-    /// The last page of metrics says what the summary says.
-    fn metrics(&self) -> Checked {
-        let page = &self.outcome.metrics;
-        ensure!(page.is_empty() != self.plan.metrics, "a page: {page:?}");
-        for (metric, wanted) in [("read", self.read), ("written", self.written)] {
-            let name = format!("weir_{metric}_bytes_total{{");
-            let line = page.lines().find(|line| line.starts_with(&name));
-            let number = line.and_then(|line| line.rsplit_once(' ')?.1.parse().ok());
-            // What was taken back is counted again there.
-            let is_more = metric == "written" && self.plan.falls() && number >= Some(wanted);
-            ensure!(
-                number == self.plan.metrics.then_some(wanted) || is_more,
-                "{metric}: {number:?} in metrics"
-            );
-        }
         Ok(())
     }
 

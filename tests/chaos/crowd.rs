@@ -9,6 +9,7 @@ use crate::dice::Dice;
 use crate::harness::WEIR;
 use crate::options;
 use crate::plan::Producer;
+use crate::store::{Store, StoreAct};
 use crate::stream::{self, Framing};
 
 /// What is done while they run.
@@ -21,6 +22,8 @@ pub(crate) enum Act {
     /// One of the programs is killed, or stopped for a while: that of this number, if there are so many.
     Kill(usize),
     Stop(usize, Duration),
+    /// Something happens to the store that the cap is shared through.
+    Store(StoreAct),
 }
 
 /// What the first to come do, before the others do what is expected; each needs a name of its own.
@@ -50,6 +53,12 @@ pub(crate) struct Crowd {
     pub rejects: bool,
     /// What is not delivered stays for another weir, which delivers it.
     pub spools: bool,
+    /// The cap is shared through a store.
+    pub store: bool,
+    /// So much of the input is read.
+    pub whole: usize,
+    /// A program that has dealt with its batch closes its end, and lives on for a while.
+    lingers: bool,
     pub producer: Producer,
     odd: Vec<usize>,
     pub acts: Vec<Act>,
@@ -89,7 +98,11 @@ impl Crowd {
         let more = match is_batch {
             true => vec![
                 "--batch",
-                dice.pick(&["20", "100,20ms", "9999B", "64KiB,5ms"]),
+                match dice.pick(&["20", "100,20ms", "9999B", "64KiB,5ms"]) {
+                    // As many runs as end in time on a machine with much else to do.
+                    "20" if framing.split(&input).len() > 2000 => "100",
+                    limit => limit,
+                },
             ],
             false => vec!["--restart", "on-failure"],
         };
@@ -113,6 +126,7 @@ impl Crowd {
         let odd = (0..dice.between(0, 4)).map(|_| dice.between(0, 4) as usize);
         let odd: Vec<usize> = odd.collect();
         let producer = dice.pick(&[Producer::Bursty, Producer::Huge, Producer::FallsSilent]);
+        let whole = options.stop(dice, framing, &input);
         let acts = acts(dice, control, &mut options, framing, input.len());
         Crowd {
             seed,
@@ -123,6 +137,9 @@ impl Crowd {
             spills: options.spills || keeps_rejected,
             rejects,
             spools,
+            store: options.store,
+            whole: whole.unwrap_or(input.len()),
+            lingers: dice.percent(20),
             options: options.list,
             producer,
             odd,
@@ -141,6 +158,9 @@ impl Crowd {
             })
             .collect();
         let rest = match self.is_batch {
+            true if self.lingers => {
+                "cat >$0/$$.part && mv $0/$$.part $0/$WEIR_BATCH.whole && exec </dev/null && sleep 0.01"
+            }
             true => "cat >$0/$$.part && mv $0/$$.part $0/$WEIR_BATCH.whole",
             // Where one is killed, nobody is left who reads on.
             false => "exec cat >$0/$$.part",
@@ -148,7 +168,12 @@ impl Crowd {
         odd + rest
     }
 
-    pub(crate) fn command(&self, dir: &Path) -> Command {
+    /// Whether something is run at the end that leaves a line.
+    pub(crate) fn leaves_line(&self) -> bool {
+        self.options.iter().any(|it| it == options::DONE)
+    }
+
+    pub(crate) fn command(&self, dir: &Path, store: Option<&Store>) -> Command {
         let mut weir = Command::new(WEIR);
         weir.args(&self.options).arg("--log").arg(dir.join("log"));
         if self.spills {
@@ -156,6 +181,10 @@ impl Crowd {
         }
         if self.spools {
             weir.arg("--spool").arg(dir.join("spool"));
+        }
+        if self.store {
+            let alone = || "chaos".to_owned();
+            weir.args(["--share", &store.map_or_else(alone, Store::share)]);
         }
         weir.args(["--", "sh", "-c", &self.script()]).arg(dir);
         weir.env("XDG_RUNTIME_DIR", dir);
@@ -177,11 +206,12 @@ impl Crowd {
 
     pub(crate) fn describe(&self) -> String {
         format!(
-            "CHAOS_SEED={} {:?} ({} bytes) | weir{} {} -- {}; {:?}",
+            "CHAOS_SEED={} {:?} ({} bytes) | weir{}{} {} -- {}; {:?}",
             self.seed,
             self.producer,
             self.input.len(),
             if self.spools { " --spool DIR" } else { "" },
+            if self.store { " --share STORE" } else { "" },
             self.options.join(" "),
             self.script(),
             self.acts
@@ -229,6 +259,11 @@ fn acts(
     for _ in 0..dice.between(0, 8) {
         acts.push(Act::Wait(dice.millis(0, 80)));
         let who = dice.between(0, 5) as usize;
+        if options.store && dice.percent(35) {
+            let wait = dice.millis(0, 800);
+            acts.extend([Act::Store(StoreAct::draw(dice)), Act::Wait(wait)]);
+            continue;
+        }
         match dice.between(0, 16) {
             0 => acts.push(Act::Freeze(dice.millis(0, 120))),
             1..=4 if control => {

@@ -63,7 +63,21 @@ fn check_end(plan: &Crowd, outcome: &Outcome) -> Result<bool, String> {
     }
     let is_drained = outcome.summary["end"] == "drained";
     let is_whole = matches!(status.code(), Some(0 | 123)) || is_drained;
-    let is_all = number("in", "bytes") == plan.input.len() as u64;
+    let is_all = number("in", "bytes") == plan.whole as u64;
+    if number("in", "bytes") > plan.whole as u64 {
+        return Err("more was read than was to be".into());
+    }
+    let told = format!(
+        "{} {}\n",
+        outcome.summary["end"].as_str().unwrap_or_default(),
+        number("in", "bytes")
+    );
+    if plan.leaves_line() && outcome.line != told {
+        return Err(format!(
+            "at the end was told {:?}, not {told:?}",
+            outcome.line
+        ));
+    }
     if is_whole && !(is_all || plan.tells("--drain")) {
         return Err("not all was read".into());
     }

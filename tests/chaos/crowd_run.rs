@@ -11,10 +11,13 @@ use tempfile::TempDir;
 use wait_timeout::ChildExt;
 
 use crate::crowd::{Act, Crowd};
+use crate::files::line_of_end;
 use crate::harness::{DEADLINE, WEIR, program};
 use crate::options::set_free;
 use crate::plan::Link;
+use crate::run::children;
 use crate::sides::{self, Hurry};
+use crate::store::Store;
 
 /// What came of it.
 pub(crate) struct Outcome {
@@ -26,6 +29,8 @@ pub(crate) struct Outcome {
     pub spilt: Vec<u8>,
     /// A program has said of its batch that it can never succeed.
     pub is_rejected: bool,
+    /// What was run at the end has left this.
+    pub line: String,
 }
 
 /// Runs it. `Err` says what hangs.
@@ -33,9 +38,12 @@ pub(crate) fn run(plan: &Crowd) -> Result<Outcome, String> {
     let dir = TempDir::new().expect("make a directory");
     let dir = dir.path();
     let hurry = Hurry::default();
-    let input = sides::link(Link::Pipe, false);
+    let mut input = sides::link(Link::Pipe, false);
+    // It would keep the producer from being told.
+    drop(input.again.take());
+    let store = plan.store.then(Store::start).flatten();
     let stderr = fs::File::create(dir.join("stderr")).expect("make a file");
-    let mut command = plan.command(dir);
+    let mut command = plan.command(dir, store.as_ref());
     command
         .stdin(input.weirs)
         .stdout(Stdio::null())
@@ -44,6 +52,7 @@ pub(crate) fn run(plan: &Crowd) -> Result<Outcome, String> {
         child: command.spawn().expect("start weir"),
         dir,
         plan,
+        store,
     };
     // It holds the other end of the pipe, which would keep the producer from being told.
     drop(command);
@@ -78,6 +87,11 @@ pub(crate) fn run(plan: &Crowd) -> Result<Outcome, String> {
         stderr,
         got,
         spilt: fs::read(dir.join("spill")).unwrap_or_default(),
+        line: if plan.leaves_line() {
+            line_of_end(dir)
+        } else {
+            String::new()
+        },
         is_rejected: plan.is_rejected_by(|n| dir.join(format!("odd{n}")).exists()),
     })
 }
@@ -97,6 +111,7 @@ struct Weir<'a> {
     child: Child,
     dir: &'a Path,
     plan: &'a Crowd,
+    store: Option<Store>,
 }
 
 impl Drop for Weir<'_> {
@@ -113,12 +128,7 @@ impl Weir<'_> {
 
     /// The programs that it runs.
     fn programs(&self) -> Vec<String> {
-        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id()));
-        let tasks = tasks.into_iter().flatten().flatten();
-        let children = tasks.map(|task| fs::read_to_string(task.path().join("children")));
-        let text: Vec<String> = children.map(Result::unwrap_or_default).collect();
-        let all = text.iter().flat_map(|text| text.split_whitespace());
-        all.map(str::to_owned).collect()
+        children(self.child.id())
     }
 
     /// Before, it dies of signals as any program does.
@@ -139,6 +149,7 @@ impl Weir<'_> {
             }
             Act::Signal(name) => self.signal(name),
             Act::Remote(change) => drop(self.remote(change)),
+            Act::Store(act) => self.store.iter_mut().for_each(|store| store.act(*act)),
             Act::Kill(n) => {
                 if let Some(pid) = self.programs().get(*n) {
                     send("KILL", pid);

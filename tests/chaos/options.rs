@@ -13,6 +13,10 @@ pub(crate) struct Options {
     pub spills: bool,
     /// A watchdog may run out.
     pub stalls: bool,
+    /// The cap is shared through a store.
+    pub store: bool,
+    /// What is held may not all be delivered after a signal.
+    pub hurries: bool,
     /// There has always been a cap, so that a burst is no mistake.
     capped: bool,
 }
@@ -20,6 +24,33 @@ pub(crate) struct Options {
 impl Options {
     fn give(&mut self, option: &str, value: impl ToString) {
         self.list.extend([option.to_owned(), value.to_string()]);
+    }
+
+    /// Where the input is to end; so much of it is read then, at most.
+    pub(crate) fn stop(
+        &mut self,
+        dice: &mut Dice,
+        framing: Framing,
+        input: &[u8],
+    ) -> Option<usize> {
+        // It is the expected total then.
+        if self.list.iter().any(|it| it == "--size") || !dice.percent(20) {
+            return None;
+        }
+        let records = framing.split(input);
+        let is_of_records = framing != Framing::None && dice.percent(60);
+        let (text, mark) = if is_of_records {
+            let most = records.len() as u64;
+            let n = dice.between(0, most + most / 5) as usize;
+            let bytes = records.iter().take(n).map(|record| record.len());
+            (n.to_string(), bytes.sum())
+        } else {
+            let most = input.len() as u64;
+            let n = dice.between(0, most + most / 5) as usize;
+            (format!("{n}B"), n.min(input.len()))
+        };
+        self.give("--stop-at", text);
+        Some(mark)
     }
 
     /// Beside a spool.
@@ -39,6 +70,13 @@ impl Options {
         self.list.iter().any(|it| it == "--key" || it == "--keep")
     }
 }
+
+/// What plain lines begin with.
+pub(crate) const PLAIN: &str = "now:";
+/// What weirs are called.
+const NAMES: [&str; 3] = ["chaos", "two words", "ü: {"];
+/// What is run at the end, and leaves a line in a file.
+pub(crate) const DONE: &str = "done=echo $WEIR_END $WEIR_IN_BYTES >>$XDG_RUNTIME_DIR/done";
 
 /// Options to start with; `total` bytes will come.
 pub(crate) fn draw(dice: &mut Dice, framing: Framing, total: usize) -> Options {
@@ -81,16 +119,27 @@ pub(crate) fn draw(dice: &mut Dice, framing: Framing, total: usize) -> Options {
         }
         _ => {}
     }
-    if dice.percent(5) {
+    match dice.between(0, 19) {
         // Measured beside the flow, and often for longer than that lasts.
-        o.give("--size", "@/usr/share");
+        0 => o.give("--size", "@/usr/share"),
+        1 | 2 => o.give("--size", dice.spread(1, 1 << 22)),
+        _ => {}
     }
-    if dice.percent(60) {
-        o.give("--display", "json");
-        o.give("--interval", format!("{}ms", dice.between(10, 300)));
-    } else {
+    match dice.between(0, 9) {
+        0..=5 => {
+            o.give("--display", "json");
+            o.give("--interval", format!("{}ms", dice.between(10, 300)));
+        }
+        6 => {
+            o.give("--display", "plain");
+            o.give("--format", PLAIN.to_owned() + " {used%} {{}} {culprit}");
+            o.give("--interval", format!("{}ms", dice.between(10, 300)));
+        }
         // With a log, auto is plain.
-        o.give("--display", "off");
+        _ => o.give("--display", "off"),
+    }
+    if dice.percent(20) {
+        o.give("--name", dice.pick(&NAMES));
     }
     o.give("--summary", "json");
     if !o.has_lanes() && dice.percent(30) {
@@ -103,20 +152,35 @@ pub(crate) fn draw(dice: &mut Dice, framing: Framing, total: usize) -> Options {
 /// What changes nothing of what passes.
 fn beside_the_flow(dice: &mut Dice, o: &mut Options) {
     if dice.percent(15) {
-        let hooks = ["full=true", "50%=exit 1", "shed=true", "done=true"];
+        let hooks = [
+            "full=true",
+            "50%=exit 1",
+            "shed=true",
+            "stall=true",
+            "restart=true",
+        ];
         o.give("--on", dice.pick(&hooks));
     }
-    if dice.percent(10) {
-        o.give("--format", "{name} {in.rate} {used%} {culprit} {eta}");
+    if dice.percent(15) {
+        o.give("--on", DONE);
     }
-    if dice.percent(10) {
-        o.give("--grace", "1h");
+    match dice.between(0, 9) {
+        0 => o.give("--grace", "1h"),
+        1 => {
+            o.give("--grace", format!("{}ms", dice.spread(1, 200)));
+            o.hurries = true;
+        }
+        _ => {}
     }
     // Alone in its share it has the whole cap; a range cannot be shared.
     let is_plain = |cap: &String| !cap.contains("..") && !cap.contains(',');
-    let cap = o.list.iter().position(|it| it == "--rate");
-    if cap.is_some_and(|at| is_plain(&o.list[at + 1])) && dice.percent(40) {
-        o.give("--share", "chaos");
+    let given = o.list.windows(2).filter(|it| it[0] == "--rate");
+    let caps: Vec<String> = given.map(|it| it[1].clone()).collect();
+    if !caps.is_empty() && caps.iter().all(is_plain) && dice.percent(50) {
+        o.store = dice.percent(50);
+        if !o.store {
+            o.give("--share", "chaos");
+        }
     }
 }
 
@@ -136,7 +200,13 @@ fn marks(dice: &mut Dice, o: &mut Options) {
 fn caps(dice: &mut Dice, o: &mut Options, framing: Framing, total: usize) {
     let both = dice.percent(20);
     if both || dice.percent(60) {
-        o.give("--rate", limit(dice, framing, total));
+        let rate = limit(dice, framing, total);
+        // One of each.
+        if framing != Framing::None && !rate.contains('B') && dice.percent(40) {
+            let bytes = (total as u64 + 1000) * dice.between(100, 200) / 100;
+            o.give("--rate", format!("{bytes}B/s"));
+        }
+        o.give("--rate", rate);
         o.capped = true;
     }
     if both || !o.capped {
@@ -144,7 +214,13 @@ fn caps(dice: &mut Dice, o: &mut Options, framing: Framing, total: usize) {
         o.capped = true;
     }
     if dice.percent(40) {
-        o.give("--burst", format!("{}ms", dice.between(1, 200)));
+        let is_of_bytes = o.list.iter().any(|it| it.ends_with("B/s"));
+        match dice.between(0, 2) {
+            // No more than the smallest buffer holds.
+            0 if is_of_bytes => o.give("--burst", format!("{}B", dice.spread(0, 4096))),
+            0 => o.give("--burst", dice.spread(0, 100)),
+            _ => o.give("--burst", format!("{}ms", dice.between(1, 200))),
+        }
     }
 }
 
@@ -208,7 +284,8 @@ pub(crate) fn change(
     total: usize,
 ) -> Vec<String> {
     let mut told = Options::default();
-    match dice.between(0, 14) {
+    match dice.between(0, 15) {
+        15 => told.give("--name", dice.pick(&NAMES)),
         14 => told.give("--jobs", dice.pick(&["1", "2", "1..2", "2..3"])),
         13 => told.list.push("--reopen".into()),
         0 | 1 => told.list.push("--pause".into()),
@@ -219,7 +296,7 @@ pub(crate) fn change(
         7 => told.give("--rate", "off"),
         8 => marks(dice, &mut told),
         9 => told.give("--burst", dice.spread(0, 4096)),
-        10 if dice.percent(30) => told.give("--size", "@/usr/share"),
+        10 if dice.percent(30) => told.give("--size", dice.pick(&["@/usr/share", "1MiB"])),
         10 => told.give("--interval", format!("{}ms", dice.between(5, 500))),
         11 => told.give(dice.pick(&["--shed", "--max-age"]), "off"),
         _ => {
@@ -240,6 +317,7 @@ pub(crate) fn set_free(mut remote: impl FnMut(&[String]) -> bool) -> bool {
         let change: Vec<String> = change.iter().copied().map(String::from).collect();
         remote(&change)
     };
-    let large = ["off", "1GB/s", "1000000000/s"];
-    tell(&["--resume", "--input-rate", "off"]) && large.iter().any(|rate| tell(&["--rate", rate]))
+    let mut all = |rates: &[&str]| rates.iter().filter(|rate| tell(&["--rate", rate])).count() > 0;
+    let is_free = all(&["off"]) || all(&["1GB/s", "1000000000/s"]);
+    is_free && tell(&["--resume", "--input-rate", "off"])
 }

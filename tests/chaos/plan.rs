@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use crate::dice::Dice;
-use crate::options;
+use crate::options::{self, DONE};
+use crate::store::StoreAct;
 use crate::stream::{self, Framing};
 
 /// How the producer behaves.
@@ -43,8 +44,12 @@ pub(crate) enum Link {
     Cat,
     /// A `cat` that weir runs.
     Command,
+    /// A program that weir runs, which takes so much, closes its end, lives on, and ends with this status.
+    Deaf(usize, u8),
     /// A program that weir runs again and again, since it ends after some bytes.
     Falls,
+    /// The same, but it lives on for a while when it has closed its end.
+    FallsDeaf,
     /// A `cat` that weir runs with each batch.
     Batches,
 }
@@ -61,6 +66,12 @@ pub(crate) enum Action {
     KillLook,
     KillBefore,
     KillBehind,
+    /// The program that weir runs is stopped for a while.
+    StopCommand(Duration),
+    /// Somebody asks how it goes.
+    Query,
+    /// Something happens to the store that the cap is shared through.
+    Store(StoreAct),
 }
 
 /// One pipeline.
@@ -73,6 +84,14 @@ pub(crate) struct Plan {
     pub sheds: bool,
     pub spills: bool,
     pub stalls: bool,
+    /// A signal may end it before all is delivered.
+    pub hurries: bool,
+    /// Its cap is shared through a store.
+    pub store: bool,
+    /// So much is read at most: something ends the input there.
+    pub stop: Option<usize>,
+    /// To the files of tees and taps something is added.
+    pub appends: bool,
     pub metrics: bool,
     /// A file is shown what passes.
     pub taps: bool,
@@ -91,6 +110,8 @@ pub(crate) struct Plan {
     pub producer: Producer,
     pub consumer: Consumer,
     pub actions: Vec<Action>,
+    /// So long after it was told to come to its end weir is stopped, and for so long.
+    pub late: Option<(Duration, Duration)>,
     pub input: Vec<u8>,
 }
 
@@ -124,8 +145,12 @@ impl Plan {
         let consumer = consumer(dice, input.len());
         let (before, mut behind) = links(dice, producer, consumer);
         let can_fall = framing == Framing::None && !options.stalls;
+        if behind == Link::Command && !matches!(consumer, Consumer::Leaves(_)) && dice.percent(25) {
+            let much = dice.between(1, input.len() as u64 + 1000) as usize;
+            behind = Link::Deaf(much, dice.pick(&[0, 0, 7]));
+        }
         if behind == Link::Command && can_fall && !matches!(consumer, Consumer::Leaves(_)) {
-            behind = Link::Falls;
+            behind = dice.pick(&[Link::Falls, Link::FallsDeaf]);
             options
                 .list
                 .extend(["--restart", "always", "--backoff", "1ms..2ms"].map(String::from));
@@ -145,11 +170,13 @@ impl Plan {
             };
             options.list.extend(["--batch", limit].map(String::from));
         }
-        let goes_with_spool = !options.sheds && behind != Link::Falls;
+        let falls = matches!(behind, Link::Falls | Link::FallsDeaf);
+        let goes_with_spool = !options.sheds && !falls;
         let spools = goes_with_spool && dice.percent(40);
         if spools {
             options.sync(dice);
         }
+        let stop = options.stop(dice, framing, &input);
         let actions = actions(dice, control, &mut options, framing, input.len());
         Plan {
             seed,
@@ -158,6 +185,10 @@ impl Plan {
             sheds: options.sheds,
             spills: options.spills,
             stalls: options.stalls,
+            hurries: options.hurries,
+            store: options.store,
+            stop,
+            appends: dice.percent(40),
             metrics: dice.percent(20),
             taps: dice.percent(30),
             pipes: dice.percent(30),
@@ -171,6 +202,9 @@ impl Plan {
             producer,
             consumer,
             actions,
+            late: dice
+                .percent(8)
+                .then(|| (dice.millis(0, 60), dice.millis(400, 1200))),
             input,
         }
     }
@@ -178,7 +212,7 @@ impl Plan {
     /// One line for a person, without the data.
     pub(crate) fn describe(&self) -> String {
         format!(
-            "CHAOS_SEED={} {:?} by {:?} ({} bytes) | weir {}{}{} | {:?} by {:?}; {:?}",
+            "CHAOS_SEED={} {:?} by {:?} ({} bytes) | weir {}{}{}{}{} | {:?} by {:?}; {:?} {:?}",
             self.seed,
             self.producer,
             self.before,
@@ -186,9 +220,12 @@ impl Plan {
             self.options.join(" "),
             if self.spools { " --spool DIR" } else { "" },
             if self.tees { " --tee FILE" } else { "" },
+            if self.adds() { " --append" } else { "" },
+            if self.store { " --share STORE" } else { "" },
             self.consumer,
             self.behind,
-            self.actions
+            self.actions,
+            self.late
         )
     }
 
@@ -206,7 +243,55 @@ impl Plan {
 
     /// Whether weir runs its consumer.
     pub(crate) fn has_command(&self) -> bool {
-        matches!(self.behind, Link::Command | Link::Falls | Link::Batches)
+        matches!(
+            self.behind,
+            Link::Command | Link::Deaf(..) | Link::Falls | Link::FallsDeaf | Link::Batches
+        )
+    }
+
+    /// What that takes before it hears no more, and its status.
+    pub(crate) fn deaf(&self) -> Option<(usize, u8)> {
+        match self.behind {
+            Link::Deaf(much, status) => Some((much, status)),
+            _ => None,
+        }
+    }
+
+    /// Whether something is added to the files of tees and taps, as is said.
+    pub(crate) fn adds(&self) -> bool {
+        self.appends && (self.tees || self.taps)
+    }
+
+    pub(crate) fn is_of_files(&self) -> bool {
+        matches!(self.producer, Producer::Files(_))
+    }
+
+    /// Whether somebody reads on where weir has stopped.
+    pub(crate) fn reads_on(&self) -> bool {
+        self.stop.is_some() && self.before == Link::Pipe && !self.is_of_files()
+    }
+
+    /// So much is read, if nothing ends it before.
+    pub(crate) fn whole(&self) -> usize {
+        self.stop.unwrap_or(self.input.len())
+    }
+
+    /// The values of this option, at first and later.
+    pub(crate) fn told<'a>(&'a self, option: &'a str) -> impl Iterator<Item = &'a str> {
+        let remote = self.actions.iter().filter_map(|action| match action {
+            Action::Remote(told) => Some(told),
+            _ => None,
+        });
+        let all = [&self.options].into_iter().chain(remote);
+        let pairs = all.flat_map(|list| list.windows(2));
+        pairs
+            .filter(move |pair| pair[0] == option)
+            .map(|pair| pair[1].as_str())
+    }
+
+    /// Whether something is run at the end that leaves a line.
+    pub(crate) fn leaves_line(&self) -> bool {
+        self.told("--on").any(|hook| hook == DONE)
     }
 
     /// Whether that is run with batches.
@@ -216,7 +301,7 @@ impl Plan {
 
     /// Whether that ends again and again.
     pub(crate) fn falls(&self) -> bool {
-        self.behind == Link::Falls
+        matches!(self.behind, Link::Falls | Link::FallsDeaf)
     }
 
     pub(crate) fn kills_before(&self) -> bool {
@@ -272,7 +357,15 @@ fn actions(
     let mut actions = Vec::new();
     for _ in 0..dice.spread(0, 6) + dice.between(0, 3) {
         actions.push(Action::Wait(dice.millis(0, 60)));
-        match dice.between(0, 24) {
+        if options.store && dice.percent(35) {
+            // A lease lasts for a while.
+            let wait = dice.millis(0, 800);
+            actions.extend([Action::Store(StoreAct::draw(dice)), Action::Wait(wait)]);
+            continue;
+        }
+        match dice.between(0, 29) {
+            25 | 26 => actions.push(Action::StopCommand(dice.millis(0, 150))),
+            27 if control => actions.push(Action::Query),
             0..=3 => actions.push(Action::Freeze(dice.millis(0, 120))),
             4..=11 if control => {
                 actions.push(Action::Remote(options::change(

@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use wait_timeout::ChildExt;
 
+use crate::files::{BEFORE, added, command, leave_before, left_in_spool, line_of_end, shown};
 use crate::harness::sides::make_fifo;
-use crate::harness::{DEADLINE, WEIR, program};
+use crate::harness::{DEADLINE, WEIR, collect, program};
 use crate::options::set_free;
-use crate::plan::{Action, Plan, Producer};
+use crate::plan::{Action, Plan};
+use crate::reports;
 use crate::sides::{self, Hurry};
-use crate::stream::Framing;
+use crate::store::Store;
 
 /// What came of a pipeline.
 #[derive(Debug)]
@@ -33,6 +35,10 @@ pub(crate) struct Outcome {
     /// What was shown to a tap and to those who looked.
     pub shown: Vec<Vec<u8>>,
     pub metrics: String,
+    /// What weir has left in a pipe that it did not read to its end, and what came after that.
+    pub rest: Option<Vec<u8>>,
+    /// What was run at the end has left this.
+    pub line: String,
 }
 
 /// Weir and its neighbours while they run. None outlives the test.
@@ -45,6 +51,10 @@ struct Pipeline<'a> {
     looks: Vec<Child>,
     /// It reads a tap that is a FIFO.
     reader: Option<Child>,
+    /// Its cap is shared through this.
+    store: Option<Store>,
+    /// What was amiss with what was answered meanwhile.
+    trouble: Option<String>,
 }
 
 impl Drop for Pipeline<'_> {
@@ -76,14 +86,20 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
     let seeds = (plan.seed ^ 1, plan.seed ^ 2);
     let consumer = sides::consume(plan.consumer, output.ours, seeds.1, hurry.clone());
     let reader = plan.pipes.then(|| read_tap(dir));
+    leave_before(plan, dir);
+    let store = plan.store.then(Store::start).flatten();
+    // Who holds it keeps the producer from being told that weir has gone.
+    let again = input.again.filter(|_| plan.reads_on());
     let mut pipeline = Pipeline {
         plan,
         dir,
-        weir: start(plan, dir, input.weirs, output.weirs),
+        weir: start(plan, dir, store.as_ref(), input.weirs, output.weirs),
         before: input.cat,
         behind: output.cat,
         looks: Vec::new(),
         reader,
+        store,
+        trouble: None,
     };
     let bytes = plan.input.clone();
     let producer = sides::produce(plan.producer, input.ours, bytes, seeds.0, hurry.clone());
@@ -92,32 +108,52 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
         pipeline.act(action);
     }
     hurry.up();
+    if let Some((after, time)) = plan.late {
+        pipeline.act(&Action::Wait(after));
+        pipeline.act(&Action::Freeze(time));
+    }
     let status = pipeline.finish()?;
+    let rest = again.map(|pipe| collect(fs::File::from(pipe)).done());
     // Before the neighbours are ended: they may still have something in hand.
     let (sent, got) = (producer.done(), consumer.done());
     pipeline.await_looks()?;
     let looks = pipeline.looks.len();
+    if let Some(trouble) = pipeline.trouble.take() {
+        return Err(trouble);
+    }
     drop(pipeline);
     let text = |name: &str| fs::read_to_string(dir.join(name)).unwrap_or_default();
-    let copy = || fs::read(dir.join("copy")).unwrap_or_default();
-    let first = copy();
+    let line = if plan.leaves_line() {
+        line_of_end(dir)
+    } else {
+        String::new()
+    };
+    let copy = || added(plan, dir, "copy", plan.appends || plan.spools);
+    let first = copy()?;
     let stays = plan.spools.then(|| left_in_spool(plan, dir));
     let mut shown = shown(dir, looks);
+    shown.push(added(plan, dir, "tap", plan.appends)?);
     if plan.sheds {
-        shown.push(copy());
+        shown.push(copy()?);
     }
+    let log = text("log");
+    let log = log
+        .strip_prefix(BEFORE)
+        .ok_or("what the log held is gone")?;
     Ok(Outcome {
         stays,
-        copied: [first, copy()],
+        copied: [first, copy()?],
         status,
         stderr: text("stderr"),
-        log: text("log"),
+        log: log.to_owned(),
         metrics: text("metrics"),
         sent,
         got,
-        spilt: fs::read(dir.join("spill")).unwrap_or_default(),
+        spilt: added(plan, dir, "spill", true)?,
         shown,
         chart: text("chart"),
+        rest,
+        line,
     })
 }
 
@@ -131,83 +167,9 @@ fn read_tap(dir: &Path) -> Child {
     cat.stderr(Stdio::null()).spawn().expect("start cat")
 }
 
-/// What was shown to the taps, and to each that looked.
-fn shown(dir: &Path, looks: usize) -> Vec<Vec<u8>> {
-    let names = (0..looks)
-        .map(|n| format!("look{n}"))
-        .chain(["tap", "piped"].map(String::from));
-    names
-        .filter_map(|name| fs::read(dir.join(name)).ok())
-        .collect()
-}
-
-/// What another weir delivers of what this one has left.
-fn left_in_spool(plan: &Plan, dir: &Path) -> Vec<u8> {
-    let mut weir = Command::new(WEIR);
-    weir.arg("-q").arg("--spool").arg(dir.join("spool"));
-    if plan.tees {
-        weir.arg("--tee").arg(dir.join("copy"));
-    }
-    match plan.framing {
-        Framing::None => {}
-        Framing::Lines => drop(weir.arg("--lines")),
-        Framing::Null => drop(weir.arg("--null")),
-        Framing::Fixed(size) => drop(weir.arg("--record-size").arg(size.to_string())),
-    }
-    let output = weir.stdin(Stdio::null()).output().expect("another weir");
-    assert!(output.status.success(), "{output:?}");
-    output.stdout
-}
-
-fn start(plan: &Plan, dir: &Path, stdin: Stdio, stdout: Stdio) -> Child {
-    let mut weir = Command::new(WEIR);
-    weir.args(&plan.options).arg("--log").arg(dir.join("log"));
-    if plan.spills {
-        weir.arg("--shed-to").arg(dir.join("spill"));
-    }
-    if plan.spools {
-        weir.arg("--spool").arg(dir.join("spool"));
-    }
-    if plan.tees {
-        weir.arg("--tee").arg(dir.join("copy"));
-    }
-    if plan.recalls {
-        weir.args(["--recall", "64KiB"]);
-    }
-    if plan.charts {
-        weir.arg("--chart").arg(dir.join("chart"));
-    }
-    if plan.taps {
-        weir.arg("--tap").arg(dir.join("tap"));
-        weir.args(["--tap-buffer", "64KiB"]);
-    }
-    if plan.pipes {
-        weir.arg("--tap").arg(dir.join("fifo"));
-    }
-    if plan.metrics {
-        weir.arg("--metrics").arg(dir.join("metrics"));
-    }
-    if let Producer::Files(count) = plan.producer {
-        // Records go on from one to the next.
-        for (n, part) in plan
-            .input
-            .chunks(plan.input.len().div_ceil(count))
-            .enumerate()
-        {
-            let file = dir.join(format!("input{n}"));
-            fs::write(&file, part).expect("write a file");
-            weir.arg(file);
-        }
-    }
-    if plan.falls() {
-        // It reads that much and no more, so that nothing is lost with it.
-        let words = "-- dd bs=50001 count=1 iflag=fullblock status=none";
-        weir.args(words.split(' '));
-    } else if plan.has_command() {
-        weir.args(["--", "cat"]);
-    }
-    weir.env("XDG_RUNTIME_DIR", dir);
+fn start(plan: &Plan, dir: &Path, store: Option<&Store>, stdin: Stdio, stdout: Stdio) -> Child {
     let stderr = fs::File::create(dir.join("stderr")).expect("make a file");
+    let mut weir = command(plan, dir, store);
     weir.stdin(stdin).stdout(stdout).stderr(stderr);
     weir.spawn().expect("start weir")
 }
@@ -251,6 +213,41 @@ impl Pipeline<'_> {
             Action::KillLook => kill(self.looks.last_mut().or(self.reader.as_mut())),
             Action::KillBefore => kill(self.before.as_mut()),
             Action::KillBehind => kill(self.behind.as_mut()),
+            Action::StopCommand(time) => self.stop_command(*time),
+            Action::Query => self.query(),
+            Action::Store(act) => {
+                self.store.iter_mut().for_each(|store| store.act(*act));
+            }
+        }
+    }
+
+    /// A program that weir runs, if there is one, does nothing for a while.
+    fn stop_command(&mut self, time: Duration) {
+        if self.is_alive()
+            && let Some(pid) = children(self.weir.id()).first()
+        {
+            // One that has just ended is nobody any more.
+            for name in ["STOP", "CONT"] {
+                let kill = program("kill").args(["-s", name, pid]).output();
+                kill.expect("send a signal");
+                thread::sleep(if name == "STOP" { time } else { Duration::ZERO });
+            }
+        }
+    }
+
+    /// Somebody asks how it goes. It may have ended, and what it says balances.
+    fn query(&mut self) {
+        let mut query = Command::new(WEIR);
+        query.args(["--query", &self.weir.id().to_string()]);
+        let end = query.env("XDG_RUNTIME_DIR", self.dir).output();
+        let end = end.expect("run weir --query");
+        let said = String::from_utf8_lossy(&end.stdout);
+        let is_right = match end.status.code() {
+            Some(0) => said.lines().count() == 1 && reports::is_balanced(self.plan, &said),
+            code => code == Some(1) && !end.stderr.is_empty(),
+        };
+        if !is_right {
+            self.trouble = Some(format!("to a query: {end:?}"));
         }
     }
 
@@ -340,6 +337,16 @@ impl Pipeline<'_> {
             |o| String::from_utf8_lossy(&o.stdout).into_owned(),
         )
     }
+}
+
+/// The programs that this process runs.
+pub(crate) fn children(pid: u32) -> Vec<String> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"));
+    let tasks = tasks.into_iter().flatten().flatten();
+    let children = tasks.map(|task| fs::read_to_string(task.path().join("children")));
+    let text: Vec<String> = children.map(Result::unwrap_or_default).collect();
+    let all = text.iter().flat_map(|text| text.split_whitespace());
+    all.map(str::to_owned).collect()
 }
 
 fn changes(action: &Action) -> bool {

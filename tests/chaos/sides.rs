@@ -45,6 +45,8 @@ impl Hurry {
 /// Weir's end of a link, the test's end, and what stands between.
 pub(crate) struct Linked {
     pub weirs: Stdio,
+    /// The same, for who goes on when weir has ended.
+    pub again: Option<OwnedFd>,
     pub ours: OwnedFd,
     pub cat: Option<Child>,
 }
@@ -66,16 +68,15 @@ pub(crate) fn link(how: Link, out: bool) -> Linked {
         let (weirs, ours) = UnixStream::pair().expect("make a socket pair");
         return Linked {
             weirs: OwnedFd::from(weirs).into(),
+            again: None,
             ours: ours.into(),
             cat: None,
         };
     }
     let (weirs, far) = turn(wire());
-    if matches!(
-        how,
-        Link::Pipe | Link::Command | Link::Falls | Link::Batches
-    ) {
+    if how != Link::Cat {
         return Linked {
+            again: weirs.try_clone().ok().filter(|_| !out),
             weirs: weirs.into(),
             ours: far,
             cat: None,
@@ -87,6 +88,7 @@ pub(crate) fn link(how: Link, out: bool) -> Linked {
     let cat = cat.stdin(stdin).stdout(stdout).spawn().expect("start cat");
     Linked {
         weirs: weirs.into(),
+        again: None,
         ours,
         cat: Some(cat),
     }

@@ -24,6 +24,15 @@ impl Framing {
         }
     }
 
+    /// A record of somebody else's.
+    pub(crate) fn foreign(self) -> Vec<u8> {
+        match self {
+            Framing::None | Framing::Lines => b"before\n".to_vec(),
+            Framing::Null => b"before\0".to_vec(),
+            Framing::Fixed(size) => vec![b'.'; size],
+        }
+    }
+
     /// The records in these bytes; the last one may have no end.
     pub(crate) fn split(self, bytes: &[u8]) -> Vec<&[u8]> {
         match self {

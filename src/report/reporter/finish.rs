@@ -1,11 +1,13 @@
 //! The end of a run as it is told: last report, summary, complaint, metrics and picture.
 //!
-//! Invariant: nobody who does not read holds up the end for longer than [`LAST_WORDS`].
+//! Invariant: nobody who does not read holds up the end for longer than [`LAST_WORDS`], and no disk for longer than
+//! [`LAST_PAGES`], in time in which weir runs.
 
 use std::time::{Duration, Instant};
 
 use super::{NAMING, Reporter};
 use crate::engine::status::{Count, Status};
+use crate::report::patience::Patience;
 use crate::report::plan::{Closing, Show};
 use crate::report::screen::LastWords;
 use crate::report::snapshot::{Ending, Snapshot};
@@ -14,6 +16,9 @@ use crate::report::{chart, json, prometheus, summary};
 
 /// How long the end may be held up by somebody who does not read what weir has to say.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// And how long by a disk that has much to do. Files need nobody who reads them: what takes time is the disk alone, and the
+/// last of them is what they are kept for.
+const LAST_PAGES: Duration = Duration::from_secs(10);
 
 impl Reporter {
     /// The last report, and the complaint to end with, if any. Waits for both to be out, but not
@@ -26,7 +31,11 @@ impl Reporter {
         complaint: Option<&str>,
     ) {
         let now = Instant::now();
-        let deadline = now + LAST_WORDS;
+        // What goes wrong with the log is still to be said, so who reads that gets half of the time.
+        let share = if self.log.is_some() { 2 } else { 1 };
+        let mut words = Patience::of(LAST_WORDS / share);
+        let mut log_words = Patience::of(LAST_WORDS / share);
+        let mut pages = Patience::of(LAST_PAGES);
         self.last_report(status);
         let mut snapshot = Snapshot::summary(&self.who, status, end, undelivered);
         snapshot.outputs = self.outputs.1.clone();
@@ -47,53 +56,67 @@ impl Reporter {
             Closing::Json => Some(json::line(&snapshot)),
             Closing::Off => None,
         };
-        let words = LastWords {
+        let last = LastWords {
             summary,
             complaint: complaint.clone(),
         };
-        let says_nothing = words == LastWords::default();
+        let says_nothing = last == LastWords::default();
         match (&mut self.log, self.show) {
             (Some(log), _) => {
-                let lines = words.summary.into_iter().chain(words.complaint);
-                lines.for_each(|line| log.insist(line, deadline));
+                let lines = last.summary.into_iter().chain(last.complaint);
+                let patience = if self.log_is_file {
+                    &mut pages
+                } else {
+                    &mut log_words
+                };
+                lines.for_each(|line| log.insist(line, patience));
             }
             (None, _) if !says_nothing => {
                 let lost = status.shed.total.bytes + undelivered.bytes > 0;
                 let is_urgent = self.closing_is_asked || complaint.is_some() || lost;
                 let word = Word::Finish {
-                    words,
+                    words: last,
                     is_urgent,
                     is_by_signal: end == Ending::Signal,
                 };
-                self.stderr.insist(word, deadline);
+                self.stderr.insist(word, &mut words);
             }
-            (None, Show::Bar(_)) => self.stderr.insist(Word::Clear, deadline),
+            (None, Show::Bar(_)) => self.stderr.insist(Word::Clear, &mut words),
             (None, _) => {}
         }
         if let Some(metrics) = &mut self.metrics {
-            metrics.insist(prometheus::text(&snapshot), deadline);
+            metrics.insist(prometheus::text(&snapshot), &mut pages);
         }
-        // What goes wrong with the files is still to be said, so they get half of the time.
-        self.draw_chart(&snapshot, status, true, deadline);
+        self.draw_chart(&snapshot, status, true, &mut pages);
+        if let Some(log) = &mut self.log {
+            log.close(if self.log_is_file {
+                &mut pages
+            } else {
+                &mut log_words
+            });
+        }
         let chart = self.chart.as_mut().map(|(writer, _)| writer);
-        let files = [self.log.as_mut(), self.metrics.as_mut(), chart];
-        for file in files.into_iter().flatten() {
-            file.close(now + LAST_WORDS / 2);
+        for page in [self.metrics.as_mut(), chart].into_iter().flatten() {
+            page.close(&mut pages);
         }
         let complaint = complaint.filter(|_| self.log.is_some());
         for line in self.troubles.try_iter().chain(complaint) {
-            self.stderr.insist(Word::Line(line), deadline);
+            self.stderr.insist(Word::Line(line), &mut words);
         }
-        self.stderr.close(deadline);
+        self.stderr.close(&mut words);
     }
 
     /// It did not even begin, for this reason, which the log is told; standard error is the
     /// caller's.
     pub(crate) fn give_up(&mut self, why: &dyn std::fmt::Display) {
-        let deadline = Instant::now() + LAST_WORDS;
+        let mut patience = Patience::of(if self.log_is_file {
+            LAST_PAGES
+        } else {
+            LAST_WORDS
+        });
         if let Some(log) = &mut self.log {
-            log.insist(self.who.signed(&why), deadline);
-            log.close(deadline);
+            log.insist(self.who.signed(&why), &mut patience);
+            log.close(&mut patience);
         }
     }
 
@@ -103,7 +126,7 @@ impl Reporter {
         s: &Snapshot,
         status: &Status,
         is_end: bool,
-        deadline: Instant,
+        patience: &mut Patience,
     ) {
         let Some((writer, course)) = &mut self.chart else {
             return;
@@ -112,7 +135,7 @@ impl Reporter {
             course.add(status);
         }
         if let Ok(picture) = chart::svg(s, course.points()) {
-            writer.insist(picture, deadline);
+            writer.insist(picture, patience);
         }
     }
 

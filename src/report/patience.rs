@@ -1,0 +1,66 @@
+//! How long somebody is waited for who may never come.
+//!
+//! Invariant: only time in which this process runs is counted. While it is stopped, the machine sleeps, or others have the
+//! processors, those who are waited for get nothing done either: that is not held against them.
+
+use std::time::Duration;
+
+/// What one look takes: a longer one was somebody else's doing.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// So many looks in vain, and no more.
+#[derive(Debug)]
+pub(crate) struct Patience(u128);
+
+impl Patience {
+    /// For this time, where nothing comes in between.
+    pub(crate) fn of(time: Duration) -> Patience {
+        Patience(time.as_nanos().div_ceil(LOOK.as_nanos()))
+    }
+
+    /// Looks, for as long as it is told each time, until it has come, or patience is over: what came, if anything. What
+    /// has come already is seen without any patience, too.
+    pub(crate) fn wait<T>(&mut self, mut look: impl FnMut(Duration) -> Option<T>) -> Option<T> {
+        loop {
+            let time = if self.0 == 0 { Duration::ZERO } else { LOOK };
+            let come = look(time);
+            if come.is_some() || self.0 == 0 {
+                return come;
+            }
+            self.0 -= 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread::sleep;
+
+    use super::*;
+
+    #[test]
+    fn time_in_which_the_process_does_not_run_does_not_count() {
+        let mut patience = Patience::of(5 * LOOK);
+        let mut looks = 0;
+        // Each takes as long as all of them may: what a stop of the process does to one.
+        let come = patience.wait(|time| {
+            assert_eq!(time, LOOK);
+            sleep(5 * LOOK);
+            looks += 1;
+            (looks == 5).then_some("it")
+        });
+        assert_eq!(come, Some("it"));
+    }
+
+    #[test]
+    fn it_has_an_end_and_what_is_there_needs_none() {
+        let mut patience = Patience::of(5 * LOOK);
+        let mut looks = 0;
+        let never = patience.wait(|_| {
+            looks += 1;
+            None::<()>
+        });
+        assert_eq!((never, looks), (None, 6));
+        assert_eq!(patience.wait(Some), Some(Duration::ZERO));
+    }
+}

@@ -1,0 +1,89 @@
+//! Whether chaos knows every option: each that the help tells of is drawn by some seed, or is named here with the reason
+//! why not.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::crowd::{Act, Crowd};
+use crate::files;
+use crate::harness::weir;
+use crate::plan::{Action, Plan};
+
+/// What is no option of a pipeline that ends.
+const OTHERS: [&str; 8] = [
+    "--help",
+    "--version",
+    "--generate",
+    "--top",
+    "--all-users",
+    // They are what other weirs are run with, meanwhile.
+    "--remote",
+    "--query",
+    "--look",
+];
+/// It leaves nothing that could be checked.
+const SILENT: [&str; 1] = ["--quiet"];
+/// Seeds that are looked at.
+const SEEDS: u64 = 2000;
+
+/// The options that the help tells of.
+fn known() -> BTreeSet<String> {
+    let help = weir(&["--help"]).output().expect("run weir --help");
+    let help = String::from_utf8(help.stdout).expect("text");
+    let lines = help.lines().map(str::trim_start);
+    let options = lines.filter_map(|line| {
+        let long = line.strip_prefix("--").or_else(|| {
+            let rest = line.strip_prefix('-')?;
+            Some(rest.split_once(", --")?.1).filter(|_| rest.find(',') == Some(1))
+        })?;
+        let end = long.find(|c: char| !c.is_ascii_lowercase() && c != '-');
+        Some(format!("--{}", &long[..end.unwrap_or(long.len())]))
+    });
+    options.collect()
+}
+
+/// What a seed draws.
+fn drawn(seed: u64) -> Vec<String> {
+    let dir = Path::new("/");
+    let (command, told) = if seed.is_multiple_of(3) {
+        let crowd = Crowd::draw(seed);
+        let told = crowd.acts.iter().filter_map(|act| match act {
+            Act::Remote(told) => Some(told.clone()),
+            _ => None,
+        });
+        (crowd.command(dir, None), told.flatten().collect())
+    } else {
+        let plan = Plan::draw(seed);
+        let told = plan.actions.iter().filter_map(|action| match action {
+            Action::Remote(told) => Some(told.clone()),
+            _ => None,
+        });
+        let told: Vec<String> = told.flatten().collect();
+        (files::command(&plan, dir, None), told)
+    };
+    let given = command
+        .get_args()
+        .map(|arg| arg.to_string_lossy().into_owned());
+    let given = given.take_while(|arg| arg != "--");
+    given.chain(told).collect()
+}
+
+#[test]
+fn each_option_is_drawn() {
+    let mut missing = known();
+    assert!(missing.len() > 50, "{missing:?}");
+    let short = [("-j", "--jobs")];
+    for option in OTHERS.iter().chain(&SILENT) {
+        assert!(missing.remove(*option), "there is no {option}");
+    }
+    for seed in 0..SEEDS {
+        for word in drawn(seed) {
+            let long = short.iter().find(|(short, _)| *short == word);
+            missing.remove(long.map_or(&word[..], |(_, long)| long));
+        }
+        if missing.is_empty() {
+            return;
+        }
+    }
+    panic!("chaos never draws {missing:?}");
+}
