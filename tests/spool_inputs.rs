@@ -27,11 +27,14 @@ fn held_up(weir: Command, place: &Place, text: &[u8]) -> (Running, std::io::Pipe
     let (output, stdout) = std::io::pipe().expect("a pipe");
     let running = start(weir, stdin, stdout);
     feed(input, text.to_vec()).done().expect("all is taken");
-    eventually("the last record counts, for nothing goes on with it", || {
-        let status = place.spool().join("state").exists().then(|| place.query());
-        let pid = running.pid().as_raw_nonzero().get();
-        status.is_some_and(|it| it["pid"] == pid && it["records"] == 3)
-    });
+    eventually(
+        "the last record counts, for nothing goes on with it",
+        || {
+            let status = place.spool().join("state").exists().then(|| place.query());
+            let pid = running.pid().as_raw_nonzero().get();
+            status.is_some_and(|it| it["pid"] == pid && it["records"] == 3)
+        },
+    );
     (running, output)
 }
 
@@ -146,7 +149,11 @@ fn a_command_that_fails_leaves_it_to_the_next_one_and_the_books_close() {
     let line = said.find(|it| it.starts_with('{')).expect("a summary");
     let summary: Value = serde_json::from_str(line).expect("an object");
     let records = |of: &str| summary[of]["records"].clone();
-    assert_eq!([records("in"), records("out")], [5, 5].map(Value::from), "{line}");
+    assert_eq!(
+        [records("in"), records("out")],
+        [5, 5].map(Value::from),
+        "{line}"
+    );
     place.assert_empty();
 }
 
@@ -178,7 +185,9 @@ fn an_output_that_has_had_it_gets_no_empty_record_and_one_that_has_not_gets_it_w
     let mut had = vec![0; TEXT.len()];
     reader.read_exact(&mut had).expect("a FIFO");
     assert_same(&had, TEXT, "as it came");
-    eventually("the copy has all", || fs::read(&copy).is_ok_and(|it| it == TEXT));
+    eventually("the copy has all", || {
+        fs::read(&copy).is_ok_and(|it| it == TEXT)
+    });
     running.signal(Signal::INT);
     running.end();
     let beside = harness::beside(move || {
@@ -274,10 +283,13 @@ fn several_who_take_side_by_side_get_it_whole_and_none_gets_an_empty_one() {
         let weir = program(&place, &["-j", "2"], script);
         let running = start(weir, stdin, Stdio::null());
         feed(input, TEXT.to_vec()).done().expect("all is taken");
-        eventually("only the last one is owed if it is killed: it was over", || {
-            let left = place.spool().join("state").exists().then(|| place.query());
-            left.is_some_and(|it| it["records"] == 1 && it["bytes"] == 1)
-        });
+        eventually(
+            "only the last one is owed if it is killed: it was over",
+            || {
+                let left = place.spool().join("state").exists().then(|| place.query());
+                left.is_some_and(|it| it["records"] == 1 && it["bytes"] == 1)
+            },
+        );
         running.signal(by);
         running.end();
         let weir = program(&place, &["-j", "2"], "cat >>$0.next.$$");

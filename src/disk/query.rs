@@ -126,7 +126,10 @@ fn look(
         let its = status.outputs.iter_mut();
         for it in its.filter(|it| it.name == CONSUMER) {
             it.bytes = open(|it| it.end - it.place.at) + rest.bytes;
-            let last = journal.open.iter().filter(|it| it.is_ended || is_over(it.end));
+            let last = journal
+                .open
+                .iter()
+                .filter(|it| it.is_ended || is_over(it.end));
             it.records = open(|it| it.records) + last.count() as u64 + rest.records;
         }
         let most = status.outputs.iter().max_by_key(|it| it.bytes);

@@ -163,7 +163,9 @@ impl Opening<'_> {
         let (mut seen, mut next) = self.mend(known.as_ref(), same_boot, (synced, ended))?;
         if let Some(last) = seen.last_mut().filter(|last| Some(last.end()) == ended)
             && let Some(open) = next.filter(|next| next.begun() > 0)
-            && known.as_ref().is_some_and(|state| state.framing == self.options.framing)
+            && known
+                .as_ref()
+                .is_some_and(|state| state.framing == self.options.framing)
         {
             next = Some(self.mender().end_record(last, open)?);
         }

@@ -37,7 +37,8 @@ impl Engine {
         }
         for (part, owner) in &left.parts {
             let places = part.from..part.to;
-            let counts_last = matches!(owner, Owed::Batch(..)) && part.is_open && !goes_on(left, part);
+            let counts_last =
+                matches!(owner, Owed::Batch(..)) && part.is_open && !goes_on(left, part);
             let total = Total {
                 bytes: part.to - part.from,
                 records: part.records + u64::from(counts_last),

@@ -105,7 +105,11 @@ fn check_records(plan: &Crowd, outcome: &Outcome, is_whole: bool) -> Result<(), 
         for (n, record) in records.into_iter().enumerate() {
             let said = String::from_utf8_lossy(&record[..record.len().min(80)]);
             // The next weir gives it the end that it lacks.
-            let record = if record == last_ended { last_sent } else { record };
+            let record = if record == last_ended {
+                last_sent
+            } else {
+                record
+            };
             let Some(left) = count.get_mut(record) else {
                 // One that was killed may have had a part of its last, and so may have a weir that reads no more.
                 if n == last && !(*is_complete && is_whole) {

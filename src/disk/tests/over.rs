@@ -197,7 +197,7 @@ fn a_disk_that_fails_meanwhile_does_not_open_and_leaves_one_end() {
     let before = snapshot(&path);
     for error in [Errno::NOSPC, Errno::IO] {
         let mut failed = 0;
-        for after in 0.. {
+        for after in 0..30 {
             put_back(&path, &before);
             faults::set(Some(Faults {
                 error,
@@ -209,8 +209,9 @@ fn a_disk_that_fails_meanwhile_does_not_open_and_leaves_one_end() {
             faults::set(None);
             let what = format!("{error} after {after}");
             if let Ok(opened) = opened {
+                // Some of it can wait.
                 assert_ended(&opened, &what);
-                break;
+                continue;
             }
             failed += 1;
             assert_ended(&open(&path, &small()), &what);
@@ -226,7 +227,9 @@ fn where_all_was_delivered_nothing_is_put_there_and_the_next_record_has_the_next
     let spool = open(&path, &small()).spool;
     append(&spool, TEXT);
     spool.end_input().expect("saved");
-    spool.set_place("all", spool.end().between_records()).expect("saved");
+    spool
+        .set_place("all", spool.end().between_records())
+        .expect("saved");
     spool.close(true).expect("closed");
     drop(spool);
     let opened = open(&path, &small());
@@ -234,8 +237,11 @@ fn where_all_was_delivered_nothing_is_put_there_and_the_next_record_has_the_next
     assert_eq!((opened.spool.end(), opened.oldest), (behind, behind));
     assert_eq!(opened.spool.place("all"), Some(behind));
     assert_eq!(opened.spool.ended_at(), None);
-    append(&opened.spool, b"four
-");
+    append(
+        &opened.spool,
+        b"four
+",
+    );
     drop(opened);
     // That it had ended is not due any more.
     let opened = open(&path, &small());
@@ -254,7 +260,10 @@ fn one_who_comes_with_other_framing_finds_nothing_of_it_or_is_refused() {
     };
     ended(&path, &small(), TEXT);
     let refused = Spool::open(&path, &other).expect_err("it is owed");
-    assert!(refused.to_string().contains("written with --lines"), "{refused}");
+    assert!(
+        refused.to_string().contains("written with --lines"),
+        "{refused}"
+    );
     let spool = open(&path, &small()).spool;
     spool.set_place("none", spool.end()).expect("saved");
     append(&spool, b"more");
@@ -288,7 +297,9 @@ fn a_batch_that_was_tried_keeps_its_bytes_and_the_end_behind_it_is_nobodys() {
         end: ALL,
         begun: 5,
     };
-    let begin = |journal: &mut Journal| drop(journal.begin(entry(1)));
+    let begin = |journal: &mut Journal| {
+        journal.begin(entry(1));
+    };
     spool.change_journal("-", begin).expect("saved");
     spool.end_input().expect("saved");
     drop(spool);

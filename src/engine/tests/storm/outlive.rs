@@ -67,7 +67,7 @@ fn spool(seed: u64) {
     for run in 0..4 {
         let is_last = run == 3;
         let mut next = s.clone();
-        let reach = inputs.reach(taken, is_last, &mut dice);
+        let reach = inputs.reach(taken, is_last, s.rules.framing, &mut dice);
         let input = &inputs.all[..reach];
         next.input = Text(input[taken..].to_vec());
         let mut harm = adversity;
@@ -112,7 +112,11 @@ fn spool(seed: u64) {
         if !is_last {
             let has_had = inputs.go_on(&mut left, &outcome, s.rules.framing);
             // Who has had all of that record has had its end, too.
-            let until = if has_had { left.bytes.len() } else { delivered.len() };
+            let until = if has_had {
+                left.bytes.len()
+            } else {
+                delivered.len()
+            };
             delivered.extend_from_slice(&inputs.all[delivered.len()..until]);
             taken = left.bytes.len();
         }
@@ -189,7 +193,7 @@ pub(super) fn spooled_batches(seed: u64) {
     for run in 0..4 {
         let is_last = run == 3;
         let mut next = s.clone();
-        let reach = inputs.reach(taken, is_last, &mut dice);
+        let reach = inputs.reach(taken, is_last, s.rules.framing, &mut dice);
         let input = &inputs.all[..reach];
         next.input = Text(input[taken..].to_vec());
         let mut harm = adversity;

@@ -43,7 +43,7 @@ fn spooled_workers(seed: u64) {
     for run in 0..4 {
         let is_last = run == 3;
         let mut next = s.clone();
-        let reach = inputs.reach(taken, is_last, &mut dice);
+        let reach = inputs.reach(taken, is_last, s.rules.framing, &mut dice);
         let input = &inputs.all[..reach];
         next.input = Text(input[taken..].to_vec());
         let mut harm = Adversity {

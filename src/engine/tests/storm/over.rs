@@ -14,10 +14,18 @@ pub(super) struct Inputs {
 }
 
 impl Inputs {
-    /// How far the input reaches of a run that begins there, if it is not the last.
-    pub(super) fn reach(&self, from: usize, is_last: bool, dice: &mut Dice) -> usize {
+    /// How far the input reaches of a run that begins there, if it is not the last. Where no byte ends records what has begun
+    /// goes on in the next.
+    pub(super) fn reach(
+        &self,
+        from: usize,
+        is_last: bool,
+        framing: Option<Framing>,
+        dice: &mut Dice,
+    ) -> usize {
         let left = self.all.len() - from;
-        match is_last || left == 0 || dice.one_in(2) {
+        let is_ended = matches!(framing, Some(Framing::Terminator(_)));
+        match is_last || !is_ended || left == 0 || dice.one_in(2) {
             true => self.all.len(),
             false => from + dice.roll(left as u64) as usize,
         }
@@ -25,7 +33,12 @@ impl Inputs {
 
     /// A run is over, and so was its input, maybe: then the record in which that ended gets its end, as when the stream
     /// is opened, and whoever has had it goes on behind that. Says whether the consumer is one of these.
-    pub(super) fn go_on(&mut self, left: &mut Left, outcome: &Outcome, framing: Option<Framing>) -> bool {
+    pub(super) fn go_on(
+        &mut self,
+        left: &mut Left,
+        outcome: &Outcome,
+        framing: Option<Framing>,
+    ) -> bool {
         let Some(Framing::Terminator(byte)) = framing else {
             return false;
         };
