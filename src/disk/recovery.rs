@@ -120,16 +120,9 @@ impl Ready {
         let dirty = !self.unsynced.is_empty();
         writer.unsynced = self.unsynced;
         let (room, segments, state) = (self.room, self.segments, self.state);
-        let spool = Spool::assemble(
-            directory,
-            lock,
-            room,
-            segments,
-            writer,
-            state,
-            self.trusted,
-            self.ended_at,
-        );
+        let mut spool =
+            Spool::assemble(directory, lock, room, segments, writer, state, self.trusted);
+        spool.ended_at = self.ended_at;
         if dirty {
             spool.wakeup.changed();
         }

@@ -75,7 +75,6 @@ impl Spool {
         writer: Writer,
         state: StateFile,
         trusted: u64,
-        ended_at: Option<u64>,
     ) -> Spool {
         Spool {
             directory,
@@ -83,7 +82,7 @@ impl Spool {
             segments,
             opened_at: writer.place(),
             trusted,
-            ended_at,
+            ended_at: None,
             end: Mutex::new(writer.place()),
             wakeup: Wakeup::new(writer.policy),
             writer: Mutex::new(writer),
