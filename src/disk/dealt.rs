@@ -47,7 +47,7 @@ impl Dealt {
             ..Dealt::default()
         };
         for entry in &journal.open {
-            dealt.owe((later(entry.place), entry.behind()));
+            dealt.owe((later(entry.place), entry.whole()));
         }
         dealt
     }
@@ -142,6 +142,11 @@ impl Dealt {
         parts.map(|(at, _)| *at).collect()
     }
 
+    /// The input has ended: whoever was given all that there is of the last record is owed nothing more of it.
+    pub(crate) fn end_record(&mut self, end: u64) {
+        self.begun.retain(|_, (_, to)| to.at != end);
+    }
+
     /// Whether all before this offset was delivered, as far as anybody is inside of a record.
     pub(crate) fn has_all(&self, end: u64) -> bool {
         self.owed.is_empty() && self.next.at == end
@@ -217,6 +222,7 @@ fn untried((place, to): Span) -> Entry {
         tries: 0,
         is_open: false,
         is_shed: false,
+        is_ended: false,
         records: to.record.saturating_sub(place.record),
         place,
         end: to.at,

@@ -16,7 +16,7 @@
 //! | 8 | its number |
 //! | 4 | how many times the spool had been opened when it was begun; with its number, that is its name |
 //! | 4 | tries so far |
-//! | 4 | bit 0: its last record has no end; bit 1: given up, and on its way to the file for what is shed |
+//! | 4 | bit 0: its last record has no end; bit 1: given up, and on its way to the file for what is shed; bit 2: the byte behind it is that end, and nobody's |
 //! | 8 | records that end in it |
 //! | 24 | its place |
 //! | 8 | offset behind its last byte |
@@ -39,6 +39,8 @@ pub(crate) struct Entry {
     pub is_open: bool,
     /// It was given up, and is on its way to the file for what is shed.
     pub is_shed: bool,
+    /// Its last record got its end when it had been tried: one byte behind it, which is nobody's while it is a batch.
+    pub is_ended: bool,
     pub records: u64,
     pub place: Place,
     /// Offset behind its last byte.
@@ -54,6 +56,19 @@ impl Entry {
             at: self.end,
             record: self.place.record + self.records,
             begun: self.begun,
+        }
+    }
+
+    /// The same where it is no batch any more, but a part of the stream.
+    pub(crate) fn whole(&self) -> Place {
+        let behind = self.behind();
+        match self.is_ended {
+            true => Place {
+                at: behind.at + 1,
+                record: behind.record + 1,
+                begun: 0,
+            },
+            false => behind,
         }
     }
 
@@ -124,6 +139,7 @@ impl Journal {
                 tries: 0,
                 is_open: false,
                 is_shed: false,
+                is_ended: false,
                 records: to.record.saturating_sub(from.record),
                 place: from,
                 end: to.at,
@@ -186,6 +202,23 @@ impl Journal {
         self.open.iter_mut().for_each(|it| it.is_shed = false);
     }
 
+    /// The record in which the stream ended at this offset is over, and what comes next begins at `behind`. A batch that
+    /// was tried comes again as it was; one that nobody has had gets that record whole.
+    pub(super) fn end_record(&mut self, at: u64, behind: Place) {
+        for entry in self.open.iter_mut().filter(|it| it.end == at) {
+            match entry.tries {
+                0 => {
+                    entry.records = behind.record.saturating_sub(entry.place.record);
+                    (entry.end, entry.begun, entry.is_open) = (behind.at, 0, false);
+                }
+                _ => entry.is_ended = behind.at > at,
+            }
+        }
+        if self.next.at == at {
+            self.next = behind;
+        }
+    }
+
     /// All before this place has been delivered as a stream. Says what is next.
     pub(crate) fn pass(&mut self, place: Place) -> Place {
         self.open.retain(|it| it.end > place.at);
@@ -209,7 +242,9 @@ impl Journal {
             into.extend_from_slice(&entry.number.to_le_bytes());
             into.extend_from_slice(&entry.opening.to_le_bytes());
             into.extend_from_slice(&entry.tries.to_le_bytes());
-            let flags = u32::from(entry.is_open) | u32::from(entry.is_shed) << 1;
+            let flags = u32::from(entry.is_open)
+                | u32::from(entry.is_shed) << 1
+                | u32::from(entry.is_ended) << 2;
             into.extend_from_slice(&flags.to_le_bytes());
             into.extend_from_slice(&entry.records.to_le_bytes());
             encode_place(entry.place, into);
@@ -237,6 +272,7 @@ impl Journal {
                 tries: u32_at(entry, 12),
                 is_open: flags & 1 != 0,
                 is_shed: flags & 2 != 0,
+                is_ended: flags & 4 != 0,
                 records: u64_at(entry, 20),
                 place: decode_place(entry, 28),
                 end: u64_at(entry, 52),
@@ -286,6 +322,7 @@ mod tests {
             tries: 1,
             is_open: number.is_multiple_of(2),
             is_shed: false,
+            is_ended: number.is_multiple_of(3),
             records: (end - from) / 10,
             place: place(from),
             end,

@@ -5,7 +5,7 @@
 //! moves bytes. Its errors are one line each, and what is damaged is no error: it is a value, [`damage::Damage`], and
 //! the rest goes on. The format is written down in [`format`] and [`state`].
 //!
-//! Imports go down: `recovery` (over `mend`, `begun`, `orphans`), `query`, `sync`, `reader`, `append` over `spool`, over `writer`, `state_file`, `index`,
+//! Imports go down: `recovery` (over `over`, `mend`, `begun`, `orphans`), `query`, `sync`, `reader`, `append` over `spool`, over `writer`, `state_file`, `index`,
 //! `segments`, `spill`; those over `format`, `state`, `journal`, `place`, `records`, which are pure, and over
 //! `room`, `directory`, `file`, `sys`.
 
@@ -22,6 +22,7 @@ pub(crate) mod journal;
 mod lock;
 mod mend;
 mod orphans;
+mod over;
 mod place;
 pub(crate) mod query;
 pub(crate) mod reader;

@@ -55,10 +55,12 @@ pub(crate) struct Owed {
 impl Owed {
     /// All from this place on.
     fn behind(name: &str, place: Place, end: Place) -> Owed {
+        let bytes = end.at.saturating_sub(place.at);
+        let records = end.record.saturating_sub(place.record);
         Owed {
             name: name.to_owned(),
-            bytes: end.at.saturating_sub(place.at),
-            records: end.record.saturating_sub(place.record),
+            bytes,
+            records: if bytes > 0 { records } else { 0 },
         }
     }
 }
@@ -92,7 +94,13 @@ fn look(
     status.disk = survey.segments.iter().map(|s| s.len + s.index_len).sum();
     status.aside = survey.aside.clone();
     let state_path = directory.path_of("state");
-    let (end, is_entered) = end(directory, &survey, state.as_ref())?;
+    let (mut end, is_entered) = end(directory, &survey, state.as_ref())?;
+    let ended = state.as_ref().and_then(|state| state.ended);
+    let is_over = |at: u64| ended.is_some_and(|ended| ended.get() == at);
+    if is_over(end.at) {
+        // Its last record is whole, and gets its end when the spool is opened next.
+        end = end.between_records();
+    }
     status.is_counted = is_entered;
     let first = survey.segments.first().map_or(end.at, |first| first.base);
     let mut oldest = Place {
@@ -118,7 +126,11 @@ fn look(
         let its = status.outputs.iter_mut();
         for it in its.filter(|it| it.name == CONSUMER) {
             it.bytes = open(|it| it.end - it.place.at) + rest.bytes;
-            it.records = open(|it| it.records) + rest.records;
+            let last = journal
+                .open
+                .iter()
+                .filter(|it| it.is_ended || is_over(it.end));
+            it.records = open(|it| it.records) + last.count() as u64 + rest.records;
         }
         let most = status.outputs.iter().max_by_key(|it| it.bytes);
         (status.bytes, status.records) = most.map_or((0, 0), |it| (it.bytes, it.records));

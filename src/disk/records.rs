@@ -49,6 +49,11 @@ impl Records {
         }
     }
 
+    /// What makes a record.
+    pub(crate) fn framing(&self) -> Framing {
+        self.framing
+    }
+
     /// Bytes of that record which have come already.
     pub(crate) fn begun(&self) -> u64 {
         self.begun

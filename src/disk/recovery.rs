@@ -6,6 +6,7 @@
 //! read for that. But for such a rest, no payload is read, and nothing of the size of the spool is
 //! kept in memory but one small value for each segment.
 
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -104,6 +105,7 @@ struct Ready {
     end: Place,
     trusted: u64,
     oldest: Place,
+    ended_at: Option<u64>,
 }
 
 impl Ready {
@@ -118,7 +120,9 @@ impl Ready {
         let dirty = !self.unsynced.is_empty();
         writer.unsynced = self.unsynced;
         let (room, segments, state) = (self.room, self.segments, self.state);
-        let spool = Spool::assemble(directory, lock, room, segments, writer, state, self.trusted);
+        let mut spool =
+            Spool::assemble(directory, lock, room, segments, writer, state, self.trusted);
+        spool.ended_at = self.ended_at;
         if dirty {
             spool.wakeup.changed();
         }
@@ -147,7 +151,17 @@ impl Opening<'_> {
             self.check_framing(state)?;
         }
         let synced = known.as_ref().map_or(0, |state| state.synced);
-        let (seen, next) = self.mend(known.as_ref(), same_boot, synced)?;
+        let ended = known.as_ref().and_then(|state| state.ended);
+        let ended = ended.map(NonZeroU64::get);
+        let (mut seen, mut next) = self.mend(known.as_ref(), same_boot, (synced, ended))?;
+        if let Some(last) = seen.last_mut().filter(|last| Some(last.end()) == ended)
+            && let Some(open) = next.filter(|next| next.begun() > 0)
+            && known
+                .as_ref()
+                .is_some_and(|state| state.framing == self.options.framing)
+        {
+            next = Some(self.mender().end_record(last, open)?);
+        }
         let opening = known.as_ref().map_or(0, |state| state.opening) + 1;
         let spool = known.as_ref().map_or_else(new_identity, |s| s.spool);
         let mut end = end_of(&seen, next, known.as_ref());
@@ -157,6 +171,11 @@ impl Opening<'_> {
             && known.is_some()
         {
             end = gone;
+        }
+        let ended = ended.filter(|at| *at == end.at || at + 1 == end.at);
+        if ended == Some(end.at) {
+            // It is not there any more.
+            end = end.between_records();
         }
         let oldest = self.oldest(&seen, end)?;
         let mut state = known.unwrap_or_else(|| State {
@@ -169,11 +188,16 @@ impl Opening<'_> {
             end,
             lost_bytes: 0,
             lost_records: 0,
+            ended: None,
             places: Default::default(),
             journal: None,
         });
         (state.opening, state.boot, state.end) = (opening, boot, end);
         state.framing = self.options.framing;
+        state.ended = None;
+        if let Some(at) = ended {
+            state.end_record(at, end);
+        }
         if !same_boot {
             // What was not on the disk has been forced there, or cut out.
             state.synced = end.at;
@@ -192,7 +216,9 @@ impl Opening<'_> {
         // Only now: what they tell has been saved.
         self.remove(&orphans.ours);
         self.damages.extend(orphans.set_aside(self.directory));
-        self.ready(state, &seen, header, end, trusted, oldest)
+        let ended_at = ended.map(|_| end.at).filter(|at| ended != Some(*at));
+        let ready = self.ready(state, &seen, header, end, trusted, oldest)?;
+        Ok(Ready { ended_at, ..ready })
     }
 
     fn read_state(&mut self) -> Result<state_file::Found, DiskError> {
@@ -250,6 +276,8 @@ impl Opening<'_> {
             return Ok(());
         }
         let end = self.survey.segments.last().map_or(0, Seen::end);
+        // Where its last record has just got its end, that is nothing that is owed.
+        let end = state.ended.map_or(end, |ended| end.min(ended.get()));
         let oldest = state.places.values().map(|p| p.at).min().unwrap_or(0);
         if oldest >= end {
             return Ok(());
@@ -276,7 +304,7 @@ impl Opening<'_> {
         &mut self,
         state: Option<&State>,
         same_boot: bool,
-        synced: u64,
+        (synced, ended): (u64, Option<u64>),
     ) -> Result<(Vec<Seen>, Option<Records>), DiskError> {
         self.remove(&self.survey.unfinished);
         let mut seen = self.survey.segments.clone();
@@ -286,17 +314,18 @@ impl Opening<'_> {
             let gone = gone.and_then(|()| self.directory.remove(&index));
             gone.map_err(|e| DiskError::new("remove", &self.directory.path_of(&stream), e))?;
         }
+        let is_behind =
+            |last: &&mut Seen| ended.is_some_and(|at| at <= last.end() && last.end() <= at + 1);
+        if !same_boot && let Some((last, at)) = seen.last_mut().filter(is_behind).zip(ended) {
+            self.mender().take_end_back(last, at)?;
+        }
         let first_unsure = if same_boot || state.is_none() {
             seen.len().saturating_sub(1)
         } else {
             let sure = seen.partition_point(|seen| seen.end() <= synced);
             sure.min(seen.len().saturating_sub(1))
         };
-        let mut mender = Mender {
-            directory: self.directory,
-            framing: self.options.framing,
-            damages: self.damages,
-        };
+        let mut mender = self.mender();
         let mut next = match first_unsure.checked_sub(1) {
             Some(before) => mender.records_behind(&seen[before])?,
             None => None,
@@ -308,7 +337,7 @@ impl Opening<'_> {
             let start = match (next, first) {
                 (Some(next), _) => next,
                 (None, Some(place)) => mender.records_before(seen, *place)?,
-                (None, None) => Records::new(self.options.framing, 0, 0),
+                (None, None) => Records::new(mender.framing, 0, 0),
             };
             next = Some(if same_boot {
                 mender.enter_rest(seen, start)?
@@ -324,6 +353,14 @@ impl Opening<'_> {
             }
         }
         Ok((seen, next))
+    }
+
+    fn mender(&mut self) -> Mender<'_> {
+        Mender {
+            directory: self.directory,
+            framing: self.options.framing,
+            damages: self.damages,
+        }
     }
 
     fn oldest(&self, seen: &[Seen], end: Place) -> Result<Place, DiskError> {
@@ -399,6 +436,7 @@ impl Opening<'_> {
             end,
             trusted,
             oldest,
+            ended_at: None,
         })
     }
 }

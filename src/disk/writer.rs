@@ -65,6 +65,10 @@ impl Writer {
         }
     }
 
+    pub(super) fn framing(&self) -> Framing {
+        self.records.framing()
+    }
+
     /// Where the stream ends.
     pub(super) fn place(&self) -> Place {
         Place {

@@ -64,6 +64,8 @@ pub(super) struct Batch {
     pub tries: u32,
     /// How much of it is in its file.
     pub filled: u64,
+    /// Its last record has no end, and is in its total all the same.
+    pub counts_last: bool,
     /// Which part of the stream that is, with what was lost in it.
     pub stretch: Stretch,
     /// When it may be tried again.

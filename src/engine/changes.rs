@@ -66,6 +66,11 @@ impl Engine {
         self.want_quiet()
     }
 
+    /// Whether all input was read, or as much as is to be.
+    pub(crate) fn is_input_over(&self) -> bool {
+        self.source.is_over
+    }
+
     /// No more input: what is held is still delivered. `is_over`: all of it was read.
     pub(crate) fn on_input_end(&mut self, is_over: bool, now: Instant) {
         self.source.is_over |= is_over;

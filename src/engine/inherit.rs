@@ -37,9 +37,11 @@ impl Engine {
         }
         for (part, owner) in &left.parts {
             let places = part.from..part.to;
+            let counts_last =
+                matches!(owner, Owed::Batch(..)) && part.is_open && !goes_on(left, part);
             let total = Total {
                 bytes: part.to - part.from,
-                records: part.records,
+                records: part.records + u64::from(counts_last),
             };
             self.log.pin(&places);
             if matches!(owner, Owed::Batch(..) | Owed::Overflow) {
@@ -63,7 +65,9 @@ impl Engine {
                     }
                     continue;
                 }
-                Owed::Batch(number, tries) => self.inherit_batch((*number, *tries), *part),
+                Owed::Batch(number, tries) => {
+                    self.inherit_batch((*number, *tries), *part, counts_last);
+                }
                 Owed::Consumer => {
                     if self.outputs[CONSUMER].queue.owed() == 0 {
                         depth = part.depths[0];
@@ -82,6 +86,14 @@ impl Engine {
         self.form_batch();
         self.update(now);
     }
+}
+
+/// Whether the record in which this part ends goes on behind it, or may still do so: whoever gets it was given its end with
+/// others, if there is one.
+fn goes_on(left: &Inherited, part: &Stretch) -> bool {
+    let is_tee = |owed: &Owed| matches!(owed, Owed::Tee(_));
+    let mut others = left.parts.iter().filter(|(_, owed)| !is_tee(owed));
+    left.next.0 == part.to || others.any(|(it, _)| it.from == part.to)
 }
 
 /// What lies in these parts, cut where any of them begins or ends.

@@ -143,11 +143,17 @@ impl Engine {
     }
 
     /// An earlier run has left a batch, which was tried before.
-    pub(super) fn inherit_batch(&mut self, (number, tries): (u64, u32), stretch: Stretch) {
+    /// `counts_last`: its last record has no end, and nothing goes on with it.
+    pub(super) fn inherit_batch(
+        &mut self,
+        (number, tries): (u64, u32),
+        stretch: Stretch,
+        counts_last: bool,
+    ) {
         let Some(jobs) = &mut self.jobs else { return };
         let places = stretch.from..stretch.to;
         let bytes = stretch.to - stretch.from;
-        let records = stretch.records;
+        let records = stretch.records + u64::from(counts_last);
         jobs.held += bytes;
         jobs.left.push_back(Batch {
             number,
@@ -156,6 +162,7 @@ impl Engine {
             first: stretch.before + 1,
             tries,
             filled: 0,
+            counts_last,
             stretch,
             due: None,
         });
@@ -217,6 +224,7 @@ impl Engine {
             first: before + 1,
             tries: 0,
             filled: 0,
+            counts_last: false,
             stretch: Stretch {
                 from,
                 to: end,
@@ -300,7 +308,8 @@ impl Engine {
             jobs.counts.retried.1.add_all(batch.total);
         }
         let total = batch.total;
-        let records = total.records + u64::from(batch.stretch.is_open);
+        let is_one_more = batch.stretch.is_open && !batch.counts_last;
+        let records = total.records + u64::from(is_one_more);
         let ticket = Ticket {
             number: batch.number,
             trial: batch.tries,

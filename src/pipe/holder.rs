@@ -165,10 +165,10 @@ impl Holder {
         is_at_end
     }
 
-    /// Its last place; `end`: where the stream ends; `is_all`: nothing comes behind that, and everybody has all of it.
-    pub(super) fn last_place(&self, end: Place, is_all: bool) -> Place {
+    /// Its last place; `end`: where the stream ends; `is_over`: nothing goes on with the record that ends there.
+    pub(super) fn last_place(&self, end: Place, is_over: bool) -> Place {
         let place = *self.place();
-        if is_all && place.at == end.at {
+        if is_over && place.at == end.at {
             // What another run takes in begins with a record.
             return end.between_records();
         }

@@ -110,6 +110,11 @@ impl Source {
                 break;
             }
         }
+        let is_over = is_over || self.shared.tell(|engine, _| engine.is_input_over());
+        if let Some(disk) = self.shared.disk.as_ref().filter(|_| is_over) {
+            // Before anybody can see that end.
+            disk.end_input();
+        }
         self.shared
             .tell(|engine, now| engine.on_input_end(is_over, now));
     }

@@ -316,6 +316,15 @@ impl Disk {
         }
     }
 
+    /// The input has ended, and all of it is there: what goes on with its last record never comes.
+    pub(super) fn end_input(&self) {
+        if let Store::Spool(spool) = &self.store
+            && let Err(failure) = spool.end_input()
+        {
+            self.failed(failure);
+        }
+    }
+
     /// Nothing is put there or read any more; `has_ended`: the input has. Says how what stays there is left.
     /// `wait` says whether a disk that fails has still time after this.
     pub(super) fn close(&self, has_ended: bool, wait: &dyn Fn(Duration) -> bool) -> Left {

@@ -193,7 +193,9 @@ impl SpoolStore {
 
     fn is_repeated_to(&self, holder: &Holder) -> bool {
         let place = *holder.place();
-        place.begun == 0 && place.at < self.spool.end().at
+        // What it had of the last record may lack the end that this has got since.
+        let is_ended = self.spool.ended_at() == Some(place.at);
+        place.begun == 0 && (place.at < self.spool.end().at || is_ended)
     }
 
     /// The tees and taps have these numbers, in the order in which they were named.

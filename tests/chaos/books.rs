@@ -257,7 +257,8 @@ impl Books<'_> {
                 self.written - begun..=self.written - begun
             }
         };
-        let mut from = from.filter(|from| self.plan.input[*from..].starts_with(stays));
+        let input = self.plan.framing.ended(&self.plan.input);
+        let mut from = from.filter(|from| input[*from..].starts_with(stays));
         let from = from.next().ok_or("something else stays in the spool")?;
         // A last record without its end is over when the input is.
         let left = (self.read - self.shed).saturating_sub(self.written.max(from));
@@ -281,8 +282,9 @@ impl Books<'_> {
         let [first, all] = &self.outcome.copied;
         let input = &self.plan.input;
         ensure!(input.starts_with(first), "something else was copied");
+        let ended = self.plan.framing.ended(input);
         ensure!(
-            !self.plan.spools || input.starts_with(all) && all.len() >= self.read,
+            !self.plan.spools || ended.starts_with(all) && all.len() >= self.read,
             "{} and then {} bytes were copied of {}",
             first.len(),
             all.len(),

@@ -104,6 +104,9 @@ fn check_records(plan: &Crowd, outcome: &Outcome, is_whole: bool) -> Result<(), 
     for record in plan.framing.split(input) {
         *count.entry(record).or_default() += 1;
     }
+    let ended = plan.framing.ended(input);
+    let last_of = |bytes| plan.framing.split(bytes).pop().unwrap_or_default();
+    let (last_sent, last_ended) = (last_of(input), last_of(&ended));
     let is_done = |file: &&(Vec<u8>, bool)| file.1 || !plan.is_batch;
     for (bytes, is_complete) in outcome
         .got
@@ -115,6 +118,12 @@ fn check_records(plan: &Crowd, outcome: &Outcome, is_whole: bool) -> Result<(), 
         let last = records.len().saturating_sub(1);
         for (n, record) in records.into_iter().enumerate() {
             let said = String::from_utf8_lossy(&record[..record.len().min(80)]);
+            // The next weir gives it the end that it lacks.
+            let record = if record == last_ended {
+                last_sent
+            } else {
+                record
+            };
             let Some(left) = count.get_mut(record) else {
                 // One that was killed may have had a part of its last, and so may have a weir that reads no more.
                 if n == last && !(*is_complete && is_whole) {

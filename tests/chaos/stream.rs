@@ -53,6 +53,17 @@ impl Framing {
         };
         bytes.iter().rev().take_while(|byte| **byte != end).count()
     }
+
+    /// The same with an end behind the last record, if it has none: so the next weir of a spool delivers it.
+    pub(crate) fn ended(self, bytes: &[u8]) -> Vec<u8> {
+        let end: &[u8] = match self {
+            _ if self.begun(bytes) == 0 => b"",
+            Framing::None | Framing::Fixed(_) => b"",
+            Framing::Lines => b"\n",
+            Framing::Null => b"\0",
+        };
+        [bytes, end].concat()
+    }
 }
 
 /// About `total` bytes of numbered records, each at most about `longest`.

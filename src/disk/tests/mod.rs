@@ -10,6 +10,7 @@ mod limits;
 mod missing;
 mod model;
 mod opening;
+mod over;
 mod spill;
 mod syncing;
 

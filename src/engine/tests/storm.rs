@@ -10,6 +10,7 @@ mod checks;
 mod dice;
 mod outlive;
 mod outlive_workers;
+mod over;
 mod scenario;
 
 use std::time::Duration;

@@ -52,7 +52,10 @@ pub(super) fn left(spool: &Spool, place: Place, use_by: UseBy) -> Inherited {
             let is_stream = !matches!(use_by, UseBy::Batches { .. });
             let is_begun = is_stream && entry.place.at < place.at;
             let from = if is_begun { place } else { entry.place };
-            let stretch = stretch(from, entry.behind(), entry.is_open);
+            let stretch = match is_stream {
+                true => stretch(from, entry.whole(), entry.is_open && !entry.is_ended),
+                false => stretch(from, entry.behind(), entry.is_open),
+            };
             (stretch, owner(entry))
         })
         .collect();
@@ -88,6 +91,7 @@ pub(super) fn entry(number: u64, tries: u32, it: &Stretch, opening: u32) -> Entr
         tries,
         is_open: it.is_open,
         is_shed: false,
+        is_ended: false,
         records: it.records,
         place: Place {
             at: it.from,

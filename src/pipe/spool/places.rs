@@ -96,6 +96,11 @@ impl SpoolStore {
         self.spool.set_place(&holder.name, next)
     }
 
+    /// The input has ended, and all of it is there: what goes on with its last record never comes.
+    pub(in crate::pipe) fn end_input(&self) -> Result<(), DiskError> {
+        self.spool.end_input()
+    }
+
     /// Leaves it in order, or says how it is left. `wait` says whether there is still time after this.
     pub(in crate::pipe) fn close(
         &self,
@@ -145,15 +150,17 @@ impl SpoolStore {
     }
 
     fn save_last_places(&self, is_all: bool) -> Result<(), DiskError> {
+        let end = self.spool.end();
+        // Whoever has all that there is has all of the last record.
+        let is_over = is_all || self.spool.is_over_at(end.at);
         for tee in self.tees.iter().filter(|tee| !tee.has_failed()) {
-            let place = tee.last_place(self.spool.end(), is_all);
+            let place = tee.last_place(end, is_over);
             self.spool.set_place(&tee.name, place)?;
         }
         if self.use_by == UseBy::Stream {
-            let place = self.consumer.last_place(self.spool.end(), is_all);
+            let place = self.consumer.last_place(end, is_over);
             return self.spool.set_place(&self.consumer.name, place);
         }
-        let end = self.spool.end();
         if self.use_by == UseBy::Workers {
             return match is_all {
                 // What another run takes in begins with a record.
@@ -161,7 +168,13 @@ impl SpoolStore {
                     let all = Journal::at(end.between_records());
                     self.spool.set_journal(&self.consumer.name, all)
                 }
-                false => self.save_dealt(&lock(&self.dealt)),
+                false => {
+                    let mut dealt = lock(&self.dealt);
+                    if is_over {
+                        dealt.end_record(end.at);
+                    }
+                    self.save_dealt(&dealt)
+                }
             };
         }
         self.spool.change_journal(&self.consumer.name, |journal| {

@@ -1,6 +1,7 @@
 //! How a run of a spool ends, and what the next one must find: after kills, power cuts and damage.
 
 use std::fs;
+use std::sync::Arc;
 
 use super::{Bench, OUTPUTS, Running, snapshot, worked};
 use crate::disk::damage::{Cause, Damage};
@@ -81,6 +82,55 @@ impl Bench {
         }
         self.check();
         damages
+    }
+
+    /// The input has ended, inside of a record, maybe: that is one of its own when the spool is opened again.
+    pub(super) fn over(&mut self, closes: bool) {
+        faults::set(None);
+        if self.is_moved {
+            self.move_it();
+        }
+        if !self.in_flight.is_empty() {
+            self.append(1, true, false);
+        }
+        self.sync();
+        let spool = Arc::clone(&self.opened().spool);
+        spool.end_input().unwrap();
+        let end = spool.end();
+        if closes {
+            assert_eq!(spool.close(false).unwrap(), []);
+        }
+        drop(spool);
+        self.opened = None;
+        if end.begun > 0 {
+            // Where all of it has been given back it needs no end.
+            let has_last = snapshot(&self.path).iter().any(|(path, bytes)| {
+                path.extension().is_some_and(|it| it == "stream") && !bytes.is_empty()
+            });
+            let behind = match has_last {
+                true => {
+                    self.model.push(b'\n');
+                    Place {
+                        at: end.at + 1,
+                        record: end.record + 1,
+                        begun: 0,
+                    }
+                }
+                false => end.between_records(),
+            };
+            for place in &mut self.places {
+                *place += u64::from(*place == end.at && has_last);
+            }
+            for place in &mut self.saved {
+                *place += u64::from(*place == end.at && has_last);
+            }
+            for journal in &mut self.journals {
+                journal.end_record(end.at, behind);
+            }
+        }
+        self.reopen();
+        self.note_begun();
+        self.sync();
     }
 
     /// What is owed to those who take from the stream of the consumer is as it was saved at some time since it was last

@@ -167,6 +167,7 @@ impl Bench {
                 falls,
             } => self.deal(from, percent, falls),
             Step::Sync => self.sync(),
+            Step::Over { closes } => self.over(closes),
             Step::Close => {
                 faults::spare(Call::Read);
                 self.is_unsure = true;

@@ -27,6 +27,10 @@ pub(super) enum Step {
         falls: bool,
     },
     Sync,
+    /// The input has ended, and the next run has another one; that one was closed, or killed.
+    Over {
+        closes: bool,
+    },
     Close,
     Kill,
     /// Of what was not forced to the disk, some is there, some is zeros and some is not there.
@@ -82,6 +86,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         4 => (0..=100u8, 0..=100u8, any::<bool>())
             .prop_map(|(from, percent, falls)| Step::Deal { from, percent, falls }),
         2 => Just(Step::Sync),
+        2 => any::<bool>().prop_map(|closes| Step::Over { closes }),
         1 => Just(Step::Close),
         3 => Just(Step::Kill),
         2 => any::<u64>().prop_map(|seed| Step::PowerCut { seed }),

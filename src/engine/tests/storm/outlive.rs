@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::dice::Dice;
+use super::over::Inputs;
 use super::scenario::scenario;
 use super::{USUAL, number};
 use crate::engine::Rules;
@@ -57,12 +58,17 @@ pub(super) fn outlive(
 fn spool(seed: u64) {
     let (mut s, adversity) = scenario(seed);
     let adversity = outlive(&mut s, adversity, None);
-    let input = s.input.0.clone();
+    let mut inputs = Inputs {
+        all: s.input.0.clone(),
+        ..Inputs::default()
+    };
     let mut dice = Dice(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) | 1);
     let (mut delivered, mut taken, mut left) = (Vec::new(), 0, Left::default());
     for run in 0..4 {
         let is_last = run == 3;
         let mut next = s.clone();
+        let reach = inputs.reach(taken, is_last, s.rules.framing, &mut dice);
+        let input = &inputs.all[..reach];
         next.input = Text(input[taken..].to_vec());
         let mut harm = adversity;
         if is_last {
@@ -77,12 +83,12 @@ fn spool(seed: u64) {
         let before = before.filter(|(_, owed)| *owed == Owed::Consumer);
         let before: usize = before.map(|(it, _)| (it.to - it.from) as usize).sum();
         let outcome = run_next(left, next, harm, is_last);
-        assert_tees(&outcome, &input, harm, is_last);
+        assert_tees(&outcome, input, harm, is_last);
         delivered.extend_from_slice(&outcome.output);
         taken += outcome.taken;
         let status = outcome.engine.status(std::time::Instant::now());
         assert!(status.read.bytes <= (before + outcome.taken) as u64);
-        left = outcome.left;
+        left = outcome.left.clone();
         if !is_last && dice.one_in(2) {
             // It was killed: what the consumer has begun of a record is given again.
             let mut parts = left.inherited.parts.iter_mut();
@@ -103,7 +109,19 @@ fn spool(seed: u64) {
             let gone = gone.records.map(|n| n + u64::from(half > 0));
             assert_eq!(status.read.records, gone, "records");
         }
+        if !is_last {
+            let has_had = inputs.go_on(&mut left, &outcome, s.rules.framing);
+            // Who has had all of that record has had its end, too.
+            let until = if has_had {
+                left.bytes.len()
+            } else {
+                delivered.len()
+            };
+            delivered.extend_from_slice(&inputs.all[delivered.len()..until]);
+            taken = left.bytes.len();
+        }
     }
+    let input = inputs.all;
     assert_eq!(taken, input.len(), "all was taken");
     assert!(delivered == input, "what came is not what was sent");
 }
@@ -163,7 +181,10 @@ pub(super) fn spooled_batches(seed: u64) {
         .batch
         .unwrap_or_else(|| dice.batch(capacity, framed));
     let adversity = outlive(&mut s, adversity, Some(batch));
-    let input = s.input.0.clone();
+    let mut inputs = Inputs {
+        all: s.input.0.clone(),
+        ..Inputs::default()
+    };
     let (mut taken, mut left) = (0, Left::default());
     let mut sheds = false;
     let mut known: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
@@ -172,6 +193,8 @@ pub(super) fn spooled_batches(seed: u64) {
     for run in 0..4 {
         let is_last = run == 3;
         let mut next = s.clone();
+        let reach = inputs.reach(taken, is_last, s.rules.framing, &mut dice);
+        let input = &inputs.all[..reach];
         next.input = Text(input[taken..].to_vec());
         let mut harm = adversity;
         if is_last {
@@ -185,9 +208,16 @@ pub(super) fn spooled_batches(seed: u64) {
         }
         let outcome = run_next(left, next, harm, is_last);
         taken += outcome.taken;
-        assert_tees(&outcome, &input, harm, is_last);
+        assert_tees(&outcome, input, harm, is_last);
+        let status = outcome.engine.status(std::time::Instant::now());
+        if let Some(read) = status.read.records.filter(|_| outcome.finished) {
+            let gone = status.written.records.zip(status.shed.total.records);
+            let half = u64::from(outcome.engine.half_left() > 0);
+            assert_eq!(Some(read), gone.map(|(a, b)| a + b + half), "records");
+        }
         for it in &outcome.tries {
             let part = it.ticket.stretch;
+            inputs.assert_begins(part.from);
             let lies = &input[part.from as usize..part.to as usize];
             assert!(it.bytes == lies, "a batch is not what came");
             let records = it.ticket.records.map_or(0, |(count, _)| count);
@@ -204,7 +234,7 @@ pub(super) fn spooled_batches(seed: u64) {
             let before = trials.insert(it.ticket.number, it.ticket.trial);
             assert!(before < Some(it.ticket.trial), "its tries count anew");
         }
-        left = outcome.left;
+        left = outcome.left.clone();
         let is_owed = |from: u64| {
             let mut parts = left.inherited.parts.iter();
             parts.any(|(it, owed)| it.from == from && !matches!(owed, Owed::Tee(_)))
@@ -237,18 +267,25 @@ pub(super) fn spooled_batches(seed: u64) {
             parts.insert(behind, again);
             left.floor = left.floor.min(part.from);
         }
+        if !is_last {
+            inputs.go_on(&mut left, &outcome, s.rules.framing);
+            taken = left.bytes.len();
+        }
     }
-    assert_eq!(taken, input.len(), "all was taken");
+    assert_eq!(taken, inputs.all.len(), "all was taken");
     // What waits for the file for what is shed has room of its own on the disk.
     if !sheds {
-        assert_none_torn(&s, adversity, &known, &input);
+        assert_none_torn(&s, adversity, &known, &inputs);
     }
     let mut to = 0;
     for (from, end) in dealt_with {
+        // What ends a record that was dealt with as it was is nobody's.
+        to += u64::from(from == to + 1 && inputs.ended.contains(&(to as usize)));
         assert_eq!(from, to, "something is left out, or dealt with twice");
         to = end;
     }
-    assert_eq!(to, input.len() as u64, "all was dealt with");
+    to += u64::from(inputs.ended.contains(&(to as usize)));
+    assert_eq!(to, inputs.all.len() as u64, "all was dealt with");
 }
 
 /// A batch ends with a record, where the next run gets the rest of one, too, but where one alone fills all the room: that
@@ -257,7 +294,7 @@ fn assert_none_torn(
     s: &Scenario,
     adversity: Adversity,
     batches: &BTreeMap<u64, (u64, u64)>,
-    input: &[u8],
+    inputs: &Inputs,
 ) {
     let (framing, disk) = (s.rules.framing, adversity.disk);
     if framing.is_none() || adversity.short.is_some() {
@@ -282,7 +319,7 @@ fn assert_none_torn(
     let mut ends = BTreeSet::new();
     let mut at = 0;
     let mut longest = 0;
-    for record in records(framing, input) {
+    for record in records(framing, &inputs.all) {
         at += record.len() as u64;
         longest = longest.max(record.len() as u64);
         ends.insert(at);
@@ -292,7 +329,7 @@ fn assert_none_torn(
     let theirs = adversity.sides.iter().flatten().any(|it| is_tap(it.role));
     let room = room.saturating_sub(if theirs { longest } else { 0 });
     for (from, to) in batches.values() {
-        if ends.contains(to) {
+        if ends.contains(to) || inputs.ended.contains(&(*to as usize)) {
             continue;
         }
         let begun = ends.range(..to).next_back().copied().unwrap_or(0);

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::dice::Dice;
 use super::outlive::{assert_tees, give_tees_again, outlive, run_next};
+use super::over::Inputs;
 use super::scenario::scenario;
 use super::{USUAL, number};
 use crate::engine::Rules;
@@ -34,11 +35,16 @@ fn spooled_workers(seed: u64) {
         count: dice.scaling(count),
         ..rules
     });
-    let input = s.input.0.clone();
+    let mut inputs = Inputs {
+        all: s.input.0.clone(),
+        ..Inputs::default()
+    };
     let (mut taken, mut left) = (0, Left::default());
     for run in 0..4 {
         let is_last = run == 3;
         let mut next = s.clone();
+        let reach = inputs.reach(taken, is_last, s.rules.framing, &mut dice);
+        let input = &inputs.all[..reach];
         next.input = Text(input[taken..].to_vec());
         let mut harm = Adversity {
             dies: None,
@@ -59,14 +65,14 @@ fn spooled_workers(seed: u64) {
         }
         let has_rest = begins_with_rest(&left);
         let outcome = run_next(left, next, harm, is_last);
-        assert_tees(&outcome, &input, harm, is_last);
+        assert_tees(&outcome, input, harm, is_last);
         let long = (s.rules.capacity as u64).min(harm.disk.bound) / 4;
         // Where there is no memory records are given in parts.
         if harm.short.is_none() && !has_rest {
-            assert_none_torn(&s.rules, harm, long as usize, &outcome.workers, &input);
+            assert_none_torn(&s.rules, harm, long as usize, &outcome.workers, input);
         }
         taken += outcome.taken;
-        left = outcome.left;
+        left = outcome.left.clone();
         if !is_last && dice.one_in(2) {
             begin_again(&mut left);
             give_tees_again(&mut left);
@@ -83,8 +89,14 @@ fn spooled_workers(seed: u64) {
                 s.rules
             );
         }
+        if !is_last {
+            inputs.go_on(&mut left, &outcome, s.rules.framing);
+            taken = left.bytes.len();
+            let its = left.inherited.parts.iter();
+            its.for_each(|(it, _)| inputs.assert_begins(it.from));
+        }
     }
-    assert_eq!(taken, input.len(), "all was taken");
+    assert_eq!(taken, inputs.all.len(), "all was taken");
     let mut parts = left.inherited.parts.iter();
     assert!(
         parts.all(|(_, owed)| *owed != Owed::Consumer),
