@@ -101,7 +101,8 @@ impl Books<'_> {
         let steps = if self.plan.store { 10.0 } else { 1.0 };
         let step = (cap * 0.005).max(1.0) * steps;
         let most = cap * time + burst.unwrap_or(f64::INFINITY) + step;
-        ensure!(self.written as f64 <= most, "{most} may pass");
+        let most = most.ceil() as u64;
+        ensure!(self.written <= most, "{most} may pass");
         Ok(())
     }
 
