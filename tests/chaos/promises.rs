@@ -101,7 +101,7 @@ impl Books<'_> {
         let steps = if self.plan.store { 10.0 } else { 1.0 };
         let step = (cap * 0.005).max(1.0) * steps;
         let most = cap * time + burst.unwrap_or(f64::INFINITY) + step;
-        let most = most.ceil() as u64;
+        let most = most.ceil() as usize;
         ensure!(self.written <= most, "{most} may pass");
         Ok(())
     }
