@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use harness::remote::Home;
 use harness::small_disk::SmallDisk;
-use harness::{Beside, Running, collect, eventually, feed, spool, start};
+use harness::{Running, collect, eventually, feed, spool, start};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -31,6 +31,9 @@ fn a_file_system_that_does_not_say_how_much_room_it_has_is_not_full() {
     assert_eq!(said, "");
 }
 
+/// So many lines come.
+const LINES: usize = 200_000;
+
 /// A weir that reads a socket, for a consumer that reads nothing, and has been refused by its disk what it had room for.
 struct Refused {
     // It is gone before the place where it is.
@@ -38,10 +41,8 @@ struct Refused {
     place: spool::Place,
     home: Home,
     ballast: PathBuf,
-    bytes: Vec<u8>,
     running: Running,
-    feeding: Beside<std::io::Result<()>>,
-    _output: PipeReader,
+    output: PipeReader,
 }
 
 impl Refused {
@@ -54,21 +55,19 @@ impl Refused {
         let mut weir = place.weir(&["-l", "-N", "refused", "--grace", "1ms"]);
         weir.envs(home.variables());
         let running = start(weir, OwnedFd::from(theirs), stdout);
-        let bytes = spool::lines(0, 200_000);
+        let bytes = spool::lines(0, LINES);
         let (first, rest) = bytes.split_at(300_000);
         ours.write_all(first).expect("it is taken");
         place.await_bytes(first.len());
         let ballast = disk.fill();
-        let feeding = feed(ours, rest.to_vec());
+        feed(ours, rest.to_vec());
         let refused = Refused {
             place,
             home,
             _disk: disk,
             ballast,
             running,
-            feeding,
-            bytes,
-            _output: output,
+            output,
         };
         eventually("it is full", || refused.status()["state"] == "disk-full");
         Some(refused)
@@ -79,51 +78,55 @@ impl Refused {
         serde_json::from_slice(&answer).unwrap_or(Value::Null)
     }
 
-    /// What the next run gets, which is what was sent first.
-    fn rest(place: &spool::Place, bytes: &[u8]) -> usize {
-        let (rest, _) = place.deliver(&["-l"]);
-        assert!(
-            bytes.starts_with(&rest),
-            "of {} bytes something is not in order",
-            rest.len()
-        );
-        rest.len()
+    /// Ends it by this signal. What it says, and how many lines the consumer and the next run have together, in order.
+    fn end(self, by: Signal) -> (String, usize) {
+        self.running.signal(by);
+        let said = self.running.end().stderr;
+        if self.ballast.exists() {
+            fs::remove_file(&self.ballast).expect("room");
+        }
+        // What lies in the pipe.
+        let first = collect(self.output).done();
+        let mut next = first.split(|byte| *byte == b'\n').count() - 1;
+        let (rest, _) = self.place.deliver(&["-l"]);
+        let rest = String::from_utf8(rest).expect("text");
+        assert!(!rest.is_empty(), "nothing was left");
+        spool::go_on(&mut next, &rest, "behind the end");
+        (said, next)
+    }
+
+    /// Bytes that it says it has read.
+    fn read(&self) -> usize {
+        self.status()["in"]["bytes"].as_u64().expect("a number") as usize
     }
 }
 
 #[test]
 fn what_a_socket_brings_and_the_disk_refuses_is_not_read_on_into_memory() {
     let Some(it) = Refused::new() else { return };
-    let read = it.status()["in"]["bytes"].as_u64().expect("a number");
-    let there = it.place.taken_in() as u64;
+    let (read, there) = (it.read(), it.place.taken_in());
     assert!(read <= there, "{read} bytes read, and {there} in the spool");
-    it.running.signal(Signal::KILL);
-    it.running.end();
-    fs::remove_file(&it.ballast).expect("room");
-    assert!(Refused::rest(&it.place, &it.bytes) as u64 >= read);
+    let (_, lines) = it.end(Signal::KILL);
+    // The last of them is not complete, maybe.
+    assert!(spool::lines(0, lines + 1).len() >= read);
 }
 
 #[test]
 fn what_a_socket_brings_and_the_disk_refuses_goes_there_once_it_has_room() {
     let Some(it) = Refused::new() else { return };
     fs::remove_file(&it.ballast).expect("room");
-    it.place.await_bytes(it.bytes.len());
-    it.feeding.done().expect("all is taken");
-    it.running.signal(Signal::KILL);
-    it.running.end();
-    assert_eq!(Refused::rest(&it.place, &it.bytes), it.bytes.len());
+    it.place.await_bytes(spool::lines(0, LINES).len());
+    assert_eq!(it.end(Signal::KILL).1, LINES);
 }
 
 #[test]
 fn what_a_socket_has_brought_and_never_has_room_is_named_at_the_end() {
     let Some(it) = Refused::new() else { return };
-    let read = it.status()["in"]["bytes"].as_u64().expect("a number");
-    it.running.signal(Signal::TERM);
-    let ended = it.running.end();
+    let read = it.read();
+    let (said, lines) = it.end(Signal::TERM);
     let says = "there is no room for the last ";
-    assert!(ended.stderr.contains(says), "{ended:?}");
-    fs::remove_file(&it.ballast).expect("room");
-    assert!(Refused::rest(&it.place, &it.bytes) as u64 >= read);
+    assert!(said.contains(says), "{said}");
+    assert!(spool::lines(0, lines + 1).len() >= read);
 }
 
 /// Nothing is certain to be enough for it, so that what others have there is not waited for.
@@ -134,13 +137,14 @@ fn a_record_that_is_longer_than_memory_does_not_wait_for_good_for_room_that_othe
         let Some(disk) = SmallDisk::mount(place.spool(), "6m") else {
             return;
         };
-        disk.ballast(4 << 20);
         let mut bytes = vec![b'x'; 6 << 20];
         bytes.push(b'\n');
         let (stdin, input) = std::io::pipe().expect("a pipe");
         let (output, stdout) = std::io::pipe().expect("a pipe");
         let fixed = ["-l", "--buffer", "1MiB"];
         let running = start(place.weir(&[&fixed[..], options].concat()), stdin, stdout);
+        eventually("it has begun", || place.spool().join("state").exists());
+        disk.ballast(4 << 20);
         let feeding = feed(input, bytes.clone());
         let got = collect(output).done();
         assert!(got == bytes, "{options:?}: {} bytes", got.len());

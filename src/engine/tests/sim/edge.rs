@@ -148,14 +148,15 @@ impl Edge for Side<'_> {
         // What is to outlive the run is read again, but where there is no memory to keep it in.
         let is_kept = is_torn && self.0.s.rules.outlives && !self.0.random().is_multiple_of(4);
         if is_refused || is_kept {
-            return Ok(Err(NoRoom {
-                by: if is_refused {
-                    disk.filled_by()
-                } else {
-                    FilledBy::Others
-                },
-                floor: self.0.told_floor,
-            }));
+            let world = &self.0;
+            let held = world.disk.len() as u64 - world.floor;
+            let by = if is_refused {
+                disk.filled_by(held)
+            } else {
+                FilledBy::Others
+            };
+            let floor = world.told_floor;
+            return Ok(Err(NoRoom { by, floor }));
         }
         let came = self.read(&mut [IoSliceMut::new(into)])?;
         let world = &mut *self.0;

@@ -254,9 +254,9 @@ pub(in super::super) struct Disk {
 }
 
 impl Disk {
-    /// What is in the way where it has less room than was thought.
-    pub(super) fn filled_by(&self) -> FilledBy {
-        match self.is_ours {
+    /// What is in the way where it has less room than was thought, and we have so many bytes there.
+    pub(super) fn filled_by(&self, held: u64) -> FilledBy {
+        match self.is_ours && held > self.bound / 2 {
             true => FilledBy::Ours,
             false => FilledBy::Others,
         }
