@@ -27,7 +27,9 @@ fn a_file_system_that_does_not_say_how_much_room_it_has_is_not_full() {
     let files = place.files("stream").len();
     assert!(files < 4, "{files} files");
     let (rest, said) = place.deliver(&["-l"]);
-    assert!(rest == bytes, "{} of {} bytes", rest.len(), bytes.len());
+    // The pipe has had the rest.
+    let is_end = bytes.ends_with(&rest);
+    assert!(is_end && rest.len() > 200_000, "{} bytes", rest.len());
     assert_eq!(said, "");
 }
 
@@ -149,6 +151,7 @@ fn a_record_that_is_longer_than_memory_does_not_wait_for_good_for_room_that_othe
         let got = collect(output).done();
         assert!(got == bytes, "{options:?}: {} bytes", got.len());
         feeding.done().expect("all is taken");
-        running.end().assert_success("it goes on");
+        let ended = running.end();
+        assert!(ended.status.success(), "{ended:?}");
     }
 }
