@@ -7,7 +7,7 @@
 //! written again.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -43,15 +43,17 @@ impl BatchFile {
     /// # Errors
     /// When none can be made.
     pub(crate) fn new(bytes: u64) -> io::Result<BatchFile> {
-        let is_short = bytes <= MEMORY_MOST;
-        let on_disk = || match on_disk() {
-            Err(error) if says_full(&error) => in_memory().map(|file| (file, true)).ok_or(error),
-            made => made.map(|file| (file, false)),
+        let short = if bytes <= MEMORY_MOST {
+            in_memory()
+        } else {
+            None
         };
-        let short = if is_short { in_memory() } else { None };
-        let is_in_memory = short.is_some();
-        let (file, is_displaced) = short.map_or_else(on_disk, |file| Ok((file, false)))?;
-        let is_in_memory = is_in_memory || is_displaced;
+        let (file, is_in_memory, is_displaced) = match short.ok_or_else(on_disk) {
+            Ok(file) => (file, true, false),
+            Err(Ok(file)) => (file, false, false),
+            Err(Err(error)) if says_full(&error) => (in_memory().ok_or(error)?, true, true),
+            Err(Err(error)) => return Err(error),
+        };
         Ok(BatchFile {
             file,
             is_in_memory,
@@ -93,16 +95,34 @@ impl BatchFile {
         let Some(mut memory) = there_is else {
             return Ok(false);
         };
-        rustix::fs::seek(&self.file, SeekFrom::Start(0))?;
-        let copied = io::copy(&mut self.file, &mut memory);
-        // Where there is no memory either the rest comes behind what is there.
-        rustix::fs::seek(&self.file, SeekFrom::Start(self.bytes))?;
-        if copied? != self.bytes {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        if !self.copy_to(&mut memory)? {
+            return Ok(false);
         }
         self.file = memory;
         (self.is_in_memory, self.is_displaced) = (true, true);
         Ok(true)
+    }
+
+    /// Whether all that there is has gone there. Where there is no room for it either, whatever that says, the rest comes
+    /// behind what is here, once its disk has some.
+    ///
+    /// # Errors
+    /// When it cannot be read: no program could read it, either.
+    fn copy_to(&mut self, other: &mut File) -> io::Result<bool> {
+        let mut piece = vec![0; 64 << 10];
+        rustix::fs::seek(&self.file, SeekFrom::Start(0))?;
+        let mut left = self.bytes;
+        let mut is_taken = true;
+        while is_taken && left > 0 {
+            let n = self.file.read(&mut piece)?;
+            if n == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            is_taken = other.write_all(&piece[..n]).is_ok();
+            left = left.saturating_sub(n as u64);
+        }
+        rustix::fs::seek(&self.file, SeekFrom::Start(self.bytes))?;
+        Ok(is_taken)
     }
 
     /// It is complete. A way to read it, from its beginning on.
@@ -209,8 +229,6 @@ fn made_and_unlinked(place: &std::path::Path) -> io::Result<File> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use super::*;
 
     #[test]
@@ -244,6 +262,20 @@ mod tests {
         reader.read_to_string(&mut all).expect("read");
         assert_eq!(all, "first second");
         assert!(file.append(b"x").is_err(), "and none can change it");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn one_that_has_no_room_in_memory_either_stays_as_it_is() {
+        let mut file = BatchFile::new(3 << 20).expect("a file");
+        file.append(b"first ").expect("written");
+        let mut takes_nothing = File::open("/proc/self/exe").expect("a file");
+        assert!(!file.copy_to(&mut takes_nothing).expect("it is read"));
+        file.append(b"second").expect("written");
+        let mut all = String::new();
+        let mut reader = File::from(file.reader().expect("a reader"));
+        reader.read_to_string(&mut all).expect("read");
+        assert_eq!(all, "first second");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! taken. An entry that is not written yet is no loss: the length of the file tells of it.
 
 use std::fs::File;
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use super::format::{ENTRY_MOST, Entry, IndexHeader, ROW, checksum, names};
 use super::index::IndexWriter;
 use super::room::{Full, part_of};
 use super::schedule::Policy;
-use super::segments::{Segment, Tail, Taken};
+use super::segments::{Appended, Segment, Tail};
 use super::spool::Spool;
 use super::sys;
 use super::writer::{Unsynced, Writer};
@@ -29,20 +30,19 @@ const FILES: u64 = 16;
 const ARRIVAL_GRAIN: u64 = 1_000_000_000;
 
 impl Spool {
-    /// Appends from memory what came at `arrival` (nanoseconds since 1970), all of it or nothing, and says where it
-    /// begins. [`Spool::room_for`] has said that there is room.
+    /// Appends from memory what came at `arrival` (nanoseconds since 1970), as much of it as there is room for in one
+    /// piece, and says where that lies in the stream.
     pub(crate) fn append(
         &self,
         bytes: &[u8],
         arrival: u64,
-    ) -> Result<Result<u64, Full>, DiskError> {
+    ) -> Result<Result<Range<u64>, Full>, DiskError> {
         let mut writer = self.writer();
         let begun = writer.end;
-        match self.ready(&mut writer, arrival)? {
-            Ok(most) if most >= bytes.len() => {}
-            Ok(_) => return Ok(Err(Full::Bound)),
+        let bytes = match self.ready(&mut writer, arrival)? {
+            Ok(most) => &bytes[..most.min(bytes.len())],
             Err(full) => return Ok(Err(full)),
-        }
+        };
         let Some((tail, _)) = &mut writer.tail else {
             return Ok(Err(Full::Disk));
         };
@@ -50,9 +50,10 @@ impl Spool {
             return Ok(Err(full));
         }
         self.account(&mut writer, bytes, arrival);
+        let appended = begun..writer.end;
         drop(writer);
         self.changed();
-        Ok(Ok(begun))
+        Ok(Ok(appended))
     }
 
     /// Appends what lies in a pipe, without waiting for more. What was taken is at the beginning of
@@ -62,19 +63,19 @@ impl Spool {
         pipe: BorrowedFd<'_>,
         buffer: &mut [u8],
         arrival: u64,
-    ) -> Result<Taken, DiskError> {
+    ) -> Result<Appended, DiskError> {
         let mut writer = self.writer();
         if writer.unread == 0 {
             let most = match self.ready(&mut writer, arrival)? {
                 Ok(most) => most.min(buffer.len()),
-                Err(full) => return Ok(Taken::Full(full)),
+                Err(full) => return Ok(Appended::Full(full)),
             };
             let Some((tail, _)) = &mut writer.tail else {
-                return Ok(Taken::Full(Full::Disk));
+                return Ok(Appended::Full(Full::Disk));
             };
             match tail.splice(pipe, most)? {
                 // Whatever fails from here on, they are in no pipe any more.
-                Taken::Bytes(n) => writer.unread = n,
+                Appended::Bytes(n) => writer.unread = n,
                 none => return Ok(none),
             }
         }
@@ -87,7 +88,7 @@ impl Spool {
         self.account(&mut writer, bytes, arrival);
         drop(writer);
         self.changed();
-        Ok(Taken::Bytes(n))
+        Ok(Appended::Bytes(n))
     }
 
     /// Takes room for bytes to come: for how many there is some, `most` at most.

@@ -243,7 +243,7 @@ fn arrival(directory: &Directory, survey: &Survey, at: u64) -> Result<Option<u64
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::segments::Taken;
+    use crate::disk::segments::Appended;
     use crate::disk::tests::{NOW, append, lines, open, read_from, small};
 
     #[test]
@@ -284,7 +284,7 @@ mod tests {
         assert!(opened.damages.is_empty(), "{:?}", opened.damages);
         let spool = opened.spool;
         let mut rest = second;
-        while let Taken::Bytes(n @ 1..) = spool.append_some(rest, NOW - HOUR).expect("taken") {
+        while let Appended::Bytes(n @ 1..) = spool.append_some(rest, NOW - HOUR).expect("taken") {
             rest = &rest[n..];
         }
         assert!(rest.is_empty(), "all of it");

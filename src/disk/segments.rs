@@ -19,9 +19,9 @@ use super::file::write_all;
 use super::room::{Full, Room, STEP_MOST, pages, reserve};
 use super::sys;
 
-/// What came of taking bytes in.
+/// What came of appending what lies in a pipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Taken {
+pub(crate) enum Appended {
     /// That many.
     Bytes(usize),
     /// Nothing: the pipe is empty.
@@ -260,6 +260,7 @@ impl Tail {
         let Err(error) = write_all(&self.file, bytes, to) else {
             return Ok(Ok(()));
         };
+        self.end_here();
         if self.file.metadata().is_ok_and(|data| data.len() > to) {
             sys::truncate(&self.file, to)
                 .map_err(|error| self.error("give back room of", error))?;
@@ -271,15 +272,27 @@ impl Tail {
     }
 
     /// Appends what lies in a pipe, at most `most` bytes and what it is ready for.
-    pub(crate) fn splice(&mut self, pipe: BorrowedFd<'_>, most: usize) -> Result<Taken, DiskError> {
+    pub(crate) fn splice(
+        &mut self,
+        pipe: BorrowedFd<'_>,
+        most: usize,
+    ) -> Result<Appended, DiskError> {
         match sys::splice_in(pipe, &self.file, self.segment.len(), most) {
-            Ok(0) => Ok(Taken::End),
-            Ok(n) => Ok(Taken::Bytes(n)),
-            Err(Errno::AGAIN) => Ok(Taken::Empty),
-            Err(error) if sys::is_full(error) => Ok(Taken::Full(Full::Disk)),
-            Err(Errno::INVAL | Errno::NOSYS) => Ok(Taken::Refused),
+            Ok(0) => Ok(Appended::End),
+            Ok(n) => Ok(Appended::Bytes(n)),
+            Err(Errno::AGAIN) => Ok(Appended::Empty),
+            Err(error) if sys::is_full(error) => {
+                self.end_here();
+                Ok(Appended::Full(Full::Disk))
+            }
+            Err(Errno::INVAL | Errno::NOSYS) => Ok(Appended::Refused),
             Err(error) => Err(self.error("splice into", error)),
         }
+    }
+
+    /// What it was thought to have room for it has none for: no more goes here, and the next one asks the disk again.
+    fn end_here(&mut self) {
+        self.most = self.segment.len();
     }
 
     /// What was appended can be read from now on.

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
+use rustix::fs::StatVfs;
 use rustix::io::Errno;
 
 /// What a call to the system does to a spool: tests have some of a kind fail.
@@ -25,7 +26,7 @@ pub(crate) enum Call {
 
 /// What a test has a call come to before it is made.
 #[cfg(test)]
-pub(crate) use super::tests::faults::meet;
+pub(crate) use super::tests::faults::{self, meet};
 
 /// What a test has a call come to before it is made: nothing else than it comes to.
 #[cfg(not(test))]
@@ -74,14 +75,20 @@ pub(crate) fn truncate(file: &File, length: u64) -> Result<(), Errno> {
 
 /// Bytes that others than the system's owner may still take of the disk that a file is on, where it tells.
 pub(crate) fn available(file: &File) -> Option<u64> {
-    let disk = rustix::fs::fstatvfs(file).ok()?;
+    let disk = tells(rustix::fs::fstatvfs(file).ok()?)?;
     Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 /// Bytes of the disk that this is on, where it tells.
 pub(crate) fn size_of_disk(place: &Path) -> Option<u64> {
-    let disk = rustix::fs::statvfs(place).ok()?;
+    let disk = tells(rustix::fs::statvfs(place).ok()?)?;
     Some(disk.f_blocks.saturating_mul(disk.f_frsize))
+}
+
+/// What is known of a disk, if anything is: some file systems say of themselves that they have no size, and take what
+/// comes.
+fn tells(disk: StatVfs) -> Option<StatVfs> {
+    (disk.f_blocks > 0).then_some(disk)
 }
 
 /// Where room cannot be taken: whether there is some for this many bytes just now, and for what it takes to find them,

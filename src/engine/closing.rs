@@ -141,7 +141,7 @@ impl Engine {
         let has_begun = self.outputs[CONSUMER].cursor.is_inside();
         let is_starved = self.is_starved();
         let is_blocked = self.shedder.policy.is_none() || is_starved || has_begun;
-        let has_no_place = self.has_surely_no_place(self.occupancy() as u64);
+        let has_no_place = self.has_surely_no_place();
         let is_full = is_starved || self.gate.is_closed() || has_no_place;
         let is_all = self.jobs.as_ref().is_some_and(|jobs| jobs.held == 0);
         let is_all = is_all && (is_starved || !self.others_make_room());
@@ -172,7 +172,7 @@ impl Engine {
     }
 
     /// The place behind the last whole record that can be looked at.
-    fn last_whole(&self) -> Option<u64> {
+    pub(super) fn last_whole(&self) -> Option<u64> {
         let mut whole = None;
         for run in self.ahead() {
             whole = match self.framing {

@@ -367,7 +367,7 @@ impl Engine {
     /// Whether the rest of a record that has begun cannot come before that has left. That a disk is full is not enough:
     /// what was given back since it was found so may be room for the rest.
     pub(super) fn is_blocked(&self) -> bool {
-        let has_no_place = self.has_surely_no_place(self.occupancy() as u64);
+        let has_no_place = self.has_surely_no_place();
         let has_no_room = self.gate.is_closed() || has_no_place;
         let is_full = has_no_room || self.has_full_books();
         is_full && self.shedder.policy.is_none() || self.is_starved()

@@ -122,29 +122,13 @@ pub(crate) trait Edge {
         Err(NoRoom::OTHERS)
     }
 
-    /// Reads what is there and puts it on the disk; where it begins there: see [`Edge::store`].
+    /// Reads what is there and puts it on the disk; where it begins there, if it does not stay in memory alone.
     ///
     /// # Errors
     /// When the input fails.
     fn take(&mut self, into: &mut [u8]) -> io::Result<Taken> {
-        self.read_and_store(into).map(Ok)
-    }
-
-    /// Reads what is there, and then puts it on the disk.
-    ///
-    /// # Errors
-    /// When the input fails.
-    fn read_and_store(&mut self, into: &mut [u8]) -> io::Result<Option<Came>> {
         let came = self.read(&mut [IoSliceMut::new(into)])?;
-        Ok(came.map(|n| match n {
-            0 => (0, None),
-            n => (n, self.store(&into[..n])),
-        }))
-    }
-
-    /// Puts this on the disk, and says where it begins there; `None`: it is not there.
-    fn store(&mut self, _bytes: &[u8]) -> Option<u64> {
-        None
+        Ok(Ok(came.map(|n| (n, None))))
     }
 
     /// Reads back from the disk what is asked for, or the first part of it.

@@ -44,8 +44,8 @@ impl Engine {
         // Its end is there, on the disk.
         let has_end = || self.log.last_boundary(run.start, run.end).is_some();
         // Nobody else is behind who will make room for it.
-        let is_blocked = self.is_blocked() && (self.is_starved() || !self.others_make_room());
-        match is_torn || is_blocked || self.is_last() || has_end() {
+        let must_tear = self.is_blocked() && (self.is_starved() || !self.others_make_room());
+        match is_torn || must_tear || self.is_last() || has_end() {
             true => Portion::To(end),
             false => Portion::None,
         }

@@ -82,8 +82,7 @@ impl Engine {
             (self.workers.iter()).flat_map(|it| it.others(j).flat_map(|it| it.given.runs()));
         let are_behind = theirs.any(|run| run.start < from) || self.lags(from);
         drop(theirs);
-        let begun = self.worker(j).given.bytes();
-        let may_wait = are_behind || !self.has_surely_no_place(begun);
+        let may_wait = are_behind || !self.has_surely_no_place();
         if may_wait || self.used() > 0 {
             return;
         }

@@ -135,7 +135,8 @@ impl Runs {
     /// # Panics
     /// When one of them does not lie in one run.
     pub(super) fn remove_all(&mut self, mut out: &[Range<u64>]) {
-        while let Some(first) = out.first() {
+        while let Some(first) = out.first().cloned() {
+            let before = out.len();
             let i = self.block_of(first.start);
             let Some(block) = self.blocks.get_mut(i) else {
                 unreachable!("what is dropped was there")
@@ -158,6 +159,7 @@ impl Runs {
             if last > i {
                 self.settle(i);
             }
+            assert!(out.len() < before, "{first:?} is not there");
         }
     }
 

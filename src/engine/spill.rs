@@ -118,19 +118,19 @@ impl Engine {
         full.is_some_and(|full| full.why.by != FilledBy::Bound) && self.has_no_place()
     }
 
-    /// Whether the rest of a record that has begun with so many bytes waits for room that others must make, where this is
-    /// why there is none: it is not for the length of the record.
-    pub(super) fn awaits_others(&self, bytes: u64, why: NoRoom) -> bool {
-        why.by == FilledBy::Others && bytes < self.capacity as u64
+    /// Whether the rest of the record that has begun waits for room that others must make, where this is why there is none.
+    /// One that is longer already than what memory holds does not: no room would be enough for certain.
+    pub(super) fn awaits_others(&self, why: NoRoom) -> bool {
+        let memory = self.spill.as_ref().map_or(u64::MAX, |spill| spill.memory);
+        why.by == FilledBy::Others && self.source.cursor.depth() < memory
     }
 
-    /// Whether the rest of a record that has begun with so many bytes had no place although all had been given back that
-    /// nobody is owed, and no others are to make room for it.
-    pub(super) fn has_surely_no_place(&self, begun: u64) -> bool {
+    /// Whether the rest of the record that has begun had no place although all had been given back that nobody is owed, and
+    /// no others are to make room for it.
+    pub(super) fn has_surely_no_place(&self) -> bool {
         let full = self.spill.as_ref().and_then(|spill| spill.full);
-        let may_come = full.is_some_and(|full| {
-            !self.log.is_floor(full.why.floor) || self.awaits_others(begun, full.why)
-        });
+        let may_come = full
+            .is_some_and(|full| !self.log.is_floor(full.why.floor) || self.awaits_others(full.why));
         self.has_no_place() && !may_come
     }
 
@@ -270,7 +270,8 @@ impl Engine {
     }
 
     /// Places that are pinned for somebody and are in no output's queue any more: given and maybe to be taken back, on
-    /// their way to the file of what is shed, left for another run, in batches, with workers.
+    /// their way to the file of what is shed, left for another run, in batches, with workers. What lies behind the first of
+    /// them on the disk stays there for it.
     pub(super) fn runs_in_hands(&self) -> impl Iterator<Item = &Range<u64>> {
         let jobs = self.jobs.iter().flat_map(|jobs| jobs.runs());
         let workers = self.workers.iter();

@@ -110,7 +110,7 @@ impl Engine {
         let is_in_way = has_all
             && self.log.is_floor(why.floor)
             && begun.is_some_and(|begun| !self.lags(begun))
-            && !self.awaits_others(self.given.bytes(), why);
+            && !self.awaits_others(why);
         while unread == 0
             && is_in_way
             && let Some(run) = self.given.pop(self.given.bytes())

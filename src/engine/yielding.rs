@@ -21,16 +21,19 @@ impl Engine {
 
     /// There is no room.
     fn lose_what_taps_hold(&mut self, now: Instant) {
+        let taps = SIDES..self.outputs.len();
+        let taps: Vec<usize> = taps.filter(|i| self.outputs[*i].is_tap()).collect();
+        if taps.is_empty() {
+            return;
+        }
         let end = self.log.end();
         let heads = self.holders();
         let heads = heads.map(|(_, output)| output.head().unwrap_or(end));
-        let batches = self.jobs.as_ref().and_then(|jobs| jobs.first_place());
-        let half = self.half.as_ref().map(|half| half.start);
-        let Some(from) = heads.chain(batches).chain(half).min() else {
+        // What is kept for somebody has the room, whoever else is behind it.
+        let in_hands = self.runs_in_hands().map(|run| run.start);
+        let Some(from) = heads.chain(in_hands).min() else {
             return;
         };
-        let taps = SIDES..self.outputs.len();
-        let taps: Vec<usize> = taps.filter(|i| self.outputs[*i].is_tap()).collect();
         for i in &taps {
             self.lose_before(*i, from, now);
         }

@@ -13,6 +13,7 @@ pub(crate) mod fan_out;
 pub(crate) mod fd;
 pub(crate) mod holder;
 pub(crate) mod inherited;
+mod kept;
 pub(crate) mod look;
 pub(crate) mod memory;
 mod no_wait;
@@ -109,7 +110,7 @@ pub(crate) fn start(
         sorter,
     } = beside;
     let (events, listener) = unbounded();
-    let memory = rules.capacity as u64;
+    let memory = rules.memory.unwrap_or(rules.capacity) as u64;
     let disk = store.map(|store| Disk::new(store, memory, events.clone()));
     let (disk, floors) = disk.unzip();
     let sides = branches

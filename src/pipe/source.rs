@@ -15,6 +15,7 @@ use super::fd::Port;
 use super::memory::BufferPool;
 use super::peek::Peek;
 use super::shared::{Event, Shared};
+use super::spill::Disk;
 use super::splice::{self, FanOut};
 use crate::engine::action::{Actor, For, NoRoom, Pass, Path, Permit, Taker, Wait};
 use crate::engine::drive::{Driver, End, Passage, Taken};
@@ -213,25 +214,26 @@ impl Edge<'_> {
             .tell(|engine, now| engine.keep_less(unread, why, now));
     }
 
-    /// Reads, and puts that on the disk. What the disk does not take although it had room is read again later, where the
-    /// input can go back.
-    fn read_or_go_back(&mut self, into: &mut [u8]) -> io::Result<Taken> {
+    /// Reads, and puts that on the disk.
+    fn read_to_disk(&mut self, into: &mut [u8]) -> io::Result<Taken> {
         let n = match self.input.read_now(&mut [IoSliceMut::new(into)])? {
             Some(n @ 1..) => n,
             other => return Ok(Ok(other.map(|n| (n, None)))),
         };
-        let Some(disk) = self.shared.disk.as_ref() else {
-            return Ok(Ok(Some((n, None))));
-        };
-        Ok(match disk.store(&into[..n]) {
-            None if self.goes_back(n) => Err(disk.fails_to_take()),
-            stored => Ok(Some((n, stored))),
-        })
+        match self.shared.disk.as_ref() {
+            Some(disk) => disk.take_read(&into[..n], |rest| self.goes_back(rest)),
+            None => Ok(Ok(Some((n, None)))),
+        }
     }
 
     fn goes_back(&self, bytes: usize) -> bool {
         let to = SeekFrom::Current(i64::try_from(bytes).map_or(0, |n| -n));
         self.input.is_file() && rustix::fs::seek(self.input.as_fd(), to).is_ok()
+    }
+
+    /// Whether something has been read that is to be read again.
+    fn has_kept(&self) -> bool {
+        self.shared.disk.as_ref().is_some_and(Disk::has_kept)
     }
 
     /// Who reads takes what there is.
@@ -249,7 +251,15 @@ impl crate::engine::drive::Edge for Edge<'_> {
 
     fn read(&mut self, into: &mut [IoSliceMut<'_>]) -> io::Result<Option<usize>> {
         self.forget();
-        Ok(self.input.read_now(into)?)
+        let again = self
+            .shared
+            .disk
+            .as_ref()
+            .map_or(0, |disk| disk.read_kept(into));
+        match again {
+            0 => Ok(self.input.read_now(into)?),
+            n => Ok(Some(n)),
+        }
     }
 
     fn disk_room(&mut self, most: usize) -> Result<usize, NoRoom> {
@@ -264,22 +274,20 @@ impl crate::engine::drive::Edge for Edge<'_> {
 
     fn take(&mut self, into: &mut [u8]) -> io::Result<Taken> {
         self.forget();
-        let from_pipe = match self.shared.disk.as_ref().filter(|_| self.input.is_pipe()) {
-            Some(disk) => disk.take_from(&self.input, into),
-            None => None,
+        let disk = self.shared.disk.as_ref();
+        let again = disk.and_then(|disk| disk.take_kept(into));
+        let from_pipe = || {
+            let disk = disk.filter(|_| self.input.is_pipe())?;
+            disk.take_from(&self.input, into)
         };
-        let taken = match from_pipe {
+        let taken = match again.or_else(from_pipe) {
             Some(taken) => taken,
-            None => self.read_or_go_back(into)?,
+            None => self.read_to_disk(into)?,
         };
         if let Err(why) = taken {
             self.keep_less(why);
         }
         Ok(taken)
-    }
-
-    fn store(&mut self, bytes: &[u8]) -> Option<u64> {
-        self.shared.disk.as_ref()?.store(bytes)
     }
 
     fn pass_on(&mut self, bytes: &[u8], pass: Pass) -> usize {
@@ -338,7 +346,7 @@ impl crate::engine::drive::Edge for Edge<'_> {
     }
 
     fn is_readable(&mut self) -> bool {
-        self.input.is_readable().unwrap_or(true)
+        self.has_kept() || self.input.is_readable().unwrap_or(true)
     }
 
     fn wait(&mut self, Wait { sleep, version }: Wait) -> Option<io::Result<bool>> {
@@ -350,6 +358,7 @@ impl crate::engine::drive::Edge for Edge<'_> {
         }
         self.output.let_go();
         let ready = match sleep.what {
+            For::Input if self.has_kept() => Ok(true),
             For::Input => {
                 let ahead = self.peek.as_ref().map_or(0, Peek::ahead);
                 if ahead > 0 && !self.input.is_readable().unwrap_or(true) {

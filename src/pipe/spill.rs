@@ -3,7 +3,8 @@
 //!
 //! A disk that is full or fails is said once; the flow goes on as far as memory goes.
 
-use std::io;
+use std::io::{self, IoSliceMut};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -11,10 +12,11 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::event::Event;
 use super::fd::Port;
+use super::kept::{Kept, Put};
 use super::spool::{Left, SpoolStore};
 use crate::disk::error::DiskError;
 use crate::disk::room::Full;
-use crate::disk::segments::Taken;
+use crate::disk::segments::Appended;
 use crate::disk::spill::Spill;
 use crate::engine::action::{FilledBy, NoRoom};
 use crate::engine::disk::Inherited;
@@ -42,11 +44,12 @@ pub(super) struct Disk {
     events: Sender<Event>,
     /// It was said that it is full, or fails.
     said: AtomicBool,
-    /// The beginning of a record that has as many bytes does not wait for room that others must make: memory has none for
-    /// it either.
-    long: u64,
+    /// Bytes of memory before it: the beginning of a record that has as many does not wait for room that others must make.
+    memory: u64,
     /// The spool had no room when somebody asked last.
     lacks_room: AtomicBool,
+    /// What was read and is in no file of the spool.
+    kept: Kept,
 }
 
 impl Disk {
@@ -63,8 +66,9 @@ impl Disk {
             floors,
             events,
             said: AtomicBool::new(false),
-            long: memory,
+            memory,
             lacks_room: AtomicBool::new(false),
+            kept: Kept::default(),
         };
         (disk, heard)
     }
@@ -74,10 +78,7 @@ impl Disk {
     /// # Errors
     /// When the system refuses a thread.
     pub(super) fn start(&self) -> io::Result<()> {
-        match &self.store {
-            Store::Spill(_) => Ok(()),
-            Store::Spool(spool) => spool.start(&self.events),
-        }
+        self.spool().map_or(Ok(()), |it| it.start(&self.events))
     }
 
     /// The tees and taps have these numbers, in the order in which they were named.
@@ -89,10 +90,7 @@ impl Disk {
 
     /// What an earlier run has left there.
     pub(super) fn inherited(&self) -> Option<Inherited> {
-        match &self.store {
-            Store::Spill(_) => None,
-            Store::Spool(spool) => Some(spool.inherited()),
-        }
+        self.spool().map(SpoolStore::inherited)
     }
 
     /// Gives back what it is told of, until nobody is left to tell it.
@@ -161,7 +159,7 @@ impl Disk {
                 *has_released = false;
                 let least = match self.whose(full) {
                     FilledBy::Bound | FilledBy::Ours => 0,
-                    FilledBy::Others => self.long,
+                    FilledBy::Others => self.memory,
                 };
                 self.given_back(spool.release_begun(floor, least))
             }
@@ -179,51 +177,120 @@ impl Disk {
         })
     }
 
-    /// See [`Edge::store`](crate::engine::drive::Edge::store).
-    pub(super) fn store(&self, bytes: &[u8]) -> Option<u64> {
+    /// Puts the first of this on the disk, as a rule all of it: where it begins there, and how much that is.
+    fn put(&self, bytes: &[u8]) -> Put {
         let put = match &self.store {
-            Store::Spill(spill) => spill.append(bytes),
+            Store::Spill(spill) => spill
+                .append(bytes)
+                .map(|put| put.map(|at| (at, bytes.len()))),
             Store::Spool(spool) => {
                 let put = spool.append(bytes);
                 spool.tell_untold(&self.events);
-                put
+                put.map(|put| put.map(|it| (it.start, (it.end - it.start) as usize)))
             }
         };
         match put {
-            Ok(Ok(at)) => Some(at),
-            Ok(Err(full)) => {
-                self.filled_by(full);
-                None
-            }
-            Err(failure) => {
-                self.failed(failure);
-                None
-            }
+            Ok(Ok(put)) => return Ok(put),
+            Ok(Err(full)) => _ = self.filled_by(full),
+            Err(failure) => self.failed(failure),
+        }
+        // It had room when that was asked: whoever asks again is told what is in the way.
+        let (by, floor) = (FilledBy::Others, self.floor());
+        Err(NoRoom { by, floor })
+    }
+
+    /// Puts on the disk what has just been read. Of what it does not take although it had room `goes_back` says whether it
+    /// is where it was. Else it is kept, to be read again, where it is to outlive the run; where it is not it stays in
+    /// memory, which goes with the run as the disk does.
+    ///
+    /// # Errors
+    /// When there is no memory to keep it in.
+    pub(super) fn take_read(
+        &self,
+        bytes: &[u8],
+        goes_back: impl FnOnce(usize) -> bool,
+    ) -> io::Result<engine::Taken> {
+        let put = self.put(bytes);
+        let (at, n) = put.map_or((None, 0), |(at, n)| (Some(at), n));
+        let rest = &bytes[n..];
+        let stays = rest.is_empty() || goes_back(rest.len()) || self.keep(rest);
+        match put {
+            Ok(_) if stays => Ok(Ok(Some((n, at)))),
+            Ok(_) => Err(io::ErrorKind::OutOfMemory.into()),
+            Err(why) if stays => Ok(Err(why)),
+            Err(_) => Ok(Ok(Some((bytes.len(), None)))),
+        }
+    }
+
+    fn keep(&self, bytes: &[u8]) -> bool {
+        self.spool().is_some() && self.kept.keep(bytes)
+    }
+
+    /// Whether something was read that is not on the disk yet, and is to be read again.
+    pub(super) fn has_kept(&self) -> bool {
+        self.kept.is_any()
+    }
+
+    /// Reads that again, the first of it, and puts it on the disk. `None`: there is nothing.
+    pub(super) fn take_kept(&self, into: &mut [u8]) -> Option<engine::Taken> {
+        self.kept.take(into, |bytes| self.put(bytes))
+    }
+
+    /// The same of what is not to be on the disk. 0: there is nothing.
+    pub(super) fn read_kept(&self, into: &mut [IoSliceMut<'_>]) -> usize {
+        self.kept.read(into)
+    }
+
+    /// Puts there what was read and had no room so far, for whoever comes next: whether it has some now. What has none is
+    /// lost, and that is said.
+    fn put_kept(&self) -> bool {
+        let put = self.kept.put_all(|bytes| {
+            let room = self.room(bytes.len())?;
+            self.put(&bytes[..room])
+        });
+        if let Err(left) = put {
+            let why =
+                format!("there is no room for the last {left} bytes that were read: they are lost");
+            let lost = DiskError::because("spool to", self.home(), why);
+            let _ = self.events.send(Event::DiskFailed(lost.into()));
+        }
+        put.is_ok()
+    }
+
+    fn spool(&self) -> Option<&SpoolStore> {
+        match &self.store {
+            Store::Spill(_) => None,
+            Store::Spool(spool) => Some(spool),
+        }
+    }
+
+    fn home(&self) -> &Path {
+        match &self.store {
+            Store::Spill(spill) => spill.home(),
+            Store::Spool(spool) => spool.home(),
         }
     }
 
     /// Takes what lies in a pipe straight to the disk, and then into memory. `None`: that cannot be. What the disk does not
     /// take although it had room stays in the pipe.
     pub(super) fn take_from(&self, input: &Port, into: &mut [u8]) -> Option<engine::Taken> {
-        let Store::Spool(spool) = &self.store else {
-            return None;
-        };
+        let spool = self.spool()?;
         let mut has_released = false;
         let taken = loop {
             let taken = spool.take_from(input, into);
             spool.tell_untold(&self.events);
             match taken {
-                Ok((Taken::Full(full), _))
+                Ok((Appended::Full(full), _))
                     if self.makes_room(full, self.floor(), &mut has_released) => {}
                 taken => break taken,
             }
         };
         let by = match taken {
-            Ok((Taken::Bytes(n), at)) => return Some(Ok(Some((n, Some(at))))),
-            Ok((Taken::Empty, _)) => return Some(Ok(None)),
-            Ok((Taken::End, _)) => return Some(Ok(Some((0, None)))),
-            Ok((Taken::Refused, _)) => return None,
-            Ok((Taken::Full(full), _)) => self.filled_by(full),
+            Ok((Appended::Bytes(n), at)) => return Some(Ok(Some((n, Some(at))))),
+            Ok((Appended::Empty, _)) => return Some(Ok(None)),
+            Ok((Appended::End, _)) => return Some(Ok(Some((0, None)))),
+            Ok((Appended::Refused, _)) => return None,
+            Ok((Appended::Full(full), _)) => self.filled_by(full),
             Err(failure) => {
                 self.failed(failure);
                 FilledBy::Others
@@ -249,42 +316,29 @@ impl Disk {
 
     /// See [`Edge::remember`](crate::engine::drive::Edge::remember).
     pub(super) fn remember(&self, who: usize, to: u64, run: Run) -> io::Result<()> {
-        match &self.store {
-            Store::Spill(_) => Ok(()),
-            Store::Spool(spool) => spool.remember(who, to, run).map_err(io::Error::other),
-        }
+        let known = self.spool().map(|it| it.remember(who, to, run));
+        known.unwrap_or(Ok(())).map_err(io::Error::other)
     }
 
     /// See [`Edge::remember_part`](crate::engine::drive::Edge::remember_part).
     pub(super) fn remember_part(&self, who: usize, part: &Stretch) -> io::Result<()> {
-        match &self.store {
-            Store::Spill(_) => Ok(()),
-            Store::Spool(spool) => spool.remember_part(who, part).map_err(io::Error::other),
-        }
+        let known = self.spool().map(|it| it.remember_part(who, part));
+        known.unwrap_or(Ok(())).map_err(io::Error::other)
     }
 
     /// One of those who take from the stream side by side has left these parts of what it was given.
     pub(super) fn give_back_of(&self, who: usize, parts: &[Stretch]) -> Result<(), DiskError> {
-        match &self.store {
-            Store::Spill(_) => Ok(()),
-            Store::Spool(spool) => spool.give_back(who, parts),
-        }
+        self.spool().map_or(Ok(()), |it| it.give_back(who, parts))
     }
 
     /// The output of this number has failed.
     pub(super) fn forget(&self, who: usize) -> Result<(), DiskError> {
-        match &self.store {
-            Store::Spill(_) => Ok(()),
-            Store::Spool(spool) => spool.forget(who),
-        }
+        self.spool().map_or(Ok(()), |it| it.forget(who))
     }
 
     /// The consumer is owed again what lies from this offset on, and so many records more than before.
     pub(super) fn set_back(&self, at: u64, records: u64) -> Result<(), DiskError> {
-        match &self.store {
-            Store::Spill(_) => Ok(()),
-            Store::Spool(spool) => spool.set_back(at, records),
-        }
+        self.spool().map_or(Ok(()), |it| it.set_back(at, records))
     }
 
     /// A program is about to be run with this batch; by which name it is known, where it outlives this run, and whether
@@ -294,26 +348,20 @@ impl Disk {
         ticket: &Ticket,
         ahead: &[Untried],
     ) -> Result<Option<(String, bool)>, DiskError> {
-        match &self.store {
-            Store::Spill(_) => Ok(None),
-            Store::Spool(spool) => spool.begin_batch(ticket, ahead).map(Some),
-        }
+        let begun = self.spool().map(|it| it.begin_batch(ticket, ahead));
+        begun.transpose()
     }
 
     /// That is what has become of this batch.
     pub(super) fn settle_batch(&self, number: u64, how: Settled) -> Result<(), DiskError> {
-        match &self.store {
-            Store::Spill(_) => Ok(()),
-            Store::Spool(spool) => spool.settle_batch(number, how),
-        }
+        self.spool()
+            .map_or(Ok(()), |it| it.settle_batch(number, how))
     }
 
     /// The file for what is shed has what lies between these offsets.
     pub(super) fn on_shed_written(&self, from: u64, to: u64) -> Result<(), DiskError> {
-        match &self.store {
-            Store::Spill(_) => Ok(()),
-            Store::Spool(spool) => spool.on_shed_written(from, to),
-        }
+        self.spool()
+            .map_or(Ok(()), |it| it.on_shed_written(from, to))
     }
 
     /// The input has ended, and all of it is there: what goes on with its last record never comes.
@@ -328,18 +376,13 @@ impl Disk {
     /// Nothing is put there or read any more; `has_ended`: the input has. Says how what stays there is left.
     /// `wait` says whether a disk that fails has still time after this.
     pub(super) fn close(&self, has_ended: bool, wait: &dyn Fn(Duration) -> bool) -> Left {
-        match &self.store {
-            Store::Spill(_) => Left::IN_ORDER,
-            Store::Spool(spool) => spool.close(has_ended, &self.events, wait),
-        }
-    }
-
-    /// It had room, and did not take what was to go there.
-    pub(super) fn fails_to_take(&self) -> NoRoom {
-        NoRoom {
-            by: FilledBy::Others,
-            floor: self.floor(),
-        }
+        let Some(spool) = self.spool() else {
+            return Left::IN_ORDER;
+        };
+        let has_all = self.put_kept();
+        let mut left = spool.close(has_ended, &self.events, wait);
+        left.is_in_order &= has_all;
+        left
     }
 
     /// Says what is in the way, and to the user, once, that the disk is full.
@@ -366,12 +409,12 @@ impl Disk {
     }
 
     fn full(&self) {
-        let (what, home) = match &self.store {
-            Store::Spill(spill) => ("spill to", spill.home()),
-            Store::Spool(spool) => ("spool to", spool.home()),
+        let what = match &self.store {
+            Store::Spill(_) => "spill to",
+            Store::Spool(_) => "spool to",
         };
         let why = "the disk is full: what it has no room for waits for some";
-        self.failed(DiskError::because(what, home, why));
+        self.failed(DiskError::because(what, self.home(), why));
     }
 
     fn failed(&self, failure: DiskError) {

@@ -9,6 +9,7 @@ mod inherit;
 mod places;
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,7 +27,7 @@ use crate::disk::error::DiskError;
 use crate::disk::journal::{Entry, Journal};
 use crate::disk::recovery::Opened;
 use crate::disk::room::Full;
-use crate::disk::segments::Taken;
+use crate::disk::segments::Appended;
 use crate::disk::spool::Spool;
 use crate::disk::state::Place;
 use crate::disk::sync::Syncer;
@@ -316,8 +317,8 @@ impl SpoolStore {
         self.release(floor)
     }
 
-    /// Appends all of this, for which there is room, or nothing, and says where it begins.
-    pub(super) fn append(&self, bytes: &[u8]) -> Result<Result<u64, Full>, DiskError> {
+    /// Appends as much of this as there is room for in one piece, and says where that lies.
+    pub(super) fn append(&self, bytes: &[u8]) -> Result<Result<Range<u64>, Full>, DiskError> {
         self.spool.append(bytes, now())
     }
 
@@ -326,7 +327,7 @@ impl SpoolStore {
         &self,
         input: &Port,
         into: &mut [u8],
-    ) -> Result<(Taken, u64), DiskError> {
+    ) -> Result<(Appended, u64), DiskError> {
         let at = self.spool.end().at;
         let taken = self.spool.append_pipe(input.as_fd(), into, now())?;
         Ok((taken, at))

@@ -1,6 +1,7 @@
 //! A small file system that a test can fill, which only root can have: gone with its test.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -20,6 +21,20 @@ impl SmallDisk {
         let done = mount.arg(&at).stderr(Stdio::null()).status();
         if !done.is_ok_and(|done| done.success()) {
             skip("no file system may be mounted here, so no disk is full");
+            return None;
+        }
+        Some(SmallDisk(at))
+    }
+
+    /// One that does not say how much room it has.
+    pub(crate) fn without_size(at: impl Into<PathBuf>) -> Option<SmallDisk> {
+        let at = at.into();
+        fs::create_dir_all(&at).expect("a directory");
+        let mut mount = program("mount");
+        mount.args(["-t", "ramfs", "-o", "mode=0700", "weir-test"]);
+        let done = mount.arg(&at).stderr(Stdio::null()).status();
+        if !done.is_ok_and(|done| done.success()) {
+            skip("no file system without a size may be mounted here");
             return None;
         }
         Some(SmallDisk(at))
@@ -61,6 +76,14 @@ impl SmallDisk {
 
     pub(crate) fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// Fills all of it, until that is removed.
+    pub(crate) fn fill(&self) -> PathBuf {
+        let ballast = self.0.join("ballast");
+        let mut file = fs::File::create(&ballast).expect("room for a name");
+        while file.write_all(&[1; 4096]).is_ok() {}
+        ballast
     }
 
     /// Fills so much of it, until that is removed.

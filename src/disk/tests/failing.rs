@@ -10,7 +10,8 @@ use rustix::io::Errno;
 
 use super::super::format::{ENTRY_MOST, names};
 use super::super::reader::Cursor;
-use super::super::segments::Taken;
+use super::super::room::Full;
+use super::super::segments::Appended;
 use super::super::spool::Spool;
 use super::super::state::Place;
 use super::super::sys::Call;
@@ -104,7 +105,7 @@ fn what_was_taken_from_a_pipe_and_cannot_be_read_back_at_once_is_read_back_befor
         }
         for text in [&b"taken\n"[..], b"next\n"] {
             let taken = spool.append_pipe(read.as_fd(), &mut buffer, NOW).unwrap();
-            assert_eq!(taken, Taken::Bytes(text.len()));
+            assert_eq!(taken, Appended::Bytes(text.len()));
             assert_eq!(&buffer[..text.len()], text);
         }
         assert_eq!(read_from(&spool, 0).bytes(), b"before\ntaken\nnext\n");
@@ -126,7 +127,7 @@ fn a_segment_that_could_not_be_begun_is_begun_when_the_disk_works_again() {
             let taken = spool.append_some(b"a line\n", NOW);
             faults::set(None);
             match taken {
-                Ok(Taken::Bytes(n)) => assert_eq!(n, 7),
+                Ok(Appended::Bytes(n)) => assert_eq!(n, 7),
                 _ => append(&spool, b"a line\n"),
             }
             assert_eq!(
@@ -241,4 +242,35 @@ fn a_segment_that_cannot_be_opened_for_now_is_not_lost() {
         assert!(read_from(&spool, 0).bytes() == text);
         assert!(!spool.has_lost());
     }
+}
+
+#[test]
+fn where_the_disk_does_not_take_what_it_had_room_for_it_is_asked_for_room_again() {
+    let home = tempfile::tempdir().unwrap();
+    let spool = filled(&home.path().join("q"), b"first\n");
+    let used = spool.used();
+    fails(Errno::NOSPC, &[Call::Write], 0, 1);
+    assert_eq!(spool.append(b"second\n", NOW).unwrap(), Err(Full::Disk));
+    fails(Errno::NOSPC, &[Call::Room], 0, u32::MAX);
+    assert_eq!(spool.room_for(7, NOW).unwrap(), Err(Full::Disk));
+    faults::set(None);
+    append(&spool, b"second\n");
+    let story = read_from(&spool, 0);
+    assert_eq!(story.bytes(), b"first\nsecond\n");
+    assert!(
+        spool.used() <= used + (1 << 20),
+        "{used} and {}",
+        spool.used()
+    );
+}
+
+#[test]
+fn of_what_there_is_no_room_for_in_one_piece_the_first_is_appended() {
+    let home = tempfile::tempdir().unwrap();
+    let spool = open(&home.path().join("q"), &small()).spool;
+    let text = lines(0, 300_000);
+    let most = spool.room_for(text.len(), NOW).unwrap().unwrap();
+    assert!(most < text.len());
+    assert_eq!(spool.append(&text, NOW).unwrap(), Ok(0..most as u64));
+    assert_eq!(spool.end().at, most as u64);
 }

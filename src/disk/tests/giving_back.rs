@@ -3,7 +3,7 @@
 use super::super::format::ENTRY_MOST;
 use super::super::reader::{Cursor, Piece};
 use super::super::room::Full;
-use super::super::segments::Taken;
+use super::super::segments::Appended;
 use super::super::state::Place;
 use super::{NOW, append, lines, open, read_all, read_from, roomy, small};
 
@@ -15,11 +15,11 @@ fn space_is_given_back_in_whole_segments_and_the_bound_holds() {
     let mut at = 0;
     let full = loop {
         match spool.append_some(&chunk, NOW).unwrap() {
-            Taken::Bytes(n) => at += n as u64,
+            Appended::Bytes(n) => at += n as u64,
             other => break other,
         }
     };
-    assert_eq!(full, Taken::Full(Full::Bound));
+    assert_eq!(full, Appended::Full(Full::Bound));
     assert!(at > 900_000, "{at}");
     assert!(spool.used() <= 1 << 20, "{}", spool.used());
     spool
@@ -35,7 +35,7 @@ fn space_is_given_back_in_whole_segments_and_the_bound_holds() {
     spool.release(u64::MAX).unwrap();
     assert_eq!(
         spool.append_some(&chunk, NOW).unwrap(),
-        Taken::Full(Full::Bound)
+        Appended::Full(Full::Bound)
     );
     spool
         .set_place(
@@ -60,13 +60,13 @@ fn space_is_given_back_in_whole_segments_and_the_bound_holds() {
     spool.release(u64::MAX).unwrap();
     assert_eq!(
         spool.append_some(&chunk, NOW).unwrap(),
-        Taken::Full(Full::Bound)
+        Appended::Full(Full::Bound)
     );
     spool.keep_places(&["stdout"]).unwrap();
     spool.release(u64::MAX).unwrap();
     assert!(matches!(
         spool.append_some(&chunk, NOW).unwrap(),
-        Taken::Bytes(_)
+        Appended::Bytes(_)
     ));
     assert!(spool.used() <= 1 << 20);
 }
@@ -112,7 +112,7 @@ fn what_is_given_back_while_a_segment_is_begun_is_only_what_was_delivered() {
                 let mut rest = &piece[..];
                 while !rest.is_empty() {
                     match spool.append_some(rest, NOW).unwrap() {
-                        Taken::Bytes(taken) => rest = &rest[taken..],
+                        Appended::Bytes(taken) => rest = &rest[taken..],
                         _ => std::thread::yield_now(),
                     }
                 }

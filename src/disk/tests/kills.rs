@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use super::super::format::ENTRY_MOST;
 use super::super::reader::{Cursor, Piece};
 use super::super::schedule::Policy;
-use super::super::segments::Taken;
+use super::super::segments::Appended;
 use super::super::spool::SpoolOptions;
 use super::super::state::Place;
 use super::super::sync::Syncer;
@@ -57,7 +57,7 @@ fn process() {
     let mut back = vec![0; ENTRY_MOST];
     while cursor.at() < (COUNT * LINE) as u64 {
         match spool.append_pipe(input.as_fd(), &mut buffer, NOW).unwrap() {
-            Taken::Empty if cursor.at() == spool.end().at => {
+            Appended::Empty if cursor.at() == spool.end().at => {
                 // The test's end holds the pipe open: there is more to come.
                 let mut wait = [rustix::event::PollFd::new(
                     &input,
@@ -65,7 +65,7 @@ fn process() {
                 )];
                 rustix::event::poll(&mut wait, None).unwrap();
             }
-            Taken::End => panic!("the pipe has ended"),
+            Appended::End => panic!("the pipe has ended"),
             _ => {}
         }
         let piece = spool.read(&mut cursor, &mut back).unwrap();

@@ -11,7 +11,7 @@ use super::super::format::names;
 use super::super::query::query;
 use super::super::room::Full;
 use super::super::schedule::Policy;
-use super::super::segments::Taken;
+use super::super::segments::Appended;
 use super::super::spool::{Spool, SpoolOptions};
 use super::super::state::Place;
 use super::{NOW, append, lines, open, read_from, roomy};
@@ -92,8 +92,8 @@ fn fill(spool: &Spool, text: &[u8]) -> usize {
     let mut taken = 0;
     loop {
         match spool.append_some(&text[taken..][..10_000], NOW).unwrap() {
-            Taken::Bytes(n) => taken += n,
-            Taken::Full(Full::Disk) => return taken,
+            Appended::Bytes(n) => taken += n,
+            Appended::Full(Full::Disk) => return taken,
             other => panic!("{other:?} after {taken} bytes"),
         }
     }

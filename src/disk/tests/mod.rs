@@ -3,7 +3,7 @@
 mod boots;
 mod damage;
 mod failing;
-pub(super) mod faults;
+pub(crate) mod faults;
 mod giving_back;
 mod kills;
 mod limits;
@@ -25,7 +25,7 @@ use super::format::{ENTRY_MOST, Framing};
 use super::reader::{Cursor, Piece};
 use super::recovery::Opened;
 use super::schedule::Policy;
-use super::segments::Taken;
+use super::segments::Appended;
 use super::spool::{Spool, SpoolOptions};
 use super::state::Place;
 
@@ -57,13 +57,11 @@ pub(super) fn open(path: &Path, options: &SpoolOptions) -> Opened {
 
 impl Spool {
     /// Appends as much of it as there is room for.
-    pub(crate) fn append_some(&self, bytes: &[u8], arrival: u64) -> Result<Taken, DiskError> {
-        let room = match self.room_for(bytes.len(), arrival)? {
-            Ok(room) => room,
-            Err(full) => return Ok(Taken::Full(full)),
-        };
-        let put = self.append(&bytes[..room], arrival)?;
-        Ok(put.map_or_else(Taken::Full, |_| Taken::Bytes(room)))
+    pub(crate) fn append_some(&self, bytes: &[u8], arrival: u64) -> Result<Appended, DiskError> {
+        let put = self.append(bytes, arrival)?;
+        Ok(put.map_or_else(Appended::Full, |put| {
+            Appended::Bytes((put.end - put.start) as usize)
+        }))
     }
 }
 
@@ -72,7 +70,7 @@ pub(super) fn append(spool: &Spool, bytes: &[u8]) {
     let mut rest = bytes;
     while !rest.is_empty() {
         match spool.append_some(rest, NOW).unwrap() {
-            Taken::Bytes(n) => rest = &rest[n..],
+            Appended::Bytes(n) => rest = &rest[n..],
             other => panic!("{other:?} with {} bytes to go", rest.len()),
         }
     }

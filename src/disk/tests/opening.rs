@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::super::format::Framing;
 use super::super::query::query;
 use super::super::room::Full;
-use super::super::segments::Taken;
+use super::super::segments::Appended;
 use super::super::spool::{Spool, SpoolOptions};
 use super::super::state::Place;
 use super::{NOW, append, lines, open, read_from, roomy, small};
@@ -80,18 +80,18 @@ fn a_pipe_is_spliced_and_what_came_is_in_the_buffer_too() {
     let mut buffer = vec![0; 100];
     assert_eq!(
         spool.append_pipe(read.as_fd(), &mut buffer, NOW).unwrap(),
-        Taken::Empty
+        Appended::Empty
     );
     rustix::io::write(&write, b"one\ntwo\n").unwrap();
     assert_eq!(
         spool.append_pipe(read.as_fd(), &mut buffer, NOW).unwrap(),
-        Taken::Bytes(8)
+        Appended::Bytes(8)
     );
     assert_eq!(&buffer[..8], b"one\ntwo\n");
     drop(write);
     assert_eq!(
         spool.append_pipe(read.as_fd(), &mut buffer, NOW).unwrap(),
-        Taken::End
+        Appended::End
     );
     assert_eq!(read_from(&spool, 0).bytes(), b"one\ntwo\n");
     assert_eq!(
@@ -232,7 +232,7 @@ fn another_size_is_fine_even_one_that_is_too_small_for_what_is_there() {
     let spool = open(&path, &small()).spool;
     assert_eq!(
         spool.append_some(b"more\n", NOW).unwrap(),
-        Taken::Full(Full::Bound)
+        Appended::Full(Full::Bound)
     );
     assert_eq!(read_from(&spool, 0).bytes(), text);
     spool.set_place("stdout", spool.end()).unwrap();

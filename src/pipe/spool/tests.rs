@@ -9,6 +9,8 @@ use crate::disk::format::{Framing, names};
 use crate::disk::schedule::Policy;
 use crate::disk::spool::SpoolOptions;
 use crate::disk::state;
+use crate::disk::sys::Call;
+use crate::disk::sys::faults::{self, Faults};
 use crate::engine::action::CONSUMER;
 use crate::engine::record::{Cursor, Framing::Terminator};
 use crate::engine::scan::Run;
@@ -42,7 +44,7 @@ fn what_workers_have_had_stays_theirs_where_all_that_was_owed_before_it_has_gone
     let spool = Spool::open(&path, &options(1)).expect("it is new").spool;
     let text: String = (0..30_000).map(|line| format!("{line:09}\n")).collect();
     let mut rest = text.as_bytes();
-    while let Taken::Bytes(n) = spool.append_some(rest, 1).expect("there is room")
+    while let Appended::Bytes(n) = spool.append_some(rest, 1).expect("there is room")
         && n < rest.len()
     {
         rest = &rest[n..];
@@ -88,7 +90,7 @@ fn what_nobody_is_owed_goes_before_the_beginning_of_a_record_that_goes_on() {
     text.extend(vec![b'r'; 1 << 20]);
     let mut run = Run::at(Cursor::new(Some(Terminator(b'\n'))));
     let mut end = 0;
-    while let Taken::Bytes(n) = store.spool.append_some(&text[end..], 1).expect("a disk") {
+    while let Appended::Bytes(n) = store.spool.append_some(&text[end..], 1).expect("a disk") {
         run.add(&text[end..end + n]);
         end += n;
     }
@@ -101,4 +103,90 @@ fn what_nobody_is_owed_goes_before_the_beginning_of_a_record_that_goes_on() {
     drop(disk);
     let again = Spool::open(&home.path().join("q"), &options(1)).expect("it opens");
     assert_eq!(again.spool.place(state::CONSUMER), Some(place(900_000)));
+}
+
+/// A disk with a spool in it, of which all is for a consumer that has had nothing.
+fn disk(path: &Path) -> (Disk, crossbeam_channel::Receiver<Event>) {
+    let opened = Spool::open(path, &options(1)).expect("it opens");
+    let outputs = Outputs {
+        use_by: UseBy::Stream,
+        lives_on: false,
+        tees: Vec::new(),
+    };
+    let store = SpoolStore::new(opened, outputs, |_| ()).expect("it goes on");
+    let (events, heard) = unbounded();
+    let (disk, _floors) = Disk::new(Store::Spool(store), 1 << 20, events);
+    (disk, heard)
+}
+
+fn full(calls: &[Call]) {
+    faults::set(Some(Faults {
+        error: rustix::io::Errno::NOSPC,
+        calls: calls.to_vec(),
+        after: 0,
+        times: u32::MAX,
+    }));
+}
+
+/// All that lies in a spool.
+fn all_of(path: &Path) -> Vec<u8> {
+    let files = fs::read_dir(path).expect("a directory").flatten();
+    let mut files: Vec<_> = files.map(|it| it.path()).collect();
+    files.retain(|it| it.extension().is_some_and(|it| it == "stream"));
+    files.sort();
+    let bytes = files.iter().map(|it| fs::read(it).expect("a segment"));
+    bytes.collect::<Vec<_>>().concat()
+}
+
+#[test]
+fn what_was_read_and_the_disk_refuses_is_read_again_before_anything_else() {
+    let home = tempfile::tempdir().expect("a directory");
+    let path = home.path().join("q");
+    let (disk, _heard) = disk(&path);
+    let mut into = [0; 4];
+    let taken = disk.take_read(b"one\n", |_| false).expect("memory");
+    assert_eq!(taken, Ok(Some((4, Some(0)))));
+    assert_eq!(disk.take_kept(&mut into), None);
+    full(&[Call::Write]);
+    let refused = disk.take_read(b"two\nthree\n", |_| false).expect("memory");
+    assert!(refused.is_err() && disk.has_kept());
+    assert!(disk.take_kept(&mut into).expect("it is kept").is_err());
+    faults::set(None);
+    for (wanted, at) in [(&b"two\n"[..], 4), (b"thre", 8), (b"e\n", 12)] {
+        let n = wanted.len();
+        assert_eq!(disk.take_kept(&mut into), Some(Ok(Some((n, Some(at))))));
+        assert_eq!(&into[..n], wanted);
+    }
+    assert_eq!(disk.take_kept(&mut into), None);
+    assert_eq!(all_of(&path), b"one\ntwo\nthree\n");
+    full(&[Call::Write]);
+    let refused = disk.take_read(b"x", |rest| rest == 1).expect("memory");
+    assert!(refused.is_err() && !disk.has_kept(), "it is where it was");
+    faults::set(None);
+}
+
+#[test]
+fn what_was_read_and_has_had_no_room_is_for_the_next_run_or_named_at_the_end() {
+    for has_room in [true, false] {
+        let home = tempfile::tempdir().expect("a directory");
+        let path = home.path().join("q");
+        let (disk, heard) = disk(&path);
+        full(&[Call::Write, Call::Room]);
+        let refused = disk.take_read(b"one\n", |_| false).expect("memory");
+        assert!(refused.is_err() && disk.has_kept());
+        if has_room {
+            faults::set(None);
+        }
+        heard.try_iter().for_each(drop);
+        let left = disk.close(false, &|_| false);
+        faults::set(None);
+        assert_eq!(left.is_in_order, has_room);
+        assert_eq!(all_of(&path), if has_room { &b"one\n"[..] } else { b"" });
+        let said: Vec<_> = heard.try_iter().collect();
+        let names = |event: &Event| match event {
+            Event::DiskFailed(failure) => failure.to_string().contains("the last 4 bytes"),
+            _ => false,
+        };
+        assert_eq!(said.iter().any(names), !has_room, "{said:?}");
+    }
 }

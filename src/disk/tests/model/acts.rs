@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use super::{Bench, OUTPUTS, snapshot, worked};
-use crate::disk::segments::Taken;
+use crate::disk::segments::Appended;
 use crate::disk::spool::Spool;
 use crate::disk::state::Place;
 use crate::disk::sys::Call;
@@ -20,7 +20,7 @@ impl Bench {
         }
         let text = self.fresh(bytes);
         match worked(spool.append_some(&text, arrival)) {
-            Some(Taken::Bytes(n)) => self.model.extend_from_slice(&text[..n]),
+            Some(Appended::Bytes(n)) => self.model.extend_from_slice(&text[..n]),
             other => self.took_none(other),
         }
         self.check_end();
@@ -36,7 +36,7 @@ impl Bench {
         let left = rustix::io::ioctl_fionread(&self.pipe.0).unwrap() as usize;
         let gone = self.in_pipe.len() - left;
         match worked(taken) {
-            Some(Taken::Bytes(n)) => {
+            Some(Appended::Bytes(n)) => {
                 self.in_flight.extend(self.in_pipe.drain(..gone));
                 assert_eq!(n, self.in_flight.len());
                 assert!(buffer[..n] == self.in_flight);
@@ -50,10 +50,10 @@ impl Bench {
         self.check_end();
     }
 
-    fn took_none(&self, taken: Option<Taken>) {
+    fn took_none(&self, taken: Option<Appended>) {
         match taken {
             None => {}
-            Some(Taken::Full(_)) => {
+            Some(Appended::Full(_)) => {
                 assert!(faults::are_set() || self.opened().spool.used() > 900 << 10);
             }
             other => panic!("{other:?}"),

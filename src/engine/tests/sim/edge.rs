@@ -138,34 +138,32 @@ impl Edge for Side<'_> {
     }
 
     fn take(&mut self, into: &mut [u8]) -> io::Result<Taken> {
-        let world = &mut *self.0;
-        let one_in = world.adversity.disk.refuses.filter(|_| world.has_input());
-        if one_in.is_some_and(|n| world.random().is_multiple_of(n)) {
-            return Ok(Err(NoRoom {
-                by: FilledBy::Others,
-                floor: world.told_floor,
-            }));
+        let disk = self.0.adversity.disk;
+        let has_input = self.0.has_input();
+        let mut one_in = |n: Option<u64>| {
+            let n = n.filter(|_| has_input);
+            n.is_some_and(|n| self.0.random().is_multiple_of(n))
+        };
+        let (is_refused, is_torn) = (one_in(disk.refuses), one_in(disk.tears));
+        // What is to outlive the run is read again, but where there is no memory to keep it in.
+        let is_kept = is_torn && self.0.s.rules.outlives && !self.0.random().is_multiple_of(4);
+        if is_refused || is_kept {
+            let world = &self.0;
+            let held = world.disk.len() as u64 - world.floor;
+            let by = if is_refused {
+                disk.filled_by(held)
+            } else {
+                FilledBy::Others
+            };
+            let floor = world.told_floor;
+            return Ok(Err(NoRoom { by, floor }));
         }
-        self.read_and_store(into).map(Ok)
-    }
-
-    fn store(&mut self, bytes: &[u8]) -> Option<u64> {
+        let came = self.read(&mut [IoSliceMut::new(into)])?;
         let world = &mut *self.0;
-        world.now += world.adversity.disk.slow;
-        let at = world.disk.len() as u64;
-        let random = world.random();
-        if let Some(n) = world
-            .adversity
-            .disk
-            .tears
-            .filter(|n| random.is_multiple_of(*n))
-        {
-            let cut = (n as usize * 7) % bytes.len();
-            world.disk.extend_from_slice(&bytes[..cut]);
-            return None;
-        }
-        world.disk.extend_from_slice(bytes);
-        Some(at)
+        Ok(Ok(came.map(|n| match n {
+            0 => (0, None),
+            n => (n, world.put_on_disk(&into[..n], is_torn)),
+        })))
     }
 
     fn fetch(&mut self, load: &mut Load) -> io::Result<()> {

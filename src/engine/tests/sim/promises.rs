@@ -95,7 +95,8 @@ impl Sim {
         let before = std::mem::replace(&mut self.world.promises.gate, gate);
         // Room may have been made by dropping, and who takes whole records alone waits for the rest of one.
         let takes_whole = engine.jobs.is_some() || engine.workers.is_some();
-        let is_made = gate.1 != before.1 || takes_whole;
+        let awaits_rest = takes_whole && engine.in_batches() == 0 && engine.last_whole().is_none();
+        let is_made = gate.1 != before.1 || awaits_rest;
         let opens = before.0 && !gate.0;
         assert!(
             !opens || is_made || used <= marks.low,

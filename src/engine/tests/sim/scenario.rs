@@ -237,6 +237,8 @@ pub(in super::super) struct Script {
 pub(in super::super) struct Disk {
     /// Bytes that it holds; it gives them back in pieces of a 16th of that.
     pub bound: u64,
+    /// That is nearly all that there is on it.
+    pub is_ours: bool,
     /// Between these times others fill it.
     pub full: Option<(Duration, Duration)>,
     /// One write in so many is cut short although there was room.
@@ -249,4 +251,14 @@ pub(in super::super) struct Disk {
     pub damages_dropped: bool,
     /// How long each of its calls takes.
     pub slow: Duration,
+}
+
+impl Disk {
+    /// What is in the way where it has less room than was thought, and we have so many bytes there.
+    pub(super) fn filled_by(&self, held: u64) -> FilledBy {
+        match self.is_ours && held > self.bound / 2 {
+            true => FilledBy::Ours,
+            false => FilledBy::Others,
+        }
+    }
 }

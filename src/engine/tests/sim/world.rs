@@ -122,11 +122,27 @@ impl World {
         let left = (disk.bound + self.floor).saturating_sub(self.disk.len() as u64);
         match left as usize {
             0 => Err(NoRoom {
-                by: FilledBy::Bound,
+                by: if disk.is_ours {
+                    FilledBy::Ours
+                } else {
+                    FilledBy::Bound
+                },
                 floor: self.told_floor,
             }),
             room => Ok(room),
         }
+    }
+
+    /// Puts this on the disk, or a part of it alone: where it begins there, if it is there.
+    pub(super) fn put_on_disk(&mut self, bytes: &[u8], is_torn: bool) -> Option<u64> {
+        self.now += self.adversity.disk.slow;
+        let at = self.disk.len() as u64;
+        let n = match self.adversity.disk.tears.filter(|_| is_torn) {
+            Some(n) => (n as usize * 7) % bytes.len(),
+            None => bytes.len(),
+        };
+        self.disk.extend_from_slice(&bytes[..n]);
+        (!is_torn).then_some(at)
     }
 
     /// What is before this offset is given back, in whole pieces. Says whether there was anything.

@@ -121,6 +121,7 @@ impl Dice {
         });
         Disk {
             bound: 64 + self.roll(2 * capacity as u64),
+            is_ours: self.roll(2) == 0,
             full,
             tears: self.some(4, |dice| 2 + dice.roll(10)),
             refuses: self.some(4, |dice| 2 + dice.roll(10)),

@@ -315,7 +315,12 @@ fn assert_none_torn(
     });
     let high = marks.fold(s.rules.marks.high as u64, u64::min);
     // It gives room back in pieces.
-    let room = high.min(disk.bound - (disk.bound / 16).max(1));
+    let piece = (disk.bound / 16).max(1);
+    let mut room = high.min(disk.bound - piece);
+    if disk.is_ours && disk.refuses.is_some() {
+        // There may be no more than what was ours then, which was most of it.
+        room = room.min((disk.bound / 2).saturating_sub(piece));
+    }
     let mut ends = BTreeSet::new();
     let mut at = 0;
     let mut longest = 0;

@@ -1,7 +1,10 @@
 //! What is under way when all is to stand still, or to come to its end.
 
 use super::*;
-use crate::engine::action::{FilledBy, NoRoom};
+use crate::engine::action::{FetchOutcome, FilledBy, NoRoom};
+use crate::engine::on_disk::EXTENT_MOST;
+use crate::engine::segment::Segment;
+use crate::engine::side::Role;
 
 #[test]
 fn nothing_moves_after_a_halt_and_what_is_under_way_is_counted() {
@@ -131,5 +134,65 @@ fn where_the_disk_is_full_less_is_kept_of_what_the_consumer_was_given() {
     assert_eq!(kept(&b), 3, "others will make room for its rest");
     b.engine.keep_less(|| Some(0), FULL, b.now);
     assert_eq!(kept(&b), 0);
+    b.check();
+}
+
+/// These are read to the disk, where they begin there, and written to the consumer when they were read back.
+fn pass_by_disk(b: &mut Bench, at: u64, bytes: &[u8]) {
+    b.begin_read();
+    b.reading.as_mut().expect("a read").stored = Some(at);
+    b.end_read(bytes);
+    let mut fetch = match b.engine.poll(CONSUMER, b.now) {
+        Action::Fetch(fetch) => fetch,
+        action => panic!("{action:?}"),
+    };
+    if fetch.load.wants_segment() {
+        fetch.load.give(Segment::map(EXTENT_MOST).expect("memory"));
+    }
+    fetch.load.bytes()[..bytes.len()].copy_from_slice(bytes);
+    fetch.load.read(0..bytes.len());
+    b.done(Done::Fetch(fetch, FetchOutcome::Here));
+    b.write_all();
+}
+
+#[test]
+fn the_beginning_of_a_record_that_is_longer_than_memory_does_not_wait_for_others() {
+    let mut b = Bench::new(Rules {
+        keeps_given: true,
+        outlives: true,
+        memory: Some(4 * KIB),
+        framing: LINES,
+        ..rules(KIB * KIB)
+    });
+    let kept = |b: &Bench| b.books().written.bytes - b.engine.dealt_with();
+    for (at, kept_then) in [(0, 3 * KIB), (3 * KIB, 0)] {
+        pass_by_disk(&mut b, at as u64, &[b'x'; 3 * KIB]);
+        b.engine.keep_less(|| Some(0), NoRoom::OTHERS, b.now);
+        assert_eq!(kept(&b), kept_then as u64);
+    }
+    b.check();
+}
+
+/// What is given, and may have to be given again, lies there whatever becomes of the tap.
+#[test]
+fn a_tap_loses_nothing_on_a_full_disk_where_that_makes_no_room() {
+    let mut b = Bench::new(Rules {
+        keeps_given: true,
+        outlives: true,
+        memory: Some(64 * KIB),
+        framing: LINES,
+        ..rules(KIB * KIB)
+    });
+    b.engine.add_side(Role::Tap(64 << 10), false);
+    let lost = |b: &Bench| b.engine.side_status(b.now)[0].dropped.bytes;
+    pass_by_disk(&mut b, 0, b"one\n");
+    b.begin_read();
+    b.end_read_in_vain(ReadOutcome::NoRoom(FULL));
+    assert_eq!(lost(&b), 0, "the consumer has not read it");
+    b.pass_time(seconds(1));
+    b.engine.keep_less(|| Some(0), FULL, b.now);
+    b.begin_read();
+    b.end_read_in_vain(ReadOutcome::NoRoom(FULL));
+    assert_eq!(lost(&b), 4, "nobody else is owed it any more");
     b.check();
 }
