@@ -3,6 +3,9 @@
 mod harness;
 #[path = "command/inherited.rs"]
 mod inherited;
+#[cfg(target_os = "linux")]
+#[path = "command/late_signals.rs"]
+mod late_signals;
 #[path = "command/signals.rs"]
 mod signals;
 

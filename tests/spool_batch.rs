@@ -2,6 +2,8 @@
 //! are gone, and the others come again, under the same name and byte for byte the same.
 
 mod harness;
+#[path = "spool_batch/signals.rs"]
+mod signals;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -105,7 +105,7 @@ impl Job {
 
     /// Writes down that the program is about to be run with this batch; the batch's name. `None`: it is not to be run.
     fn enter(&self, ticket: &Ticket, ahead: &[Untried]) -> Option<String> {
-        if lock(&self.context.programs).is_closed {
+        if self.context.is_over() {
             return None;
         }
         let begun = self.context.shared.begin_batch(ticket, ahead);
@@ -166,9 +166,9 @@ impl Job {
         let input = input.map_err(|e| PipeError::new("open", "a batch", e));
         let input = input.map_err(|e| self.say(News::Broken(e))).ok()?;
         let variables = variables(ticket, name);
-        // Who signals all of them comes before or after.
+        // Who signals all of them comes before or after, and whoever comes after finds that there is a signal.
         let mut programs = lock(&self.context.programs);
-        if programs.is_closed {
+        if programs.is_closed || (self.context.plan.is_told_to_end)() {
             return None;
         }
         match spawn::spawn(
@@ -193,15 +193,23 @@ impl Job {
     /// Runs the program, unless none is to be run any more, and waits for it.
     fn try_it(&self, ticket: &Ticket, name: &str) -> Finish {
         let child = self.start(ticket, name);
-        let exit = child.map(|child| child.wait());
+        let exit = child.as_ref().map(Child::wait);
+        let was_signalled = child.is_some_and(|child| child.was_signalled());
         lock(&self.context.programs).list[self.context.number] = None;
-        exit.map_or(Finish::Failed, |exit| self.judge(exit))
+        let finish = exit.map_or(Finish::Failed, |exit| self.judge(exit, was_signalled));
+        if finish == Finish::Acknowledged || !self.context.is_over() {
+            return finish;
+        }
+        let is_closed = lock(&self.context.programs).is_closed;
+        finish.when_told_to_end(!is_closed && exit.is_some_and(|exit| !exit.is_by_signal()))
     }
 
-    fn judge(&self, exit: Exit) -> Finish {
+    /// What weir itself has ended, for it took too long, has said nothing of the batch by its end.
+    fn judge(&self, exit: Exit, was_signalled: bool) -> Finish {
+        let is_own = !(was_signalled && exit.is_by_signal());
         match exit {
             _ if exit.is_success() => Finish::Acknowledged,
-            _ if self.context.plan.reject.contains(&exit.status()) => Finish::Rejected,
+            _ if is_own && self.context.plan.reject.contains(&exit.status()) => Finish::Rejected,
             _ => Finish::Failed,
         }
     }
@@ -252,10 +260,10 @@ impl Edge for Job {
             // All of it is lost, and nobody is to be run for nothing.
             Some(_) if ticket.bytes == 0 => Finish::Acknowledged,
             Some(name) => self.try_it(ticket, &name),
+            None if self.context.is_over() => Finish::Interrupted,
             None => Finish::Failed,
         };
-        let is_over = lock(&self.context.programs).is_closed && finish == Finish::Failed;
-        if let Some(how) = finish.settles(ticket).filter(|_| !is_over)
+        if let Some(how) = finish.settles(ticket)
             && let Err(error) = self.context.shared.settle_batch(ticket.number, how)
         {
             self.say(News::Broken(error));
@@ -263,7 +271,8 @@ impl Edge for Job {
         match finish {
             // Its memory is not needed any more.
             Finish::Acknowledged => self.file = None,
-            _ => self.has_failed = true,
+            Finish::Interrupted => {}
+            Finish::Failed | Finish::Rejected => self.has_failed = true,
         }
         Some(finish)
     }

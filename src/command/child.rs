@@ -3,7 +3,7 @@
 //! Invariant: it is signalled only while it has not been waited for: until then its number is its own.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crossbeam_channel::{Receiver, bounded};
@@ -31,6 +31,12 @@ impl Exit {
         }
     }
 
+    /// Whether a program that is sent a signal ends so: by that, or by saying that another one did.
+    #[must_use]
+    pub(crate) fn is_by_signal(self) -> bool {
+        self.status() > 128
+    }
+
     /// Whether it has done what it was to do.
     #[must_use]
     pub(crate) fn is_success(self) -> bool {
@@ -42,7 +48,14 @@ impl Exit {
 #[derive(Debug, Clone)]
 pub(crate) struct Child {
     pid: Pid,
-    was_waited_for: Arc<Mutex<bool>>,
+    state: Arc<Mutex<State>>,
+}
+
+/// What has become of it.
+#[derive(Debug, Default)]
+struct State {
+    was_waited_for: bool,
+    was_signalled: bool,
 }
 
 impl Child {
@@ -50,24 +63,33 @@ impl Child {
     pub(super) fn new(pid: Pid) -> Child {
         Child {
             pid,
-            was_waited_for: Arc::default(),
+            state: Arc::default(),
         }
     }
 
     /// Whether this is the same one.
     pub(crate) fn is(&self, other: &Child) -> bool {
-        Arc::ptr_eq(&self.was_waited_for, &other.was_waited_for)
+        Arc::ptr_eq(&self.state, &other.state)
     }
 
     /// Sends it a signal, if it is still there.
     pub(crate) fn signal(&self, signal: i32) {
-        let gone = self.was_waited_for.lock();
-        if !*gone.unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.lock();
+        if !state.was_waited_for
             && let Ok(signal) = Signal::try_from(signal)
         {
             // One that runs under another user's name cannot be signalled.
-            let _ = kill(self.pid, signal);
+            state.was_signalled |= kill(self.pid, signal).is_ok();
         }
+    }
+
+    /// Whether weir has sent it a signal.
+    pub(crate) fn was_signalled(&self) -> bool {
+        self.lock().was_signalled
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it is sent what the terminal sends to weir: that is for weir's process group. One such as `timeout`
@@ -93,11 +115,8 @@ impl Child {
         };
         let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         while let Err(Errno::INTR) = process::waitid(WaitId::Pid(pid), look) {}
-        let mut gone = self
-            .was_waited_for
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *gone = true;
+        let mut state = self.lock();
+        state.was_waited_for = true;
         match process::waitpid(Some(pid), WaitOptions::empty()) {
             Ok(Some((_, status))) => match (status.exit_status(), status.terminating_signal()) {
                 (Some(status), _) => Exit::Status(u8::try_from(status).unwrap_or(u8::MAX)),

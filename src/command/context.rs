@@ -27,6 +27,8 @@ pub(crate) struct JobPlan {
     pub stamp: String,
     /// Statuses that say that a batch can never succeed.
     pub reject: Vec<u8>,
+    /// Whether a signal that ends weir was sent before this is asked, be it that nobody has heeded it yet.
+    pub is_told_to_end: fn() -> bool,
 }
 
 /// What they have to say.
@@ -88,6 +90,11 @@ pub(super) struct JobContext {
 }
 
 impl JobContext {
+    /// Whether none is to be started any more, and what ends now was ended with weir.
+    pub(super) fn is_over(&self) -> bool {
+        lock(&self.programs).is_closed || (self.plan.is_told_to_end)()
+    }
+
     pub(super) fn say(&self, news: News) {
         // Who does not listen any more need not be told.
         let _ = self.tell.send(news);

@@ -141,12 +141,17 @@ impl Worker {
         let context = self.context.clone();
         let wait = move || {
             let (j, exit) = (context.number, child.wait());
+            // What has ended it may be a signal to all of them, of which nobody has told yet.
+            let is_last = (context.plan.is_told_to_end)();
             {
                 let mut programs = lock(&context.programs);
                 programs.list[j] = None;
                 programs.exits[j] = Some(exit);
             }
             let told = |engine: &mut crate::engine::Engine, now| {
+                if is_last {
+                    engine.restart_no_more(now);
+                }
                 engine.on_worker_exit(j, exit.is_success(), now);
             };
             context.shared.tell(told);

@@ -7,6 +7,8 @@
 //! they do with any filter.
 
 use std::io;
+#[cfg(target_os = "linux")]
+use std::path::PathBuf;
 use std::sync::Arc;
 #[cfg(target_os = "linux")]
 use std::sync::OnceLock;
@@ -20,6 +22,8 @@ use signal_hook::consts::SIGCHLD;
 pub(crate) use signal_hook::consts::{SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGQUIT, SIGTERM, SIGUSR1};
 use signal_hook::low_level::emulate_default_handler;
 
+#[cfg(target_os = "linux")]
+use crate::disk::process;
 use crate::pipe::inherited;
 use crate::report::terminal::{is_foreground, is_terminal};
 
@@ -57,36 +61,47 @@ pub(crate) fn is_end(signal: i32) -> bool {
     !REPORT.contains(&signal)
 }
 
-/// The thread that waits for them, as soon as it has begun.
+/// Where the system tells of the thread that waits for them, as soon as it has begun; nowhere, where it does not.
+///
+/// That is by the numbers of whoever has mounted `/proc`, which need not be those of weir's own world.
 #[cfg(target_os = "linux")]
-static LISTENER: OnceLock<i32> = OnceLock::new();
+static LISTENER: OnceLock<Option<PathBuf>> = OnceLock::new();
 /// It has one that it has not handed on yet.
 static HAS_ONE: AtomicBool = AtomicBool::new(false);
+/// One that ends weir has come.
+static IS_TOLD_TO_END: AtomicBool = AtomicBool::new(false);
+
+/// Whether a signal that ends weir was sent to it before this. It stays so.
+pub(crate) fn is_told_to_end() -> bool {
+    await_sent();
+    IS_TOLD_TO_END.load(SeqCst)
+}
 
 /// Waits for what was sent to weir before this to be there for whoever listens.
 pub(crate) fn await_sent() {
     const MOST: Duration = Duration::from_secs(1);
     let until = Instant::now() + MOST;
-    while (HAS_ONE.load(SeqCst) || is_awake()) && Instant::now() < until {
+    // In this order: who sleeps may do so on a lock, with one in its hand, and has said before that it has it.
+    while (is_awake() || HAS_ONE.load(SeqCst)) && Instant::now() < until {
         thread::sleep(Duration::from_micros(100));
     }
 }
 
 /// Whether the thread that waits for signals is not asleep: it is woken by each of them, and does not sleep before it has
 /// said that it has it.
+///
+/// Where `/proc` cannot be read it is taken to be asleep: then a signal that was sent a moment ago may be heard only after
+/// what it has brought about, which counts as if there had been none.
 #[cfg(target_os = "linux")]
 fn is_awake() -> bool {
     let Some(listener) = LISTENER.get() else {
         return true;
     };
-    let stat = std::fs::read_to_string(format!("/proc/self/task/{listener}/stat"));
-    let stat = stat.unwrap_or_default();
-    // Its name may hold anything; the state comes behind it.
-    let state = stat.rsplit_once(") ").map(|(_, behind)| behind);
-    state.is_some_and(|it| !it.starts_with('S'))
+    let stat = listener.as_ref().and_then(process::stat);
+    stat.is_some_and(|it| !it.starts_with('S'))
 }
 
-/// Whether it is cannot be told here.
+/// Whether it is cannot be told here, and it is as it is on Linux where `/proc` cannot be read.
 #[cfg(not(target_os = "linux"))]
 fn is_awake() -> bool {
     false
@@ -139,11 +154,14 @@ pub(crate) fn listen(has_command: bool) -> io::Result<Listener> {
         .name("signals".into())
         .spawn(move || {
             #[cfg(target_os = "linux")]
-            let _ = LISTENER.set(rustix::thread::gettid().as_raw_nonzero().get());
+            let _ = LISTENER.set(own_directory());
             while let Some(signal) = source.next() {
                 HAS_ONE.store(true, SeqCst);
-                if is_end(signal.number) && !is_begun.load(SeqCst) {
-                    die_by(signal.number);
+                if is_end(signal.number) {
+                    if !is_begun.load(SeqCst) {
+                        die_by(signal.number);
+                    }
+                    IS_TOLD_TO_END.store(true, SeqCst);
                 }
                 if sender.send(signal).is_err() {
                     break;
@@ -156,6 +174,13 @@ pub(crate) fn listen(has_command: bool) -> io::Result<Listener> {
         is_heeded,
         before: blocked,
     })
+}
+
+/// Where the system tells of the thread that asks.
+#[cfg(target_os = "linux")]
+fn own_directory() -> Option<PathBuf> {
+    let own = std::fs::read_link("/proc/thread-self").ok()?;
+    Some(PathBuf::from("/proc").join(own))
 }
 
 /// Makes sure that it can be told how a program ends, whatever whoever started weir has chosen.

@@ -10,7 +10,7 @@ use rustix::process::{Pid, test_kill_process};
 use super::directory::Directory;
 use super::error::DiskError;
 use super::file::{read_at, write_all};
-use super::sys;
+use super::{process, sys};
 
 const NAME: &str = "lock";
 const HEAD: &str = "weir.lck 1\n";
@@ -85,16 +85,9 @@ fn taken(directory: &Directory, file: &File) -> DiskError {
 
 /// Whether there is no such process, or nothing of it but what the system has not let go of yet.
 fn is_over(pid: u32) -> bool {
-    let process = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    let is_gone = process.is_none_or(|pid| test_kill_process(pid) == Err(Errno::SRCH));
-    let stat = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // Its name may hold anything; the state comes behind it.
-    let is_left = |stat: String| {
-        stat.rsplit(") ")
-            .next()
-            .is_some_and(|it| it.starts_with(['Z', 'X']))
-    };
-    is_gone || is_left(stat())
+    let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let is_gone = number.is_none_or(|pid| test_kill_process(pid) == Err(Errno::SRCH));
+    is_gone || process::stat_of(pid).is_some_and(|it| it.starts_with(['Z', 'X']))
 }
 
 fn pid_in(file: &File) -> Option<u32> {

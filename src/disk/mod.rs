@@ -7,7 +7,7 @@
 //!
 //! Imports go down: `recovery` (over `over`, `mend`, `begun`, `orphans`), `query`, `sync`, `reader`, `append` over `spool`, over `writer`, `state_file`, `index`,
 //! `segments`, `spill`; those over `format`, `state`, `journal`, `place`, `records`, which are pure, and over
-//! `room`, `directory`, `file`, `sys`.
+//! `room`, `directory`, `file`, `sys`, `process`.
 
 mod append;
 mod begun;
@@ -24,6 +24,7 @@ mod mend;
 mod orphans;
 mod over;
 mod place;
+pub(crate) mod process;
 pub(crate) mod query;
 pub(crate) mod reader;
 mod records;

@@ -357,8 +357,9 @@ impl Engine {
         };
         jobs.counts.running -= 1;
         jobs.list[j].running.stop(now);
-        if halted {
-            // The books are closed.
+        if halted || finish == Finish::Interrupted {
+            // The books are closed, or are about to be.
+            jobs.is_over = true;
             jobs.list[j].stage = Stage::Ready(batch);
             return;
         }

@@ -84,6 +84,8 @@ pub(crate) enum Finish {
     Failed,
     /// It has not, and never will.
     Rejected,
+    /// It was not tried, or was cut short, for weir is told to end: that says nothing of the batch, which is still owed.
+    Interrupted,
 }
 
 impl Finish {
@@ -93,6 +95,18 @@ impl Finish {
             Finish::Acknowledged => Some(Settled::Acknowledged),
             Finish::Rejected => Some(Settled::Shed),
             Finish::Failed => ticket.is_last_try.then_some(Settled::Shed),
+            Finish::Interrupted => None,
+        }
+    }
+
+    /// The same where weir was told to end before the program had ended. It may have been sent a signal, too, and have
+    /// made of it what it would: only that it has dealt with the batch is sure, and what it says by a status that no
+    /// signal gives (`is_own`).
+    pub(crate) fn when_told_to_end(self, is_own: bool) -> Finish {
+        match self {
+            Finish::Rejected if is_own => self,
+            Finish::Acknowledged => self,
+            _ => Finish::Interrupted,
         }
     }
 }

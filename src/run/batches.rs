@@ -82,6 +82,7 @@ pub(super) fn start(
         mask,
         stamp: format!("{}-{:x}", std::process::id(), since.as_micros()),
         reject: config.reject.clone(),
+        is_told_to_end: signals::is_told_to_end,
     };
     let jobs = Jobs::start(plan, gets, count, shared).map_err(system)?;
     Ok(Some(Batches {

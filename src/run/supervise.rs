@@ -18,7 +18,7 @@ use crate::command::jobs::News;
 use crate::config::hook::Occasion;
 use crate::config::live::LiveConfig;
 use crate::control::server::Control;
-use crate::control::signals::{self, Received, SIGINT, SIGQUIT};
+use crate::control::signals::{self, Received, SIGINT};
 use crate::engine::event;
 use crate::engine::stall::{Side, Watch};
 use crate::engine::status::Status;
@@ -103,22 +103,17 @@ impl Run {
         }
     }
 
-    /// A signal that ends COMMAND, or who writes to weir, may have been sent to weir, too, and be heard a moment later: it
-    /// ends all of them.
+    /// A signal that ends who writes to weir may have been sent to weir, too, and be heard a moment later: it ends both.
     fn with_signal(&mut self, end: End) -> End {
-        if !matches!(end, End::Command(Exit::Signal(_), _) | End::Delivered) {
+        if !matches!(end, End::Delivered) {
             return end;
         }
         signals::await_sent();
         while let Ok(heard) = self.signals.try_recv() {
-            let by = heard.number;
-            if !signals::is_end(by) {
-                self.on_signal(Some(heard));
-                continue;
+            let ended = self.on_signal(Some(heard));
+            if signals::is_end(heard.number) {
+                return ended.unwrap_or(End::Signal(heard.number));
             }
-            let is_interrupt = [SIGINT, SIGQUIT].contains(&by);
-            let at_once = (!is_interrupt).then(|| self.on_termination(by));
-            return at_once.flatten().unwrap_or(End::Signal(by));
         }
         end
     }
@@ -321,12 +316,13 @@ impl Run {
         }
     }
 
-    /// What the terminal has sent to weir and COMMAND came before what COMMAND has made of it.
+    /// What was sent to weir and COMMAND came before what COMMAND has made of it.
     /// `Err`: it is the end, whatever that was.
     fn after_signals(
         &mut self,
         then: impl FnOnce(&mut Run) -> Option<End>,
     ) -> Result<Option<End>, End> {
+        signals::await_sent();
         let mut heard = None;
         while heard.is_none()
             && let Ok(signal) = self.signals.try_recv()

@@ -106,6 +106,9 @@ impl Run {
         if !batches.jobs.any_runs() {
             return Some(self.end_by(signal.number));
         }
+        // Nobody begins anything that the signal would not reach.
+        self.shared
+            .tell(|engine, now| engine.command(now, Directive::Finish));
         if is_interrupt {
             batches.jobs.pass_on(signal.number, signal.is_from_terminal);
             batches.interrupted = Some(signal.number);
@@ -114,8 +117,6 @@ impl Run {
             // One that is beyond the end of time never comes.
             self.deliver_until = Instant::now().checked_add(self.signal_grace);
         }
-        self.shared
-            .tell(|engine, now| engine.command(now, Directive::Finish));
         None
     }
 

@@ -1,6 +1,5 @@
 //! Who a member is, and whether it has ended: a process, told from a later one with its number by when it was started.
 
-use std::fs;
 use std::time::Instant;
 
 use rustix::io::Errno;
@@ -9,6 +8,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::clock::Clock;
 use super::table::Who;
+use crate::disk::process;
 
 /// The clock of all processes since the machine was started.
 pub(crate) fn clock() -> Clock {
@@ -35,10 +35,8 @@ pub(super) fn this_process() -> Who {
 /// When a process was started, in ticks since the machine was; none if it has ended and nobody has
 /// waited for it yet. `proc_pid_stat(5)`, fields 3 and 22.
 fn started(pid: u32) -> Option<Option<u32>> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in parentheses, may hold anything.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_ascii_whitespace();
+    let stat = process::stat_of(pid)?;
+    let mut fields = stat.split_ascii_whitespace();
     let has_ended = matches!(fields.next()?, "Z" | "X");
     let ticks: u64 = fields.nth(18)?.parse().ok()?;
     Some((!has_ended).then_some(ticks as u32))

@@ -59,6 +59,23 @@ fn after_so_many_failures_a_batch_is_shed_and_the_next_one_has_its_turn() {
 }
 
 #[test]
+fn one_that_hangs_and_is_ended_for_it_has_failed_and_was_not_rejected() {
+    let dir = Dir::new();
+    let script = "test $WEIR_TRY = 1 && exec sleep 1000; cat >> $0";
+    let options = [
+        "--batch",
+        "10",
+        "--sink-timeout",
+        "100ms",
+        "--reject",
+        "143",
+    ];
+    let (end, books) = run_lines(&dir, &options, script, 10);
+    assert!(end.status.success(), "{end:?}");
+    books.assert_are("records", [10, 10, 0, 0], "tried again");
+}
+
+#[test]
 fn one_that_is_rejected_is_shed_at_once() {
     let dir = Dir::new();
     let shed = dir.at("shed");

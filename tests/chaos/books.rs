@@ -257,7 +257,12 @@ impl Books<'_> {
                 self.written - begun..=self.written - begun
             }
         };
-        let input = self.plan.framing.ended(&self.plan.input);
+        // What is not to be read any more ends the input, too.
+        let read = match self.plan.stop {
+            Some(_) => &self.plan.input[..self.read],
+            None => &self.plan.input[..],
+        };
+        let input = self.plan.framing.ended(read);
         let mut from = from.filter(|from| input[*from..].starts_with(stays));
         let from = from.next().ok_or("something else stays in the spool")?;
         // A last record without its end is over when the input is.

@@ -42,7 +42,7 @@ fn storm(seed: u64) -> [usize; 2] {
     assert_stops(&s, &outcome, adversity);
     assert_caps(&s, &outcome, &adversity);
     assert_whole(&s, &outcome);
-    assert_batches(&s, &outcome);
+    assert_batches(&s, &outcome, adversity);
     assert_workers(&s, &outcome);
     let status = outcome.engine.status(std::time::Instant::now());
     let may_hang = s.takes.last().is_none_or(|take| take.1 < usize::MAX / 2);

@@ -82,10 +82,14 @@ impl World {
         ahead: &[Untried],
     ) -> Option<Finish> {
         let (now, script) = (self.now - self.start, self.adversity.programs);
+        let is_told = script.told.is_some_and(|at| at <= now);
         let Some(n) = self.running[j] else {
             assert_eq!(self.files[j].0, ticket.number, "the file of another batch");
             let bytes = self.files[j].1.clone();
             assert_eq!(bytes.len() as u64, ticket.bytes, "not all of it");
+            if is_told {
+                return Some(Finish::Interrupted);
+            }
             let next = self.inherited.next.0;
             for it in ahead.iter().filter(|it| it.stretch.from >= next) {
                 // What lies before that an earlier run has tried; another may have begun, and ended, in the meantime.
@@ -112,6 +116,9 @@ impl World {
             {
                 until = until.max(self.start + to);
             }
+            if let Some(at) = script.told {
+                until = until.min(self.start + at);
+            }
             self.doing = Doing::Running(until);
             return None;
         };
@@ -121,7 +128,13 @@ impl World {
         let finish = match () {
             () if now < script.outage || roll(script.fails, a) => Finish::Failed,
             () if roll(script.rejects, b) => Finish::Rejected,
+            // The signal has ended it, unless it heeds none.
+            () if is_told && a.is_multiple_of(2) => Finish::Failed,
             () => Finish::Acknowledged,
+        };
+        let finish = match is_told {
+            true => finish.when_told_to_end(b.is_multiple_of(2)),
+            false => finish,
         };
         if let Some(how) = finish.settles(ticket) {
             let owed = (how == Settled::Shed).then_some(Owed::Overflow);

@@ -230,6 +230,8 @@ pub(in super::super) struct Script {
     pub lasts: Duration,
     /// From then on, and until then, programs do not end.
     pub hangs: Option<(Duration, Duration)>,
+    /// When a signal that ends weir is sent to all of them, and to weir, which hears of it a moment later.
+    pub told: Option<Duration>,
 }
 
 /// What the disk behind memory is like, if there is one.

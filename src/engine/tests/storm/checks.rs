@@ -136,7 +136,7 @@ pub(super) fn assert_workers(s: &Scenario, outcome: &Outcome) {
 /// Each try of a batch gets the same, in whole records; none is tried again once it was dealt with, or too often; what
 /// is shed of them is what failed too often or was rejected; and all of them in order are the input with whole
 /// records removed.
-pub(super) fn assert_batches(s: &Scenario, outcome: &Outcome) {
+pub(super) fn assert_batches(s: &Scenario, outcome: &Outcome, adversity: Adversity) {
     let Some(rules) = s.rules.batch else { return };
     let mut all: BTreeMap<u64, Vec<&Try>> = BTreeMap::new();
     for it in &outcome.tries {
@@ -195,6 +195,10 @@ pub(super) fn assert_batches(s: &Scenario, outcome: &Outcome) {
     if let Some((at, _)) = finish {
         let mut tries = outcome.tries.iter();
         assert!(tries.all(|it| it.ordered <= *at), "tried after the end");
+    }
+    if let Some(told) = adversity.programs.told {
+        let mut tries = outcome.tries.iter();
+        assert!(tries.all(|it| it.began <= told), "begun after the signal");
     }
     assert_waits(s, outcome);
 }

@@ -240,6 +240,7 @@ impl Dice {
                 let from = dice.micros(120_000);
                 (from, from + dice.micros(60_000))
             }),
+            told: None,
         }
     }
 

@@ -15,7 +15,7 @@ use crate::engine::tests::sim::{
     self, Adversity, Disk, Left, Outcome, Scenario, Script, Text, run_after,
 };
 use crate::engine::tests::text::records;
-use crate::engine::ticket::Stretch;
+use crate::engine::ticket::{Finish, Stretch};
 
 /// What is taken in outlives the run; without what cannot be had together with that.
 pub(super) fn outlive(
@@ -171,6 +171,7 @@ pub(super) fn assert_tees(outcome: &Outcome, input: &[u8], harm: Adversity, is_l
 pub(super) fn spooled_batches(seed: u64) {
     let (mut s, mut adversity) = scenario(seed);
     let mut dice = Dice(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) | 1);
+    let mut signals = Dice(seed.wrapping_mul(0xd134_2543_de82_ef95) | 1);
     let capacity = s.rules.capacity;
     let framed = s.rules.framing.is_some();
     if s.rules.batch.is_none() {
@@ -206,6 +207,12 @@ pub(super) fn spooled_batches(seed: u64) {
         } else {
             harm.halts = Some(dice.micros(100_000));
         }
+        if !is_last && seed % 4 == 1 {
+            let told = signals.micros(60_000);
+            harm.programs.told = Some(told);
+            let heard = told + signals.micros(2_000);
+            next.commands.push((heard, Directive::Finish));
+        }
         let outcome = run_next(left, next, harm, is_last);
         taken += outcome.taken;
         assert_tees(&outcome, input, harm, is_last);
@@ -215,6 +222,7 @@ pub(super) fn spooled_batches(seed: u64) {
             let half = u64::from(outcome.engine.half_left() > 0);
             assert_eq!(Some(read), gone.map(|(a, b)| a + b + half), "records");
         }
+        assert_interrupted(&outcome, harm);
         for it in &outcome.tries {
             let part = it.ticket.stretch;
             inputs.assert_begins(part.from);
@@ -286,6 +294,24 @@ pub(super) fn spooled_batches(seed: u64) {
     }
     to += u64::from(inputs.ended.contains(&(to as usize)));
     assert_eq!(to, inputs.all.len() as u64, "all was dealt with");
+}
+
+/// What a signal to all has ended is neither shed nor rejected, and nothing is begun behind it.
+fn assert_interrupted(outcome: &Outcome, harm: Adversity) {
+    let Some(told) = harm.programs.told else {
+        return;
+    };
+    for it in &outcome.tries {
+        assert!(it.began <= told, "begun after the signal");
+        let (number, part) = (it.ticket.number, it.ticket.stretch);
+        let mut parts = outcome.left.inherited.parts.iter();
+        let is_it = |owed: &Owed| matches!(owed, Owed::Batch(n, _) if *n == number);
+        let mut is_owed = || parts.any(|(other, owed)| *other == part && is_it(owed));
+        let is_cut = it.ended >= Some(told) && it.finish == Some(Finish::Interrupted);
+        assert!(!is_cut || is_owed(), "a signal has shed a batch");
+        let is_failed = it.ended >= Some(told) && it.finish == Some(Finish::Failed);
+        assert!(!is_failed, "a signal counts as a failure");
+    }
 }
 
 /// A batch ends with a record, where the next run gets the rest of one, too, but where one alone fills all the room: that

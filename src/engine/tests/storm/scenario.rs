@@ -192,5 +192,11 @@ pub(super) fn scenario(seed: u64) -> (Scenario, Adversity) {
     if seed % 16 == 3 && is_alone && is_steady && adversity.over.is_none() {
         scenario.rules.patience.sink = Some(Duration::from_millis(10 + dice.roll(80)));
     }
+    if [1, 9, 14].contains(&(seed % 16)) && scenario.rules.batch.is_some() {
+        let told = dice.micros(120_000);
+        adversity.programs.told = Some(told);
+        let heard = told + dice.micros(2_000);
+        scenario.commands.push((heard, Directive::Finish));
+    }
     (scenario, adversity)
 }
