@@ -165,7 +165,7 @@ fn refused(line: &CommandLine, e: Errno) -> SpawnError {
             let way = format!("{reason}; to read that file: weir {inside}{name}");
             PipeError::because("run", &name, &way)
         }
-        _ => match missing_runner(line).filter(|_| e == Errno::ENOENT) {
+        _ => match missing_runner(line, e) {
             Some(runner) => {
                 let why = format!("{runner}, which its first line names, is not there");
                 PipeError::because("run", &name, &why)
@@ -176,10 +176,11 @@ fn refused(line: &CommandLine, e: Errno) -> SpawnError {
     SpawnError { failure, status }
 }
 
-/// What this program, a script, says that it is to be run by, if that is not there.
-fn missing_runner(line: &CommandLine) -> Option<String> {
+/// What this program, a script that is there, says that it is to be run by, if that is why the system finds nothing.
+fn missing_runner(line: &CommandLine, e: Errno) -> Option<String> {
+    let is_script = |it: &PathBuf| e == Errno::ENOENT && it.is_file();
+    let file = File::open(found(&line.program).filter(is_script)?).ok()?;
     let mut first = Vec::new();
-    let file = File::open(found(&line.program)?).ok()?;
     file.take(FIRST_MOST).read_to_end(&mut first).ok()?;
     let named = first.strip_prefix(b"#!")?.trim_ascii_start();
     let runner = named.split(u8::is_ascii_whitespace).next()?;
