@@ -111,7 +111,7 @@ impl Source {
                 break;
             }
         }
-        let is_over = is_over || self.shared.tell(|engine, _| engine.is_input_over());
+        let is_over = self.shared.tell(|engine, _| engine.is_input_over(is_over));
         if let Some(disk) = self.shared.disk.as_ref().filter(|_| is_over) {
             // Before anybody can see that end.
             disk.end_input();

@@ -9,7 +9,7 @@ use crate::engine::bucket::STEP;
 use crate::engine::directive::Directive;
 use crate::engine::gate::Marks;
 use crate::engine::limiter::{Burst, Bursts, Cap, TokenBucket};
-use crate::engine::{Limits, Rules};
+use crate::engine::{Engine, Limits, Rules};
 use crate::units::{Rate, Unit};
 use proptest::prelude::*;
 
@@ -150,6 +150,18 @@ proptest! {
         let during = outcome.passed.iter().filter(|p| p.0 > paused && p.0 < drained).count();
         prop_assert_eq!(during, 0);
     }
+}
+
+#[test]
+fn an_end_that_is_seen_when_no_more_is_wanted_does_not_end_the_input() {
+    let now = Instant::now();
+    let mut engine = Engine::new(sim::rules(64 << 10), now);
+    assert!(engine.is_input_over(true));
+    // Whoever sees it may have been given something else to read by then.
+    engine.command(now, Directive::Drain);
+    assert!(!engine.is_input_over(true));
+    engine.on_input_end(false, now);
+    assert!(!engine.is_input_over(true));
 }
 
 #[test]

@@ -46,9 +46,11 @@ impl Sim {
             Turn::Over(end) => {
                 self.failed |= matches!(end, End::Write(_) | End::Memory | End::Disk(_));
                 if who == SOURCE {
-                    let is_over = matches!(end, End::Input);
-                    self.core
-                        .tell(|engine, now| engine.on_input_end(is_over, now));
+                    let has_ended = matches!(end, End::Input);
+                    self.core.tell(|engine, now| {
+                        let is_over = engine.is_input_over(has_ended);
+                        engine.on_input_end(is_over, now);
+                    });
                 }
                 Doing::Nothing
             }

@@ -43,7 +43,7 @@ impl Inputs {
             return false;
         };
         let inherited = &mut left.inherited;
-        if !outcome.engine.is_input_over() || inherited.end_depth == 0 {
+        if !outcome.engine.is_input_over(false) || inherited.end_depth == 0 {
             return false;
         }
         let at = inherited.end;
