@@ -23,6 +23,16 @@ const CAP: [&str; 3] = ["-l", "-r", "1B/s"];
 
 /// A weir that has taken all of this in, and has seen that this is all. Its consumer gets next to nothing; who reads that.
 fn held_up(weir: Command, place: &Place, text: &[u8]) -> (Running, std::io::PipeReader) {
+    held_up_at(weir, place, text, |it| it["records"] == 3)
+}
+
+/// The same where that is what is owed then.
+fn held_up_at(
+    weir: Command,
+    place: &Place,
+    text: &[u8],
+    is_owed: impl Fn(&Value) -> bool,
+) -> (Running, std::io::PipeReader) {
     let (stdin, input) = std::io::pipe().expect("a pipe");
     let (output, stdout) = std::io::pipe().expect("a pipe");
     let running = start(weir, stdin, stdout);
@@ -32,7 +42,7 @@ fn held_up(weir: Command, place: &Place, text: &[u8]) -> (Running, std::io::Pipe
         || {
             let status = place.spool().join("state").exists().then(|| place.query());
             let pid = running.pid().as_raw_nonzero().get();
-            status.is_some_and(|it| it["pid"] == pid && it["records"] == 3)
+            status.is_some_and(|it| it["pid"] == pid && is_owed(&it))
         },
     );
     (running, output)
@@ -134,7 +144,9 @@ fn a_command_that_fails_leaves_it_to_the_next_one_and_the_books_close() {
     let go = place.0.path().join("go");
     let script = format!("until test -e {}; do sleep .01; done; exit 3", go.display());
     let command = ["-l", "--", "sh", "-c", &script];
-    let (running, _output) = held_up(place.weir(&command), &place, TEXT);
+    // It was given all of that, and has read nothing; only the record that had no end when it was given is still owed.
+    let is_last = |it: &Value| it["bytes"] == 1 && it["records"] == 1;
+    let (running, _output) = held_up_at(place.weir(&command), &place, TEXT, is_last);
     fs::write(&go, "").expect("a file");
     assert_eq!(running.end().status.code(), Some(3));
     let (stdin, input) = std::io::pipe().expect("a pipe");
@@ -313,4 +325,19 @@ fn several_who_take_side_by_side_get_it_whole_and_none_gets_an_empty_one() {
         assert_eq!(lines, wanted, "{by:?}");
         place.assert_empty();
     }
+}
+
+#[test]
+fn a_file_that_ends_with_that_record_gets_its_end_where_nobody_else_was_owed_it_too() {
+    let place = Place::new();
+    let path = place.0.path().join("out");
+    for text in [&b"1\n2\n3"[..], b"4\n"] {
+        let (stdin, input) = std::io::pipe().expect("a pipe");
+        let appended = fs::File::options().create(true).append(true).open(&path);
+        let running = start(place.weir(&["-l"]), stdin, appended.expect("a file"));
+        feed(input, text.to_vec()).done().expect("all is taken");
+        running.end().assert_success("it is over");
+    }
+    assert_same(&fs::read(&path).expect("a file"), b"1\n2\n3\n4\n", "both");
+    place.assert_empty();
 }

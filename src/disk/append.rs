@@ -273,6 +273,10 @@ impl Spool {
             tail.publish(bytes.len());
         }
         self.set_end(writer.place());
+        if std::mem::take(&mut writer.end_is_due) {
+            // That was it. It is saved with the next place.
+            self.state().state.ended = None;
+        }
     }
 }
 

@@ -221,7 +221,7 @@ impl Journal {
 
     /// All before this place has been delivered as a stream. Says what is next.
     pub(crate) fn pass(&mut self, place: Place) -> Place {
-        self.open.retain(|it| it.end > place.at);
+        self.open.retain(|it| it.whole().at > place.at);
         let next = self.low();
         if place.at > next.at { place } else { next }
     }
@@ -427,13 +427,27 @@ mod tests {
         let mut journal = Journal::at(place(0));
         journal.begin(entry(1, 0, 100));
         journal.begin(entry(2, 100, 200));
-        journal.begin(entry(3, 200, 300));
+        journal.begin(entry(5, 200, 300));
         journal.settle(2);
         assert_eq!(journal.pass(place(50)), place(50));
         assert_eq!(journal.pass(place(100)), place(200));
         assert_eq!(journal.pass(place(250)), place(250));
         assert_eq!(journal.open.len(), 1);
         assert_eq!(journal.pass(place(300)), place(300));
+        assert!(journal.open.is_empty());
+        // The last record of this one got its end, which is one byte behind it.
+        let ended = Entry {
+            is_ended: true,
+            ..entry(4, 300, 400)
+        };
+        journal.begin(ended);
+        journal.next = ended.whole();
+        assert_eq!(
+            journal.pass(place(400)),
+            place(400),
+            "the end is still owed"
+        );
+        assert_eq!(journal.pass(ended.whole()), ended.whole());
         assert!(journal.open.is_empty());
     }
 

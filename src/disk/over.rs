@@ -17,7 +17,7 @@ use super::survey::Seen;
 use super::sys;
 
 /// The byte that ends a record, if one does.
-fn end_of(framing: Framing) -> Option<u8> {
+pub(super) fn end_of(framing: Framing) -> Option<u8> {
     match framing {
         Framing::Lines => Some(b'\n'),
         Framing::Zero => Some(0),
@@ -27,12 +27,24 @@ fn end_of(framing: Framing) -> Option<u8> {
 
 impl Mender<'_> {
     /// Puts the end behind the record in which the last segment ends, and enters it. `start`: what has been counted before
-    /// it.
+    /// it. There may be no room for that: then the spool is as it was, and the end is still due.
     pub(super) fn end_record(
         &mut self,
         seen: &mut Seen,
         start: Records,
-    ) -> Result<Records, DiskError> {
+    ) -> Result<Option<Records>, DiskError> {
+        let before = *seen;
+        match self.put_end(seen, start) {
+            Err(error) if error.is_full => {
+                *seen = before;
+                self.take_end_back(seen, before.end())?;
+                Ok(None)
+            }
+            put => put.map(Some),
+        }
+    }
+
+    fn put_end(&mut self, seen: &mut Seen, start: Records) -> Result<Records, DiskError> {
         let Some(end) = end_of(self.framing) else {
             return Ok(start);
         };
@@ -59,7 +71,9 @@ impl Mender<'_> {
             let cut = sys::truncate(&files.index_file, seen.index_len);
             cut.map_err(|error| files.index_failed(error))?;
         }
-        Ok(())
+        // Where none follows, another such start is not to find it.
+        sys::force(&files.stream).map_err(|error| files.failed(error))?;
+        sys::force(&files.index_file).map_err(|error| files.index_failed(error))
     }
 }
 
@@ -78,6 +92,16 @@ impl Spool {
         drop(state);
         self.changed();
         Ok(())
+    }
+
+    /// The byte that is to come before all new ones, where the last input has ended inside of a record and there was no room
+    /// for it when the spool was opened.
+    pub(crate) fn due_end(&self) -> Option<u8> {
+        let writer = self.writer();
+        writer
+            .end_is_due
+            .then(|| end_of(writer.framing()))
+            .flatten()
     }
 
     /// Whether the input has ended there, inside of a record.

@@ -13,11 +13,13 @@ use std::sync::Arc;
 use super::damage::{Cause, Damage};
 use super::directory::Directory;
 use super::error::DiskError;
+use super::file::read_at;
 use super::format::{Framing, IndexHeader, Read, names};
 use super::index::Index;
 use super::lock::Lock;
 use super::mend::Mender;
 use super::orphans::Orphans;
+use super::over;
 use super::records::Records;
 use super::room::{Room, pages};
 use super::schedule::Policy;
@@ -105,7 +107,8 @@ struct Ready {
     end: Place,
     trusted: u64,
     oldest: Place,
-    ended_at: Option<u64>,
+    /// There was no room for the end of the last record.
+    end_is_due: bool,
 }
 
 impl Ready {
@@ -119,10 +122,9 @@ impl Ready {
         let mut writer = Writer::new(self.header, options.framing, self.end, options.policy);
         let dirty = !self.unsynced.is_empty();
         writer.unsynced = self.unsynced;
+        writer.end_is_due = self.end_is_due;
         let (room, segments, state) = (self.room, self.segments, self.state);
-        let mut spool =
-            Spool::assemble(directory, lock, room, segments, writer, state, self.trusted);
-        spool.ended_at = self.ended_at;
+        let spool = Spool::assemble(directory, lock, room, segments, writer, state, self.trusted);
         if dirty {
             spool.wakeup.changed();
         }
@@ -153,14 +155,19 @@ impl Opening<'_> {
         let synced = known.as_ref().map_or(0, |state| state.synced);
         let ended = known.as_ref().and_then(|state| state.ended);
         let ended = ended.map(NonZeroU64::get);
+        // A save that is not the newest one knows nothing of what has come since.
+        let ended = ended.filter(|at| !self.old_state || self.may_end_at(*at));
         let (mut seen, mut next) = self.mend(known.as_ref(), same_boot, (synced, ended))?;
+        let mut is_due = false;
         if let Some(last) = seen.last_mut().filter(|last| Some(last.end()) == ended)
             && let Some(open) = next.filter(|next| next.begun() > 0)
             && known
                 .as_ref()
                 .is_some_and(|state| state.framing == self.options.framing)
         {
-            next = Some(self.mender().end_record(last, open)?);
+            let put = self.mender().end_record(last, open)?;
+            is_due = put.is_none();
+            next = put.or(next);
         }
         let opening = known.as_ref().map_or(0, |state| state.opening) + 1;
         let spool = known.as_ref().map_or_else(new_identity, |s| s.spool);
@@ -173,8 +180,9 @@ impl Opening<'_> {
             end = gone;
         }
         let ended = ended.filter(|at| *at == end.at || at + 1 == end.at);
-        if ended == Some(end.at) {
-            // It is not there any more.
+        is_due &= ended == Some(end.at);
+        if ended.is_some() && !is_due {
+            // What it ended in is not there any more, or ends there, whatever ends records now.
             end = end.between_records();
         }
         let oldest = self.oldest(&seen, end)?;
@@ -195,8 +203,10 @@ impl Opening<'_> {
         (state.opening, state.boot, state.end) = (opening, boot, end);
         state.framing = self.options.framing;
         state.ended = None;
-        if let Some(at) = ended {
-            state.end_record(at, end);
+        match ended {
+            Some(at) if is_due => state.ended = NonZeroU64::new(at),
+            Some(at) => state.end_record(at, end),
+            None => {}
         }
         if !same_boot {
             // What was not on the disk has been forced there, or cut out.
@@ -216,9 +226,23 @@ impl Opening<'_> {
         // Only now: what they tell has been saved.
         self.remove(&orphans.ours);
         self.damages.extend(orphans.set_aside(self.directory));
-        let ended_at = ended.map(|_| end.at).filter(|at| ended != Some(*at));
         let ready = self.ready(state, &seen, header, end, trusted, oldest)?;
-        Ok(Ready { ended_at, ..ready })
+        Ok(Ready {
+            end_is_due: is_due,
+            ..ready
+        })
+    }
+
+    /// Whether what is behind this offset, if that is one byte, may be the end of a record.
+    fn may_end_at(&self, at: u64) -> bool {
+        let Some(last) = self.survey.segments.last().filter(|it| it.end() == at + 1) else {
+            return true;
+        };
+        let mut byte = [0];
+        let file = self.directory.read_file(&names(last.base).0);
+        let file = file.map_err(std::io::Error::from);
+        let got = file.and_then(|file| read_at(&file, &mut byte, at - last.base));
+        got.is_ok_and(|got| got == 1) && over::end_of(self.options.framing) == Some(byte[0])
     }
 
     fn read_state(&mut self) -> Result<state_file::Found, DiskError> {
@@ -436,7 +460,7 @@ impl Opening<'_> {
             end,
             trusted,
             oldest,
-            ended_at: None,
+            end_is_due: false,
         })
     }
 }

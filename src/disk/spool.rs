@@ -52,8 +52,6 @@ pub(crate) struct Spool {
     pub(super) wakeup: Wakeup,
     /// Where the stream ended when the spool was opened.
     pub(super) opened_at: Place,
-    /// Where it ended then, if the last record got its end at that moment.
-    pub(super) ended_at: Option<u64>,
     /// Up to where bytes are good even if nothing is left to check them by.
     pub(super) trusted: u64,
     /// Where the stream ends.
@@ -82,7 +80,6 @@ impl Spool {
             segments,
             opened_at: writer.place(),
             trusted,
-            ended_at: None,
             end: Mutex::new(writer.place()),
             wakeup: Wakeup::new(writer.policy),
             writer: Mutex::new(writer),
@@ -110,12 +107,6 @@ impl Spool {
 
     pub(super) fn set_end(&self, end: Place) {
         *self.end.lock().unwrap_or_else(PoisonError::into_inner) = end;
-    }
-
-    /// Where it ended when it was opened, if its last record got its end at that moment: whoever had all of that record
-    /// before has it without.
-    pub(crate) fn ended_at(&self) -> Option<u64> {
-        self.ended_at
     }
 
     /// Where it is.

@@ -22,6 +22,8 @@ pub(super) struct Writer {
     pub(super) end: u64,
     /// Bytes behind that which were moved there from a pipe, and could not be read back yet.
     pub(super) unread: usize,
+    /// The first byte that comes is the end of a record in which an earlier input has ended.
+    pub(super) end_is_due: bool,
     pub(super) policy: Policy,
     /// Segments that have not been forced to the disk, held open so that the error of a failed
     /// write is not missed; and whether their names have not been.
@@ -59,6 +61,7 @@ impl Writer {
             records: Records::new(framing, end.record, end.begun),
             end: end.at,
             unread: 0,
+            end_is_due: false,
             policy,
             unsynced: Vec::new(),
             names_changed: false,

@@ -97,6 +97,14 @@ impl Port {
         Port::new(Handle::Opened(Arc::new(socket)), "look".into())
     }
 
+    /// A pipe with what an earlier input has left out.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub(super) fn of_pipe(pipe: OwnedFd) -> Result<Port, PipeError> {
+        Port::new(Handle::Opened(Arc::new(pipe)), "the spool".into())
+    }
+
     /// A descriptor of a test's.
     #[cfg(test)]
     pub(crate) fn of(fd: OwnedFd) -> Port {

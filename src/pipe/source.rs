@@ -1,6 +1,6 @@
 //! The source thread: the world in which the source's driver reads, passes on and waits.
 
-use std::io::{self, IoSliceMut};
+use std::io::{self, IoSliceMut, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,6 +32,17 @@ pub(crate) enum Input {
 }
 
 impl Input {
+    /// One with nothing but this byte: what comes before all the others.
+    ///
+    /// # Errors
+    /// When no pipe can be made.
+    pub(crate) fn of_byte(byte: u8) -> Result<Input, PipeError> {
+        let failed = |error: io::Error| PipeError::new("make a pipe for", "the spool", error);
+        let (pipe, mut into) = io::pipe().map_err(failed)?;
+        into.write_all(&[byte]).map_err(failed)?;
+        Port::of_pipe(pipe.into()).map(Input::Ready)
+    }
+
     /// It once more, if it keeps packets apart: none of those that are opened later is a socket.
     pub(super) fn packets(&self) -> Option<Port> {
         match self {
@@ -113,7 +124,8 @@ impl Source {
         }
         let is_over = self.shared.tell(|engine, _| engine.is_input_over(is_over));
         if let Some(disk) = self.shared.disk.as_ref().filter(|_| is_over) {
-            // Before anybody can see that end.
+            // Before the engine is told of it. Where the end is one that was asked for, it knows already: if weir is killed
+            // just now, the last record is one that goes on.
             disk.end_input();
         }
         self.shared

@@ -180,23 +180,21 @@ impl SpoolStore {
         })
     }
 
-    /// Whether the nth of the tees and taps is a tee that gets something again from the beginning of a record on, of which
-    /// it may have had a part.
-    pub(crate) fn repeats(&self, nth: usize) -> bool {
+    /// The byte that ends the record in which an earlier input has ended, and that is to come before all others.
+    pub(crate) fn due_end(&self) -> Option<u8> {
+        self.spool.due_end()
+    }
+
+    /// Whether the nth of the tees and taps is a tee that has had something, and goes on with the beginning of a record:
+    /// what it has may end inside of one.
+    pub(crate) fn begins_record(&self, nth: usize) -> bool {
         let tee = self.tees.iter().find(|tee| tee.nth == Some(nth));
-        tee.is_some_and(|tee| self.is_repeated_to(tee))
+        tee.is_some_and(begins_record)
     }
 
     /// The same of the consumer.
-    pub(crate) fn repeats_to_consumer(&self) -> bool {
-        self.is_repeated_to(&self.consumer)
-    }
-
-    fn is_repeated_to(&self, holder: &Holder) -> bool {
-        let place = *holder.place();
-        // What it had of the last record may lack the end that this has got since.
-        let is_ended = self.spool.ended_at() == Some(place.at);
-        place.begun == 0 && (place.at < self.spool.end().at || is_ended)
+    pub(crate) fn begins_record_to_consumer(&self) -> bool {
+        begins_record(&self.consumer)
     }
 
     /// The tees and taps have these numbers, in the order in which they were named.
@@ -408,6 +406,11 @@ fn now() -> u64 {
     since.map_or(0, |since| {
         u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     })
+}
+
+fn begins_record(holder: &Holder) -> bool {
+    let place = *holder.place();
+    place.begun == 0 && place.at > 0
 }
 
 #[cfg(test)]

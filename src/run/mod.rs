@@ -291,7 +291,7 @@ fn start(
     notices: Sender<String>,
     mut waiting: Waiting<'_>,
 ) -> Result<Running, StartError> {
-    let (inputs, mut output) = open::open(config, inputs)?;
+    let (mut inputs, mut output) = open::open(config, inputs)?;
     let overflow = config.shed_to.as_deref();
     let overflow = overflow.map(|path| OverflowFile::open(path, rules.framing));
     let overflow = overflow.transpose()?;
@@ -310,12 +310,18 @@ fn start(
     let say = |what| drop(notices.send(what));
     let store = open::store(config, output.as_ref(), tees.collect(), say, &mut waiting)?;
     if let Some(Store::Spool(spool)) = &store {
+        if let Some(end) = spool.due_end() {
+            inputs.insert(0, pipe::Input::of_byte(end)?);
+        }
         let again = branches.iter_mut().enumerate();
-        let again = again.filter(|(nth, _)| spool.repeats(*nth));
+        let again = again.filter(|(nth, _)| spool.begins_record(*nth));
         again
             .map(|(_, branch)| branch)
             .try_for_each(|branch| branch.end_torn(rules.framing))?;
-        if let Some(output) = output.as_mut().filter(|_| spool.repeats_to_consumer()) {
+        if let Some(output) = output
+            .as_mut()
+            .filter(|_| spool.begins_record_to_consumer())
+        {
             append::end_torn(output, Path::new("/dev/fd/1"), rules.framing)?;
         }
     }

@@ -293,3 +293,44 @@ fn what_is_damaged_stays_until_a_full_disk_has_room_to_set_it_aside_and_each_par
     assert_eq!(query(&disk.spool()).unwrap().lost_bytes, lost);
     assert_eq!(read_from(&opened.spool, 0).lost(), lost);
 }
+
+#[test]
+fn a_full_disk_on_which_the_end_of_a_record_has_no_room_is_opened_and_gets_it_when_there_is() {
+    let Some(disk) = Mounted::tmpfs("8M") else {
+        return;
+    };
+    // A whole number of blocks, without the end of the last record; 63 rows behind the head make one of index.
+    for rows in [1, 63] {
+        let spool = open(&disk.spool(), &roomy()).spool;
+        let page = [&lines(0, 120)[..4095], b"x"].concat();
+        let mut at = NOW;
+        for _ in 0..rows {
+            assert_eq!(spool.append_some(&page, at), Ok(Appended::Bytes(4096)));
+            // What comes so much later has an entry of its own.
+            at += 2_000_000_000;
+        }
+        spool.set_place("stdout", Place::default()).unwrap();
+        spool.end_input().unwrap();
+        spool.close(false).unwrap();
+        let end = spool.end();
+        assert!(end.begun > 0);
+        drop(spool);
+        let ballast = disk.path.join("ballast");
+        fs::write(&ballast, vec![1; disk.room() as usize]).unwrap();
+        assert_eq!(disk.room(), 0);
+        for _ in 0..2 {
+            let spool = open(&disk.spool(), &roomy()).spool;
+            assert_eq!((spool.end(), spool.due_end()), (end, Some(b'\n')));
+            assert!(read_from(&spool, 0).bytes() == page.repeat(rows));
+        }
+        disk.remove(&ballast);
+        let spool = open(&disk.spool(), &roomy()).spool;
+        assert_eq!(spool.due_end(), None);
+        assert_eq!(spool.end().at, end.at + 1);
+        assert_eq!(read_from(&spool, end.at).bytes(), b"\n");
+        spool.set_place("stdout", spool.end()).unwrap();
+        spool.close(true).unwrap();
+        drop(spool);
+        fs::remove_dir_all(disk.spool()).unwrap();
+    }
+}

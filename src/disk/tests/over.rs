@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-use super::super::format::Framing;
+use super::super::format::{Framing, Read, names};
 use super::super::journal::{Entry, Journal};
 use super::super::query::query;
 use super::super::recovery::Opened;
 use super::super::spool::{Spool, SpoolOptions};
-use super::super::state::Place;
+use super::super::state::{Place, SLOT, State};
 use super::super::sys::Call;
 use super::faults::{self, Faults};
 use super::{append, open, read_from, small};
@@ -86,7 +86,6 @@ fn what_comes_behind_an_input_that_has_ended_begins_a_record() {
         for again in 0..5 {
             let opened = open(&path, &options);
             assert_eq!(opened.spool.end(), place(ALL + 1, 3, 0), "{again}");
-            assert_eq!(opened.spool.ended_at(), (again == 0).then_some(ALL + 1));
             let status = query(&path).expect("a status");
             assert_eq!((status.bytes, status.records), (ALL + 1, 3), "{again}");
         }
@@ -190,7 +189,7 @@ fn a_power_cut_at_any_step_of_it_leaves_one_end_and_is_no_damage() {
 }
 
 #[test]
-fn a_disk_that_fails_meanwhile_does_not_open_and_leaves_one_end() {
+fn a_disk_that_fails_meanwhile_leaves_one_end_and_one_that_is_full_opens() {
     let home = tempfile::tempdir().expect("a directory");
     let path = home.path().join("q");
     ended(&path, &small(), TEXT);
@@ -208,10 +207,18 @@ fn a_disk_that_fails_meanwhile_does_not_open_and_leaves_one_end() {
             let opened = Spool::open(&path, &small());
             faults::set(None);
             let what = format!("{error} after {after}");
-            if let Ok(opened) = opened {
-                // Some of it can wait.
-                assert_ended(&opened, &what);
-                continue;
+            match opened {
+                Ok(opened) if opened.spool.due_end().is_some() => {
+                    assert_eq!(error, Errno::NOSPC);
+                    assert_eq!(opened.spool.end(), place(ALL, 2, 5), "{what}");
+                    assert_eq!(read_from(&opened.spool, 0).bytes(), TEXT, "{what}");
+                }
+                Ok(opened) => {
+                    // Some of it can wait.
+                    assert_ended(&opened, &what);
+                    continue;
+                }
+                Err(_) => {}
             }
             failed += 1;
             assert_ended(&open(&path, &small()), &what);
@@ -236,7 +243,6 @@ fn where_all_was_delivered_nothing_is_put_there_and_the_next_record_has_the_next
     let behind = place(ALL, 3, 0);
     assert_eq!((opened.spool.end(), opened.oldest), (behind, behind));
     assert_eq!(opened.spool.place("all"), Some(behind));
-    assert_eq!(opened.spool.ended_at(), None);
     append(
         &opened.spool,
         b"four
@@ -317,4 +323,94 @@ fn a_batch_that_was_tried_keeps_its_bytes_and_the_end_behind_it_is_nobodys() {
         let status = query(&path).expect("a status");
         assert_eq!((status.bytes, status.records), (ALL, 3));
     }
+}
+
+#[test]
+fn with_an_older_save_only_a_byte_that_ends_records_is_taken_for_that_end() {
+    for (text, is_end) in [(&b"\n"[..], true), (b"x", false)] {
+        let home = tempfile::tempdir().expect("a directory");
+        let path = home.path().join("q");
+        ended(&path, &small(), TEXT);
+        let mut state = fs::read(path.join("state")).expect("a file");
+        let stream = path.join(names(0).0);
+        let mut bytes = TEXT.to_vec();
+        bytes.extend_from_slice(text);
+        fs::write(&stream, &bytes).expect("written");
+        // A save came after that one, and cannot be read.
+        let has_it = |slot: &[u8]| match State::decode(slot) {
+            Read::Good(state) => state.ended.is_some(),
+            _ => false,
+        };
+        let mut slots = state.chunks_mut(SLOT);
+        let other = slots.find(|slot| !has_it(slot)).expect("another slot");
+        other.fill(9);
+        fs::write(path.join("state"), &state).expect("written");
+        let opened = open(&path, &small());
+        assert!(!opened.damages.is_empty(), "the newest save is damaged");
+        let all = opened.spool.place("all").map(|it| it.at);
+        assert_eq!(all, Some(if is_end { ALL + 1 } else { ALL }), "{text:?}");
+        let begun = opened.spool.end().begun;
+        assert_eq!(begun > 0, !is_end, "{text:?}");
+    }
+}
+
+#[test]
+fn with_other_framing_what_comes_behind_that_end_begins_a_record() {
+    let home = tempfile::tempdir().expect("a directory");
+    let path = home.path().join("q");
+    let spool = open(&path, &small()).spool;
+    append(&spool, TEXT);
+    spool.set_place("all", spool.end()).expect("saved");
+    spool.end_input().expect("saved");
+    drop(spool);
+    let before = fs::read(path.join("state")).expect("a file");
+    drop(open(&path, &small()));
+    // Killed before it was saved that the end is there.
+    fs::write(path.join("state"), before).expect("written");
+    let other = SpoolOptions {
+        framing: Framing::Zero,
+        ..small()
+    };
+    let spool = open(&path, &other).spool;
+    let end = spool.end();
+    assert_eq!((end.at, end.begun), (ALL + 1, 0));
+    assert_eq!(spool.place("all"), Some(end));
+}
+
+#[test]
+fn an_end_that_is_due_is_the_first_that_comes_and_is_not_put_there_again() {
+    let home = tempfile::tempdir().expect("a directory");
+    let path = home.path().join("q");
+    ended(&path, &small(), TEXT);
+    let before = snapshot(&path);
+    let full_after = |after| {
+        put_back(&path, &before);
+        faults::set(Some(Faults {
+            error: Errno::NOSPC,
+            calls: vec![Call::Write],
+            after,
+            times: 1,
+        }));
+        let opened = Spool::open(&path, &small());
+        faults::set(None);
+        let is_due = |it: &Opened| it.spool.due_end().is_some();
+        opened.ok().filter(is_due)
+    };
+    let opened = (0..30).find_map(full_after);
+    let spool = opened.expect("there was no room for it").spool;
+    let end = spool.due_end().expect("it is due");
+    append(&spool, &[end]);
+    assert_eq!(spool.due_end(), None);
+    append(&spool, b"four\n");
+    spool.set_place("none", Place::default()).expect("saved");
+    drop(spool);
+    let spool = open(&path, &small()).spool;
+    assert_eq!(spool.due_end(), None);
+    assert_eq!(
+        spool.place("all"),
+        Some(place(ALL, 2, 5)),
+        "it is owed that end"
+    );
+    assert_eq!(spool.end(), place(ALL + 6, 4, 0));
+    assert_eq!(read_from(&spool, 0).bytes(), b"one\ntwo\nthree\nfour\n");
 }
