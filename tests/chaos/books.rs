@@ -257,12 +257,7 @@ impl Books<'_> {
                 self.written - begun..=self.written - begun
             }
         };
-        // What is not to be read any more ends the input, too.
-        let read = match self.plan.stop {
-            Some(_) => &self.plan.input[..self.read],
-            None => &self.plan.input[..],
-        };
-        let input = self.plan.framing.ended(read);
+        let input = self.ended_input();
         let mut from = from.filter(|from| input[*from..].starts_with(stays));
         let from = from.next().ok_or("something else stays in the spool")?;
         // A last record without its end is over when the input is.
@@ -278,6 +273,16 @@ impl Books<'_> {
         Ok(())
     }
 
+    /// The input as a spool has it when it is opened next: with the end of its last record. What is not to be read any more
+    /// ends it, too.
+    fn ended_input(&self) -> Vec<u8> {
+        let read = match self.plan.stop {
+            Some(_) => &self.plan.input[..self.read],
+            None => &self.plan.input[..],
+        };
+        self.plan.framing.ended(read)
+    }
+
     /// A tee has got the beginning of all that was taken in, and beside a spool the next weir gives it what it had not
     /// got: in all it has each byte once. One that sheds is one that is shown something.
     fn copied(&self) -> Checked {
@@ -287,7 +292,7 @@ impl Books<'_> {
         let [first, all] = &self.outcome.copied;
         let input = &self.plan.input;
         ensure!(input.starts_with(first), "something else was copied");
-        let ended = self.plan.framing.ended(input);
+        let ended = self.ended_input();
         ensure!(
             !self.plan.spools || ended.starts_with(all) && all.len() >= self.read,
             "{} and then {} bytes were copied of {}",
