@@ -1,5 +1,6 @@
 //! The record in which the stream ends because the input did: nothing goes on with it. When the spool is opened next it gets
-//! its end, before anything new can come behind it.
+//! its end, before anything new can come behind it; where there is no room for that then, its end is the first byte that
+//! comes.
 //!
 //! Invariant: however often that is begun, the stream has that end once. It is written before the state says that it is no
 //! longer due, and as long as it is due nothing else is behind the record.
