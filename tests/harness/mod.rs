@@ -6,11 +6,11 @@
 //! sleeps until something "should" have happened; [`eventually`] looks at the event itself, and
 //! [`Running::settle`] at the state of the process's threads.
 
-#![allow(dead_code, reason = "each test file uses its own part")]
-
 pub(crate) mod books;
 pub(crate) mod dir;
+pub(crate) mod fifo;
 pub(crate) mod line;
+pub(crate) mod pty;
 pub(crate) mod remote;
 pub(crate) mod sides;
 pub(crate) mod small_disk;
@@ -194,7 +194,7 @@ impl Leash {
 /// A process that does not outlive its test.
 pub(crate) struct Running {
     child: Child,
-    leash: Leash,
+    _leash: Leash,
     stderr: File,
 }
 
@@ -209,7 +209,7 @@ pub(crate) fn start(
     let child = command.stdin(stdin).stdout(stdout).stderr(copy).spawn();
     let child = child.unwrap_or_else(|e| panic!("start {command:?}: {e}"));
     Running {
-        leash: Leash::on(&child),
+        _leash: Leash::on(&child),
         child,
         stderr,
     }

@@ -137,7 +137,7 @@ pub(crate) fn spawn(command: &mut Command) -> Weir {
     Weir {
         stdin: child.stdin.take(),
         stdout: child.stdout.take(),
-        leash: Leash::on(&child),
+        _leash: Leash::on(&child),
         child,
     }
 }
@@ -145,7 +145,7 @@ pub(crate) fn spawn(command: &mut Command) -> Weir {
 /// A process that does not outlive its test, and its ends.
 pub(crate) struct Weir {
     pub child: Child,
-    leash: Leash,
+    _leash: Leash,
     pub stdin: Option<ChildStdin>,
     pub stdout: Option<ChildStdout>,
 }

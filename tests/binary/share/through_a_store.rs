@@ -1,0 +1,117 @@
+//! One cap through a real `redis-server`.
+
+use std::fs::File;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Stdio};
+use std::time::Instant;
+
+use rustix::process::Signal;
+
+use super::{catch_up, member, silent, status, take};
+use crate::harness::line::Line;
+use crate::harness::remote::Home;
+use crate::harness::{self, eventually, start};
+
+/// A port at which nobody listens.
+fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+    free.local_addr().expect("an address").port()
+}
+
+/// A `redis-server` of the test's own.
+struct Server(Child, u16);
+
+impl Server {
+    fn start() -> Server {
+        let port = free_port();
+        let mut command = harness::program("redis-server");
+        command.args([
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--port",
+            &port.to_string(),
+        ]);
+        let child = command.stdout(Stdio::null()).spawn().expect("started");
+        eventually("the server listens", || {
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        Server(child, port)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn weirs_share_through_a_store_and_go_on_with_a_part_when_it_dies() {
+    let server = Server::start();
+    let share = format!("redis://127.0.0.1:{}/it", server.1);
+    let home = Home::new();
+    let args = silent(&share);
+    let members = [member(&home, &args), member(&home, &args)];
+    let outputs = [&members[0].1, &members[1].1];
+    let is = |key: &str, wanted: serde_json::Value| {
+        eventually(key, || {
+            catch_up(&outputs);
+            members
+                .iter()
+                .all(|m| status(&home, &m.0.pid().to_string())["share"][key] == wanted)
+        });
+    };
+    is("members", 2.into());
+    // Until each has learnt of the other there may be more.
+    catch_up(&outputs);
+    take(&outputs, 1_000_000, 4e6, Instant::now());
+    drop(server);
+    is("cut_off", true.into());
+    catch_up(&outputs);
+    take(&outputs, 1_000_000, 4e6, Instant::now());
+    catch_up(&outputs);
+    take(&outputs[..1], 500_000, 2e6, Instant::now());
+    for (running, output) in members {
+        running.signal(Signal::INT);
+        drop(output);
+        let ended = running.end();
+        assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+        assert!(
+            ended.stderr.contains("passing half of the cap"),
+            "{ended:?}"
+        );
+    }
+}
+
+#[test]
+fn an_empty_password_is_none() {
+    let server = Server::start();
+    let share = format!("redis://127.0.0.1:{}/it", server.1);
+    let mut command = Home::new().command(&["--share", &share, "-r", "1MB/s", "-q"]);
+    command.env("WEIR_SHARE_PASSWORD", "");
+    let nothing = || File::open("/dev/null").expect("nothing");
+    let running = start(command, nothing(), Stdio::null());
+    running.end().assert_success("no password is wanted");
+    let share = format!("redis://nobody@127.0.0.1:{}/it", server.1);
+    let mut command = Home::new().command(&["--share", &share, "-r", "1MB/s", "-q"]);
+    command.env("WEIR_SHARE_PASSWORD", "");
+    let running = start(command, nothing(), Stdio::null());
+    let ended = running.end();
+    ended.assert_complains(
+        1,
+        &["user nobody: it wants a password", "$WEIR_SHARE_PASSWORD"],
+    );
+}
+
+#[test]
+fn one_that_starts_without_its_store_is_refused() {
+    let port = free_port();
+    let share = format!("redis://127.0.0.1:{port}/it");
+    let mut line = Line::new(&["--share", &share, "-r", "1MB/s"]);
+    line.ends_untouched();
+    line.finish(0)
+        .assert_complains(1, &["share: redis://127.0.0.1:", "Connection refused"]);
+}

@@ -1,0 +1,393 @@
+//! A spool outlives `kill -9` at every single call of the system that touches it: nothing is missing then, and no more
+//! is repeated than one write, or than one batch.
+//!
+//! strace(1) kills weir just before its kth such call, for k = 1, 2, ... until a run ends by itself, each time with the
+//! spool and the input as the one before has left them. `WEIR=target/release/weir` in the environment has another
+//! binary killed.
+
+use crate::harness;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::PipeReader;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::harness::spool::{go_on, go_on_in_file, lines};
+use crate::harness::{WEIR, collect, feed, program};
+
+/// Those that change what lies in a spool, and those by which its files come and go.
+const CALLS: [&str; 13] = [
+    "splice",
+    "pwrite64",
+    "write",
+    "writev",
+    "pread64",
+    "fallocate",
+    "ftruncate",
+    "fdatasync",
+    "fsync",
+    "openat",
+    "unlinkat",
+    "renameat",
+    "flock",
+];
+
+/// weir, killed before its kth call of that kind; `None` where there is no strace.
+fn under_strace(call: &str, k: usize, args: &[&str]) -> Option<Command> {
+    if !harness::has("strace") {
+        return None;
+    }
+    let weir = std::env::var("WEIR").unwrap_or_else(|_| WEIR.to_owned());
+    let mut strace = program("strace");
+    // Programs that weir runs are left alone.
+    strace.args(["-f", "-b", "execve", "-qq", "-o", "/dev/null", "-e"]);
+    strace.arg(format!("trace={call}")).arg("-e");
+    strace.arg(format!("inject={call}:signal=KILL:when={k}"));
+    strace.arg(weir).args(args);
+    strace.env("XDG_RUNTIME_DIR", "/nowhere");
+    Some(strace)
+}
+
+/// Runs it on this input; what it has written, and whether it was killed.
+fn run(mut command: Command, input: &PipeReader) -> (String, bool) {
+    let (output, stdout) = std::io::pipe().expect("a pipe");
+    command
+        .stdin(input.try_clone().expect("a duplicate"))
+        .stdout(stdout);
+    let mut child = command.spawn().expect("it runs");
+    drop(command);
+    let _leash = harness::Leash::on(&child);
+    let got = collect(output).done();
+    let status = child.wait().expect("its end");
+    let is_killed = status.signal() == Some(9) || status.code() == Some(137);
+    assert!(is_killed || status.success(), "{status:?}");
+    (String::from_utf8(got).expect("digits"), is_killed)
+}
+
+#[test]
+fn a_kill_at_any_call_loses_nothing_and_repeats_a_write_at_most() {
+    const COUNT: usize = 150_000;
+    let mut kills = 0;
+    for call in CALLS {
+        let dir = tempfile::tempdir().expect("a directory");
+        let spool = dir.path().join("q").display().to_string();
+        let (input, into) = std::io::pipe().expect("a pipe");
+        let feeding = feed(into, lines(0, COUNT));
+        let args = [
+            "-q", "-l", "--spool", &spool, "--spill", "2MiB", "--sync", "1ms",
+        ];
+        let Some(times) = killed_at_each(call, &args, &input, COUNT) else {
+            return;
+        };
+        kills += times;
+        feeding.done().expect("all was taken");
+    }
+    assert!(kills > CALLS.len(), "{kills} kills");
+}
+
+/// Kills a weir before its first such call, the next one before its second, and so on, until one is not killed: together
+/// they have delivered so many lines. How many were; none where nobody can be killed in this way.
+fn killed_at_each(call: &str, args: &[&str], input: &PipeReader, count: usize) -> Option<usize> {
+    let (mut next, mut kills) = (0, 0);
+    loop {
+        let weir = under_strace(call, kills + 1, args)?;
+        let (got, is_killed) = run(weir, input);
+        go_on(&mut next, &got, &format!("{call} {}", kills + 1));
+        if !is_killed {
+            break;
+        }
+        kills += 1;
+    }
+    eprintln!("{call}: killed {kills} times, {args:?}");
+    assert_eq!(next, count, "{call}: all of it");
+    Some(kills)
+}
+
+#[test]
+fn a_kill_at_any_call_loses_nothing_for_a_tee() {
+    const COUNT: usize = 60_000;
+    let mut kills = 0;
+    for call in CALLS {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join(name).display().to_string();
+        let (spool, copy) = (at("q"), at("copy"));
+        let (input, into) = std::io::pipe().expect("a pipe");
+        let feeding = feed(into, lines(0, COUNT));
+        let args = [
+            "-q", "-l", "--spool", &spool, "--spill", "1MiB", "--sync", "1ms", "--tee", &copy,
+        ];
+        let Some(times) = killed_at_each(call, &args, &input, COUNT) else {
+            return;
+        };
+        kills += times;
+        let copied = fs::read_to_string(&copy).expect("a copy");
+        assert_eq!(go_on_in_file(&copied), COUNT, "{call}: the copy");
+        feeding.done().expect("all was taken");
+    }
+    assert!(kills > CALLS.len(), "{kills} kills");
+}
+
+/// The rows that are there, and in which batch: none is in two.
+fn rows(directory: &Path) -> BTreeMap<usize, String> {
+    let mut rows = BTreeMap::new();
+    for entry in fs::read_dir(directory).expect("a directory").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        for row in fs::read_to_string(entry.path()).expect("rows").lines() {
+            let before = rows.insert(row.parse().expect("a whole line"), name.clone());
+            assert_eq!(before, None, "{row} is in two batches");
+        }
+    }
+    rows
+}
+
+#[test]
+fn a_kill_at_any_call_leaves_each_line_in_one_batch() {
+    const COUNT: usize = 3000;
+    let mut kills = 0;
+    for call in CALLS {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join(name).display().to_string();
+        fs::create_dir(dir.path().join("rows")).expect("a directory");
+        // The file has its name when it is complete.
+        let script = "t=$0.$$; cat > $t && mv $t $0/$WEIR_BATCH";
+        let (spool, out) = (at("q"), at("rows"));
+        let (input, into) = std::io::pipe().expect("a pipe");
+        let feeding = feed(into, lines(0, COUNT));
+        let fixed = [
+            "-q",
+            "-l",
+            "--spool",
+            &spool,
+            "--batch",
+            "250",
+            "-j",
+            "2",
+            "--backoff",
+            "1ms..2ms",
+        ];
+        let args = [&fixed[..], &["--", "sh", "-c", script, &out]].concat();
+        for k in 1.. {
+            let Some(weir) = under_strace(call, k, &args) else {
+                return;
+            };
+            let (_, is_killed) = run(weir, &input);
+            if !is_killed {
+                eprintln!("{call} with batches: killed {} times", k - 1);
+                break;
+            }
+            kills += 1;
+        }
+        feeding.done().expect("all was taken");
+        assert_eq!(
+            rows(&dir.path().join("rows")).len(),
+            COUNT,
+            "{call}: all of it"
+        );
+    }
+    assert!(kills > CALLS.len(), "{kills} kills");
+}
+
+#[test]
+fn a_kill_at_any_call_loses_nothing_for_programs_side_by_side() {
+    const COUNT: usize = 20_000;
+    // What goes to a program is written without waiting.
+    for call in CALLS.into_iter().chain(["pwritev2"]) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join(name).display().to_string();
+        let out = dir.path().join("out");
+        fs::create_dir(&out).expect("a directory");
+        let (spool, home) = (at("q"), at("out"));
+        let (input, into) = std::io::pipe().expect("a pipe");
+        let feeding = feed(into, lines(10_000_000, 10_000_000 + COUNT));
+        let fixed = [
+            "-q", "-l", "--spool", &spool, "--spill", "2MiB", "--sync", "1ms", "-j", "2", "--",
+        ];
+        // One whose weir is killed reads to the end what it has been given.
+        let args = [&fixed[..], &["sh", "-c", "exec cat >>$0/$$", &home]].concat();
+        let mut kills = 0;
+        loop {
+            let Some(weir) = under_strace(call, kills + 1, &args) else {
+                return;
+            };
+            if !run(weir, &input).1 {
+                break;
+            }
+            kills += 1;
+        }
+        eprintln!("{call} with two side by side: killed {kills} times");
+        feeding.done().expect("all was taken");
+        let numbers = || {
+            let mut numbers = BTreeMap::new();
+            for entry in fs::read_dir(&out).expect("a directory").flatten() {
+                let text = fs::read_to_string(entry.path()).expect("lines");
+                // What one has of its last line does not count: it comes again.
+                for line in text.lines().filter(|line| line.len() == 8) {
+                    let number: usize = line.parse().expect("a number");
+                    *numbers.entry(number - 10_000_000).or_insert(0) += 1;
+                }
+            }
+            numbers
+        };
+        harness::eventually("all of it", || numbers().len() == COUNT);
+        let again = numbers().into_iter().filter(|(_, times)| *times > 1);
+        let (mut runs, mut next) = (0, COUNT);
+        for (number, _) in again {
+            runs += usize::from(number != next);
+            next = number + 1;
+        }
+        assert!(
+            runs <= 2 * kills,
+            "{call}: {runs} writes came again, {kills} kills"
+        );
+    }
+}
+
+/// weir under strace, with this done to its calls, on all of these lines; what it has written, said, and its status.
+fn with(inject: &str, args: &[&str], input: Vec<u8>) -> Option<(Vec<u8>, String, Option<i32>)> {
+    let mut strace = under_strace("none", 1, args)?;
+    let words: Vec<_> = strace.get_args().map(|it| it.to_owned()).collect();
+    let at = words
+        .iter()
+        .position(|it| it == "trace=none")
+        .expect("what is traced");
+    let calls = inject.split(':').next().expect("calls");
+    strace = program("strace");
+    let log = tempfile::NamedTempFile::new().expect("a file");
+    strace.args(&words[..at]).arg(format!("trace={calls}"));
+    strace
+        .arg("-o")
+        .arg(log.path())
+        .arg("-e")
+        .arg(format!("inject={inject}"));
+    strace.args(&words[at + 3..]);
+    strace.env("XDG_RUNTIME_DIR", "/nowhere");
+    let (stdin, into) = std::io::pipe().expect("a pipe");
+    let (output, stdout) = std::io::pipe().expect("a pipe");
+    strace.stdin(stdin).stdout(stdout).stderr(Stdio::piped());
+    let mut child = strace.spawn().expect("it runs");
+    drop(strace);
+    let leash = harness::Leash::on(&child);
+    let feeding = feed(into, input);
+    let said = collect(child.stderr.take().expect("what it says"));
+    let got = collect(output).done();
+    let status = child.wait().expect("its end");
+    drop(leash);
+    let _ = feeding.done();
+    let traced = fs::read_to_string(log.path()).expect("what was traced");
+    assert!(traced.contains("(INJECTED)"), "{inject}: it never came");
+    Some((
+        got,
+        String::from_utf8_lossy(&said.done()).into_owned(),
+        status.code(),
+    ))
+}
+
+#[test]
+fn a_sync_that_fails_is_made_good_by_other_files_or_said() {
+    const COUNT: usize = 100_000;
+    // Where the first one fails, or each second one, what is to make it good fails, too.
+    for (when, is_said) in [("1", true), ("2+2", true), ("3", false)] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let spool = dir.path().join("q").display().to_string();
+        let args = [
+            "-q", "-l", "--spool", &spool, "--sync", "1ms", "-r", "2MB/s",
+        ];
+        let Some((got, said, status)) = with(
+            &format!("fdatasync:error=EIO:when={when}"),
+            &args,
+            lines(0, COUNT),
+        ) else {
+            return;
+        };
+        harness::assert_same(&got, &lines(0, COUNT), "all of it");
+        // The last one may fail when all has been delivered, and then weir says by its status that it has.
+        assert!(matches!(status, Some(0 | 1)), "{status:?}: {said}");
+        assert!(status == Some(0) || !said.is_empty(), "{when}: {status:?}");
+        assert!(said.lines().count() <= 2, "{when}: {said}");
+        assert!(
+            !is_said || said.contains("Input/output error"),
+            "{when}: {said}"
+        );
+    }
+}
+
+#[test]
+fn a_disk_that_fails_for_a_moment_loses_nothing() {
+    const COUNT: usize = 100_000;
+    for (call, error) in [
+        ("splice", "EIO"),
+        ("pwrite64", "EIO"),
+        ("fallocate", "EIO"),
+        ("fallocate", "ENOSPC"),
+        ("fallocate", "EDQUOT"),
+        ("splice", "ENOSPC"),
+    ] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let spool = dir.path().join("q").display().to_string();
+        let args = ["-q", "-l", "--spool", &spool, "--spill", "2MiB"];
+        let inject = format!("{call}:error={error}:when=5..6");
+        let Some((mut got, said, _)) = with(&inject, &args, lines(0, COUNT)) else {
+            return;
+        };
+        // Where weir could not go on it has said so, and what was not delivered lies there.
+        let mut rest = program(WEIR);
+        rest.args(["-q", "-l", "--spool", &spool])
+            .stdin(Stdio::null());
+        let rest = rest.output().expect("it ran");
+        assert!(rest.status.success(), "{call} {error}: {rest:?}");
+        got.extend(rest.stdout);
+        let all = lines(0, COUNT);
+        let taken = got.len() == all.len() || !said.is_empty();
+        assert!(
+            taken,
+            "{call} {error}: {} of {}, and says nothing",
+            got.len(),
+            all.len()
+        );
+        harness::assert_same(&got, &all[..got.len()], &format!("{call} {error}: {said}"));
+    }
+}
+
+#[test]
+fn a_file_system_that_has_become_read_only_is_said_and_what_was_taken_in_is_there_later() {
+    const COUNT: usize = 300_000;
+    let dir = tempfile::tempdir().expect("a directory");
+    let spool = dir.path().join("q").display().to_string();
+    let args = [
+        "-q",
+        "-l",
+        "--spool",
+        &spool,
+        "--spill",
+        "16MiB",
+        "--timeout",
+        "2s",
+    ];
+    let inject = "splice,pwrite64,fallocate,ftruncate,unlinkat:error=EROFS:when=12+";
+    let Some((mut got, said, status)) = with(inject, &args, lines(0, COUNT)) else {
+        return;
+    };
+    assert!(said.contains("Read-only file system"), "{said}");
+    assert_ne!(status, Some(0), "{said}");
+    let mut rest = program(WEIR);
+    rest.args(["-q", "-l", "--spool", &spool])
+        .stdin(Stdio::null());
+    let rest = rest.output().expect("it ran");
+    assert!(rest.status.success(), "{rest:?}");
+    let all = lines(0, COUNT);
+    // A write that could not be remembered comes again.
+    let again = String::from_utf8_lossy(&rest.stdout);
+    if let Some(first) = again.lines().next() {
+        let first: usize = first.parse().expect("a number");
+        let before = lines(0, first).len();
+        assert!(
+            before <= got.len() && got.len() - before <= 256 << 10,
+            "{before} {}",
+            got.len()
+        );
+        got.truncate(before);
+    }
+    got.extend(rest.stdout);
+    harness::assert_same(&got, &all[..got.len()], "in order");
+}

@@ -1,0 +1,180 @@
+//! The watchdog: status 124 and the name of the side that stalled; no word against one that moves.
+
+use crate::harness;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::harness::line::Line;
+use rustix::process::Signal;
+
+const KIB: usize = 1024;
+
+#[test]
+fn a_silent_producer_runs_out_of_time() {
+    for option in ["--source-timeout", "--timeout"] {
+        for way in ["--pipe-size=keep", "--no-splice"] {
+            let mut line = Line::new(&[option, "300ms", way]);
+            line.send(1000);
+            line.take(1000);
+            let says = [
+                "timeout",
+                "the source has sent nothing for 3",
+                "; nothing undelivered",
+            ];
+            line.finish(1000).assert_complains(124, &says);
+        }
+    }
+}
+
+#[test]
+fn a_producer_that_never_sends_anything_runs_out_of_time() {
+    let line = Line::new(&["--source-timeout", "200ms"]);
+    line.finish(0).assert_complains(124, &["the source"]);
+}
+
+#[test]
+fn a_consumer_that_takes_nothing_runs_out_of_time() {
+    for option in ["--sink-timeout", "--timeout"] {
+        for way in ["-q", "--no-splice"] {
+            let args = ["-b", "64KiB", "--pipe-size", "64KiB", option, "400ms", way];
+            let mut line = Line::new(&args);
+            // More than weir takes, so that the producer is not to blame.
+            line.send(180_000);
+            line.ends_untouched();
+            let (held, behind) = (line.held(), line.behind());
+            let kib = held as f64 / 1024.0;
+            // Three figures, as everywhere.
+            let undelivered = format!("; {kib:.*}KiB undelivered", 2 - kib.log10() as usize);
+            let says = ["timeout", "the sink has taken nothing for 4", &undelivered];
+            line.finish(behind).assert_complains(124, &says);
+        }
+    }
+}
+
+#[test]
+fn a_consumer_that_leaves_in_its_pipe_what_others_wrote_runs_out_of_time() {
+    let before = "head -c 65536 /dev/zero";
+    let args = ["--shed", "oldest", "--sink-timeout", "400ms"];
+    let (stdin, mut input) = std::io::pipe().expect("a pipe");
+    let (_untouched, output) = std::io::pipe().expect("a pipe");
+    let weir = harness::start(harness::weir_in_shell(before, &args, ""), stdin, output);
+    input.write_all(b"something\n").expect("written");
+    let says = ["timeout", "the sink has taken nothing for 4", "10B"];
+    weir.end().assert_complains(124, &says);
+}
+
+#[test]
+fn a_slow_consumer_that_moves_is_left_alone() {
+    for way in ["--pipe-size=64KiB", "--no-splice"] {
+        let mut line = Line::new(&["--sink-timeout", "1s", way]);
+        line.send(3000 * KIB);
+        line.close_input();
+        // Longer in all than the time limit, and never for so long at once.
+        for _ in 0..20 {
+            line.take(64 * KIB);
+            sleep(Duration::from_millis(100));
+        }
+        line.finish(3000 * KIB).assert_success("slow but healthy");
+    }
+}
+
+#[test]
+fn a_slow_producer_that_moves_is_left_alone() {
+    for way in ["--pipe-size=64KiB", "--no-splice"] {
+        let mut line = Line::new(&["--source-timeout", "1s", way]);
+        for _ in 0..15 {
+            line.send(10);
+            line.take(10);
+            sleep(Duration::from_millis(100));
+        }
+        line.close_input();
+        line.finish(150).assert_success("slow but healthy");
+    }
+}
+
+#[test]
+fn the_producer_is_not_accused_while_the_buffer_is_full() {
+    let mut line = Line::new(&["--source-timeout", "500ms", "-b", "64KiB"]);
+    line.stuff();
+    sleep(Duration::from_millis(1200));
+    assert!(line.weir.is_alive());
+    line.close_input();
+    let sent = line.sent();
+    line.finish(sent).assert_success("blocked by the consumer");
+}
+
+#[test]
+fn the_consumer_is_not_accused_while_there_is_nothing_for_it() {
+    for args in [
+        ["--sink-timeout", "400ms"].as_slice(),
+        &["--sink-timeout", "400ms", "--prefill", "50%"],
+    ] {
+        let mut line = Line::new(args);
+        line.send(100);
+        sleep(Duration::from_millis(1000));
+        line.close_input();
+        line.finish(100).assert_success("a silent producer");
+    }
+}
+
+#[test]
+fn a_fifo_that_nobody_opens_for_writing_runs_out_of_time() {
+    let dir = tempfile::TempDir::new().expect("make a directory");
+    let path = dir.path().join("fifo");
+    harness::sides::make_fifo(&path);
+    let line = Line::new(&[
+        "--source-timeout",
+        "300ms",
+        path.to_str().expect("a plain path"),
+    ]);
+    line.finish(0).assert_complains(124, &["the source"]);
+}
+
+#[test]
+fn a_consumer_that_takes_a_few_bytes_at_a_time_is_left_alone() {
+    let mut line = Line::new(&["--sink-timeout", "600ms"]);
+    line.send(500_000);
+    for _ in 0..20 {
+        line.take(100);
+        sleep(Duration::from_millis(100));
+        assert!(line.weir.is_alive());
+    }
+}
+
+#[test]
+fn a_weir_that_was_stopped_itself_accuses_nobody() {
+    let mut line = Line::new(&["--timeout", "4s"]);
+    line.send(1000);
+    line.take(1000);
+    line.weir.signal(Signal::STOP);
+    sleep(Duration::from_secs(6));
+    line.weir.signal(Signal::CONT);
+    // It has all of its patience again; it would have ended at once.
+    sleep(Duration::from_millis(300));
+    line.send(1000);
+    line.take(1000);
+    line.close_input();
+    line.finish(2000).assert_success("stopped and continued");
+}
+
+#[test]
+fn a_consumer_on_a_socket_that_takes_a_little_all_the_time_is_left_alone() {
+    let (ours, theirs) = UnixStream::pair().expect("sockets");
+    let (stdin, mut input) = std::io::pipe().expect("a pipe");
+    let command = harness::weir(&["--sink-timeout", "2s", "-b", "64KiB"]);
+    let weir = harness::start(command, stdin, std::os::fd::OwnedFd::from(theirs));
+    let fed = harness::beside(move || input.write_all(&vec![b'x'; 600_000]));
+    let mut ours = ours;
+    let mut bytes = vec![0; 4000];
+    // For longer than the limit, and never enough for the system to say that there is room.
+    for _ in 0..30 {
+        ours.read_exact(&mut bytes).expect("read");
+        sleep(Duration::from_millis(100));
+    }
+    let rest = harness::collect(ours).done();
+    assert_eq!(rest.len(), 480_000);
+    fed.done().expect("fed");
+    weir.end().assert_success("a slow reader");
+}
