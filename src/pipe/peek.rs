@@ -20,6 +20,30 @@ const VIEW: usize = 64 * 1024;
 #[cfg(target_os = "linux")]
 const AHEAD: usize = 256 * 1024;
 
+/// Lets another pipe have, too, what lies in one: at most so many bytes. How many it took; `None`: nothing is there yet, or
+/// it has no room. 0: the end, which the system alone does not tell: it says 0 as well where somebody else has just read
+/// what was there.
+///
+/// # Errors
+/// As `tee(2)`.
+#[cfg(target_os = "linux")]
+pub(super) fn duplicate(
+    from: &impl std::os::fd::AsFd,
+    to: &impl std::os::fd::AsFd,
+    most: usize,
+) -> rustix::io::Result<Option<usize>> {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::pipe::{SpliceFlags, tee};
+    let done = super::calls::again(|| tee(from, to, most, SpliceFlags::NONBLOCK))?;
+    if done != Some(0) {
+        return Ok(done);
+    }
+    let mut fds = [PollFd::new(from, PollFlags::IN)];
+    super::calls::again(|| poll(&mut fds, Some(&Timespec::default())))?;
+    let is_over = fds[0].revents() == PollFlags::HUP;
+    Ok(is_over.then_some(0))
+}
+
 /// The pipe of our own, and what was read from it.
 #[derive(Debug)]
 pub(crate) struct Peek {
@@ -74,10 +98,8 @@ impl Peek {
     /// As `tee(2)`.
     #[cfg(target_os = "linux")]
     pub(crate) fn look(&mut self, input: &super::fd::Port) -> rustix::io::Result<Option<usize>> {
-        use rustix::pipe::{SpliceFlags, tee};
         if self.ahead() == 0 {
-            let tee = || tee(input, &self.to, AHEAD, SpliceFlags::NONBLOCK);
-            match super::calls::again(tee)? {
+            match duplicate(input, &self.to, AHEAD)? {
                 Some(n) => self.beyond = n,
                 None => return Ok(None),
             }
@@ -117,12 +139,10 @@ impl Peek {
     /// Lets another pipe have, too, what the first `n` bytes ahead are; how many of them it takes, which may be none.
     #[cfg(target_os = "linux")]
     pub(crate) fn copy_to(&self, to: &super::fd::Port, n: usize) -> usize {
-        use rustix::pipe::{SpliceFlags, tee};
         if !self.in_view.is_empty() {
             return 0;
         }
-        let tee = || tee(&self.from, to, n, SpliceFlags::NONBLOCK);
-        super::calls::again(tee).ok().flatten().unwrap_or(0)
+        duplicate(&self.from, to, n).ok().flatten().unwrap_or(0)
     }
 
     /// The first bytes ahead go by, and are wanted: as many as fit here, or are there.

@@ -49,9 +49,10 @@ mod linux {
     use crate::engine::scan::Run;
     use crate::engine::stall::Side;
     use crate::pipe::calls::again;
+    use crate::pipe::peek::duplicate;
     use rustix::fs::{SeekFrom, copy_file_range, seek};
     use rustix::io::{Errno, pread};
-    use rustix::pipe::{SpliceFlags, splice, tee};
+    use rustix::pipe::{SpliceFlags, splice};
 
     /// Bytes asked of one call: more than any pipe holds, little enough for the counters to move
     /// while a file is copied.
@@ -159,8 +160,7 @@ mod linux {
             Ok(room) => most = room,
             Err(full) => return (Passage::Stuck, Some(full)),
         }
-        let copy = |to: &Port, most| again(|| tee(input, to, most, SpliceFlags::NONBLOCK));
-        let n = match copy(output, most) {
+        let n = match duplicate(input, output, most) {
             Ok(Some(0)) => return (Passage::End, None),
             Ok(Some(n)) => n,
             Ok(None) => return (Passage::Stuck, None),
@@ -176,7 +176,9 @@ mod linux {
         for taker in &mut *takers {
             let other = pipe_of(others, taker);
             // What is wrong with it its own thread will find, when it writes the rest.
-            taker.had = other.map_or(0, |to| copy(&to.port, n).ok().flatten().unwrap_or(0));
+            taker.had = other.map_or(0, |to| {
+                duplicate(input, &to.port, n).ok().flatten().unwrap_or(0)
+            });
         }
         let have_all = !is_owed && takers.iter().all(|taker| taker.had == n);
         let Some(drain) = drain.filter(|_| have_all) else {

@@ -2,14 +2,13 @@
 //!
 //! `strace` makes such errors; where it is missing, or may not trace, these tests say so and pass.
 
-use crate::harness;
 use std::fs::{self, File};
-use std::io::{Write, pipe};
+use std::io::{Read, Write, pipe};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use crate::harness::{Ended, WEIR, beside, collect, data, start};
+use crate::harness::{self, Ended, WEIR, assert_same, beside, collect, data, start};
 use tempfile::TempDir;
 
 /// `weir` under `strace`, which makes calls fail: those that touch this file, if one is given.
@@ -58,6 +57,39 @@ fn file_to_file(what: &str) -> Option<(Ended, Vec<u8>)> {
     let traced = fs::read_to_string(&log).expect("what was traced");
     assert!(traced.contains("(INJECTED)"), "{what}: it never came");
     Some((ended, fs::read(out).expect("read a file")))
+}
+
+/// The system says 0 where somebody else has read what was there a moment before, as at the end.
+#[test]
+fn nothing_to_duplicate_is_no_end_of_the_input() {
+    let dir = TempDir::new().expect("make a directory");
+    let (fifo, log) = (dir.path().join("tap"), dir.path().join("log"));
+    harness::sides::make_fifo(&fifo);
+    let tap = File::options().read(true).write(true).open(&fifo);
+    let _held = tap.expect("a FIFO of both ends");
+    let fifo = fifo.to_str().expect("text");
+    for way in [&["-l"][..], &["--tap", fifo], &["-l", "--tap", fifo]] {
+        let Some(mut command) = traced("tee:retval=0:when=2", None, &log) else {
+            return;
+        };
+        let (stdin, mut input) = pipe().expect("a pipe");
+        let (mut output, stdout) = pipe().expect("a pipe");
+        command.args(way);
+        let running = start(command, stdin, stdout);
+        let lines = b"a line of the input\n".repeat(8);
+        for i in 0..50 {
+            input.write_all(&lines).expect("it is read");
+            // One by one, so that each is duplicated.
+            let mut got = vec![0; lines.len()];
+            let done = output.read_exact(&mut got);
+            assert!(done.is_ok(), "{way:?}: it has ended at {i}: {done:?}");
+            assert_same(&got, &lines, &format!("{way:?}, {i}"));
+        }
+        drop(input);
+        running.end().assert_success("it is over");
+        let traced = fs::read_to_string(&log).expect("what was traced");
+        assert!(traced.contains("(INJECTED)"), "{way:?}: it never came");
+    }
 }
 
 #[test]
