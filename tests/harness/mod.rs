@@ -296,7 +296,9 @@ fn asleep(pid: u32) -> Option<Vec<u64>> {
     for task in fs::read_dir(format!("/proc/{pid}/task")).ok()? {
         let path = task.ok()?.path().join("status");
         let text = fs::read_to_string(&path).ok()?;
-        if !text.lines().any(|l| l.starts_with("State:\tS")) {
+        let state = text.lines().find_map(|l| l.strip_prefix("State:\t"))?;
+        assert!(!state.starts_with('Z'), "it has ended");
+        if !state.starts_with('S') {
             return None;
         }
         switches.push(field(&path, "voluntary_ctxt_switches"));
