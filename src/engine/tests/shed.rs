@@ -162,7 +162,7 @@ fn assert_balanced(s: Scenario) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(160))]
 
     #[test]
     fn every_record_is_delivered_or_shed_once_whole_and_in_order(s in scenario()) {
