@@ -89,7 +89,7 @@ pub fn store_answer(bytes: &[u8]) {
     let asked = Instant::now();
     let mut cap = LeasedCap::new(rules, asked);
     let question = cap.question(asked);
-    cap.on_answer(&question, answer, asked);
+    cap.on_answer(&question, answer, asked, asked);
     // Nobody answers any more. At the latest after five of the longest pauses the lease has ended.
     let mut now = asked + Duration::from_secs(3600);
     cap.prepare(now);

@@ -22,6 +22,8 @@ pub(crate) const INTERVAL: Duration = Duration::from_millis(100);
 const IDLE: Duration = Duration::from_secs(1);
 /// A lease is for so many intervals: some answers may come late.
 const LEASE_INTERVALS: u32 = 5;
+/// An answer that takes longer than this is one that has not come: a lease should not outlive its member by much.
+const TRIP_MOST: Duration = Duration::from_secs(1);
 /// Who waits looks again after this time: its part may have changed.
 const LOOK: Duration = Duration::from_millis(20);
 /// A member is given more than it has used, so that it can be seen to want more.
@@ -43,6 +45,8 @@ pub(crate) struct Question {
     pub(crate) members: u64,
     /// When it asks again.
     pub(crate) interval: Duration,
+    /// Whether it wants nothing for now, and asks seldom.
+    pub(crate) is_idle: bool,
     /// What it takes the cap to be.
     pub(crate) rules: Rules,
     /// Whether that is news.
@@ -95,6 +99,8 @@ pub(crate) struct LeasedCap {
     parts: u64,
     until: Instant,
     interval: Duration,
+    /// How long the store's last answer was on its way: a lease has to last until the next one.
+    trip: Duration,
     most_members: u64,
     members: u64,
     /// None before the first answer.
@@ -120,6 +126,7 @@ impl LeasedCap {
             parts: 0,
             until: now,
             interval: INTERVAL,
+            trip: Duration::ZERO,
             most_members: 1,
             members: 1,
             bucket: None,
@@ -207,24 +214,30 @@ impl LeasedCap {
             true => None,
             false => Some(((share * MARGIN).min(1.0) * ALL as f64) as u64),
         };
-        let interval = if self.waited || self.used > 0 {
-            self.interval
-        } else {
-            self.interval.max(IDLE)
-        };
+        let is_idle = !self.waited && self.used == 0;
+        let least = if is_idle { IDLE } else { self.trip };
+        let interval = self.interval.max(least);
         (self.used, self.waited, self.since) = (0, false, now);
         Question {
             wants,
             members: self.most_members,
             interval,
+            is_idle,
             rules: self.rules,
             says: self.says,
         }
     }
 
-    /// The store's answer to a question that was put at `asked`. It is gone by when that is
+    /// The store's answer, at `now`, to a question that was put at `asked`. It is gone by when that is
     /// [prepared](Self::prepare).
-    pub(crate) fn on_answer(&mut self, question: &Question, answer: Answer, asked: Instant) {
+    pub(crate) fn on_answer(
+        &mut self,
+        question: &Question,
+        answer: Answer,
+        asked: Instant,
+        now: Instant,
+    ) {
+        self.trip = now.saturating_duration_since(asked).min(TRIP_MOST);
         if question.rules == self.rules {
             self.says = false;
             self.rules = answer.rules.unwrap_or(self.rules);
@@ -237,6 +250,17 @@ impl LeasedCap {
         self.members = answer.members;
         self.most_members = self.most_members.max(self.members);
         self.until = asked + LEASE_INTERVALS * self.interval.max(question.interval);
+    }
+
+    /// No answer has come by `now` to a question that was put at `asked`.
+    pub(crate) fn on_silence(&mut self, asked: Instant, now: Instant) {
+        let waited = now.saturating_duration_since(asked);
+        self.trip = self.trip.max(waited).min(TRIP_MOST);
+    }
+
+    /// How long an answer is waited for: as long as a lease lasts.
+    pub(crate) fn patience(&self) -> Duration {
+        LEASE_INTERVALS * self.trip.max(INTERVAL)
     }
 
     /// Passes at what is leased, or at what is left without a lease.

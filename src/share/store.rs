@@ -24,8 +24,6 @@ use crate::units::share::PASSWORD;
 use crate::units::{Rate, Share, Store, Unit};
 
 const SCRIPT: &str = include_str!("lease.lua");
-/// How long an answer is waited for: as long as a lease lasts.
-const PATIENCE: Duration = Duration::from_millis(500);
 /// How long one that starts waits for the store.
 const FIRST_PATIENCE: Duration = Duration::from_secs(5);
 /// How long the end of weir is held up to give back what was leased.
@@ -101,10 +99,8 @@ impl StoreCap {
         let mut cap = LeasedCap::new(rules, Instant::now());
         let asked = Instant::now();
         let question = cap.question(asked);
-        member.patience = FIRST_PATIENCE;
         let answer = member.ask(&question).map_err(|e| member.error(e))?;
-        member.patience = PATIENCE;
-        cap.on_answer(&question, answer, asked);
+        cap.on_answer(&question, answer, asked, Instant::now());
         let state = State {
             cap,
             idle: false,
@@ -222,7 +218,7 @@ impl Member {
             me: format!("{:016x}", RandomState::new().hash_one(std::process::id())),
             unit,
             name,
-            patience: PATIENCE,
+            patience: FIRST_PATIENCE,
         })
     }
 
@@ -242,6 +238,7 @@ impl Member {
             asked = Instant::now();
             let question = state.cap.question(asked);
             let leaves = state.leaves;
+            self.patience = state.cap.patience();
             drop(state);
             if leaves {
                 self.leave(&question);
@@ -252,13 +249,18 @@ impl Member {
             let mut state = shared.lock();
             match answer {
                 Ok(answer) => {
-                    state.cap.on_answer(&question, answer, asked);
+                    state
+                        .cap
+                        .on_answer(&question, answer, asked, Instant::now());
                     pause = answer.interval.max(question.interval);
-                    state.idle = pause > answer.interval;
+                    state.idle = question.is_idle;
                     (failures, said) = (0, false);
                 }
                 Err(e) => {
                     state.idle = false;
+                    if e.is_timeout() {
+                        state.cap.on_silence(asked, Instant::now());
+                    }
                     failures += 1;
                     pause = INTERVAL * 2u32.pow(failures.min(BACKOFF_MOST));
                     if !said && state.cap.is_cut_off(Instant::now()) {

@@ -171,7 +171,7 @@ impl World {
             member.cap.waited = member.likes > member.pace;
             let question = member.cap.question(now);
             let answer = self.store.ask(who, &question, at);
-            member.cap.on_answer(&question, answer, now);
+            member.cap.on_answer(&question, answer, now, now);
             member.cap.prepare(now);
             let before = member.pace.min(member.likes);
             member.pace = member.cap.pace().unwrap_or(0) as f64 / ALL as f64;

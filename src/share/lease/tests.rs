@@ -56,7 +56,7 @@ impl Member {
 
     fn ask(&mut self, answer: Answer) -> Question {
         let question = self.cap.question(self.now);
-        self.cap.on_answer(&question, answer, self.now);
+        self.cap.on_answer(&question, answer, self.now, self.now);
         question
     }
 }
@@ -131,6 +131,48 @@ fn without_a_lease_it_passes_an_nth_of_the_most_that_there_were() {
     assert!(sum.abs_diff(400_000) < 20_000, "{sum}");
 }
 
+/// One member of eight that has all, and a store whose answers are on their way for so long.
+#[test]
+fn a_store_that_is_far_away_costs_no_lease() {
+    for millis in [90, 300, 600, 900] {
+        let trip = Duration::from_millis(millis);
+        let mut member = Member::new("8MB/s");
+        member.ask(answer(ALL, 8));
+        let mut sums = Vec::new();
+        for _ in 0..20 {
+            let asked = member.now;
+            let question = member.cap.question(asked);
+            let before = member.pass(trip, u64::MAX);
+            let now = member.now;
+            member.cap.on_answer(&question, answer(ALL, 8), asked, now);
+            let next = asked + question.interval;
+            let after = member.pass(next.saturating_duration_since(now), u64::MAX);
+            let time = member.now.duration_since(asked).as_secs_f64();
+            sums.push((before + after) as f64 / time / 8e6);
+        }
+        // How far away it is has to be found out.
+        let least = sums[2..].iter().copied().fold(f64::INFINITY, f64::min);
+        assert!(least > 0.95, "{trip:?}: {sums:?}");
+    }
+}
+
+/// What is waited for grows where no answer comes, but not without end.
+#[test]
+fn a_store_that_says_nothing_is_waited_for_longer_up_to_five_seconds() {
+    let mut member = Member::new("8MB/s");
+    member.ask(answer(ALL, 8));
+    let mut patience = Vec::new();
+    for _ in 0..4 {
+        let asked = member.now;
+        patience.push(member.cap.patience().as_millis());
+        member.now += member.cap.patience();
+        member.cap.on_silence(asked, member.now);
+    }
+    assert_eq!(patience, [500, 2500, 5000, 5000]);
+    member.ask(answer(ALL, 8));
+    assert_eq!(member.cap.patience().as_millis(), 500);
+}
+
 #[test]
 fn it_wants_all_that_there_is_only_while_it_uses_what_it_has_up() {
     let mut member = Member::new("1MB/s");
@@ -161,7 +203,9 @@ fn a_lease_is_counted_from_before_it_was_asked_for() {
     let asked = member.now;
     let question = member.cap.question(asked);
     let then = asked + 4 * INTERVAL;
-    member.cap.on_answer(&question, answer(ALL, 1), asked);
+    member
+        .cap
+        .on_answer(&question, answer(ALL, 1), asked, member.now);
     assert!(!member.cap.is_cut_off(then));
     assert!(member.cap.is_cut_off(asked + 5 * INTERVAL));
 }
@@ -181,7 +225,9 @@ fn the_newest_rules_are_for_all() {
     // Changed here while the question was under way: what the store says is older.
     let question = member.cap.question(member.now);
     member.cap.set(rules("3MB/s"));
-    member.cap.on_answer(&question, newer, member.now);
+    member
+        .cap
+        .on_answer(&question, newer, member.now, member.now);
     assert_eq!(member.cap.rules(), rules("3MB/s"));
     assert!(
         member
