@@ -109,10 +109,13 @@ pub(crate) struct LeasedCap {
     begins: bool,
     /// What `bucket` goes by.
     pace: Option<(Rules, u64)>,
-    /// Since the last question: what has passed, and whether something had to wait.
+    /// Since the last question: what has passed, whether something had to wait, and the part that there was, times the
+    /// seconds that it was there, up to the last answer.
     used: u64,
     waited: bool,
     since: Instant,
+    had: f64,
+    answered: Instant,
     /// When to look again at the latest: the part may have changed.
     look_at: Instant,
 }
@@ -135,6 +138,8 @@ impl LeasedCap {
             used: 0,
             waited: true,
             since: now,
+            had: 0.0,
+            answered: now,
             look_at: now,
         }
     }
@@ -207,9 +212,9 @@ impl LeasedCap {
         let time = now.saturating_duration_since(self.since).as_secs_f64();
         let all = self.rules.rate.per_second() * time;
         let share = self.used as f64 / all.max(f64::MIN_POSITIVE);
-        let has = self.parts as f64 / ALL as f64;
+        self.note_part(now);
         // A unit more or less is what one may be out by.
-        let used_up = (self.used + 1) as f64 >= USED_UP * has * all;
+        let used_up = (self.used + 1) as f64 >= USED_UP * self.had * self.rules.rate.per_second();
         let wants = match self.waited && used_up {
             true => None,
             false => Some(((share * MARGIN).min(1.0) * ALL as f64) as u64),
@@ -217,7 +222,7 @@ impl LeasedCap {
         let is_idle = !self.waited && self.used == 0;
         let least = if is_idle { IDLE } else { self.trip };
         let interval = self.interval.max(least);
-        (self.used, self.waited, self.since) = (0, false, now);
+        (self.used, self.waited, self.since, self.had) = (0, false, now, 0.0);
         Question {
             wants,
             members: self.most_members,
@@ -245,11 +250,19 @@ impl LeasedCap {
         if self.bucket.is_none() {
             self.begins = answer.begins;
         }
+        self.note_part(now);
         self.parts = answer.parts;
         self.interval = answer.interval.max(INTERVAL);
         self.members = answer.members;
         self.most_members = self.most_members.max(self.members);
         self.until = asked + LEASE_INTERVALS * self.interval.max(question.interval);
+    }
+
+    /// It had the part that it has until now.
+    fn note_part(&mut self, now: Instant) {
+        let time = now.saturating_duration_since(self.answered).as_secs_f64();
+        self.had += self.parts as f64 / ALL as f64 * time;
+        self.answered = now;
     }
 
     /// No answer has come by `now` to a question that was put at `asked`.

@@ -156,6 +156,25 @@ fn a_store_that_is_far_away_costs_no_lease() {
     }
 }
 
+/// It is asked again as soon as it has answered: what was used is to be held against what there was then.
+#[test]
+fn who_has_just_been_given_more_still_wants_more() {
+    let trip = Duration::from_millis(300);
+    let mut member = Member::new("8MB/s");
+    member.ask(answer(0, 2));
+    for parts in [0, ALL / 2, ALL / 8, ALL / 2] {
+        let asked = member.now;
+        let question = member.cap.question(asked);
+        member.pass(trip, u64::MAX);
+        member
+            .cap
+            .on_answer(&question, answer(parts, 2), asked, member.now);
+        let wants = member.cap.question(member.now).wants;
+        assert_eq!(wants, None, "{parts}");
+        member.pass(trip, u64::MAX);
+    }
+}
+
 /// What is waited for grows where no answer comes, but not without end.
 #[test]
 fn a_store_that_says_nothing_is_waited_for_longer_up_to_five_seconds() {
