@@ -218,7 +218,8 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         || unread.is_some()
         || !kept.is_in_order
         || behind.is_some();
-    let mut complaint = end.complaint(behind.as_deref());
+    let lost = config.spool.as_ref().map(|_| kept.forgone);
+    let mut complaint = end.complaint(behind.as_deref(), lost);
     if is_short && (end.is_good() || matches!(end, End::GivenUp(..))) {
         if let Some(why) = &complaint {
             run.reporter.complain(why);
