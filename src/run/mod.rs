@@ -3,6 +3,7 @@
 mod batches;
 mod beside;
 mod consumer;
+mod descriptors;
 mod end;
 mod error;
 mod hooks;
@@ -293,6 +294,7 @@ fn start(
     mut waiting: Waiting<'_>,
 ) -> Result<Running, StartError> {
     let (mut inputs, mut output) = open::open(config, inputs)?;
+    descriptors::look(config)?;
     let overflow = config.shed_to.as_deref();
     let overflow = overflow.map(|path| OverflowFile::open(path, rules.framing));
     let overflow = overflow.transpose()?;
