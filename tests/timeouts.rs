@@ -58,7 +58,9 @@ fn a_consumer_that_takes_nothing_runs_out_of_time() {
 fn beside_a_spool_the_line_says_that_the_rest_stays_there() {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = folder.path().join("q").display().to_string();
-    let mut line = Line::new(&["--spool", &spool, "--sink-timeout", "400ms"]);
+    let fixed = ["--pipe-size", "64KiB", "--sink-timeout", "400ms"];
+    let mut line = Line::new(&[&["--spool", &spool], &fixed[..]].concat());
+    // More than the pipe holds.
     line.send(180_000);
     line.ends_untouched();
     let behind = line.behind();
