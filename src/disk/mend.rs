@@ -149,11 +149,12 @@ impl Mender<'_> {
     }
 
     /// The system has run on: all that the file has is good, and its rest is entered.
-    /// `start`: what has been counted before it.
+    /// `start`: what has been counted before it; `synced`: no entry reaches over that.
     pub(super) fn enter_rest(
         &mut self,
         seen: &mut Seen,
         start: Records,
+        synced: u64,
     ) -> Result<Records, DiskError> {
         let mut files = self.open(seen)?;
         self.head(&mut files, seen)?;
@@ -173,7 +174,10 @@ impl Mender<'_> {
         let file = files.index_file.try_clone();
         let file = file.map_err(|error| files.index_failed(error))?;
         let mut writer = IndexWriter::resume(file, row);
-        self.enter_from(&files, &mut writer, seen, entered, &mut records)?;
+        let known = synced.clamp(entered, seen.end().max(entered));
+        for part in [(entered, known), (known, seen.end())] {
+            self.enter_part(&files, &mut writer, part, &mut records)?;
+        }
         seen.index_len = writer.len();
         // Only now is the room given back that was taken and not used: the disk may be full.
         let cut = sys::truncate(&files.index_file, seen.index_len)
@@ -183,22 +187,23 @@ impl Mender<'_> {
         Ok(records)
     }
 
-    fn enter_from(
+    /// Enters what lies between these offsets. Says what its last entry is, if it has any.
+    fn enter_part(
         &self,
         files: &Files,
         writer: &mut IndexWriter,
-        seen: &Seen,
-        from: u64,
+        (from, to): (u64, u64),
         records: &mut Records,
-    ) -> Result<(), DiskError> {
+    ) -> Result<Option<Entry>, DiskError> {
         let arrival = files.stream.metadata().map_or(0, |data| {
             let nanos = i128::from(data.mtime()) * 1_000_000_000 + i128::from(data.mtime_nsec());
             u64::try_from(nanos).unwrap_or(0)
         });
         let mut buffer = vec![0; ENTRY_MOST];
-        let mut at = from;
-        while at < seen.end() {
-            let got = read_at(&files.stream, &mut buffer, at - seen.base);
+        let (mut at, mut last) = (from, None);
+        while at < to {
+            let most = usize::try_from(to - at).map_or(ENTRY_MOST, |n| n.min(ENTRY_MOST));
+            let got = read_at(&files.stream, &mut buffer[..most], at - files.base);
             let got = got.map_err(|error| files.failed(error))?;
             if got == 0 {
                 break;
@@ -217,8 +222,9 @@ impl Mender<'_> {
             };
             writer.push(&entry).map_err(|e| files.index_failed(e))?;
             at += got as u64;
+            last = Some(entry);
         }
-        Ok(())
+        Ok(last)
     }
 
     /// The system was started anew: what is not known to have been on the disk is checked, and what
@@ -244,7 +250,8 @@ impl Mender<'_> {
                 None => unbelieved = unbelieved.or(Some(row)),
                 Some(entry) => {
                     if let Some(hole) = unbelieved.take() {
-                        self.cut_hole(&files, seen, hole, &last, (synced, entry.at), None)?;
+                        let to = (synced, entry.at);
+                        self.mend_hole(&files, seen, (hole, row), (last, start), to, None)?;
                     }
                     if entry.end() > synced {
                         self.check(&files, row, entry, Cause::PowerCut)?;
@@ -253,11 +260,13 @@ impl Mender<'_> {
                 }
             }
         }
+        let (free, to) = ((rows, u64::MAX), (synced, seen.end()));
+        let hole = self.mend_hole(&files, seen, free, (last, start), to, Some(true))?;
+        let (mut rows, last, has_cut) = hole;
         let entered = last.end();
-        let mut is_cut = self.is_cut(&files, rows)?;
-        let anew = Some(true);
-        if self.cut_hole(&files, seen, rows, &last, (synced, seen.end()), anew)? {
-            (rows, is_cut) = (rows + 1, true);
+        let is_cut = has_cut || self.is_cut(&files, rows)?;
+        if has_cut {
+            rows += 1;
         } else if is_cut {
             begins_behind(&files, rows - 1, last)?;
         }
@@ -270,6 +279,56 @@ impl Mender<'_> {
         let behind = self.behind(&files.stream, seen, &last);
         // Whoever sent the record that is cut off there is gone: what comes is not the rest of it.
         Ok(if is_cut { behind.anew() } else { behind })
+    }
+
+    /// What lies behind this entry and has none, up to `to`, is entered as far as it was forced to the disk last, and cut out
+    /// behind that. Says in which row that is or would be, which entry is before it, and whether there is any. See
+    /// [`enter_known`](Self::enter_known) and [`cut_hole`](Self::cut_hole).
+    fn mend_hole(
+        &mut self,
+        files: &Files,
+        seen: &Seen,
+        rows: (u64, u64),
+        before: (Entry, Records),
+        (synced, to): (u64, u64),
+        at_record: Option<bool>,
+    ) -> Result<(u64, Entry, bool), DiskError> {
+        let (row, last) = self.enter_known(files, seen, rows, before, (synced, to))?;
+        let is_cut = self.cut_hole(files, seen, row, &last, (synced, to), at_record)?;
+        Ok((row, last, is_cut))
+    }
+
+    /// Enters what was forced to the disk last and has no entry, as a full disk has kept that out, in rows of which none can
+    /// be believed. Says which of them are left, and what is the last entry then; it was this one. `start`: what was counted
+    /// before the segment.
+    fn enter_known(
+        &mut self,
+        files: &Files,
+        seen: &Seen,
+        (first, behind): (u64, u64),
+        (before, start): (Entry, Records),
+        (synced, to): (u64, u64),
+    ) -> Result<(u64, Entry), DiskError> {
+        let from = before.end();
+        let len = synced.saturating_sub(from);
+        let rows = len.div_ceil(ENTRY_MOST as u64);
+        if rows == 0 || to < synced || rows > behind - first {
+            return Ok((first, before));
+        }
+        let mut records = match before.len {
+            0 => start,
+            _ => self.behind(&files.stream, seen, &before),
+        };
+        let file = files.index_file.try_clone();
+        let file = file.map_err(|error| files.index_failed(error))?;
+        let mut writer = IndexWriter::resume(file, first);
+        let last = self.enter_part(files, &mut writer, (from, synced), &mut records)?;
+        if first < files.index.rows() {
+            let name = files.index_path.display().to_string();
+            let damage = Damage::new(Cause::Index, &name, from, len, 0);
+            self.damages.push(damage);
+        }
+        Ok((writer.rows(), last.unwrap_or(before)))
     }
 
     /// Whether a record goes on behind what is entered in this row.

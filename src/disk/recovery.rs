@@ -346,7 +346,8 @@ impl Opening<'_> {
         let first_unsure = if same_boot || state.is_none() {
             seen.len().saturating_sub(1)
         } else {
-            let sure = seen.partition_point(|seen| seen.end() <= synced);
+            // The last entry of one that ends just there may have been kept out by a full disk.
+            let sure = seen.partition_point(|seen| seen.end() < synced);
             sure.min(seen.len().saturating_sub(1))
         };
         let mut mender = self.mender();
@@ -364,7 +365,7 @@ impl Opening<'_> {
                 (None, None) => Records::new(mender.framing, 0, 0),
             };
             next = Some(if same_boot {
-                mender.enter_rest(seen, start)?
+                mender.enter_rest(seen, start, synced)?
             } else {
                 mender.cut_unsynced(seen, start, synced)?
             });
@@ -434,7 +435,8 @@ impl Opening<'_> {
             let segment = Arc::new(Segment::named(seen.base, seen.len, path, None));
             segment.charge(pages(seen.index_len));
             room.count(segment.charged());
-            if seen.end() > state.state.synced && self.options.policy != Policy::Off {
+            // The same as when it is looked at after another start.
+            if seen.end() >= state.state.synced && self.options.policy != Policy::Off {
                 if nth < held && self.force(&stream, &index) {
                     segments.insert(segment);
                     continue;
