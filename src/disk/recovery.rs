@@ -15,7 +15,7 @@ use super::directory::Directory;
 use super::error::DiskError;
 use super::file::read_at;
 use super::format::{Framing, IndexHeader, Read, names};
-use super::index::Index;
+use super::index::{Index, IndexWriter};
 use super::lock::Lock;
 use super::mend::Mender;
 use super::orphans::Orphans;
@@ -222,6 +222,9 @@ impl Opening<'_> {
             spool: state.spool,
             boot,
         };
+        if found.is_none() {
+            self.adopt(&seen, spool);
+        }
         let state = StateFile::take(self.directory, found.map(|(file, _)| file), state)?;
         // Only now: what they tell has been saved.
         self.remove(&orphans.ours);
@@ -267,6 +270,21 @@ impl Opening<'_> {
         }
         for place in state.places.values_mut().filter(|p| p.at < oldest.at) {
             *place = oldest;
+        }
+    }
+
+    /// Nothing says of which spool they were: they are of this one from now on, and so is an index that is left alone. Where
+    /// that cannot be written it will be said not to be.
+    fn adopt(&self, seen: &[Seen], spool: u64) {
+        for it in seen {
+            let Ok(file) = self.directory.open_file(&names(it.base).1) else {
+                continue;
+            };
+            let header = file.try_clone().and_then(Index::open);
+            let header = header.and_then(|mut index| index.header());
+            if let Ok(Read::Good(header)) = header {
+                let _ = IndexWriter::begin(file, &IndexHeader { spool, ..header });
+            }
         }
     }
 
