@@ -78,6 +78,8 @@ impl Spool {
                 Appended::Bytes(n) => writer.unread = n,
                 none => return Ok(none),
             }
+        } else if writer.is_sealed() && self.enter(&mut writer)?.is_err() {
+            return Err(self.failed("write to the index in", self.home(), Errno::NOSPC));
         }
         let n = writer.unread.min(buffer.len());
         let bytes = &mut buffer[..n];
@@ -113,8 +115,10 @@ impl Spool {
             return Err(not_read_back(self.directory.path()));
         }
         let complete = writer.tail.as_ref().is_some_and(|(t, _)| t.is_complete());
+        let is_sealed = writer.is_sealed();
         let closes = writer.pending.is_some_and(|pending| {
-            complete
+            is_sealed
+                || complete
                 || pending.len as usize >= ENTRY_MOST
                 || pending.arrival.abs_diff(arrival) >= ARRIVAL_GRAIN
         });

@@ -3,9 +3,10 @@
 //! Where a part of it is damaged, whoever reads it back looks for its end in what comes next, and a whole record of that
 //! would go with it. So it is looked at when the spool is opened, and what is left of it is cut out.
 
+use super::cut::begins_behind;
 use super::damage::Cause;
 use super::error::DiskError;
-use super::mend::{Mender, begins_behind};
+use super::mend::Mender;
 use super::survey::Seen;
 use super::sys;
 

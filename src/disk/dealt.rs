@@ -143,7 +143,7 @@ impl Dealt {
     }
 
     /// The input has ended: whoever was given all that there is of the last record is owed nothing more of it.
-    pub(crate) fn end_record(&mut self, end: u64) {
+    pub(crate) fn forget_begun_to(&mut self, end: u64) {
         self.begun.retain(|_, (_, to)| to.at != end);
     }
 

@@ -50,6 +50,11 @@ impl IndexWriter {
         &self.file
     }
 
+    /// Rows, the header included.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
+    }
+
     /// Its length in bytes.
     pub(crate) fn len(&self) -> u64 {
         self.rows * ROW as u64

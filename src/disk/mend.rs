@@ -7,12 +7,12 @@ use std::path::PathBuf;
 
 use rustix::io::Errno;
 
-use super::damage::{Cause, Damage, set_aside_with_room};
+use super::damage::{Cause, Damage};
 use super::directory::Directory;
 use super::error::DiskError;
 use super::file::read_at;
 use super::format::{ENTRY_MOST, Entry, Framing, IndexHeader, ROW, Read, checksum, names};
-use super::index::{Index, IndexWriter, cut_out};
+use super::index::{Index, IndexWriter};
 use super::records::Records;
 use super::state::Place;
 use super::survey::Seen;
@@ -27,12 +27,12 @@ pub(super) struct Mender<'a> {
 
 /// The files of a segment.
 pub(super) struct Files {
-    base: u64,
+    pub(super) base: u64,
     pub(super) stream: File,
-    stream_path: PathBuf,
+    pub(super) stream_path: PathBuf,
     pub(super) index_file: File,
     pub(super) index: Index,
-    index_path: PathBuf,
+    pub(super) index_path: PathBuf,
 }
 
 impl Files {
@@ -95,7 +95,7 @@ impl Mender<'_> {
         Ok(Records::new(self.framing, number, begun))
     }
 
-    fn behind(&self, stream: &File, seen: &Seen, entry: &Entry) -> Records {
+    pub(super) fn behind(&self, stream: &File, seen: &Seen, entry: &Entry) -> Records {
         // Those that cannot be read count as a record's end: its number is lost.
         let bytes = || read_part(stream, entry.at - seen.base, u64::from(entry.len));
         Records::behind(self.framing, entry, bytes)
@@ -125,7 +125,7 @@ impl Mender<'_> {
     }
 
     /// The head of the index, made anew where it is damaged.
-    fn head(&self, files: &mut Files, seen: &Seen) -> Result<(), DiskError> {
+    pub(super) fn head(&self, files: &mut Files, seen: &Seen) -> Result<(), DiskError> {
         let header = files.index.header();
         match header.map_err(|error| files.index_failed(error))? {
             Read::Good(_) => Ok(()),
@@ -149,11 +149,12 @@ impl Mender<'_> {
     }
 
     /// The system has run on: all that the file has is good, and its rest is entered.
-    /// `start`: what has been counted before it.
+    /// `start`: what has been counted before it; `synced`: no entry reaches over that.
     pub(super) fn enter_rest(
         &mut self,
         seen: &mut Seen,
         start: Records,
+        synced: u64,
     ) -> Result<Records, DiskError> {
         let mut files = self.open(seen)?;
         self.head(&mut files, seen)?;
@@ -173,7 +174,10 @@ impl Mender<'_> {
         let file = files.index_file.try_clone();
         let file = file.map_err(|error| files.index_failed(error))?;
         let mut writer = IndexWriter::resume(file, row);
-        self.enter_from(&files, &mut writer, seen, entered, &mut records)?;
+        let known = synced.clamp(entered, seen.end().max(entered));
+        for part in [(entered, known), (known, seen.end())] {
+            self.enter_part(&files, &mut writer, part, &mut records)?;
+        }
         seen.index_len = writer.len();
         // Only now is the room given back that was taken and not used: the disk may be full.
         let cut = sys::truncate(&files.index_file, seen.index_len)
@@ -183,22 +187,23 @@ impl Mender<'_> {
         Ok(records)
     }
 
-    fn enter_from(
+    /// Enters what lies between these offsets. Says what its last entry is, if it has any.
+    pub(super) fn enter_part(
         &self,
         files: &Files,
         writer: &mut IndexWriter,
-        seen: &Seen,
-        from: u64,
+        (from, to): (u64, u64),
         records: &mut Records,
-    ) -> Result<(), DiskError> {
+    ) -> Result<Option<Entry>, DiskError> {
         let arrival = files.stream.metadata().map_or(0, |data| {
             let nanos = i128::from(data.mtime()) * 1_000_000_000 + i128::from(data.mtime_nsec());
             u64::try_from(nanos).unwrap_or(0)
         });
         let mut buffer = vec![0; ENTRY_MOST];
-        let mut at = from;
-        while at < seen.end() {
-            let got = read_at(&files.stream, &mut buffer, at - seen.base);
+        let (mut at, mut last) = (from, None);
+        while at < to {
+            let most = usize::try_from(to - at).map_or(ENTRY_MOST, |n| n.min(ENTRY_MOST));
+            let got = read_at(&files.stream, &mut buffer[..most], at - files.base);
             let got = got.map_err(|error| files.failed(error))?;
             if got == 0 {
                 break;
@@ -217,59 +222,9 @@ impl Mender<'_> {
             };
             writer.push(&entry).map_err(|e| files.index_failed(e))?;
             at += got as u64;
+            last = Some(entry);
         }
-        Ok(())
-    }
-
-    /// The system was started anew: what is not known to have been on the disk is checked, and what
-    /// does not match is cut out.
-    pub(super) fn cut_unsynced(
-        &mut self,
-        seen: &mut Seen,
-        start: Records,
-        synced: u64,
-    ) -> Result<Records, DiskError> {
-        let mut files = self.open(seen)?;
-        self.head(&mut files, seen)?;
-        let mut last = Entry {
-            at: seen.base,
-            first_record: start.next(),
-            begun: start.begun(),
-            ..Entry::default()
-        };
-        let mut unbelieved = None;
-        let mut rows = 1;
-        for row in 1..files.index.rows() {
-            match files.index.entry(row).map_err(|e| files.index_failed(e))? {
-                None => unbelieved = unbelieved.or(Some(row)),
-                Some(entry) => {
-                    if let Some(hole) = unbelieved.take() {
-                        self.cut_hole(&files, seen, hole, &last, (synced, entry.at), None)?;
-                    }
-                    if entry.end() > synced {
-                        self.check(&files, row, entry, Cause::PowerCut)?;
-                    }
-                    (last, rows) = (entry, row + 1);
-                }
-            }
-        }
-        let entered = last.end();
-        let mut is_cut = self.is_cut(&files, rows)?;
-        let anew = Some(true);
-        if self.cut_hole(&files, seen, rows, &last, (synced, seen.end()), anew)? {
-            (rows, is_cut) = (rows + 1, true);
-        } else if is_cut {
-            begins_behind(&files, rows - 1, last)?;
-        }
-        seen.len = seen.len.max(entered - seen.base);
-        seen.index_len = rows * ROW as u64;
-        let forced = sys::truncate(&files.index_file, seen.index_len)
-            .and_then(|()| sys::force(&files.index_file))
-            .and_then(|()| sys::force(&files.stream));
-        forced.map_err(|error| files.failed(error))?;
-        let behind = self.behind(&files.stream, seen, &last);
-        // Whoever sent the record that is cut off there is gone: what comes is not the rest of it.
-        Ok(if is_cut { behind.anew() } else { behind })
+        Ok(last)
     }
 
     /// Whether a record goes on behind what is entered in this row.
@@ -283,118 +238,10 @@ impl Mender<'_> {
         let entry = entry.map_err(|error| files.index_failed(error))?;
         Ok(entry.is_some_and(|it| self.behind(&files.stream, seen, &it).begun() > 0))
     }
-
-    /// Whether what ends before this row was cut out.
-    fn is_cut(&self, files: &Files, row: u64) -> Result<bool, DiskError> {
-        let mut index = Index::open(
-            files
-                .index_file
-                .try_clone()
-                .map_err(|e| files.index_failed(e))?,
-        )
-        .map_err(|e| files.index_failed(e))?;
-        let last = index.entry(row - 1).map_err(|e| files.index_failed(e))?;
-        Ok(last.is_some_and(|entry| entry.damaged))
-    }
-
-    /// Cuts out what is not what was written, which is for this reason; whether it is not.
-    pub(super) fn check(
-        &mut self,
-        files: &Files,
-        row: u64,
-        entry: Entry,
-        cause: Cause,
-    ) -> Result<bool, DiskError> {
-        if entry.damaged {
-            return Ok(true);
-        }
-        let bytes = read_part(&files.stream, entry.at - files.base, u64::from(entry.len));
-        if entry.matches(&bytes) {
-            return Ok(false);
-        }
-        self.cut_entry(files, row, entry, cause)?;
-        Ok(true)
-    }
-
-    pub(super) fn cut_entry(
-        &mut self,
-        files: &Files,
-        row: u64,
-        entry: Entry,
-        cause: Cause,
-    ) -> Result<(), DiskError> {
-        if entry.damaged {
-            return Ok(());
-        }
-        let (from, to) = (entry.at, entry.end());
-        let bytes = read_part(&files.stream, from - files.base, to - from);
-        let damage = self.damage(files, (from, to), Some(entry.records), &bytes, cause)?;
-        cut_out(&files.index_file, row, entry).map_err(|error| files.index_failed(error))?;
-        self.damages.push(damage);
-        Ok(())
-    }
-
-    /// Enters what has no entry of its own as damaged, in a row that has none; whether there is any.
-    /// What is known to have been on the disk is good without. `at_record`: see [`Entry`].
-    fn cut_hole(
-        &mut self,
-        files: &Files,
-        seen: &Seen,
-        row: u64,
-        before: &Entry,
-        (synced, to): (u64, u64),
-        at_record: Option<bool>,
-    ) -> Result<bool, DiskError> {
-        let from = before.end().max(synced);
-        let Some(len) = to.checked_sub(from).filter(|len| *len > 0) else {
-            return Ok(false);
-        };
-        let entry = Entry {
-            at: from,
-            first_record: before.first_record + u64::from(before.records),
-            arrival: before.arrival,
-            len: u32::try_from(len).unwrap_or(u32::MAX),
-            at_record,
-            ..Entry::default()
-        };
-        let bytes = read_part(&files.stream, from - seen.base, len);
-        let damage = self.damage(files, (from, to), None, &bytes, Cause::PowerCut)?;
-        cut_out(&files.index_file, row, entry).map_err(|error| files.index_failed(error))?;
-        self.damages.push(damage);
-        Ok(true)
-    }
-
-    /// What is cut out there, after it has been set aside: on a full disk it is not cut out yet.
-    fn damage(
-        &self,
-        files: &Files,
-        (from, to): (u64, u64),
-        records: Option<u32>,
-        bytes: &[u8],
-        cause: Cause,
-    ) -> Result<Damage, DiskError> {
-        let name = files.stream_path.display().to_string();
-        let known = u64::from(records.unwrap_or(0));
-        let mut damage = Damage::new(cause, &name, from, to - from, known);
-        damage.is_counted = records.is_some();
-        let aside = set_aside_with_room(self.directory, from, bytes);
-        damage.aside = aside.map_err(|error| files.failed(error))?;
-        Ok(damage)
-    }
-}
-
-/// What lies behind this row, whose bytes are cut out, begins with a record: whoever opens it next is to know that, too.
-pub(super) fn begins_behind(files: &Files, row: u64, entry: Entry) -> Result<(), DiskError> {
-    let entry = Entry {
-        at_record: Some(true),
-        ..entry
-    };
-    let cut = cut_out(&files.index_file, row, entry);
-    cut.map_err(|error| files.index_failed(error))
 }
 
 /// What can be read of a part of a file.
-fn read_part(file: &File, at: u64, len: u64) -> Vec<u8> {
+pub(super) fn read_part(file: &File, at: u64, len: u64) -> Vec<u8> {
     // No part is longer than a segment.
     let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
     let got: Result<usize, Errno> =

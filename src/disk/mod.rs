@@ -5,12 +5,13 @@
 //! moves bytes. Its errors are one line each, and what is damaged is no error: it is a value, [`damage::Damage`], and
 //! the rest goes on. The format is written down in [`format`] and [`state`].
 //!
-//! Imports go down: `recovery` (over `over`, `mend`, `begun`, `orphans`), `query`, `sync`, `reader`, `append` over `spool`, over `writer`, `state_file`, `index`,
+//! Imports go down: `recovery` (over `over`, `begun`, `cut`, `mend`, `orphans`), `query`, `sync`, `reader`, `append` over `spool`, over `writer`, `state_file`, `index`,
 //! `segments`, `spill`; those over `format`, `state`, `journal`, `place`, `records`, which are pure, and over
 //! `room`, `directory`, `file`, `sys`, `process`.
 
 mod append;
 mod begun;
+mod cut;
 pub(crate) mod damage;
 pub(crate) mod dealt;
 mod directory;

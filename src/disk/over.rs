@@ -52,7 +52,7 @@ impl Mender<'_> {
         let files = self.open(seen)?;
         write_all(&files.stream, &[end], seen.len).map_err(|error| files.failed(error))?;
         seen.len += 1;
-        let records = self.enter_rest(seen, start)?;
+        let records = self.enter_rest(seen, start, 0)?;
         // The state is about to say that it is there.
         sys::force(&files.stream).map_err(|error| files.failed(error))?;
         sys::force(&files.index_file).map_err(|error| files.index_failed(error))?;

@@ -15,7 +15,7 @@ use super::directory::Directory;
 use super::error::DiskError;
 use super::file::read_at;
 use super::format::{Framing, IndexHeader, Read, names};
-use super::index::Index;
+use super::index::{Index, IndexWriter};
 use super::lock::Lock;
 use super::mend::Mender;
 use super::orphans::Orphans;
@@ -222,6 +222,9 @@ impl Opening<'_> {
             spool: state.spool,
             boot,
         };
+        if found.is_none() {
+            self.adopt(&seen, spool);
+        }
         let state = StateFile::take(self.directory, found.map(|(file, _)| file), state)?;
         // Only now: what they tell has been saved.
         self.remove(&orphans.ours);
@@ -267,6 +270,21 @@ impl Opening<'_> {
         }
         for place in state.places.values_mut().filter(|p| p.at < oldest.at) {
             *place = oldest;
+        }
+    }
+
+    /// Nothing says of which spool they were: they are of this one from now on, and so is an index that is left alone. Where
+    /// that cannot be written it will be said not to be.
+    fn adopt(&self, seen: &[Seen], spool: u64) {
+        for it in seen {
+            let Ok(file) = self.directory.open_file(&names(it.base).1) else {
+                continue;
+            };
+            let header = file.try_clone().and_then(Index::open);
+            let header = header.and_then(|mut index| index.header());
+            if let Ok(Read::Good(header)) = header {
+                let _ = IndexWriter::begin(file, &IndexHeader { spool, ..header });
+            }
         }
     }
 
@@ -346,7 +364,8 @@ impl Opening<'_> {
         let first_unsure = if same_boot || state.is_none() {
             seen.len().saturating_sub(1)
         } else {
-            let sure = seen.partition_point(|seen| seen.end() <= synced);
+            // The last entry of one that ends just there may have been kept out by a full disk.
+            let sure = seen.partition_point(|seen| seen.end() < synced);
             sure.min(seen.len().saturating_sub(1))
         };
         let mut mender = self.mender();
@@ -364,7 +383,7 @@ impl Opening<'_> {
                 (None, None) => Records::new(mender.framing, 0, 0),
             };
             next = Some(if same_boot {
-                mender.enter_rest(seen, start)?
+                mender.enter_rest(seen, start, synced)?
             } else {
                 mender.cut_unsynced(seen, start, synced)?
             });
@@ -434,7 +453,8 @@ impl Opening<'_> {
             let segment = Arc::new(Segment::named(seen.base, seen.len, path, None));
             segment.charge(pages(seen.index_len));
             room.count(segment.charged());
-            if seen.end() > state.state.synced && self.options.policy != Policy::Off {
+            // The same as when it is looked at after another start.
+            if seen.end() >= state.state.synced && self.options.policy != Policy::Off {
                 if nth < held && self.force(&stream, &index) {
                     segments.insert(segment);
                     continue;

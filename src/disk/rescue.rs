@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use super::damage::{Cause, Damage, set_aside};
 use super::error::DiskError;
 use super::file::{read_at, write_all};
-use super::format::{ENTRY_MOST, IndexHeader, Read, names};
+use super::format::{ENTRY_MOST, Entry, IndexHeader, Read, names};
 use super::index::{Index, IndexWriter};
 use super::room::pages;
 use super::segments::Segment;
@@ -75,14 +75,20 @@ impl Spool {
     fn end_if_open(&self, segment: &Arc<Segment>) -> Result<(), DiskError> {
         let mut writer = self.writer();
         let open = writer.tail.as_ref();
-        if open.is_some_and(|(tail, _)| Arc::ptr_eq(tail.segment(), segment)) {
-            if let Err(_full) = self.enter(&mut writer)? {
-                let reason = "no room for the index; make room on the disk";
-                return Err(DiskError::because("sync", segment.path(), reason));
-            }
-            self.finish(&mut writer)?;
+        let is_open = open.is_some_and(|(tail, _)| Arc::ptr_eq(tail.segment(), segment));
+        if is_open {
+            let _ = self.enter(&mut writer)?;
         }
-        Ok(())
+        let holds = |entry: Entry| segment.base() <= entry.at && entry.at < segment.end();
+        if writer.pending.is_some_and(holds) {
+            // Nothing checks what is read back of it.
+            let reason = "no room for the index; make room on the disk";
+            return Err(DiskError::because("sync", segment.path(), reason));
+        }
+        match is_open {
+            true => self.finish(&mut writer),
+            false => Ok(()),
+        }
     }
 
     fn forget(&self, segment: &Arc<Segment>) -> Vec<Damage> {

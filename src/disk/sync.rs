@@ -84,11 +84,11 @@ impl Spool {
     /// When it is not on the disk: what a later call covers is then everything again, by other files.
     pub(crate) fn sync(&self) -> Result<Vec<Damage>, DiskError> {
         let mut writer = self.writer();
-        // A disk that is full keeps the entry out: what is entered is what is covered.
+        // A disk that is full keeps the entry out. Its bytes are forced there all the same, and whoever finds them without
+        // one enters them.
         let _ = self.enter(&mut writer)?;
-        let through = writer
-            .pending
-            .map_or_else(|| self.end().at, |pending| pending.at);
+        let through = writer.end;
+        writer.covered = through;
         self.forget_taken(&mut writer);
         let covered = writer.unsynced.clone();
         let names = std::mem::take(&mut writer.names_changed);

@@ -20,7 +20,10 @@ pub(super) struct Writer {
     pub(super) pending: Option<Entry>,
     pub(super) records: Records,
     pub(super) end: u64,
-    /// Bytes behind that which were moved there from a pipe, and could not be read back yet.
+    /// What lies before this offset a sync has covered, or is about to: no entry reaches from there to behind it, since one
+    /// that does not match is cut out whole.
+    pub(super) covered: u64,
+    /// Bytes behind the end which were moved there from a pipe, and could not be read back yet.
     pub(super) unread: usize,
     /// The first byte that comes is the end of a record in which an earlier input has ended.
     pub(super) end_is_due: bool,
@@ -60,6 +63,7 @@ impl Writer {
             pending: None,
             records: Records::new(framing, end.record, end.begun),
             end: end.at,
+            covered: 0,
             unread: 0,
             end_is_due: false,
             policy,
@@ -70,6 +74,11 @@ impl Writer {
 
     pub(super) fn framing(&self) -> Framing {
         self.records.framing()
+    }
+
+    /// Whether what is not entered yet is to be, before anything comes behind it.
+    pub(super) fn is_sealed(&self) -> bool {
+        self.pending.is_some_and(|entry| entry.at < self.covered)
     }
 
     /// Where the stream ends.

@@ -69,7 +69,7 @@ impl Engine {
     /// Whether all input was read, or as much as is to be. `has_ended`: its end was seen; what is seen when nobody wants any
     /// more may be no end of it.
     pub(crate) fn is_input_over(&self, has_ended: bool) -> bool {
-        self.source.is_over || has_ended && !self.ended
+        self.source.is_over || self.source.has_all() || has_ended && !self.ended
     }
 
     /// No more input: what is held is still delivered. `is_over`: all of it was read.

@@ -12,7 +12,7 @@ impl Engine {
     /// Whether what goes on with the last record may still come to another run: nothing more is read in this one, though
     /// the input goes on.
     fn may_go_on(&self) -> bool {
-        self.is_last() && !self.source.is_over && self.outlives() && self.framing.is_some()
+        self.is_last() && !self.is_input_over(false) && self.outlives() && self.framing.is_some()
     }
 
     /// What of the last record has come, and was given to nobody, is nobody's in this run then.

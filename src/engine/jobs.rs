@@ -1,14 +1,14 @@
-//! The turn of a job: it takes a batch, fills its file, and runs the program with it until that has dealt with it.
+//! The turn of a job: it takes a batch, fills its file, and has the program run with it ([`job_run`](super::job_run))
+//! until that has dealt with it.
 //!
-//! Whoever acts for it is told to run the program, and that is an obligation as a write is one: what came of it comes
-//! back. Several jobs take batches from one queue as they can; what one has, no other has.
+//! Invariant: several jobs take batches from one queue as they can; what one has, no other has.
 
 use std::ops::Range;
 use std::time::Instant;
 
 use super::action::{
-    Action, Actor, CONSUMER, For, Obligation, Outcome, PARTS_MOST, Permit, Piece, Reason, RunOrder,
-    Write, WriteState,
+    Action, Actor, CONSUMER, For, Obligation, Outcome, PARTS_MOST, Permit, Piece, Reason, Write,
+    WriteState,
 };
 use super::batch::{Batch, Stage};
 use super::limiter::Allowance;
@@ -17,7 +17,7 @@ use super::record::Cursor;
 use super::segment::SEGMENT_MAX;
 use super::state::Engine;
 use super::stats::Total;
-use super::ticket::{Finish, Stretch, Ticket, Untried};
+use super::ticket::Stretch;
 
 impl Engine {
     /// Bytes in batches, or in the hands of workers.
@@ -289,136 +289,6 @@ impl Engine {
             true => Stage::Ready(batch),
             false => Stage::Filling(batch),
         };
-    }
-
-    /// The program is to be run.
-    pub(super) fn begin_run(&mut self, j: usize, now: Instant) -> Action {
-        let is_framed = self.framing.is_some();
-        let _ = self.output.may_pass(false, now);
-        let Some(jobs) = &mut self.jobs else {
-            unreachable!("there are jobs")
-        };
-        let Stage::Ready(mut batch) = std::mem::take(&mut jobs.list[j].stage) else {
-            unreachable!("planned with a batch that is complete")
-        };
-        batch.tries = batch.tries.saturating_add(1);
-        batch.due = None;
-        if batch.tries > 1 {
-            jobs.counts.retried.0 += 1;
-            jobs.counts.retried.1.add_all(batch.total);
-        }
-        let total = batch.total;
-        let is_one_more = batch.stretch.is_open && !batch.counts_last;
-        let records = total.records + u64::from(is_one_more);
-        let ticket = Ticket {
-            number: batch.number,
-            trial: batch.tries,
-            records: is_framed.then_some((records, batch.first)),
-            bytes: total.bytes,
-            is_last_try: jobs
-                .rules
-                .give_up
-                .is_some_and(|most| batch.tries >= most.get()),
-            stretch: batch.stretch,
-        };
-        jobs.breaker.on_start(j);
-        jobs.counts.running += 1;
-        jobs.list[j].running.start(now);
-        jobs.list[j].stage = Stage::Running(batch);
-        let bytes = usize::try_from(total.bytes).unwrap_or(usize::MAX);
-        self.output.on_passed(bytes, records, now);
-        Action::Run(Box::new(RunOrder {
-            ticket,
-            ahead: self.untried_before(ticket.number),
-            obligation: Obligation::new(Actor::Job(j)),
-        }))
-    }
-
-    /// Batches before this one that are closed, and of which nobody may know yet: the program of one that is tried for
-    /// the first time need not have been run.
-    fn untried_before(&self, number: u64) -> Vec<Untried> {
-        let batches = self.jobs.iter().flat_map(|jobs| jobs.batches());
-        let untried = batches.filter(|it| it.tries <= 1 && it.number < number);
-        let untried = untried.map(|it| Untried {
-            number: it.number,
-            stretch: it.stretch,
-        });
-        let mut untried: Vec<_> = untried.collect();
-        untried.sort_unstable_by_key(|it| it.stretch.from);
-        untried
-    }
-
-    /// It has ended.
-    pub(super) fn end_run(&mut self, j: usize, finish: Finish, now: Instant) {
-        let halted = self.halted;
-        let Some(jobs) = &mut self.jobs else { return };
-        let Stage::Running(mut batch) = std::mem::take(&mut jobs.list[j].stage) else {
-            unreachable!("a program was running")
-        };
-        jobs.counts.running -= 1;
-        jobs.list[j].running.stop(now);
-        if halted || finish == Finish::Interrupted {
-            // The books are closed, or are about to be.
-            jobs.is_over = true;
-            jobs.list[j].stage = Stage::Ready(batch);
-            return;
-        }
-        if finish == Finish::Failed {
-            batch.due = jobs.breaker.on_failure(j, batch.tries, now);
-            let most = jobs.rules.give_up;
-            if most.is_none_or(|most| batch.tries < most.get()) {
-                jobs.list[j].stage = Stage::Ready(batch);
-                return;
-            }
-        } else {
-            jobs.breaker.on_success(j);
-        }
-        self.settle_batch(&batch, finish == Finish::Acknowledged, now);
-    }
-
-    /// A batch is nobody's any more: it was acknowledged, or is shed.
-    fn settle_batch(&mut self, batch: &Batch, is_acknowledged: bool, now: Instant) {
-        let mut total = batch.total;
-        let has_last = batch
-            .runs
-            .last()
-            .is_some_and(|run| run.end == self.log.end());
-        if has_last && self.is_last() {
-            total.records += self.stats.take_last();
-        }
-        let Some(jobs) = &mut self.jobs else { return };
-        jobs.held -= total.bytes;
-        let counts = &mut jobs.counts;
-        if is_acknowledged {
-            counts.acknowledged += 1;
-        } else {
-            counts.shed.0 += 1;
-            counts.shed.1.add_all(total);
-        }
-        for run in &batch.runs {
-            if is_acknowledged {
-                self.timeline.deliver(run, now);
-            } else {
-                self.log.cut(run);
-                self.overflow_whole(run);
-            }
-            self.log.unpin(run);
-        }
-        if is_acknowledged {
-            self.stats.on_acknowledged(total, now);
-        } else {
-            self.stats.on_given_up(total);
-        }
-        self.outputs[CONSUMER].taken += total.bytes;
-        self.form_batch();
-        self.on_shrunk(now);
-    }
-
-    /// No program is started any more.
-    pub(super) fn start_no_more(&mut self) {
-        if let Some(jobs) = &mut self.jobs {
-            jobs.is_over = true;
-        }
     }
 
     pub(super) fn job_sleeper(&mut self, j: usize) -> &mut Sleeper {

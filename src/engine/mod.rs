@@ -43,6 +43,7 @@ mod holdup;
 pub(crate) mod inflight;
 mod inherit;
 mod job_books;
+mod job_run;
 mod jobs;
 mod lane_books;
 mod lane_drop;

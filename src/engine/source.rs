@@ -37,16 +37,11 @@ impl Engine {
         self.source.left.map_or(usize::MAX, StopAt::bytes)
     }
 
-    /// This was read: with the last of what is to be read the input has ended.
+    /// This was read. With the last of what is to be read the input has ended, but nobody sees that before the source's
+    /// thread says it: by then it is saved where a stream outlives the run.
     pub(super) fn on_taken(&mut self, run: Run) {
-        let left = self
-            .source
-            .left
-            .map(|left| left.less(run.bytes, run.tally.ended));
-        let is_over = left.is_some_and(|left| left.bytes() == 0);
-        self.source.is_over |= is_over;
-        self.ended |= is_over;
-        self.source.left = left;
+        let left = self.source.left;
+        self.source.left = left.map(|left| left.less(run.bytes, run.tally.ended));
     }
 
     pub(super) fn begin_read(&mut self, plan: ReadPlan, now: Instant) -> Action {

@@ -25,6 +25,9 @@ impl Engine {
 
     #[inline]
     fn find_plan_alone(&self, now: Instant) -> Plan {
+        if self.source.has_all() {
+            return Plan::End(Reason::Over);
+        }
         if self.is_starved() {
             return Plan::End(Reason::Memory);
         }
@@ -49,7 +52,7 @@ impl Engine {
 
     /// What the source is to do, whoever else there is.
     fn plan_source_among(&self, now: Instant) -> Plan {
-        if self.ended || self.halted {
+        if self.ended || self.halted || self.source.has_all() {
             return Plan::End(Reason::Over);
         }
         if self.is_starved() && self.holds_nothing() {

@@ -98,6 +98,12 @@ impl Source {
         }
     }
 
+    /// Whether all that is to be read was read.
+    #[inline]
+    pub(super) fn has_all(&self) -> bool {
+        self.left.is_some_and(|left| left.bytes() == 0)
+    }
+
     /// What was waited for has come.
     #[inline]
     pub(super) fn on_input_there(&mut self, now: Instant) {

@@ -124,8 +124,7 @@ impl Source {
         }
         let is_over = self.shared.tell(|engine, _| engine.is_input_over(is_over));
         if let Some(disk) = self.shared.disk.as_ref().filter(|_| is_over) {
-            // Before the engine is told of it. Where the end is one that was asked for, it knows already: if weir is killed
-            // just now, the last record is one that goes on.
+            // Before the engine is told of it, and anybody else by that: nobody has seen an end that a kill undoes.
             disk.end_input();
         }
         self.shared

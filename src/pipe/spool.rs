@@ -36,7 +36,7 @@ use crate::engine::on_disk::Load;
 use crate::engine::ticket::{Settled, Ticket, Untried};
 use crate::units::printable;
 pub(crate) use inherit::UseBy;
-use inherit::{entry, left, place_of_tee, stretch};
+use inherit::{entry, from_its_beginning, left, place_of_tee, stretch};
 
 /// How a spool was left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +113,10 @@ impl SpoolStore {
         let opening = spool.opening();
         let name = Holder::consumer(oldest, lives_on).name;
         let mut place = spool.place(&name).unwrap_or(oldest);
+        if !lives_on && spool.journal().is_none() {
+            // A file that had the beginning of a record is not what goes on now.
+            place = from_its_beginning(place, oldest);
+        }
         if use_by == UseBy::Stream {
             place = spool.pass_batches(place);
         }

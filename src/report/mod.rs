@@ -2,6 +2,7 @@
 //! weir speaks of itself.
 
 mod advice;
+mod atomic_file;
 pub(crate) mod bar;
 mod board;
 mod chart;

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crossbeam_channel::Sender;
 
+use super::atomic_file::AtomicFile;
 use super::log::Log;
-use super::prometheus::AtomicFile;
 use super::writer::Writer;
 use crate::pipe::error::PipeError;
 use crate::pipe::reopen::Reopener;

@@ -2,13 +2,9 @@
 //! collector.
 //!
 //! Invariants: base units (seconds, bytes); counters, and nothing else, end in `_total`; every
-//! sample carries `name` and `pid`; what is unknown is left out. The file is replaced whole, so
-//! that nobody ever reads half of one.
+//! sample carries `name` and `pid`; what is unknown is left out.
 
 use std::fmt::Write;
-use std::fs;
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
 
 use super::plain;
 use super::snapshot::{Batches, Circuit, Output, Place, Snapshot};
@@ -342,67 +338,6 @@ impl Page {
 fn escape(text: &str) -> String {
     let text = text.replace('\\', "\\\\").replace('"', "\\\"");
     text.replace('\n', "\\n")
-}
-
-/// A file that always holds the latest page.
-#[derive(Debug)]
-pub(crate) struct AtomicFile {
-    file: PathBuf,
-    beside: PathBuf,
-}
-
-impl AtomicFile {
-    /// Looks whether the file can be kept.
-    ///
-    /// # Errors
-    /// When nothing can be written beside it, or when it is something that must not be replaced.
-    pub(crate) fn new(file: &Path, pid: u32) -> io::Result<AtomicFile> {
-        // A link stays a link: what it points to is replaced.
-        let file = match file.canonicalize() {
-            Ok(target) => target,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => file.to_owned(),
-            Err(e) => return Err(e),
-        };
-        if file.metadata().is_ok_and(|m| !m.is_file()) {
-            return Err(io::Error::other("not a regular file"));
-        }
-        let mut name = file.file_name().unwrap_or_default().to_owned();
-        // Not `.prom`, which the collector would read.
-        name.push(format!(".{pid}.tmp"));
-        let beside = file.with_file_name(name);
-        let atomic_file = AtomicFile { file, beside };
-        atomic_file.fresh()?;
-        fs::remove_file(&atomic_file.beside)?;
-        Ok(atomic_file)
-    }
-
-    /// Replaces what is there.
-    ///
-    /// # Errors
-    /// When it cannot be written; what was there stays.
-    pub(crate) fn keep(&self, text: &str) -> io::Result<()> {
-        // Only closing may tell that the page has not arrived; the old one is better than half.
-        let written = self.fresh().and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            Ok(nix::unistd::close(file)?)
-        });
-        let kept = written.and_then(|()| fs::rename(&self.beside, &self.file));
-        if kept.is_err() {
-            let _ = fs::remove_file(&self.beside);
-        }
-        kept
-    }
-
-    /// The file beside it, new and empty. What an earlier weir of this PID has left there is
-    /// removed, never written to: others may write to the directory too, and a link of theirs
-    /// would send the page to any file of this user's.
-    fn fresh(&self) -> io::Result<fs::File> {
-        match fs::remove_file(&self.beside) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            _ => {}
-        }
-        fs::File::create_new(&self.beside)
-    }
 }
 
 #[cfg(test)]

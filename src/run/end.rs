@@ -127,8 +127,9 @@ impl End {
         }
     }
 
-    /// The line to print for it, if any; where a side has stalled, or COMMAND has ended, with what tees lack.
-    pub(super) fn complaint(&self, behind: Option<&str>) -> Option<String> {
+    /// The line to print for it, if any; where a side has stalled, or COMMAND has ended, with what tees lack. `lost`: the
+    /// rest stays in a spool, but for so much.
+    pub(super) fn complaint(&self, behind: Option<&str>, lost: Option<u64>) -> Option<String> {
         match self {
             End::Command(exit, _) if !exit.is_success() => behind.map(str::to_owned),
             End::Delivered | End::Drained | End::Signal(_) | End::Unkept | End::Command(..) => None,
@@ -138,7 +139,7 @@ impl End {
                 let behind = behind.map_or(String::new(), |behind| format!(", {behind}"));
                 Some(format!(
                     "COMMAND has ended {times} times with status 0 and taken nothing; {}{behind}",
-                    undelivered_text(*left)
+                    undelivered_text(*left, lost)
                 ))
             }
             End::Stalled(side, time, undelivered) => {
@@ -151,7 +152,7 @@ impl End {
                     Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
                 let time =
                     Span::try_from(time).map_or_else(|_| format!("{time:?}"), |s| s.to_string());
-                let left = undelivered_text(*undelivered);
+                let left = undelivered_text(*undelivered, lost);
                 let behind = behind.map_or(String::new(), |behind| format!(", {behind}"));
                 Some(format!("timeout: {what} for {time}; {left}{behind}"))
             }
@@ -159,13 +160,20 @@ impl End {
     }
 }
 
-/// `2.61MiB undelivered`.
-fn undelivered_text(bytes: u64) -> String {
+/// `2.61MiB undelivered`, and as summaries say it where that stays in a spool, but for what is lost.
+fn undelivered_text(bytes: u64, lost: Option<u64>) -> String {
     let left = match bytes {
-        0 => "nothing".to_owned(),
-        bytes => figures::bytes(bytes),
+        0 => return "nothing undelivered".to_owned(),
+        bytes => figures::bytes(bytes) + " undelivered",
     };
-    left + " undelivered"
+    match lost {
+        None => left,
+        Some(0) => left + ", which stays in the spool",
+        Some(lost) => {
+            let lost = figures::bytes(lost);
+            format!("{left}, which stays in the spool, but for {lost} that are lost")
+        }
+    }
 }
 
 /// What tees have not had, where nothing keeps it for them: `2.61MiB undelivered to copy.tar`.

@@ -3,6 +3,7 @@
 mod batches;
 mod beside;
 mod consumer;
+mod descriptors;
 mod end;
 mod error;
 mod hooks;
@@ -218,7 +219,8 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         || unread.is_some()
         || !kept.is_in_order
         || behind.is_some();
-    let mut complaint = end.complaint(behind.as_deref());
+    let lost = config.spool.as_ref().map(|_| kept.forgone);
+    let mut complaint = end.complaint(behind.as_deref(), lost);
     if is_short && (end.is_good() || matches!(end, End::GivenUp(..))) {
         if let Some(why) = &complaint {
             run.reporter.complain(why);
@@ -292,6 +294,7 @@ fn start(
     mut waiting: Waiting<'_>,
 ) -> Result<Running, StartError> {
     let (mut inputs, mut output) = open::open(config, inputs)?;
+    descriptors::look(config)?;
     let overflow = config.shed_to.as_deref();
     let overflow = overflow.map(|path| OverflowFile::open(path, rules.framing));
     let overflow = overflow.transpose()?;

@@ -1,12 +1,8 @@
 //! Opens both ends of the pipeline, before anything is read.
 
-use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use rustix::io::{Errno, fcntl_dupfd_cloexec};
-
-use super::error::system;
 use super::waiting::Waiting;
 use crate::config::Config;
 use crate::disk::format::Framing;
@@ -22,10 +18,6 @@ use crate::pipe::holder::Tee;
 use crate::pipe::spill::Store;
 use crate::pipe::spool::{Outputs, SpoolStore, UseBy};
 use crate::units::SyncTime;
-
-/// Descriptors that weir takes beside a disk: the directory of a spool, its lock and its state, two files that are
-/// written and two that are read, and those of a run without a disk.
-const DESCRIPTORS: usize = 14;
 
 /// What is read, in order: standard input where nothing is named.
 pub(super) fn inputs(config: &Config) -> Vec<PathBuf> {
@@ -79,9 +71,6 @@ pub(super) fn store(
     say: impl Fn(String),
     waiting: &mut Waiting<'_>,
 ) -> Result<Option<Store>, PipeError> {
-    if config.spool.is_some() || config.spill.is_some() {
-        find_descriptors().map_err(system)?;
-    }
     if let Some(spool) = &config.spool {
         let options = SpoolOptions {
             bound: spool.size,
@@ -128,20 +117,6 @@ pub(super) fn store(
         ));
     }
     Ok(Some(Store::Spill(Spill::new(home, bound)?)))
-}
-
-/// Whether weir has the descriptors that it needs beside a disk. It would otherwise find in the middle of the stream that
-/// a file cannot be made, and wait for them as for room.
-fn find_descriptors() -> io::Result<()> {
-    let again = || fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3);
-    let spare = (0..DESCRIPTORS)
-        .map(|_| again())
-        .collect::<Result<Vec<_>, _>>();
-    // Where standard error is closed there is nothing to count with.
-    match spare {
-        Err(Errno::MFILE) => Err(Errno::MFILE.into()),
-        _ => Ok(()),
-    }
 }
 
 /// Names every file that cannot be found, not only the first.

@@ -191,13 +191,20 @@ fn after_so_many_failures_in_a_row_weir_ends_with_the_status() {
 #[test]
 fn one_that_ends_as_if_all_were_well_and_takes_nothing_is_no_success_when_it_is_given_up() {
     let dir = Dir::new();
-    for jobs in ["1", "2"] {
-        let options = ["-l", "--restart", "always", "--give-up", "3", "-j", jobs];
+    let spool = dir.at("q");
+    for (jobs, spools) in [("1", false), ("2", false), ("1", true), ("2", true)] {
+        let fixed = ["-l", "--restart", "always", "--give-up", "3", "-j", jobs];
+        let kept = ["--spool", &spool];
+        let options = [&fixed[..], if spools { &kept } else { &[] }].concat();
         let end = run(&dir, &options, "exit 0", &lines(10));
         assert_eq!(end.status.code(), Some(125), "{end:?}");
         let said = "COMMAND has ended 3 times with status 0 and taken nothing; ";
         assert!(end.stderr.contains(said), "{end:?}");
-        assert!(end.stderr.ends_with(" undelivered\n"), "{end:?}");
+        let left = match spools {
+            true => " undelivered, which stays in the spool\n",
+            false => " undelivered\n",
+        };
+        assert!(end.stderr.ends_with(left), "{end:?}");
     }
 }
 

@@ -2,11 +2,13 @@
 
 use crate::harness;
 use std::fs;
+use std::process::Stdio;
 
+use crate::harness::dir::{Dir, lines};
 use crate::harness::line::Line;
 use crate::harness::remote::{Home, Weir};
-use crate::harness::sides::make_fifo;
-use crate::harness::{eventually, weir_in_shell};
+use crate::harness::sides::{Before, make_fifo};
+use crate::harness::{eventually, start, weir_in_shell};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 #[test]
@@ -46,6 +48,48 @@ fn beside_a_disk_too_few_are_said_before_anything_is_read() {
         line.send(100_000);
         line.close_input();
         line.finish(100_000).assert_success(disk[0]);
+    }
+}
+
+#[test]
+fn where_programs_run_side_by_side_too_few_are_said_before_anything_is_read_and_how_many_will_do() {
+    let dir = Dir::new();
+    let (spool, out) = (dir.at("q"), dir.at("out"));
+    let spools = ["--spool", &spool];
+    for (nth, options) in [
+        &["-j", "4"][..],
+        &["-j", "2..4", "--batch", "100"],
+        &[&["-j", "4"], &spools[..]].concat(),
+        &[&["-j", "4", "--batch", "100"], &spools[..]].concat(),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let out = format!("{out}{nth}");
+        let command = ["--", "sh", "-c", "cat >>$0.$$", &out];
+        let words = [&["-l"], options, &command].concat();
+        let run = |limit: u64| {
+            let weir = weir_in_shell(&format!("ulimit -n {limit}"), &words, "");
+            let end = start(weir, Before::Pipe.open(&lines(9000)), Stdio::null()).end();
+            let files = fs::read_dir(dir.at("")).expect("a directory").flatten();
+            let files = files.map(|it| it.path().display().to_string());
+            let got = files.filter(|it| it.starts_with(&format!("{out}.")));
+            let got: usize = got.map(|it| fs::read(it).expect("a file").len()).sum();
+            (end, got)
+        };
+        let (end, got) = run(12);
+        let says = ["start: descriptors: Too many open files", "ulimit -n"];
+        end.assert_complains(125, &says);
+        assert_eq!(got, 0, "{options:?}");
+        let (_, limit) = end.stderr.split_once("ulimit -n ").expect("a limit");
+        let limit = limit.split(|it: char| !it.is_ascii_digit()).next();
+        let limit = limit.and_then(|it| it.parse().ok()).expect("a number");
+        let (end, got) = run(limit - 1);
+        end.assert_complains(125, &says);
+        assert_eq!(got, 0, "{options:?}");
+        let (end, got) = run(limit);
+        end.assert_success(&format!("{options:?}"));
+        assert_eq!(got, lines(9000).len(), "{options:?}");
     }
 }
 

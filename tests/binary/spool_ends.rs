@@ -110,6 +110,41 @@ fn what_is_appended_to_a_file_goes_on_in_the_middle_of_a_record() {
 }
 
 #[test]
+fn whoever_comes_after_a_file_that_had_a_part_of_a_record_gets_that_from_its_beginning() {
+    let all = lines(100_000, 200_000);
+    for options in [
+        &["-l"][..],
+        &["-l", "-j", "2"],
+        &["-l", "--batch", "1000000"],
+    ] {
+        let place = Place::new();
+        let path = place.0.path().join("out");
+        let running = stopped_inside_of_a_line(&place, &all, &path);
+        running.signal(Signal::INT);
+        running.signal(Signal::CONT);
+        running.end();
+        let begun = fs::metadata(&path).expect("a file").len() as usize / 7 * 7;
+        let (script, rest) = ("cat >$0/$$", place.0.path().join("rest"));
+        fs::create_dir(&rest).expect("a directory");
+        let name = rest.display().to_string();
+        let command = match options.len() {
+            1 => &[][..],
+            _ => &["--", "sh", "-c", script, &name],
+        };
+        let (mut got, said) = place.deliver(&[options, command].concat());
+        assert_eq!(said, "", "{options:?}");
+        let files = fs::read_dir(&rest).expect("a directory").flatten();
+        let files = files.map(|it| fs::read_to_string(it.path()).expect("text"));
+        let files: String = files.collect();
+        // Order among programs is not kept.
+        let mut records: Vec<&str> = files.split_inclusive('\n').collect();
+        records.sort_unstable();
+        got.extend(records.concat().bytes());
+        assert_same(&got, &all[begun..], &format!("{options:?}"));
+    }
+}
+
+#[test]
 fn a_tee_that_is_new_begins_with_a_whole_line_where_the_consumer_goes_on_inside_of_one() {
     let place = Place::new();
     let all = lines(100_000, 200_000);

@@ -54,6 +54,20 @@ fn a_consumer_that_takes_nothing_runs_out_of_time() {
 }
 
 #[test]
+fn beside_a_spool_the_line_says_that_the_rest_stays_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = folder.path().join("q").display().to_string();
+    let fixed = ["--pipe-size", "64KiB", "--sink-timeout", "400ms"];
+    let mut line = Line::new(&[&["--spool", &spool], &fixed[..]].concat());
+    // More than the pipe holds.
+    line.send(180_000);
+    line.ends_untouched();
+    let behind = line.behind();
+    let says = ["timeout", " undelivered, which stays in the spool"];
+    line.finish(behind).assert_complains(124, &says);
+}
+
+#[test]
 fn a_consumer_that_leaves_in_its_pipe_what_others_wrote_runs_out_of_time() {
     let before = "head -c 65536 /dev/zero";
     let args = ["--shed", "oldest", "--sink-timeout", "400ms"];

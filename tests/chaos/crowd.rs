@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::dice::Dice;
-use crate::harness::WEIR;
+use crate::files;
 use crate::options;
 use crate::plan::Producer;
 use crate::store::{Store, StoreAct};
@@ -174,34 +174,17 @@ impl Crowd {
     }
 
     pub(crate) fn command(&self, dir: &Path, store: Option<&Store>) -> Command {
-        let mut weir = Command::new(WEIR);
-        weir.args(&self.options).arg("--log").arg(dir.join("log"));
-        if self.spills {
-            weir.arg("--shed-to").arg(dir.join("spill"));
-        }
-        if self.spools {
-            weir.arg("--spool").arg(dir.join("spool"));
-        }
+        let mut weir = files::weir(&self.options, dir, self.spills, self.spools);
         if self.store {
-            let alone = || "chaos".to_owned();
-            weir.args(["--share", &store.map_or_else(alone, Store::share)]);
+            files::share(&mut weir, store);
         }
         weir.args(["--", "sh", "-c", &self.script()]).arg(dir);
-        weir.env("XDG_RUNTIME_DIR", dir);
         weir
     }
 
     /// Another weir, which delivers what this one has left.
     pub(crate) fn rest(&self, dir: &Path) -> Command {
-        let mut weir = Command::new(WEIR);
-        weir.arg("-q").arg("--spool").arg(dir.join("spool"));
-        match self.framing {
-            Framing::None => &mut weir,
-            Framing::Lines => weir.arg("--lines"),
-            Framing::Null => weir.arg("--null"),
-            Framing::Fixed(size) => weir.arg("--record-size").arg(size.to_string()),
-        };
-        weir
+        files::next(self.framing, dir)
     }
 
     pub(crate) fn describe(&self) -> String {

@@ -61,8 +61,9 @@ fn check_end(plan: &Crowd, outcome: &Outcome) -> Result<bool, String> {
     if !is_caused {
         return Err("an end without a cause".into());
     }
+    let is_given_up = status.code() == Some(123);
     let is_drained = outcome.summary["end"] == "drained";
-    let is_whole = matches!(status.code(), Some(0 | 123)) || is_drained;
+    let is_whole = status.success() || is_given_up || is_drained;
     let is_all = number("in", "bytes") == plan.whole as u64;
     if number("in", "bytes") > plan.whole as u64 {
         return Err("more was read than was to be".into());
@@ -81,11 +82,13 @@ fn check_end(plan: &Crowd, outcome: &Outcome) -> Result<bool, String> {
     if is_whole && !(is_all || plan.tells("--drain")) {
         return Err("not all was read".into());
     }
-    // What has come in half when it was told to end stays in the spool, for its end to come.
+    // What has come in half when it was told to end stays in the spool, for its end to come. Batches that were shed are
+    // told by the status all the same.
     let read = plan.input.get(..number("in", "bytes") as usize);
     let half = read.map_or(0, |read| plan.framing.begun(read) as u64);
     let left = number("undelivered", "bytes");
-    let stays = is_drained && plan.spools && left == half;
+    let is_told = is_drained || is_given_up && plan.tells("--drain");
+    let stays = is_told && plan.spools && left == half;
     if is_whole && left > 0 && !stays {
         return Err("undelivered".into());
     }

@@ -12,16 +12,42 @@ use crate::plan::{Link, Plan, Producer};
 use crate::store::Store;
 use crate::stream::Framing;
 
-/// The command line; `store`: what the cap is shared through, if that is there.
-pub(crate) fn command(plan: &Plan, dir: &Path, store: Option<&Store>) -> Command {
+/// What the command line of every pipeline begins with.
+pub(crate) fn weir(options: &[String], dir: &Path, spills: bool, spools: bool) -> Command {
     let mut weir = Command::new(WEIR);
-    weir.args(&plan.options).arg("--log").arg(dir.join("log"));
-    if plan.spills {
+    weir.args(options).arg("--log").arg(dir.join("log"));
+    if spills {
         weir.arg("--shed-to").arg(dir.join("spill"));
     }
-    if plan.spools {
+    if spools {
         weir.arg("--spool").arg(dir.join("spool"));
     }
+    weir.env("XDG_RUNTIME_DIR", dir);
+    weir
+}
+
+/// Its cap is shared through this, if that is there.
+pub(crate) fn share(weir: &mut Command, store: Option<&Store>) {
+    let alone = || "chaos".to_owned();
+    weir.args(["--share", &store.map_or_else(alone, Store::share)]);
+}
+
+/// Another weir, which delivers what one of this framing has left in its spool.
+pub(crate) fn next(framing: Framing, dir: &Path) -> Command {
+    let mut weir = Command::new(WEIR);
+    weir.arg("-q").arg("--spool").arg(dir.join("spool"));
+    match framing {
+        Framing::None => &mut weir,
+        Framing::Lines => weir.arg("--lines"),
+        Framing::Null => weir.arg("--null"),
+        Framing::Fixed(size) => weir.arg("--record-size").arg(size.to_string()),
+    };
+    weir
+}
+
+/// The command line; `store`: what the cap is shared through, if that is there.
+pub(crate) fn command(plan: &Plan, dir: &Path, store: Option<&Store>) -> Command {
+    let mut weir = weir(&plan.options, dir, plan.spills, plan.spools);
     if plan.tees {
         weir.arg("--tee").arg(dir.join("copy"));
     }
@@ -29,8 +55,7 @@ pub(crate) fn command(plan: &Plan, dir: &Path, store: Option<&Store>) -> Command
         weir.arg("--append");
     }
     if plan.store {
-        let alone = || "chaos".to_owned();
-        weir.args(["--share", &store.map_or_else(alone, Store::share)]);
+        share(&mut weir, store);
     }
     if plan.recalls {
         weir.args(["--recall", "64KiB"]);
@@ -69,7 +94,6 @@ pub(crate) fn command(plan: &Plan, dir: &Path, store: Option<&Store>) -> Command
         _ if plan.has_command() => drop(weir.args(["--", "cat"])),
         _ => {}
     }
-    weir.env("XDG_RUNTIME_DIR", dir);
     weir
 }
 
@@ -137,16 +161,9 @@ pub(crate) fn shown(dir: &Path, looks: usize) -> Vec<Vec<u8>> {
 
 /// What another weir delivers of what this one has left.
 pub(crate) fn left_in_spool(plan: &Plan, dir: &Path) -> Vec<u8> {
-    let mut weir = Command::new(WEIR);
-    weir.arg("-q").arg("--spool").arg(dir.join("spool"));
+    let mut weir = next(plan.framing, dir);
     if plan.tees {
         weir.arg("--tee").arg(dir.join("copy"));
-    }
-    match plan.framing {
-        Framing::None => {}
-        Framing::Lines => drop(weir.arg("--lines")),
-        Framing::Null => drop(weir.arg("--null")),
-        Framing::Fixed(size) => drop(weir.arg("--record-size").arg(size.to_string())),
     }
     let output = weir.stdin(Stdio::null()).output().expect("another weir");
     assert!(output.status.success(), "{output:?}");

@@ -3,11 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 use super::super::damage::Cause;
 use super::super::format::names;
 use super::super::query::query;
 use super::super::spool::{Spool, SpoolOptions};
 use super::super::state::Place;
+use super::super::sys::Call;
+use super::faults::{self, Faults};
 use super::{append, lines, open, read_from, small};
 
 /// A spool of several segments, all entered, that was killed: nobody has had any of it.
@@ -197,4 +201,30 @@ fn an_index_of_another_spool_is_neither_believed_nor_removed() {
         reads_all_but(&opened.spool, &text, 0..0);
     }
     assert!(open(&path, &small()).damages.is_empty(), "it is said once");
+}
+
+#[test]
+fn an_index_that_is_left_alone_after_the_state_was_lost_is_still_of_this_spool() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("q");
+    let text = killed(&path);
+    let slots = fs::read(path.join("state")).unwrap().len();
+    fs::write(path.join("state"), vec![0; slots]).unwrap();
+    let spool = open(&path, &small()).spool;
+    spool.set_place("stdout", spool.end()).unwrap();
+    // The stream goes, and its index cannot be removed.
+    faults::set(Some(Faults {
+        error: Errno::ROFS,
+        calls: vec![Call::Name],
+        after: 1,
+        times: 1,
+    }));
+    assert!(spool.release(u64::MAX).is_err());
+    faults::set(None);
+    assert!(!path.join(names(0).0).exists() && path.join(names(0).1).exists());
+    drop(spool);
+    let opened = open(&path, &small());
+    assert!(opened.damages.is_empty(), "{:?}", opened.damages);
+    assert_eq!(opened.spool.end().at, text.len() as u64);
+    assert!(!path.join(names(0).1).exists());
 }

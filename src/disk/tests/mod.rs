@@ -13,6 +13,7 @@ mod opening;
 mod over;
 mod spill;
 mod syncing;
+mod unentered;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;

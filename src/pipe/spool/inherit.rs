@@ -22,12 +22,17 @@ pub(crate) enum UseBy {
     },
 }
 
-/// Where a tee goes on; one that is new there gets what the consumer gets, from the beginning of a record on.
-pub(super) fn place_of_tee(spool: &Spool, tee: &Tee, consumer: Place, oldest: Place) -> Place {
-    let anew = |place: Place| match place.begun_anew() {
+/// Where somebody goes on who has not had what came of a record before this place: where that begins, as far as it is there.
+pub(super) fn from_its_beginning(place: Place, oldest: Place) -> Place {
+    match place.begun_anew() {
         anew if anew.at >= oldest.at => anew,
         _ => place,
-    };
+    }
+}
+
+/// Where a tee goes on; one that is new there gets what the consumer gets, from the beginning of a record on.
+pub(super) fn place_of_tee(spool: &Spool, tee: &Tee, consumer: Place, oldest: Place) -> Place {
+    let anew = |place| from_its_beginning(place, oldest);
     match spool.place(&tee.name) {
         // What it had of a record has gone with the file.
         Some(place) if tee.is_empty => anew(place),

@@ -171,7 +171,7 @@ impl SpoolStore {
                 false => {
                     let mut dealt = lock(&self.dealt);
                     if is_over {
-                        dealt.end_record(end.at);
+                        dealt.forget_begun_to(end.at);
                     }
                     self.save_dealt(&dealt)
                 }

@@ -1,6 +1,5 @@
 use std::collections::{HashMap, HashSet};
 use std::io::Write as _;
-use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 
 use super::*;
@@ -144,49 +143,6 @@ fn promtool_agrees_where_it_is_installed() {
         drop(input);
         assert!(child.wait().expect("an end").success(), "{page}");
     }
-}
-
-#[test]
-fn the_file_is_replaced_whole_and_nothing_is_left_beside_it() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("weir.prom");
-    let atomic_file = AtomicFile::new(&file, 7).expect("a file");
-    assert!(!file.exists(), "looking is not writing");
-    atomic_file.keep("one\n").expect("kept");
-    let first = fs::File::open(&file).expect("the file");
-    atomic_file.keep("two\n").expect("kept");
-    assert_eq!(fs::read_to_string(&file).expect("text"), "two\n");
-    let old = io::read_to_string(first).expect("text");
-    assert_eq!(old, "one\n", "who was reading goes on reading the old page");
-    assert_eq!(folder.path().read_dir().expect("a folder").count(), 1);
-}
-
-#[test]
-fn what_lies_where_the_page_is_written_is_removed_and_never_written_to() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let at = |name: &str| folder.path().join(name);
-    let text = |name: &str| fs::read_to_string(at(name)).expect("text");
-    fs::write(at("precious"), "precious\n").expect("written");
-    let plant = || symlink(at("precious"), at("weir.prom.7.tmp")).expect("a link");
-    plant();
-    let atomic_file = AtomicFile::new(&at("weir.prom"), 7).expect("a file");
-    assert_eq!(text("precious"), "precious\n", "by looking");
-    plant();
-    atomic_file.keep("one\n").expect("kept");
-    assert_eq!(text("precious"), "precious\n", "by keeping");
-    assert_eq!(text("weir.prom"), "one\n");
-    fs::write(at("weir.prom.7.tmp"), "of an earlier weir").expect("written");
-    atomic_file.keep("two\n").expect("kept");
-    assert_eq!(text("weir.prom"), "two\n");
-    assert_eq!(folder.path().read_dir().expect("a folder").count(), 2);
-}
-
-#[test]
-fn what_must_not_be_replaced_is_turned_away() {
-    let folder = tempfile::tempdir().expect("a folder");
-    assert!(AtomicFile::new(folder.path(), 7).is_err());
-    assert!(AtomicFile::new(Path::new("/dev/null"), 7).is_err());
-    assert!(AtomicFile::new(&folder.path().join("none/weir.prom"), 7).is_err());
 }
 
 #[test]

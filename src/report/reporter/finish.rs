@@ -20,6 +20,31 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// last of them is what they are kept for.
 const LAST_PAGES: Duration = Duration::from_secs(10);
 
+/// How long the end may still be held up, by whom.
+struct LastPatience {
+    /// Whoever reads standard error.
+    words: Patience,
+    /// And the log, where that is no file.
+    log: Option<Patience>,
+    /// The disk.
+    pages: Patience,
+}
+
+impl LastPatience {
+    /// So long for each of those who read words.
+    fn new(log_is_file: bool, words: Duration) -> LastPatience {
+        LastPatience {
+            words: Patience::of(words),
+            log: (!log_is_file).then(|| Patience::of(words)),
+            pages: Patience::of(LAST_PAGES),
+        }
+    }
+
+    fn with_log(&mut self) -> &mut Patience {
+        self.log.as_mut().unwrap_or(&mut self.pages)
+    }
+}
+
 impl Reporter {
     /// The last report, and the complaint to end with, if any. Waits for both to be out, but not
     /// for long.
@@ -33,9 +58,7 @@ impl Reporter {
         let now = Instant::now();
         // What goes wrong with the log is still to be said, so who reads that gets half of the time.
         let share = if self.log.is_some() { 2 } else { 1 };
-        let mut words = Patience::of(LAST_WORDS / share);
-        let mut log_words = Patience::of(LAST_WORDS / share);
-        let mut pages = Patience::of(LAST_PAGES);
+        let mut patience = LastPatience::new(self.log_is_file, LAST_WORDS / share);
         self.last_report(status);
         let mut snapshot = Snapshot::summary(&self.who, status, end, undelivered);
         snapshot.outputs = self.outputs.1.clone();
@@ -64,12 +87,7 @@ impl Reporter {
         match (&mut self.log, self.show) {
             (Some(log), _) => {
                 let lines = last.summary.into_iter().chain(last.complaint);
-                let patience = if self.log_is_file {
-                    &mut pages
-                } else {
-                    &mut log_words
-                };
-                lines.for_each(|line| log.insist(line, patience));
+                lines.for_each(|line| log.insist(line, patience.with_log()));
             }
             (None, _) if !says_nothing => {
                 let lost = status.shed.total.bytes + undelivered.bytes > 0;
@@ -79,44 +97,36 @@ impl Reporter {
                     is_urgent,
                     is_by_signal: end == Ending::Signal,
                 };
-                self.stderr.insist(word, &mut words);
+                self.stderr.insist(word, &mut patience.words);
             }
-            (None, Show::Bar(_)) => self.stderr.insist(Word::Clear, &mut words),
+            (None, Show::Bar(_)) => self.stderr.insist(Word::Clear, &mut patience.words),
             (None, _) => {}
         }
         if let Some(metrics) = &mut self.metrics {
-            metrics.insist(prometheus::text(&snapshot), &mut pages);
+            metrics.insist(prometheus::text(&snapshot), &mut patience.pages);
         }
-        self.draw_chart(&snapshot, status, true, &mut pages);
+        self.draw_chart(&snapshot, status, true, &mut patience.pages);
         if let Some(log) = &mut self.log {
-            log.close(if self.log_is_file {
-                &mut pages
-            } else {
-                &mut log_words
-            });
+            log.close(patience.with_log());
         }
         let chart = self.chart.as_mut().map(|(writer, _)| writer);
         for page in [self.metrics.as_mut(), chart].into_iter().flatten() {
-            page.close(&mut pages);
+            page.close(&mut patience.pages);
         }
         let complaint = complaint.filter(|_| self.log.is_some());
         for line in self.troubles.try_iter().chain(complaint) {
-            self.stderr.insist(Word::Line(line), &mut words);
+            self.stderr.insist(Word::Line(line), &mut patience.words);
         }
-        self.stderr.close(&mut words);
+        self.stderr.close(&mut patience.words);
     }
 
     /// It did not even begin, for this reason, which the log is told; standard error is the
     /// caller's.
     pub(crate) fn give_up(&mut self, why: &dyn std::fmt::Display) {
-        let mut patience = Patience::of(if self.log_is_file {
-            LAST_PAGES
-        } else {
-            LAST_WORDS
-        });
+        let mut patience = LastPatience::new(self.log_is_file, LAST_WORDS);
         if let Some(log) = &mut self.log {
-            log.insist(self.who.signed(&why), &mut patience);
-            log.close(&mut patience);
+            log.insist(self.who.signed(&why), patience.with_log());
+            log.close(patience.with_log());
         }
     }
 

@@ -1,4 +1,5 @@
-//! What a signal makes of the batch in hand: it stays in the spool, whatever its program makes of the signal.
+//! What it leaves in the spool when weir is told to end: by a signal the batch in hand, whatever its program makes of
+//! the signal, and always what has come of a record in half.
 
 use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -7,6 +8,7 @@ use std::process::Stdio;
 use rustix::process::Signal;
 
 use super::Place;
+use crate::harness::remote::Home;
 use crate::harness::{eventually, start};
 
 #[test]
@@ -46,4 +48,30 @@ fn a_batch_that_a_signal_has_ended_stays_and_no_other_is_begun() {
         let got = place.0.deliver(&["-l"]).0;
         assert_eq!(got, b"one\ntwo\nthree\n", "{what}");
     }
+}
+
+#[test]
+fn a_drain_after_a_batch_was_rejected_says_that_and_keeps_what_has_come_of_a_record() {
+    let (place, home) = (Place::new(), Home::new());
+    let script = "n=$(cat); echo $n >> $0; test $n != bad || exit 3";
+    let options = ["-N", "half", "--batch", "1", "--reject", "3"];
+    let (stdin, mut input) = std::io::pipe().expect("a pipe");
+    let copy = stdin.try_clone().expect("a duplicate");
+    let mut command = place.weir(&options, script);
+    command.envs(home.variables());
+    let first = start(command, copy, Stdio::null());
+    input.write_all(b"bad\ngood\nha").expect("it is read");
+    eventually("all else is dealt with", || {
+        place.read("out") == "bad\ngood\n" && place.query()["bytes"] == 2
+    });
+    home.tell("half", &["--drain"]);
+    let end = first.end();
+    assert_eq!(end.status.code(), Some(123), "{end:?}");
+    assert_eq!(place.query()["bytes"], 2);
+    input.write_all(b"lf\n").expect("the pipe holds it");
+    drop(input);
+    let next = start(place.weir(&options, script), stdin, Stdio::null()).end();
+    next.assert_success("nobody ended it");
+    assert_eq!(place.read("out"), "bad\ngood\nhalf\n");
+    place.assert_empty();
 }

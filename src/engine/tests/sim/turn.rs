@@ -48,6 +48,9 @@ impl Sim {
                 if who == SOURCE {
                     let has_ended = matches!(end, End::Input);
                     self.core.tell(|engine, now| {
+                        let has_read = engine.status(now).read.bytes > 0;
+                        let is_seen = engine.source.is_over && has_read;
+                        assert!(!is_seen, "the end, before it could be saved");
                         let is_over = engine.is_input_over(has_ended);
                         engine.on_input_end(is_over, now);
                     });

@@ -1,0 +1,217 @@
+//! What a full disk kept out of the index: it was forced to the disk all the same, and is there after a power cut.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use rustix::io::Errno;
+
+use super::super::damage::Cause;
+use super::super::format::{ROW, names};
+use super::super::segments::Appended;
+use super::super::spool::{Spool, SpoolOptions};
+use super::super::state::Place;
+use super::super::sys::Call;
+use super::faults::{self, Faults};
+use super::{NOW, append, open, read_from, small};
+
+/// The next entry finds no room, once.
+fn no_room_for_an_entry() {
+    faults::set(Some(Faults {
+        error: Errno::NOSPC,
+        calls: vec![Call::Write],
+        after: 0,
+        times: 1,
+    }));
+}
+
+fn other_boot(boot: u8) -> SpoolOptions {
+    SpoolOptions {
+        boot: Some([boot; 16]),
+        ..small()
+    }
+}
+
+/// A spool with this in it, of which nobody has had anything.
+fn with(path: &Path, text: &[u8]) -> Spool {
+    let spool = open(path, &small()).spool;
+    spool.set_place("stdout", Place::default()).unwrap();
+    append(&spool, text);
+    spool
+}
+
+/// All of it is there, was checked, and nothing is said.
+fn assert_whole(path: &Path, options: &SpoolOptions, text: &[u8]) {
+    let opened = open(path, options);
+    assert!(opened.damages.is_empty(), "{:?}", opened.damages);
+    let story = read_from(&opened.spool, 0);
+    assert_eq!(story.bytes(), text);
+    assert!(story.gaps.is_empty() && story.unchecked.is_empty());
+    let end = opened.spool.end();
+    let lines = text.iter().filter(|it| **it == b'\n').count() as u64;
+    assert_eq!((end.at, end.record), (text.len() as u64, lines));
+}
+
+#[test]
+fn what_a_full_disk_kept_out_of_the_index_at_the_end_is_there_after_a_power_cut() {
+    let home = tempfile::tempdir().unwrap();
+    for is_closed in [false, true] {
+        let path = home.path().join(is_closed.to_string());
+        let spool = with(&path, b"one\ntw");
+        no_room_for_an_entry();
+        let found = match is_closed {
+            true => spool.close(false).unwrap(),
+            false => spool.sync().unwrap(),
+        };
+        faults::set(None);
+        assert_eq!(found, []);
+        drop(spool);
+        let index = path.join(names(0).1);
+        assert_eq!(fs::metadata(&index).unwrap().len(), ROW as u64);
+        assert_whole(&path, &other_boot(8), b"one\ntw");
+        // It has its entry from then on.
+        assert_eq!(fs::metadata(&index).unwrap().len(), 2 * ROW as u64);
+        assert_whole(&path, &other_boot(9), b"one\ntw");
+    }
+}
+
+#[test]
+fn what_is_entered_at_the_next_opening_is_forced_there_before_more_than_that_counts_as_forced() {
+    let home = tempfile::tempdir().unwrap();
+    for is_synced in [false, true] {
+        let path = home.path().join(is_synced.to_string());
+        let spool = with(&path, b"one\n");
+        no_room_for_an_entry();
+        assert_eq!(spool.close(false).unwrap(), []);
+        faults::set(None);
+        drop(spool);
+        let index = path.join(names(0).1);
+        let before = fs::read(&index).unwrap();
+        let spool = open(&path, &small()).spool;
+        append(&spool, b"two\n");
+        let is_held = |spool: &Spool| {
+            let writer = spool.writer();
+            writer.unsynced.iter().any(|it| it.segment.base() == 0)
+        };
+        assert!(is_held(&spool), "its new entry is not on the disk yet");
+        if is_synced {
+            assert_eq!(spool.sync().unwrap(), []);
+            assert!(!is_held(&spool));
+            drop(spool);
+            assert_whole(&path, &other_boot(8), b"one\ntwo\n");
+            continue;
+        }
+        drop(spool);
+        // The entry has not come there; what came behind it has.
+        fs::write(&index, before).unwrap();
+        let opened = open(&path, &other_boot(8));
+        assert_eq!(opened.damages.len(), 1, "{:?}", opened.damages);
+        assert_eq!(opened.damages[0].at, 4, "what no sync has covered");
+        let story = read_from(&opened.spool, 0);
+        assert_eq!(story.bytes(), b"one\n");
+        assert!(story.unchecked.is_empty());
+    }
+}
+
+#[test]
+fn what_comes_behind_it_has_an_entry_of_its_own_and_does_not_take_it_along() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("q");
+    let spool = with(&path, b"one\n");
+    no_room_for_an_entry();
+    assert_eq!(spool.sync().unwrap(), []);
+    // While there is no room for that, nothing comes behind it.
+    no_room_for_an_entry();
+    let full = spool.append_some(b"two\n", NOW).unwrap();
+    assert!(matches!(full, Appended::Full(_)), "{full:?}");
+    faults::set(None);
+    append(&spool, b"two\n");
+    let later = NOW + 2_000_000_000;
+    assert_eq!(
+        spool.append_some(b"three\n", later).unwrap(),
+        Appended::Bytes(6)
+    );
+    drop(spool);
+    // What no sync has covered is not on the disk.
+    let stream = fs::OpenOptions::new()
+        .write(true)
+        .open(path.join(names(0).0));
+    stream.unwrap().write_all_at(&[0; 10], 4).unwrap();
+    let opened = open(&path, &other_boot(8));
+    assert!(
+        opened
+            .damages
+            .iter()
+            .all(|it| it.cause == Cause::PowerCut && it.at >= 4)
+    );
+    let story = read_from(&opened.spool, 0);
+    assert_eq!((story.bytes(), story.lost()), (b"one\n".to_vec(), 10));
+}
+
+#[test]
+fn where_its_entry_did_not_come_there_and_those_behind_it_did_it_is_delivered_and_said_to_be_unchecked()
+ {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("q");
+    let spool = with(&path, b"one\n");
+    no_room_for_an_entry();
+    assert_eq!(spool.sync().unwrap(), []);
+    faults::set(None);
+    append(&spool, b"two\n");
+    let later = NOW + 2_000_000_000;
+    assert_eq!(
+        spool.append_some(b"three\n", later).unwrap(),
+        Appended::Bytes(6)
+    );
+    drop(spool);
+    let index = fs::OpenOptions::new()
+        .write(true)
+        .open(path.join(names(0).1));
+    index.unwrap().write_all_at(&[0; ROW], ROW as u64).unwrap();
+    let opened = open(&path, &other_boot(8));
+    let found: Vec<_> = opened
+        .damages
+        .iter()
+        .map(|it| (it.cause, it.at, it.bytes))
+        .collect();
+    assert_eq!(found, [(Cause::Index, 0, 4), (Cause::PowerCut, 8, 6)]);
+    let story = read_from(&opened.spool, 0);
+    assert_eq!((story.bytes(), story.lost()), (b"one\ntwo\n".to_vec(), 6));
+    assert_eq!(opened.spool.place_at(4).map(|it| it.record), Some(1));
+}
+
+#[test]
+fn what_was_moved_from_a_pipe_and_not_read_back_is_not_entered_with_what_was_forced_there() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("q");
+    let spool = with(&path, b"one\n");
+    no_room_for_an_entry();
+    assert_eq!(spool.sync().unwrap(), []);
+    faults::set(None);
+    drop(spool);
+    // Killed when that had been moved there.
+    let stream = path.join(names(0).0);
+    fs::write(&stream, b"one\ntwo\n").unwrap();
+    drop(open(&path, &small()));
+    fs::write(&stream, b"one\n\0\0\0\0").unwrap();
+    let opened = open(&path, &other_boot(8));
+    let story = read_from(&opened.spool, 0);
+    assert_eq!((story.bytes(), story.lost()), (b"one\n".to_vec(), 4));
+}
+
+#[test]
+fn what_a_failed_sync_covered_is_not_written_anew_unchecked() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("q");
+    let spool = with(&path, b"one\n");
+    let failed = spool.writer().unsynced[0].failed.clone();
+    failed.store(true, Ordering::Release);
+    // Its entry has no room, and the disk does not take it: nothing says whether what is read back is what was written.
+    no_room_for_an_entry();
+    let said = spool.close(false).unwrap_err().to_string();
+    faults::set(None);
+    assert!(said.contains("no room for the index"), "{said}");
+    drop(spool);
+    assert_whole(&path, &small(), b"one\n");
+}
