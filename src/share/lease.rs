@@ -109,13 +109,13 @@ pub(crate) struct LeasedCap {
     begins: bool,
     /// What `bucket` goes by.
     pace: Option<(Rules, u64)>,
-    /// Since the last question: what has passed, whether something had to wait, and the part that there was, times the
-    /// seconds that it was there, up to the last answer.
+    /// Since the last question: what has passed, whether something had to wait, and the part at which it might pass, times
+    /// the seconds for which it might, up to the last change of that.
     used: u64,
     waited: bool,
     since: Instant,
     had: f64,
-    answered: Instant,
+    paced: Instant,
     /// When to look again at the latest: the part may have changed.
     look_at: Instant,
 }
@@ -139,7 +139,7 @@ impl LeasedCap {
             waited: true,
             since: now,
             had: 0.0,
-            answered: now,
+            paced: now,
             look_at: now,
         }
     }
@@ -212,7 +212,7 @@ impl LeasedCap {
         let time = now.saturating_duration_since(self.since).as_secs_f64();
         let all = self.rules.rate.per_second() * time;
         let share = self.used as f64 / all.max(f64::MIN_POSITIVE);
-        self.note_part(now);
+        self.note_pace(now);
         // A unit more or less is what one may be out by.
         let used_up = (self.used + 1) as f64 >= USED_UP * self.had * self.rules.rate.per_second();
         let wants = match self.waited && used_up {
@@ -250,7 +250,6 @@ impl LeasedCap {
         if self.bucket.is_none() {
             self.begins = answer.begins;
         }
-        self.note_part(now);
         self.parts = answer.parts;
         self.interval = answer.interval.max(INTERVAL);
         self.members = answer.members;
@@ -258,11 +257,12 @@ impl LeasedCap {
         self.until = asked + LEASE_INTERVALS * self.interval.max(question.interval);
     }
 
-    /// It had the part that it has until now.
-    fn note_part(&mut self, now: Instant) {
-        let time = now.saturating_duration_since(self.answered).as_secs_f64();
-        self.had += self.parts as f64 / ALL as f64 * time;
-        self.answered = now;
+    /// It went by the part that it goes by until now.
+    fn note_pace(&mut self, now: Instant) {
+        let time = now.saturating_duration_since(self.paced).as_secs_f64();
+        let parts = self.pace.map_or(0, |(_, parts)| parts);
+        self.had += parts as f64 / ALL as f64 * time;
+        self.paced = now;
     }
 
     /// No answer has come by `now` to a question that was put at `asked`.
@@ -287,6 +287,7 @@ impl LeasedCap {
         if self.pace == Some((self.rules, parts)) {
             return;
         }
+        self.note_pace(now);
         self.pace = Some((self.rules, parts));
         let rate =
             part(self.rules.rate, parts).unwrap_or_else(|| standstill(self.rules.rate.unit()));

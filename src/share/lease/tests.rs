@@ -169,6 +169,8 @@ fn who_has_just_been_given_more_still_wants_more() {
         member
             .cap
             .on_answer(&question, answer(parts, 2), asked, member.now);
+        // It asks before anybody has looked at the answer.
+        member.now += Duration::from_micros(50);
         let wants = member.cap.question(member.now).wants;
         assert_eq!(wants, None, "{parts}");
         member.pass(trip, u64::MAX);
