@@ -79,7 +79,7 @@ impl Spool {
                 none => return Ok(none),
             }
         } else if writer.is_sealed() && self.enter(&mut writer)?.is_err() {
-            return Err(self.failed("write to the index in", self.home(), Errno::NOSPC));
+            return Ok(Appended::Full(Full::Disk));
         }
         let n = writer.unread.min(buffer.len());
         let bytes = &mut buffer[..n];

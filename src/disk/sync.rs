@@ -87,6 +87,8 @@ impl Spool {
         // A disk that is full keeps the entry out. Its bytes are forced there all the same, and whoever finds them without
         // one enters them.
         let _ = self.enter(&mut writer)?;
+        // One that is made while this goes on is in an index that was forced before.
+        let is_entered = writer.pending.is_none();
         let through = writer.end;
         writer.covered = through;
         self.forget_taken(&mut writer);
@@ -100,9 +102,10 @@ impl Spool {
             return outcome;
         }
         let writing = writer.tail.as_ref().map(|(tail, _)| tail.segment().base());
-        writer
-            .unsynced
-            .retain(|u| u.segment.end() > through || Some(u.segment.base()) == writing);
+        writer.unsynced.retain(|u| {
+            let end = u.segment.end();
+            end > through || end == through && !is_entered || Some(u.segment.base()) == writing
+        });
         outcome
     }
 

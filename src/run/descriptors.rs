@@ -17,30 +17,34 @@ const RUN: usize = 8;
 const WITH_DISK: usize = 14;
 /// A tee or a tap: its file, and what its thread is called by, or that once more.
 const OUTPUT: usize = 2;
-/// One of several programs: what its thread is called by, both ends of its pipe, and a way to what it leaves in that.
-const WORKER: usize = 4;
+/// One of several programs: what its thread is called by, our end of its pipe, and a way to what it leaves in that.
+const WORKER: usize = 3;
+/// One that is just being run has its end of the pipe here, too; so many are at a time, if there are so many.
+const STARTS: usize = 16;
 /// One with batches: the file of its batch, and the way to read it.
 const BATCH: usize = 2;
 /// Beside a spool: that file, and to find a process that an earlier run has started, and to wait for it.
 const BATCH_OF_SPOOL: usize = 4;
 
-/// Looks whether there are enough for what this run is to do beside the simplest, which does with what there is.
+/// Looks whether there are enough for what this run begins with beside the simplest, which does with what there is. Of a
+/// range of programs that is the least.
 ///
 /// # Errors
 /// When there are not; the reason says how many are needed.
 pub(super) fn look(config: &Config) -> Result<(), PipeError> {
     let has_disk = config.spool.is_some() || config.spill.is_some();
-    let workers = config.rules.workers.map(|it| (it.count.most, WORKER));
+    let workers = config.rules.workers.map(|it| (it.count.least, WORKER));
     let batches = config.rules.batch.map(|it| match config.spool {
-        Some(_) => (it.jobs.most, BATCH_OF_SPOOL),
-        None => (it.jobs.most, BATCH),
+        Some(_) => (it.jobs.least, BATCH_OF_SPOOL),
+        None => (it.jobs.least, BATCH),
     });
     let (jobs, each) = workers.or(batches).unwrap_or_default();
     if !has_disk && jobs == 0 {
         return Ok(());
     }
     let own = if has_disk { WITH_DISK } else { RUN };
-    let fixed = own + OUTPUT * config.outputs.len() + usize::from(config.shed_to.is_some());
+    let files = OUTPUT * config.outputs.len() + usize::from(config.shed_to.is_some());
+    let fixed = own + files + jobs.min(STARTS);
     let need = fixed + jobs * each;
     match free(need) {
         Some(free) if free < need => {
@@ -94,7 +98,7 @@ impl Short {
         match getrlimit(Resource::Nofile).current {
             Some(limit) => text += &format!("ulimit -n {}", limit + (need - self.free) as u64),
             // It is the system that has none.
-            None => text += "ulimit -n",
+            None => text += "to close some",
         }
         let fewer = self.free.saturating_sub(self.fixed).checked_div(self.each);
         match fewer {

@@ -106,6 +106,21 @@ fn sleeps(weir: &Weir) -> Option<u64> {
     ))
 }
 
+/// As many as an ordinary limit has room for; of a range that is not known before.
+#[test]
+fn many_programs_run_within_an_ordinary_limit() {
+    let dir = Dir::new();
+    for jobs in ["300", "1..900"] {
+        let out = dir.at(&format!("out{jobs}"));
+        let words = ["-l", "-j", jobs, "--", "sh", "-c", "cat >>$0", &out];
+        let weir = weir_in_shell("ulimit -n 1024", &words, "");
+        let end = start(weir, Before::Pipe.open(&lines(9000)), Stdio::null()).end();
+        end.assert_success(jobs);
+        let got = fs::read(&out).expect("a file").len();
+        assert_eq!(got, lines(9000).len(), "{jobs}");
+    }
+}
+
 #[test]
 fn a_want_of_descriptors_when_somebody_knocks_is_not_the_end_of_control() {
     let home = Home::new();

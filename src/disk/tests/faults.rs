@@ -17,8 +17,22 @@ pub(crate) struct Faults {
     pub times: u32,
 }
 
+/// What somebody else does just before a call.
+type Meanwhile = (Call, u32, Box<dyn FnOnce()>);
+
 thread_local! {
     static FAULTS: RefCell<Option<Faults>> = const { RefCell::new(None) };
+    static MEANWHILE: RefCell<Option<Meanwhile>> = const { RefCell::new(None) };
+}
+
+/// Before the call of this kind that comes after so many of them, this is done, as if by another thread.
+pub(crate) fn before(call: Call, after: u32, what: impl FnOnce() + 'static) {
+    MEANWHILE.set(Some((call, after, Box::new(what))));
+}
+
+/// Whether something is still to be done before a call.
+pub(crate) fn is_to_come() -> bool {
+    MEANWHILE.with_borrow(Option::is_some)
 }
 
 /// From now on calls fail like this, or none does.
@@ -47,6 +61,17 @@ pub(crate) fn are_set() -> bool {
 
 /// What this call comes to before it is made.
 pub(crate) fn meet(call: Call) -> Result<(), Errno> {
+    let due = MEANWHILE.with_borrow_mut(|it| match it {
+        Some((kind, 0, _)) if *kind == call => it.take(),
+        Some((kind, after, _)) if *kind == call => {
+            *after -= 1;
+            None
+        }
+        _ => None,
+    });
+    if let Some((_, _, what)) = due {
+        what();
+    }
     FAULTS.with_borrow_mut(|faults| {
         let Some(faults) = faults.as_mut().filter(|it| it.calls.contains(&call)) else {
             return Ok(());

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use rustix::io::Errno;
@@ -214,4 +215,34 @@ fn what_a_failed_sync_covered_is_not_written_anew_unchecked() {
     assert!(said.contains("no room for the index"), "{said}");
     drop(spool);
     assert_whole(&path, &small(), b"one\n");
+}
+
+#[test]
+fn an_index_that_is_forced_before_its_last_entry_is_made_is_forced_again() {
+    let home = tempfile::tempdir().unwrap();
+    // As much as goes into one file.
+    let spool = with(&home.path().join("first"), b"");
+    while spool.writer().unsynced.len() < 2 {
+        append(&spool, b"a line of it\n");
+    }
+    let full = spool.writer().unsynced[0].segment.end();
+    drop(spool);
+    let spool = Arc::new(with(&home.path().join("q"), &vec![b'x'; full as usize]));
+    assert_eq!(spool.writer().unsynced.len(), 1);
+    no_room_for_an_entry();
+    // The stream and its index are forced; then there is room, and another file is begun.
+    let other = Arc::clone(&spool);
+    faults::before(Call::Force, 2, move || append(&other, b"more\n"));
+    assert_eq!(spool.sync().unwrap(), []);
+    faults::set(None);
+    assert!(!faults::is_to_come());
+    let left: Vec<u64> = (spool.writer().unsynced.iter())
+        .map(|it| it.segment.base())
+        .collect();
+    assert_eq!(left, [0, full]);
+    assert_eq!(spool.sync().unwrap(), []);
+    let left: Vec<u64> = (spool.writer().unsynced.iter())
+        .map(|it| it.segment.base())
+        .collect();
+    assert_eq!(left, [full]);
 }
