@@ -111,7 +111,8 @@ fn what_is_appended_to_a_file_goes_on_in_the_middle_of_a_record() {
 
 #[test]
 fn a_half_that_was_all_that_a_file_has_had_goes_on_there_and_is_whole_for_anybody_else() {
-    let out: &[&str] = &["sh", "-c", "cat >>$0"];
+    // Each a file of its own: where two append to one, parts of a record of one come between those of the other.
+    let out: &[&str] = &["sh", "-c", "cat >$0.$$"];
     for (options, runs_it, other, wanted) in [
         (&["-l"][..], false, "F", "aaa\nbbbCCC\nddd\n"),
         (&["-l"], false, "G", "bbbCCC\nddd\n"),
@@ -148,7 +149,12 @@ fn a_half_that_was_all_that_a_file_has_had_goes_on_there_and_is_whole_for_anybod
             false => start(place.weir(options), stdin, appended(&then)),
         };
         running.end().assert_success(&what);
-        let got = fs::read_to_string(&then).expect("text");
+        let files = fs::read_dir(place.0.path()).expect("a directory").flatten();
+        let is_its =
+            |it: &PathBuf| *it == then || it.to_string_lossy().starts_with(&format!("{name}."));
+        let files = files.map(|it| it.path()).filter(is_its);
+        let files = files.map(|it| fs::read_to_string(it).expect("text"));
+        let got: String = files.collect();
         let mut records: Vec<&str> = got.split_inclusive('\n').collect();
         // Order among programs is not kept.
         records.sort_unstable();
