@@ -278,7 +278,7 @@ mod tests {
         let (first, second) = text.split_at(text.len() / 2);
         let spool = open(&path, &small()).spool;
         append(&spool, first);
-        spool.close(true).expect("closed");
+        spool.close(true, u64::MAX).expect("closed");
         drop(spool);
         let opened = open(&path, &small());
         assert!(opened.damages.is_empty(), "{:?}", opened.damages);

@@ -357,8 +357,8 @@ impl Spool {
     }
 
     /// Ends in order: what has been appended is entered, forced to the disk (but with `off`), and
-    /// what every output has is given back, the last segment too. `at_record`: what comes next begins a record.
-    pub(crate) fn close(&self, at_record: bool) -> Result<Vec<Damage>, DiskError> {
+    /// what every output has is given back, the last segment too, before this offset. `at_record`: what comes next begins a record.
+    pub(crate) fn close(&self, at_record: bool, floor: u64) -> Result<Vec<Damage>, DiskError> {
         let mut writer = self.writer();
         // A disk that is full keeps the entry out; the file's length is the truth all the same.
         let _ = self.enter(&mut writer)?;
@@ -375,7 +375,7 @@ impl Spool {
             self.force_state(0)?;
         }
         // Somebody else may be about to end.
-        self.release_by(Some(self.writer()), u64::MAX)?;
+        self.release_by(Some(self.writer()), floor)?;
         let damages = match is_forced {
             true => self.sync()?,
             false => Vec::new(),

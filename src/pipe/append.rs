@@ -214,6 +214,35 @@ pub(crate) fn end_torn(
     ended.map_err(|e| PipeError::new("write", output.name(), e))
 }
 
+/// The end of a file behind which what is written next comes.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    file: File,
+    /// 0 where what is written next comes elsewhere.
+    length: u64,
+}
+
+impl Tail {
+    /// The end of the file that this output is, which can be read by this path; `None` where it cannot be looked at.
+    pub(crate) fn of(output: &Port, path: &Path) -> Option<Tail> {
+        if !output.is_file() {
+            return None;
+        }
+        let file = File::open(path).ok()?;
+        let length = file.metadata().ok()?.len();
+        let appends = fcntl_getfl(output).ok()?.contains(OFlags::APPEND);
+        let is_behind = appends || tell(output).ok()? == length;
+        let length = if is_behind { length } else { 0 };
+        Some(Tail { file, length })
+    }
+
+    /// Reads what begins so far before the end; whether all of it is there.
+    pub(crate) fn read(&self, before: u64, into: &mut [u8]) -> bool {
+        let at = self.length.checked_sub(before);
+        at.is_some_and(|at| self.file.read_exact_at(into, at).is_ok())
+    }
+}
+
 /// The last byte of a file, where what is written next comes behind it.
 fn last_byte(output: &Port, path: &Path) -> io::Result<Option<u8>> {
     let file = match File::open(path) {

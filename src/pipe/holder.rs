@@ -87,6 +87,15 @@ impl Holder {
         }
     }
 
+    /// The beginning of the record that it is inside of is kept, where that is still there.
+    pub(super) fn keeps_begun(self, oldest: Place) -> Holder {
+        let anew = self.place().begun_anew().at;
+        if anew >= oldest.at {
+            self.let_go.store(anew, Ordering::Release);
+        }
+        self
+    }
+
     /// It gets nothing more, and is forgotten.
     pub(super) fn fail(&self) {
         self.has_failed.store(true, Ordering::Release);

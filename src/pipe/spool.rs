@@ -17,6 +17,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::Sender;
 
+use super::append::Tail;
 use super::event::Event;
 use super::fd::Port;
 use super::holder::{Holder, Tee};
@@ -36,7 +37,7 @@ use crate::engine::on_disk::Load;
 use crate::engine::ticket::{Settled, Ticket, Untried};
 use crate::units::printable;
 pub(crate) use inherit::UseBy;
-use inherit::{entry, from_its_beginning, left, place_of_tee, stretch};
+use inherit::{entry, from_its_beginning, has_begun, left, place_of_tee, stretch};
 
 /// How a spool was left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +80,8 @@ pub(crate) struct Outputs {
     pub use_by: UseBy,
     /// What the consumer has of a record is there when this run is over.
     pub lives_on: bool,
+    /// The end of the file that it is, where that can be read.
+    pub tail: Option<Tail>,
     pub tees: Vec<Tee>,
 }
 
@@ -103,6 +106,7 @@ impl SpoolStore {
         let Outputs {
             use_by,
             lives_on,
+            tail,
             tees,
         } = outputs;
         let names: usize = tees.iter().map(|tee| tee.name.len()).sum();
@@ -113,7 +117,8 @@ impl SpoolStore {
         let opening = spool.opening();
         let name = Holder::consumer(oldest, lives_on).name;
         let mut place = spool.place(&name).unwrap_or(oldest);
-        if !lives_on && spool.journal().is_none() {
+        let goes_on = lives_on && tail.is_none_or(|tail| has_begun(&spool, place, oldest, &tail));
+        if !goes_on && spool.journal().is_none() {
             // A file that had the beginning of a record is not what goes on now.
             place = from_its_beginning(place, oldest);
         }
@@ -133,7 +138,7 @@ impl SpoolStore {
         } else {
             spool.set_place(&name, place)?;
         }
-        let consumer = Holder::consumer(place, lives_on);
+        let consumer = Holder::consumer(place, lives_on).keeps_begun(oldest);
         let places: Vec<Place> = tees
             .iter()
             .map(|tee| place_of_tee(&spool, tee, place, oldest))
@@ -170,7 +175,8 @@ impl SpoolStore {
             .parts
             .extend(parts.filter(|(it, _)| it.from < it.to));
         let tees = tees.iter().zip(places);
-        let tees = tees.map(|(tee, place)| Holder::tee(tee, place)).collect();
+        let tees = tees.map(|(tee, place)| Holder::tee(tee, place).keeps_begun(oldest));
+        let tees = tees.collect();
         Ok(SpoolStore {
             spool: Arc::new(spool),
             opening,
@@ -292,12 +298,23 @@ impl SpoolStore {
 
     /// Gives back what everybody has, and what lies before this offset; whether there was any.
     pub(super) fn release(&self, floor: u64) -> Result<bool, DiskError> {
+        let floor = floor.min(self.begun_from());
         let is_any = self.spool.release(floor)?;
         if let Ok(mut reader) = self.reader.try_lock() {
             // The disk has the room of a file only when nobody has it open.
             reader.let_go(&self.spool, floor);
         }
         Ok(is_any)
+    }
+
+    /// Where what is kept for those begins who take a stream: a file goes on inside of a record, but whoever comes in its
+    /// place gets that from its beginning.
+    fn begun_from(&self) -> u64 {
+        let is_stream = self.use_by == UseBy::Stream;
+        let holders = self.holders().filter(|it| is_stream || it.nth.is_some());
+        let holders = holders.filter(|it| !it.has_failed());
+        let begun = holders.map(|it| it.to_be_saved(*it.place()).at);
+        begun.min().unwrap_or(u64::MAX)
     }
 
     /// There is no room: where somebody has all there is, the beginning of a record that goes on is not kept, of so many

@@ -12,6 +12,7 @@ use crate::disk::spool::{Spool, SpoolOptions};
 use crate::disk::sys;
 use crate::engine::record;
 use crate::pipe::Input;
+use crate::pipe::append::Tail;
 use crate::pipe::error::PipeError;
 use crate::pipe::fd::Port;
 use crate::pipe::holder::Tee;
@@ -101,6 +102,7 @@ pub(super) fn store(
             use_by,
             // Whoever comes next appends to a file; behind anything else there is another reader then.
             lives_on: output.is_some_and(Port::is_file),
+            tail: output.and_then(|output| Tail::of(output, Path::new("/dev/fd/1"))),
             tees,
         };
         let store = SpoolStore::new(opened, outputs, say)?;

@@ -1,7 +1,7 @@
 //! Where a spool goes on: what another consumer gets when one has left, fell or stalled, and what a full disk keeps.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -107,6 +107,59 @@ fn what_is_appended_to_a_file_goes_on_in_the_middle_of_a_record() {
     let running = start(place.weir(&["-l"]), Stdio::null(), appended(&path));
     running.end().assert_success("it is over");
     assert_same(&fs::read(&path).expect("a file"), &all, "each byte once");
+}
+
+#[test]
+fn a_half_that_was_all_that_a_file_has_had_goes_on_there_and_is_whole_for_anybody_else() {
+    // Each a file of its own: where two append to one, parts of a record of one come between those of the other.
+    let out: &[&str] = &["sh", "-c", "cat >$0.$$"];
+    for (options, runs_it, other, wanted) in [
+        (&["-l"][..], false, "F", "aaa\nbbbCCC\nddd\n"),
+        (&["-l"], false, "G", "bbbCCC\nddd\n"),
+        (&["-l"], true, "G", "bbbCCC\nddd\n"),
+        (&["-l", "-j", "2"], true, "G", "bbbCCC\nddd\n"),
+        (&["-l", "--batch", "5"], true, "G", "bbbCCC\nddd\n"),
+    ] {
+        let what = format!("{options:?} {runs_it} {other}");
+        let place = Place::new();
+        let (first, then) = (place.0.path().join("F"), place.0.path().join(other));
+        // The second time it goes on inside of what it has had, and no more comes.
+        for text in [&b"aaa\nb"[..], b"bb"] {
+            let (stdin, mut input) = std::io::pipe().expect("a pipe");
+            let before = fs::read(&first).unwrap_or_default();
+            let running = start(place.weir(&["-l"]), stdin, appended(&first));
+            input.write_all(text).expect("it reads");
+            eventually("the file has all", || {
+                fs::read(&first).is_ok_and(|it| it == [&before, text].concat())
+            });
+            running.signal(Signal::INT);
+            running.end();
+        }
+        let (stdin, mut input) = std::io::pipe().expect("a pipe");
+        input.write_all(b"CCC\nddd\n").expect("it fits");
+        drop(input);
+        let name = then.display().to_string();
+        let command = [&["--"][..], out, &[&name]].concat();
+        let running = match runs_it {
+            true => start(
+                place.weir(&[options, &command].concat()),
+                stdin,
+                Stdio::null(),
+            ),
+            false => start(place.weir(options), stdin, appended(&then)),
+        };
+        running.end().assert_success(&what);
+        let files = fs::read_dir(place.0.path()).expect("a directory").flatten();
+        let is_its =
+            |it: &PathBuf| *it == then || it.to_string_lossy().starts_with(&format!("{name}."));
+        let files = files.map(|it| it.path()).filter(is_its);
+        let files = files.map(|it| fs::read_to_string(it).expect("text"));
+        let got: String = files.collect();
+        let mut records: Vec<&str> = got.split_inclusive('\n').collect();
+        // Order among programs is not kept.
+        records.sort_unstable();
+        assert_eq!(records.concat(), wanted, "{what}");
+    }
 }
 
 #[test]

@@ -200,7 +200,7 @@ fn what_comes_behind_a_last_byte_that_is_hurt_begins_with_a_record() {
         let spool = open(&path, &roomy()).spool;
         append(&spool, &text);
         spool.set_place("stdout", Place::default()).unwrap();
-        spool.close(false).unwrap();
+        spool.close(false, u64::MAX).unwrap();
         drop(spool);
         flip(&path.join(names(0).0), text.len() as u64 - 1);
         assert_eq!(open(&path, &roomy()).spool.end().begun, begun);

@@ -54,7 +54,7 @@ fn what_could_not_be_given_back_is_with_the_next_that_can() {
         faults::set(None);
         assert!(spool.release(u64::MAX).unwrap(), "{after}");
         assert!(spool.used() < 150_000, "{after}: {}", spool.used());
-        spool.close(false).unwrap();
+        spool.close(false, u64::MAX).unwrap();
         assert_eq!(files(&path), 2, "the state and the lock");
     }
 }
@@ -95,7 +95,7 @@ fn what_was_taken_from_a_pipe_and_cannot_be_read_back_at_once_is_read_back_befor
             spool.append_some(b"other\n", NOW).is_err(),
             "nothing goes over them"
         );
-        assert!(spool.close(false).is_err());
+        assert!(spool.close(false, u64::MAX).is_err());
         rustix::io::write(&write, b"next\n").unwrap();
         if is_killed {
             drop(spool);

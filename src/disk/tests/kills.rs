@@ -98,7 +98,7 @@ fn process() {
         }
     }
     drop(syncer);
-    spool.close(false).unwrap();
+    spool.close(false, u64::MAX).unwrap();
 }
 
 /// A run from one FIFO to another, over as many processes as it takes.

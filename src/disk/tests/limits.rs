@@ -177,7 +177,7 @@ fn a_disk_that_became_read_only_is_one_line_and_what_is_there_can_still_be_read(
     let text = lines(0, 10_000);
     let spool = open(&disk.spool(), &roomy()).spool;
     append(&spool, &text);
-    spool.close(false).unwrap();
+    spool.close(false, u64::MAX).unwrap();
     drop(spool);
     let at = disk.path.to_str().unwrap();
     let spool = open(&disk.spool(), &roomy()).spool;
@@ -311,7 +311,7 @@ fn a_full_disk_on_which_the_end_of_a_record_has_no_room_is_opened_and_gets_it_wh
         }
         spool.set_place("stdout", Place::default()).unwrap();
         spool.end_input().unwrap();
-        spool.close(false).unwrap();
+        spool.close(false, u64::MAX).unwrap();
         let end = spool.end();
         assert!(end.begun > 0);
         drop(spool);
@@ -329,7 +329,7 @@ fn a_full_disk_on_which_the_end_of_a_record_has_no_room_is_opened_and_gets_it_wh
         assert_eq!(spool.end().at, end.at + 1);
         assert_eq!(read_from(&spool, end.at).bytes(), b"\n");
         spool.set_place("stdout", spool.end()).unwrap();
-        spool.close(true).unwrap();
+        spool.close(true, u64::MAX).unwrap();
         drop(spool);
         fs::remove_dir_all(disk.spool()).unwrap();
     }

@@ -158,7 +158,7 @@ fn an_index_that_a_kill_left_behind_when_its_segment_was_given_back_is_no_loss()
     let index = fs::read(&last).unwrap();
     let spool = open(&path, &small()).spool;
     spool.set_place("stdout", spool.end()).unwrap();
-    spool.close(false).unwrap();
+    spool.close(false, u64::MAX).unwrap();
     drop(spool);
     assert!(bases(&path).is_empty(), "all was given back");
     fs::write(&last, index).unwrap();

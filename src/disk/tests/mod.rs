@@ -141,7 +141,7 @@ pub(super) fn filled_with(path: &Path, options: &SpoolOptions, text: Vec<u8>) ->
     let spool = open(path, options).spool;
     append(&spool, &text);
     spool.set_place("stdout", Place::default()).unwrap();
-    spool.close(false).unwrap();
+    spool.close(false, u64::MAX).unwrap();
     text
 }
 

@@ -30,7 +30,7 @@ fn what_was_appended_is_read_back_in_the_same_run_and_in_the_next() {
             },
         )
         .unwrap();
-    spool.close(false).unwrap();
+    spool.close(false, u64::MAX).unwrap();
     drop(spool);
 
     let opened = open(&path, &small());
@@ -138,7 +138,7 @@ fn a_spool_that_all_have_read_is_empty_after_its_end_and_counts_on() {
         append(&spool, b"one\ntwo\n");
         let end = spool.end();
         spool.set_place("stdout", end).unwrap();
-        spool.close(false).unwrap();
+        spool.close(false, u64::MAX).unwrap();
         let status = query(&path).unwrap();
         assert_eq!((status.bytes, status.records, status.disk), (0, 0, 0));
         assert!(status.problems.is_empty(), "{:?}", status.problems);
@@ -170,7 +170,7 @@ fn a_record_that_one_run_left_unended_goes_on_in_the_next() {
         assert_eq!(spool.end(), place, "{framing}, opened again");
         // One that ends in order, with all delivered, leaves no record begun.
         spool.set_place("stdout", place).unwrap();
-        spool.close(true).unwrap();
+        spool.close(true, u64::MAX).unwrap();
         drop(spool);
         let end = open(&path, &options).spool.end();
         assert_eq!(end.record, record + u64::from(begun > 0), "{framing}");

@@ -237,7 +237,7 @@ fn where_all_was_delivered_nothing_is_put_there_and_the_next_record_has_the_next
     spool
         .set_place("all", spool.end().between_records())
         .expect("saved");
-    spool.close(true).expect("closed");
+    spool.close(true, u64::MAX).expect("closed");
     drop(spool);
     let opened = open(&path, &small());
     let behind = place(ALL, 3, 0);

@@ -64,7 +64,7 @@ fn always_has_it_on_the_disk_before_it_is_taken_and_off_never_asks() {
         let spool = open(&path, &options).spool;
         append(&spool, b"0123456789");
         assert_eq!(spool.state().state.synced, synced);
-        spool.close(false).unwrap();
+        spool.close(false, u64::MAX).unwrap();
         assert_eq!(spool.state().state.synced, synced);
     }
 }

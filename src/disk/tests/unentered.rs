@@ -62,7 +62,7 @@ fn what_a_full_disk_kept_out_of_the_index_at_the_end_is_there_after_a_power_cut(
         let spool = with(&path, b"one\ntw");
         no_room_for_an_entry();
         let found = match is_closed {
-            true => spool.close(false).unwrap(),
+            true => spool.close(false, u64::MAX).unwrap(),
             false => spool.sync().unwrap(),
         };
         faults::set(None);
@@ -84,7 +84,7 @@ fn what_is_entered_at_the_next_opening_is_forced_there_before_more_than_that_cou
         let path = home.path().join(is_synced.to_string());
         let spool = with(&path, b"one\n");
         no_room_for_an_entry();
-        assert_eq!(spool.close(false).unwrap(), []);
+        assert_eq!(spool.close(false, u64::MAX).unwrap(), []);
         faults::set(None);
         drop(spool);
         let index = path.join(names(0).1);
@@ -210,7 +210,7 @@ fn what_a_failed_sync_covered_is_not_written_anew_unchecked() {
     failed.store(true, Ordering::Release);
     // Its entry has no room, and the disk does not take it: nothing says whether what is read back is what was written.
     no_room_for_an_entry();
-    let said = spool.close(false).unwrap_err().to_string();
+    let said = spool.close(false, u64::MAX).unwrap_err().to_string();
     faults::set(None);
     assert!(said.contains("no room for the index"), "{said}");
     drop(spool);

@@ -1,11 +1,14 @@
 //! What an earlier run has left in a spool, in the words of the state machine, by how it goes out.
 
 use crate::disk::dealt::Span;
+use crate::disk::format::ENTRY_MOST;
 use crate::disk::journal::{Entry, Journal};
+use crate::disk::reader::{Cursor, Piece};
 use crate::disk::spool::Spool;
 use crate::disk::state::Place;
 use crate::engine::disk::{Inherited, Owed};
 use crate::engine::ticket::Stretch;
+use crate::pipe::append::Tail;
 use crate::pipe::holder::Tee;
 
 /// How what lies in a spool goes out.
@@ -28,6 +31,32 @@ pub(super) fn from_its_beginning(place: Place, oldest: Place) -> Place {
         anew if anew.at >= oldest.at => anew,
         _ => place,
     }
+}
+
+/// Whether a file ends with what came of a record before this place, as far as that is still there.
+pub(super) fn has_begun(spool: &Spool, place: Place, oldest: Place, tail: &Tail) -> bool {
+    let anew = place.begun_anew();
+    if place.begun == 0 || anew.at < oldest.at {
+        return true;
+    }
+    let mut cursor = Cursor::default();
+    let (mut ours, mut theirs) = (vec![0; ENTRY_MOST], vec![0; ENTRY_MOST]);
+    let mut at = anew.at;
+    while at < place.at {
+        cursor.go_to(at);
+        let Ok(Piece::Bytes { range, .. }) = spool.read(&mut cursor, &mut ours) else {
+            // It is not to be had from its beginning.
+            return true;
+        };
+        let left = usize::try_from(place.at - at).unwrap_or(usize::MAX);
+        let length = range.len().min(left);
+        let ours = &ours[range.start..][..length];
+        if !tail.read(place.at - at, &mut theirs[..length]) || ours != &theirs[..length] {
+            return false;
+        }
+        at += length as u64;
+    }
+    true
 }
 
 /// Where a tee goes on; one that is new there gets what the consumer gets, from the beginning of a record on.

@@ -126,7 +126,7 @@ impl SpoolStore {
         while closed.is_err() && Instant::now() < until && wait(AGAIN) {
             closed = self.save_last_places(is_all);
         }
-        let closed = closed.and_then(|()| self.spool.close(is_all));
+        let closed = closed.and_then(|()| self.spool.close(is_all, self.last_floor(is_all)));
         let is_good = closed.is_ok();
         tell(closed, events);
         Left {
@@ -147,6 +147,15 @@ impl SpoolStore {
         }
         let saved = self.spool.saved_place(&self.consumer.name);
         saved.map_or(0, |saved| saved.at.saturating_sub(self.consumer.place().at))
+    }
+
+    /// What lies before this offset nobody needs who comes next.
+    fn last_floor(&self, is_all: bool) -> u64 {
+        match is_all || self.spool.is_over_at(self.spool.end().at) {
+            // No record is open.
+            true => u64::MAX,
+            false => self.begun_from(),
+        }
     }
 
     fn save_last_places(&self, is_all: bool) -> Result<(), DiskError> {

@@ -67,6 +67,7 @@ fn what_workers_have_had_stays_theirs_where_all_that_was_owed_before_it_has_gone
     let outputs = Outputs {
         use_by: UseBy::Workers,
         lives_on: true,
+        tail: None,
         tees: Vec::new(),
     };
     let store = SpoolStore::new(opened, outputs, |_| ()).expect("it goes on");
@@ -81,6 +82,7 @@ fn what_nobody_is_owed_goes_before_the_beginning_of_a_record_that_goes_on() {
     let outputs = Outputs {
         use_by: UseBy::Stream,
         lives_on: false,
+        tail: None,
         tees: Vec::new(),
     };
     let store = SpoolStore::new(opened, outputs, |_| ()).expect("it goes on");
@@ -111,6 +113,7 @@ fn disk(path: &Path) -> (Disk, crossbeam_channel::Receiver<Event>) {
     let outputs = Outputs {
         use_by: UseBy::Stream,
         lives_on: false,
+        tail: None,
         tees: Vec::new(),
     };
     let store = SpoolStore::new(opened, outputs, |_| ()).expect("it goes on");

@@ -98,7 +98,7 @@ impl Bench {
         spool.end_input().unwrap();
         let end = spool.end();
         if closes {
-            assert_eq!(spool.close(false).unwrap(), []);
+            assert_eq!(spool.close(false, u64::MAX).unwrap(), []);
         }
         drop(spool);
         self.opened = None;

@@ -171,7 +171,7 @@ impl Bench {
             Step::Close => {
                 faults::spare(Call::Read);
                 self.is_unsure = true;
-                let closed = self.opened().spool.close(false);
+                let closed = self.opened().spool.close(false, u64::MAX);
                 let closed = match self.in_flight.is_empty() {
                     true => worked(closed),
                     // What could not be read back may be told of once more.
