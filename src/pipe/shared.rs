@@ -9,6 +9,7 @@ use crossbeam_channel::Sender;
 use super::error::PipeError;
 pub(crate) use super::event::Event;
 use super::fd::Port;
+use super::last_input::LastInput;
 use super::spill::Disk;
 use super::spool::Left;
 use super::waker::Waker;
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     /// Those of jobs.
     jobs: Vec<Waker>,
     pub(super) quiet: (Mutex<u64>, Condvar),
+    pub(super) last_input: LastInput,
     /// Where what has happened to the flow is told.
     happened: Sender<event::Event>,
     /// The disk behind memory.
@@ -104,6 +106,7 @@ impl Shared {
             overflow: Waker::default(),
             jobs,
             quiet: Default::default(),
+            last_input: LastInput::default(),
             happened,
             disk,
             pipes: Mutex::default(),
