@@ -7,15 +7,12 @@
 
 use std::os::fd::AsFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{SeekFrom, fstat, seek};
 
 use super::calls::again;
 use super::fd::Port;
-use super::shared::Shared;
-use super::spill::Disk;
 
 /// Whether all who could write to this pipe are gone, and nothing is left in it.
 ///
@@ -90,7 +87,7 @@ impl LastInput {
         *last = Last::Left(last.has_ended());
     }
 
-    fn has_ended(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         self.lock().has_ended()
     }
 
@@ -106,29 +103,6 @@ impl Last {
             Last::Read(input) => input.has_ended(),
             Last::Left(had_ended) => *had_ended,
         }
-    }
-}
-
-impl Shared {
-    /// The run ends: looks whether its input has, and tells that as who reads it would have. Of what is read already but
-    /// not in the books this waits no longer than so.
-    pub(crate) fn look_whether_input_has_ended(&self, patience: Duration) {
-        if !self.last_input.has_ended() {
-            return;
-        }
-        // From here on nothing more can be read, but what was read before may not be in the books yet.
-        let is_reading = || self.tell(|engine, _| engine.is_reading());
-        if is_reading() {
-            self.await_quiet(patience);
-        }
-        let disk = self.disk.as_ref();
-        if is_reading() || disk.is_some_and(Disk::has_kept) {
-            return;
-        }
-        if let Some(disk) = disk {
-            disk.end_input();
-        }
-        self.tell(|engine, now| engine.on_input_end(true, now));
     }
 }
 

@@ -336,6 +336,27 @@ impl Shared {
         sides.retain(|(_, other)| !Arc::ptr_eq(waker, other));
     }
 
+    /// The run ends: looks whether its input has, and tells that as who reads it would have. Of what is read already but
+    /// not in the books this waits no longer than so.
+    pub(crate) fn look_whether_input_has_ended(&self, patience: Duration) {
+        if !self.last_input.has_ended() {
+            return;
+        }
+        // From here on nothing more can be read, but what was read before may not be in the books yet.
+        let is_reading = || self.tell(|engine, _| engine.is_reading());
+        if is_reading() {
+            self.await_quiet(patience);
+        }
+        let disk = self.disk.as_ref();
+        if is_reading() || disk.is_some_and(Disk::has_kept) {
+            return;
+        }
+        if let Some(disk) = disk {
+            disk.end_input();
+        }
+        self.tell(|engine, now| engine.on_input_end(true, now));
+    }
+
     /// Nothing moves any more when this returns, so that what the books say is final. Who is
     /// stuck in a call to the system is not waited for longer than this.
     pub(crate) fn halt(&self, patience: Duration) {
