@@ -72,6 +72,11 @@ impl Engine {
         self.source.is_over || self.source.has_all() || has_ended && !self.ended
     }
 
+    /// Whether something is being read that is not in the books yet.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.source.is_reading
+    }
+
     /// No more input: what is held is still delivered. `is_over`: all of it was read.
     pub(crate) fn on_input_end(&mut self, is_over: bool, now: Instant) {
         self.source.is_over |= is_over;

@@ -14,6 +14,7 @@ pub(crate) mod fd;
 pub(crate) mod holder;
 pub(crate) mod inherited;
 mod kept;
+mod last_input;
 pub(crate) mod look;
 pub(crate) mod memory;
 mod no_wait;

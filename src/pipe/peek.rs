@@ -32,15 +32,12 @@ pub(super) fn duplicate(
     to: &impl std::os::fd::AsFd,
     most: usize,
 ) -> rustix::io::Result<Option<usize>> {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::pipe::{SpliceFlags, tee};
     let done = super::calls::again(|| tee(from, to, most, SpliceFlags::NONBLOCK))?;
     if done != Some(0) {
         return Ok(done);
     }
-    let mut fds = [PollFd::new(from, PollFlags::IN)];
-    super::calls::again(|| poll(&mut fds, Some(&Timespec::default())))?;
-    let is_over = fds[0].revents() == PollFlags::HUP;
+    let is_over = super::last_input::is_pipe_over(from)?;
     Ok(is_over.then_some(0))
 }
 

@@ -9,6 +9,7 @@ use crossbeam_channel::Sender;
 use super::error::PipeError;
 pub(crate) use super::event::Event;
 use super::fd::Port;
+use super::last_input::LastInput;
 use super::spill::Disk;
 use super::spool::Left;
 use super::waker::Waker;
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     /// Those of jobs.
     jobs: Vec<Waker>,
     pub(super) quiet: (Mutex<u64>, Condvar),
+    pub(super) last_input: LastInput,
     /// Where what has happened to the flow is told.
     happened: Sender<event::Event>,
     /// The disk behind memory.
@@ -104,6 +106,7 @@ impl Shared {
             overflow: Waker::default(),
             jobs,
             quiet: Default::default(),
+            last_input: LastInput::default(),
             happened,
             disk,
             pipes: Mutex::default(),
@@ -331,6 +334,27 @@ impl Shared {
     pub(super) fn remove_waker(&self, waker: &Arc<Waker>) {
         let mut sides = self.sides.write().unwrap_or_else(PoisonError::into_inner);
         sides.retain(|(_, other)| !Arc::ptr_eq(waker, other));
+    }
+
+    /// The run ends: looks whether its input has, and tells that as who reads it would have. Of what is read already but
+    /// not in the books this waits no longer than so.
+    pub(crate) fn look_whether_input_has_ended(&self, patience: Duration) {
+        if !self.last_input.has_ended() {
+            return;
+        }
+        // From here on nothing more can be read, but what was read before may not be in the books yet.
+        let is_reading = || self.tell(|engine, _| engine.is_reading());
+        if is_reading() {
+            self.await_quiet(patience);
+        }
+        let disk = self.disk.as_ref();
+        if is_reading() || disk.is_some_and(Disk::has_kept) {
+            return;
+        }
+        if let Some(disk) = disk {
+            disk.end_input();
+        }
+        self.tell(|engine, now| engine.on_input_end(true, now));
     }
 
     /// Nothing moves any more when this returns, so that what the books say is final. Who is

@@ -113,8 +113,11 @@ impl Source {
     /// Carries one input after the other; the first failure is the end of all of them.
     pub(super) fn run(mut self) {
         let mut is_over = true;
-        for input in std::mem::take(&mut self.inputs) {
-            is_over = self.carry(input).unwrap_or_else(|failure| {
+        let inputs = std::mem::take(&mut self.inputs);
+        let last = inputs.len().checked_sub(1);
+        for (nth, input) in inputs.into_iter().enumerate() {
+            let is_last = Some(nth) == last;
+            is_over = self.carry(input, is_last).unwrap_or_else(|failure| {
                 let _ = self.events.send(Event::SourceFailed(failure));
                 false
             });
@@ -122,6 +125,7 @@ impl Source {
                 break;
             }
         }
+        self.shared.last_input.leave();
         let is_over = self.shared.tell(|engine, _| engine.is_input_over(is_over));
         if let Some(disk) = self.shared.disk.as_ref().filter(|_| is_over) {
             // Before the engine is told of it, and anybody else by that: nobody has seen an end that a kill undoes.
@@ -132,7 +136,7 @@ impl Source {
     }
 
     /// Carries one input to its end; says whether others may follow.
-    fn carry(&mut self, input: Input) -> Result<bool, PipeError> {
+    fn carry(&mut self, input: Input, is_last: bool) -> Result<bool, PipeError> {
         let input = match input {
             Input::Ready(port) => port,
             Input::File(path) => {
@@ -144,6 +148,9 @@ impl Source {
                 port
             }
         };
+        if is_last {
+            self.shared.last_input.begin(input.clone());
+        }
         let framed = self.is_framed;
         let output = self.output.port();
         let suits = |output: &Port| splice::suits(&input, output, framed);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::never;
 
+use super::HALT;
 use super::consumer::Consumer;
 use super::end::End;
 use super::error::system;
@@ -20,6 +21,16 @@ use crate::report::Ending;
 
 /// A program that lives so long after Ctrl-C goes on, and so does weir.
 pub(super) const GOES_ON: Duration = Duration::from_millis(500);
+
+/// What comes after a program that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    None,
+    /// Another run of it.
+    Again,
+    /// That would come, but nothing is started after a signal.
+    AgainButForSignal,
+}
 
 impl Run {
     /// All has been written: the program is to see the end of it.
@@ -52,6 +63,9 @@ impl Run {
         }
         self.shared
             .tell(|engine, now| engine.command(now, Directive::Drain));
+        // What was just being read may have been the last of it.
+        self.shared.await_quiet(HALT);
+        self.look_whether_input_has_ended();
         if let Ok(nothing) = File::open("/dev/null") {
             let _ = rustix::stdio::dup2_stdin(nothing);
         }
@@ -60,6 +74,7 @@ impl Run {
     /// A program that leaves at the last byte is no different from one that waits for the end. Where what it has left is
     /// taken back, that is known only after.
     fn look_whether_it_left_at_the_end(&mut self) {
+        self.look_whether_input_has_ended();
         let has_all = self.shared.tell(|engine, _| engine.has_consumer_all());
         let is_open = self.consumer_port.port().is_some();
         if let Some(consumer) = &mut self.consumer {
@@ -72,7 +87,8 @@ impl Run {
         let consumer = self.consumer.as_mut()?;
         consumer.has_ended = true;
         let interrupted = consumer.interrupted;
-        if self.is_to_go_on(exit) {
+        let next = self.what_comes_next(exit);
+        if next == Next::Again {
             return None;
         }
         if let Exit::Signal(n) = exit
@@ -81,6 +97,13 @@ impl Run {
             return Some(End::Signal(n));
         }
         if let Some(signal) = self.signal {
+            return Some(End::Signal(signal));
+        }
+        if let Some(signal) = interrupted
+            && next == Next::AgainButForSignal
+            && exit.is_success()
+        {
+            // Its own status would say that all is well.
             return Some(End::Signal(signal));
         }
         self.look_whether_it_left_at_the_end();
@@ -100,19 +123,19 @@ impl Run {
     }
 
     /// The program has ended, and maybe it is to be run again: what it has not read is taken back then.
-    fn is_to_go_on(&mut self, exit: Exit) -> bool {
+    fn what_comes_next(&mut self, exit: Exit) -> Next {
         let Some(consumer) = &mut self.consumer else {
-            return false;
+            return Next::None;
         };
         let Some(restarts) = &mut consumer.restarts else {
-            return false;
+            return Next::None;
         };
         restarts.kill_at = None;
         self.shared.tell(|engine, now| engine.on_consumer_down(now));
         let unread = self.empty();
         let consumer = self.consumer.as_ref();
         if consumer.is_some_and(|it| it.is_fed) && unread == 0 {
-            return false;
+            return Next::None;
         }
         let is_interrupted = consumer.is_some_and(|it| it.interrupted.is_some());
         let is_last = is_interrupted || self.signal.is_some();
@@ -120,25 +143,28 @@ impl Run {
         let dealt_with = self.take_back(unread);
         let has_all = self.shared.tell(|engine, _| engine.has_consumer_all());
         let Some(consumer) = &mut self.consumer else {
-            return false;
+            return Next::None;
         };
         if has_all {
             // It has read the last byte before it was told that this was it: there is nothing to run another one for.
             consumer.is_fed = true;
-            return false;
+            return Next::None;
         }
         let Some(restarts) = &mut consumer.restarts else {
-            return false;
+            return Next::None;
         };
         let progress = dealt_with > restarts.before;
         restarts.before = dealt_with;
         let now = Instant::now();
         let verdict = restarts.breaker.on_end(exit.is_success(), progress, now);
         match verdict {
-            Verdict::Again(at) if !is_last => restarts.due = Some(at),
-            _ => return false,
+            Verdict::Again(_) if is_last => Next::AgainButForSignal,
+            Verdict::Again(at) => {
+                restarts.due = Some(at);
+                Next::Again
+            }
+            Verdict::Over => Next::None,
         }
-        true
     }
 
     /// Takes out of the program's pipe what it has not read, and says how much that was: nothing where that was done

@@ -167,6 +167,8 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     let mut end = run.supervise();
     run.control.close();
     run.shared.halt(HALT);
+    // What was just being read may have been the last of it.
+    run.look_whether_input_ended_with(&end);
     run.part_from_lookers();
     run.hear_last();
     if let Some(port) = packets {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, at, never, select};
 use jiff::Zoned;
 
+use super::HALT;
 use super::batches::Batches;
 use super::consumer::Consumer;
 use super::end::{Awaits, End, undelivered};
@@ -18,7 +19,7 @@ use crate::command::jobs::News;
 use crate::config::hook::Occasion;
 use crate::config::live::LiveConfig;
 use crate::control::server::Control;
-use crate::control::signals::{self, Received, SIGINT};
+use crate::control::signals::{self, Received, SIGINT, SIGPIPE};
 use crate::engine::event;
 use crate::engine::stall::{Side, Watch};
 use crate::engine::status::Status;
@@ -97,6 +98,7 @@ impl Run {
     pub(super) fn supervise(&mut self) -> End {
         let end = self.listen();
         let end = self.with_signal(end);
+        self.look_whether_input_ended_with(&end);
         match self.let_tees_finish(end) {
             Some(end) => end,
             None => self.listen(),
@@ -116,6 +118,23 @@ impl Run {
             }
         }
         end
+    }
+
+    /// The same where the run ends like this.
+    pub(super) fn look_whether_input_ended_with(&self, end: &End) {
+        if !matches!(end, End::Signal(signal) if *signal != SIGPIPE) {
+            self.look_whether_input_has_ended();
+        }
+    }
+
+    /// The run ends, or nobody reads on: whether its input has ended, too. What ends when weir was told to end, and whoever
+    /// writes to it with it, maybe, may be no end of it.
+    pub(super) fn look_whether_input_has_ended(&self) {
+        let is_interrupted = |it: &Consumer| it.goes_on.is_some();
+        let is_interrupted = self.consumer.as_ref().is_some_and(is_interrupted);
+        if self.signal.is_none() && !self.drained && !is_interrupted {
+            self.shared.look_whether_input_has_ended(HALT);
+        }
     }
 
     fn listen(&mut self) -> End {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 
 use super::end::End;
-use crate::config::Config;
+use crate::config::{Config, Spool};
 use crate::control::protocol::{Answer, Ask};
 use crate::control::requests::Question;
 use crate::control::server::Control;
@@ -77,8 +77,7 @@ impl<'a> Waiting<'a> {
             }
             said = found.len();
             if self.asked.is_none() {
-                let what = format!("{error}: nothing is read until there is room");
-                self.reporter.complain(&what);
+                self.reporter.complain(&self.full(error));
                 let now = Instant::now();
                 self.asked = Some(Asked {
                     control: Control::new(self.config.control, now),
@@ -87,6 +86,14 @@ impl<'a> Waiting<'a> {
             }
             self.pass(output, Instant::now() + DISK_AGAIN)?;
         }
+    }
+
+    /// What is said of a full disk: of the spool, as later on, and not of the file that had no room.
+    fn full(&self, error: DiskError) -> String {
+        let why = "the disk is full: nothing is read until there is room";
+        let of_spool = |spool: &Spool| DiskError::because("spool to", &spool.directory, why);
+        let error = self.config.spool.as_ref().map_or(error, of_spool);
+        error.to_string()
     }
 
     /// Waits until then, and answers meanwhile.
@@ -123,7 +130,8 @@ impl<'a> Waiting<'a> {
                 None => return,
             },
             Ask::Look | Ask::Change(_) => {
-                let what = "it has not begun: the disk is full, and it waits for room";
+                let what =
+                    "it has not begun: the disk is full, and it waits for room; SIGTERM ends it";
                 Answer::Refused(what.into())
             }
         };

@@ -406,9 +406,10 @@ fn a_disk_that_is_full_at_the_start_is_waited_for() {
             it
         };
         let running = start(at_home(weir(&args)), stdin, stdout);
-        let waits = "No space left on device: nothing is read until there is room";
+        let waits =
+            format!("spool to: {name}: the disk is full: nothing is read until there is room");
         eventually("it has said that it waits", || {
-            fs::read_to_string(&log).is_ok_and(|said| said.contains(waits))
+            fs::read_to_string(&log).is_ok_and(|said| said.contains(&waits))
         });
         let ask = |option| {
             let mut asking = at_home(weir(&[option, "waits"]));
@@ -425,7 +426,7 @@ fn a_disk_that_is_full_at_the_start_is_waited_for() {
         let refused = ask("--remote");
         let why = String::from_utf8_lossy(&refused.stderr);
         assert!(
-            !refused.status.success() && why.contains("waits for room"),
+            !refused.status.success() && why.contains("waits for room; SIGTERM ends it"),
             "{why}"
         );
         if leaves {
@@ -449,7 +450,7 @@ fn a_disk_that_is_full_at_the_start_is_waited_for() {
         let ended = running.end();
         assert!(ended.status.success(), "{ended:?}");
         let said = fs::read_to_string(&log).expect("a log");
-        assert_eq!(said.matches(waits).count(), 1, "{said}");
+        assert_eq!(said.matches(&waits).count(), 1, "{said}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Write, pipe};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 
 use rustix::process::Signal;
 
@@ -69,9 +69,18 @@ fn what_lay_unread_when_a_signal_ended_it_is_told_as_undelivered() {
 
 #[test]
 fn nothing_is_run_again_after_an_interrupt() {
+    // Where COMMAND says that all is well weir must not: its input is open.
+    for (own, code, signal) in [(5, Some(5), None), (0, None, Some(Signal::INT.as_raw()))] {
+        let status = interrupted_with(own);
+        assert_eq!((status.code(), status.signal()), (code, signal));
+    }
+}
+
+/// How weir ends where COMMAND makes this of an interrupt.
+fn interrupted_with(own: i32) -> ExitStatus {
     let dir = Dir::new();
     let (stdin, _input) = pipe().expect("a pipe");
-    let script = "trap 'exit 5' INT; echo run >> $0; while :; do sleep 0.01; done";
+    let script = format!("trap 'exit {own}' INT; echo run >> $0; while :; do sleep 0.01; done");
     let words = [
         "--restart",
         "always",
@@ -80,15 +89,16 @@ fn nothing_is_run_again_after_an_interrupt() {
         "--",
         "sh",
         "-c",
-        script,
+        &script,
     ];
     let mut command = weir(&words);
     command.arg(dir.at("out"));
     let weir = start(command, stdin, Stdio::null());
     eventually("it runs", || dir.read("out") == "run\n");
     weir.signal(Signal::INT);
-    assert_eq!(weir.end().status.code(), Some(5));
+    let status = weir.end().status;
     assert_eq!(dir.read("out"), "run\n");
+    status
 }
 
 #[test]
