@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::never;
 
-use super::HALT;
 use super::consumer::Consumer;
 use super::end::End;
 use super::error::system;
-use super::supervise::Run;
+use super::supervise::{HALT, Run};
 use crate::command::child::Exit;
 use crate::config::hook::Occasion;
 use crate::control::signals::{self, Received, SIGINT, SIGQUIT};

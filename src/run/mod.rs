@@ -22,7 +22,7 @@ mod with_workers;
 use std::io::{self, Write};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, never, unbounded};
 use jiff::Zoned;
@@ -53,12 +53,9 @@ use end::{tees_behind, undelivered};
 pub(crate) use error::StartError;
 use error::system;
 use hooks::Hooks;
-use supervise::Run;
+use supervise::{HALT, Run};
 use timetable::Schedules;
 use waiting::Waiting;
-
-/// How long a read or write that is under way may take before the books are closed without it.
-const HALT: Duration = Duration::from_millis(20);
 
 /// Where the other weirs of this user are.
 const OTHERS: Others = Others {

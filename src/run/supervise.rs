@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, at, never, select};
 use jiff::Zoned;
 
-use super::HALT;
 use super::batches::Batches;
 use super::consumer::Consumer;
 use super::end::{Awaits, End, undelivered};
@@ -32,6 +31,8 @@ use crate::pipe::{Event, Shared, Sinks};
 use crate::report::Reporter;
 use crate::share::Membership;
 
+/// How long a read or write that is under way may take before the books are closed without it.
+pub(super) const HALT: Duration = Duration::from_millis(20);
 /// How soon after the consumer has left the input must end for that to be a success, if no write
 /// is refused meanwhile.
 const GRACE: Duration = Duration::from_millis(50);

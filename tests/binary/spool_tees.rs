@@ -347,7 +347,19 @@ fn a_part_of_a_line_at_the_end_of_the_file_of_a_tee_gets_an_end_of_its_own() {
     for (before, is_torn) in [("HEAD", true), ("HEAD\n", false), ("", false)] {
         let place = Place::new();
         let copy = path(&place, "copy");
-        place.leave(&lines(100_000, 200_000), &["-l"], Signal::KILL);
+        let all = lines(100_000, 200_000);
+        let (stdin, input) = std::io::pipe().expect("a pipe");
+        let (_output, stdout) = std::io::pipe().expect("a pipe");
+        let running = start(place.weir(&["-l"]), stdin, stdout);
+        feed(input, all.clone()).done().expect("all is taken");
+        place.await_bytes(all.len());
+        // From the very beginning on nobody goes on with anything.
+        eventually("some is delivered, and that is saved", || {
+            let left = place.query()["bytes"].as_u64();
+            left.is_some_and(|left| left < all.len() as u64)
+        });
+        running.signal(Signal::KILL);
+        running.end();
         fs::write(&copy, before).expect("a file");
         let (got, _) = place.deliver(&["-l", "--tee", &copy]);
         assert!(
