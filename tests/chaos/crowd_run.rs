@@ -15,7 +15,7 @@ use crate::files::line_of_end;
 use crate::harness::{DEADLINE, WEIR, program};
 use crate::options::set_free;
 use crate::plan::Link;
-use crate::run::children;
+use crate::run::{children, has_begun};
 use crate::sides::{self, Hurry};
 use crate::store::Store;
 
@@ -58,7 +58,7 @@ pub(crate) fn run(plan: &Crowd) -> Result<Outcome, String> {
     drop(command);
     let bytes = plan.input.clone();
     let producer = sides::produce(plan.producer, input.ours, bytes, plan.seed, hurry.clone());
-    weir.await_programs();
+    weir.await_start();
     for act in &plan.acts {
         weir.act(act);
     }
@@ -131,11 +131,18 @@ impl Weir<'_> {
         children(self.child.id())
     }
 
-    /// Before, it dies of signals as any program does.
-    fn await_programs(&mut self) {
+    /// Before, it dies of signals as any program does. Programs with batches are run when there is a batch.
+    fn await_start(&mut self) {
         let until = Instant::now() + DEADLINE;
-        while self.is_alive() && self.programs().is_empty() && Instant::now() < until {
+        while self.is_alive() && !self.has_started() && Instant::now() < until {
             thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn has_started(&self) -> bool {
+        match self.plan.is_batch {
+            true => has_begun(self.child.id()),
+            false => !self.programs().is_empty(),
         }
     }
 

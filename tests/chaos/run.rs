@@ -182,17 +182,7 @@ impl Pipeline<'_> {
     /// Waits until weir is ready for signals: before, it dies by them like any program.
     fn await_signals(&mut self) {
         let until = Instant::now() + DEADLINE;
-        while self.is_alive() && Instant::now() < until {
-            let threads = fs::read_dir(format!("/proc/{}/task", self.weir.id()));
-            let mut threads = threads.into_iter().flatten().flatten();
-            // It is begun when that is settled.
-            let is_source = |thread: fs::DirEntry| {
-                let name = fs::read_to_string(thread.path().join("comm"));
-                name.is_ok_and(|name| name == "source\n")
-            };
-            if threads.any(is_source) {
-                return;
-            }
+        while self.is_alive() && !has_begun(self.weir.id()) && Instant::now() < until {
             thread::sleep(Duration::from_millis(1));
         }
     }
@@ -337,6 +327,15 @@ impl Pipeline<'_> {
             |o| String::from_utf8_lossy(&o.stdout).into_owned(),
         )
     }
+}
+
+/// Whether weir has settled what signals mean to it: one of its threads that move bytes is there. The one that reads may
+/// have come to its end already.
+pub(crate) fn has_begun(pid: u32) -> bool {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"));
+    let tasks = tasks.into_iter().flatten().flatten();
+    let mut names = tasks.map(|task| fs::read_to_string(task.path().join("comm")));
+    names.any(|name| name.is_ok_and(|it| ["source", "sink", "job"].contains(&it.trim_end())))
 }
 
 /// The programs that this process runs.
