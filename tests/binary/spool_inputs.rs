@@ -334,7 +334,7 @@ fn several_who_take_side_by_side_get_it_whole_and_none_gets_an_empty_one() {
     for by in [Signal::KILL, Signal::INT] {
         let place = Place::new();
         // They are given all of it, and read nothing.
-        let script = "until test -e $0.go; do sleep .01; done; cat >>$0.late";
+        let script = "until test -e $0.go || ! test -e ${0%/*}; do sleep .01; done; cat >>$0.late";
         let (stdin, input) = std::io::pipe().expect("a pipe");
         let weir = program(&place, &["-j", "2"], script);
         let running = start(weir, stdin, Stdio::null());
