@@ -1,5 +1,4 @@
-//! The last segments of a spool, put right: what the end of a weir left unentered, and what the end
-//! of the system left unwritten.
+//! The last segments of a spool, put right: what the end of a weir left unentered.
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;

@@ -1,9 +1,9 @@
 //! Opening a spool after whatever ended the last weir that used it.
 //!
 //! If the system has not been started anew since, nothing that was written is lost: the length of
-//! the last file is the truth, and what had not been entered is entered now. If it has, only what is
-//! entered and matches its checksum counts; what is known to have been forced to the disk is not
-//! read for that. But for such a rest, no payload is read, and nothing of the size of the spool is
+//! the last file is the truth, and what had not been entered is entered now. If it has, what is known to have been forced
+//! to the disk counts, and is entered where a full disk had kept that out; of the rest only what is entered and matches
+//! its checksum does. But for such a rest, no payload is read, and nothing of the size of the spool is
 //! kept in memory but one small value for each segment.
 
 use std::num::NonZeroU64;

@@ -225,19 +225,23 @@ impl Books<'_> {
 
     /// Whoever is shown something is shown whole records in order, but for the last where the end comes at once.
     fn shown(&self) -> Checked {
+        let mut shown = self.outcome.shown.iter();
+        shown.try_for_each(|shown| self.are_of(&self.plan.input, shown))
+    }
+
+    /// What was shown of this input.
+    fn are_of(&self, input: &[u8], shown: &[u8]) -> Checked {
         let framing = self.plan.framing;
-        for shown in &self.outcome.shown {
-            let mut sent = framing.split(&self.plan.input).into_iter();
-            let records = framing.split(shown);
-            let last = records.len().saturating_sub(1);
-            for (n, record) in records.into_iter().enumerate() {
-                let is_it = |one: &[u8]| one == record || n == last && one.starts_with(record);
-                ensure!(
-                    sent.any(is_it),
-                    "record {n} of {last} is shown torn or out of order: {:?}",
-                    String::from_utf8_lossy(&record[..record.len().min(80)])
-                );
-            }
+        let mut sent = framing.split(input).into_iter();
+        let records = framing.split(shown);
+        let last = records.len().saturating_sub(1);
+        for (n, record) in records.into_iter().enumerate() {
+            let is_it = |one: &[u8]| *one == *record || n == last && one.starts_with(record);
+            ensure!(
+                sent.any(is_it),
+                "record {n} of {last} is shown torn or out of order: {:?}",
+                String::from_utf8_lossy(&record[..record.len().min(80)])
+            );
         }
         Ok(())
     }
@@ -286,10 +290,16 @@ impl Books<'_> {
     /// A tee has got the beginning of all that was taken in, and beside a spool the next weir gives it what it had not
     /// got: in all it has each byte once. One that sheds is one that is shown something.
     fn copied(&self) -> Checked {
-        if !self.plan.tees || self.plan.sheds {
+        if !self.plan.tees {
             return Ok(());
         }
         let [first, all] = &self.outcome.copied;
+        if self.plan.sheds {
+            return match self.plan.spools {
+                true => self.are_of(&self.ended_input(), all),
+                false => self.are_of(&self.plan.input, all),
+            };
+        }
         let input = &self.plan.input;
         ensure!(input.starts_with(first), "something else was copied");
         let ended = self.ended_input();

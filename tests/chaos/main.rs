@@ -31,7 +31,7 @@ use std::time::{Duration, Instant, SystemTime};
 use plan::Plan;
 
 /// Pipelines in the short run.
-const FEW: u64 = 24;
+const FEW: u64 = 60;
 /// Pipelines at a time: they sleep most of theirs.
 const BESIDE: usize = 4;
 

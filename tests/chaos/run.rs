@@ -133,9 +133,6 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
     let stays = plan.spools.then(|| left_in_spool(plan, dir));
     let mut shown = shown(dir, looks);
     shown.push(added(plan, dir, "tap", plan.appends)?);
-    if plan.sheds {
-        shown.push(copy()?);
-    }
     let log = text("log");
     let log = log
         .strip_prefix(BEFORE)
