@@ -17,7 +17,7 @@ use super::format::{ENTRY_MOST, Entry, IndexHeader, ROW, checksum, names};
 use super::index::IndexWriter;
 use super::room::{Full, part_of};
 use super::schedule::Policy;
-use super::segments::{Appended, Segment, Tail};
+use super::segments::{Appended, Held, Segment, Tail};
 use super::spool::Spool;
 use super::sys;
 use super::writer::{Unsynced, Writer};
@@ -159,15 +159,24 @@ impl Spool {
 
     /// Begins a segment. Its index is there first, so that no segment is ever without one.
     fn begin(&self, writer: &mut Writer) -> Result<Result<(), Full>, DiskError> {
+        if writer.unsynced.len() >= writer.held_most {
+            self.forget_taken(writer);
+        }
+        while writer.unsynced.len() >= writer.held_most && writer.force_oldest() {}
         let (stream_name, index_name) = names(writer.end);
         let header = IndexHeader {
             base: writer.end,
             ..writer.header
         };
-        let made = self
-            .make_anew(&index_name, ROW)
-            .and_then(|file| IndexWriter::begin(file, &header))
-            .and_then(|index| Ok((index, self.make_anew(&stream_name, 0)?)));
+        let make = || {
+            let index = IndexWriter::begin(self.make_anew(&index_name, ROW)?, &header)?;
+            Ok((index, self.make_anew(&stream_name, 0)?))
+        };
+        let mut made = make();
+        // Others have what was free.
+        while matches!(made, Err(Errno::MFILE | Errno::NFILE)) && writer.force_oldest() {
+            made = make();
+        }
         let path = self.directory.path_of(&stream_name);
         let (index, stream) = match made {
             Ok(made) => made,
@@ -185,11 +194,13 @@ impl Spool {
         self.segments.insert(Arc::clone(&segment));
         writer.names_changed = true;
         if writer.policy != Policy::Off {
-            writer.unsynced.push(Unsynced::new(
-                Arc::clone(&segment),
-                Arc::clone(&stream),
-                Arc::clone(index.file()),
-            ));
+            let files = Held {
+                stream: Arc::clone(&stream),
+                index: Arc::clone(index.file()),
+            };
+            writer
+                .unsynced
+                .push(Unsynced::new(Arc::clone(&segment), files));
         }
         // Room is given back by whole segments, also where it is not the bound that is short of it: what is used of the disk
         // is to become free again.
@@ -246,9 +257,7 @@ impl Spool {
                 tail.finish(&self.room)?;
                 if segment.len() == 0 {
                     // The next one begins at the same offset, and would have the same name.
-                    writer
-                        .unsynced
-                        .retain(|u| !Arc::ptr_eq(&u.segment, &segment));
+                    writer.keep_unsynced(|u| !Arc::ptr_eq(&u.segment, &segment));
                     self.segments.remove(segment.base());
                     self.remove_files(&segment)?;
                 }

@@ -23,7 +23,7 @@ use super::over;
 use super::records::Records;
 use super::room::{Room, pages};
 use super::schedule::Policy;
-use super::segments::{Segment, Segments};
+use super::segments::{Held, Segment, Segments};
 use super::spool::{Spool, SpoolOptions};
 use super::state::{Place, State};
 use super::state_file::{self, StateFile};
@@ -40,9 +40,6 @@ pub(crate) struct Opened {
     /// Where the oldest byte is that is still there; the end of the stream if there is none.
     pub oldest: Place,
 }
-
-/// Segments that are held open because they have not been forced to the disk, at most, when a spool is opened.
-const UNSYNCED_MOST: usize = 16;
 
 /// The least that a spool can do with.
 pub(crate) const BOUND_LEAST: u64 = 1 << 20;
@@ -119,7 +116,7 @@ impl Ready {
         options: &SpoolOptions,
         damages: Vec<Damage>,
     ) -> Opened {
-        let mut writer = Writer::new(self.header, options.framing, self.end, options.policy);
+        let mut writer = Writer::new(self.header, options, self.end);
         let dirty = !self.unsynced.is_empty();
         writer.unsynced = self.unsynced;
         writer.end_is_due = self.end_is_due;
@@ -446,7 +443,7 @@ impl Opening<'_> {
         let room = Room::new(self.options.bound);
         let mut unsynced = Vec::new();
         // Each takes two descriptors, and after a run that forced nothing there may be many.
-        let held = seen.len().saturating_sub(UNSYNCED_MOST);
+        let held = seen.len().saturating_sub(self.options.held_most);
         for (nth, seen) in seen.iter().enumerate() {
             let (stream, index) = names(seen.base);
             let path = self.directory.path_of(&stream);
@@ -466,8 +463,11 @@ impl Opening<'_> {
                 // One that is gone costs nothing but what it knew.
                 let index_file = self.directory.open_or_create(&index);
                 let index_file = index_file.map_err(|error| failed(&index, error))?;
-                let files = (Arc::new(stream_file), Arc::new(index_file));
-                unsynced.push(Unsynced::new(Arc::clone(&segment), files.0, files.1));
+                let files = Held {
+                    stream: Arc::new(stream_file),
+                    index: Arc::new(index_file),
+                };
+                unsynced.push(Unsynced::new(Arc::clone(&segment), files));
             }
             segments.insert(segment);
         }

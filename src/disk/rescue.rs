@@ -15,7 +15,7 @@ use super::file::{read_at, write_all};
 use super::format::{ENTRY_MOST, Entry, IndexHeader, Read, names};
 use super::index::{Index, IndexWriter};
 use super::room::pages;
-use super::segments::Segment;
+use super::segments::{Held, Segment};
 use super::spool::Spool;
 use super::sys;
 use super::writer::Unsynced;
@@ -38,15 +38,16 @@ impl Spool {
         };
         self.end_if_open(old)?;
         let (stream_name, index_name) = names(old.base());
-        if !self.directory.has(&stream_name) {
+        let files = old.held().filter(|_| self.directory.has(&stream_name));
+        let Some(files) = files else {
             // It was given back meanwhile: nobody needs it any more.
             return Ok(self.forget(old));
-        }
+        };
         let (stream_new, index_new) = (format!("{stream_name}.new"), format!("{index_name}.new"));
         let _ = self.directory.remove(&stream_new);
         let _ = self.directory.remove(&index_new);
         let mut found = Vec::new();
-        let made = self.copy(unsynced, &stream_new, &index_new, &mut found);
+        let made = self.copy(old, &files, &stream_new, &index_new, &mut found);
         let renamed = made.and_then(|made| {
             self.directory.rename(&index_new, &index_name)?;
             self.directory.rename(&stream_new, &stream_name)?;
@@ -93,24 +94,23 @@ impl Spool {
 
     fn forget(&self, segment: &Arc<Segment>) -> Vec<Damage> {
         let mut writer = self.writer();
-        writer
-            .unsynced
-            .retain(|u| !Arc::ptr_eq(&u.segment, segment));
+        writer.keep_unsynced(|u| !Arc::ptr_eq(&u.segment, segment));
         Vec::new()
     }
 
     /// Copies entry by entry, and forces the copies to the disk.
     fn copy(
         &self,
-        from: &Unsynced,
+        from: &Segment,
+        files: &Held,
         stream_name: &str,
         index_name: &str,
         found: &mut Vec<Damage>,
     ) -> Result<File, Errno> {
-        let base = from.segment.base();
+        let base = from.base();
         let stream = self.directory.create(stream_name)?;
         let index_file = self.directory.create(index_name)?;
-        let mut old = open_again(&from.index).map_err(io)?;
+        let mut old = open_again(&files.index).map_err(io)?;
         let header = match old.header().map_err(io)? {
             Read::Good(header) => header,
             _ => IndexHeader {
@@ -124,12 +124,12 @@ impl Spool {
             let Some(mut entry) = old.entry(row).map_err(io)? else {
                 continue;
             };
-            copy_plain(from, &stream, at, entry.at)?;
+            copy_plain(from, &files.stream, &stream, at, entry.at)?;
             at = entry.end();
-            let bytes = copy_part(from, &stream, entry.at, entry.len as usize)?;
+            let bytes = copy_part(from, &files.stream, &stream, entry.at, entry.len as usize)?;
             if !entry.damaged && !entry.matches(&bytes) {
                 entry.damaged = true;
-                let name = from.segment.path().display().to_string();
+                let name = from.path().display().to_string();
                 let (len, records) = (u64::from(entry.len), u64::from(entry.records));
                 let mut damage = Damage::new(Cause::SyncFailed, &name, entry.at, len, records);
                 damage.aside = set_aside(&self.directory, entry.at, &bytes);
@@ -137,7 +137,7 @@ impl Spool {
             }
             index.push(&entry)?;
         }
-        copy_plain(from, &stream, at, from.segment.end())?;
+        copy_plain(from, &files.stream, &stream, at, from.end())?;
         sys::force(&stream)?;
         sys::force(index.file())?;
         Ok(stream)
@@ -145,21 +145,21 @@ impl Spool {
 }
 
 /// Copies what no entry covers.
-fn copy_plain(from: &Unsynced, to: &File, at: u64, end: u64) -> Result<(), Errno> {
+fn copy_plain(of: &Segment, from: &File, to: &File, at: u64, end: u64) -> Result<(), Errno> {
     let mut at = at;
     while at < end {
         let len = (end - at).min(ENTRY_MOST as u64);
-        copy_part(from, to, at, len as usize)?;
+        copy_part(of, from, to, at, len as usize)?;
         at += len;
     }
     Ok(())
 }
 
 /// Copies a part of the stream; what could be read of it.
-fn copy_part(from: &Unsynced, to: &File, at: u64, len: usize) -> Result<Vec<u8>, Errno> {
-    let offset = at - from.segment.base();
+fn copy_part(of: &Segment, from: &File, to: &File, at: u64, len: usize) -> Result<Vec<u8>, Errno> {
+    let offset = at - of.base();
     let mut bytes = vec![0; len];
-    let got = read_at(&from.stream, &mut bytes, offset).unwrap_or(0);
+    let got = read_at(from, &mut bytes, offset).unwrap_or(0);
     // What cannot be read leaves zeros, so that the rest stays where it was.
     bytes[got..].fill(0);
     write_all(to, &bytes, offset)?;

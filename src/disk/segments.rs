@@ -44,6 +44,15 @@ pub(crate) struct Segment {
     /// Where what it holds is entered in its index up to; beyond is what is being written.
     entered: AtomicU64,
     file: Handle,
+    held: Mutex<Option<Held>>,
+}
+
+/// The files of a segment that has not been forced to the disk since it was written to, held open so that the error of a
+/// failed write is not missed.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    pub(crate) stream: Arc<File>,
+    pub(crate) index: Arc<File>,
 }
 
 #[derive(Debug)]
@@ -62,6 +71,7 @@ impl Segment {
             charged: AtomicU64::new(charged),
             entered: AtomicU64::new(base + len),
             file,
+            held: Mutex::default(),
         }
     }
 
@@ -97,6 +107,25 @@ impl Segment {
 
     pub(crate) fn set_entered(&self, at: u64) {
         self.entered.store(at, Ordering::Release);
+    }
+
+    fn held_open(&self) -> MutexGuard<'_, Option<Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// These are its files, and stay open until it [lets them go](Segment::let_go).
+    pub(crate) fn hold(&self, files: Held) {
+        *self.held_open() = Some(files);
+    }
+
+    /// Its files, if they are held open.
+    pub(crate) fn held(&self) -> Option<Held> {
+        self.held_open().clone()
+    }
+
+    /// It was forced to the disk, or nobody needs it there: what is open has no name to be lost, and takes room.
+    pub(crate) fn let_go(&self) {
+        *self.held_open() = None;
     }
 
     /// Bytes of the bound that it takes.

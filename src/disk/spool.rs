@@ -36,6 +36,9 @@ pub(crate) struct SpoolOptions {
     pub policy: Policy,
     /// Which start of the system this is, from [`sys::boot_id`].
     pub boot: Option<[u8; 16]>,
+    /// Segments whose two files are held open because they have not been forced to the disk, at most; one more is that
+    /// which is written.
+    pub held_most: usize,
 }
 
 /// Bytes of the last segment that all outputs have, and that are kept all the same: making a new one takes time.
@@ -293,10 +296,9 @@ impl Spool {
         self.given_back.load(Ordering::Acquire)
     }
 
-    /// What has been given back nobody needs on the disk any more, and what is open takes room there.
+    /// What has been given back nobody needs on the disk any more.
     pub(super) fn forget_taken(&self, writer: &mut Writer) {
-        let unsynced = &mut writer.unsynced;
-        unsynced.retain(|it| self.segments.begins_at(it.segment.base()));
+        writer.keep_unsynced(|it| self.segments.begins_at(it.segment.base()));
     }
 
     fn release_by(
@@ -346,6 +348,7 @@ impl Spool {
 
     /// The stream first: an index that is left alone is removed at the next opening.
     pub(super) fn remove_files(&self, segment: &Segment) -> Result<(), DiskError> {
+        segment.let_go();
         let (stream, index) = names(segment.base());
         for name in [&stream, &index] {
             let path = self.directory.path_of(name);

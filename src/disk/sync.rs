@@ -102,7 +102,7 @@ impl Spool {
             return outcome;
         }
         let writing = writer.tail.as_ref().map(|(tail, _)| tail.segment().base());
-        writer.unsynced.retain(|u| {
+        writer.keep_unsynced(|u| {
             let end = u.segment.end();
             end > through || end == through && !is_entered || Some(u.segment.base()) == writing
         });
@@ -125,7 +125,7 @@ impl Spool {
             let forced = if unsynced.failed.load(Ordering::Acquire) {
                 Err(Errno::IO)
             } else {
-                sys::force(&unsynced.stream).and_then(|()| sys::force(&unsynced.index))
+                unsynced.force()
             };
             if let Err(error) = forced {
                 unsynced.failed.store(true, Ordering::Release);

@@ -1,15 +1,18 @@
 //! What a spool's appending thread works with, and what it leaves to be forced to the disk.
 
-use std::fs::File;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::io::Errno;
 
 use super::format::{Entry, Framing, IndexHeader};
 use super::index::IndexWriter;
 use super::records::Records;
 use super::schedule::Policy;
-use super::segments::{Segment, Tail};
+use super::segments::{Held, Segment, Tail};
+use super::spool::SpoolOptions;
 use super::state::Place;
+use super::sys;
 
 /// What the appending thread works with.
 #[derive(Debug)]
@@ -28,45 +31,52 @@ pub(super) struct Writer {
     /// The first byte that comes is the end of a record in which an earlier input has ended.
     pub(super) end_is_due: bool,
     pub(super) policy: Policy,
-    /// Segments that have not been forced to the disk, held open so that the error of a failed
-    /// write is not missed; and whether their names have not been.
+    /// As [`SpoolOptions::held_most`].
+    pub(super) held_most: usize,
+    /// Segments that have not been forced to the disk; and whether their names have not been.
     pub(super) unsynced: Vec<Unsynced>,
     pub(super) names_changed: bool,
 }
 
-/// A segment that has not been forced to the disk since it was written to.
+/// A segment that has not been forced to the disk since it was written to; until it is given back it holds its files open.
 #[derive(Debug, Clone)]
 pub(super) struct Unsynced {
     pub(super) segment: Arc<Segment>,
-    pub(super) stream: Arc<File>,
-    pub(super) index: Arc<File>,
     /// Forcing it to the disk has failed. Trying that again would succeed, and mean nothing.
     pub(super) failed: Arc<AtomicBool>,
 }
 
 impl Unsynced {
-    pub(super) fn new(segment: Arc<Segment>, stream: Arc<File>, index: Arc<File>) -> Unsynced {
+    pub(super) fn new(segment: Arc<Segment>, files: Held) -> Unsynced {
+        segment.hold(files);
         Unsynced {
             segment,
-            stream,
-            index,
             failed: Arc::default(),
+        }
+    }
+
+    /// Forces it to the disk, if it is not given back.
+    pub(super) fn force(&self) -> Result<(), Errno> {
+        match self.segment.held() {
+            Some(files) => sys::force(&files.stream).and_then(|()| sys::force(&files.index)),
+            None => Ok(()),
         }
     }
 }
 
 impl Writer {
-    pub(super) fn new(header: IndexHeader, framing: Framing, end: Place, policy: Policy) -> Writer {
+    pub(super) fn new(header: IndexHeader, options: &SpoolOptions, end: Place) -> Writer {
         Writer {
             header,
             tail: None,
             pending: None,
-            records: Records::new(framing, end.record, end.begun),
+            records: Records::new(options.framing, end.record, end.begun),
             end: end.at,
             covered: 0,
             unread: 0,
             end_is_due: false,
-            policy,
+            policy: options.policy,
+            held_most: options.held_most,
             unsynced: Vec::new(),
             names_changed: false,
         }
@@ -79,6 +89,31 @@ impl Writer {
     /// Whether what is not entered yet is to be, before anything comes behind it.
     pub(super) fn is_sealed(&self) -> bool {
         self.pending.is_some_and(|entry| entry.at < self.covered)
+    }
+
+    /// Of what has not been forced to the disk only that is kept which `stays`; the files of the rest are closed.
+    pub(super) fn keep_unsynced(&mut self, stays: impl Fn(&Unsynced) -> bool) {
+        self.unsynced.retain(|it| {
+            let stays = stays(it);
+            if !stays {
+                it.segment.let_go();
+            }
+            stays
+        });
+    }
+
+    /// Forces the oldest to the disk that can be, so that its files need not stay open. Says whether there was one. What
+    /// fails is left to a sync, which writes it anew.
+    pub(super) fn force_oldest(&mut self) -> bool {
+        let forced = self.unsynced.iter().position(|it| {
+            let is_forced = !it.failed.load(Ordering::Acquire) && it.force().is_ok();
+            it.failed.fetch_or(!is_forced, Ordering::AcqRel);
+            is_forced
+        });
+        if let Some(nth) = forced {
+            self.unsynced.remove(nth).segment.let_go();
+        }
+        forced.is_some()
     }
 
     /// Where the stream ends.

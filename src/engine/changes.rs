@@ -72,6 +72,14 @@ impl Engine {
         self.source.is_over || self.source.has_all() || has_ended && !self.ended
     }
 
+    /// While somebody looks at the input from outside nothing is read. Says whether nothing is already; what is on its way
+    /// yet may be [waited for](Engine::want_quiet).
+    pub(crate) fn hold_for_look(&mut self, is_looked_at: bool, now: Instant) -> bool {
+        self.input_looked_at = is_looked_at;
+        self.update(now);
+        !self.source.is_reading
+    }
+
     /// Whether something is being read that is not in the books yet.
     pub(crate) fn is_reading(&self) -> bool {
         self.source.is_reading

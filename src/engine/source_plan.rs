@@ -31,7 +31,7 @@ impl Engine {
         if self.is_starved() {
             return Plan::End(Reason::Memory);
         }
-        if self.input_held {
+        if self.input_held || self.input_looked_at {
             return Plan::wait(For::Gate, None);
         }
         let pass = !self.paused && !self.gate.is_filling();
@@ -58,7 +58,7 @@ impl Engine {
         if self.is_starved() && self.holds_nothing() {
             return Plan::End(Reason::Memory);
         }
-        if self.input_held || self.awaited_tee().is_some() {
+        if self.input_held || self.input_looked_at || self.awaited_tee().is_some() {
             return Plan::wait(For::Gate, None);
         }
         let permit = match self.input.peek(false, now) {

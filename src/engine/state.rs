@@ -170,6 +170,8 @@ pub(crate) struct Engine {
     pub(super) paused: bool,
     /// Somebody holds the input.
     pub(super) input_held: bool,
+    /// Somebody looks at it from outside.
+    pub(super) input_looked_at: bool,
     /// What was given to the consumer and may lie unread.
     pub(super) given: Given,
     /// Who runs programs with batches, where that is the consumer.
@@ -235,6 +237,7 @@ impl Engine {
             timeline: Timeline::default(),
             paused: false,
             input_held: false,
+            input_looked_at: false,
             given: Given::new(rules.keeps_given, now),
             jobs: rules
                 .batch

@@ -20,7 +20,7 @@ impl Engine {
 
     fn is_quiet(&self) -> bool {
         // What is read meanwhile is told after a drain has begun, and is a part of what is drained.
-        let is_last = self.ended && !self.source.path.input_blocks;
+        let is_last = (self.ended || self.input_looked_at) && !self.source.path.input_blocks;
         let reads = (self.halted || is_last) && self.source.is_reading;
         let sides = self.halted && self.sides().any(|(_, side)| side.is_writing_what_counts());
         let mut workers = self.workers.iter().flat_map(|workers| &workers.list);

@@ -1,7 +1,8 @@
 //! The look at the last input when a run ends: whether it has ended, too, and nobody has seen that yet.
 //!
 //! Whoever reads it sees the end only when he reads on, and a run may be over before that. It takes no byte, and waits
-//! for nobody who may write one.
+//! for nobody who may write one. Nobody else reads here meanwhile: a file's place is locked while somebody does, for as
+//! long as that takes, and may be moved back after it.
 //!
 //! Invariant: what is told to have ended had been read to its end, and all of that is in the books.
 
@@ -44,7 +45,7 @@ fn is_socket_over(_: &Port) -> rustix::io::Result<bool> {
 /// Whether this file was read to its end. Those that the system makes up while they are read have no size.
 fn is_file_over(file: &Port) -> rustix::io::Result<bool> {
     let size = u64::try_from(fstat(file)?.st_size).unwrap_or_default();
-    Ok(size > 0 && seek(file, SeekFrom::Current(0))? == size)
+    Ok(size > 0 && seek(file, SeekFrom::Current(0))? >= size)
 }
 
 impl Port {
@@ -83,26 +84,22 @@ impl LastInput {
 
     /// It is not any more.
     pub(super) fn leave(&self) {
-        let mut last = self.lock();
-        *last = Last::Left(last.has_ended());
+        let had_ended = self.has_ended();
+        *self.lock() = Last::Left(had_ended);
     }
 
+    /// Whether it has; nobody may be reading it.
     pub(super) fn has_ended(&self) -> bool {
-        self.lock().has_ended()
+        let input = match &*self.lock() {
+            Last::ToCome => return false,
+            Last::Read(input) => input.clone(),
+            Last::Left(had_ended) => return *had_ended,
+        };
+        input.has_ended()
     }
 
     fn lock(&self) -> MutexGuard<'_, Last> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Last {
-    fn has_ended(&self) -> bool {
-        match self {
-            Last::ToCome => false,
-            Last::Read(input) => input.has_ended(),
-            Last::Left(had_ended) => *had_ended,
-        }
     }
 }
 

@@ -339,19 +339,22 @@ impl Shared {
     /// The run ends: looks whether its input has, and tells that as who reads it would have. Of what is read already but
     /// not in the books this waits no longer than so.
     pub(crate) fn look_whether_input_has_ended(&self, patience: Duration) {
-        if !self.last_input.has_ended() {
-            return;
-        }
-        // From here on nothing more can be read, but what was read before may not be in the books yet.
-        let is_reading = || self.tell(|engine, _| engine.is_reading());
-        if is_reading() {
+        let is_quiet = self.tell(|engine, now| engine.hold_for_look(true, now));
+        if !is_quiet {
             self.await_quiet(patience);
         }
-        let disk = self.disk.as_ref();
-        if is_reading() || disk.is_some_and(Disk::has_kept) {
-            return;
+        let is_reading = self.tell(|engine, _| engine.is_reading());
+        if !is_reading && self.last_input.has_ended() {
+            self.end_of_input_was_seen();
         }
-        if let Some(disk) = disk {
+        self.tell(|engine, now| engine.hold_for_look(false, now));
+    }
+
+    fn end_of_input_was_seen(&self) {
+        if let Some(disk) = &self.disk {
+            if disk.has_kept() {
+                return disk.ends_with_kept();
+            }
             disk.end_input();
         }
         self.tell(|engine, now| engine.on_input_end(true, now));

@@ -50,6 +50,8 @@ pub(super) struct Disk {
     lacks_room: AtomicBool,
     /// What was read and is in no file of the spool.
     kept: Kept,
+    /// The input has ended behind what is kept.
+    ends_with_kept: AtomicBool,
 }
 
 impl Disk {
@@ -69,6 +71,7 @@ impl Disk {
             memory,
             lacks_room: AtomicBool::new(false),
             kept: Kept::default(),
+            ends_with_kept: AtomicBool::new(false),
         };
         (disk, heard)
     }
@@ -373,13 +376,22 @@ impl Disk {
         }
     }
 
+    /// The same where what is kept is the last of it, when that is there.
+    pub(super) fn ends_with_kept(&self) {
+        self.ends_with_kept.store(true, Ordering::Release);
+    }
+
     /// Nothing is put there or read any more; `has_ended`: the input has. Says how what stays there is left.
     /// `wait` says whether a disk that fails has still time after this.
     pub(super) fn close(&self, has_ended: bool, wait: &dyn Fn(Duration) -> bool) -> Left {
         let Some(spool) = self.spool() else {
             return Left::IN_ORDER;
         };
+        let is_over = self.has_kept() && self.ends_with_kept.load(Ordering::Acquire);
         let has_all = self.put_kept();
+        if is_over && has_all {
+            self.end_input();
+        }
         let mut left = spool.close(has_ended, &self.events, wait);
         left.is_in_order &= has_all;
         left

@@ -19,6 +19,8 @@ const WITH_DISK: usize = 14;
 const OUTPUT: usize = 2;
 /// One of several programs: what its thread is called by, our end of its pipe, and a way to what it leaves in that.
 const WORKER: usize = 3;
+/// One that may come later: what its thread will be called by.
+const LATER: usize = 1;
 /// One that is just being run has its end of the pipe here, too; so many are at a time, if there are so many.
 const STARTS: usize = 16;
 /// One with batches: the file of its batch, and the way to read it.
@@ -26,12 +28,15 @@ const BATCH: usize = 2;
 /// Beside a spool: that file, and to find a process that an earlier run has started, and to wait for it.
 const BATCH_OF_SPOOL: usize = 4;
 
-/// Looks whether there are enough for what this run begins with beside the simplest, which does with what there is. Of a
-/// range of programs that is the least.
+/// More than this is not looked for beyond what is needed.
+const SPARE: usize = 128;
+
+/// Looks whether there are enough for what this run begins with beside the simplest, which does with what there is; and
+/// how many are left.
 ///
 /// # Errors
 /// When there are not; the reason says how many are needed.
-pub(super) fn look(config: &Config) -> Result<(), PipeError> {
+pub(super) fn look(config: &Config) -> Result<usize, PipeError> {
     let has_disk = config.spool.is_some() || config.spill.is_some();
     let workers = config.rules.workers.map(|it| (it.count.least, WORKER));
     let batches = config.rules.batch.map(|it| match config.spool {
@@ -40,13 +45,17 @@ pub(super) fn look(config: &Config) -> Result<(), PipeError> {
     });
     let (jobs, each) = workers.or(batches).unwrap_or_default();
     if !has_disk && jobs == 0 {
-        return Ok(());
+        return Ok(SPARE);
     }
     let own = if has_disk { WITH_DISK } else { RUN };
     let files = OUTPUT * config.outputs.len() + usize::from(config.shed_to.is_some());
-    let fixed = own + files + jobs.min(STARTS);
+    let later = config
+        .rules
+        .workers
+        .map_or(0, |it| LATER * (it.count.most - it.count.least));
+    let fixed = own + files + later + jobs.min(STARTS);
     let need = fixed + jobs * each;
-    match free(need) {
+    match free(need + SPARE) {
         Some(free) if free < need => {
             let short = Short {
                 free,
@@ -56,7 +65,8 @@ pub(super) fn look(config: &Config) -> Result<(), PipeError> {
             };
             Err(PipeError::because("start", "descriptors", &short.text()))
         }
-        _ => Ok(()),
+        Some(free) => Ok(free - need),
+        None => Ok(SPARE),
     }
 }
 

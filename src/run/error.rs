@@ -3,6 +3,7 @@
 use std::io;
 
 use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 
 use crate::command::spawn::SpawnError;
 use crate::pipe::error::PipeError;
@@ -37,10 +38,12 @@ impl From<SpawnError> for StartError {
 /// The system refuses what weir needs for itself.
 pub(super) fn system(e: io::Error) -> PipeError {
     if e.raw_os_error() == Some(Errno::MFILE.raw_os_error()) {
-        let why = "Too many open files: weir takes up to 8 beside those that it is told to open, \
-                   up to 16 with a disk, and up to 5 for \
-                   each of --jobs; try ulimit -n 32, or more with --jobs";
-        return PipeError::because("start", "descriptors", why);
+        let more = match getrlimit(Resource::Nofile).current {
+            Some(limit) => format!("more than ulimit -n {limit}"),
+            None => "to close some".to_owned(),
+        };
+        let why = format!("Too many open files; try {more}");
+        return PipeError::because("start", "descriptors", &why);
     }
     PipeError::new("start", "threads", e)
 }

@@ -293,7 +293,7 @@ fn start(
     mut waiting: Waiting<'_>,
 ) -> Result<Running, StartError> {
     let (mut inputs, mut output) = open::open(config, inputs)?;
-    descriptors::look(config)?;
+    let spare = descriptors::look(config)?;
     let overflow = config.shed_to.as_deref();
     let overflow = overflow.map(|path| OverflowFile::open(path, rules.framing));
     let overflow = overflow.transpose()?;
@@ -310,7 +310,14 @@ fn start(
     let tees = branches.iter().enumerate();
     let tees = tees.filter_map(|(nth, branch)| branch.in_spool(nth));
     let say = |what| drop(notices.send(what));
-    let store = open::store(config, output.as_ref(), tees.collect(), say, &mut waiting)?;
+    let store = open::store(
+        config,
+        output.as_ref(),
+        tees.collect(),
+        say,
+        &mut waiting,
+        spare,
+    )?;
     if let Some(Store::Spool(spool)) = &store {
         if let Some(end) = spool.due_end() {
             inputs.insert(0, pipe::Input::of_byte(end)?);

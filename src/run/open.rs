@@ -61,7 +61,14 @@ pub(super) fn open(
     Ok((inputs, output))
 }
 
-/// The disk behind memory, if one is asked for; `say` is told what is odd about it.
+/// Segments of a spool whose files are open until they are forced to the disk, at most: twice as many as one has that is
+/// full, of which none is to wait for the disk,
+const HELD_MOST: usize = 32;
+/// and the descriptors of each.
+const HELD: usize = 2;
+
+/// The disk behind memory, if one is asked for; `say` is told what is odd about it. Half of the `spare` descriptors are
+/// for it.
 ///
 /// # Errors
 /// When no file can be made there, or a spool not be used.
@@ -71,6 +78,7 @@ pub(super) fn store(
     tees: Vec<Tee>,
     say: impl Fn(String),
     waiting: &mut Waiting<'_>,
+    spare: usize,
 ) -> Result<Option<Store>, PipeError> {
     if let Some(spool) = &config.spool {
         let options = SpoolOptions {
@@ -87,6 +95,7 @@ pub(super) fn store(
                 SyncTime::Off => Policy::Off,
             },
             boot: sys::boot_id(),
+            held_most: (spare / (2 * HELD)).min(HELD_MOST),
         };
         let open = |found: &mut _| Spool::open_again(&spool.directory, &options, found);
         let (opened, said) = waiting.until_there_is_room(output, open)?;

@@ -51,6 +51,32 @@ fn beside_a_disk_too_few_are_said_before_anything_is_read() {
     }
 }
 
+/// However much passes before the disk is forced, and whatever an earlier run has left that was never forced there.
+#[test]
+fn a_spool_does_with_the_descriptors_that_there_are() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let spool = directory.path().join("q").display().to_string();
+    for (limit, sync) in [
+        (18, "500ms"),
+        (24, "off"),
+        (40, "1h"),
+        (18, "1h"),
+        (1024, "1h"),
+    ] {
+        // Many small files, of which each is given back soon after it was begun.
+        let options = ["--spool", &spool, "--spill", "1MiB", "--sync", sync];
+        let before = format!("ulimit -n {limit}");
+        let mut line = Line::with(weir_in_shell(&before, &options, ""));
+        for _ in 0..60 {
+            line.send(1_000_000);
+            line.take(1_000_000);
+            line.rewind();
+        }
+        line.close_input();
+        line.finish(0).assert_success(&before);
+    }
+}
+
 #[test]
 fn where_programs_run_side_by_side_too_few_are_said_before_anything_is_read_and_how_many_will_do() {
     let dir = Dir::new();
@@ -58,6 +84,7 @@ fn where_programs_run_side_by_side_too_few_are_said_before_anything_is_read_and_
     let spools = ["--spool", &spool];
     for (nth, options) in [
         &["-j", "4"][..],
+        &["-j", "2..60"],
         &["-j", "2..4", "--batch", "100"],
         &[&["-j", "4"], &spools[..]].concat(),
         &[&["-j", "4", "--batch", "100"], &spools[..]].concat(),

@@ -5,6 +5,7 @@ mod damage;
 mod failing;
 pub(crate) mod faults;
 mod giving_back;
+mod held;
 mod kills;
 mod limits;
 mod missing;
@@ -42,6 +43,7 @@ pub(super) fn small() -> SpoolOptions {
         framing: Framing::Lines,
         policy: Policy::Within(Duration::from_secs(3600)),
         boot: Some(BOOT),
+        held_most: 32,
     }
 }
 

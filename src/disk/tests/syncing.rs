@@ -77,7 +77,15 @@ fn what_a_failed_sync_covered_is_in_another_file_and_what_does_not_match_is_lost
     let spool = open(&path, &roomy()).spool;
     append(&spool, &text);
     let covered = spool.writer().unsynced.clone();
-    let before = std::os::unix::fs::MetadataExt::ino(&covered[0].stream.metadata().unwrap());
+    let before = std::os::unix::fs::MetadataExt::ino(
+        &covered[0]
+            .segment
+            .held()
+            .unwrap()
+            .stream
+            .metadata()
+            .unwrap(),
+    );
     // The disk has written one page as it was not.
     let wrong = fs::OpenOptions::new()
         .write(true)

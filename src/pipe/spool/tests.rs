@@ -23,6 +23,7 @@ fn options(boot: u8) -> SpoolOptions {
         framing: Framing::Lines,
         policy: Policy::Within(Duration::from_secs(3600)),
         boot: Some([boot; 16]),
+        held_most: 32,
     }
 }
 

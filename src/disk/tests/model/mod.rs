@@ -101,8 +101,11 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(path: &Path) -> Bench {
-        let options = small();
+    fn new(path: &Path, held_most: usize) -> Bench {
+        let options = SpoolOptions {
+            held_most,
+            ..small()
+        };
         faults::set(None);
         let opened = Running::from(open(path, &options));
         for name in OUTPUTS {
@@ -245,10 +248,11 @@ proptest! {
 
     #[test]
     fn a_spool_delivers_what_a_list_would_through_kills_power_cuts_and_damage(
-        steps in proptest::collection::vec(step(), 1..40)
+        steps in proptest::collection::vec(step(), 1..40),
+        held_most in prop_oneof![Just(1), Just(32)],
     ) {
         let home = tempfile::tempdir().unwrap();
-        let mut bench = Bench::new(&home.path().join("q"));
+        let mut bench = Bench::new(&home.path().join("q"), held_most);
         for step in &steps {
             bench.run(step);
         }

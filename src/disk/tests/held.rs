@@ -1,0 +1,87 @@
+//! How many files are open because they were not forced to the disk.
+
+use std::sync::atomic::Ordering;
+
+use rustix::io::Errno;
+
+use super::super::spool::{Spool, SpoolOptions};
+use super::super::state::Place;
+use super::super::sys::Call;
+use super::super::writer::Unsynced;
+use super::faults::{self, Faults};
+use super::{append, lines, open, read_from, small};
+
+/// Segments of this spool whose files are held open.
+fn held(spool: &Spool) -> usize {
+    let writer = spool.writer();
+    let held = |it: &&Unsynced| it.segment.held().is_some();
+    writer.unsynced.iter().filter(held).count()
+}
+
+#[test]
+fn no_more_files_are_open_than_may_be_however_much_comes_before_a_sync() {
+    let home = tempfile::tempdir().unwrap();
+    let few = SpoolOptions {
+        held_most: 3,
+        ..small()
+    };
+    let text = lines(0, 20_000);
+    let spool = open(&home.path().join("q"), &few).spool;
+    for piece in text.chunks(10_000) {
+        append(&spool, piece);
+        assert!(held(&spool) <= 3);
+    }
+    assert!(spool.writer().unsynced.len() == 3);
+    assert!(read_from(&spool, 0).bytes() == text);
+    assert!(spool.sync().unwrap().is_empty());
+    assert_eq!(spool.state().state.synced, text.len() as u64);
+    drop(spool);
+    let opened = open(&home.path().join("q"), &few);
+    assert!(opened.damages.is_empty() && read_from(&opened.spool, 0).bytes() == text);
+}
+
+#[test]
+fn what_cannot_be_forced_early_stays_open_until_it_is_written_anew() {
+    let home = tempfile::tempdir().unwrap();
+    let few = SpoolOptions {
+        held_most: 3,
+        ..small()
+    };
+    let text = lines(0, 20_000);
+    let spool = open(&home.path().join("q"), &few).spool;
+    faults::set(Some(Faults {
+        error: Errno::IO,
+        calls: vec![Call::Force],
+        after: 0,
+        times: 1,
+    }));
+    append(&spool, &text);
+    faults::set(None);
+    assert!(spool.writer().unsynced[0].failed.load(Ordering::Acquire));
+    assert!(spool.sync().unwrap().is_empty());
+    assert_eq!(held(&spool), 1);
+    assert!(read_from(&spool, 0).bytes() == text);
+}
+
+#[test]
+fn the_files_of_what_is_given_back_are_closed_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    let spool = open(&home.path().join("q"), &small()).spool;
+    spool.set_place("stdout", Place::default()).unwrap();
+    append(&spool, &lines(0, 20_000));
+    let before = spool.writer().unsynced.clone();
+    assert!(before.len() > 3 && held(&spool) == before.len());
+    let at = before[3].segment.base();
+    let place = spool.place_at(at).unwrap();
+    spool.set_place("stdout", place).unwrap();
+    let appends = spool.writer();
+    // Somebody appends meanwhile: a list of those that are left cannot be made.
+    std::thread::scope(|scope| {
+        scope.spawn(|| assert!(spool.release(at).unwrap()));
+    });
+    drop(appends);
+    let open: Vec<bool> = (before.iter())
+        .map(|it| it.segment.held().is_some())
+        .collect();
+    assert_eq!(open[..4], [false, false, false, true]);
+}
