@@ -220,6 +220,7 @@ fn untried((place, to): Span) -> Entry {
         number: 0,
         opening: 0,
         tries: 0,
+        interrupted: 0,
         is_open: false,
         is_shed: false,
         is_ended: false,

@@ -16,7 +16,7 @@
 //! | 8 | its number |
 //! | 4 | how many times the spool had been opened when it was begun; with its number, that is its name |
 //! | 4 | tries so far |
-//! | 4 | bit 0: its last record has no end; bit 1: given up, and on its way to the file for what is shed; bit 2: the byte behind it is that end, and nobody's |
+//! | 4 | bit 0: its last record has no end; bit 1: given up, and on its way to the file for what is shed; bit 2: the byte behind it is that end, and nobody's; bits 8 to 31: tries that the end of weir cut short, so many of them at most |
 //! | 8 | records that end in it |
 //! | 24 | its place |
 //! | 8 | offset behind its last byte |
@@ -28,6 +28,9 @@ use super::place::Place;
 /// Batches that are begun at a time, at most: they have to fit into the state.
 pub(crate) const BATCHES_MOST: usize = 400;
 
+/// Tries of a batch that were cut short are counted up to here.
+const INTERRUPTED_MOST: u32 = (1 << 24) - 1;
+
 /// A batch that has been begun, and not been acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Entry {
@@ -35,6 +38,8 @@ pub(crate) struct Entry {
     /// The opening in which it was begun.
     pub opening: u32,
     pub tries: u32,
+    /// Those of them that were cut short, for weir was told to end: they say nothing of the batch.
+    pub interrupted: u32,
     /// Its last record has no end.
     pub is_open: bool,
     /// It was given up, and is on its way to the file for what is shed.
@@ -137,6 +142,7 @@ impl Journal {
                 number: 0,
                 opening: 0,
                 tries: 0,
+                interrupted: 0,
                 is_open: false,
                 is_shed: false,
                 is_ended: false,
@@ -158,6 +164,14 @@ impl Journal {
         for entry in self.open.iter_mut().filter(|it| it.number == 0) {
             self.last += 1;
             (entry.number, entry.opening) = (self.last, opening);
+        }
+    }
+
+    /// The try of a batch that is under way is cut short by the end of weir, and comes again. Where weir dies itself that
+    /// is not known, and its program may be the reason: such a try is as good as a failure.
+    pub(crate) fn interrupt(&mut self, number: u64) {
+        if let Some(known) = self.open.iter_mut().find(|it| it.number == number) {
+            known.interrupted = (known.interrupted + 1).min(INTERRUPTED_MOST);
         }
     }
 
@@ -244,7 +258,8 @@ impl Journal {
             into.extend_from_slice(&entry.tries.to_le_bytes());
             let flags = u32::from(entry.is_open)
                 | u32::from(entry.is_shed) << 1
-                | u32::from(entry.is_ended) << 2;
+                | u32::from(entry.is_ended) << 2
+                | entry.interrupted.min(INTERRUPTED_MOST) << 8;
             into.extend_from_slice(&flags.to_le_bytes());
             into.extend_from_slice(&entry.records.to_le_bytes());
             encode_place(entry.place, into);
@@ -270,6 +285,7 @@ impl Journal {
                 number: u64_at(entry, 0),
                 opening: u32_at(entry, 8),
                 tries: u32_at(entry, 12),
+                interrupted: flags >> 8,
                 is_open: flags & 1 != 0,
                 is_shed: flags & 2 != 0,
                 is_ended: flags & 4 != 0,
@@ -320,6 +336,7 @@ mod tests {
             number,
             opening: 3,
             tries: 1,
+            interrupted: 0,
             is_open: number.is_multiple_of(2),
             is_shed: false,
             is_ended: number.is_multiple_of(3),
@@ -449,6 +466,41 @@ mod tests {
         );
         assert_eq!(journal.pass(ended.whole()), ended.whole());
         assert!(journal.open.is_empty());
+    }
+
+    #[test]
+    fn tries_that_were_cut_short_stay_counted_as_such_whatever_comes_after_them() {
+        let mut journal = Journal::at(place(0));
+        for tries in 1..=5 {
+            journal.begin(Entry {
+                tries,
+                ..entry(6, 0, 100)
+            });
+            if tries % 2 == 0 {
+                journal.interrupt(6);
+            }
+        }
+        journal.interrupt(7);
+        let counts = |it: &Journal| {
+            it.open
+                .iter()
+                .map(|it| (it.tries, it.interrupted))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(counts(&journal), [(5, 2)]);
+        let read_back = |journal: &Journal| {
+            let mut bytes = Vec::new();
+            Journal::encode(Some(journal), &mut bytes);
+            let back = Journal::decode(&bytes).flatten();
+            assert_eq!(back.as_ref(), Some(journal));
+        };
+        read_back(&journal);
+        journal.open[0].interrupted = INTERRUPTED_MOST - 1;
+        for _ in 0..3 {
+            journal.interrupt(6);
+            read_back(&journal);
+        }
+        assert_eq!(counts(&journal), [(5, INTERRUPTED_MOST)]);
     }
 
     #[test]

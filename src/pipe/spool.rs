@@ -267,8 +267,9 @@ impl SpoolStore {
         };
         self.spool
             .change_journal(&self.consumer.name, |journal| match how {
+                Settled::Interrupted => journal.interrupt(number),
                 Settled::Shed if sheds_to_file => journal.shed(number),
-                _ => journal.settle(number),
+                Settled::Shed | Settled::Acknowledged => journal.settle(number),
             })
     }
 
