@@ -9,38 +9,20 @@
 //! Where records are counted or capped the bytes must be looked at, though not on their way: the
 //! [`Peek`] duplicates what lies in the pipe, and reads the duplicate.
 
-use super::fd::Port;
-use super::peek::Peek;
-use super::shared::SidePipe;
-use crate::engine::action::{Permit, Taker};
-use crate::engine::drive::Passage;
-
-/// The way of bytes that go to several at once.
-#[cfg_attr(
-    not(target_os = "linux"),
-    allow(dead_code, reason = "tee(2) is Linux's")
-)]
-pub(super) struct FanOut<'a> {
-    pub input: &'a Port,
-    pub output: &'a Port,
-    pub others: &'a [SidePipe],
-    /// Where what everybody has had goes; without it is read.
-    pub drain: Option<&'a Drain>,
-    /// Somebody else is owed what passes: it stays in the input, to be read.
-    pub is_owed: bool,
-}
-
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
+mod fan;
 #[cfg(target_os = "linux")]
 mod linux;
 
-#[cfg(target_os = "linux")]
-pub(crate) use linux::{Drain, pass, suits};
+pub(crate) use fan::Drain;
+pub(in crate::pipe) use fan::FanOut;
 #[cfg(target_os = "linux")]
 pub(in crate::pipe) use linux::{fan_out, pass_aside};
+#[cfg(target_os = "linux")]
+pub(crate) use linux::{pass, suits};
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) use elsewhere::{Drain, pass, suits};
-#[cfg(not(target_os = "linux"))]
 pub(in crate::pipe) use elsewhere::{fan_out, pass_aside};
+#[cfg(not(target_os = "linux"))]
+pub(crate) use elsewhere::{pass, suits};

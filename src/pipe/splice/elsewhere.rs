@@ -1,22 +1,10 @@
 //! Other systems have no such path: it is refused, and bytes are copied.
 
-use std::io;
-
-use super::{FanOut, Passage, Peek, Permit, Port, Taker};
-
-/// There is no zero-copy path here.
-#[derive(Debug)]
-pub(crate) struct Drain;
-
-impl Drain {
-    /// There is no such thing here.
-    ///
-    /// # Errors
-    /// Always.
-    pub(crate) fn open() -> io::Result<Drain> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-}
+use super::fan::FanOut;
+use crate::engine::action::{Permit, Taker};
+use crate::engine::drive::Passage;
+use crate::pipe::fd::Port;
+use crate::pipe::peek::Peek;
 
 /// There is no zero-copy path here.
 pub(in crate::pipe) fn fan_out(

@@ -2,17 +2,19 @@
 //!
 //! Invariant: what the system refuses is still in the input, and an error is told with the side that it came from.
 
-use std::fs::File;
-use std::io;
-
-use super::{FanOut, Passage, Peek, Permit, Port, SidePipe, Taker};
-use crate::engine::scan::Run;
-use crate::engine::stall::Side;
-use crate::pipe::calls::again;
-use crate::pipe::peek::duplicate;
 use rustix::fs::{SeekFrom, copy_file_range, seek};
 use rustix::io::{Errno, pread};
 use rustix::pipe::{SpliceFlags, splice};
+
+use super::fan::FanOut;
+use crate::engine::action::{Permit, Taker};
+use crate::engine::drive::Passage;
+use crate::engine::scan::Run;
+use crate::engine::stall::Side;
+use crate::pipe::calls::again;
+use crate::pipe::fd::Port;
+use crate::pipe::peek::{Peek, duplicate};
+use crate::pipe::shared::SidePipe;
 
 /// Bytes asked of one call: more than any pipe holds, little enough for the counters to move
 /// while a file is copied.
@@ -59,32 +61,6 @@ pub(crate) fn pass(
         }
         Ok(None) => Passage::Stuck,
         Err(e) => verdict(e, input, output),
-    }
-}
-
-/// Where what everybody has had goes.
-#[derive(Debug)]
-pub(crate) struct Drain(File);
-
-impl Drain {
-    /// There is none in some systems' small rooms.
-    ///
-    /// # Errors
-    /// When it cannot be opened.
-    pub(crate) fn open() -> io::Result<Drain> {
-        File::options().write(true).open("/dev/null").map(Drain)
-    }
-
-    /// Takes so many bytes off the input, which lie there.
-    fn take(&self, input: &Port, mut n: usize) {
-        while n > 0 {
-            let taken = again(|| splice(input, None, &self.0, None, n, SpliceFlags::NONBLOCK));
-            match taken {
-                Ok(Some(m @ 1..)) => n -= m,
-                // What was there is gone: somebody else reads as well.
-                _ => return,
-            }
-        }
     }
 }
 
