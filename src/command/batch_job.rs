@@ -274,7 +274,7 @@ impl Edge for Job {
         // A try that was never written down was none.
         let settled = settled.filter(|how| is_entered || *how != Settled::Interrupted);
         if let Some(how) = settled
-            && let Err(error) = self.context.shared.settle_batch(ticket.number, how)
+            && let Err(error) = self.context.shared.end_try(ticket.number, how)
         {
             self.say(News::Broken(error));
         }

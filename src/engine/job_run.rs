@@ -93,11 +93,11 @@ impl Engine {
         } else {
             jobs.breaker.on_success(j);
         }
-        self.settle_batch(&batch, finish == Finish::Acknowledged, now);
+        self.end_batch(&batch, finish == Finish::Acknowledged, now);
     }
 
     /// A batch is nobody's any more: it was acknowledged, or is shed.
-    fn settle_batch(&mut self, batch: &Batch, is_acknowledged: bool, now: Instant) {
+    fn end_batch(&mut self, batch: &Batch, is_acknowledged: bool, now: Instant) {
         let mut total = batch.total;
         let has_last = batch
             .runs

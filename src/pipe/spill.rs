@@ -275,9 +275,8 @@ impl Disk {
     }
 
     /// That is what has become of this batch.
-    pub(super) fn settle_batch(&self, number: u64, how: Settled) -> Result<(), DiskError> {
-        self.spool()
-            .map_or(Ok(()), |it| it.settle_batch(number, how))
+    pub(super) fn end_try(&self, number: u64, how: Settled) -> Result<(), DiskError> {
+        self.spool().map_or(Ok(()), |it| it.end_try(number, how))
     }
 
     /// The file for what is shed has what lies between these offsets.

@@ -30,7 +30,7 @@ impl SpoolStore {
     }
 
     /// That is what has become of this batch.
-    pub(in crate::pipe) fn settle_batch(&self, number: u64, how: Settled) -> Result<(), DiskError> {
+    pub(in crate::pipe) fn end_try(&self, number: u64, how: Settled) -> Result<(), DiskError> {
         let UseBy::Batches { sheds_to_file } = self.use_by else {
             return Ok(());
         };
