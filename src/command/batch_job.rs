@@ -17,7 +17,7 @@ use crate::engine::CONSUMER;
 use crate::engine::action::{Actor, Wait, Write};
 use crate::engine::drive::{Driver, Edge, End, Turn};
 use crate::engine::on_disk::Load;
-use crate::engine::ticket::{Finish, Ticket, Untried};
+use crate::engine::ticket::{Finish, Settled, Ticket, Untried};
 use crate::pipe::error::PipeError;
 
 /// How soon to look again whether a full disk has room, where a batch cannot go on in memory: it is to be used within a
@@ -103,18 +103,23 @@ impl Job {
         self.context.say(news);
     }
 
-    /// Writes down that the program is about to be run with this batch; the batch's name. `None`: it is not to be run.
-    fn enter(&self, ticket: &Ticket, ahead: &[Untried]) -> Option<String> {
+    /// Writes down that the program is about to be run with this batch; the batch's name, and whether an earlier run has
+    /// had it. `None`: that could not be done, or none is to be run any more.
+    fn enter(&self, ticket: &Ticket, ahead: &[Untried]) -> Option<(String, bool)> {
         if self.context.is_over() {
             return None;
         }
         let begun = self.context.shared.begin_batch(ticket, ahead);
-        match begun.map_err(|e| self.say(News::Broken(e))).ok()? {
-            None => Some(format!("{}-{}", self.context.plan.stamp, ticket.number)),
-            Some((name, is_inherited)) => {
-                let is_free = !is_inherited || self.wait_for_outlived(&name);
-                is_free.then_some(name)
-            }
+        let begun = begun.map_err(|e| self.say(News::Broken(e))).ok()?;
+        let ours = || format!("{}-{}", self.context.plan.stamp, ticket.number);
+        Some(begun.unwrap_or_else(|| (ours(), false)))
+    }
+
+    /// What it means that no program was run.
+    fn not_run(&self) -> Finish {
+        match self.context.is_over() {
+            true => Finish::Interrupted,
+            false => Finish::Failed,
         }
     }
 
@@ -256,15 +261,20 @@ impl Edge for Job {
     }
 
     fn run(&mut self, ticket: &Ticket, ahead: &[Untried]) -> Option<Finish> {
-        let finish = match self.enter(ticket, ahead) {
+        let entered = self.enter(ticket, ahead);
+        let is_entered = entered.is_some();
+        let finish = match entered {
+            Some((name, true)) if !self.wait_for_outlived(&name) => self.not_run(),
             // All of it is lost, and nobody is to be run for nothing.
             Some(_) if ticket.bytes == 0 => Finish::Acknowledged,
-            Some(name) => self.try_it(ticket, &name),
-            None if self.context.is_over() => Finish::Interrupted,
-            None => Finish::Failed,
+            Some((name, _)) => self.try_it(ticket, &name),
+            None => self.not_run(),
         };
-        if let Some(how) = finish.settles(ticket)
-            && let Err(error) = self.context.shared.settle_batch(ticket.number, how)
+        let settled = finish.settles(ticket);
+        // A try that was never written down was none.
+        let settled = settled.filter(|how| is_entered || *how != Settled::Interrupted);
+        if let Some(how) = settled
+            && let Err(error) = self.context.shared.end_try(ticket.number, how)
         {
             self.say(News::Broken(error));
         }

@@ -4,6 +4,7 @@
 mod caps;
 mod check;
 mod check_command;
+mod check_outputs;
 pub(crate) mod command_line;
 mod completions;
 mod display;
@@ -162,7 +163,7 @@ impl Config {
         let notes = is_told.then(|| guesses(&options.live, framing.is_some()));
         let stop_at = display::stop_at(&options)?;
         Ok(Config {
-            outputs: check::outputs(&options)?,
+            outputs: check_outputs::outputs(&options)?,
             sorter: check::sorter(&options, framing)?,
             command: check_command::command(&options.command)?,
             restart,
@@ -177,7 +178,7 @@ impl Config {
                 size: capacity as u64,
                 sync: options.sync.unwrap_or_default(),
             }),
-            shed_to: check::shed_to(options.shed_to, may_shed, batch.is_some())?,
+            shed_to: check_outputs::shed_to(options.shed_to, may_shed, batch.is_some())?,
             fit_pipe: options.pipe_size == PipeSize::Auto,
             hooks: options.on,
             notes: notes.unwrap_or_default(),
@@ -200,7 +201,7 @@ impl Config {
                 stop_at,
                 burst: live.burst,
                 patience,
-                recall: check::recall(options.recall)?,
+                recall: check_outputs::recall(options.recall)?,
             },
             live,
             pipe_size: options.pipe_size,

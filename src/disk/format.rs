@@ -147,7 +147,7 @@ impl Entry {
 
     /// The entry in these bytes, if nothing has changed them.
     pub(crate) fn decode(row: &[u8; ROW]) -> Option<Entry> {
-        is_sealed(row)
+        holds_its_checksum(row)
             .then(|| Entry::decode_unchecked(row))
             .filter(|entry| entry.len > 0 && entry.at.checked_add(u64::from(entry.len)).is_some())
     }
@@ -216,7 +216,7 @@ impl IndexHeader {
 
 /// Whether a header is `magic`'s, whole, and of a version known here.
 pub(crate) fn version_of(row: &[u8; ROW], magic: [u8; 8]) -> Read<()> {
-    if row[..8] != magic || !is_sealed(row) {
+    if row[..8] != magic || !holds_its_checksum(row) {
         return Read::Damaged;
     }
     match u32_at(row, 8) {
@@ -226,7 +226,7 @@ pub(crate) fn version_of(row: &[u8; ROW], magic: [u8; 8]) -> Read<()> {
 }
 
 /// Whether the last four bytes are the checksum of those before.
-fn is_sealed(row: &[u8; ROW]) -> bool {
+fn holds_its_checksum(row: &[u8; ROW]) -> bool {
     checksum(0, &row[..ROW - 4]) == u32_at(row, ROW - 4)
 }
 

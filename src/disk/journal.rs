@@ -16,7 +16,7 @@
 //! | 8 | its number |
 //! | 4 | how many times the spool had been opened when it was begun; with its number, that is its name |
 //! | 4 | tries so far |
-//! | 4 | bit 0: its last record has no end; bit 1: given up, and on its way to the file for what is shed; bit 2: the byte behind it is that end, and nobody's |
+//! | 4 | bit 0: its last record has no end; bit 1: given up, and on its way to the file for what is shed; bit 2: the byte behind it is that end, and nobody's; bits 8 to 31: tries that the end of weir cut short, so many of them at most |
 //! | 8 | records that end in it |
 //! | 24 | its place |
 //! | 8 | offset behind its last byte |
@@ -28,6 +28,9 @@ use super::place::Place;
 /// Batches that are begun at a time, at most: they have to fit into the state.
 pub(crate) const BATCHES_MOST: usize = 400;
 
+/// Tries of a batch that were cut short are counted up to here.
+const INTERRUPTED_MOST: u32 = (1 << 24) - 1;
+
 /// A batch that has been begun, and not been acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Entry {
@@ -35,6 +38,8 @@ pub(crate) struct Entry {
     /// The opening in which it was begun.
     pub opening: u32,
     pub tries: u32,
+    /// Those of them that were cut short, for weir was told to end: they say nothing of the batch.
+    pub interrupted: u32,
     /// Its last record has no end.
     pub is_open: bool,
     /// It was given up, and is on its way to the file for what is shed.
@@ -137,6 +142,7 @@ impl Journal {
                 number: 0,
                 opening: 0,
                 tries: 0,
+                interrupted: 0,
                 is_open: false,
                 is_shed: false,
                 is_ended: false,
@@ -158,6 +164,14 @@ impl Journal {
         for entry in self.open.iter_mut().filter(|it| it.number == 0) {
             self.last += 1;
             (entry.number, entry.opening) = (self.last, opening);
+        }
+    }
+
+    /// The try of a batch that is under way is cut short by the end of weir, and comes again. Where weir dies itself that
+    /// is not known, and its program may be the reason: such a try is as good as a failure.
+    pub(crate) fn interrupt(&mut self, number: u64) {
+        if let Some(known) = self.open.iter_mut().find(|it| it.number == number) {
+            known.interrupted = (known.interrupted + 1).min(INTERRUPTED_MOST);
         }
     }
 
@@ -244,7 +258,8 @@ impl Journal {
             into.extend_from_slice(&entry.tries.to_le_bytes());
             let flags = u32::from(entry.is_open)
                 | u32::from(entry.is_shed) << 1
-                | u32::from(entry.is_ended) << 2;
+                | u32::from(entry.is_ended) << 2
+                | entry.interrupted.min(INTERRUPTED_MOST) << 8;
             into.extend_from_slice(&flags.to_le_bytes());
             into.extend_from_slice(&entry.records.to_le_bytes());
             encode_place(entry.place, into);
@@ -270,6 +285,7 @@ impl Journal {
                 number: u64_at(entry, 0),
                 opening: u32_at(entry, 8),
                 tries: u32_at(entry, 12),
+                interrupted: flags >> 8,
                 is_open: flags & 1 != 0,
                 is_shed: flags & 2 != 0,
                 is_ended: flags & 4 != 0,
@@ -304,169 +320,4 @@ fn decode_place(bytes: &[u8], at: usize) -> Place {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn place(at: u64) -> Place {
-        Place {
-            at,
-            record: at / 10,
-            begun: 0,
-        }
-    }
-
-    fn entry(number: u64, from: u64, end: u64) -> Entry {
-        Entry {
-            number,
-            opening: 3,
-            tries: 1,
-            is_open: number.is_multiple_of(2),
-            is_shed: false,
-            is_ended: number.is_multiple_of(3),
-            records: (end - from) / 10,
-            place: place(from),
-            end,
-            begun: 0,
-        }
-    }
-
-    #[test]
-    fn what_is_in_no_batch_and_before_the_next_is_acknowledged() {
-        let mut journal = Journal::at(place(100));
-        journal.begin(entry(1, 100, 200));
-        journal.begin(entry(2, 200, 300));
-        journal.begin(entry(3, 300, 400));
-        journal.settle(2);
-        assert_eq!(
-            (journal.low().at, journal.next.at, journal.last),
-            (100, 400, 3)
-        );
-        journal.settle(1);
-        assert_eq!(journal.low(), place(300));
-        let again = Entry {
-            tries: 2,
-            ..entry(3, 300, 400)
-        };
-        journal.begin(again);
-        assert_eq!(journal.open, [again]);
-        journal.settle(3);
-        assert_eq!(
-            journal,
-            Journal {
-                last: 3,
-                ..Journal::at(place(400))
-            }
-        );
-    }
-
-    #[test]
-    fn those_ahead_of_one_that_begins_are_known_as_they_are() {
-        let untried = |number, from, end| Entry {
-            tries: 0,
-            ..entry(number, from, end)
-        };
-        let ahead = [untried(1, 0, 100), untried(2, 100, 200)];
-        let mut journal = Journal::at(place(0));
-        journal.close(&ahead);
-        journal.begin(entry(3, 200, 300));
-        let all = [ahead[0], ahead[1], entry(3, 200, 300)];
-        assert_eq!((&journal.open[..], journal.last), (&all[..], 3));
-        journal.begin(entry(1, 0, 100));
-        journal.settle(1);
-        // Said late, when it has ended already, and another one has begun.
-        journal.close(&ahead);
-        assert_eq!(journal.open, all[1..]);
-        journal.adopt(9);
-        assert_eq!(journal.open, all[1..], "it keeps its number");
-    }
-
-    #[test]
-    fn one_that_begins_before_others_that_come_before_it_leaves_them_theirs() {
-        let mut journal = Journal::at(place(0));
-        journal.begin(entry(3, 200, 300));
-        assert_eq!((journal.low().at, journal.next.at), (0, 300));
-        journal.settle(3);
-        journal.begin(entry(2, 100, 200));
-        journal.settle(2);
-        let ahead = journal.open[0];
-        assert_eq!(
-            (journal.open.len(), ahead.place, ahead.end),
-            (1, place(0), 100)
-        );
-        assert_eq!((ahead.records, ahead.tries), (10, 0));
-        journal.begin(entry(6, 500, 600));
-        journal.begin(entry(4, 300, 400));
-        journal.adopt(9);
-        let names: Vec<_> = journal
-            .open
-            .iter()
-            .map(|it| (it.opening, it.number))
-            .collect();
-        assert_eq!(names, [(9, 7), (3, 4), (9, 8), (3, 6)]);
-        assert_eq!(journal.last, 8);
-    }
-
-    #[test]
-    fn one_that_is_shed_stays_until_the_file_has_it() {
-        let mut journal = Journal::at(place(0));
-        for n in 0..2 * BATCHES_MOST as u64 {
-            journal.begin(entry(n, n * 10, n * 10 + 10));
-            journal.shed(n);
-        }
-        assert!(journal.open.len() < BATCHES_MOST, "it fits");
-        assert!(journal.open.iter().all(|it| it.is_shed));
-        let end = journal.open[5].end;
-        let before = journal.open.len();
-        journal.on_shed_written(end - 1, end);
-        assert_eq!(journal.open.len(), before - 1);
-        assert!(journal.open.iter().all(|it| it.end != end));
-    }
-
-    #[test]
-    fn a_stream_that_passes_takes_batches_with_it() {
-        let mut journal = Journal::at(place(0));
-        journal.begin(entry(1, 0, 100));
-        journal.begin(entry(2, 100, 200));
-        journal.begin(entry(5, 200, 300));
-        journal.settle(2);
-        assert_eq!(journal.pass(place(50)), place(50));
-        assert_eq!(journal.pass(place(100)), place(200));
-        assert_eq!(journal.pass(place(250)), place(250));
-        assert_eq!(journal.open.len(), 1);
-        assert_eq!(journal.pass(place(300)), place(300));
-        assert!(journal.open.is_empty());
-        // The last record of this one got its end, which is one byte behind it.
-        let ended = Entry {
-            is_ended: true,
-            ..entry(4, 300, 400)
-        };
-        journal.begin(ended);
-        journal.next = ended.whole();
-        assert_eq!(
-            journal.pass(place(400)),
-            place(400),
-            "the end is still owed"
-        );
-        assert_eq!(journal.pass(ended.whole()), ended.whole());
-        assert!(journal.open.is_empty());
-    }
-
-    #[test]
-    fn it_is_read_as_it_was_written_and_anything_else_is_refused() {
-        let mut journal = Journal::at(place(7));
-        for n in 1..=BATCHES_MOST as u64 {
-            journal.begin(entry(n, n * 50 - 43, n * 50 + 7));
-        }
-        for journal in [None, Some(Journal::default()), Some(journal)] {
-            let mut bytes = Vec::new();
-            Journal::encode(journal.as_ref(), &mut bytes);
-            assert_eq!(Journal::decode(&bytes), Some(journal.clone()));
-            for cut in [0, 3, bytes.len() - 1] {
-                assert_eq!(Journal::decode(&bytes[..cut]), None, "{cut}");
-            }
-            let fits = bytes.len() + 4096 < super::super::state::SLOT;
-            assert!(fits, "{} bytes", bytes.len());
-        }
-        assert_eq!(Journal::decode(&[9; 100]), None);
-    }
-}
+mod tests;

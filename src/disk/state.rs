@@ -271,6 +271,7 @@ mod tests {
             number,
             opening: 1,
             tries,
+            interrupted: 0,
             is_open: true,
             is_shed: false,
             is_ended: false,

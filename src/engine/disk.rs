@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::action::NoRoom;
-use super::ticket::Stretch;
+use super::ticket::{Stretch, Tries};
 
 /// What is known of the disk.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ pub(crate) enum Owed {
     /// The consumer.
     Consumer,
     /// It is a batch, of this number, which was tried so often.
-    Batch(u64, u32),
+    Batch(u64, Tries),
     /// The file for what is shed.
     Overflow,
     /// The tee of this number.

@@ -129,6 +129,7 @@ fn pieces(parts: &[(Stretch, Owed)]) -> Vec<Stretch> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ticket::Tries;
     use super::*;
 
     fn part(from: u64, to: u64) -> Stretch {
@@ -145,7 +146,7 @@ mod tests {
     #[test]
     fn it_is_cut_where_somebody_begins_or_ends_and_what_nobody_is_owed_is_left_out() {
         let parts = [
-            (part(40, 60), Owed::Batch(1, 1)),
+            (part(40, 60), Owed::Batch(1, Tries::default())),
             (part(75, 100), Owed::Consumer),
             (part(10, 20), Owed::Tee(2)),
             (part(52, 100), Owed::Tee(3)),

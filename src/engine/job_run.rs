@@ -31,15 +31,13 @@ impl Engine {
         let total = batch.total;
         let is_one_more = batch.stretch.is_open && !batch.counts_last;
         let records = total.records + u64::from(is_one_more);
+        let failed = jobs.breaker.failed(batch.number, batch.tries);
         let ticket = Ticket {
             number: batch.number,
             trial: batch.tries,
             records: is_framed.then_some((records, batch.first)),
             bytes: total.bytes,
-            is_last_try: jobs
-                .rules
-                .give_up
-                .is_some_and(|most| batch.tries >= most.get()),
+            is_last_try: jobs.rules.give_up.is_some_and(|most| failed >= most.get()),
             stretch: batch.stretch,
         };
         jobs.breaker.on_start(j);
@@ -85,20 +83,21 @@ impl Engine {
             return;
         }
         if finish == Finish::Failed {
-            batch.due = jobs.breaker.on_failure(j, batch.tries, now);
+            let failed = jobs.breaker.failed(batch.number, batch.tries);
+            batch.due = jobs.breaker.on_failure(j, failed, now);
             let most = jobs.rules.give_up;
-            if most.is_none_or(|most| batch.tries < most.get()) {
+            if most.is_none_or(|most| failed < most.get()) {
                 jobs.list[j].stage = Stage::Ready(batch);
                 return;
             }
         } else {
             jobs.breaker.on_success(j);
         }
-        self.settle_batch(&batch, finish == Finish::Acknowledged, now);
+        self.end_batch(&batch, finish == Finish::Acknowledged, now);
     }
 
     /// A batch is nobody's any more: it was acknowledged, or is shed.
-    fn settle_batch(&mut self, batch: &Batch, is_acknowledged: bool, now: Instant) {
+    fn end_batch(&mut self, batch: &Batch, is_acknowledged: bool, now: Instant) {
         let mut total = batch.total;
         let has_last = batch
             .runs
@@ -109,6 +108,7 @@ impl Engine {
         }
         let Some(jobs) = &mut self.jobs else { return };
         jobs.held -= total.bytes;
+        jobs.breaker.forget(batch.number);
         let counts = &mut jobs.counts;
         if is_acknowledged {
             counts.acknowledged += 1;

@@ -17,7 +17,7 @@ use super::record::Cursor;
 use super::segment::SEGMENT_MAX;
 use super::state::Engine;
 use super::stats::Total;
-use super::ticket::Stretch;
+use super::ticket::{Stretch, Tries};
 
 impl Engine {
     /// Bytes in batches, or in the hands of workers.
@@ -146,7 +146,7 @@ impl Engine {
     /// `counts_last`: its last record has no end, and nothing goes on with it.
     pub(super) fn inherit_batch(
         &mut self,
-        (number, tries): (u64, u32),
+        (number, tries): (u64, Tries),
         stretch: Stretch,
         counts_last: bool,
     ) {
@@ -155,12 +155,13 @@ impl Engine {
         let bytes = stretch.to - stretch.from;
         let records = stretch.records + u64::from(counts_last);
         jobs.held += bytes;
+        jobs.breaker.spare(number, tries.interrupted);
         jobs.left.push_back(Batch {
             number,
             runs: Vec::from([places]),
             total: Total { bytes, records },
             first: stretch.before + 1,
-            tries,
+            tries: tries.all,
             filled: 0,
             counts_last,
             stretch,

@@ -5,8 +5,10 @@
 //! the rest of a record of which a part has left is not either; and a record of which a part was dropped is
 //! dropped to its end.
 
+mod expiry;
+
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::action::CONSUMER;
 use super::output::Output;
@@ -310,62 +312,6 @@ impl Engine {
         if self.is_last() && run.end == self.log.end() {
             self.stats.on_last_shed();
         }
-    }
-
-    /// Drops what has waited too long.
-    pub(super) fn expire(&mut self, now: Instant) {
-        let Some(then) = self.shedder.max_age.and_then(|age| now.checked_sub(age)) else {
-            return;
-        };
-        let old = self.timeline.older_than(then);
-        let before = self.stats.shed;
-        self.expire_from_lanes(CONSUMER, old);
-        while let Some((run, first)) = self.next_to_expire().filter(|(_, first)| *first <= old) {
-            let end = run.end.min(old);
-            let end = match self.framing {
-                None => end,
-                Some(_) => self.log.last_boundary(run.start, end).unwrap_or(first),
-            };
-            self.forget(run.start..end);
-        }
-        let shed = self.stats.shed;
-        self.stats.shed_expired += match self.framing {
-            Some(_) => shed.records - before.records,
-            None => shed.bytes - before.bytes,
-        };
-        self.on_shrunk(now);
-        self.update(now);
-    }
-
-    /// When the next record will have waited too long, if nothing happens before.
-    #[inline]
-    pub(super) fn next_expiry(&self) -> Option<Instant> {
-        self.expiry_by(self.shedder.max_age?)
-    }
-
-    fn expiry_by(&self, age: Duration) -> Option<Instant> {
-        if let Some(lanes) = &self.outputs[CONSUMER].lanes {
-            let end = lanes.next_to_expire()?;
-            return self.timeline.arrival(end - 1)?.checked_add(age);
-        }
-        let (_, first) = self.next_to_expire()?;
-        self.timeline.arrival(first - 1)?.checked_add(age)
-    }
-
-    /// The run in which the first record lies that may grow too old, and where that ends. None where its end is not known
-    /// before it has been read back from the disk: when it is due, and what goes then, is decided here alone.
-    fn next_to_expire(&self) -> Option<(Range<u64>, u64)> {
-        if self.has_lanes() {
-            return None;
-        }
-        let run = self.run_behind(CONSUMER, self.torn(CONSUMER))?;
-        // One that is the last has all that it will ever have.
-        let last = || (self.is_last() && run.end == self.log.end()).then_some(run.end);
-        let first = match self.framing {
-            None => run.start + 1,
-            Some(_) => self.log.next_boundary(run.start, run.end).or_else(last)?,
-        };
-        Some((run, first))
     }
 
     /// For want of memory: drops the newest records, down to the beginning of the extent that the last of them

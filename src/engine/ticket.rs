@@ -19,6 +19,15 @@ pub(crate) struct Ticket {
     pub stretch: Stretch,
 }
 
+/// How often a batch was tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Tries {
+    /// So often in all.
+    pub all: u32,
+    /// Those that were cut short, for weir was told to end: they say nothing of the batch.
+    pub interrupted: u32,
+}
+
 /// A batch that is closed, and may not have been tried yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Untried {
@@ -89,13 +98,13 @@ pub(crate) enum Finish {
 }
 
 impl Finish {
-    /// What becomes of its batch, if it is not tried again.
+    /// What this try of its batch means for that, where a failure would not: it is tried again then.
     pub(crate) fn settles(self, ticket: &Ticket) -> Option<Settled> {
         match self {
             Finish::Acknowledged => Some(Settled::Acknowledged),
             Finish::Rejected => Some(Settled::Shed),
             Finish::Failed => ticket.is_last_try.then_some(Settled::Shed),
-            Finish::Interrupted => None,
+            Finish::Interrupted => Some(Settled::Interrupted),
         }
     }
 
@@ -118,4 +127,6 @@ pub(crate) enum Settled {
     Acknowledged,
     /// It never will be.
     Shed,
+    /// It is owed as before, and this try of it counts as none that has failed.
+    Interrupted,
 }

@@ -13,9 +13,14 @@ use crate::units::printable;
 
 /// A failed operation on a named file or stream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what}: {name}: {reason}{}", others.iter().map(|f| format!("\nweir: {f}")).collect::<String>())]
+#[error("{what}{}: {name}: {reason}{}",
+    option.map(|it| format!(" {it}")).unwrap_or_default(),
+    others.iter().map(|f| format!("\nweir: {f}")).collect::<String>()
+)]
 pub(crate) struct PipeError {
     what: &'static str,
+    /// Which option named it.
+    option: Option<&'static str>,
     name: String,
     reason: String,
     others: Vec<PipeError>,
@@ -66,6 +71,7 @@ impl PipeError {
     pub(crate) fn because(what: &'static str, name: &str, reason: &str) -> PipeError {
         PipeError {
             what,
+            option: None,
             name: printable(name),
             reason: reason.to_owned(),
             others: Vec::new(),
@@ -79,6 +85,13 @@ impl PipeError {
             Ok(error) => error.into(),
             Err(error) => PipeError::new("read back", "disk", error),
         }
+    }
+
+    /// The same, of a file that this option named.
+    #[must_use]
+    pub(crate) fn of(mut self, option: &'static str) -> PipeError {
+        self.option = Some(option);
+        self
     }
 
     /// This, and these after it: each is a line of its own.

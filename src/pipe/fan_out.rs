@@ -83,7 +83,8 @@ impl Branch {
         let inherited = inherited.filter(|_| role == Role::Tee);
         if is_fifo(path) && inherited.is_none() {
             let name = path.display().to_string();
-            access(path, Access::WRITE_OK).map_err(|e| PipeError::new("open", &name, e))?;
+            let access = access(path, Access::WRITE_OK);
+            access.map_err(|e| PipeError::new("open", &name, e).of(option(role)))?;
         } else {
             let port = branch.port()?;
             if port.is_pipe() {
@@ -117,14 +118,16 @@ impl Branch {
     /// When the system refuses.
     pub(crate) fn begin(&mut self) -> Result<(), PipeError> {
         if self.port.is_none() && self.role != Role::Tee {
-            self.port = Port::to_reader(&self.path)?;
+            self.port = Port::to_reader(&self.path).map_err(|e| e.of(option(self.role)))?;
         }
         let port = self.port.as_ref().filter(|_| !self.append);
-        port.map_or(Ok(()), Port::empty)
+        let emptied = port.map_or(Ok(()), Port::empty);
+        emptied.map_err(|e| e.of(option(self.role)))
     }
 
     fn port(&self) -> Result<Port, PipeError> {
-        let port = Port::create(&self.path, self.append)?;
+        let port = Port::create(&self.path, self.append);
+        let port = port.map_err(|e| e.of(option(self.role)))?;
         self.pipe_size.inspect(|size| port.ask_pipe_size(*size));
         Ok(port)
     }
@@ -132,10 +135,8 @@ impl Branch {
     /// What opens it anew, if it is a file. What is in that is kept.
     pub(crate) fn reopener(&self) -> Option<Reopener> {
         let is_file = self.port.as_ref().is_some_and(Port::is_file);
-        is_file.then(|| {
-            self.next
-                .reopener(&self.path, |path| Port::create(path, true))
-        })
+        let open = |path: &Path| Port::create(path, true);
+        is_file.then(|| self.next.reopener(option(self.role), &self.path, open))
     }
 
     /// How it is to be known in a spool, where it is the nth: if it is a tee.
@@ -221,6 +222,14 @@ impl Branch {
                 _ => return Ok(()),
             }
         }
+    }
+}
+
+/// What names one that is this.
+fn option(role: Role) -> &'static str {
+    match role {
+        Role::Tee => "--tee",
+        _ => "--tap",
     }
 }
 

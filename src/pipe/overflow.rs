@@ -28,6 +28,9 @@ const LAST_WAIT: Duration = Duration::from_secs(2);
 /// Bytes of a record that are held until the rest of it is there: it goes out in one piece.
 const BEGUN_MOST: usize = 8 << 20;
 
+/// What names the file.
+const OPTION: &str = "--shed-to";
+
 /// The file, before the thread has it.
 #[derive(Debug)]
 pub(crate) struct OverflowFile {
@@ -51,7 +54,7 @@ impl OverflowFile {
     /// # Errors
     /// When that cannot be done: before anything is read.
     pub(crate) fn open(path: &Path, framing: Option<Framing>) -> Result<OverflowFile, PipeError> {
-        let file = Appended::open(path, framing)?;
+        let file = Appended::open(path, framing).map_err(|e| e.of(OPTION))?;
         Ok(OverflowFile {
             file,
             path: path.to_owned(),
@@ -63,8 +66,8 @@ impl OverflowFile {
     /// What opens it anew.
     pub(crate) fn reopener(&self) -> Reopener {
         let framing = self.framing;
-        self.next
-            .reopener(&self.path, move |path| Appended::open(path, framing))
+        let open = move |path: &Path| Appended::open(path, framing);
+        self.next.reopener(OPTION, &self.path, open)
     }
 
     /// Starts the thread.

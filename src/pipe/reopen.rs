@@ -84,10 +84,11 @@ impl<T: 'static> Successor<T> {
         Successor(Arc::new(Mutex::new(Next::Nothing)))
     }
 
-    /// What opens one by this path, for this writer.
+    /// What opens one by this path, which that option named, for this writer.
     #[must_use]
     pub(crate) fn reopener(
         &self,
+        option: &'static str,
         path: &Path,
         open: impl Fn(&Path) -> Result<T, PipeError> + 'static,
     ) -> Reopener {
@@ -100,10 +101,10 @@ impl<T: 'static> Successor<T> {
             if path.metadata().is_ok_and(is_fifo) {
                 let name = path.display().to_string();
                 let why = "it is a FIFO now; put a file there, or nothing";
-                return Err(PipeError::because("open", &name, why));
+                return Err(PipeError::because("open", &name, why).of(option));
             }
             let is_new = path.metadata().is_err();
-            let (opened, next) = (open(&path)?, next.clone());
+            let (opened, next) = (open(&path).map_err(|e| e.of(option))?, next.clone());
             let kept = path.metadata().ok().filter(Metadata::is_file);
             Ok(Some(Reopened {
                 path: path.clone(),

@@ -247,11 +247,8 @@ impl Shared {
     ///
     /// # Errors
     /// When that cannot be written down.
-    pub(crate) fn settle_batch(&self, number: u64, how: Settled) -> Result<(), PipeError> {
-        let settled = self
-            .disk
-            .as_ref()
-            .map(|disk| disk.settle_batch(number, how));
+    pub(crate) fn end_try(&self, number: u64, how: Settled) -> Result<(), PipeError> {
+        let settled = self.disk.as_ref().map(|disk| disk.end_try(number, how));
         Ok(settled.transpose().map(drop)?)
     }
 

@@ -3,7 +3,9 @@
 //!
 //! A disk that is full or fails is said once; the flow goes on as far as memory goes.
 
-use std::io::{self, IoSliceMut};
+mod taken;
+
+use std::io::{self};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,7 +14,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::event::Event;
 use super::fd::Port;
-use super::kept::{Kept, Put};
+use super::kept::Kept;
 use super::spool::{Left, SpoolStore};
 use crate::disk::error::DiskError;
 use crate::disk::room::Full;
@@ -180,86 +182,6 @@ impl Disk {
         })
     }
 
-    /// Puts the first of this on the disk, as a rule all of it: where it begins there, and how much that is.
-    fn put(&self, bytes: &[u8]) -> Put {
-        let put = match &self.store {
-            Store::Spill(spill) => spill
-                .append(bytes)
-                .map(|put| put.map(|at| (at, bytes.len()))),
-            Store::Spool(spool) => {
-                let put = spool.append(bytes);
-                spool.tell_untold(&self.events);
-                put.map(|put| put.map(|it| (it.start, (it.end - it.start) as usize)))
-            }
-        };
-        match put {
-            Ok(Ok(put)) => return Ok(put),
-            Ok(Err(full)) => _ = self.filled_by(full),
-            Err(failure) => self.failed(failure),
-        }
-        // It had room when that was asked: whoever asks again is told what is in the way.
-        let (by, floor) = (FilledBy::Others, self.floor());
-        Err(NoRoom { by, floor })
-    }
-
-    /// Puts on the disk what has just been read. Of what it does not take although it had room `goes_back` says whether it
-    /// is where it was. Else it is kept, to be read again, where it is to outlive the run; where it is not it stays in
-    /// memory, which goes with the run as the disk does.
-    ///
-    /// # Errors
-    /// When there is no memory to keep it in.
-    pub(super) fn take_read(
-        &self,
-        bytes: &[u8],
-        goes_back: impl FnOnce(usize) -> bool,
-    ) -> io::Result<engine::Taken> {
-        let put = self.put(bytes);
-        let (at, n) = put.map_or((None, 0), |(at, n)| (Some(at), n));
-        let rest = &bytes[n..];
-        let stays = rest.is_empty() || goes_back(rest.len()) || self.keep(rest);
-        match put {
-            Ok(_) if stays => Ok(Ok(Some((n, at)))),
-            Ok(_) => Err(io::ErrorKind::OutOfMemory.into()),
-            Err(why) if stays => Ok(Err(why)),
-            Err(_) => Ok(Ok(Some((bytes.len(), None)))),
-        }
-    }
-
-    fn keep(&self, bytes: &[u8]) -> bool {
-        self.spool().is_some() && self.kept.keep(bytes)
-    }
-
-    /// Whether something was read that is not on the disk yet, and is to be read again.
-    pub(super) fn has_kept(&self) -> bool {
-        self.kept.is_any()
-    }
-
-    /// Reads that again, the first of it, and puts it on the disk. `None`: there is nothing.
-    pub(super) fn take_kept(&self, into: &mut [u8]) -> Option<engine::Taken> {
-        self.kept.take(into, |bytes| self.put(bytes))
-    }
-
-    /// The same of what is not to be on the disk. 0: there is nothing.
-    pub(super) fn read_kept(&self, into: &mut [IoSliceMut<'_>]) -> usize {
-        self.kept.read(into)
-    }
-
-    /// Puts there what was read and had no room so far, for whoever comes next: whether it has some now. What has none is
-    /// lost, and that is said.
-    fn put_kept(&self) -> bool {
-        let put = self.kept.put_all(|bytes| {
-            let room = self.room(bytes.len())?;
-            self.put(&bytes[..room])
-        });
-        if let Err(left) = put {
-            let why =
-                format!("there is no room for the last {left} bytes that were read: they are lost");
-            let lost = DiskError::because("spool to", self.home(), why);
-            let _ = self.events.send(Event::DiskFailed(lost.into()));
-        }
-        put.is_ok()
-    }
-
     fn spool(&self) -> Option<&SpoolStore> {
         match &self.store {
             Store::Spill(_) => None,
@@ -356,9 +278,8 @@ impl Disk {
     }
 
     /// That is what has become of this batch.
-    pub(super) fn settle_batch(&self, number: u64, how: Settled) -> Result<(), DiskError> {
-        self.spool()
-            .map_or(Ok(()), |it| it.settle_batch(number, how))
+    pub(super) fn end_try(&self, number: u64, how: Settled) -> Result<(), DiskError> {
+        self.spool().map_or(Ok(()), |it| it.end_try(number, how))
     }
 
     /// The file for what is shed has what lies between these offsets.

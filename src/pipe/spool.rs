@@ -5,6 +5,7 @@
 //! program is run, and when it has ended. Where several take from one stream side by side, what each of them has been given
 //! is, and what it has left.
 
+mod batches;
 mod inherit;
 mod places;
 
@@ -25,7 +26,6 @@ use super::read_back::{Lost, Part, Reader};
 use crate::disk::damage::Damage;
 use crate::disk::dealt::Dealt;
 use crate::disk::error::DiskError;
-use crate::disk::journal::{Entry, Journal};
 use crate::disk::recovery::Opened;
 use crate::disk::room::Full;
 use crate::disk::segments::Appended;
@@ -34,10 +34,9 @@ use crate::disk::state::Place;
 use crate::disk::sync::Syncer;
 use crate::engine::disk::{Inherited, Owed};
 use crate::engine::on_disk::Load;
-use crate::engine::ticket::{Settled, Ticket, Untried};
 use crate::units::printable;
 pub(crate) use inherit::UseBy;
-use inherit::{entry, from_its_beginning, has_begun, left, place_of_tee, stretch};
+use inherit::{from_its_beginning, has_begun, left, place_of_tee, stretch};
 
 /// How a spool was left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -238,44 +237,6 @@ impl SpoolStore {
 
     pub(super) fn inherited(&self) -> Inherited {
         self.inherited.clone()
-    }
-
-    /// A program is about to be run with this batch. Says by which name it is known, and whether an earlier run of weir
-    /// has had it.
-    pub(super) fn begin_batch(
-        &self,
-        ticket: &Ticket,
-        ahead: &[Untried],
-    ) -> Result<(String, bool), DiskError> {
-        let (identity, opening) = self.opening;
-        let entry = |number, tries, stretch| entry(number, tries, stretch, opening);
-        let ahead = ahead.iter().map(|it| entry(it.number, 0, &it.stretch));
-        let ahead: Vec<Entry> = ahead.collect();
-        let mut entry = entry(ticket.number, ticket.trial, &ticket.stretch);
-        self.spool.change_journal(&self.consumer.name, |journal| {
-            journal.close(&ahead);
-            entry = journal.begin(entry);
-        })?;
-        let name = format!("{identity:016x}-{}-{}", entry.opening, entry.number);
-        Ok((name, entry.opening != opening))
-    }
-
-    /// That is what has become of this batch.
-    pub(super) fn settle_batch(&self, number: u64, how: Settled) -> Result<(), DiskError> {
-        let UseBy::Batches { sheds_to_file } = self.use_by else {
-            return Ok(());
-        };
-        self.spool
-            .change_journal(&self.consumer.name, |journal| match how {
-                Settled::Shed if sheds_to_file => journal.shed(number),
-                _ => journal.settle(number),
-            })
-    }
-
-    /// The file for what is shed has what lies between these offsets.
-    pub(super) fn on_shed_written(&self, from: u64, to: u64) -> Result<(), DiskError> {
-        let change = |journal: &mut Journal| journal.on_shed_written(from, to);
-        self.spool.change_journal(&self.consumer.name, change)
     }
 
     /// Before this offset nobody is owed anything of what was left.

@@ -11,6 +11,9 @@ use super::terminal;
 use crate::pipe::error::PipeError;
 use crate::pipe::reopen::{Reopener, Successor};
 
+/// What names it.
+const OPTION: &str = "--log";
+
 /// The open file. It is closed when this is dropped, and what closing tells is heard.
 #[derive(Debug)]
 pub(super) struct Log {
@@ -29,7 +32,7 @@ impl Log {
     /// When that cannot be done.
     pub(super) fn open(path: &Path, trouble: Sender<String>) -> Result<Log, PipeError> {
         Ok(Log {
-            file: Some(open(path)?),
+            file: Some(open(path).map_err(|e| e.of(OPTION))?),
             next: Successor::none(),
             name: path.display().to_string(),
             trouble: Some(trouble),
@@ -38,7 +41,7 @@ impl Log {
 
     /// What opens it anew.
     pub(super) fn reopener(&self, path: &Path) -> Reopener {
-        self.next.reopener(path, open)
+        self.next.reopener(OPTION, path, open)
     }
 
     /// Appends a line, however long that takes.

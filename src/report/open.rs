@@ -19,14 +19,17 @@ pub(super) fn open_log(path: &Path, trouble: &Sender<String>) -> Result<LogWrite
     Ok((Writer::new("log", move |line| log.write(line)), reopener))
 }
 
+/// The way to a page that this option names, by a thread of this name.
 pub(super) fn open_page(
     what: &'static str,
+    option: &'static str,
     path: &Path,
     pid: u32,
     trouble: &Sender<String>,
 ) -> Result<Writer<String>, PipeError> {
     let name = path.display().to_string();
-    let file = AtomicFile::new(path, pid).map_err(|e| PipeError::new("write", &name, e))?;
+    let failed = |e| PipeError::new("write", &name, e).of(option);
+    let file = AtomicFile::new(path, pid).map_err(failed)?;
     let trouble = trouble.clone();
     Ok(Writer::new(
         what,

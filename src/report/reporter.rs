@@ -123,7 +123,7 @@ impl Reporter {
         let live = (plan.show != Show::Off).then(|| Ticker::new(plan.interval, now));
         let only_closing = live.is_none() && (plan.closing != Closing::Off || plan.chart.is_some());
         let chart = plan.chart.as_deref();
-        let chart = chart.map(|path| open_page("chart", path, who.pid, &trouble));
+        let chart = chart.map(|path| open_page("chart", "--chart", path, who.pid, &trouble));
         let chart = chart.transpose()?;
         let log = log.map(|path| open_log(path, &trouble)).transpose()?;
         let log_is_file = plan.log.as_ref().is_some_and(|path| path.is_file());
@@ -134,7 +134,7 @@ impl Reporter {
             log_reopener,
             kept: metrics.map(|_| Ticker::new(plan.metrics_interval, now)),
             metrics: metrics
-                .map(|path| open_page("metrics", path, who.pid, &trouble))
+                .map(|path| open_page("metrics", "--metrics", path, who.pid, &trouble))
                 .transpose()?,
             who,
             show: plan.show,

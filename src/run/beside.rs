@@ -1,6 +1,8 @@
 //! What the main thread does about the program that it runs as its consumer: it gives it the end of the input, tells
 //! it of signals, and waits for it, whatever ends weir.
 
+mod heard;
+
 use std::fs::File;
 use std::time::{Duration, Instant};
 
@@ -12,7 +14,7 @@ use super::error::system;
 use super::supervise::{HALT, Run};
 use crate::command::child::Exit;
 use crate::config::hook::Occasion;
-use crate::control::signals::{self, Received, SIGINT, SIGQUIT};
+use crate::control::signals;
 use crate::engine::directive::Directive;
 use crate::engine::restart::{CommandStatus, Verdict};
 use crate::pipe::Event;
@@ -347,52 +349,6 @@ impl Run {
             batches: None,
             waits_for: None,
         })
-    }
-
-    /// A signal that would end weir, if there was no program to think of.
-    pub(super) fn on_signal_beside(&mut self, signal: Received) -> Option<End> {
-        let consumer = self.consumer.as_mut()?;
-        if consumer.waits().is_some() {
-            // Nothing is started any more.
-            return Some(self.end_by(signal.number));
-        }
-        if ![SIGINT, SIGQUIT].contains(&signal.number) {
-            return self.on_termination(signal.number);
-        }
-        if consumer.interrupted.is_some()
-            && signal.is_from_terminal
-            && !consumer.child.hears_terminal()
-        {
-            // It has been passed one on, and goes on. Nobody talks with one that is not in the foreground.
-            return Some(End::Signal(signal.number));
-        }
-        consumer
-            .child
-            .pass_on(signal.number, signal.is_from_terminal);
-        consumer.interrupted = Some(signal.number);
-        consumer.goes_on = Instant::now().checked_add(GOES_ON);
-        self.hold_input(true);
-        None
-    }
-
-    /// The program goes on after a signal from the terminal, or has stalled for too long, if it is time.
-    pub(super) fn look_whether_it_goes_on(&mut self) {
-        self.look_whether_workers_go_on();
-        if let Some(consumer) = &mut self.consumer {
-            consumer.look_whether_it_stalls();
-        }
-        let is_due = |consumer: &mut Consumer| {
-            let due = consumer.goes_on.filter(|at| *at <= Instant::now());
-            due.inspect(|_| consumer.goes_on = None).is_some()
-        };
-        if self.consumer.as_mut().is_some_and(is_due) {
-            self.hold_input(false);
-        }
-    }
-
-    pub(super) fn hold_input(&mut self, held: bool) {
-        self.shared
-            .tell(|engine, now| engine.command(now, Directive::HoldInput(held)));
     }
 
     /// No end of weir leaves the program behind.

@@ -5,14 +5,14 @@
 //! has been started anew, or talks nonsense costs the lease and nothing else, and is asked again until
 //! it makes sense. That the lease was lost is said once each time.
 
-use std::fs::File;
+mod error;
+mod password;
+
 use std::hash::{BuildHasher, RandomState};
-use std::io::Read;
-use std::path::Path;
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
-use std::{env, io};
 
 use redis::{ErrorKind, RedisError, Script, ScriptInvocation};
 
@@ -20,8 +20,10 @@ use super::connection::Connection;
 use super::lease::{Answer, INTERVAL, LeasedCap, Question, Reply, burst_to_text};
 use super::rules::{Rules, until_then};
 use crate::engine::limiter::{Burst, SharedCap};
-use crate::units::share::PASSWORD;
 use crate::units::{Rate, Share, Store, Unit};
+pub(crate) use error::StoreError;
+use error::{not_accepted, reason, where_from};
+use password::password;
 
 const SCRIPT: &str = include_str!("lease.lua");
 /// How long one that starts waits for the store.
@@ -30,23 +32,6 @@ const FIRST_PATIENCE: Duration = Duration::from_secs(5);
 const FAREWELL: Duration = Duration::from_millis(100);
 /// A store that fails is asked again after 2^3 intervals at the latest.
 const BACKOFF_MOST: u32 = 3;
-const PASSWORD_FILE: &str = "WEIR_SHARE_PASSWORD_FILE";
-/// A file that holds more than this holds no password.
-const LONGEST_PASSWORD: u64 = 64 << 10;
-
-/// Why a cap cannot be shared through a store.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StoreError {
-    /// The store did not do as it should.
-    #[error("{0}")]
-    Store(String),
-    /// The file with the password cannot be read.
-    #[error("${PASSWORD_FILE}: {0}: {1}")]
-    Password(String, #[source] io::Error),
-    /// The system has no thread left.
-    #[error("{0}")]
-    Thread(#[source] io::Error),
-}
 
 /// What the limiter and the thread have in common.
 #[derive(Debug)]
@@ -379,75 +364,6 @@ fn wait<'a>(
     let time = until.saturating_duration_since(Instant::now());
     let waited = shared.wake.wait_timeout_while(state, time, while_);
     waited.unwrap_or_else(PoisonError::into_inner).0
-}
-
-/// What is wrong with the store, in one line.
-fn reason(e: &RedisError) -> String {
-    let kind = e.kind();
-    let is_asked = e.code() == Some("NOAUTH");
-    let text = if kind == ErrorKind::AuthenticationFailed || is_asked {
-        let what = if is_asked {
-            "it wants a password"
-        } else {
-            "it does not accept the password, or has none set"
-        };
-        format!("{what}: {}", where_from())
-    } else if e.is_timeout() {
-        "the store does not answer".to_owned()
-    } else if kind == ErrorKind::Parse {
-        "what answers there is not Redis; give the host and port of a Redis or Valkey server"
-            .to_owned()
-    } else {
-        in_words(&e.to_string())
-    };
-    crate::units::printable(text.replace(['\n', '\r'], " ").trim_end())
-}
-
-/// The store's client says what it has found; this says what it means.
-fn in_words(text: &str) -> String {
-    if text.contains("read only replica") {
-        return "it is a read-only replica: give the address of the primary".to_owned();
-    }
-    if text.contains("unexpected end of file") {
-        return "it has closed the connection without an answer: it has just ended, or is no Redis or Valkey server".to_owned();
-    }
-    // Which script it was, and where in it, is nothing that a user could change.
-    let text = text.split_once(" script: ").map_or(text, |(text, _)| text);
-    crate::units::without_numbers(text)
-}
-
-/// Where a password is looked for.
-fn where_from() -> String {
-    format!("give it in ${PASSWORD}, or in the file that ${PASSWORD_FILE} names")
-}
-
-/// A store that turns a login away, whatever words it has for that.
-fn not_accepted(e: RedisError) -> RedisError {
-    let text = e.to_string().to_ascii_lowercase();
-    match !e.is_io_error() && (text.contains("auth") || text.contains("pass")) {
-        true => (ErrorKind::AuthenticationFailed, "not accepted").into(),
-        false => e,
-    }
-}
-
-fn password() -> Result<Option<String>, StoreError> {
-    if let Some(file) = env::var_os(PASSWORD_FILE) {
-        let text = read_password(Path::new(&file))
-            .map_err(|e| StoreError::Password(file.to_string_lossy().into_owned(), e))?;
-        return Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned()));
-    }
-    Ok(env::var(PASSWORD).ok().filter(|text| !text.is_empty()))
-}
-
-/// Reads no further than a password can be long: `/dev/zero` has no end.
-fn read_password(file: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    let mut file = File::open(file)?.take(LONGEST_PASSWORD + 1);
-    let len = file.read_to_string(&mut text)?;
-    if len as u64 > LONGEST_PASSWORD {
-        return Err(io::Error::other("too long for a password"));
-    }
-    Ok(text)
 }
 
 #[cfg(test)]

@@ -63,6 +63,26 @@ fn an_output_that_fails_is_named_and_the_others_get_everything() {
 }
 
 #[test]
+fn what_cannot_be_opened_is_named_with_its_option() {
+    let folder = folder();
+    let none = folder.path().join("none/such");
+    for (args, what) in [
+        (&["--tee"][..], "open --tee"),
+        (&["--append", "--tee"], "open --tee"),
+        (&["--tap"], "open --tap"),
+        (&["--shed", "oldest", "--shed-to"], "open --shed-to"),
+        (&["--log"], "open --log"),
+        (&["--metrics"], "write --metrics"),
+        (&["--chart"], "write --chart"),
+    ] {
+        let (got, ended) = pass(&[args, &[name(&none)]].concat(), b"");
+        let line = format!("{what}: {}: No such file or directory", name(&none));
+        ended.assert_complains(1, &[&line]);
+        assert_eq!(got, b"", "{args:?}");
+    }
+}
+
+#[test]
 fn a_tee_on_a_fifo_waits_for_its_reader_while_weir_can_be_asked_and_named() {
     let home = Home::new();
     let folder = folder();

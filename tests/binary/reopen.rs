@@ -122,7 +122,7 @@ fn either_all_files_are_opened_anew_or_none() {
     let output = home.run(&["--remote", "w", "--reopen"]);
     let said = String::from_utf8_lossy(&output.stderr);
     let wanted = format!(
-        "weir: --reopen: open: {}: No such file or directory",
+        "weir: --reopen: open --tee: {}: No such file or directory",
         two.display()
     );
     assert!(
@@ -160,7 +160,7 @@ fn what_cannot_be_gone_on_with_is_refused_at_once() {
     // It would be waited for, by the thread that answers.
     fs::remove_file(&a).expect("removed");
     make_fifo(&a);
-    refused(format!("open: {}: it is a FIFO now", a.display()));
+    refused(format!("open --tee: {}: it is a FIFO now", a.display()));
     // What two write would be mixed.
     fs::remove_file(&a).expect("removed");
     fs::hard_link(&b, &a).expect("linked");

@@ -295,6 +295,7 @@ fn a_batch_that_was_tried_keeps_its_bytes_and_the_end_behind_it_is_nobodys() {
         number: 1,
         opening: 1,
         tries,
+        interrupted: 0,
         is_open: true,
         is_shed: false,
         is_ended: false,

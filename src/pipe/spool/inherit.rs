@@ -7,7 +7,7 @@ use crate::disk::reader::{Cursor, Piece};
 use crate::disk::spool::Spool;
 use crate::disk::state::Place;
 use crate::engine::disk::{Inherited, Owed};
-use crate::engine::ticket::Stretch;
+use crate::engine::ticket::{Stretch, Tries};
 use crate::pipe::append::Tail;
 use crate::pipe::holder::Tee;
 
@@ -74,10 +74,14 @@ pub(super) fn place_of_tee(spool: &Spool, tee: &Tee, consumer: Place, oldest: Pl
 pub(super) fn left(spool: &Spool, place: Place, use_by: UseBy) -> Inherited {
     let end = spool.end();
     let journal = spool.journal().unwrap_or_else(|| Journal::at(place));
+    let tries = |entry: &Entry| Tries {
+        all: entry.tries,
+        interrupted: entry.interrupted,
+    };
     let owner = |entry: &Entry| match use_by {
         UseBy::Stream | UseBy::Workers => Owed::Consumer,
         UseBy::Batches { .. } if entry.is_shed => Owed::Overflow,
-        UseBy::Batches { .. } => Owed::Batch(entry.number, entry.tries),
+        UseBy::Batches { .. } => Owed::Batch(entry.number, tries(entry)),
     };
     let mut parts: Vec<_> = journal
         .open
@@ -123,6 +127,7 @@ pub(super) fn entry(number: u64, tries: u32, it: &Stretch, opening: u32) -> Entr
         number,
         opening,
         tries,
+        interrupted: 0,
         is_open: it.is_open,
         is_shed: false,
         is_ended: false,

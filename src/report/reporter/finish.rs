@@ -21,7 +21,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const LAST_PAGES: Duration = Duration::from_secs(10);
 
 /// How long the end may still be held up, by whom.
-struct LastPatience {
+struct EndDelays {
     /// Whoever reads standard error.
     words: Patience,
     /// And the log, where that is no file.
@@ -30,10 +30,10 @@ struct LastPatience {
     pages: Patience,
 }
 
-impl LastPatience {
+impl EndDelays {
     /// So long for each of those who read words.
-    fn new(log_is_file: bool, words: Duration) -> LastPatience {
-        LastPatience {
+    fn new(log_is_file: bool, words: Duration) -> EndDelays {
+        EndDelays {
             words: Patience::of(words),
             log: (!log_is_file).then(|| Patience::of(words)),
             pages: Patience::of(LAST_PAGES),
@@ -58,7 +58,7 @@ impl Reporter {
         let now = Instant::now();
         // What goes wrong with the log is still to be said, so who reads that gets half of the time.
         let share = if self.log.is_some() { 2 } else { 1 };
-        let mut patience = LastPatience::new(self.log_is_file, LAST_WORDS / share);
+        let mut patience = EndDelays::new(self.log_is_file, LAST_WORDS / share);
         self.last_report(status);
         let mut snapshot = Snapshot::summary(&self.who, status, end, undelivered);
         snapshot.outputs = self.outputs.1.clone();
@@ -123,7 +123,7 @@ impl Reporter {
     /// It did not even begin, for this reason, which the log is told; standard error is the
     /// caller's.
     pub(crate) fn give_up(&mut self, why: &dyn std::fmt::Display) {
-        let mut patience = LastPatience::new(self.log_is_file, LAST_WORDS);
+        let mut patience = EndDelays::new(self.log_is_file, LAST_WORDS);
         if let Some(log) = &mut self.log {
             log.insist(self.who.signed(&why), patience.with_log());
             log.close(patience.with_log());

@@ -143,5 +143,5 @@ fn a_log_that_cannot_be_written_is_an_error_at_once() {
     let refused = Reporter::new(&plan, ALONE, Instant::now())
         .err()
         .expect("an error");
-    assert!(refused.to_string().starts_with("open: "), "{refused}");
+    assert!(refused.to_string().starts_with("open --log: "), "{refused}");
 }

@@ -1,13 +1,14 @@
 //! What it leaves in the spool when weir is told to end: by a signal the batch in hand, whatever its program makes of
 //! the signal, and always what has come of a record in half.
 
+use std::fs;
 use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Stdio;
 
 use rustix::process::Signal;
 
-use super::Place;
+use super::{Place, run};
 use crate::harness::remote::Home;
 use crate::harness::{eventually, start};
 
@@ -47,6 +48,45 @@ fn a_batch_that_a_signal_has_ended_stays_and_no_other_is_begun() {
         assert_eq!(place.read("out"), "run\n", "{what}");
         let got = place.0.deliver(&["-l"]).0;
         assert_eq!(got, b"one\ntwo\nthree\n", "{what}");
+    }
+}
+
+#[test]
+fn a_try_that_the_end_of_weir_cuts_short_is_no_failure_to_a_later_run_and_one_that_weir_died_in_is()
+{
+    // It hangs in the first tries, and fails then for as long as it is to.
+    let script =
+        "cat > /dev/null; echo $WEIR_TRY >> $0; test -e $0.fails || exec sleep 1000; ! rm $0.fails";
+    let options = ["--batch", "1", "--give-up", "2", "--grace", "100ms"];
+    let (int, term, kill) = (Signal::INT, Signal::TERM, Signal::KILL);
+    for (signals, status, tries) in [
+        (&[term, int, term][..], 0, "1\n2\n3\n4\n5\n"),
+        (&[kill], 123, "1\n2\n"),
+        (&[term, kill, int], 123, "1\n2\n3\n4\n"),
+    ] {
+        let place = Place::new();
+        let mut input = Vec::from(b"one\n");
+        for (n, signal) in signals.iter().enumerate() {
+            let (stdin, mut into) = std::io::pipe().expect("a pipe");
+            let mut command = place.weir(&options, script);
+            command.process_group(0);
+            let weir = start(command, stdin, Stdio::null());
+            into.write_all(&std::mem::take(&mut input))
+                .expect("it is read");
+            eventually("it runs", || place.read("out").lines().count() == n + 1);
+            weir.settle();
+            // A program that outlives weir would be waited for.
+            weir.signal_group(*signal);
+            let end = weir.end();
+            assert_eq!(end.status.signal(), Some(signal.as_raw()), "{end:?}");
+        }
+        fs::write(place.at("out.fails"), "").expect("written");
+        // Whoever fails once has nothing to wait for any more.
+        let succeeds = script.replace("exec sleep 1000", "exit 0");
+        let end = run(place.weir(&options, &succeeds), Vec::new());
+        assert_eq!(end.status.code(), Some(status), "{signals:?}: {end:?}");
+        assert_eq!(place.read("out"), tries, "{signals:?}");
+        place.assert_empty();
     }
 }
 

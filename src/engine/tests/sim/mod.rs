@@ -169,9 +169,16 @@ struct Sim {
     /// The consumer has fallen, and no other has come.
     fallen: bool,
     any_job_left: bool,
+    /// Steps since weir was told to end, and what had been read when the main thread told that the input has ended.
+    steps_to_end: u64,
+    end_told: Option<Books>,
     /// Until when programs were last not to be run, and which of them ran then.
     opened: (Option<Instant>, Vec<(u64, u32)>),
 }
+
+/// What nobody may change who tells that the input has ended, where another has told that: bytes and records that were
+/// read, and bytes of the record that is left.
+type Books = (u64, Option<u64>, u64);
 
 #[derive(Debug, Clone, Copy)]
 enum Event {
@@ -244,6 +251,7 @@ impl Sim {
         self.happen();
         self.world.neighbours();
         self.look_at_consumer();
+        self.look_at_input();
         let can = (0..self.drivers.len()).filter(|who| self.can_act(*who));
         let jobs =
             (0..self.jobs.len()).filter(|j| self.world.can_act(JOBS + j, self.jobs_doing[*j]));

@@ -14,7 +14,7 @@ use crate::engine::drive::{End, Turn};
 use crate::engine::record::Cursor;
 use crate::engine::restart::Circuit;
 use crate::engine::side::Role;
-use crate::engine::ticket::{Finish, Settled, Stretch, Ticket, Untried};
+use crate::engine::ticket::{Finish, Settled, Stretch, Ticket, Tries, Untried};
 
 /// A batch in the journal: which part of the stream, and who is still owed it.
 pub(super) type Begun = (Stretch, Option<Owed>);
@@ -93,11 +93,15 @@ impl World {
             let next = self.inherited.next.0;
             for it in ahead.iter().filter(|it| it.stretch.from >= next) {
                 // What lies before that an earlier run has tried; another may have begun, and ended, in the meantime.
-                let owed = Owed::Batch(it.number, 0);
+                let owed = Owed::Batch(it.number, Tries::default());
                 let entry = self.begun.entry(it.stretch.from);
                 entry.or_insert((it.stretch, Some(owed)));
             }
-            let owed = Owed::Batch(ticket.number, ticket.trial);
+            let tries = Tries {
+                all: ticket.trial,
+                interrupted: self.interrupted(ticket.number),
+            };
+            let owed = Owed::Batch(ticket.number, tries);
             let entry = (ticket.stretch, Some(owed));
             self.begun.insert(ticket.stretch.from, entry);
             self.running[j] = Some(self.out.tries.len());
@@ -137,7 +141,15 @@ impl World {
             false => finish,
         };
         if let Some(how) = finish.settles(ticket) {
-            let owed = (how == Settled::Shed).then_some(Owed::Overflow);
+            let tries = Tries {
+                all: ticket.trial,
+                interrupted: self.interrupted(ticket.number) + 1,
+            };
+            let owed = match how {
+                Settled::Acknowledged => None,
+                Settled::Shed => Some(Owed::Overflow),
+                Settled::Interrupted => Some(Owed::Batch(ticket.number, tries)),
+            };
             let entry = (ticket.stretch, owed);
             self.begun.insert(ticket.stretch.from, entry);
         }
@@ -149,6 +161,16 @@ impl World {
             self.out.output.extend_from_slice(&bytes);
         }
         Some(finish)
+    }
+
+    /// Tries of this batch that ends of earlier runs have cut short.
+    fn interrupted(&self, batch: u64) -> u32 {
+        let mut known = self.inherited.parts.iter();
+        let tries = known.find_map(|(_, owed)| match owed {
+            Owed::Batch(number, tries) if *number == batch => Some(tries.interrupted),
+            _ => None,
+        });
+        tries.unwrap_or(0)
     }
 }
 

@@ -199,6 +199,9 @@ pub(in super::super) struct Adversity {
     pub over: Option<Duration>,
     /// One step in so many is a look at how much lies unread in the consumer's pipe.
     pub looks: Option<u64>,
+    /// Once weir is told to end, one step in so many begins with a look of the main thread at whether the input has ended:
+    /// it tells that before whoever reads it does, or behind that.
+    pub ends: Option<u64>,
     /// A process is stopped between looking at the clock and telling the time.
     pub stale_clock: bool,
     /// The watchdog looks.

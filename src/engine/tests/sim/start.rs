@@ -211,6 +211,8 @@ pub(super) fn start(left: Left, s: Scenario, adversity: Adversity) -> Sim {
         failed: false,
         fallen: false,
         any_job_left: false,
+        steps_to_end: 0,
+        end_told: None,
         opened: (None, Vec::new()),
     }
 }

@@ -46,14 +46,7 @@ impl Sim {
             Turn::Over(end) => {
                 self.failed |= matches!(end, End::Write(_) | End::Memory | End::Disk(_));
                 if who == SOURCE {
-                    let has_ended = matches!(end, End::Input);
-                    self.core.tell(|engine, now| {
-                        let has_read = engine.status(now).read.bytes > 0;
-                        let is_seen = engine.source.is_over && has_read;
-                        assert!(!is_seen, "the end, before it could be saved");
-                        let is_over = engine.is_input_over(has_ended);
-                        engine.on_input_end(is_over, now);
-                    });
+                    self.end_of_input(&end);
                 }
                 Doing::Nothing
             }
@@ -81,6 +74,66 @@ impl Sim {
             out.output.len() + tries + self.world.reads,
             sides + out.spilled.len(),
         )
+    }
+
+    /// Whoever reads the input has come to its end, which the main thread may have told already.
+    fn end_of_input(&mut self, end: &End) {
+        let has_ended = matches!(end, End::Input);
+        let is_told = self.end_told.is_some();
+        let books = self.core.tell(|engine, now| {
+            let has_read = engine.status(now).read.bytes > 0;
+            let is_seen = engine.source.is_over && has_read && !is_told;
+            assert!(!is_seen, "the end, before it could be saved");
+            let books = books(engine, now);
+            let is_over = engine.is_input_over(has_ended);
+            assert!(is_over || !is_told, "an end that was told is taken back");
+            engine.on_input_end(is_over, now);
+            books
+        });
+        if is_told {
+            self.check_end(books);
+        }
+    }
+
+    /// Once weir is told to end, the main thread looks whether the input has ended, and tells that.
+    pub(super) fn look_at_input(&mut self) {
+        let Some(n) = self.world.adversity.ends else {
+            return;
+        };
+        let ends = |(_, it): &(_, Directive)| matches!(it, Directive::Finish | Directive::Drain);
+        let is_over = self.world.out.is_over || self.core.engine.borrow().is_halted();
+        if !(is_over || self.world.out.told.iter().any(ends)) {
+            return;
+        }
+        self.steps_to_end += 1;
+        if !self.steps_to_end.is_multiple_of(n) || !self.world.has_input_ended() {
+            return;
+        }
+        self.core.now.set(self.world.now);
+        if self.core.engine.borrow().is_reading() {
+            // Of what is read but not in the books it waits for a while.
+            return;
+        }
+        let before = self.core.tell(|engine, now| {
+            let was_over = engine.ended && engine.is_input_over(false);
+            let books = books(engine, now);
+            engine.on_input_end(true, now);
+            was_over.then_some(books)
+        });
+        self.wake();
+        if let Some(before) = before {
+            self.check_end(before);
+        }
+        self.end_told = Some(self.core.tell(|engine, now| books(engine, now)));
+    }
+
+    /// To tell the end again has changed nothing, and it stays told.
+    pub(super) fn check_end(&self, before: Books) {
+        let after = self.core.tell(|engine, now| {
+            assert!(engine.is_input_over(false), "the end is not told any more");
+            books(engine, now)
+        });
+        assert_eq!(after, before, "the end is counted twice");
     }
 
     fn end_of_side(&mut self, who: usize, end: &End) -> Doing {
@@ -164,4 +217,9 @@ impl Sim {
             self.world.check_accused(time);
         }
     }
+}
+
+fn books(engine: &Engine, now: Instant) -> Books {
+    let read = engine.status(now).read;
+    (read.bytes, read.records, engine.half_left())
 }

@@ -10,6 +10,11 @@ impl World {
         self.rng
     }
 
+    /// Whether nothing more comes, and all that came was taken.
+    pub(super) fn has_input_ended(&self) -> bool {
+        self.producer_is_done() && self.waiting() == 0
+    }
+
     pub(super) fn is_dead(&self) -> bool {
         let dies = self.adversity.dies;
         self.is_deaf || dies.is_some_and(|at| self.now >= self.start + at)

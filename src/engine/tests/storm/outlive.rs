@@ -15,7 +15,7 @@ use crate::engine::tests::sim::{
     self, Adversity, Disk, Left, Outcome, Scenario, Script, Text, run_after,
 };
 use crate::engine::tests::text::records;
-use crate::engine::ticket::{Finish, Stretch};
+use crate::engine::ticket::{Finish, Stretch, Tries};
 
 /// What is taken in outlives the run; without what cannot be had together with that.
 pub(super) fn outlive(
@@ -190,6 +190,7 @@ pub(super) fn spooled_batches(seed: u64) {
     let mut sheds = false;
     let mut known: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
     let mut trials: BTreeMap<u64, u32> = BTreeMap::new();
+    let mut cut_short: BTreeMap<u64, u32> = BTreeMap::new();
     let mut dealt_with: BTreeMap<u64, u64> = BTreeMap::new();
     for run in 0..4 {
         let is_last = run == 3;
@@ -241,6 +242,11 @@ pub(super) fn spooled_batches(seed: u64) {
             );
             let before = trials.insert(it.ticket.number, it.ticket.trial);
             assert!(before < Some(it.ticket.trial), "its tries count anew");
+            let spared = cut_short.entry(it.ticket.number).or_insert(0);
+            let failed = it.ticket.trial - *spared;
+            let is_last_try = batch.give_up.is_some_and(|most| failed >= most.get());
+            assert_eq!(it.ticket.is_last_try, is_last_try, "try {failed}");
+            *spared += u32::from(it.finish == Some(Finish::Interrupted));
         }
         left = outcome.left.clone();
         let is_owed = |from: u64| {
@@ -267,7 +273,11 @@ pub(super) fn spooled_batches(seed: u64) {
             && dealt_with.remove(&it.ticket.stretch.from).is_some()
         {
             let part = it.ticket.stretch;
-            let again = (part, Owed::Batch(it.ticket.number, it.ticket.trial));
+            let tries = Tries {
+                all: it.ticket.trial,
+                interrupted: cut_short.get(&it.ticket.number).copied().unwrap_or(0),
+            };
+            let again = (part, Owed::Batch(it.ticket.number, tries));
             let parts = &mut left.inherited.parts;
             let is_ahead =
                 |it: &(Stretch, Owed)| it.0.from < part.from && !matches!(it.1, Owed::Tee(_));

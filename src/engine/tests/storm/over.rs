@@ -54,7 +54,7 @@ impl Inputs {
         let mut has_had = true;
         for (part, owed) in inherited.parts.iter_mut().filter(|(it, _)| it.to == at) {
             let stays = match owed {
-                Owed::Batch(_, tries) => *tries > 0,
+                Owed::Batch(_, tries) => tries.all > 0,
                 Owed::Overflow => true,
                 Owed::Consumer | Owed::Tee(_) => false,
             };

@@ -99,6 +99,7 @@ pub(super) fn scenario(seed: u64) -> (Scenario, Adversity) {
         falls,
         short,
         deaf: None,
+        ends: None,
         looks: None,
         over: None,
         refuses: None,
@@ -197,6 +198,9 @@ pub(super) fn scenario(seed: u64) -> (Scenario, Adversity) {
         adversity.programs.told = Some(told);
         let heard = told + dice.micros(2_000);
         scenario.commands.push((heard, Directive::Finish));
+    }
+    if [1, 3, 14].contains(&(seed % 16)) {
+        adversity.ends = Some(1 + dice.roll(12));
     }
     (scenario, adversity)
 }

@@ -1,0 +1,95 @@
+//! What was read from the input and is to be on the disk: put there, or kept for when it has room.
+//!
+//! Invariant: nothing that was taken from the input is dropped without a word: it is on the disk, kept, given back, or said
+//! to be lost.
+
+use std::io::{self, IoSliceMut};
+
+use super::super::event::Event;
+use super::super::kept::Put;
+use super::{Disk, Store};
+use crate::disk::error::DiskError;
+use crate::engine::action::{FilledBy, NoRoom};
+use crate::engine::drive as engine;
+
+impl Disk {
+    /// Puts the first of this on the disk, as a rule all of it: where it begins there, and how much that is.
+    pub(super) fn put(&self, bytes: &[u8]) -> Put {
+        let put = match &self.store {
+            Store::Spill(spill) => spill
+                .append(bytes)
+                .map(|put| put.map(|at| (at, bytes.len()))),
+            Store::Spool(spool) => {
+                let put = spool.append(bytes);
+                spool.tell_untold(&self.events);
+                put.map(|put| put.map(|it| (it.start, (it.end - it.start) as usize)))
+            }
+        };
+        match put {
+            Ok(Ok(put)) => return Ok(put),
+            Ok(Err(full)) => _ = self.filled_by(full),
+            Err(failure) => self.failed(failure),
+        }
+        // It had room when that was asked: whoever asks again is told what is in the way.
+        let (by, floor) = (FilledBy::Others, self.floor());
+        Err(NoRoom { by, floor })
+    }
+
+    /// Puts on the disk what has just been read. Of what it does not take although it had room `goes_back` says whether it
+    /// is where it was. Else it is kept, to be read again, where it is to outlive the run; where it is not it stays in
+    /// memory, which goes with the run as the disk does.
+    ///
+    /// # Errors
+    /// When there is no memory to keep it in.
+    pub(in crate::pipe) fn take_read(
+        &self,
+        bytes: &[u8],
+        goes_back: impl FnOnce(usize) -> bool,
+    ) -> io::Result<engine::Taken> {
+        let put = self.put(bytes);
+        let (at, n) = put.map_or((None, 0), |(at, n)| (Some(at), n));
+        let rest = &bytes[n..];
+        let stays = rest.is_empty() || goes_back(rest.len()) || self.keep(rest);
+        match put {
+            Ok(_) if stays => Ok(Ok(Some((n, at)))),
+            Ok(_) => Err(io::ErrorKind::OutOfMemory.into()),
+            Err(why) if stays => Ok(Err(why)),
+            Err(_) => Ok(Ok(Some((bytes.len(), None)))),
+        }
+    }
+
+    pub(super) fn keep(&self, bytes: &[u8]) -> bool {
+        self.spool().is_some() && self.kept.keep(bytes)
+    }
+
+    /// Whether something was read that is not on the disk yet, and is to be read again.
+    pub(in crate::pipe) fn has_kept(&self) -> bool {
+        self.kept.is_any()
+    }
+
+    /// Reads that again, the first of it, and puts it on the disk. `None`: there is nothing.
+    pub(in crate::pipe) fn take_kept(&self, into: &mut [u8]) -> Option<engine::Taken> {
+        self.kept.take(into, |bytes| self.put(bytes))
+    }
+
+    /// The same of what is not to be on the disk. 0: there is nothing.
+    pub(in crate::pipe) fn read_kept(&self, into: &mut [IoSliceMut<'_>]) -> usize {
+        self.kept.read(into)
+    }
+
+    /// Puts there what was read and had no room so far, for whoever comes next: whether it has some now. What has none is
+    /// lost, and that is said.
+    pub(super) fn put_kept(&self) -> bool {
+        let put = self.kept.put_all(|bytes| {
+            let room = self.room(bytes.len())?;
+            self.put(&bytes[..room])
+        });
+        if let Err(left) = put {
+            let why =
+                format!("there is no room for the last {left} bytes that were read: they are lost");
+            let lost = DiskError::because("spool to", self.home(), why);
+            let _ = self.events.send(Event::DiskFailed(lost.into()));
+        }
+        put.is_ok()
+    }
+}
