@@ -153,10 +153,10 @@ impl Dealt {
     }
 
     /// There is no room: where all that there is was delivered, and nobody else is owed what lies before this offset, the
-    /// beginnings of records that go on are not kept, if one has so many bytes at least. Whether that is so.
-    pub(crate) fn lets_go_of_begun(&mut self, end: u64, floor: u64, least: u64) -> bool {
+    /// beginnings of records that go on are not kept. Whether that is so.
+    pub(crate) fn lets_go_of_begun(&mut self, end: u64, floor: u64) -> bool {
         let mut begun = self.begun.values();
-        let is_in_way = begun.any(|(from, to)| from.at < floor && to.at - from.at >= least);
+        let is_in_way = begun.any(|(from, _)| from.at < floor);
         let is_at_end = self.has_all(end) && is_in_way;
         if is_at_end {
             self.let_go = end;
@@ -305,13 +305,12 @@ mod tests {
         dealt.on_written(0, span(0, 10));
         assert!(dealt.has_all(25));
         assert_eq!(dealt.journal(), Journal::at(place(20)));
-        assert!(!dealt.lets_go_of_begun(30, 30, 0), "there is more");
+        assert!(!dealt.lets_go_of_begun(30, 30), "there is more");
         assert!(
-            !dealt.lets_go_of_begun(25, 20, 0),
+            !dealt.lets_go_of_begun(25, 20),
             "somebody else is in the way"
         );
-        assert!(!dealt.lets_go_of_begun(25, 25, 6), "it is short");
-        assert!(dealt.lets_go_of_begun(25, 25, 5));
+        assert!(dealt.lets_go_of_begun(25, 25));
         assert_eq!(dealt.journal(), Journal::at(place(25)));
         dealt.on_written(1, span(25, 33));
         assert_eq!(dealt.journal(), Journal::at(place(30)));
