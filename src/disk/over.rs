@@ -1,6 +1,6 @@
 //! The record in which the stream ends because the input did: nothing goes on with it. When the spool is opened next it gets
 //! its end, before anything new can come behind it; where there is no room for that then, its end is the first byte that
-//! comes.
+//! comes, or, where nobody is owed anything, the spool is not opened before there is room.
 //!
 //! Invariant: however often that is begun, the stream has that end once. It is written before the state says that it is no
 //! longer due, and as long as it is due nothing else is behind the record.
@@ -33,15 +33,15 @@ impl Mender<'_> {
         &mut self,
         seen: &mut Seen,
         start: Records,
-    ) -> Result<Option<Records>, DiskError> {
+    ) -> Result<Result<Records, DiskError>, DiskError> {
         let before = *seen;
         match self.put_end(seen, start) {
             Err(error) if error.is_full => {
                 *seen = before;
                 self.take_end_back(seen, before.end())?;
-                Ok(None)
+                Ok(Err(error))
             }
-            put => put.map(Some),
+            put => put.map(Ok),
         }
     }
 

@@ -162,9 +162,14 @@ impl Opening<'_> {
                 .as_ref()
                 .is_some_and(|state| state.framing == self.options.framing)
         {
-            let put = self.mender().end_record(last, open)?;
-            is_due = put.is_none();
-            next = put.or(next);
+            match self.mender().end_record(last, open)? {
+                Ok(behind) => next = Some(behind),
+                // Nobody makes room by what it is owed, and whoever was given that end would take it for a record.
+                Err(full) if known.as_ref().is_some_and(|it| it.all_have(last.end())) => {
+                    return Err(full);
+                }
+                Err(_) => is_due = true,
+            }
         }
         let opening = known.as_ref().map_or(0, |state| state.opening) + 1;
         let spool = known.as_ref().map_or_else(new_identity, |s| s.spool);

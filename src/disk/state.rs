@@ -113,6 +113,13 @@ impl State {
         (len <= SLOT).then_some(slot)
     }
 
+    /// Whether nobody is owed anything of what lies before this offset.
+    pub(super) fn all_have(&self, at: u64) -> bool {
+        let mut places = self.places.values();
+        let is_owed = |it: &Journal| it.next.at < at || !it.open.is_empty();
+        places.all(|it| it.at >= at) && !self.journal.as_ref().is_some_and(is_owed)
+    }
+
     /// The record in which the last input ended, at this offset, is over: what comes next begins another one, at `behind`.
     /// Whoever has had all of it goes on there.
     pub(crate) fn end_record(&mut self, at: u64, behind: Place) {

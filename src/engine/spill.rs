@@ -118,19 +118,13 @@ impl Engine {
         full.is_some_and(|full| full.why.by != FilledBy::Bound) && self.has_no_place()
     }
 
-    /// Whether the rest of the record that has begun waits for room that others must make, where this is why there is none.
-    /// One that is longer already than what memory holds does not: no room would be enough for certain.
-    pub(super) fn awaits_others(&self, why: NoRoom) -> bool {
-        let memory = self.spill.as_ref().map_or(u64::MAX, |spill| spill.memory);
-        why.by == FilledBy::Others && self.source.cursor.depth() < memory
-    }
-
     /// Whether the rest of the record that has begun had no place although all had been given back that nobody is owed, and
-    /// no others are to make room for it.
+    /// no others are to make room for it: however long it is already, they may make enough.
     pub(super) fn has_surely_no_place(&self) -> bool {
         let full = self.spill.as_ref().and_then(|spill| spill.full);
-        let may_come = full
-            .is_some_and(|full| !self.log.is_floor(full.why.floor) || self.awaits_others(full.why));
+        let is_others = |why: NoRoom| why.by == FilledBy::Others;
+        let may_come =
+            full.is_some_and(|full| !self.log.is_floor(full.why.floor) || is_others(full.why));
         self.has_no_place() && !may_come
     }
 

@@ -162,12 +162,11 @@ impl Holder {
     }
 
     /// There is no room: where it has all that there is, and nobody else is owed what lies before this offset, the
-    /// beginning of a record that goes on is not kept, of so many bytes at least. Whether that is so.
-    pub(super) fn lets_go_of_begun(&self, end: u64, floor: u64, least: u64) -> bool {
+    /// beginning of a record that goes on is not kept. Whether that is so.
+    pub(super) fn lets_go_of_begun(&self, end: u64, floor: u64) -> bool {
         let place = *self.place();
         let is_in_way = place.begun_anew().at < floor;
-        let is_long = place.begun > 0 && place.begun >= least;
-        let is_at_end = is_long && place.at == end && is_in_way;
+        let is_at_end = place.begun > 0 && place.at == end && is_in_way;
         if is_at_end {
             self.let_go.fetch_max(place.at, Ordering::AcqRel);
         }

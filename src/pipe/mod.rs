@@ -111,8 +111,7 @@ pub(crate) fn start(
         sorter,
     } = beside;
     let (events, listener) = unbounded();
-    let memory = rules.memory.unwrap_or(rules.capacity) as u64;
-    let disk = store.map(|store| Disk::new(store, memory, events.clone()));
+    let disk = store.map(|store| Disk::new(store, events.clone()));
     let (disk, floors) = disk.unzip();
     let sides = branches
         .iter()

@@ -46,8 +46,6 @@ pub(super) struct Disk {
     events: Sender<Event>,
     /// It was said that it is full, or fails.
     said: AtomicBool,
-    /// Bytes of memory before it: the beginning of a record that has as many does not wait for room that others must make.
-    memory: u64,
     /// The spool had no room when somebody asked last.
     lacks_room: AtomicBool,
     /// What was read and is in no file of the spool.
@@ -57,8 +55,8 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    /// The disk behind this much memory, and what its thread is to hear.
-    pub(super) fn new(store: Store, memory: u64, events: Sender<Event>) -> (Disk, Receiver<u64>) {
+    /// The disk behind memory, and what its thread is to hear.
+    pub(super) fn new(store: Store, events: Sender<Event>) -> (Disk, Receiver<u64>) {
         let (floors, heard) = unbounded();
         let floor = match &store {
             Store::Spill(_) => 0,
@@ -70,7 +68,6 @@ impl Disk {
             floors,
             events,
             said: AtomicBool::new(false),
-            memory,
             lacks_room: AtomicBool::new(false),
             kept: Kept::default(),
             ends_with_kept: AtomicBool::new(false),
@@ -149,8 +146,8 @@ impl Disk {
     }
 
     /// There is no room: gives back what nobody is owed, for something would be shed if that waited for the thread. Where
-    /// there is none all the same, the beginning of a record goes that is in the way, but not where others fill the disk
-    /// and it would have a place. Whether there may be some now.
+    /// there is none all the same, the beginning of a record goes that is in the way, but not where others fill the disk,
+    /// who may make room for its rest. Whether there may be some now.
     fn makes_room(&self, full: Full, floor: u64, has_released: &mut bool) -> bool {
         match &self.store {
             Store::Spill(spill) => spill.release(floor),
@@ -162,11 +159,8 @@ impl Disk {
             }
             Store::Spool(spool) => {
                 *has_released = false;
-                let least = match self.whose(full) {
-                    FilledBy::Bound | FilledBy::Ours => 0,
-                    FilledBy::Others => self.memory,
-                };
-                self.given_back(spool.release_begun(floor, least))
+                let is_others = self.whose(full) == FilledBy::Others;
+                !is_others && self.given_back(spool.release_begun(floor))
             }
         }
     }

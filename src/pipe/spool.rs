@@ -278,19 +278,18 @@ impl SpoolStore {
         begun.min().unwrap_or(u64::MAX)
     }
 
-    /// There is no room: where somebody has all there is, the beginning of a record that goes on is not kept, of so many
-    /// bytes at least.
-    pub(super) fn release_begun(&self, floor: u64, least: u64) -> Result<bool, DiskError> {
+    /// There is no room: where somebody has all there is, the beginning of a record that goes on is not kept.
+    pub(super) fn release_begun(&self, floor: u64) -> Result<bool, DiskError> {
         let end = self.spool.end().at;
         if self.use_by == UseBy::Workers {
             let mut dealt = lock(&self.dealt);
-            if dealt.lets_go_of_begun(end, floor, least) {
+            if dealt.lets_go_of_begun(end, floor) {
                 self.save_dealt(&dealt)?;
             }
         }
         for holder in self.holders() {
             let is_stream = holder.nth.is_some() || self.use_by == UseBy::Stream;
-            if is_stream && holder.lets_go_of_begun(end, floor, least) {
+            if is_stream && holder.lets_go_of_begun(end, floor) {
                 self.save(holder, holder.place())?;
             }
         }

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use crate::harness::{collect, start, weir};
 
 /// The sections of the man page, in the order that man-pages(7) asks for as far as it goes.
-const SECTIONS: [&str; 19] = [
+const SECTIONS: [&str; 20] = [
     "NAME",
     "SYNOPSIS",
     "DESCRIPTION",
@@ -20,6 +20,7 @@ const SECTIONS: [&str; 19] = [
     "THE CONSUMER AS A COMMAND",
     "TEES AT THE END",
     "TEES AND A SPOOL",
+    "A SPOOL THAT IS FULL",
     "SHEDDING BEFORE A SPOOL",
     "SHARED CAPS",
     "SIGNALS",

@@ -34,6 +34,11 @@ fn a_file_system_that_does_not_say_how_much_room_it_has_is_not_full() {
 /// So many lines come.
 const LINES: usize = 200_000;
 
+fn status_of(home: &Home) -> Value {
+    let answer = home.run(&["--query", "refused"]).stdout;
+    serde_json::from_slice(&answer).unwrap_or(Value::Null)
+}
+
 /// A weir that reads a socket, for a consumer that reads nothing, and has been refused by its disk what it had room for.
 struct Refused {
     // It is gone before the place where it is.
@@ -74,8 +79,7 @@ impl Refused {
     }
 
     fn status(&self) -> Value {
-        let answer = self.home.run(&["--query", "refused"]).stdout;
-        serde_json::from_slice(&answer).unwrap_or(Value::Null)
+        status_of(&self.home)
     }
 
     /// Ends it by this signal. What it says, and how many lines the consumer and the next run have together, in order.
@@ -129,24 +133,42 @@ fn what_a_socket_has_brought_and_never_has_room_is_named_at_the_end() {
     assert!(spool::lines(0, lines + 1).len() >= read);
 }
 
-/// Nothing is certain to be enough for it, so that what others have there is not waited for.
+/// Others may always give their room back: until then it is not torn, and where it fits after that not at all. One that is
+/// longer than the disk is passed on in parts once nobody else has room there.
 #[test]
-fn a_record_that_is_longer_than_memory_does_not_wait_for_good_for_room_that_others_have() {
-    for options in [&["--batch", "1", "--", "cat"][..], &["-j2", "--", "cat"]] {
+fn a_record_that_is_longer_than_memory_waits_for_room_that_others_have() {
+    let to_count = "cat; printf e";
+    for (length, options) in [
+        (3 << 20, &["--batch", "1", "--", "sh", "-c", to_count][..]),
+        (6 << 20, &["--batch", "1", "--", "cat"]),
+        (6 << 20, &["-j2", "--", "cat"]),
+    ] {
         let place = spool::Place::new();
         let Some(disk) = SmallDisk::mount(place.spool(), "6m") else {
             return;
         };
-        let mut bytes = vec![b'x'; 6 << 20];
+        let home = Home::new();
+        let mut bytes = vec![b'x'; length];
         bytes.push(b'\n');
         let (stdin, input) = std::io::pipe().expect("a pipe");
         let (output, stdout) = std::io::pipe().expect("a pipe");
-        let fixed = ["-l", "--buffer", "1MiB"];
-        let running = start(place.weir(&[&fixed[..], options].concat()), stdin, stdout);
+        let fixed = ["-l", "-N", "refused", "--buffer", "1MiB"];
+        let mut weir = place.weir(&[&fixed[..], options].concat());
+        weir.envs(home.variables());
+        let running = start(weir, stdin, stdout);
         eventually("it has begun", || place.spool().join("state").exists());
-        disk.ballast(4 << 20);
+        let ballast = disk.ballast(4 << 20);
         let feeding = feed(input, bytes.clone());
+        eventually("it is full", || {
+            let status = status_of(&home);
+            let read = status["in"]["bytes"].as_u64();
+            status["state"] == "disk-full" && read > Some(3 << 19)
+        });
+        fs::remove_file(ballast).expect("others give their room back");
         let got = collect(output).done();
+        if options.contains(&to_count) {
+            bytes.push(b'e');
+        }
         assert!(got == bytes, "{options:?}: {} bytes", got.len());
         feeding.done().expect("all is taken");
         let ended = running.end();

@@ -227,6 +227,40 @@ fn a_disk_that_fails_meanwhile_leaves_one_end_and_one_that_is_full_opens() {
     }
 }
 
+/// The end alone would be a record to them.
+#[test]
+fn where_all_have_the_record_it_opens_with_its_end_or_not_at_all() {
+    let home = tempfile::tempdir().expect("a directory");
+    let path = home.path().join("q");
+    ended_by(&path, &small(), TEXT, |spool| {
+        spool.set_place("none", spool.end()).expect("saved");
+    });
+    let before = snapshot(&path);
+    let mut failed = 0;
+    for after in 0..30 {
+        put_back(&path, &before);
+        faults::set(Some(Faults {
+            error: Errno::NOSPC,
+            calls: vec![Call::Write],
+            after,
+            times: 1,
+        }));
+        let opened = Spool::open(&path, &small());
+        faults::set(None);
+        let opened = opened.unwrap_or_else(|full| {
+            assert!(full.is_full, "{after}: {full}");
+            failed += 1;
+            open(&path, &small())
+        });
+        let behind = place(ALL + 1, 3, 0);
+        assert_eq!(opened.spool.due_end(), None, "{after}");
+        for name in ["all", "none"] {
+            assert_eq!(opened.spool.place(name), Some(behind), "{after}: {name}");
+        }
+    }
+    assert!(failed > 1, "its steps: {failed}");
+}
+
 #[test]
 fn where_all_was_delivered_nothing_is_put_there_and_the_next_record_has_the_next_number() {
     let home = tempfile::tempdir().expect("a directory");

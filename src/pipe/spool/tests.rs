@@ -100,7 +100,7 @@ fn what_nobody_is_owed_goes_before_the_beginning_of_a_record_that_goes_on() {
     assert!(end > 900_000, "it holds less than was thought: {end}");
     store.remember(CONSUMER, end as u64, run).expect("saved");
     let (events, _heard) = unbounded();
-    let (disk, _floors) = Disk::new(Store::Spool(store), 1 << 20, events);
+    let (disk, _floors) = Disk::new(Store::Spool(store), events);
     disk.give_back(end as u64);
     disk.room(4096).expect("there was enough to give back");
     drop(disk);
@@ -119,7 +119,7 @@ fn disk(path: &Path) -> (Disk, crossbeam_channel::Receiver<Event>) {
     };
     let store = SpoolStore::new(opened, outputs, |_| ()).expect("it goes on");
     let (events, heard) = unbounded();
-    let (disk, _floors) = Disk::new(Store::Spool(store), 1 << 20, events);
+    let (disk, _floors) = Disk::new(Store::Spool(store), events);
     (disk, heard)
 }
 

@@ -23,8 +23,10 @@ pub(super) fn outlive(
     adversity: Adversity,
     batch: Option<BatchRules>,
 ) -> Adversity {
+    // Of what it takes in little may be in memory, and a record longer than that.
+    let memory = s.rules.memory.map(|memory| 1 + memory % 1024);
     s.rules = Rules {
-        memory: Some(s.rules.capacity),
+        memory: memory.or(Some(s.rules.capacity)),
         outlives: true,
         keeps_given: false,
         batch,

@@ -156,7 +156,7 @@ fn pass_by_disk(b: &mut Bench, at: u64, bytes: &[u8]) {
 }
 
 #[test]
-fn the_beginning_of_a_record_that_is_longer_than_memory_does_not_wait_for_others() {
+fn the_beginning_of_a_record_waits_for_others_however_long_it_is() {
     let mut b = Bench::new(Rules {
         keeps_given: true,
         outlives: true,
@@ -165,11 +165,13 @@ fn the_beginning_of_a_record_that_is_longer_than_memory_does_not_wait_for_others
         ..rules(KIB * KIB)
     });
     let kept = |b: &Bench| b.books().written.bytes - b.engine.dealt_with();
-    for (at, kept_then) in [(0, 3 * KIB), (3 * KIB, 0)] {
+    for (at, kept_then) in [(0, 3 * KIB), (3 * KIB, 6 * KIB)] {
         pass_by_disk(&mut b, at as u64, &[b'x'; 3 * KIB]);
         b.engine.keep_less(|| Some(0), NoRoom::OTHERS, b.now);
         assert_eq!(kept(&b), kept_then as u64);
     }
+    b.engine.keep_less(|| Some(0), FULL, b.now);
+    assert_eq!(kept(&b), 0, "nobody else has the room");
     b.check();
 }
 
