@@ -50,13 +50,12 @@ fn a_record_that_was_begun_is_owed_whole_unless_nothing_else_fits() {
     dealt.on_written(0, span(0, 10));
     assert!(dealt.has_all(25));
     assert_eq!(dealt.journal(), Journal::at(place(20)));
-    assert!(!dealt.lets_go_of_begun(30, 30, 0), "there is more");
+    assert!(!dealt.lets_go_of_begun(30, 30), "there is more");
     assert!(
-        !dealt.lets_go_of_begun(25, 20, 0),
+        !dealt.lets_go_of_begun(25, 20),
         "somebody else is in the way"
     );
-    assert!(!dealt.lets_go_of_begun(25, 25, 6), "it is short");
-    assert!(dealt.lets_go_of_begun(25, 25, 5));
+    assert!(dealt.lets_go_of_begun(25, 25));
     assert_eq!(dealt.journal(), Journal::at(place(25)));
     dealt.on_written(1, span(25, 33));
     assert_eq!(dealt.journal(), Journal::at(place(30)));
