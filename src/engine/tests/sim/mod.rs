@@ -172,6 +172,8 @@ struct Sim {
     /// Steps since weir was told to end, and what had been read when the main thread told that the input has ended.
     steps_to_end: u64,
     end_told: Option<Books>,
+    /// The main thread looks at the input, or waits for who reads it.
+    is_looked_at: bool,
     /// Until when programs were last not to be run, and which of them ran then.
     opened: (Option<Instant>, Vec<(u64, u32)>),
 }
@@ -260,6 +262,10 @@ impl Sim {
             .filter(|j| self.world.program_due(*j).is_some_and(|at| at <= now));
         let can = can.chain(jobs.map(|j| JOBS + j));
         let can: Vec<usize> = can.chain(programs.map(|j| PROGRAMS + j)).collect();
+        if can.is_empty() && self.is_looked_at {
+            self.end_look();
+            return true;
+        }
         if can.is_empty() {
             return self.jump();
         }

@@ -213,6 +213,7 @@ pub(super) fn start(left: Left, s: Scenario, adversity: Adversity) -> Sim {
         any_job_left: false,
         steps_to_end: 0,
         end_told: None,
+        is_looked_at: false,
         opened: (None, Vec::new()),
     }
 }

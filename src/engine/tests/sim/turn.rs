@@ -106,14 +106,37 @@ impl Sim {
             return;
         }
         self.steps_to_end += 1;
-        if !self.steps_to_end.is_multiple_of(n) || !self.world.has_input_ended() {
+        if !self.steps_to_end.is_multiple_of(n) {
             return;
         }
+        if self.is_looked_at {
+            return self.end_look();
+        }
+        // Nobody reads from here on, and who reads already is waited for, for a while.
+        self.is_looked_at = true;
+        self.hold_for_look();
+    }
+
+    fn hold_for_look(&mut self) {
         self.core.now.set(self.world.now);
-        if self.core.engine.borrow().is_reading() {
-            // Of what is read but not in the books it waits for a while.
-            return;
+        let is_looked_at = self.is_looked_at;
+        self.core
+            .tell(|engine, now| engine.hold_for_look(is_looked_at, now));
+        self.wake();
+    }
+
+    /// It has been seen whether it has ended.
+    pub(super) fn end_look(&mut self) {
+        self.core.now.set(self.world.now);
+        let is_reading = self.core.engine.borrow().is_reading();
+        if !is_reading && self.world.has_input_ended() {
+            self.tell_end();
         }
+        self.is_looked_at = false;
+        self.hold_for_look();
+    }
+
+    fn tell_end(&mut self) {
         let before = self.core.tell(|engine, now| {
             let was_over = engine.ended && engine.is_input_over(false);
             let books = books(engine, now);
