@@ -4,8 +4,11 @@
 //! anybody. What it tells the store is how much it could use.
 //!
 //! Invariant: a lease is counted from before it was asked for, so that it ends here before the store
-//! gives it to somebody else. Without one no more than an n-th of the cap passes, n being the most
-//! members that were ever seen.
+//! gives it to somebody else because it has ended. Without one no more than an n-th of the cap passes, n
+//! being the most members that were ever seen.
+//!
+//! Of what the store takes away with an answer a member goes by the old part until that is there: for so
+//! long what changes hands may pass twice.
 
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};

@@ -326,7 +326,8 @@ impl Member {
             invocation.key(key);
         }
         let wants = question.wants.map_or(-1, |parts| parts as i64);
-        let pause = question.interval.as_millis() as u64;
+        // Not less than here: by what is left over the lease would end there before it ends here.
+        let pause = question.interval.as_nanos().div_ceil(1_000_000) as u64;
         let rate = question.rules.rate;
         invocation
             .arg(&self.me)
