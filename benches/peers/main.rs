@@ -45,14 +45,16 @@ fn run(options: options::Options) -> std::io::Result<()> {
         eprintln!("# {name}");
         let started = Instant::now();
         for table in section(&lab) {
-            report::print_table(&table);
+            report::print_table(&table, !lab.options.quick);
             tables.push((name, table));
         }
         eprintln!("# {name}: {:.1} s", started.elapsed().as_secs_f64());
     }
-    report::print_verdict(&tables);
-    match &lab.options.json {
-        Some(path) => report::write_json(path, &lab, &tables),
-        None => Ok(()),
+    if !lab.options.quick {
+        report::print_verdict(&tables);
     }
+    let path = &lab.options.json;
+    report::write_json(path, &lab, &tables)?;
+    println!("\nEach run: {}", path.display());
+    Ok(())
 }

@@ -11,15 +11,15 @@ pub(crate) struct Options {
     /// Run only the sections whose name contains one of these
     #[arg(value_name = "FILTER")]
     pub filters: Vec<String>,
-    /// One smaller run, all in under two minutes: shows whether it works, proves little
+    /// One smaller run, all in under two minutes: shows whether it works, and judges nothing
     #[arg(long)]
     pub quick: bool,
     /// Runs per contender [default: 5, with --quick 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     runs: Option<u64>,
-    /// Also write everything measured to FILE
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
+    /// Where everything measured goes, run by run
+    #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_TARGET_TMPDIR"), "/peers.json"))]
+    pub json: PathBuf,
     /// The weir to measure
     #[arg(long, value_name = "PATH", default_value = env!("CARGO_BIN_EXE_weir"))]
     pub weir: PathBuf,

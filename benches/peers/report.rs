@@ -46,8 +46,8 @@ fn processors() -> usize {
     std::thread::available_parallelism().map_or(0, usize::from)
 }
 
-/// One comparison.
-pub(crate) fn print_table(table: &Table) {
+/// One comparison; `judges`: whether what it came to is held against the goals.
+pub(crate) fn print_table(table: &Table, judges: bool) {
     println!("\n## {}\n", table.title);
     if !table.how.is_empty() {
         println!("{}\n", table.how);
@@ -61,7 +61,12 @@ pub(crate) fn print_table(table: &Table) {
         println!();
     }
     for check in &table.checks {
-        println!("- {}", verdict(check));
+        let head = if judges {
+            verdict(check)
+        } else {
+            "not judged".to_owned()
+        };
+        println!("- {head}: {}", against(check));
     }
     for note in &table.notes {
         println!("- {note}");
@@ -89,12 +94,7 @@ fn cell(series: &[f64]) -> String {
 }
 
 fn verdict(check: &Check) -> String {
-    let sign = if check.side == Side::AtLeast {
-        ">="
-    } else {
-        "<="
-    };
-    let head = match check.met() {
+    match check.met() {
         Some(true) => "**met**".to_owned(),
         Some(false) if check.goal == 0.0 => format!("**missed by {}**", figure(check.got)),
         Some(false) => {
@@ -102,9 +102,17 @@ fn verdict(check: &Check) -> String {
             format!("**missed by {}%**", figure(off))
         }
         None => "**no figure**".to_owned(),
+    }
+}
+
+fn against(check: &Check) -> String {
+    let sign = if check.side == Side::AtLeast {
+        ">="
+    } else {
+        "<="
     };
     format!(
-        "{head}: {}: {} (goal {sign} {})",
+        "{}: {} (goal {sign} {})",
         check.what,
         precise(check.got),
         check.goal

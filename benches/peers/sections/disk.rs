@@ -4,32 +4,37 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 
-use crate::lab::{Lab, MIB};
+use crate::lab::{GIB, Lab, MIB};
 use crate::pipeline::Pipeline;
-use crate::spec::{Contender, Skip, Spec};
-use crate::table::{Figures, Side, Table};
+use crate::spec::{Contender, Middle, Skip, Spec};
+use crate::table::{Figures, Side, Table, pass};
 
 const SPILL: &str = "weir --spill 64GiB";
 const SPOOL: &str = "weir --spool DIR --spill 64GiB";
 const SPOOL_OFF: &str = "weir --spool DIR --sync off";
 const MBUFFER: &str = "mbuffer -m 64M -T FILE";
 const DD: &str = "dd bs=1M";
-const DD_SYNCED: &str = "dd bs=1M conv=fdatasync";
+const DD_SYNCED: &str = "dd bs=1M, a sync each 500 ms";
+const NO_DISK: &str = "weir";
 
 /// A spill and a spool beside dd and those who buffer on a disk.
 pub(super) fn tables(lab: &Lab) -> Vec<Table> {
-    let bytes = lab.either(4096, 256) * MIB;
+    let bytes = lab.either(8192, 256) * MIB;
     let Ok(folder) = tempfile::tempdir_in("/var/tmp") else {
         return Vec::new();
     };
     let file = folder.path().join("file");
     let spool = folder.path().join("spool");
     let (at, q) = (file.display(), spool.display());
+    let dd = format!("dd bs=1M iflag=fullblock status=none of={at}");
+    let mut synced = Spec::new("sh", "-c");
+    synced.args.push(format!(
+        "exec 3<&0; {dd} <&3 & dd=$!; while sleep .5; do sync -d {at}; done & sync=$!; wait $dd; status=$?; kill $sync; \
+         sync -d {at}; exit $status"
+    ));
     let mut contenders = [
-        lab.peer(&format!("dd bs=1M iflag=fullblock status=none of={at}")),
-        lab.peer(&format!(
-            "dd bs=1M iflag=fullblock status=none conv=fdatasync of={at}"
-        )),
+        lab.peer(&dd),
+        Contender::other(DD_SYNCED, Middle::Via(synced)),
         lab.weir("-q --spill 64GiB"),
         lab.weir(&format!("-q --spool {q} --spill 64GiB --sync off")),
         lab.weir(&format!("-q --spool {q} --spill 64GiB")),
@@ -68,7 +73,34 @@ pub(super) fn tables(lab: &Lab) -> Vec<Table> {
     let over = table.ratio(SPOOL, DD_SYNCED, 0);
     table.at_least("spool in, over dd that syncs", over, 0.8);
     table.at_least("spool out, over dd", table.ratio(SPOOL, DD, 1), 0.8);
-    vec![table, super::full_spool::table(lab)]
+    vec![table, unspilled(lab), super::full_spool::table(lab)]
+}
+
+/// A consumer that keeps up: nothing goes there.
+fn unspilled(lab: &Lab) -> Table {
+    let bytes = lab.either(8 * GIB, GIB / 2);
+    let size = bytes as f64 / GIB as f64;
+    let mut contenders = [lab.weir(""), lab.weir("--spill 64GiB")];
+    for (contender, label) in contenders.iter_mut().zip([NO_DISK, SPILL]) {
+        label.clone_into(&mut contender.label);
+    }
+    let runs = lab.options.runs();
+    let mut table = Table::measure(
+        "A disk that is not needed",
+        &["GiB/s"],
+        &contenders,
+        runs,
+        |c| {
+            let (wall, _) = pass(lab, c, bytes, "")?;
+            Ok(vec![size / wall])
+        },
+    )
+    .how(format!(
+        "{size} GiB in 128 KiB writes, to a consumer that keeps up."
+    ));
+    let over = table.ratio(SPILL, NO_DISK, 0);
+    table.at_least("speed with a disk behind memory", over, 0.98);
+    table
 }
 
 fn fill_and_empty(
