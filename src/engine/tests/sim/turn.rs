@@ -106,7 +106,8 @@ impl Sim {
             return;
         }
         self.steps_to_end += 1;
-        if !self.steps_to_end.is_multiple_of(n) {
+        // Not at each step: between two looks the others go on.
+        if !self.steps_to_end.is_multiple_of(n + 1) {
             return;
         }
         if self.is_looked_at {
