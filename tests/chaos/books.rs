@@ -7,6 +7,7 @@ use std::os::unix::process::ExitStatusExt;
 
 use serde_json::Value;
 
+use crate::killed;
 use crate::plan::Plan;
 use crate::reports::{TIMEOUT, is_slow, reports};
 use crate::run::Outcome;
@@ -46,6 +47,9 @@ pub(crate) struct Books<'a> {
 
 /// Checks all of it.
 pub(crate) fn check(plan: &Plan, outcome: &Outcome) -> Checked {
+    if let Some(parts) = &outcome.parts {
+        return killed::check(plan, outcome, parts);
+    }
     let summary = reports(plan, &outcome.log)?;
     let bytes = |what: &str| summary[what]["bytes"].as_u64().unwrap_or(u64::MAX) as usize;
     let books = Books {
@@ -82,6 +86,22 @@ pub(crate) fn check(plan: &Plan, outcome: &Outcome) -> Checked {
     all.into_iter()
         .try_for_each(|check| check(&books))
         .map_err(told)
+}
+
+/// What was shown are whole records of this input, in order, but for the last.
+pub(crate) fn are_of(framing: Framing, input: &[u8], shown: &[u8]) -> Checked {
+    let mut sent = framing.split(input).into_iter();
+    let records = framing.split(shown);
+    let last = records.len().saturating_sub(1);
+    for (n, record) in records.into_iter().enumerate() {
+        let is_it = |one: &[u8]| *one == *record || n == last && one.starts_with(record);
+        ensure!(
+            sent.any(is_it),
+            "record {n} of {last} is shown torn or out of order: {:?}",
+            String::from_utf8_lossy(&record[..record.len().min(80)])
+        );
+    }
+    Ok(())
 }
 
 impl Books<'_> {
@@ -231,19 +251,7 @@ impl Books<'_> {
 
     /// What was shown of this input.
     fn are_of(&self, input: &[u8], shown: &[u8]) -> Checked {
-        let framing = self.plan.framing;
-        let mut sent = framing.split(input).into_iter();
-        let records = framing.split(shown);
-        let last = records.len().saturating_sub(1);
-        for (n, record) in records.into_iter().enumerate() {
-            let is_it = |one: &[u8]| *one == *record || n == last && one.starts_with(record);
-            ensure!(
-                sent.any(is_it),
-                "record {n} of {last} is shown torn or out of order: {:?}",
-                String::from_utf8_lossy(&record[..record.len().min(80)])
-            );
-        }
-        Ok(())
+        are_of(self.plan.framing, input, shown)
     }
 
     /// What was not delivered stays in the spool, from the first byte that is not known to have been written on; for

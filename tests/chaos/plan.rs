@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::dice::Dice;
+use crate::killed;
 use crate::options::{self, DONE};
 use crate::store::StoreAct;
 use crate::stream::{self, Framing};
@@ -66,6 +67,10 @@ pub(crate) enum Action {
     KillLook,
     KillBefore,
     KillBehind,
+    /// Weir itself is killed.
+    Kill,
+    /// Both sides are to come to their end.
+    Hurry,
     /// The program that weir runs is stopped for a while.
     StopCommand(Duration),
     /// Somebody asks how it goes.
@@ -110,6 +115,8 @@ pub(crate) struct Plan {
     pub producer: Producer,
     pub consumer: Consumer,
     pub actions: Vec<Action>,
+    /// Where weir is killed, so long do those run that go on, until they are killed, too.
+    pub kills: Vec<Duration>,
     /// So long after it was told to come to its end weir is stopped, and for so long.
     pub late: Option<(Duration, Duration)>,
     pub input: Vec<u8>,
@@ -177,7 +184,20 @@ impl Plan {
             options.sync(dice);
         }
         let stop = options.stop(dice, framing, &input);
-        let actions = actions(dice, control, &mut options, framing, input.len());
+        let mut actions = actions(dice, control, &mut options, framing, input.len());
+        let mut kills = Vec::new();
+        // What is shed, or not to be read, is not there for those who go on. What they deliver is known by its numbers.
+        let is_known = framing.is_numbered() || framing == Framing::None;
+        let is_known = is_known && spools && !options.sheds && stop.is_none();
+        if is_known && dice.percent(60) {
+            actions.truncate(dice.between(0, actions.len() as u64) as usize);
+            if dice.percent(40) {
+                actions.push(Action::Hurry);
+            }
+            let until = Action::Wait(dice.millis(0, 150));
+            actions.extend([until, Action::Kill]);
+            kills = killed::draw(dice);
+        }
         Plan {
             seed,
             framing,
@@ -202,6 +222,7 @@ impl Plan {
             producer,
             consumer,
             actions,
+            kills,
             late: dice
                 .percent(8)
                 .then(|| (dice.millis(0, 60), dice.millis(400, 1200))),
@@ -212,7 +233,7 @@ impl Plan {
     /// One line for a person, without the data.
     pub(crate) fn describe(&self) -> String {
         format!(
-            "CHAOS_SEED={} {:?} by {:?} ({} bytes) | weir {}{}{}{}{} | {:?} by {:?}; {:?} {:?}",
+            "CHAOS_SEED={} {:?} by {:?} ({} bytes) | weir {}{}{}{}{} | {:?} by {:?}; {:?} {:?} {:?}",
             self.seed,
             self.producer,
             self.before,
@@ -225,7 +246,8 @@ impl Plan {
             self.consumer,
             self.behind,
             self.actions,
-            self.late
+            self.late,
+            self.kills
         )
     }
 

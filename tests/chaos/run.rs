@@ -1,6 +1,7 @@
 //! One pipeline from its start to its end: what was done to it and what came of it.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -12,11 +13,15 @@ use wait_timeout::ChildExt;
 use crate::files::{BEFORE, added, command, leave_before, left_in_spool, line_of_end, shown};
 use crate::harness::sides::make_fifo;
 use crate::harness::{DEADLINE, WEIR, collect, program};
+use crate::killed;
 use crate::options::set_free;
 use crate::plan::{Action, Plan};
 use crate::reports;
 use crate::sides::{self, Hurry};
 use crate::store::Store;
+
+/// The signal.
+const KILL: i32 = 9;
 
 /// What came of a pipeline.
 #[derive(Debug)]
@@ -39,6 +44,8 @@ pub(crate) struct Outcome {
     pub rest: Option<Vec<u8>>,
     /// What was run at the end has left this.
     pub line: String,
+    /// Where weir was killed, what each has written that went on.
+    pub parts: Option<Vec<killed::Part>>,
 }
 
 /// Weir and its neighbours while they run. None outlives the test.
@@ -89,7 +96,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
     leave_before(plan, dir);
     let store = plan.store.then(Store::start).flatten();
     // Who holds it keeps the producer from being told that weir has gone.
-    let again = input.again.filter(|_| plan.reads_on());
+    let again = input.again.filter(|_| plan.reads_on() || plan.is_killed());
     let mut pipeline = Pipeline {
         plan,
         dir,
@@ -105,7 +112,10 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
     let producer = sides::produce(plan.producer, input.ours, bytes, seeds.0, hurry.clone());
     pipeline.await_signals();
     for action in &plan.actions {
-        pipeline.act(action);
+        match action {
+            Action::Hurry => hurry.up(),
+            action => pipeline.act(action),
+        }
     }
     hurry.up();
     if let Some((after, time)) = plan.late {
@@ -113,7 +123,21 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
         pipeline.act(&Action::Freeze(time));
     }
     let status = pipeline.finish()?;
-    let rest = again.map(|pipe| collect(fs::File::from(pipe)).done());
+    let copy = || added(plan, dir, "copy", plan.appends || plan.spools);
+    let first = copy()?;
+    let is_killed = status.signal() == Some(KILL);
+    if is_killed && !plan.is_killed() {
+        return Err("killed by somebody else".into());
+    }
+    let (again, rest) = match is_killed {
+        true => (again, None),
+        false => (None, again.filter(|_| plan.reads_on())),
+    };
+    let rest = rest.map(|pipe| collect(fs::File::from(pipe)).done());
+    // What it was given as files is not read again.
+    let again = again.filter(|_| !plan.is_of_files());
+    let parts = is_killed.then(|| killed::go_on(plan, dir, again, &first));
+    let parts = parts.transpose()?;
     // Before the neighbours are ended: they may still have something in hand.
     let (sent, got) = (producer.done(), consumer.done());
     pipeline.await_looks()?;
@@ -123,14 +147,12 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
     }
     drop(pipeline);
     let text = |name: &str| fs::read_to_string(dir.join(name)).unwrap_or_default();
-    let line = if plan.leaves_line() {
+    let line = if plan.leaves_line() && !is_killed {
         line_of_end(dir)
     } else {
         String::new()
     };
-    let copy = || added(plan, dir, "copy", plan.appends || plan.spools);
-    let first = copy()?;
-    let stays = plan.spools.then(|| left_in_spool(plan, dir));
+    let stays = (plan.spools && !is_killed).then(|| left_in_spool(plan, dir));
     let mut shown = shown(dir, looks);
     shown.push(added(plan, dir, "tap", plan.appends)?);
     let log = text("log");
@@ -151,6 +173,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
         chart: text("chart"),
         rest,
         line,
+        parts,
     })
 }
 
@@ -200,6 +223,8 @@ impl Pipeline<'_> {
             Action::KillLook => kill(self.looks.last_mut().or(self.reader.as_mut())),
             Action::KillBefore => kill(self.before.as_mut()),
             Action::KillBehind => kill(self.behind.as_mut()),
+            Action::Kill => self.signal("KILL"),
+            Action::Hurry => unreachable!("nobody hurries weir"),
             Action::StopCommand(time) => self.stop_command(*time),
             Action::Query => self.query(),
             Action::Store(act) => {
