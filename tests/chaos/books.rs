@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::killed;
 use crate::plan::Plan;
-use crate::reports::{TIMEOUT, is_slow, reports};
+use crate::reports::{TIMEOUT, is_of_dying, is_slow, reports};
 use crate::run::Outcome;
 use crate::stream::Framing;
 
@@ -105,6 +105,18 @@ pub(crate) fn are_of(framing: Framing, input: &[u8], shown: &[u8]) -> Checked {
 }
 
 impl Books<'_> {
+    /// Whether a tee has failed, and weir says so by its status alone, since all else is well.
+    fn is_bereft(&self) -> bool {
+        let is_dead = |line| is_of_dying(self.plan, line);
+        let code = if self.plan.has_command() { 125 } else { 1 };
+        self.outcome.status.code() == Some(code) && self.outcome.stderr.lines().any(is_dead)
+    }
+
+    /// Whether it has succeeded, but for that.
+    fn has_succeeded(&self) -> bool {
+        self.outcome.status.success() || self.is_bereft()
+    }
+
     /// Whether weir had the time to deliver all that it had read.
     pub(crate) fn is_graceful(&self) -> bool {
         let status = self.outcome.status;
@@ -116,7 +128,7 @@ impl Books<'_> {
         let once = self.plan.sends(&["TERM", "HUP"]) == 1 && !starts_again && !self.plan.hurries;
         // Nor is anything delivered to a program that has lost its own consumer.
         let once = once && !(self.plan.has_command() && self.plan.loses_consumer());
-        status.success() || matches!(status.signal(), Some(TERM | HUP)) && once
+        self.has_succeeded() || matches!(status.signal(), Some(TERM | HUP)) && once
     }
 
     /// Whether that is a record that had come in half when it was told to end: beside a spool it stays for its end to come.
@@ -137,7 +149,12 @@ impl Books<'_> {
             (Some(0), _) if self.end == "consumer-gone" => {
                 plan.deaf().is_some_and(|(_, status)| status == 0)
             }
-            (Some(0), _) => self.left == 0 && self.end == "eof",
+            (Some(0), _) => {
+                let said = &self.outcome.stderr;
+                let is_dead = said.lines().any(|line| is_of_dying(plan, line));
+                self.left == 0 && self.end == "eof" && !is_dead
+            }
+            (Some(1 | 125), _) if self.is_bereft() => self.left == 0 && self.end == "error",
             // Not all that was shed could be kept.
             (Some(code @ (1 | 125)), _) => {
                 let is_short = self.outcome.stderr.lines().any(|it| is_slow(plan, it));
@@ -188,7 +205,7 @@ impl Books<'_> {
         }
         let all = ["in", "out", "shed", "undelivered"].map(|w| records(w).unwrap_or(u64::MAX / 4));
         let accounted = all[1] + all[2] + all[3];
-        let is_tees = self.plan.tees && all[0] < accounted;
+        let is_tees = self.plan.has_tees() && all[0] < accounted;
         ensure!(all[0] == accounted || is_tees, "unbalanced records");
         if self.is_graceful() {
             let held = self.plan.framing.split(&self.plan.input[..self.read]).len();
@@ -318,7 +335,7 @@ impl Books<'_> {
             all.len(),
             self.read
         );
-        let graceful = self.is_graceful() && self.outcome.status.success();
+        let graceful = self.is_graceful() && self.has_succeeded();
         // A program that has had enough does not cut it short.
         let has_gone = matches!(self.end.as_str(), "command-failed" | "consumer-gone");
         let has_gone = has_gone && self.plan.has_command() && !self.plan.spools;

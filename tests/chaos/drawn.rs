@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::crowd::{Act, Crowd};
 use crate::files;
 use crate::harness::weir;
-use crate::plan::{Action, Link, Plan};
+use crate::plan::{Action, Dying, Link, Plan};
 
 /// What is no option of a pipeline that ends.
 const OTHERS: [&str; 8] = [
@@ -123,4 +123,17 @@ fn weir_is_killed_whatever_stands_beside_it() {
         });
     }
     assert_eq!(killed.len(), 11, "{killed:?}");
+}
+
+#[test]
+fn tees_fail_in_both_ways() {
+    let plans = (0..SEEDS).filter(|seed| seed % 3 > 0).map(Plan::draw);
+    let dying: Vec<Dying> = plans.filter_map(|plan| plan.dying).collect();
+    let leave = |it: &&Dying| matches!(it, Dying::Leaves(_));
+    let leaves = dying.iter().filter(leave).count();
+    assert!(
+        0 < leaves && leaves < dying.len(),
+        "{leaves} of {}",
+        dying.len()
+    );
 }

@@ -55,6 +55,25 @@ pub(crate) enum Link {
     Batches,
 }
 
+/// A tee that fails before it has got everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dying {
+    /// It has no room.
+    Full,
+    /// A FIFO, of which the reader takes so much, and leaves.
+    Leaves(usize),
+}
+
+impl Dying {
+    /// What is said of it, by its name.
+    pub(crate) fn said(self) -> &'static str {
+        match self {
+            Dying::Full => "write: /dev/full: No space left on device",
+            Dying::Leaves(_) => "/dying: Broken pipe",
+        }
+    }
+}
+
 /// What is done to a pipeline while it runs.
 #[derive(Debug, Clone)]
 pub(crate) enum Action {
@@ -104,6 +123,8 @@ pub(crate) struct Plan {
     pub pipes: bool,
     /// A file gets everything, or sheds by the same rule.
     pub tees: bool,
+    /// Another one, which fails.
+    pub dying: Option<Dying>,
     /// What has passed is kept for those who look.
     pub recalls: bool,
     /// The course of the run is drawn.
@@ -198,6 +219,10 @@ impl Plan {
             actions.extend([until, Action::Kill]);
             kills = killed::draw(dice);
         }
+        let much = dice.between(0, input.len() as u64) as usize;
+        let dying = Some(dice.pick(&[Dying::Full, Dying::Leaves(much)]));
+        // What the others owe is not judged where something else may be short.
+        let may_die = !options.sheds && !falls && !matches!(behind, Link::Deaf(..));
         Plan {
             seed,
             framing,
@@ -213,6 +238,7 @@ impl Plan {
             taps: dice.percent(30),
             pipes: dice.percent(30),
             tees: dice.percent(if spools { 60 } else { 30 }),
+            dying: dying.filter(|_| may_die && dice.percent(25)),
             recalls: dice.percent(15),
             charts: dice.percent(10),
             spools,
@@ -233,7 +259,7 @@ impl Plan {
     /// One line for a person, without the data.
     pub(crate) fn describe(&self) -> String {
         format!(
-            "CHAOS_SEED={} {:?} by {:?} ({} bytes) | weir {}{}{}{}{} | {:?} by {:?}; {:?} {:?} {:?}",
+            "CHAOS_SEED={} {:?} by {:?} ({} bytes) | weir {}{}{}{}{}{} | {:?} by {:?}; {:?} {:?} {:?}",
             self.seed,
             self.producer,
             self.before,
@@ -241,6 +267,9 @@ impl Plan {
             self.options.join(" "),
             if self.spools { " --spool DIR" } else { "" },
             if self.tees { " --tee FILE" } else { "" },
+            self.dying
+                .map(|it| format!(" --tee {it:?}"))
+                .unwrap_or_default(),
             if self.adds() { " --append" } else { "" },
             if self.store { " --share STORE" } else { "" },
             self.consumer,
@@ -291,6 +320,11 @@ impl Plan {
     /// Whether somebody reads on where weir has stopped.
     pub(crate) fn reads_on(&self) -> bool {
         self.stop.is_some() && self.before == Link::Pipe && !self.is_of_files()
+    }
+
+    /// Whether somebody else than the consumer is owed everything.
+    pub(crate) fn has_tees(&self) -> bool {
+        self.tees || self.dying.is_some()
     }
 
     /// So much is read, if nothing ends it before.

@@ -15,7 +15,7 @@ use crate::harness::sides::make_fifo;
 use crate::harness::{DEADLINE, WEIR, collect, program};
 use crate::killed;
 use crate::options::set_free;
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Dying, Plan};
 use crate::reports;
 use crate::sides::{self, Hurry};
 use crate::store::Store;
@@ -58,6 +58,8 @@ struct Pipeline<'a> {
     looks: Vec<Child>,
     /// It reads a tap that is a FIFO.
     reader: Option<Child>,
+    /// It reads a tee that is a FIFO, and leaves.
+    taker: Option<Child>,
     /// Its cap is shared through this.
     store: Option<Store>,
     /// What was amiss with what was answered meanwhile.
@@ -66,7 +68,12 @@ struct Pipeline<'a> {
 
 impl Drop for Pipeline<'_> {
     fn drop(&mut self) {
-        let cats = [&mut self.before, &mut self.behind, &mut self.reader];
+        let cats = [
+            &mut self.before,
+            &mut self.behind,
+            &mut self.reader,
+            &mut self.taker,
+        ];
         let cats = cats.map(Option::as_mut);
         let looks = self.looks.iter_mut();
         for child in cats
@@ -93,6 +100,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
     let seeds = (plan.seed ^ 1, plan.seed ^ 2);
     let consumer = sides::consume(plan.consumer, output.ours, seeds.1, hurry.clone());
     let reader = plan.pipes.then(|| read_tap(dir));
+    let taker = take_and_leave(plan, dir);
     leave_before(plan, dir);
     let store = plan.store.then(Store::start).flatten();
     // Who holds it keeps the producer from being told that weir has gone.
@@ -105,6 +113,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
         behind: output.cat,
         looks: Vec::new(),
         reader,
+        taker,
         store,
         trouble: None,
     };
@@ -185,6 +194,19 @@ fn read_tap(dir: &Path) -> Child {
     let mut cat = program("cat");
     let cat = cat.arg(fifo).stdin(Stdio::null()).stdout(file);
     cat.stderr(Stdio::null()).spawn().expect("start cat")
+}
+
+/// A program that reads some of a tee, and leaves.
+fn take_and_leave(plan: &Plan, dir: &Path) -> Option<Child> {
+    let Some(Dying::Leaves(much)) = plan.dying else {
+        return None;
+    };
+    let fifo = dir.join("dying");
+    make_fifo(&fifo);
+    let mut head = program("head");
+    let head = head.args(["-c", &much.to_string()]).arg(fifo);
+    let head = head.stdin(Stdio::null()).stdout(Stdio::null());
+    Some(head.stderr(Stdio::null()).spawn().expect("start head"))
 }
 
 fn start(plan: &Plan, dir: &Path, store: Option<&Store>, stdin: Stdio, stdout: Stdio) -> Child {
