@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::harness::remote::Home;
 use crate::harness::small_disk::SmallDisk;
 use crate::harness::spool::{Place, go_on, lines};
-use crate::harness::{assert_same, collect, data, eventually, feed, start, weir};
+use crate::harness::{assert_same, collect, data, eventually, feed, kills, start, weir};
 use rustix::io::ioctl_fionread;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -114,15 +114,17 @@ fn a_consumer_that_is_stuck_when_weir_is_told_to_end_gets_each_byte_once() {
 #[test]
 fn kills_at_any_time_lose_nothing_and_repeat_a_write_at_most() {
     let place = Place::new();
-    const COUNT: usize = 400_000;
+    // There is something to deliver for each.
+    let wanted = kills(40);
+    let count = wanted * 10_000;
     let (stdin, input) = std::io::pipe().expect("a pipe");
-    let feeding = feed(input, lines(0, COUNT));
+    let feeding = feed(input, lines(0, count));
     let mut dice = 12_345_u64;
     let mut next = 0;
     let mut kills = 0;
     // One that was killed may have given all of it away, and not have written that down.
     let mut is_killed = true;
-    while next < COUNT || is_killed {
+    while next < count || is_killed {
         let (output, stdout) = std::io::pipe().expect("a pipe");
         let input = stdin.try_clone().expect("a duplicate");
         let running = start(
@@ -131,7 +133,7 @@ fn kills_at_any_time_lose_nothing_and_repeat_a_write_at_most() {
             stdout,
         );
         let reading = collect(output);
-        is_killed = kills < 40;
+        is_killed = kills < wanted;
         if is_killed {
             dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             // When the kill comes is what is random here; whatever it hits must be right.
@@ -143,6 +145,7 @@ fn kills_at_any_time_lose_nothing_and_repeat_a_write_at_most() {
         let got = String::from_utf8(reading.done()).expect("digits");
         go_on(&mut next, &got, "after a kill");
     }
+    eprintln!("killed {kills} times at random");
     feeding.done().expect("all was taken");
     assert_eq!(place.query()["bytes"], 0);
 }

@@ -307,6 +307,7 @@ fn killed_again_and_again(
         running.signal(Signal::KILL);
         running.end();
     }
+    eprintln!("killed {kills} times at random");
     let last = start(place.weir(options, script), stdin, Stdio::null());
     let ended = last.end();
     assert!(ended.status.success(), "{ended:?}");
@@ -322,7 +323,9 @@ fn a_program_that_knows_the_name_of_a_batch_has_each_line_once_after_a_hundred_k
         // What has a name is there as a whole, or not at all.
         let script = "t=${0%out}t.$$; cat > $t; mv $t ${0%out}rows/$WEIR_BATCH";
         let options = ["--batch", "50", "-j", jobs, "-b", "64KiB"];
-        killed_again_and_again(&place, &options, script, 20_000, 100);
+        let kills = harness::kills(100);
+        let count = kills * 200;
+        killed_again_and_again(&place, &options, script, count, kills);
         let mut rows = BTreeMap::new();
         for entry in fs::read_dir(place.at("rows"))
             .expect("a directory")
@@ -335,7 +338,7 @@ fn a_program_that_knows_the_name_of_a_batch_has_each_line_once_after_a_hundred_k
                 assert_eq!(before, None, "{number} is in two batches");
             }
         }
-        assert_eq!(rows.len(), 20_000, "none is missing");
+        assert_eq!(rows.len(), count, "none is missing");
     }
 }
 
@@ -362,10 +365,12 @@ fn a_database_has_each_row_once_after_a_hundred_kills() {
         { echo 'PRAGMA synchronous=OFF; BEGIN IMMEDIATE;'; echo \"INSERT INTO batches VALUES('$WEIR_BATCH');\"; \
           sed 's/.*/INSERT INTO rows VALUES(&);/'; echo 'COMMIT;'; } | sqlite3 -bail -cmd '.timeout 9000' $d > /dev/null 2>&1";
     let options = ["--batch", "100", "-b", "64KiB"];
-    killed_again_and_again(&place, &options, script, 10_000, 100);
+    let kills = harness::kills(100);
+    let count = kills * 100;
+    killed_again_and_again(&place, &options, script, count, kills);
     assert_eq!(
         ask("SELECT count(*), count(DISTINCT n), min(n), max(n) FROM rows"),
-        "10000|10000|0|9999\n"
+        format!("{count}|{count}|0|{}\n", count - 1)
     );
 }
 

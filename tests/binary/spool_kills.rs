@@ -1,14 +1,17 @@
-//! A spool outlives `kill -9` at every single call of the system that touches it: nothing is missing then, and no more
-//! is repeated than one write, or than one batch.
+//! A spool outlives `kill -9` at every call of the kinds in `CALLS`, which are those that touch it, and those by which
+//! bytes come in and go out: nothing is missing then, and no more is repeated than one write, or than one batch.
 //!
-//! strace(1) kills weir just before its kth such call, for k = 1, 2, ... until a run ends by itself, each time with the
-//! spool and the input as the one before has left them. `WEIR=target/release/weir` in the environment has another
+//! strace(1) kills weir just before its kth call of one kind, for k = 1, 2, ... until a run ends by itself, each time with
+//! the spool and the input as the one before has left them. Each test says how far k came for each kind, and fails where
+//! no byte's coming in, or going out, was hit. `WEIR=target/release/weir` in the environment has another
 //! binary killed.
 
 use crate::harness;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::PipeReader;
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -16,12 +19,14 @@ use std::process::{Command, Stdio};
 use crate::harness::spool::{go_on, go_on_in_file, lines};
 use crate::harness::{WEIR, collect, feed, program};
 
-/// Those that change what lies in a spool, and those by which its files come and go.
-const CALLS: [&str; 13] = [
+/// Those that change what lies in a spool, those by which its files come and go, and those by which bytes come in and go
+/// out.
+const CALLS: [&str; 14] = [
     "splice",
     "pwrite64",
     "write",
     "writev",
+    "pwritev2",
     "pread64",
     "fallocate",
     "ftruncate",
@@ -32,6 +37,11 @@ const CALLS: [&str; 13] = [
     "renameat",
     "flock",
 ];
+
+/// What goes out goes out by these; the first is without waiting, as to a pipe.
+const OUT: [&str; 3] = ["pwritev2", "write", "writev"];
+/// What comes in from a pipe comes in by this.
+const IN: &str = "splice";
 
 /// weir, killed before its kth call of that kind; `None` where there is no strace.
 fn under_strace(call: &str, k: usize, args: &[&str]) -> Option<Command> {
@@ -49,8 +59,36 @@ fn under_strace(call: &str, k: usize, args: &[&str]) -> Option<Command> {
     Some(strace)
 }
 
+/// How often a weir was killed before a call of each kind.
+#[derive(Default)]
+struct Kills(Vec<(&'static str, usize)>);
+
+impl Kills {
+    fn add(&mut self, call: &'static str, times: usize) {
+        self.0.push((call, times));
+    }
+
+    /// That was at calls of all sorts, those by which bytes come in and go out among them. Says how often it was.
+    #[track_caller]
+    fn check(&self) {
+        let told = self.0.iter().map(|(call, times)| match times {
+            0 => format!("{call}: never\n"),
+            times => format!("{call}: killed before each of 1..={times}\n"),
+        });
+        let told: String = told.collect();
+        eprint!("{told}");
+        let at = |calls: &[&str]| -> usize {
+            let of = self.0.iter().filter(|(call, _)| calls.contains(call));
+            of.map(|(_, times)| times).sum()
+        };
+        assert!(at(&CALLS) > CALLS.len(), "{told}");
+        assert!(at(&[IN]) > 0, "none where bytes come in: {told}");
+        assert!(at(&OUT) > 0, "none where bytes go out: {told}");
+    }
+}
+
 /// Runs it on this input; what it has written, and whether it was killed.
-fn run(mut command: Command, input: &PipeReader) -> (String, bool) {
+fn run(mut command: Command, input: &OwnedFd) -> (String, bool) {
     let (output, stdout) = std::io::pipe().expect("a pipe");
     command
         .stdin(input.try_clone().expect("a duplicate"))
@@ -68,27 +106,38 @@ fn run(mut command: Command, input: &PipeReader) -> (String, bool) {
 #[test]
 fn a_kill_at_any_call_loses_nothing_and_repeats_a_write_at_most() {
     const COUNT: usize = 150_000;
-    let mut kills = 0;
+    let mut kills = Kills::default();
     for call in CALLS {
         let dir = tempfile::tempdir().expect("a directory");
         let spool = dir.path().join("q").display().to_string();
         let (input, into) = std::io::pipe().expect("a pipe");
+        let input = OwnedFd::from(input);
         let feeding = feed(into, lines(0, COUNT));
         let args = [
-            "-q", "-l", "--spool", &spool, "--spill", "2MiB", "--sync", "1ms",
+            "-q",
+            "-l",
+            "--spool",
+            &spool,
+            "--spill",
+            "2MiB",
+            "--sync",
+            "1ms",
+            // More writes than a pipe of the usual size takes.
+            "--pipe-size",
+            "32KiB",
         ];
         let Some(times) = killed_at_each(call, &args, &input, COUNT) else {
             return;
         };
-        kills += times;
+        kills.add(call, times);
         feeding.done().expect("all was taken");
     }
-    assert!(kills > CALLS.len(), "{kills} kills");
+    kills.check();
 }
 
 /// Kills a weir before its first such call, the next one before its second, and so on, until one is not killed: together
 /// they have delivered so many lines. How many were; none where nobody can be killed in this way.
-fn killed_at_each(call: &str, args: &[&str], input: &PipeReader, count: usize) -> Option<usize> {
+fn killed_at_each(call: &str, args: &[&str], input: &OwnedFd, count: usize) -> Option<usize> {
     let (mut next, mut kills) = (0, 0);
     loop {
         let weir = under_strace(call, kills + 1, args)?;
@@ -99,20 +148,37 @@ fn killed_at_each(call: &str, args: &[&str], input: &PipeReader, count: usize) -
         }
         kills += 1;
     }
-    eprintln!("{call}: killed {kills} times, {args:?}");
     assert_eq!(next, count, "{call}: all of it");
     Some(kills)
 }
 
 #[test]
+fn a_kill_before_a_read_from_a_socket_loses_nothing_either() {
+    const COUNT: usize = 150_000;
+    let dir = tempfile::tempdir().expect("a directory");
+    let spool = dir.path().join("q").display().to_string();
+    let (input, mut into) = UnixStream::pair().expect("a pair of sockets");
+    let feeding = harness::beside(move || into.write_all(&lines(0, COUNT)));
+    let args = ["-q", "-l", "--spool", &spool, "--sync", "1ms"];
+    // What it has in hand between its read and its write may be lost: it has nothing in hand when it reads.
+    let Some(times) = killed_at_each("preadv2", &args, &input.into(), COUNT) else {
+        return;
+    };
+    eprintln!("preadv2: killed before each of 1..={times}");
+    assert!(times > 0, "it reads in another way");
+    feeding.done().expect("all was taken");
+}
+
+#[test]
 fn a_kill_at_any_call_loses_nothing_for_a_tee() {
     const COUNT: usize = 60_000;
-    let mut kills = 0;
+    let mut kills = Kills::default();
     for call in CALLS {
         let dir = tempfile::tempdir().expect("a directory");
         let at = |name: &str| dir.path().join(name).display().to_string();
         let (spool, copy) = (at("q"), at("copy"));
         let (input, into) = std::io::pipe().expect("a pipe");
+        let input = OwnedFd::from(input);
         let feeding = feed(into, lines(0, COUNT));
         let args = [
             "-q", "-l", "--spool", &spool, "--spill", "1MiB", "--sync", "1ms", "--tee", &copy,
@@ -120,12 +186,12 @@ fn a_kill_at_any_call_loses_nothing_for_a_tee() {
         let Some(times) = killed_at_each(call, &args, &input, COUNT) else {
             return;
         };
-        kills += times;
+        kills.add(call, times);
         let copied = fs::read_to_string(&copy).expect("a copy");
         assert_eq!(go_on_in_file(&copied), COUNT, "{call}: the copy");
         feeding.done().expect("all was taken");
     }
-    assert!(kills > CALLS.len(), "{kills} kills");
+    kills.check();
 }
 
 /// The rows that are there, and in which batch: none is in two.
@@ -144,7 +210,7 @@ fn rows(directory: &Path) -> BTreeMap<usize, String> {
 #[test]
 fn a_kill_at_any_call_leaves_each_line_in_one_batch() {
     const COUNT: usize = 3000;
-    let mut kills = 0;
+    let mut kills = Kills::default();
     for call in CALLS {
         let dir = tempfile::tempdir().expect("a directory");
         let at = |name: &str| dir.path().join(name).display().to_string();
@@ -153,6 +219,7 @@ fn a_kill_at_any_call_leaves_each_line_in_one_batch() {
         let script = "t=$0.$$; cat > $t && mv $t $0/$WEIR_BATCH";
         let (spool, out) = (at("q"), at("rows"));
         let (input, into) = std::io::pipe().expect("a pipe");
+        let input = OwnedFd::from(input);
         let feeding = feed(into, lines(0, COUNT));
         let fixed = [
             "-q",
@@ -173,10 +240,9 @@ fn a_kill_at_any_call_leaves_each_line_in_one_batch() {
             };
             let (_, is_killed) = run(weir, &input);
             if !is_killed {
-                eprintln!("{call} with batches: killed {} times", k - 1);
+                kills.add(call, k - 1);
                 break;
             }
-            kills += 1;
         }
         feeding.done().expect("all was taken");
         assert_eq!(
@@ -185,20 +251,21 @@ fn a_kill_at_any_call_leaves_each_line_in_one_batch() {
             "{call}: all of it"
         );
     }
-    assert!(kills > CALLS.len(), "{kills} kills");
+    kills.check();
 }
 
 #[test]
 fn a_kill_at_any_call_loses_nothing_for_programs_side_by_side() {
     const COUNT: usize = 20_000;
-    // What goes to a program is written without waiting.
-    for call in CALLS.into_iter().chain(["pwritev2"]) {
+    let mut all = Kills::default();
+    for call in CALLS {
         let dir = tempfile::tempdir().expect("a directory");
         let at = |name: &str| dir.path().join(name).display().to_string();
         let out = dir.path().join("out");
         fs::create_dir(&out).expect("a directory");
         let (spool, home) = (at("q"), at("out"));
         let (input, into) = std::io::pipe().expect("a pipe");
+        let input = OwnedFd::from(input);
         let feeding = feed(into, lines(10_000_000, 10_000_000 + COUNT));
         let fixed = [
             "-q", "-l", "--spool", &spool, "--spill", "2MiB", "--sync", "1ms", "-j", "2", "--",
@@ -215,7 +282,7 @@ fn a_kill_at_any_call_loses_nothing_for_programs_side_by_side() {
             }
             kills += 1;
         }
-        eprintln!("{call} with two side by side: killed {kills} times");
+        all.add(call, kills);
         feeding.done().expect("all was taken");
         let numbers = || {
             let mut numbers = BTreeMap::new();
@@ -241,6 +308,7 @@ fn a_kill_at_any_call_loses_nothing_for_programs_side_by_side() {
             "{call}: {runs} writes came again, {kills} kills"
         );
     }
+    all.check();
 }
 
 /// weir under strace, with this done to its calls, on all of these lines; what it has written, said, and its status.

@@ -7,8 +7,9 @@ use std::os::unix::process::ExitStatusExt;
 
 use serde_json::Value;
 
+use crate::killed;
 use crate::plan::Plan;
-use crate::reports::{TIMEOUT, is_slow, reports};
+use crate::reports::{TIMEOUT, is_of_dying, is_slow, reports};
 use crate::run::Outcome;
 use crate::stream::Framing;
 
@@ -46,6 +47,9 @@ pub(crate) struct Books<'a> {
 
 /// Checks all of it.
 pub(crate) fn check(plan: &Plan, outcome: &Outcome) -> Checked {
+    if let Some(parts) = &outcome.parts {
+        return killed::check(plan, outcome, parts);
+    }
     let summary = reports(plan, &outcome.log)?;
     let bytes = |what: &str| summary[what]["bytes"].as_u64().unwrap_or(u64::MAX) as usize;
     let books = Books {
@@ -84,7 +88,35 @@ pub(crate) fn check(plan: &Plan, outcome: &Outcome) -> Checked {
         .map_err(told)
 }
 
+/// What was shown are whole records of this input, in order, but for the last.
+pub(crate) fn are_of(framing: Framing, input: &[u8], shown: &[u8]) -> Checked {
+    let mut sent = framing.split(input).into_iter();
+    let records = framing.split(shown);
+    let last = records.len().saturating_sub(1);
+    for (n, record) in records.into_iter().enumerate() {
+        let is_it = |one: &[u8]| *one == *record || n == last && one.starts_with(record);
+        ensure!(
+            sent.any(is_it),
+            "record {n} of {last} is shown torn or out of order: {:?}",
+            String::from_utf8_lossy(&record[..record.len().min(80)])
+        );
+    }
+    Ok(())
+}
+
 impl Books<'_> {
+    /// Whether a tee has failed, and weir says so by its status alone, since all else is well.
+    fn is_bereft(&self) -> bool {
+        let is_dead = |line| is_of_dying(self.plan, line);
+        let code = if self.plan.has_command() { 125 } else { 1 };
+        self.outcome.status.code() == Some(code) && self.outcome.stderr.lines().any(is_dead)
+    }
+
+    /// Whether it has succeeded, but for that.
+    fn has_succeeded(&self) -> bool {
+        self.outcome.status.success() || self.is_bereft()
+    }
+
     /// Whether weir had the time to deliver all that it had read.
     pub(crate) fn is_graceful(&self) -> bool {
         let status = self.outcome.status;
@@ -96,7 +128,7 @@ impl Books<'_> {
         let once = self.plan.sends(&["TERM", "HUP"]) == 1 && !starts_again && !self.plan.hurries;
         // Nor is anything delivered to a program that has lost its own consumer.
         let once = once && !(self.plan.has_command() && self.plan.loses_consumer());
-        status.success() || matches!(status.signal(), Some(TERM | HUP)) && once
+        self.has_succeeded() || matches!(status.signal(), Some(TERM | HUP)) && once
     }
 
     /// Whether that is a record that had come in half when it was told to end: beside a spool it stays for its end to come.
@@ -117,7 +149,12 @@ impl Books<'_> {
             (Some(0), _) if self.end == "consumer-gone" => {
                 plan.deaf().is_some_and(|(_, status)| status == 0)
             }
-            (Some(0), _) => self.left == 0 && self.end == "eof",
+            (Some(0), _) => {
+                let said = &self.outcome.stderr;
+                let is_dead = said.lines().any(|line| is_of_dying(plan, line));
+                self.left == 0 && self.end == "eof" && !is_dead
+            }
+            (Some(1 | 125), _) if self.is_bereft() => self.left == 0 && self.end == "error",
             // Not all that was shed could be kept.
             (Some(code @ (1 | 125)), _) => {
                 let is_short = self.outcome.stderr.lines().any(|it| is_slow(plan, it));
@@ -168,7 +205,7 @@ impl Books<'_> {
         }
         let all = ["in", "out", "shed", "undelivered"].map(|w| records(w).unwrap_or(u64::MAX / 4));
         let accounted = all[1] + all[2] + all[3];
-        let is_tees = self.plan.tees && all[0] < accounted;
+        let is_tees = self.plan.has_tees() && all[0] < accounted;
         ensure!(all[0] == accounted || is_tees, "unbalanced records");
         if self.is_graceful() {
             let held = self.plan.framing.split(&self.plan.input[..self.read]).len();
@@ -231,19 +268,7 @@ impl Books<'_> {
 
     /// What was shown of this input.
     fn are_of(&self, input: &[u8], shown: &[u8]) -> Checked {
-        let framing = self.plan.framing;
-        let mut sent = framing.split(input).into_iter();
-        let records = framing.split(shown);
-        let last = records.len().saturating_sub(1);
-        for (n, record) in records.into_iter().enumerate() {
-            let is_it = |one: &[u8]| *one == *record || n == last && one.starts_with(record);
-            ensure!(
-                sent.any(is_it),
-                "record {n} of {last} is shown torn or out of order: {:?}",
-                String::from_utf8_lossy(&record[..record.len().min(80)])
-            );
-        }
-        Ok(())
+        are_of(self.plan.framing, input, shown)
     }
 
     /// What was not delivered stays in the spool, from the first byte that is not known to have been written on; for
@@ -310,7 +335,7 @@ impl Books<'_> {
             all.len(),
             self.read
         );
-        let graceful = self.is_graceful() && self.outcome.status.success();
+        let graceful = self.is_graceful() && self.has_succeeded();
         // A program that has had enough does not cut it short.
         let has_gone = matches!(self.end.as_str(), "command-failed" | "consumer-gone");
         let has_gone = has_gone && self.plan.has_command() && !self.plan.spools;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::dice::Dice;
 use crate::files;
+use crate::killed;
 use crate::options;
 use crate::plan::Producer;
 use crate::store::{Store, StoreAct};
@@ -24,6 +25,8 @@ pub(crate) enum Act {
     Stop(usize, Duration),
     /// Something happens to the store that the cap is shared through.
     Store(StoreAct),
+    /// Weir itself is killed.
+    KillWeir,
 }
 
 /// What the first to come do, before the others do what is expected; each needs a name of its own.
@@ -62,6 +65,8 @@ pub(crate) struct Crowd {
     pub producer: Producer,
     odd: Vec<usize>,
     pub acts: Vec<Act>,
+    /// Where weir is killed, so long do those run that go on, until they are killed, too.
+    pub kills: Vec<Duration>,
     pub input: Vec<u8>,
 }
 
@@ -127,7 +132,14 @@ impl Crowd {
         let odd: Vec<usize> = odd.collect();
         let producer = dice.pick(&[Producer::Bursty, Producer::Huge, Producer::FallsSilent]);
         let whole = options.stop(dice, framing, &input);
-        let acts = acts(dice, control, &mut options, framing, input.len());
+        let mut acts = acts(dice, control, &mut options, framing, input.len());
+        let mut kills = Vec::new();
+        // What is shed, or not to be read, is not there for those who go on.
+        if spools && !options.sheds && whole.is_none() && dice.percent(60) {
+            acts.truncate(dice.between(0, acts.len() as u64) as usize);
+            acts.extend([Act::Wait(dice.millis(0, 150)), Act::KillWeir]);
+            kills = killed::draw(dice);
+        }
         Crowd {
             seed,
             framing,
@@ -144,6 +156,7 @@ impl Crowd {
             producer,
             odd,
             acts,
+            kills,
             input,
         }
     }
@@ -189,7 +202,7 @@ impl Crowd {
 
     pub(crate) fn describe(&self) -> String {
         format!(
-            "CHAOS_SEED={} {:?} ({} bytes) | weir{}{} {} -- {}; {:?}",
+            "CHAOS_SEED={} {:?} ({} bytes) | weir{}{} {} -- {}; {:?} {:?}",
             self.seed,
             self.producer,
             self.input.len(),
@@ -197,7 +210,8 @@ impl Crowd {
             if self.store { " --share STORE" } else { "" },
             self.options.join(" "),
             self.script(),
-            self.acts
+            self.acts,
+            self.kills
         )
     }
 
@@ -222,6 +236,29 @@ impl Crowd {
     pub(crate) fn may_fail(&self) -> bool {
         let hurts = |act: &Act| matches!(act, Act::Kill(_) | Act::Stop(..));
         !self.is_batch && (!self.odd.is_empty() || self.acts.iter().any(hurts))
+    }
+
+    /// Whether weir is killed, if it has not ended by then.
+    pub(crate) fn is_killed(&self) -> bool {
+        self.acts.iter().any(|act| matches!(act, Act::KillWeir))
+    }
+
+    /// So many programs run at a time, at most.
+    pub(crate) fn jobs_most(&self) -> usize {
+        let told = self.acts.iter().filter_map(|act| match act {
+            Act::Remote(told) => Some(told),
+            _ => None,
+        });
+        let all = [&self.options].into_iter().chain(told);
+        let pairs = all.flat_map(|list| list.windows(2));
+        let jobs = pairs.filter(|pair| matches!(&pair[0][..], "-j" | "--jobs"));
+        let most = jobs.filter_map(|pair| pair[1].rsplit("..").next()?.parse().ok());
+        most.max().expect("how many")
+    }
+
+    /// What lies in the pipe of a worker that does not read is lost when nobody is there to take it back.
+    pub(crate) fn may_lose_when_killed(&self) -> bool {
+        self.may_lose() || !self.is_batch && !self.odd.is_empty()
     }
 
     /// A worker may have read something, and not dealt with it.

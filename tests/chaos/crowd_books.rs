@@ -5,6 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 
 use crate::crowd::Crowd;
 use crate::crowd_run::{Outcome, run};
+use crate::killed;
 
 /// Runs the pipeline of a seed; what is wrong with it, if anything, is printed at once.
 pub(crate) fn trouble(seed: u64) -> Option<String> {
@@ -18,6 +19,9 @@ pub(crate) fn trouble(seed: u64) -> Option<String> {
 }
 
 fn check(plan: &Crowd, outcome: &Outcome) -> Result<(), String> {
+    if outcome.is_killed {
+        return killed::check_crowd(plan, outcome);
+    }
     let end = check_end(plan, outcome);
     let told = |what| {
         format!(

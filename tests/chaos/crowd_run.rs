@@ -1,6 +1,7 @@
 //! One pipeline of programs that run side by side, from its start to its end.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -12,7 +13,8 @@ use wait_timeout::ChildExt;
 
 use crate::crowd::{Act, Crowd};
 use crate::files::line_of_end;
-use crate::harness::{DEADLINE, WEIR, program};
+use crate::harness::{DEADLINE, WEIR, collect, program};
+use crate::killed;
 use crate::options::set_free;
 use crate::plan::Link;
 use crate::run::{children, has_begun};
@@ -27,6 +29,8 @@ pub(crate) struct Outcome {
     /// What each file holds, and whether its program has ended as it should.
     pub got: Vec<(Vec<u8>, bool)>,
     pub spilt: Vec<u8>,
+    /// Weir was killed, and others went on.
+    pub is_killed: bool,
     /// A program has said of its batch that it can never succeed.
     pub is_rejected: bool,
     /// What was run at the end has left this.
@@ -40,14 +44,22 @@ pub(crate) fn run(plan: &Crowd) -> Result<Outcome, String> {
     let hurry = Hurry::default();
     let mut input = sides::link(Link::Pipe, false);
     // It would keep the producer from being told.
-    drop(input.again.take());
+    let again = input.again.take().filter(|_| plan.is_killed());
     let store = plan.store.then(Store::start).flatten();
-    let stderr = fs::File::create(dir.join("stderr")).expect("make a file");
     let mut command = plan.command(dir, store.as_ref());
-    command
-        .stdin(input.weirs)
-        .stdout(Stdio::null())
-        .stderr(stderr);
+    command.stdin(input.weirs).stdout(Stdio::null());
+    // Programs that outlive a weir that is killed have this end, too.
+    let said = match plan.is_killed() {
+        true => {
+            let (said, stderr) = std::io::pipe().expect("a pipe");
+            command.stderr(stderr);
+            Some(collect(said))
+        }
+        false => {
+            command.stderr(fs::File::create(dir.join("stderr")).expect("make a file"));
+            None
+        }
+    };
     let mut weir = Weir {
         child: command.spawn().expect("start weir"),
         dir,
@@ -64,16 +76,27 @@ pub(crate) fn run(plan: &Crowd) -> Result<Outcome, String> {
     }
     hurry.up();
     let status = weir.finish()?;
+    let is_killed = status.signal() == Some(9) && plan.is_killed();
+    let text = |name: &str| fs::read_to_string(dir.join(name)).unwrap_or_default();
+    let mut stderr = text("stderr");
+    if let Some(said) = said {
+        stderr += &String::from_utf8_lossy(&said.done());
+    }
+    let rest = match again.filter(|_| is_killed) {
+        Some(input) => {
+            let command = || plan.command(dir, weir.store.as_ref());
+            Some(killed::go_on_side_by_side(plan, dir, command, &input)?)
+        }
+        None => None,
+    };
     drop(weir);
     producer.done();
-    let text = |name: &str| fs::read_to_string(dir.join(name)).unwrap_or_default();
-    let (log, stderr) = (text("log"), text("stderr"));
-    let last = log
-        .lines()
-        .rfind(|line| line.contains(r#""event":"summary""#));
-    let summary = last.and_then(|line| serde_json::from_str(line).ok());
+    let log = text("log");
+    let summary = killed::summary_of(&log).or(is_killed.then_some(Value::Null));
     let mut got = got(dir);
-    if plan.spools {
+    if let Some(rest) = rest {
+        got.push((rest, true));
+    } else if plan.spools {
         let rest = plan.rest(dir).stdin(Stdio::null()).output();
         let rest = rest.expect("another weir");
         if !rest.status.success() {
@@ -87,11 +110,12 @@ pub(crate) fn run(plan: &Crowd) -> Result<Outcome, String> {
         stderr,
         got,
         spilt: fs::read(dir.join("spill")).unwrap_or_default(),
-        line: if plan.leaves_line() {
+        line: if plan.leaves_line() && !is_killed {
             line_of_end(dir)
         } else {
             String::new()
         },
+        is_killed,
         is_rejected: plan.is_rejected_by(|n| dir.join(format!("odd{n}")).exists()),
     })
 }
@@ -155,6 +179,7 @@ impl Weir<'_> {
                 self.signal("CONT");
             }
             Act::Signal(name) => self.signal(name),
+            Act::KillWeir => self.signal("KILL"),
             Act::Remote(change) => drop(self.remote(change)),
             Act::Store(act) => self.store.iter_mut().for_each(|store| store.act(*act)),
             Act::Kill(n) => {

@@ -1,5 +1,5 @@
 //! Whether chaos knows every option: each that the help tells of is drawn by some seed, or is named here with the reason
-//! why not.
+//! why not. And whether it kills weir, whatever that does.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::crowd::{Act, Crowd};
 use crate::files;
 use crate::harness::weir;
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Dying, Link, Plan};
 
 /// What is no option of a pipeline that ends.
 const OTHERS: [&str; 8] = [
@@ -86,4 +86,54 @@ fn each_option_is_drawn() {
         }
     }
     panic!("chaos never draws {missing:?}");
+}
+
+#[test]
+fn weir_is_killed_whatever_stands_beside_it() {
+    let mut killed: BTreeSet<&str> = BTreeSet::new();
+    for seed in 0..SEEDS {
+        if seed.is_multiple_of(3) {
+            let crowd = Crowd::draw(seed);
+            if crowd.is_killed() {
+                killed.insert(if crowd.is_batch {
+                    "batches side by side"
+                } else {
+                    "workers"
+                });
+            }
+            continue;
+        }
+        let plan = Plan::draw(seed);
+        if !plan.is_killed() {
+            continue;
+        }
+        killed.insert(match plan.before {
+            Link::Socket => "from a socket",
+            Link::Cat => "from a cat",
+            _ if plan.is_of_files() => "from files",
+            _ => "from a pipe",
+        });
+        killed.extend(plan.tees.then_some("with a tee"));
+        killed.extend((!plan.kills.is_empty()).then_some("more than once"));
+        killed.extend(match plan.behind {
+            Link::Command => Some("with a program"),
+            Link::Batches => Some("with batches"),
+            Link::Deaf(..) => Some("with a program that hears no more"),
+            _ => None,
+        });
+    }
+    assert_eq!(killed.len(), 11, "{killed:?}");
+}
+
+#[test]
+fn tees_fail_in_both_ways() {
+    let plans = (0..SEEDS).filter(|seed| seed % 3 > 0).map(Plan::draw);
+    let dying: Vec<Dying> = plans.filter_map(|plan| plan.dying).collect();
+    let leave = |it: &&Dying| matches!(it, Dying::Leaves(_));
+    let leaves = dying.iter().filter(leave).count();
+    assert!(
+        0 < leaves && leaves < dying.len(),
+        "{leaves} of {}",
+        dying.len()
+    );
 }

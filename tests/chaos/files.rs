@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::harness::{DEADLINE, WEIR};
-use crate::plan::{Link, Plan, Producer};
+use crate::plan::{Dying, Link, Plan, Producer};
 use crate::store::Store;
 use crate::stream::Framing;
 
@@ -50,6 +50,11 @@ pub(crate) fn command(plan: &Plan, dir: &Path, store: Option<&Store>) -> Command
     let mut weir = weir(&plan.options, dir, plan.spills, plan.spools);
     if plan.tees {
         weir.arg("--tee").arg(dir.join("copy"));
+    }
+    match plan.dying {
+        Some(Dying::Full) => drop(weir.args(["--tee", "/dev/full"])),
+        Some(Dying::Leaves(_)) => drop(weir.arg("--tee").arg(dir.join("dying"))),
+        None => {}
     }
     if plan.adds() {
         weir.arg("--append");

@@ -15,6 +15,7 @@ mod files;
 #[path = "../harness/mod.rs"]
 #[allow(dead_code, reason = "it has a part of its own")]
 mod harness;
+mod killed;
 mod options;
 mod plan;
 mod promises;
@@ -63,8 +64,9 @@ fn whatever_happens_the_books_balance_and_nothing_hangs() {
         done.flatten().collect()
     });
     println!(
-        "{} pipelines",
-        next.load(Relaxed).saturating_sub(BESIDE as u64)
+        "{} pipelines, in {} of which weir was killed",
+        next.load(Relaxed).saturating_sub(BESIDE as u64),
+        killed::KILLED.load(Relaxed)
     );
     assert!(
         failures.is_empty(),

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::dice::Dice;
+use crate::killed;
 use crate::options::{self, DONE};
 use crate::store::StoreAct;
 use crate::stream::{self, Framing};
@@ -54,6 +55,25 @@ pub(crate) enum Link {
     Batches,
 }
 
+/// A tee that fails before it has got everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dying {
+    /// It has no room.
+    Full,
+    /// A FIFO, of which the reader takes so much, and leaves.
+    Leaves(usize),
+}
+
+impl Dying {
+    /// What is said of it, by its name.
+    pub(crate) fn said(self) -> &'static str {
+        match self {
+            Dying::Full => "write: /dev/full: No space left on device",
+            Dying::Leaves(_) => "/dying: Broken pipe",
+        }
+    }
+}
+
 /// What is done to a pipeline while it runs.
 #[derive(Debug, Clone)]
 pub(crate) enum Action {
@@ -66,6 +86,10 @@ pub(crate) enum Action {
     KillLook,
     KillBefore,
     KillBehind,
+    /// Weir itself is killed.
+    Kill,
+    /// Both sides are to come to their end.
+    Hurry,
     /// The program that weir runs is stopped for a while.
     StopCommand(Duration),
     /// Somebody asks how it goes.
@@ -99,6 +123,8 @@ pub(crate) struct Plan {
     pub pipes: bool,
     /// A file gets everything, or sheds by the same rule.
     pub tees: bool,
+    /// Another one, which fails.
+    pub dying: Option<Dying>,
     /// What has passed is kept for those who look.
     pub recalls: bool,
     /// The course of the run is drawn.
@@ -110,6 +136,8 @@ pub(crate) struct Plan {
     pub producer: Producer,
     pub consumer: Consumer,
     pub actions: Vec<Action>,
+    /// Where weir is killed, so long do those run that go on, until they are killed, too.
+    pub kills: Vec<Duration>,
     /// So long after it was told to come to its end weir is stopped, and for so long.
     pub late: Option<(Duration, Duration)>,
     pub input: Vec<u8>,
@@ -177,7 +205,24 @@ impl Plan {
             options.sync(dice);
         }
         let stop = options.stop(dice, framing, &input);
-        let actions = actions(dice, control, &mut options, framing, input.len());
+        let mut actions = actions(dice, control, &mut options, framing, input.len());
+        let mut kills = Vec::new();
+        // What is shed, or not to be read, is not there for those who go on. What they deliver is known by its numbers.
+        let is_known = framing.is_numbered() || framing == Framing::None;
+        let is_known = is_known && spools && !options.sheds && stop.is_none();
+        if is_known && dice.percent(60) {
+            actions.truncate(dice.between(0, actions.len() as u64) as usize);
+            if dice.percent(40) {
+                actions.push(Action::Hurry);
+            }
+            let until = Action::Wait(dice.millis(0, 150));
+            actions.extend([until, Action::Kill]);
+            kills = killed::draw(dice);
+        }
+        let much = dice.between(0, input.len() as u64) as usize;
+        let dying = Some(dice.pick(&[Dying::Full, Dying::Leaves(much)]));
+        // What the others owe is not judged where something else may be short.
+        let may_die = !options.sheds && !falls && !matches!(behind, Link::Deaf(..));
         Plan {
             seed,
             framing,
@@ -193,6 +238,7 @@ impl Plan {
             taps: dice.percent(30),
             pipes: dice.percent(30),
             tees: dice.percent(if spools { 60 } else { 30 }),
+            dying: dying.filter(|_| may_die && dice.percent(25)),
             recalls: dice.percent(15),
             charts: dice.percent(10),
             spools,
@@ -202,6 +248,7 @@ impl Plan {
             producer,
             consumer,
             actions,
+            kills,
             late: dice
                 .percent(8)
                 .then(|| (dice.millis(0, 60), dice.millis(400, 1200))),
@@ -212,7 +259,7 @@ impl Plan {
     /// One line for a person, without the data.
     pub(crate) fn describe(&self) -> String {
         format!(
-            "CHAOS_SEED={} {:?} by {:?} ({} bytes) | weir {}{}{}{}{} | {:?} by {:?}; {:?} {:?}",
+            "CHAOS_SEED={} {:?} by {:?} ({} bytes) | weir {}{}{}{}{}{} | {:?} by {:?}; {:?} {:?} {:?}",
             self.seed,
             self.producer,
             self.before,
@@ -220,12 +267,16 @@ impl Plan {
             self.options.join(" "),
             if self.spools { " --spool DIR" } else { "" },
             if self.tees { " --tee FILE" } else { "" },
+            self.dying
+                .map(|it| format!(" --tee {it:?}"))
+                .unwrap_or_default(),
             if self.adds() { " --append" } else { "" },
             if self.store { " --share STORE" } else { "" },
             self.consumer,
             self.behind,
             self.actions,
-            self.late
+            self.late,
+            self.kills
         )
     }
 
@@ -269,6 +320,11 @@ impl Plan {
     /// Whether somebody reads on where weir has stopped.
     pub(crate) fn reads_on(&self) -> bool {
         self.stop.is_some() && self.before == Link::Pipe && !self.is_of_files()
+    }
+
+    /// Whether somebody else than the consumer is owed everything.
+    pub(crate) fn has_tees(&self) -> bool {
+        self.tees || self.dying.is_some()
     }
 
     /// So much is read, if nothing ends it before.

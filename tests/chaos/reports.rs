@@ -5,10 +5,13 @@ use serde_json::Value;
 
 use crate::books::{Books, Checked, ensure};
 use crate::options::PLAIN;
-use crate::plan::Plan;
+use crate::plan::{Dying, Plan};
 
 /// The status when a watchdog runs out.
 pub(crate) const TIMEOUT: i32 = 124;
+
+/// What a pipe holds, and a `head` reads ahead.
+const PIPE_MOST: usize = (1 << 20) + (64 << 10);
 
 /// What is said of a store: weir is the only one that shares, and passes on what it may.
 fn is_of_store(plan: &Plan, line: &str) -> bool {
@@ -19,6 +22,12 @@ fn is_of_store(plan: &Plan, line: &str) -> bool {
 /// Not all that was shed could be kept.
 pub(crate) fn is_slow(plan: &Plan, line: &str) -> bool {
     plan.spills && line.ends_with(": too slow: some was discarded")
+}
+
+/// A tee has failed.
+pub(crate) fn is_of_dying(plan: &Plan, line: &str) -> bool {
+    let is_it = |dying: Dying| line.starts_with("weir") && line.ends_with(dying.said());
+    plan.dying.is_some_and(is_it)
 }
 
 /// By its name, if it has one.
@@ -33,7 +42,8 @@ pub(crate) fn reports(plan: &Plan, log: &str) -> Result<Value, String> {
     let mut plain = 0;
     for line in log.lines() {
         if !line.starts_with('{') {
-            let is_error = is_slow(plan, line) || plan.stalls && is_timeout(line);
+            let is_error =
+                is_slow(plan, line) || is_of_dying(plan, line) || plan.stalls && is_timeout(line);
             let is_report = is_plain && line.starts_with(PLAIN);
             plain += u32::from(is_report);
             ensure!(
@@ -78,7 +88,7 @@ pub(crate) fn is_balanced(plan: &Plan, line: &str) -> bool {
     let gone = bytes("out").saturating_add(bytes("shed"));
     // What is held is what the one is owed that is furthest behind.
     let accounted = gone.saturating_add(held);
-    bytes("in") == accounted || plan.tees && bytes("in") < accounted
+    bytes("in") == accounted || plan.has_tees() && bytes("in") < accounted
 }
 
 impl Books<'_> {
@@ -87,6 +97,20 @@ impl Books<'_> {
         let said = &self.outcome.stderr;
         let lines = said.lines().filter(|line| !is_of_store(self.plan, line));
         let (last, rest): (Vec<&str>, Vec<&str>) = lines.partition(|line| is_timeout(line));
+        let (dead, rest): (Vec<&str>, Vec<&str>) = rest
+            .into_iter()
+            .partition(|line| is_of_dying(self.plan, line));
+        ensure!(dead.len() <= 1, "says {said:?}");
+        // What has no room fails at the first byte; what is left behind, when the pipe is full.
+        let fails = match self.plan.dying {
+            Some(Dying::Full) => self.read > 0,
+            Some(Dying::Leaves(much)) => self.read > much + PIPE_MOST,
+            None => false,
+        };
+        ensure!(
+            !fails || !self.is_graceful() || dead.len() == 1,
+            "nothing is said of a tee that fails: {said:?}"
+        );
         let is_stalled = self.outcome.status.code() == Some(TIMEOUT);
         ensure!(last.len() == usize::from(is_stalled), "says {said:?}");
         let is_known = rest.iter().all(|line| is_slow(self.plan, line));

@@ -1,6 +1,7 @@
 //! One pipeline from its start to its end: what was done to it and what came of it.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -12,11 +13,15 @@ use wait_timeout::ChildExt;
 use crate::files::{BEFORE, added, command, leave_before, left_in_spool, line_of_end, shown};
 use crate::harness::sides::make_fifo;
 use crate::harness::{DEADLINE, WEIR, collect, program};
+use crate::killed;
 use crate::options::set_free;
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Dying, Plan};
 use crate::reports;
 use crate::sides::{self, Hurry};
 use crate::store::Store;
+
+/// The signal.
+const KILL: i32 = 9;
 
 /// What came of a pipeline.
 #[derive(Debug)]
@@ -39,6 +44,8 @@ pub(crate) struct Outcome {
     pub rest: Option<Vec<u8>>,
     /// What was run at the end has left this.
     pub line: String,
+    /// Where weir was killed, what each has written that went on.
+    pub parts: Option<Vec<killed::Part>>,
 }
 
 /// Weir and its neighbours while they run. None outlives the test.
@@ -51,6 +58,8 @@ struct Pipeline<'a> {
     looks: Vec<Child>,
     /// It reads a tap that is a FIFO.
     reader: Option<Child>,
+    /// It reads a tee that is a FIFO, and leaves.
+    taker: Option<Child>,
     /// Its cap is shared through this.
     store: Option<Store>,
     /// What was amiss with what was answered meanwhile.
@@ -59,7 +68,12 @@ struct Pipeline<'a> {
 
 impl Drop for Pipeline<'_> {
     fn drop(&mut self) {
-        let cats = [&mut self.before, &mut self.behind, &mut self.reader];
+        let cats = [
+            &mut self.before,
+            &mut self.behind,
+            &mut self.reader,
+            &mut self.taker,
+        ];
         let cats = cats.map(Option::as_mut);
         let looks = self.looks.iter_mut();
         for child in cats
@@ -86,10 +100,11 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
     let seeds = (plan.seed ^ 1, plan.seed ^ 2);
     let consumer = sides::consume(plan.consumer, output.ours, seeds.1, hurry.clone());
     let reader = plan.pipes.then(|| read_tap(dir));
+    let taker = take_and_leave(plan, dir);
     leave_before(plan, dir);
     let store = plan.store.then(Store::start).flatten();
     // Who holds it keeps the producer from being told that weir has gone.
-    let again = input.again.filter(|_| plan.reads_on());
+    let again = input.again.filter(|_| plan.reads_on() || plan.is_killed());
     let mut pipeline = Pipeline {
         plan,
         dir,
@@ -98,6 +113,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
         behind: output.cat,
         looks: Vec::new(),
         reader,
+        taker,
         store,
         trouble: None,
     };
@@ -105,7 +121,10 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
     let producer = sides::produce(plan.producer, input.ours, bytes, seeds.0, hurry.clone());
     pipeline.await_signals();
     for action in &plan.actions {
-        pipeline.act(action);
+        match action {
+            Action::Hurry => hurry.up(),
+            action => pipeline.act(action),
+        }
     }
     hurry.up();
     if let Some((after, time)) = plan.late {
@@ -113,7 +132,21 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
         pipeline.act(&Action::Freeze(time));
     }
     let status = pipeline.finish()?;
-    let rest = again.map(|pipe| collect(fs::File::from(pipe)).done());
+    let copy = || added(plan, dir, "copy", plan.appends || plan.spools);
+    let first = copy()?;
+    let is_killed = status.signal() == Some(KILL);
+    if is_killed && !plan.is_killed() {
+        return Err("killed by somebody else".into());
+    }
+    let (again, rest) = match is_killed {
+        true => (again, None),
+        false => (None, again.filter(|_| plan.reads_on())),
+    };
+    let rest = rest.map(|pipe| collect(fs::File::from(pipe)).done());
+    // What it was given as files is not read again.
+    let again = again.filter(|_| !plan.is_of_files());
+    let parts = is_killed.then(|| killed::go_on(plan, dir, again, &first));
+    let parts = parts.transpose()?;
     // Before the neighbours are ended: they may still have something in hand.
     let (sent, got) = (producer.done(), consumer.done());
     pipeline.await_looks()?;
@@ -123,14 +156,12 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
     }
     drop(pipeline);
     let text = |name: &str| fs::read_to_string(dir.join(name)).unwrap_or_default();
-    let line = if plan.leaves_line() {
+    let line = if plan.leaves_line() && !is_killed {
         line_of_end(dir)
     } else {
         String::new()
     };
-    let copy = || added(plan, dir, "copy", plan.appends || plan.spools);
-    let first = copy()?;
-    let stays = plan.spools.then(|| left_in_spool(plan, dir));
+    let stays = (plan.spools && !is_killed).then(|| left_in_spool(plan, dir));
     let mut shown = shown(dir, looks);
     shown.push(added(plan, dir, "tap", plan.appends)?);
     let log = text("log");
@@ -151,6 +182,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
         chart: text("chart"),
         rest,
         line,
+        parts,
     })
 }
 
@@ -162,6 +194,19 @@ fn read_tap(dir: &Path) -> Child {
     let mut cat = program("cat");
     let cat = cat.arg(fifo).stdin(Stdio::null()).stdout(file);
     cat.stderr(Stdio::null()).spawn().expect("start cat")
+}
+
+/// A program that reads some of a tee, and leaves.
+fn take_and_leave(plan: &Plan, dir: &Path) -> Option<Child> {
+    let Some(Dying::Leaves(much)) = plan.dying else {
+        return None;
+    };
+    let fifo = dir.join("dying");
+    make_fifo(&fifo);
+    let mut head = program("head");
+    let head = head.args(["-c", &much.to_string()]).arg(fifo);
+    let head = head.stdin(Stdio::null()).stdout(Stdio::null());
+    Some(head.stderr(Stdio::null()).spawn().expect("start head"))
 }
 
 fn start(plan: &Plan, dir: &Path, store: Option<&Store>, stdin: Stdio, stdout: Stdio) -> Child {
@@ -200,6 +245,8 @@ impl Pipeline<'_> {
             Action::KillLook => kill(self.looks.last_mut().or(self.reader.as_mut())),
             Action::KillBefore => kill(self.before.as_mut()),
             Action::KillBehind => kill(self.behind.as_mut()),
+            Action::Kill => self.signal("KILL"),
+            Action::Hurry => unreachable!("nobody hurries weir"),
             Action::StopCommand(time) => self.stop_command(*time),
             Action::Query => self.query(),
             Action::Store(act) => {

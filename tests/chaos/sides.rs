@@ -67,8 +67,8 @@ pub(crate) fn link(how: Link, out: bool) -> Linked {
     if how == Link::Socket {
         let (weirs, ours) = UnixStream::pair().expect("make a socket pair");
         return Linked {
+            again: weirs.try_clone().ok().map(OwnedFd::from).filter(|_| !out),
             weirs: OwnedFd::from(weirs).into(),
-            again: None,
             ours: ours.into(),
             cat: None,
         };
@@ -87,8 +87,8 @@ pub(crate) fn link(how: Link, out: bool) -> Linked {
     let mut cat = silent(&mut program("cat"));
     let cat = cat.stdin(stdin).stdout(stdout).spawn().expect("start cat");
     Linked {
+        again: weirs.try_clone().ok().filter(|_| !out),
         weirs: weirs.into(),
-        again: None,
         ours,
         cat: Some(cat),
     }

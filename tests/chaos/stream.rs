@@ -13,6 +13,8 @@ pub(crate) enum Framing {
 
 /// A record shorter than this has no room for its number.
 const NUMBER: usize = 8;
+/// None is longer than this.
+pub(crate) const LONGEST: usize = 10_000;
 
 impl Framing {
     /// Whether every record can be told from every other.
@@ -21,6 +23,15 @@ impl Framing {
             Framing::None => false,
             Framing::Lines | Framing::Null => true,
             Framing::Fixed(size) => size >= NUMBER,
+        }
+    }
+
+    /// What a record ends with.
+    pub(crate) fn end(self) -> Option<&'static [u8]> {
+        match self {
+            Framing::None | Framing::Fixed(_) => None,
+            Framing::Lines => Some(b"\n"),
+            Framing::Null => Some(b"\0"),
         }
     }
 
@@ -56,13 +67,8 @@ impl Framing {
 
     /// The same with an end behind the last record, if it has none: so the next weir of a spool delivers it.
     pub(crate) fn ended(self, bytes: &[u8]) -> Vec<u8> {
-        let end: &[u8] = match self {
-            _ if self.begun(bytes) == 0 => b"",
-            Framing::None | Framing::Fixed(_) => b"",
-            Framing::Lines => b"\n",
-            Framing::Null => b"\0",
-        };
-        [bytes, end].concat()
+        let end = self.end().filter(|_| self.begun(bytes) > 0);
+        [bytes, end.unwrap_or_default()].concat()
     }
 }
 

@@ -71,6 +71,15 @@ pub(crate) fn skip(why: &str) {
     let _ = writeln!(io::stderr(), "SKIPPED {test}: {why}");
 }
 
+/// How often a test kills at random: so often as a rule, or as often as `KILLS` in the environment says.
+pub(crate) fn kills(few: usize) -> usize {
+    let Ok(text) = std::env::var("KILLS") else {
+        return few;
+    };
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.unwrap_or_else(|| panic!("KILLS: not a number of kills: {text}"))
+}
+
 /// Whether this program is there; that a test is skipped for want of it is said.
 #[track_caller]
 pub(crate) fn has(name: &str) -> bool {

@@ -25,21 +25,25 @@ fn child(of: Pid) -> Option<Pid> {
 #[test]
 fn a_command_that_is_killed_at_any_time_loses_nothing() {
     let dir = Dir::new();
+    let wanted = harness::kills(80);
+    // As a rule two batches for each.
+    let count = wanted * 100;
     let (stdin, mut input) = pipe().expect("a pipe");
     let out = dir.at("out");
     // Whoever reads the result takes each batch once, by its number.
     let script = "cat > $0.part.$$ && mv $0.part.$$ $0.$WEIR_BATCH";
     let words = words(&["-l", "--batch", "50", "--summary", "json"], script, &out);
     let mut weir = start(weir(&words), stdin, Stdio::null());
-    let writing = harness::beside(move || input.write_all(&lines(8_000)));
+    let writing = harness::beside(move || input.write_all(&lines(count)));
     let (mut kills, mut dice) = (0, 1u64);
-    while weir.is_alive() && kills < 80 {
+    while weir.is_alive() && kills < wanted {
         dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         std::thread::sleep(std::time::Duration::from_micros((dice >> 33) % 3000));
         if let Some(child) = child(weir.pid()) {
             kills += usize::from(kill_process(child, Signal::KILL).is_ok());
         }
     }
+    eprintln!("killed {kills} times at random");
     writing.done().expect("all is read");
     let end = weir.end();
     assert!(end.status.success(), "{end:?}");
@@ -55,7 +59,7 @@ fn a_command_that_is_killed_at_any_time_loses_nothing() {
         .collect();
     let mut numbers: Vec<&str> = all.lines().collect();
     numbers.sort_unstable();
-    let wanted = String::from_utf8(lines(8_000)).expect("text");
+    let wanted = String::from_utf8(lines(count)).expect("text");
     assert_eq!(numbers, wanted.lines().collect::<Vec<_>>(), "{kills} kills");
     assert!(kills > 0, "none was killed");
 }
@@ -152,6 +156,8 @@ fn a_database_that_knows_the_number_of_a_batch_has_no_row_twice_and_misses_none(
     }
     let dir = Dir::new();
     let out = dir.at("out");
+    let wanted = harness::kills(100);
+    let count = wanted * 30;
     let make = "create table r(batch, n, primary key(batch, n))";
     let made = harness::program("sqlite3").args([&out, make]).status();
     assert!(made.expect("sqlite3").success());
@@ -161,15 +167,16 @@ fn a_database_that_knows_the_number_of_a_batch_has_no_row_twice_and_misses_none(
     let (stdin, mut input) = pipe().expect("a pipe");
     let words = words(&["-l", "--batch", "50", "--summary", "json"], script, &out);
     let mut weir = start(weir(&words), stdin, Stdio::null());
-    let writing = harness::beside(move || input.write_all(&lines(3000)));
+    let writing = harness::beside(move || input.write_all(&lines(count)));
     let (mut kills, mut dice) = (0, 7u64);
-    while weir.is_alive() && kills < 100 {
+    while weir.is_alive() && kills < wanted {
         dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         std::thread::sleep(std::time::Duration::from_micros((dice >> 33) % 20_000));
         if let Some(child) = child(weir.pid()) {
             kills += usize::from(kill_process(child, Signal::KILL).is_ok());
         }
     }
+    eprintln!("killed {kills} times at random");
     writing.done().expect("all is read");
     let end = weir.end();
     assert!(end.status.success(), "{end:?}");
@@ -178,7 +185,7 @@ fn a_database_that_knows_the_number_of_a_batch_has_no_row_twice_and_misses_none(
     let answer = String::from_utf8(answer.expect("sqlite3").stdout).expect("text");
     assert_eq!(
         answer.trim(),
-        "3000|3000|00000001|00003000",
+        format!("{count}|{count}|00000001|{count:08}"),
         "{kills} kills"
     );
     assert!(kills > 0, "none was killed");
