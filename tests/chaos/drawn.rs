@@ -137,3 +137,14 @@ fn tees_fail_in_both_ways() {
         dying.len()
     );
 }
+
+#[test]
+fn batches_are_given_up_and_kept_without_being_rejected() {
+    let crowds = (0..SEEDS).step_by(3).map(Crowd::draw);
+    let gives_up = |crowd: &Crowd| {
+        let command = crowd.command(Path::new("/"), None);
+        let has = |option: &str| command.get_args().any(|arg| arg == option);
+        has("--give-up") && has("--shed-to") && !has("--reject")
+    };
+    assert!(crowds.filter(gives_up).count() > 5);
+}
