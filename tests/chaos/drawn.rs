@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::crowd::{Act, Crowd};
+use crate::dying::Dying;
 use crate::files;
 use crate::harness::weir;
-use crate::plan::{Action, Dying, Link, Plan};
+use crate::plan::{Action, Link, Plan};
 
 /// What is no option of a pipeline that ends.
 const OTHERS: [&str; 8] = [
