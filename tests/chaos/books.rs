@@ -7,9 +7,10 @@ use std::os::unix::process::ExitStatusExt;
 
 use serde_json::Value;
 
+use crate::dying::is_of_dying;
 use crate::killed;
 use crate::plan::Plan;
-use crate::reports::{TIMEOUT, is_of_dying, is_slow, reports};
+use crate::reports::{TIMEOUT, is_slow, reports};
 use crate::run::Outcome;
 use crate::stream::Framing;
 

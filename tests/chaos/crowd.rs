@@ -140,6 +140,14 @@ impl Crowd {
             acts.extend([Act::Wait(dice.millis(0, 150)), Act::KillWeir]);
             kills = killed::draw(dice);
         }
+        // One that is killed when it has dealt with all of it, or whose weir is, would be there twice.
+        let hurts = |act: &Act| matches!(act, Act::Kill(_) | Act::Stop(..) | Act::KillWeir);
+        let gives_up = is_batch && !rejects && !acts.iter().any(hurts) && dice.percent(50);
+        if gives_up {
+            let after = dice.pick(&["1", "1", "2"]);
+            options.list.extend(["--give-up", after].map(String::from));
+        }
+        let keeps_rejected = keeps_rejected || gives_up && dice.percent(60);
         Crowd {
             seed,
             framing,
@@ -147,7 +155,7 @@ impl Crowd {
             control,
             sheds: options.sheds,
             spills: options.spills || keeps_rejected,
-            rejects,
+            rejects: rejects || gives_up,
             spools,
             store: options.store,
             whole: whole.unwrap_or(input.len()),
@@ -229,7 +237,8 @@ impl Crowd {
     pub(crate) fn is_rejected_by(&self, has_run: impl Fn(usize) -> bool) -> bool {
         let fails = |n: usize| self.odd[n] == FAILS && has_run(n);
         let kills = self.acts.iter().any(|act| matches!(act, Act::Kill(_)));
-        self.rejects && !kills && (0..self.odd.len()).any(fails)
+        let rejects = self.options.iter().any(|it| it == "--reject");
+        rejects && !kills && (0..self.odd.len()).any(fails)
     }
 
     /// A worker may fail when it was given all that there is.

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::crowd::{Act, Crowd};
+use crate::dying::Dying;
 use crate::files;
 use crate::harness::weir;
-use crate::plan::{Action, Dying, Link, Plan};
+use crate::plan::{Action, Link, Plan};
 
 /// What is no option of a pipeline that ends.
 const OTHERS: [&str; 8] = [
@@ -136,4 +137,15 @@ fn tees_fail_in_both_ways() {
         "{leaves} of {}",
         dying.len()
     );
+}
+
+#[test]
+fn batches_are_given_up_and_kept_without_being_rejected() {
+    let crowds = (0..SEEDS).step_by(3).map(Crowd::draw);
+    let gives_up = |crowd: &Crowd| {
+        let command = crowd.command(Path::new("/"), None);
+        let has = |option: &str| command.get_args().any(|arg| arg == option);
+        has("--give-up") && has("--shed-to") && !has("--reject")
+    };
+    assert!(crowds.filter(gives_up).count() > 5);
 }

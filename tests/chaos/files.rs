@@ -7,8 +7,9 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::dying::Dying;
 use crate::harness::{DEADLINE, WEIR};
-use crate::plan::{Dying, Link, Plan, Producer};
+use crate::plan::{Link, Plan, Producer};
 use crate::store::Store;
 use crate::stream::Framing;
 

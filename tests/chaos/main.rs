@@ -11,6 +11,7 @@ mod crowd_books;
 mod crowd_run;
 mod dice;
 mod drawn;
+mod dying;
 mod files;
 #[path = "../harness/mod.rs"]
 #[allow(dead_code, reason = "it has a part of its own")]

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::dice::Dice;
+use crate::dying::Dying;
 use crate::killed;
 use crate::options::{self, DONE};
 use crate::store::StoreAct;
@@ -53,25 +54,6 @@ pub(crate) enum Link {
     FallsDeaf,
     /// A `cat` that weir runs with each batch.
     Batches,
-}
-
-/// A tee that fails before it has got everything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Dying {
-    /// It has no room.
-    Full,
-    /// A FIFO, of which the reader takes so much, and leaves.
-    Leaves(usize),
-}
-
-impl Dying {
-    /// What is said of it, by its name.
-    pub(crate) fn said(self) -> &'static str {
-        match self {
-            Dying::Full => "write: /dev/full: No space left on device",
-            Dying::Leaves(_) => "/dying: Broken pipe",
-        }
-    }
 }
 
 /// What is done to a pipeline while it runs.
@@ -223,6 +205,9 @@ impl Plan {
         let dying = Some(dice.pick(&[Dying::Full, Dying::Leaves(much)]));
         // What the others owe is not judged where something else may be short.
         let may_die = !options.sheds && !falls && !matches!(behind, Link::Deaf(..));
+        // Those who go on say of a tee that it is not named again.
+        let is_killed = actions.iter().any(|it| matches!(it, Action::Kill));
+        let may_die = may_die && !is_killed;
         Plan {
             seed,
             framing,

@@ -4,8 +4,9 @@
 use serde_json::Value;
 
 use crate::books::{Books, Checked, ensure};
+use crate::dying::{Dying, is_of_dying};
 use crate::options::PLAIN;
-use crate::plan::{Dying, Plan};
+use crate::plan::Plan;
 
 /// The status when a watchdog runs out.
 pub(crate) const TIMEOUT: i32 = 124;
@@ -22,12 +23,6 @@ fn is_of_store(plan: &Plan, line: &str) -> bool {
 /// Not all that was shed could be kept.
 pub(crate) fn is_slow(plan: &Plan, line: &str) -> bool {
     plan.spills && line.ends_with(": too slow: some was discarded")
-}
-
-/// A tee has failed.
-pub(crate) fn is_of_dying(plan: &Plan, line: &str) -> bool {
-    let is_it = |dying: Dying| line.starts_with("weir") && line.ends_with(dying.said());
-    plan.dying.is_some_and(is_it)
 }
 
 /// By its name, if it has one.

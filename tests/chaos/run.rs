@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use wait_timeout::ChildExt;
 
+use crate::dying;
 use crate::files::{BEFORE, added, command, leave_before, left_in_spool, line_of_end, shown};
 use crate::harness::sides::make_fifo;
 use crate::harness::{DEADLINE, WEIR, collect, program};
 use crate::killed;
 use crate::options::set_free;
-use crate::plan::{Action, Dying, Plan};
+use crate::plan::{Action, Plan};
 use crate::reports;
 use crate::sides::{self, Hurry};
 use crate::store::Store;
@@ -100,7 +101,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
     let seeds = (plan.seed ^ 1, plan.seed ^ 2);
     let consumer = sides::consume(plan.consumer, output.ours, seeds.1, hurry.clone());
     let reader = plan.pipes.then(|| read_tap(dir));
-    let taker = take_and_leave(plan, dir);
+    let taker = dying::take_and_leave(plan, dir);
     leave_before(plan, dir);
     let store = plan.store.then(Store::start).flatten();
     // Who holds it keeps the producer from being told that weir has gone.
@@ -194,19 +195,6 @@ fn read_tap(dir: &Path) -> Child {
     let mut cat = program("cat");
     let cat = cat.arg(fifo).stdin(Stdio::null()).stdout(file);
     cat.stderr(Stdio::null()).spawn().expect("start cat")
-}
-
-/// A program that reads some of a tee, and leaves.
-fn take_and_leave(plan: &Plan, dir: &Path) -> Option<Child> {
-    let Some(Dying::Leaves(much)) = plan.dying else {
-        return None;
-    };
-    let fifo = dir.join("dying");
-    make_fifo(&fifo);
-    let mut head = program("head");
-    let head = head.args(["-c", &much.to_string()]).arg(fifo);
-    let head = head.stdin(Stdio::null()).stdout(Stdio::null());
-    Some(head.stderr(Stdio::null()).spawn().expect("start head"))
 }
 
 fn start(plan: &Plan, dir: &Path, store: Option<&Store>, stdin: Stdio, stdout: Stdio) -> Child {
