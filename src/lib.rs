@@ -2,7 +2,8 @@
 //! There is no interface but the command line.
 //!
 //! Imports go down only, without a circle between rooms or between the files of a room; a test holds that:
-//! `entry -> run -> {config, top} -> control -> {report, share, command} -> pipe -> engine -> units`.
+//! `entry -> run -> top -> control -> config -> {report, share, command} -> pipe -> {engine, disk} -> units`, where those
+//! in braces know nothing of each other.
 
 pub(crate) mod command;
 pub(crate) mod config;

@@ -19,7 +19,7 @@ use crate::units::{Amount, JobCount, Mark, OrOff, Span, TypedLimit};
 #[derive(Debug, Clone, Default, PartialEq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct LiveOptions {
-    /// Cap on what leaves for the consumer: 10MB/s, 100/s, 2MB/s..20MB/s, or a timetable
+    /// Cap on what leaves: 10MB/s, 100/s, or a timetable
     #[arg(short, long, value_name = "LIMIT", help_heading = "Rate")]
     #[arg(allow_hyphen_values = true)] // to say what is wrong with them
     #[arg(
@@ -61,6 +61,7 @@ pub(crate) struct LiveOptions {
         allow_hyphen_values = true
     )]
     #[arg(long_help = "Occupancy at which reading stops and the producer waits [default: 100%]")]
+    #[arg(hide_short_help = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub high: Option<Mark>,
 
@@ -73,6 +74,7 @@ pub(crate) struct LiveOptions {
     )]
     #[arg(long_help = "Occupancy at which reading starts again \
         [default: high minus the smaller of high/8 and 1MiB]")]
+    #[arg(hide_short_help = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub low: Option<Mark>,
 
@@ -90,7 +92,7 @@ pub(crate) struct LiveOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefill: Option<Mark>,
 
-    /// When the buffer is full, drop the oldest, the newest, or fairly, instead of blocking the producer
+    /// When full, drop instead of blocking the producer
     #[arg(long, value_name = "WHICH", help_heading = "Shedding", value_parser = which())]
     #[arg(
         long_help = "When the buffer is at its high mark, drop the oldest or the newest instead \
@@ -111,7 +113,7 @@ pub(crate) struct LiveOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<Span>,
 
-    /// Also drop what has waited in the buffer longer than this
+    /// Also drop what has waited longer than this
     #[arg(long, value_name = "DURATION", help_heading = "Shedding")]
     #[arg(
         long_help = "Also drop whatever has waited in the buffer longer than this. Without \
@@ -120,7 +122,7 @@ pub(crate) struct LiveOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_age: Option<OrOff<Span>>,
 
-    /// That many COMMANDs at a time, each with records of its own
+    /// So many COMMANDs at a time, each with its own records
     #[arg(short, long, value_name = "N|N..M", help_heading = "Command")]
     #[arg(
         long_help = "Run that many COMMANDs at a time. Each gets whole records by a pipe of its own, or with --batch \
@@ -152,7 +154,7 @@ pub(crate) struct LiveOptions {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub reopen: bool,
 
-    /// Label of this weir in every report, and its name for --remote
+    /// Name of this weir, in reports and for --remote
     #[arg(short = 'N', long, value_name = "NAME", help_heading = "Display")]
     #[arg(
         long_help = "Label of this weir in every report, and the name by which --remote and \
@@ -232,7 +234,7 @@ struct FlowOptions {
     #[arg(hide_short_help = true)]
     pub retry: bool,
 
-    /// With --remote: stop reading, deliver what is held, and end
+    /// With --remote: stop reading, deliver all, and end
     #[arg(long, requires = "remote", help_heading = "Control")]
     #[arg(
         long_help = "With --remote: stop reading, deliver all that is held, however long that takes and also where \

@@ -7,7 +7,7 @@ use clap::Command;
 use clap_mangen::Man;
 
 /// When the page was last changed in more than its options.
-const DATE: &str = "2026-11-26";
+const DATE: &str = "2026-11-28";
 /// The command lines that there are.
 const SYNOPSIS: &str = include_str!("synopsis.roff");
 /// The sections after the options.

@@ -30,10 +30,20 @@ Examples:
       Ten a second, evenly.
   tar c /srv | weir -r '08:00,5MB/s 18:00,off' | ssh host 'cat > srv.tar'
       Slow in working hours.
+  tar c /srv | weir --share uplink -r 30Mbit/s | ssh host 'cat > srv.tar'
+      One cap for all that share that name.
+  tar c /srv | weir -b 1GiB --tee /usb/srv.tar | ssh host 'cat > srv.tar'
+      To two places at once.
   tail -f access.log | weir -l --shed oldest --shed-to overflow.log | ./ship-logs
       The log is never held up by the shipping; what does not fit is kept aside.
   zfs send tank@a | weir -b 1GiB -- ssh host zfs receive tank/a
       Run the consumer, and end with its exit status.
+  ./server | weir -l --restart on-failure -- ssh host 'cat >> server.log'
+      Connect again when the connection is lost, and go on where it was.
+  ./server | weir -l --spool outbox --batch 1000,5s -- ./ship-lines
+      In batches, each until it succeeds; what waits outlives kill -9 and reboots.
+  ./list-jobs | weir -l -j 4 -- ./work
+      Four at a time, each with lines of its own.
   weir --remote backup --rate 2MB/s
       Slow down the running weir that was started with --name backup.
   weir -b 10% --timeout 5m < dump.sql | psql
@@ -42,7 +52,8 @@ Examples:
 Exit status:
   0 all input delivered, 1 I/O error, 2 usage error, 124 a timeout ran out,
   128+N ended by signal N; 141 (SIGPIPE) when the consumer went away. With a COMMAND
-  its own, 126 or 127 when it cannot be run, and 125 for weir's own failures.
+  its own, 126 or 127 when it cannot be run, and 125 for weir's own failures. With
+  --batch 0 when all were acknowledged, 123 when some were given up or rejected.
 
 The manual says more: man weir, or weir --generate man | man -l -";
 
@@ -80,7 +91,7 @@ pub(crate) struct Options {
     )]
     pub command: Vec<OsString>,
 
-    /// Capacity of the buffer: a SIZE, or a percentage of memory
+    /// Capacity: a SIZE, or a percentage of memory
     #[arg(
         short,
         long,
@@ -91,7 +102,7 @@ pub(crate) struct Options {
     #[arg(allow_hyphen_values = true)]
     pub buffer: BufferSize,
 
-    /// When memory is full, go on into unnamed files of at most SIZE
+    /// When memory is full, go on into files of SIZE in all
     #[arg(long, value_name = "SIZE", help_heading = "Buffer")]
     #[arg(
         long_help = "When memory is full, go on into unnamed files of at most SIZE together, gone with weir, in \
@@ -100,7 +111,7 @@ pub(crate) struct Options {
     )]
     pub spill: Option<Size>,
 
-    /// Keep all that is buffered in DIR, so that it outlives weir
+    /// Keep all that is buffered in DIR: it outlives weir
     #[arg(long, value_name = "DIR", help_heading = "Buffer")]
     #[arg(
         long_help = "Keep all that is buffered in DIR, made if it is not there, so that it outlives weir: what an \
@@ -129,10 +140,10 @@ pub(crate) struct Options {
         display_order = 900
     )]
     #[arg(
-        long_help = "Kernel pipe size to ask for on both sides: a SIZE, auto (at least 256KiB from \
-        the producer; towards the consumer 1MiB, no more than the buffer, 256KiB with a cap or a \
-        spool, and little with --shed or --max-age, 256KiB for tees), or keep to leave them alone; \
-        a refusal is accepted silently"
+        long_help = "Kernel pipe size to ask for on both sides: a SIZE, auto, or keep to leave them alone; a \
+        refusal is accepted silently. auto is at least 256KiB from the producer, and at least 1MiB to the consumer \
+        and to each tee, but no more than the buffer, and 256KiB with a cap, a spool, --shed or --max-age; with the \
+        last two the pipe to the consumer is kept smaller than that. Pipes to taps are left alone"
     )]
     #[arg(hide_short_help = true)]
     pub pipe_size: PipeSize,
@@ -187,7 +198,7 @@ pub(crate) struct Options {
     #[arg(hide_short_help = true)]
     pub tap_buffer: Option<Size>,
 
-    /// Keep the newest SIZE of what has passed, for those who --look
+    /// Keep the newest SIZE of what has passed, for --look
     #[arg(long, value_name = "SIZE", help_heading = "Outputs")]
     #[arg(allow_hyphen_values = true)]
     #[arg(
@@ -210,16 +221,15 @@ pub(crate) struct Options {
         display_order = 0
     )]
     #[arg(
-        long_help = "Run COMMAND again when it has ended before the input has: never, when it has failed, or \
-        always. What it has left unread in its pipe goes to the next one, which begins with the first record that \
+        long_help = "Run COMMAND again when it has ended before the input has. What it has left unread in its pipe goes to the next one, which begins with the first record that \
         was not read to its end. All goes through the buffer then"
     )]
     pub restart: Restart,
 
-    /// Run COMMAND once for each batch: 1000 (records), 1MiB, 5s
+    /// Run COMMAND for each batch: 1000 (records), 1MiB, 5s
     #[arg(
         long,
-        value_name = "LIMIT[,LIMIT]...",
+        value_name = "LIMIT,...",
         help_heading = "Command",
         display_order = 0
     )]
@@ -236,7 +246,7 @@ pub(crate) struct Options {
     /// Exit statuses of COMMAND that say: this batch never
     #[arg(
         long,
-        value_name = "STATUS[,STATUS]...",
+        value_name = "STATUS,...",
         value_delimiter = ',',
         help_heading = "Command"
     )]
@@ -250,6 +260,7 @@ pub(crate) struct Options {
 
     /// How long to wait between failures of COMMAND: MIN..MAX
     #[arg(long, value_name = "MIN..MAX", help_heading = "Command")]
+    #[arg(hide_short_help = true)]
     #[arg(
         long_help = "How long to wait between failures of COMMAND: doubled each time, less up to a fifth by \
         chance, and back to MIN when it has read a whole record and lived for longer than the last wait, or has \
@@ -257,7 +268,7 @@ pub(crate) struct Options {
     )]
     pub backoff: Option<Backoff>,
 
-    /// End, or shed the batch, after N failures in a row
+    /// End, or shed the batch, after N failures
     #[arg(long, value_name = "N", help_heading = "Command")]
     #[arg(
         long_help = "After N failures in a row end with COMMAND's status (with 125 where that is 0, and it has taken \
@@ -271,7 +282,7 @@ pub(crate) struct Options {
     #[command(flatten)]
     pub live: LiveOptions,
 
-    /// Share the cap with all running weirs that give the same NAME
+    /// Share the cap with all weirs of the same NAME
     #[arg(long, value_name = "NAME", help_heading = "Rate", display_order = 900)]
     #[arg(
         long_help = "Share the cap with all of your running weirs that give the same NAME: --rate \
@@ -283,7 +294,7 @@ pub(crate) struct Options {
     )]
     pub share: Option<Share>,
 
-    /// With --shed fair: what tells the lane of a record, a pattern or the number of a field
+    /// With --shed fair: lanes by pattern or Nth field
     #[arg(long, value_name = "REGEX|N", help_heading = "Shedding")]
     #[arg(allow_hyphen_values = true)]
     #[arg(
@@ -296,7 +307,7 @@ pub(crate) struct Options {
     )]
     pub key: Option<Key>,
 
-    /// Shed records that match REGEX only when nothing else is left
+    /// Shed records that match REGEX last of all
     #[arg(long, value_name = "REGEX", help_heading = "Shedding")]
     #[arg(allow_hyphen_values = true)]
     #[arg(
@@ -305,7 +316,7 @@ pub(crate) struct Options {
     )]
     pub keep: Option<Pattern>,
 
-    /// Append what is shed to FILE instead of discarding it
+    /// Append to FILE what is shed
     #[arg(long, value_name = "FILE", help_heading = "Shedding")]
     #[arg(value_hint = clap::ValueHint::FilePath)]
     #[arg(
@@ -356,7 +367,7 @@ pub(crate) struct Options {
     )]
     pub summary: Summary,
 
-    /// Append reports and summary to FILE instead of standard error
+    /// Append reports to FILE, not to standard error
     #[arg(
         short = 'o',
         long,
@@ -409,7 +420,7 @@ pub(crate) struct Options {
     #[arg(hide_short_help = true)]
     pub metrics: Option<PathBuf>,
 
-    /// Run COMMAND when it happens: full=, 90%=, shed=, stall=, restart=, done=
+    /// Run COMMAND at full, 90%, shed, stall or done
     #[arg(long, value_name = "EVENT=COMMAND", help_heading = "Display")]
     #[arg(allow_hyphen_values = true)]
     #[arg(
@@ -431,7 +442,7 @@ pub(crate) struct Options {
     )]
     pub quiet: bool,
 
-    /// Change the running weir of this PID or name by the options given beside it
+    /// Change the weir of this PID or name: --rate 1MB/s
     #[arg(
         long,
         value_name = "TARGET",
@@ -442,7 +453,7 @@ pub(crate) struct Options {
     #[arg(long_help = REMOTE_HELP.as_str())]
     pub remote: Option<String>,
 
-    /// Print the status of the weir of this PID or name, or of all that you run
+    /// Print the status of that weir, or of all that you run
     #[arg(long, value_name = "TARGET", help_heading = "Control", value_parser = target())]
     #[arg(
         long_help = "Print the status of the weir of this PID or name, or of all that you run: a \
@@ -452,7 +463,7 @@ pub(crate) struct Options {
     )]
     pub query: Option<Option<String>>,
 
-    /// Show what passes through the running weir of this PID or name
+    /// Show what passes through the weir of this PID or name
     #[arg(
         long,
         value_name = "TARGET",

@@ -55,6 +55,12 @@ const WITH_UNIT: &[Word] = &[
     (&["-Z", "--error-skip-block"], BAD_PLACES),
 ];
 
+/// Where the name of a file was typed behind it.
+const WITH_FILE: &[Word] = &[(
+    &["-T"],
+    "--spill 10GB, or --spool DIR, which outlives weir (as in mbuffer), or --display bar, which shows it (as in pv)",
+)];
+
 /// Where a COMMAND is named: then it is to be run as others run theirs.
 const WITH_COMMAND: &[Word] = &[
     // xargs, or parallel
@@ -234,10 +240,13 @@ pub(super) fn ours(option: &str, words: &[String]) -> Option<String> {
     let is_amount = typed.is_some_and(|value| value.ends_with(|c: char| c.is_ascii_alphabetic()));
     let is_theirs = runs && typed != Some("0") && !(option == "-L" && is_amount);
     let beside = is_theirs.then(|| in_table(WITH_COMMAND)).flatten();
-    let by_value = typed.and_then(|value| match value.bytes().all(|b| b.is_ascii_digit()) {
-        true => in_table(WITH_NUMBER),
-        false => in_table(WITH_UNIT),
-    });
+    let by_value = match typed {
+        Some(value) if value.bytes().all(|b| b.is_ascii_digit()) => in_table(WITH_NUMBER),
+        Some(_) => in_table(WITH_UNIT),
+        None => has_file(option, words)
+            .then(|| in_table(WITH_FILE))
+            .flatten(),
+    };
     let plain = WORDS.iter().find(|(theirs, ..)| theirs.contains(&option));
     let ours = beside.or(by_value).or(plain.map(|(_, ours, _)| *ours))?;
     let example = match beside {
@@ -258,6 +267,16 @@ fn with_our_unit(typed: &str) -> String {
     match figure.filter(|figure| is_figure(figure)) {
         Some(figure) => format!("{figure}{}iB", typed[figure.len()..].to_ascii_uppercase()),
         None => typed.to_owned(),
+    }
+}
+
+/// Whether what was typed behind it may be the name of a file: a word of its own, or a path.
+fn has_file(option: &str, words: &[String]) -> bool {
+    let at = words.iter().position(|word| word.starts_with(option));
+    let Some(at) = at else { return false };
+    match &words[at][option.len()..] {
+        "" => words.get(at + 1).is_some_and(|next| !next.starts_with('-')),
+        rest => rest.contains('/'),
     }
 }
 
@@ -312,6 +331,12 @@ mod tests {
             ("-t", "-t", Some(SHOWN)),
             ("-ptebar", "-p", Some(SHOWN)),
             ("-T 5", "-T", Some("--interval 5s")),
+            ("-T /var/tmp/x", "-T", Some(WITH_FILE[0].1)),
+            ("-T file", "-T", Some(WITH_FILE[0].1)),
+            ("-T/var/tmp/x", "-T", Some(WITH_FILE[0].1)),
+            ("-T", "-T", Some(SHOWN)),
+            ("-T -q", "-T", Some(SHOWN)),
+            ("-Tq", "-T", Some(SHOWN)),
             ("-n 4096", "-n", Some("--stop-at 4096")),
             ("-n", "-n", Some("--display json")),
             ("-p 75", "-p", Some("--low 75%")),
@@ -368,6 +393,7 @@ mod tests {
         };
         let all = WORDS.iter().map(|(theirs, ours, _)| (theirs, ours));
         let by_value = WITH_NUMBER.iter().chain(WITH_UNIT).chain(WITH_COMMAND);
+        let by_value = by_value.chain(WITH_FILE);
         for (theirs, ours) in all.chain(by_value.map(|(theirs, ours)| (theirs, ours))) {
             for word in *theirs {
                 assert!(!has(word), "weir has {word}");

@@ -1,5 +1,8 @@
-//! The last segments of a spool after another start of the system: what is known to have been on the disk is entered where
-//! a full disk has kept that out, and what is not, and does not match, is cut out and set aside.
+//! The last segments of a spool after another start of the system, which may have kept a part of what was written.
+//!
+//! What was forced to the disk is believed: where it lacks an entry in the index, since a full disk had no room for that,
+//! it gets one. What came later is believed where its entry and its checksum say so; the rest is cut out: set aside in a
+//! file of its own, marked as damaged in the index, and told.
 
 use super::damage::{Cause, Damage, set_aside_with_room};
 use super::error::DiskError;
@@ -11,8 +14,8 @@ use super::survey::Seen;
 use super::sys;
 
 impl Mender<'_> {
-    /// The system was started anew: what is not known to have been on the disk is checked, and what
-    /// does not match is cut out.
+    /// Checks what is not known to have been forced to the disk (it was up to `synced`), and cuts out what does not match.
+    /// `start`: what was counted before the segment. Returns what is counted behind it.
     pub(super) fn cut_unsynced(
         &mut self,
         seen: &mut Seen,
@@ -65,9 +68,9 @@ impl Mender<'_> {
         Ok(if is_cut { behind.anew() } else { behind })
     }
 
-    /// What lies behind this entry and has none, up to `to`, is entered as far as it was forced to the disk last, and cut out
-    /// behind that. Says in which row that is or would be, which entry is before it, and whether there is any. See
-    /// [`enter_known`](Self::enter_known) and [`cut_hole`](Self::cut_hole).
+    /// Mends the part between this entry and `to`, which has no entry: up to `synced` it is entered, and the rest is cut out.
+    /// Returns the row of what is cut out (or of what comes next), the entry before that, and whether anything is cut out.
+    /// See [`enter_known`](Self::enter_known) and [`cut_hole`](Self::cut_hole).
     fn mend_hole(
         &mut self,
         files: &Files,
@@ -82,9 +85,9 @@ impl Mender<'_> {
         Ok((row, last, is_cut))
     }
 
-    /// Enters what was forced to the disk last and has no entry, as a full disk has kept that out, in rows of which none can
-    /// be believed. Says which of them are left, and what is the last entry then; it was this one. `start`: what was counted
-    /// before the segment.
+    /// Enters what was forced to the disk and has no entry, since a full disk had no room for that, into the rows from `first`
+    /// to `behind`, of which none can be believed. Returns the first of them that is left, and the last entry before it,
+    /// which is `before` where nothing was entered. `start`: what was counted before the segment.
     fn enter_known(
         &mut self,
         files: &Files,
@@ -115,7 +118,7 @@ impl Mender<'_> {
         Ok((writer.rows(), last.unwrap_or(before)))
     }
 
-    /// Whether what ends before this row was cut out.
+    /// Whether the entry in the row before this one is of something that was cut out.
     fn is_cut(&self, files: &Files, row: u64) -> Result<bool, DiskError> {
         let mut index = Index::open(
             files
@@ -128,7 +131,7 @@ impl Mender<'_> {
         Ok(last.is_some_and(|entry| entry.damaged))
     }
 
-    /// Cuts out what is not what was written, which is for this reason; whether it is not.
+    /// Cuts this entry out, for this reason, if what lies there is not what was written. Whether it is not.
     pub(super) fn check(
         &mut self,
         files: &Files,
@@ -147,6 +150,7 @@ impl Mender<'_> {
         Ok(true)
     }
 
+    /// Cuts out what this entry in this row speaks of, unless it was before.
     pub(super) fn cut_entry(
         &mut self,
         files: &Files,
@@ -165,8 +169,9 @@ impl Mender<'_> {
         Ok(())
     }
 
-    /// Enters what has no entry of its own as damaged, in a row that has none; whether there is any.
-    /// What is known to have been on the disk is good without. `at_record`: see [`Entry`].
+    /// Enters as damaged, in this row, what lies between this entry and `to` and has no entry of its own; whether there is
+    /// anything. What was forced to the disk, up to `synced`, is not damaged for want of an entry. `at_record`: see
+    /// [`Entry`].
     fn cut_hole(
         &mut self,
         files: &Files,
@@ -195,7 +200,7 @@ impl Mender<'_> {
         Ok(true)
     }
 
-    /// What is cut out there, after it has been set aside: on a full disk it is not cut out yet.
+    /// Sets aside what is to be cut out, and describes it. On a full disk this fails, and nothing has been cut out yet.
     fn damage(
         &self,
         files: &Files,
@@ -214,7 +219,7 @@ impl Mender<'_> {
     }
 }
 
-/// What lies behind this row, whose bytes are cut out, begins with a record: whoever opens it next is to know that, too.
+/// Writes down that a record begins behind this row, whose bytes are cut out, so that whoever opens the spool next knows it.
 pub(super) fn begins_behind(files: &Files, row: u64, entry: Entry) -> Result<(), DiskError> {
     let entry = Entry {
         at_record: Some(true),

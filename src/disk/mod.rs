@@ -5,7 +5,7 @@
 //! moves bytes. Its errors are one line each, and what is damaged is no error: it is a value, [`damage::Damage`], and
 //! the rest goes on. The format is written down in [`format`] and [`state`].
 //!
-//! Imports go down: `recovery` (over `over`, `begun`, `cut`, `mend`, `orphans`), `query`, `sync`, `reader`, `append` over `spool`, over `writer`, `state_file`, `index`,
+//! Imports go down: `recovery` (over `ready`, `over`, `begun`, `cut`, `mend`, `orphans`), `query`, `sync`, `reader`, `append` over `spool`, over `writer`, `state_file`, `index`,
 //! `segments`, `spill`; those over `format`, `state`, `journal`, `place`, `records`, which are pure, and over
 //! `room`, `directory`, `file`, `sys`, `process`.
 
@@ -28,6 +28,7 @@ mod place;
 pub(crate) mod process;
 pub(crate) mod query;
 pub(crate) mod reader;
+pub(crate) mod ready;
 mod records;
 pub(crate) mod recovery;
 mod rescue;

@@ -8,7 +8,6 @@
 
 use std::num::NonZeroU64;
 use std::path::Path;
-use std::sync::Arc;
 
 use super::damage::{Cause, Damage};
 use super::directory::Directory;
@@ -20,26 +19,12 @@ use super::lock::Lock;
 use super::mend::Mender;
 use super::orphans::Orphans;
 use super::over;
+use super::ready::{Opened, Ready};
 use super::records::Records;
-use super::room::{Room, pages};
-use super::schedule::Policy;
-use super::segments::{Held, Segment, Segments};
 use super::spool::{Spool, SpoolOptions};
 use super::state::{Place, State};
 use super::state_file::{self, StateFile};
 use super::survey::{Seen, Survey};
-use super::sys;
-use super::writer::{Unsynced, Writer};
-
-/// A spool that has been opened.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    pub spool: Spool,
-    /// What was found not to be as it was. What no reader has come to may still be damaged.
-    pub damages: Vec<Damage>,
-    /// Where the oldest byte is that is still there; the end of the stream if there is none.
-    pub oldest: Place,
-}
 
 /// The least that a spool can do with.
 pub(crate) const BOUND_LEAST: u64 = 1 << 20;
@@ -92,48 +77,6 @@ struct Opening<'a> {
     damages: &'a mut Vec<Damage>,
     /// The newest save could not be read.
     old_state: bool,
-}
-
-/// All that a spool is made of.
-struct Ready {
-    state: StateFile,
-    segments: Segments,
-    room: Room,
-    header: IndexHeader,
-    unsynced: Vec<Unsynced>,
-    end: Place,
-    trusted: u64,
-    oldest: Place,
-    /// There was no room for the end of the last record.
-    end_is_due: bool,
-}
-
-impl Ready {
-    fn assemble(
-        self,
-        directory: Directory,
-        lock: Lock,
-        options: &SpoolOptions,
-        damages: Vec<Damage>,
-    ) -> Opened {
-        let mut writer = Writer::new(self.header, options, self.end);
-        let dirty = !self.unsynced.is_empty();
-        writer.unsynced = self.unsynced;
-        writer.end_is_due = self.end_is_due;
-        let (room, segments, state) = (self.room, self.segments, self.state);
-        let spool = Spool::assemble(directory, lock, room, segments, writer, state, self.trusted);
-        if dirty {
-            spool.wakeup.changed();
-        }
-        for damage in &damages {
-            spool.count_loss(damage);
-        }
-        Opened {
-            spool,
-            damages,
-            oldest: self.oldest,
-        }
-    }
 }
 
 impl Opening<'_> {
@@ -231,11 +174,10 @@ impl Opening<'_> {
         // Only now: what they tell has been saved.
         self.remove(&orphans.ours);
         self.damages.extend(orphans.set_aside(self.directory));
-        let ready = self.ready(state, &seen, header, end, trusted, oldest)?;
-        Ok(Ready {
-            end_is_due: is_due,
-            ..ready
-        })
+        let places = (end, trusted, oldest);
+        let mut ready = Ready::new(self.directory, self.options, state, &seen, header, places)?;
+        ready.end_is_due = is_due;
+        Ok(ready)
     }
 
     /// Whether what is behind this offset, if that is one byte, may be the end of a record.
@@ -424,68 +366,6 @@ impl Opening<'_> {
             at: first.base,
             record: entry.map_or(0, |entry| entry.first_record),
             begun: entry.map_or(0, |entry| entry.begun),
-        })
-    }
-
-    /// Forces a segment to the disk now; whether that has worked.
-    fn force(&self, stream: &str, index: &str) -> bool {
-        [stream, index].into_iter().all(|name| {
-            let file = self.directory.open_file(name);
-            file.and_then(|file| sys::force(&file)).is_ok()
-        })
-    }
-
-    fn ready(
-        self,
-        state: StateFile,
-        seen: &[Seen],
-        header: IndexHeader,
-        end: Place,
-        trusted: u64,
-        oldest: Place,
-    ) -> Result<Ready, DiskError> {
-        let segments = Segments::default();
-        let room = Room::new(self.options.bound);
-        let mut unsynced = Vec::new();
-        // Each takes two descriptors, and after a run that forced nothing there may be many.
-        let held = seen.len().saturating_sub(self.options.held_most);
-        for (nth, seen) in seen.iter().enumerate() {
-            let (stream, index) = names(seen.base);
-            let path = self.directory.path_of(&stream);
-            let segment = Arc::new(Segment::named(seen.base, seen.len, path, None));
-            segment.charge(pages(seen.index_len));
-            room.count(segment.charged());
-            // The same as when it is looked at after another start.
-            if seen.end() >= state.state.synced && self.options.policy != Policy::Off {
-                if nth < held && self.force(&stream, &index) {
-                    segments.insert(segment);
-                    continue;
-                }
-                let failed =
-                    |name: &str, e| DiskError::new("open", &self.directory.path_of(name), e);
-                let stream_file = self.directory.open_file(&stream);
-                let stream_file = stream_file.map_err(|error| failed(&stream, error))?;
-                // One that is gone costs nothing but what it knew.
-                let index_file = self.directory.open_or_create(&index);
-                let index_file = index_file.map_err(|error| failed(&index, error))?;
-                let files = Held {
-                    stream: Arc::new(stream_file),
-                    index: Arc::new(index_file),
-                };
-                unsynced.push(Unsynced::new(Arc::clone(&segment), files));
-            }
-            segments.insert(segment);
-        }
-        Ok(Ready {
-            state,
-            segments,
-            room,
-            header,
-            unsynced,
-            end,
-            trusted,
-            oldest,
-            end_is_due: false,
         })
     }
 }

@@ -26,7 +26,7 @@ use super::read_back::{Lost, Part, Reader};
 use crate::disk::damage::Damage;
 use crate::disk::dealt::Dealt;
 use crate::disk::error::DiskError;
-use crate::disk::recovery::Opened;
+use crate::disk::ready::Opened;
 use crate::disk::room::Full;
 use crate::disk::segments::Appended;
 use crate::disk::spool::Spool;

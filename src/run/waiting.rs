@@ -14,7 +14,7 @@ use crate::control::signals;
 use crate::disk::damage::Damage;
 use crate::disk::error::DiskError;
 use crate::disk::query;
-use crate::disk::recovery::Opened;
+use crate::disk::ready::Opened;
 use crate::engine::stats::Total;
 use crate::engine::status::{State, Status};
 use crate::engine::{Engine, Rules};

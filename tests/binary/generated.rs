@@ -34,14 +34,17 @@ const SECTIONS: [&str; 20] = [
 ];
 
 /// Options that few ever need, and that are not among those of `-h`.
-const RARE: [&str; 18] = [
+const RARE: [&str; 21] = [
     "--all-users",
     "--append",
+    "--backoff",
     "--burst",
     "--chart",
     "--format",
     "--generate",
     "--grace",
+    "--high",
+    "--low",
     "--metrics",
     "--no-control",
     "--no-splice",
@@ -62,11 +65,18 @@ const FILES: [(&str, &str); 4] = [
     ("fish", "completions/weir.fish"),
 ];
 
-/// What `weir ARGS` prints, successfully and without a word beside it.
+/// What `weir ARGS` prints, successfully and without a word beside it, where lines may be long.
 fn printed(args: &[&str]) -> String {
+    printed_at(200, args)
+}
+
+/// The same where they may have so many columns.
+fn printed_at(columns: usize, args: &[&str]) -> String {
     let (output, stdout) = pipe().expect("make a pipe");
     let text = collect(output);
-    start(weir(args), Stdio::null(), stdout)
+    let mut weir = weir(args);
+    weir.env("COLUMNS", columns.to_string());
+    start(weir, Stdio::null(), stdout)
         .end()
         .assert_success("print");
     String::from_utf8(text.done()).expect("text")
@@ -162,9 +172,16 @@ fn a_strict_reader_of_man_pages_finds_no_fault_with_ours() {
     assert!(lint.status.success() && said.is_empty(), "{said}");
 }
 
+/// Rows and columns of a window that many have, without the one for the prompt.
+const SCREEN: (usize, usize) = (48, 80);
+
 #[test]
-fn the_short_help_fits_on_a_page_and_the_full_one_has_examples() {
-    let (short, full) = (printed(&["-h"]), printed(&["--help"]));
+fn the_short_help_fits_on_two_screens_and_the_full_one_has_examples() {
+    let (rows, columns) = SCREEN;
+    let (short, full) = (printed_at(columns, &["-h"]), printed(&["--help"]));
+    let (lines, widest) = (short.lines().count(), short.lines().map(str::len).max());
+    assert!(lines <= 2 * rows, "{lines} lines:\n{short}");
+    assert!(widest <= Some(columns), "{widest:?} columns:\n{short}");
     assert!(short.starts_with("A bounded buffer for pipelines"));
     assert!(short.contains("Usage: weir [OPTIONS] [FILE]..."));
     assert!(!short.contains("Examples:"));

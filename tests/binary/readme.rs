@@ -4,11 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
+use std::thread::JoinHandle;
 
-use crate::harness::{WEIR, program, start};
+use crate::harness::{self, WEIR, program, start};
 use tempfile::TempDir;
 
 /// What a recipe finds, and what must be so afterwards: scripts that fail when it is not.
@@ -38,7 +41,7 @@ const STAND_INS: [(&str, &str); 3] = [
     ),
 ];
 
-const CASES: [Case; 26] = [
+const CASES: [Case; 27] = [
     Case {
         recipe: "backup",
         before: "",
@@ -106,6 +109,14 @@ const CASES: [Case; 26] = [
             printf '#!/bin/sh\necho $WEIR_TRY >> tries; [ $(($(wc -l < tries) %% 2)) = 0 ] || exit 22
                 cat >> logs\n' > bin/curl"#,
         after: "seq 5000 | cmp - logs; [ $(wc -l < tries) -ge 10 ]",
+    },
+    Case {
+        recipe: "refused",
+        // Every other answer is that of an outage. What is refused: see below.
+        before: r#"printf '#!/bin/sh\nexec seq 5000\n' > server
+            printf '#!/bin/sh\necho $WEIR_TRY >> tries; [ $(($(wc -l < tries) %% 2)) = 0 ] || { cat > /dev/null; printf 503; exit; }
+                cat >> logs; printf 200\n' > bin/curl"#,
+        after: "seq 5000 | cmp - logs; [ $(wc -l < tries) -ge 10 ]; [ ! -s refused.log ]",
     },
     Case {
         recipe: "spooled-batches",
@@ -220,6 +231,69 @@ fn recipes() -> BTreeMap<String, String> {
         assert!(twice.is_none(), "{name} is there twice");
     }
     recipes
+}
+
+/// A server of HTTP that gives these answers, one a request, and then ends: what it was sent, and where it is.
+fn answering(codes: &'static [u16]) -> (JoinHandle<Vec<(u16, String)>>, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let place = listener.local_addr().expect("its address").to_string();
+    let serve = move || {
+        let requests = codes.iter().map(|code| {
+            let (connection, _) = listener.accept().expect("a request");
+            let mut reader = BufReader::new(connection);
+            let heads = reader.by_ref().lines().map(|line| line.expect("text"));
+            let heads: Vec<String> = heads.take_while(|line| !line.is_empty()).collect();
+            let length = heads
+                .iter()
+                .find_map(|line| line.strip_prefix("Content-Length: "));
+            let length: usize = length.expect("a length").parse().expect("a number");
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).expect("a body");
+            let answer =
+                format!("HTTP/1.1 {code} So\r\nContent-Length: 3\r\nConnection: close\r\n\r\nno\n");
+            let sent = reader.get_mut().write_all(answer.as_bytes());
+            sent.expect("it is heard");
+            (*code, String::from_utf8(body).expect("text"))
+        });
+        requests.collect()
+    };
+    (std::thread::spawn(serve), place)
+}
+
+/// By the real curl: an outage means the same batch again, a refusal the next one.
+#[test]
+fn the_recipe_for_refusals_takes_no_outage_for_one() {
+    if !harness::has("curl") {
+        return;
+    }
+    const CODES: &[u16] = &[503, 200, 400, 429, 500, 200, 422, 204];
+    let (server, place) = answering(CODES);
+    let dir = TempDir::new().expect("make a directory");
+    let dir = dir.path();
+    std::os::unix::fs::symlink(WEIR, dir.join("weir")).expect("link to weir");
+    write_program(&dir.join("server"), "exec seq 5000");
+    let recipe = &recipes()["refused"];
+    let recipe = recipe.replace("https://logs.example/in", &format!("http://{place}/in"));
+    let recipe = recipe.replace("--batch", "--backoff 10ms..20ms --batch");
+    let script =
+        format!("set +e; PATH=$PWD:$PATH; unset http_proxy; {recipe} 2>said; [ $? = 123 ]");
+    bash(dir, "the recipe", &script);
+    harness::eventually("it has answered all", || server.is_finished());
+    let got = server.join().expect("it has answered all");
+    let batch = |nth: u32| -> String {
+        let numbers = nth * 1000 + 1..=(nth + 1) * 1000;
+        numbers.map(|n| format!("{n}\n")).collect()
+    };
+    let wanted = [0, 0, 1, 2, 2, 2, 3, 4].map(batch);
+    for ((code, body), (nth, wanted)) in got.iter().zip(wanted.iter().enumerate()) {
+        assert!(
+            body == wanted,
+            "request {nth}, answered {code}: {} bytes",
+            body.len()
+        );
+    }
+    let refused = fs::read_to_string(dir.join("refused.log")).expect("a file");
+    assert!(refused == batch(1) + &batch(3), "{} bytes", refused.len());
 }
 
 fn write_program(path: &Path, script: &str) {

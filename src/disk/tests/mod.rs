@@ -25,7 +25,7 @@ use super::damage::Damage;
 use super::error::DiskError;
 use super::format::{ENTRY_MOST, Framing};
 use super::reader::{Cursor, Piece};
-use super::recovery::Opened;
+use super::ready::Opened;
 use super::schedule::Policy;
 use super::segments::Appended;
 use super::spool::{Spool, SpoolOptions};

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::super::format::{Framing, Read, names};
 use super::super::journal::{Entry, Journal};
 use super::super::query::query;
-use super::super::recovery::Opened;
+use super::super::ready::Opened;
 use super::super::spool::{Spool, SpoolOptions};
 use super::super::state::{Place, SLOT, State};
 use super::super::sys::Call;

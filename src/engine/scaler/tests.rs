@@ -1,3 +1,5 @@
+//! How many programs run at a time, under loads on a made-up clock: they follow need one by one, within their bounds.
+
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -1,3 +1,5 @@
+//! What the summary advises: only what there is evidence for, and a size that saves what it says.
+
 use std::time::Duration;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! The bar at every width, in every state: exactly as wide as asked, with what matters most, and calm until something is lost.
+
 use std::time::Duration;
 
 use console::{measure_text_width, strip_ansi_codes};

@@ -1,3 +1,5 @@
+//! The lines of weirs on one terminal: their order, who draws, who is left out, and a file that nobody can spoil.
+
 use super::*;
 
 /// Weirs that have said something at this time.

@@ -1,3 +1,5 @@
+//! The page of `--metrics`: its format to the letter, its figures, and no series twice.
+
 use std::collections::{HashMap, HashSet};
 use std::io::Write as _;
 use std::process::{Command, Stdio};

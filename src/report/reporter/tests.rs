@@ -1,3 +1,5 @@
+//! When a report is due and where it goes: to the log, to the page of `--metrics`, and the last one in time.
+
 use std::fs;
 
 use super::super::*;

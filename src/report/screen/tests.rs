@@ -1,3 +1,5 @@
+//! The picture below the cursor, on a terminal in memory: nothing of it stays behind, and no line of others is lost.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The status object: its keys whatever is known, its figures, and that it can be read back.
+
 use std::time::Duration;
 
 use serde_json::Value;

@@ -1,3 +1,5 @@
+//! The frames of the live view: what stands where, at every width, and that the chosen weir is always in sight.
+
 use super::*;
 use crate::report::sample;
 use crate::report::theme::Colours;

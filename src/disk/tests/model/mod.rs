@@ -20,7 +20,7 @@ use super::super::dealt::Dealt;
 use super::super::error::DiskError;
 use super::super::journal::Journal;
 use super::super::reader::Cursor;
-use super::super::recovery::Opened;
+use super::super::ready::Opened;
 use super::super::spool::{Spool, SpoolOptions};
 use super::super::state::Place;
 use super::super::sys::Call;
