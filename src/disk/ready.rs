@@ -106,7 +106,13 @@ impl Ready {
         options: &SpoolOptions,
         damages: Vec<Damage>,
     ) -> Opened {
-        let mut writer = Writer::new(self.header, options, self.end);
+        let mut writer = Writer::new(
+            self.header,
+            options.framing,
+            self.end,
+            options.policy,
+            options.held_most,
+        );
         let dirty = !self.unsynced.is_empty();
         writer.unsynced = self.unsynced;
         writer.end_is_due = self.end_is_due;

@@ -10,7 +10,6 @@ use super::index::IndexWriter;
 use super::records::Records;
 use super::schedule::Policy;
 use super::segments::{Held, Segment, Tail};
-use super::spool::SpoolOptions;
 use super::state::Place;
 use super::sys;
 
@@ -31,11 +30,11 @@ pub(super) struct Writer {
     /// The first byte that comes is the end of a record in which an earlier input has ended.
     pub(super) end_is_due: bool,
     pub(super) policy: Policy,
-    /// As [`SpoolOptions::held_most`].
-    pub(super) held_most: usize,
     /// Segments that have not been forced to the disk; and whether their names have not been.
     pub(super) unsynced: Vec<Unsynced>,
     pub(super) names_changed: bool,
+    /// Where there are so many of them the oldest is forced there before another is begun, for each holds files open.
+    pub(super) held_most: usize,
 }
 
 /// A segment that has not been forced to the disk since it was written to; until it is given back it holds its files open.
@@ -65,18 +64,24 @@ impl Unsynced {
 }
 
 impl Writer {
-    pub(super) fn new(header: IndexHeader, options: &SpoolOptions, end: Place) -> Writer {
+    pub(super) fn new(
+        header: IndexHeader,
+        framing: Framing,
+        end: Place,
+        policy: Policy,
+        held_most: usize,
+    ) -> Writer {
         Writer {
             header,
             tail: None,
             pending: None,
-            records: Records::new(options.framing, end.record, end.begun),
+            records: Records::new(framing, end.record, end.begun),
             end: end.at,
             covered: 0,
             unread: 0,
             end_is_due: false,
-            policy: options.policy,
-            held_most: options.held_most,
+            policy,
+            held_most,
             unsynced: Vec::new(),
             names_changed: false,
         }
