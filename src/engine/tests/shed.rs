@@ -344,6 +344,68 @@ fn a_slow_consumer_is_given_one_record_at_a_time() {
     assert!(longest <= Some(70), "{longest:?} bytes at a time");
 }
 
+/// That was decided before, and makes no room for those who come.
+#[test]
+fn what_is_read_when_the_newest_are_shed_no_longer_takes_the_beginning_of_its_record_along() {
+    let shed = |which, patience| {
+        Directive::Shed(Some(Policy {
+            which,
+            patience: ms(patience),
+        }))
+    };
+    let rules = Rules {
+        framing: NonZeroU64::new(33).map(Framing::Fixed),
+        marks: Marks {
+            high: 3686,
+            low: 2911,
+            prefill: 0,
+        },
+        ..rules(6248, None)
+    };
+    let offers = [
+        (54, 10205),
+        (5, 391),
+        (246, 1196),
+        (267, 3686),
+        (46, 3412),
+        (2, 3509),
+        (38, 10525),
+        (6, 16873),
+        (1, 2542),
+        (5, 7323),
+        (183, 6461),
+        (300, 200_000),
+    ];
+    let takes = [
+        (89, 227),
+        (7, 3661),
+        (183, 166),
+        (183, 282),
+        (90, 3414),
+        (10, 3401),
+        (700, usize::MAX / 2),
+    ];
+    let commands = [
+        (17, shed(Which::Oldest, 0)),
+        (183_086, shed(Which::Newest, 0)),
+        (10_029, Directive::Shed(None)),
+        (267_015, shed(Which::Oldest, 11)),
+        (192_112, Directive::MaxAge(Some(ms(191)))),
+        (4335, Directive::Shed(None)),
+        (88_068, shed(Which::Oldest, 0)),
+    ];
+    assert_balanced(Scenario {
+        offers: offers.map(|(t, n)| (ms(t), n)).to_vec(),
+        takes: takes.map(|(t, n)| (ms(t), n)).to_vec(),
+        commands: commands
+            .map(|(t, command)| (Duration::from_micros(t), command))
+            .to_vec(),
+        direct: true,
+        seed: 10_949_645_799_336_853_496,
+        ..plain(rules, lines(200_000, 50))
+    });
+}
+
 /// What goes all at once is more than may wait for a file that is too slow for what comes.
 #[test]
 fn all_that_goes_at_once_is_for_the_file_since_it_had_no_time_to_take_any() {

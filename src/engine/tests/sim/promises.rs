@@ -21,6 +21,9 @@ pub(super) struct Promises {
     gate: (bool, u64),
     /// What the consumer was owed then, what had been shed of that, and how much of this for its age.
     owed: (usize, u64, u64),
+    /// The newest were to be shed then; and what is being read was decided on when they were, and no longer are.
+    sheds_newest: bool,
+    reads_by_newest: bool,
     /// When it was closed first.
     closed_at: Option<Instant>,
     /// Something was shed, or what is to be shed has changed.
@@ -147,7 +150,14 @@ impl Sim {
         let policy = engine.shedder.policy;
         let is_oldest = engine.has_lanes() || policy.is_some_and(|it| it.which != Which::Newest);
         let has_shed = owed.0 < before.0 && shed > before.1 && expired == before.2;
-        let is_alone = engine.jobs.is_none();
+        // What is being read when the newest are shed no longer was decided before: it takes the beginning of its record along.
+        let is_newest = policy.is_some_and(|it| it.which == Which::Newest);
+        let promises = &mut self.world.promises;
+        let was_newest = std::mem::replace(&mut promises.sheds_newest, is_newest);
+        promises.reads_by_newest |= was_newest && !is_newest && engine.is_reading();
+        let is_by_newest = promises.reads_by_newest;
+        promises.reads_by_newest &= shed == before.1 && engine.is_reading();
+        let is_alone = engine.jobs.is_none() && !is_by_newest;
         let (used, high) = (engine.occupancy(), engine.gate.marks().high);
         assert!(
             !(is_oldest && is_alone && has_shed) || used >= high || !engine.gate.is_closed(),
