@@ -75,16 +75,12 @@ impl Shell {
     /// The end of what it reads, and its own, which is a good one.
     fn end(self) -> Dir {
         drop(self.source);
-        let is_prompt = |row: &String| row.trim_end() == "st=0 $";
-        self.pty.wait("its end", |rows| rows.iter().any(is_prompt));
+        await_prompt(&self.pty, "0");
         self.dir
     }
 
     fn await_prompt(&self, status: &str) {
-        let prompt = format!("st={status} $");
-        self.pty.wait(&prompt, |rows| {
-            rows.iter().any(|row| row.trim_end() == prompt)
-        });
+        await_prompt(&self.pty, status);
     }
 
     /// No program that was ever run is left.
@@ -108,6 +104,13 @@ impl Shell {
             is_there && !rows.iter().any(|row| row.contains("Stopped"))
         });
     }
+}
+
+/// Behind what the terminal shows of a key, where nobody has begun another line.
+fn await_prompt(pty: &Pty, status: &str) {
+    let prompt = format!("st={status} $");
+    let is_prompt = |row: &String| row.trim_end().trim_start_matches("^C") == prompt;
+    pty.wait(&prompt, |rows| rows.iter().any(is_prompt));
 }
 
 #[test]
