@@ -62,6 +62,8 @@ pub(super) struct Batch {
     pub first: u64,
     /// How often it was tried.
     pub tries: u32,
+    /// Those of them that the end of an earlier run has cut short: they say nothing of it.
+    pub interrupted: u32,
     /// How much of it is in its file.
     pub filled: u64,
     /// Its last record has no end, and is in its total all the same.
@@ -73,6 +75,11 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    /// How many of its tries have failed, if the last one has.
+    pub(super) fn failures(&self) -> u32 {
+        self.tries.saturating_sub(self.interrupted).max(1)
+    }
+
     /// The places of what is not in its file yet, as far as they lie in one run.
     pub(super) fn rest(&self) -> Range<u64> {
         let mut skip = self.filled;

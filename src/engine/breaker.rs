@@ -3,7 +3,6 @@
 //!
 //! Invariant: while it is not closed, one program at most is started that was not running before.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::restart::{Backoff, Circuit};
@@ -27,8 +26,6 @@ pub(super) struct SharedBreaker {
     place: Place,
     backoff: Backoff,
     failures: u32,
-    /// Tries of batches that were no failures, for the end of an earlier run cut them short: of each that has any.
-    spared: BTreeMap<u64, u32>,
 }
 
 impl SharedBreaker {
@@ -37,26 +34,7 @@ impl SharedBreaker {
             place: Place::Closed,
             backoff: Backoff::new(backoff, chance),
             failures: 0,
-            spared: BTreeMap::new(),
         }
-    }
-
-    /// So many tries of this batch say nothing of it.
-    pub(super) fn spare(&mut self, batch: u64, tries: u32) {
-        if tries > 0 {
-            self.spared.insert(batch, tries);
-        }
-    }
-
-    /// How many of so many tries of this batch have failed, if the last one has.
-    pub(super) fn failed(&self, batch: u64, tries: u32) -> u32 {
-        let spared = self.spared.get(&batch).copied().unwrap_or(0);
-        tries.saturating_sub(spared).max(1)
-    }
-
-    /// This batch is nobody's any more.
-    pub(super) fn forget(&mut self, batch: u64) {
-        self.spared.remove(&batch);
     }
 
     /// As reports tell it.

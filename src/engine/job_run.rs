@@ -31,7 +31,7 @@ impl Engine {
         let total = batch.total;
         let is_one_more = batch.stretch.is_open && !batch.counts_last;
         let records = total.records + u64::from(is_one_more);
-        let failed = jobs.breaker.failed(batch.number, batch.tries);
+        let failed = batch.failures();
         let ticket = Ticket {
             number: batch.number,
             trial: batch.tries,
@@ -83,7 +83,7 @@ impl Engine {
             return;
         }
         if finish == Finish::Failed {
-            let failed = jobs.breaker.failed(batch.number, batch.tries);
+            let failed = batch.failures();
             batch.due = jobs.breaker.on_failure(j, failed, now);
             let most = jobs.rules.give_up;
             if most.is_none_or(|most| failed < most.get()) {
@@ -108,7 +108,6 @@ impl Engine {
         }
         let Some(jobs) = &mut self.jobs else { return };
         jobs.held -= total.bytes;
-        jobs.breaker.forget(batch.number);
         let counts = &mut jobs.counts;
         if is_acknowledged {
             counts.acknowledged += 1;

@@ -155,13 +155,13 @@ impl Engine {
         let bytes = stretch.to - stretch.from;
         let records = stretch.records + u64::from(counts_last);
         jobs.held += bytes;
-        jobs.breaker.spare(number, tries.interrupted);
         jobs.left.push_back(Batch {
             number,
             runs: Vec::from([places]),
             total: Total { bytes, records },
             first: stretch.before + 1,
             tries: tries.all,
+            interrupted: tries.interrupted,
             filled: 0,
             counts_last,
             stretch,
@@ -224,6 +224,7 @@ impl Engine {
             total,
             first: before + 1,
             tries: 0,
+            interrupted: 0,
             filled: 0,
             counts_last: false,
             stretch: Stretch {
