@@ -104,7 +104,9 @@ impl Spool {
         let writing = writer.tail.as_ref().map(|(tail, _)| tail.segment().base());
         writer.keep_unsynced(|u| {
             let end = u.segment.end();
-            end > through || end == through && !is_entered || Some(u.segment.base()) == writing
+            let is_to_come = end > through || end == through && !is_entered;
+            // Who appends may have found meanwhile that it fails: that is written anew by the next one.
+            is_to_come || Some(u.segment.base()) == writing || u.failed.load(Ordering::Acquire)
         });
         outcome
     }
@@ -122,13 +124,7 @@ impl Spool {
                 // Given back meanwhile.
                 continue;
             }
-            let forced = if unsynced.failed.load(Ordering::Acquire) {
-                Err(Errno::IO)
-            } else {
-                unsynced.force()
-            };
-            if let Err(error) = forced {
-                unsynced.failed.store(true, Ordering::Release);
+            if let Err(error) = unsynced.force() {
                 found.extend(self.rescue(unsynced, error)?);
                 names = true;
             }

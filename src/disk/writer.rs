@@ -1,7 +1,7 @@
 //! What a spool's appending thread works with, and what it leaves to be forced to the disk.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use rustix::io::Errno;
 
@@ -43,6 +43,8 @@ pub(super) struct Unsynced {
     pub(super) segment: Arc<Segment>,
     /// Forcing it to the disk has failed. Trying that again would succeed, and mean nothing.
     pub(super) failed: Arc<AtomicBool>,
+    /// One at a time forces it: of two who do the system tells one alone that it has failed.
+    forcing: Arc<Mutex<()>>,
 }
 
 impl Unsynced {
@@ -51,15 +53,34 @@ impl Unsynced {
         Unsynced {
             segment,
             failed: Arc::default(),
+            forcing: Arc::default(),
         }
     }
 
     /// Forces it to the disk, if it is not given back.
     pub(super) fn force(&self) -> Result<(), Errno> {
-        match self.segment.held() {
-            Some(files) => sys::force(&files.stream).and_then(|()| sys::force(&files.index)),
-            None => Ok(()),
+        let _one = self.forcing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.force_alone()
+    }
+
+    /// The same where nobody else does just now. Says whether it is there.
+    fn force_if_idle(&self) -> bool {
+        match self.forcing.try_lock() {
+            Err(TryLockError::WouldBlock) => false,
+            _one => self.force_alone().is_ok(),
         }
+    }
+
+    fn force_alone(&self) -> Result<(), Errno> {
+        if self.failed.load(Ordering::Acquire) {
+            return Err(Errno::IO);
+        }
+        let Some(files) = self.segment.held() else {
+            return Ok(());
+        };
+        let forced = sys::force(&files.stream).and_then(|()| sys::force(&files.index));
+        self.failed.store(forced.is_err(), Ordering::Release);
+        forced
     }
 }
 
@@ -110,11 +131,7 @@ impl Writer {
     /// Forces the oldest to the disk that can be, so that its files need not stay open. Says whether there was one. What
     /// fails is left to a sync, which writes it anew.
     pub(super) fn force_oldest(&mut self) -> bool {
-        let forced = self.unsynced.iter().position(|it| {
-            let is_forced = !it.failed.load(Ordering::Acquire) && it.force().is_ok();
-            it.failed.fetch_or(!is_forced, Ordering::AcqRel);
-            is_forced
-        });
+        let forced = self.unsynced.iter().position(Unsynced::force_if_idle);
         if let Some(nth) = forced {
             self.unsynced.remove(nth).segment.let_go();
         }

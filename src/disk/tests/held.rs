@@ -1,9 +1,13 @@
 //! How many files are open because they were not forced to the disk.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use rustix::io::Errno;
 
+use super::super::format::names;
 use super::super::spool::{Spool, SpoolOptions};
 use super::super::state::Place;
 use super::super::sys::Call;
@@ -18,15 +22,28 @@ fn held(spool: &Spool) -> usize {
     writer.unsynced.iter().filter(held).count()
 }
 
+fn few() -> SpoolOptions {
+    SpoolOptions {
+        held_most: 3,
+        ..small()
+    }
+}
+
+/// The next force fails.
+fn fails() {
+    faults::set(Some(Faults {
+        error: Errno::IO,
+        calls: vec![Call::Force],
+        after: 0,
+        times: 1,
+    }));
+}
+
 #[test]
 fn no_more_files_are_open_than_may_be_however_much_comes_before_a_sync() {
     let home = tempfile::tempdir().unwrap();
-    let few = SpoolOptions {
-        held_most: 3,
-        ..small()
-    };
     let text = lines(0, 20_000);
-    let spool = open(&home.path().join("q"), &few).spool;
+    let spool = open(&home.path().join("q"), &few()).spool;
     for piece in text.chunks(10_000) {
         append(&spool, piece);
         assert!(held(&spool) <= 3);
@@ -36,31 +53,59 @@ fn no_more_files_are_open_than_may_be_however_much_comes_before_a_sync() {
     assert!(spool.sync().unwrap().is_empty());
     assert_eq!(spool.state().state.synced, text.len() as u64);
     drop(spool);
-    let opened = open(&home.path().join("q"), &few);
+    let opened = open(&home.path().join("q"), &few());
     assert!(opened.damages.is_empty() && read_from(&opened.spool, 0).bytes() == text);
 }
 
 #[test]
 fn what_cannot_be_forced_early_stays_open_until_it_is_written_anew() {
     let home = tempfile::tempdir().unwrap();
-    let few = SpoolOptions {
-        held_most: 3,
-        ..small()
-    };
     let text = lines(0, 20_000);
-    let spool = open(&home.path().join("q"), &few).spool;
-    faults::set(Some(Faults {
-        error: Errno::IO,
-        calls: vec![Call::Force],
-        after: 0,
-        times: 1,
-    }));
+    let spool = open(&home.path().join("q"), &few()).spool;
+    fails();
     append(&spool, &text);
     faults::set(None);
     assert!(spool.writer().unsynced[0].failed.load(Ordering::Acquire));
     assert!(spool.sync().unwrap().is_empty());
     assert_eq!(held(&spool), 1);
     assert!(read_from(&spool, 0).bytes() == text);
+}
+
+/// The system tells one of them alone.
+#[test]
+fn who_appends_does_not_take_an_error_from_a_sync_that_forces_the_same() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("q");
+    let spool = Arc::new(open(&path, &few()).spool);
+    let text = lines(0, 20_000);
+    while spool.writer().unsynced.len() < 3 {
+        append(&spool, &text[spool.end().at as usize..][..10_000]);
+    }
+    let before = spool.writer().unsynced.clone();
+    let number = |it: &Unsynced| {
+        let name = names(it.segment.base()).0;
+        fs::metadata(path.join(name)).unwrap().ino()
+    };
+    let numbers: Vec<u64> = before.iter().map(number).collect();
+    let (other, more) = (
+        Arc::clone(&spool),
+        text[spool.end().at as usize..].to_owned(),
+    );
+    faults::before(Call::Force, 0, move || {
+        fails();
+        append(&other, &more[..100_000]);
+    });
+    assert!(spool.sync().unwrap().is_empty());
+    faults::set(None);
+    assert!(!faults::is_to_come());
+    let anew: Vec<bool> = (before.iter().zip(numbers))
+        .map(|(it, before)| number(it) != before)
+        .collect();
+    assert_eq!(anew, [false, true, false]);
+    assert!(spool.sync().unwrap().is_empty());
+    let end = spool.end().at;
+    assert_eq!(spool.state().state.synced, end);
+    assert!(read_from(&spool, 0).bytes() == text[..end as usize]);
 }
 
 #[test]
