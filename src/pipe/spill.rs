@@ -5,7 +5,7 @@
 
 mod taken;
 
-use std::io::{self};
+use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
+use super::super::error::DiskError;
 use super::super::format::{Framing, Read, names};
 use super::super::journal::{Entry, Journal};
 use super::super::query::query;
@@ -227,6 +228,20 @@ fn a_disk_that_fails_meanwhile_leaves_one_end_and_one_that_is_full_opens() {
     }
 }
 
+/// Opens this again on a disk that has no room for one write, after so many.
+fn full_after(path: &Path, before: &Snapshot, after: u32) -> Result<Opened, DiskError> {
+    put_back(path, before);
+    faults::set(Some(Faults {
+        error: Errno::NOSPC,
+        calls: vec![Call::Write],
+        after,
+        times: 1,
+    }));
+    let opened = Spool::open(path, &small());
+    faults::set(None);
+    opened
+}
+
 /// The end alone would be a record to them.
 #[test]
 fn where_all_have_the_record_it_opens_with_its_end_or_not_at_all() {
@@ -238,15 +253,7 @@ fn where_all_have_the_record_it_opens_with_its_end_or_not_at_all() {
     let before = snapshot(&path);
     let mut failed = 0;
     for after in 0..30 {
-        put_back(&path, &before);
-        faults::set(Some(Faults {
-            error: Errno::NOSPC,
-            calls: vec![Call::Write],
-            after,
-            times: 1,
-        }));
-        let opened = Spool::open(&path, &small());
-        faults::set(None);
+        let opened = full_after(&path, &before, after);
         let opened = opened.unwrap_or_else(|full| {
             assert!(full.is_full, "{after}: {full}");
             failed += 1;
@@ -418,20 +425,12 @@ fn an_end_that_is_due_is_the_first_that_comes_and_is_not_put_there_again() {
     let path = home.path().join("q");
     ended(&path, &small(), TEXT);
     let before = snapshot(&path);
-    let full_after = |after| {
-        put_back(&path, &before);
-        faults::set(Some(Faults {
-            error: Errno::NOSPC,
-            calls: vec![Call::Write],
-            after,
-            times: 1,
-        }));
-        let opened = Spool::open(&path, &small());
-        faults::set(None);
+    let due_after = |after| {
+        let opened = full_after(&path, &before, after);
         let is_due = |it: &Opened| it.spool.due_end().is_some();
         opened.ok().filter(is_due)
     };
-    let opened = (0..30).find_map(full_after);
+    let opened = (0..30).find_map(due_after);
     let spool = opened.expect("there was no room for it").spool;
     let end = spool.due_end().expect("it is due");
     append(&spool, &[end]);
