@@ -62,9 +62,9 @@ pub fn main() -> ExitCode {
         };
     }
     if let Some(target) = &options.query {
-        let (text, trouble) = client::query(target.as_deref(), whose);
-        return match (print(|| io::stdout().write_all(text.as_bytes())), trouble) {
-            (Ok(End::Delivered), Some(trouble)) => report(Err(trouble)),
+        let (text, error) = client::query(target.as_deref(), whose);
+        return match (print(|| io::stdout().write_all(text.as_bytes())), error) {
+            (Ok(End::Delivered), Some(error)) => report(Err(error)),
             (printed, _) => conclude(printed),
         };
     }
@@ -73,11 +73,11 @@ pub fn main() -> ExitCode {
             Ok(mut look) => {
                 let shown = print(|| look.pass_on(&mut io::stdout()));
                 match (look.finish(), shown) {
-                    (Err(trouble), Ok(End::Delivered)) => report(Err(trouble)),
+                    (Err(error), Ok(End::Delivered)) => report(Err(error)),
                     (_, shown) => conclude(shown),
                 }
             }
-            Err(trouble) => report(Err(trouble)),
+            Err(error) => report(Err(error)),
         };
     }
     if options.top {
@@ -134,8 +134,8 @@ fn conclude_of(name: Option<&str>, end: Result<End, StartError>, failed: u8) -> 
 fn report(done: Result<(), ClientError>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(trouble @ ClientError::Refused(_)) => complain(&trouble, USAGE),
-        Err(trouble) => complain(&trouble, FAILURE),
+        Err(error @ ClientError::Refused(_)) => complain(&error, USAGE),
+        Err(error) => complain(&error, FAILURE),
     }
 }
 

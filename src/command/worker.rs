@@ -53,7 +53,7 @@ impl Worker {
         let end = loop {
             let turn = driver.step(&shared, &mut self);
             if self.is_ending
-                && let Some(fate) = shared.tell(|engine, _| engine.take_worker_end(j))
+                && let Some(fate) = shared.update_and_wake(|engine, _| engine.take_worker_end(j))
             {
                 self.is_ending = false;
                 if let Some(exit) = self.exit() {
@@ -154,7 +154,7 @@ impl Worker {
                 }
                 engine.on_worker_exit(j, exit.is_success(), now);
             };
-            context.shared.tell(told);
+            context.shared.update_and_wake(told);
             context.say(News::Gone);
         };
         thread::Builder::new().name("command".into()).spawn(wait)?;
@@ -207,7 +207,7 @@ impl Edge for Worker {
             Err(rustix::io::Errno::PIPE) => {
                 let j = self.context.number;
                 let shared = &self.context.shared;
-                shared.tell(|engine, now| engine.on_worker_deaf(j, now));
+                shared.update_and_wake(|engine, now| engine.on_worker_deaf(j, now));
                 Ok(None)
             }
             written => Ok(written?),

@@ -131,7 +131,7 @@ impl Config {
         };
         let framing = check::framing(&options)?;
         let both = check::timeout("--timeout", options.timeout)?;
-        let patience = Timeouts {
+        let timeouts = Timeouts {
             source: check::timeout("--source-timeout", options.source_timeout)?.or(both),
             sink: check::timeout("--sink-timeout", options.sink_timeout)?.or(both),
         };
@@ -200,7 +200,7 @@ impl Config {
                 max_age: live.max_age,
                 stop_at,
                 burst: live.burst,
-                patience,
+                timeouts,
                 recall: check_outputs::recall(options.recall)?,
             },
             live,

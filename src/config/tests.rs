@@ -128,8 +128,8 @@ fn time_limits_of_one_side_come_before_those_of_both() {
         ("--timeout 5s --sink-timeout 7s", s(5), s(7)),
         ("--timeout 5s --source-timeout 7s", s(7), s(5)),
     ] {
-        let patience = resolve(args).expect(args).rules.patience;
-        assert_eq!((patience.source, patience.sink), (source, sink), "{args}");
+        let timeouts = resolve(args).expect(args).rules.timeouts;
+        assert_eq!((timeouts.source, timeouts.sink), (source, sink), "{args}");
     }
 }
 

@@ -64,10 +64,10 @@ pub(crate) fn query(target: Option<&str>, whose: Whose) -> (String, Option<Clien
     if let Err(refused) = may_look(whose) {
         return (String::new(), Some(refused));
     }
-    let (statuses, trouble) = match target {
+    let (statuses, error) = match target {
         Some(target) => match find(target, whose).and_then(|mut peer| peer.status()) {
             Ok(status) => (vec![status], None),
-            Err(trouble) => (Vec::new(), Some(trouble)),
+            Err(error) => (Vec::new(), Some(error)),
         },
         None => {
             let found = statuses(&mut all(whose), PATIENCE);
@@ -79,7 +79,7 @@ pub(crate) fn query(target: Option<&str>, whose: Whose) -> (String, Option<Clien
     } else {
         statuses.iter().map(|s| json::line(s) + "\n").collect()
     };
-    (text, trouble)
+    (text, error)
 }
 
 /// What is to be said of those that do not answer, if there are any.
@@ -118,9 +118,9 @@ pub(crate) struct Statuses {
 }
 
 /// Asks all of them for their statuses. Those that have ended are no longer among them after.
-pub(crate) fn statuses(peers: &mut Vec<Peer>, patience: Duration) -> Statuses {
+pub(crate) fn statuses(peers: &mut Vec<Peer>, timeout: Duration) -> Statuses {
     let mut all = Statuses::default();
-    for answer in ask_all(peers, &Ask::Status, patience) {
+    for answer in ask_all(peers, &Ask::Status, timeout) {
         match answer {
             Ok(Answer::Status(status)) => all.statuses.push(*status),
             Err(NoAnswerError::Timeout(pid) | NoAnswerError::Gibberish(pid)) => {
@@ -214,9 +214,9 @@ pub(crate) fn all_where(whose: Whose, wanted: impl Fn(u32) -> bool) -> Vec<Peer>
 fn ask_all(
     peers: &mut Vec<Peer>,
     ask: &Ask,
-    patience: Duration,
+    timeout: Duration,
 ) -> Vec<Result<Answer, NoAnswerError>> {
-    let until = Instant::now() + patience;
+    let until = Instant::now() + timeout;
     let asked: Vec<_> = peers
         .iter_mut()
         // One that is stopped would only be waited for in vain, and would answer who is gone.

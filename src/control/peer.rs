@@ -91,7 +91,7 @@ impl Peer {
             return Ok(());
         }
         let line = protocol::line(&Request::from(ask));
-        match wire::tell(&self.socket, &line) {
+        match wire::send_line(&self.socket, &line) {
             Ok(true) => Ok(()),
             // Its end is full of questions that it has not read.
             Ok(false) => Err(NoAnswerError::Timeout(self.pid)),

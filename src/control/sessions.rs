@@ -194,13 +194,13 @@ impl Sessions {
             let line: Vec<u8> = session.heard.drain(..=end).collect();
             match protocol::request(&line) {
                 Ok(ask) => self.answer(session, ask, requests)?,
-                Err(answer) => return session.tell(answer).and(Err(Over)),
+                Err(answer) => return session.send(answer).and(Err(Over)),
             }
             (session.due, session.heard_first) = (now + PATIENCE, None);
         }
         if session.heard.len() >= LINE_MAX {
             let what = format!("a line of more than {LINE_MAX} bytes");
-            return session.tell(Answer::Malformed(what)).and(Err(Over));
+            return session.send(Answer::Malformed(what)).and(Err(Over));
         }
         Ok(())
     }
@@ -223,15 +223,15 @@ impl Sessions {
             }
             session.told = seen;
         }
-        session.tell(answer)
+        session.send(answer)
     }
 }
 
 impl Session {
     /// Who leaves no room for a short line does not listen.
-    fn tell(&self, answer: Answer) -> Result<(), Over> {
+    fn send(&self, answer: Answer) -> Result<(), Over> {
         let line = protocol::line(&Reply::from(answer));
-        match wire::tell(&self.socket, &line) {
+        match wire::send_line(&self.socket, &line) {
             Ok(true) => Ok(()),
             _ => Err(Over),
         }

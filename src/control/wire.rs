@@ -41,7 +41,7 @@ pub(super) fn accept(listener: impl AsFd) -> Result<OwnedFd> {
 ///
 /// # Errors
 /// When the other side is gone. No signal comes of that: the runtime ignores SIGPIPE.
-pub(super) fn tell(socket: impl AsFd, line: &[u8]) -> Result<bool> {
+pub(super) fn send_line(socket: impl AsFd, line: &[u8]) -> Result<bool> {
     match send(socket, line, SendFlags::DONTWAIT) {
         Ok(n) => Ok(n == line.len()),
         Err(Errno::AGAIN) => Ok(false),

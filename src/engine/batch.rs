@@ -193,8 +193,8 @@ pub(super) struct Jobs {
 }
 
 impl Jobs {
-    pub(super) fn new(rules: BatchRules, patience: Timeouts, now: Instant) -> Jobs {
-        let sink = patience.sink;
+    pub(super) fn new(rules: BatchRules, timeouts: Timeouts, now: Instant) -> Jobs {
+        let sink = timeouts.sink;
         let job = || Job {
             sleeper: Sleeper::default(),
             stage: Stage::Idle,

@@ -75,10 +75,10 @@ pub(crate) struct TokenBucket {
 }
 
 impl TokenBucket {
-    /// A pacer that has earned nothing yet but what is due at once.
+    /// A bucket that has earned nothing yet but what is due at once.
     #[must_use]
     pub(crate) fn new(rate: Rate, burst: Burst, now: Instant) -> TokenBucket {
-        let mut pacer = TokenBucket {
+        let mut bucket = TokenBucket {
             amount: i128::from(rate.amount().get()),
             period: i128::from(rate.per_nanos().get()),
             burst,
@@ -88,8 +88,8 @@ impl TokenBucket {
             dry: false,
             stale: true,
         };
-        pacer.credit = pacer.quantum();
-        pacer
+        bucket.credit = bucket.quantum();
+        bucket
     }
 
     /// Changes the cap at once, with no memory of the old one: credit earned under it is kept only

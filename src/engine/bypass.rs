@@ -8,11 +8,11 @@
 //! producer has kept us waiting since, for only the difference could a buffer have made good; and
 //! less the time it would have taken to copy what has passed meanwhile, for that is the price. So
 //! a consumer a little slower than the producer gets the log at everyday rates, and at gigabytes
-//! per second, where copying would be the bottleneck, it does not. A fast flow earns some credit, so
+//! per second, where copying would be the slowest part, it does not. A fast flow earns some credit, so
 //! that one long wait does not end it. A lingering that was in vain makes the next one short, so
 //! that a consumer that stops again and again costs the producer little.
 //!
-//! The log can be in vain, too: when it stays full at a rate at which copying is the bottleneck, and
+//! The log can be in vain, too: when it stays full at a rate at which copying is the slowest part, and
 //! the producer is never silent, it only costs. It is good for as long a silence as it takes to run
 //! empty; when there has been none for several times as long, it is left to run empty on purpose.
 //!
@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 pub(crate) const LINGER: Duration = Duration::from_millis(4);
 /// How long it may be right after a lingering in vain.
 const LINGER_LEAST: Duration = Duration::from_micros(250);
-/// The share of time, as a divisor, by which patience grows back.
+/// The share of time, as a divisor, by which the lingering grows back.
 const RECOVERY: u32 = 128;
 /// Time that it costs to copy a KiB in and out of the log: a second per GiB, with the two threads'
 /// awakenings on a busy machine.
@@ -37,7 +37,7 @@ const COPYING: Duration = Duration::from_micros(1);
 /// When no more than this is left in the log it is worth waiting for the rest to go.
 const REJOIN: usize = 128 * 1024;
 
-/// How much credit there can be, in times of the patience.
+/// How much credit there can be, in times of the lingering.
 const CREDIT: u32 = 3;
 /// How much of it there can be where no lingering was in vain lately.
 const CREDIT_MOST: Duration = LINGER.saturating_mul(CREDIT);
@@ -71,7 +71,7 @@ pub(crate) struct Bypass {
     open: bool,
     /// Time that the producer was held up and has not given back by being silent.
     held: Duration,
-    /// Time that it may be held up beyond what patience allows.
+    /// Time that it may be held up beyond its lingering.
     credit: Duration,
     /// Since when it is held up now.
     since: Option<Instant>,
@@ -293,7 +293,7 @@ impl Bypass {
         self.on_room(now);
         self.open = true;
         if self.trial.take().is_some_and(|trial| trial.until.is_some()) {
-            // So patience was too short, not too long.
+            // So it lingered too short a time, not too long a one.
             self.failed_at = None;
             self.held = Duration::ZERO;
         }

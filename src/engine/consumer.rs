@@ -151,7 +151,7 @@ impl Engine {
             unreachable!("planned with a permit")
         };
         let n = if self.is_fresh() {
-            self.fresh_claim(permit.grant.bytes as u64)
+            self.fresh_claim(permit.allowance.bytes as u64)
         } else {
             self.claimable(CONSUMER).min(SEGMENT_MAX as u64)
         };
@@ -324,7 +324,7 @@ impl Engine {
         let Some(lanes) = &mut output.lanes else {
             return first;
         };
-        let window = output.window.bytes().min(permit.grant.bytes) as u64;
+        let window = output.window.bytes().min(permit.allowance.bytes) as u64;
         let window = window.min(CLAIM_MOST).min(self.capacity as u64 / 4);
         let length: usize = parts.iter().map(|part| part.bytes().len()).sum();
         // Nothing may come behind a claim of which some pieces were left out.

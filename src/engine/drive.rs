@@ -20,7 +20,7 @@ use super::state::Engine;
 /// The way to the state machine: behind a lock, or not. The clock is looked at behind the lock.
 pub(crate) trait Access {
     /// Tells it something, or asks it something; wakes whom that concerns.
-    fn tell<R>(&self, what: impl FnOnce(&mut Engine, Instant) -> R) -> R;
+    fn update_and_wake<R>(&self, what: impl FnOnce(&mut Engine, Instant) -> R) -> R;
 }
 
 /// How it ends for an actor.
@@ -69,7 +69,7 @@ enum Next {
     /// To the edge.
     Act(Action),
     /// To the state machine, for the last time.
-    Leave(Done, End),
+    Last(Done, End),
 }
 
 /// What a call came to, and the one after it.
@@ -137,10 +137,10 @@ impl Driver {
             Next::Act(action) => match (self.act(action, edge, &mut done), done) {
                 (Did::All, done) => Made::On(Next::Ask(done)),
                 (Did::Last(end), None) => Made::Over(end),
-                (Did::Last(end), Some(done)) => Made::On(Next::Leave(done, end)),
+                (Did::Last(end), Some(done)) => Made::On(Next::Last(done, end)),
                 (Did::Again(action), _) => Made::Waits(Next::Act(action)),
             },
-            Next::Leave(done, end) => {
+            Next::Last(done, end) => {
                 leave(done, engine);
                 Made::Over(end)
             }
@@ -148,7 +148,7 @@ impl Driver {
     }
 
     fn ask(&self, done: &mut Option<Done>, engine: &impl Access) -> Action {
-        engine.tell(|engine, now| match done.take() {
+        engine.update_and_wake(|engine, now| match done.take() {
             Some(done) => engine.turn(done, self.actor, now),
             None => engine.poll(self.actor, now),
         })
@@ -301,7 +301,7 @@ fn put(done: &mut Option<Done>, what: Done) -> Option<End> {
 
 /// Says for the last time what came of it.
 fn leave(done: Done, engine: &impl Access) {
-    engine.tell(|engine, now| engine.done(done, now));
+    engine.update_and_wake(|engine, now| engine.done(done, now));
 }
 
 /// Moves what lies scattered together, if that is to be done on the way.

@@ -21,7 +21,7 @@ pub(super) struct Extent {
     /// It is being read back.
     pub(super) is_loading: bool,
     /// Something of it was dropped, or was read back, of one that is on the disk: it grows no more.
-    pub(super) is_cut: bool,
+    pub(super) is_frozen: bool,
     /// The place of its first byte.
     pub(super) at: u64,
     /// Where in the segment that is.

@@ -65,9 +65,9 @@ impl Engine {
     }
 
     /// How long what lies in the pipe of a worker may lie there.
-    pub(crate) fn worker_patience(&self) -> Duration {
-        let patience = self.workers.as_ref().and_then(|it| it.patience);
-        patience.unwrap_or_default()
+    pub(crate) fn worker_timeout(&self) -> Duration {
+        let timeout = self.workers.as_ref().and_then(|it| it.stall_timeout);
+        timeout.unwrap_or_default()
     }
 
     /// What the end of its program means, once, as soon as that is decided.

@@ -175,7 +175,7 @@ impl Engine {
 
     /// This plan for so many bytes, if a cap lets something pass and there is room in its pipe, which is as small as it may be.
     fn plan_worker_write(&self, it: &Worker, plan: Plan, next: u64, now: Instant) -> Plan {
-        if let Err(at) = self.worker_grant(it, now) {
+        if let Err(at) = self.worker_allowance(it, now) {
             let what = if at.is_some() { For::Cap } else { For::Turn };
             return Plan::wait(what, at);
         }
@@ -193,7 +193,7 @@ impl Engine {
     }
 
     /// What a cap lets pass: to one after the other. `Err`: when to ask again, if time alone tells.
-    fn worker_grant(&self, it: &Worker, now: Instant) -> Result<Allowance, Option<Instant>> {
+    fn worker_allowance(&self, it: &Worker, now: Instant) -> Result<Allowance, Option<Instant>> {
         let all = self.output.peek(it.cursor.is_inside(), now);
         let mut workers = self.workers.iter().flat_map(|workers| &workers.list);
         if !self.output.is_idle() && workers.any(|it| it.is_writing) {
@@ -206,8 +206,8 @@ impl Engine {
     pub(super) fn begin_portion(&mut self, j: usize, now: Instant) -> Action {
         let inside = self.worker(j).cursor.is_inside();
         let _ = self.output.may_pass(inside, now);
-        let grant = self.worker_grant(self.worker(j), now);
-        let Ok(grant) = grant else {
+        let allowance = self.worker_allowance(self.worker(j), now);
+        let Ok(allowance) = allowance else {
             unreachable!("planned with a permit")
         };
         let rest = self.worker(j).queue.first().cloned().unwrap_or_default();
@@ -221,7 +221,7 @@ impl Engine {
         it.is_writing = true;
         let mut state = it.write.take().unwrap_or_default();
         state.permit = Permit {
-            grant,
+            allowance,
             cursor: it.cursor,
         };
         state.looks = true;

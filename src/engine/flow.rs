@@ -65,7 +65,7 @@ impl Engine {
         let actor = Actor::Output(CONSUMER);
         let action = self.next(actor, now);
         match action {
-            Action::Write(_) | Action::Wait(_) => self.watch_waits(now),
+            Action::Write(_) | Action::Wait(_) => self.time_waits(now),
             _ => self.announce(Some(actor), now),
         }
         action
@@ -145,7 +145,7 @@ impl Engine {
     pub(super) fn next_flowing(&mut self, differs: bool, now: Instant) -> Action {
         if self.is_fresh() || self.bypass.is_held_up() {
             let action = self.next(Actor::Source, now);
-            self.watch_waits(now);
+            self.time_waits(now);
             return action;
         }
         self.source.sleeper.asleep = None;
@@ -159,7 +159,7 @@ impl Engine {
         };
         // An output that may block is waited for as soon as something is on its way to it.
         if differs || sleeps || self.source.is_full {
-            self.watch_flow(now);
+            self.time_flow(now);
         }
         debug_assert!(self.is_watched(), "somebody else is waited for");
         action
@@ -175,7 +175,7 @@ impl Engine {
         self.source.is_short = false;
         self.source.is_waiting |= self.source.path.input_blocks;
         let permit = Permit {
-            grant: Allowance::ALL,
+            allowance: Allowance::ALL,
             cursor: self.outputs[CONSUMER].cursor,
         };
         let is_fresh = false;

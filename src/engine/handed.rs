@@ -288,8 +288,8 @@ pub(crate) struct Fetch {
 /// How much may leave, and where in its record the output stands.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Permit {
-    /// What the caps grant.
-    pub grant: Allowance,
+    /// What the caps allow.
+    pub allowance: Allowance,
     /// Where the output stands.
     pub cursor: Cursor,
 }
@@ -316,8 +316,8 @@ impl Permit {
     /// As much of `bytes` as may leave.
     #[must_use]
     pub(crate) fn within<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
-        let bytes = &bytes[..bytes.len().min(self.grant.bytes)];
-        &bytes[..self.cursor.reach(bytes, self.grant.records)]
+        let bytes = &bytes[..bytes.len().min(self.allowance.bytes)];
+        &bytes[..self.cursor.reach(bytes, self.allowance.records)]
     }
 
     /// These were written.
@@ -329,19 +329,19 @@ impl Permit {
     /// What is left of it behind these. Where records are not limited they are not counted for it, and it stands where
     /// it stood: that is of no consequence then.
     fn less(self, bytes: &[u8]) -> Permit {
-        let left = self.grant.bytes - bytes.len();
-        let (records, cursor) = match self.grant.records {
+        let left = self.allowance.bytes - bytes.len();
+        let (records, cursor) = match self.allowance.records {
             u64::MAX => (u64::MAX, self.cursor),
             n => {
                 let run = self.use_up(bytes);
                 (n.saturating_sub(run.tally.begun), run.cursor)
             }
         };
-        let grant = Allowance {
+        let allowance = Allowance {
             bytes: left,
             records,
         };
-        Permit { grant, cursor }
+        Permit { allowance, cursor }
     }
 }
 
@@ -362,10 +362,10 @@ mod tests {
             let range = 0..text.len();
             Part { segment, range }
         };
-        let grant = Allowance::ALL;
+        let allowance = Allowance::ALL;
         WriteState {
             parts: pieces.iter().map(part).collect(),
-            permit: Permit { grant, cursor },
+            permit: Permit { allowance, cursor },
             ..WriteState::default()
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::action::{CONSUMER, For, SIDES};
-use super::stall::{Side, Watch};
+use super::stall::{Side, StallLook};
 use super::state::Engine;
 use super::stats::Stopwatch;
 
@@ -25,20 +25,20 @@ struct Waits {
 
 impl Engine {
     /// Asks the watchdog.
-    pub(crate) fn watch(&mut self, now: Instant) -> Watch {
+    pub(crate) fn look_for_stall(&mut self, now: Instant) -> StallLook {
         if self.given.is_down && !self.given.is_deaf {
             // Nobody is there to be accused.
             self.on_sink_moved(now);
         }
         if let Some(time) = self.given.stalled.take() {
-            return Watch::Stalled(Side::Sink, time);
+            return StallLook::Stalled(Side::Sink, time);
         }
         let (source, sink) = (&mut self.stats.source, &mut self.stats.sink);
         self.watchdog.look(source, sink, now)
     }
 
     /// Runs the stopwatches of those who hold the flow up, and stops the others.
-    pub(super) fn watch_waits(&mut self, now: Instant) {
+    pub(super) fn time_waits(&mut self, now: Instant) {
         let waits = if self.is_plain() {
             self.plain_waits()
         } else {
@@ -49,7 +49,7 @@ impl Engine {
 
     /// The same where nothing is held, and nobody else has to do with what comes.
     #[inline]
-    pub(super) fn watch_flow(&mut self, now: Instant) {
+    pub(super) fn time_flow(&mut self, now: Instant) {
         let waits = Waits {
             cap: false,
             room: self.source.sleeper.is_for(For::Gate),

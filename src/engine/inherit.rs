@@ -46,7 +46,7 @@ impl Engine {
             self.log.pin(&places);
             if matches!(owner, Owed::Batch(..) | Owed::Overflow) {
                 // What comes behind it is another one's.
-                self.log.cut(&places);
+                self.log.freeze(&places);
             }
             match owner {
                 Owed::Overflow => {

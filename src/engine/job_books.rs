@@ -6,7 +6,7 @@ use super::action::For;
 use super::batch::{Counts, Stage};
 use super::plan::earlier;
 use super::restart::{Circuit, CommandStatus};
-use super::stall::Watch;
+use super::stall::StallLook;
 use super::state::Engine;
 use super::stats::{Stopwatch, Total};
 use super::status::BatchStatus;
@@ -68,7 +68,7 @@ impl Engine {
     }
 
     /// Programs that have been running for too long, and when to ask again.
-    pub(crate) fn watch_jobs(&mut self, now: Instant) -> (Vec<usize>, Option<Instant>) {
+    pub(crate) fn stalled_jobs(&mut self, now: Instant) -> (Vec<usize>, Option<Instant>) {
         let (mut stalled, mut due) = (Vec::new(), None);
         let jobs = self
             .jobs
@@ -84,8 +84,8 @@ impl Engine {
                 .watchdog
                 .look(&mut Stopwatch::default(), &mut job.running, now)
             {
-                Watch::Quiet(again) => due = earlier(due, again),
-                Watch::Stalled(..) => {
+                StallLook::Quiet(again) => due = earlier(due, again),
+                StallLook::Stalled(..) => {
                     stalled.push(j);
                     // It is told to end, and has as long again for it.
                     job.running.stop(now);

@@ -119,7 +119,7 @@ impl Engine {
             if is_acknowledged {
                 self.timeline.deliver(run, now);
             } else {
-                self.log.cut(run);
+                self.log.freeze(run);
                 self.overflow_whole(run);
             }
             self.log.unpin(run);

@@ -201,7 +201,7 @@ impl Engine {
         let last = runs.last().cloned().unwrap_or_default();
         let whole = self.log.last_boundary(last.start, last.end);
         // What comes next is another batch's.
-        self.log.cut(&last);
+        self.log.freeze(&last);
         let Some(jobs) = &mut self.jobs else { return };
         jobs.held += total.bytes;
         jobs.last += 1;
@@ -268,7 +268,7 @@ impl Engine {
         let state = Box::new(WriteState {
             parts: self.log.parts(rest.start..end).take(PARTS_MOST).collect(),
             permit: Permit {
-                grant: Allowance::ALL,
+                allowance: Allowance::ALL,
                 cursor: Cursor::new(None),
             },
             piece: Some(piece),

@@ -73,12 +73,12 @@ impl Cap {
     }
 }
 
-/// A cap that may or may not be there, and its pacer.
+/// A cap that may or may not be there, and its bucket.
 #[derive(Debug, Default)]
 pub(crate) struct Limiter {
     cap: Option<Cap>,
-    pacer: Option<TokenBucket>,
-    /// In the place of a pacer, where the cap is shared.
+    bucket: Option<TokenBucket>,
+    /// In the place of a bucket, where the cap is shared.
     shared: Option<Box<dyn SharedCap>>,
     /// The burst that was last told to those who share the cap.
     told: Option<Burst>,
@@ -96,7 +96,7 @@ impl Limiter {
     /// From now on the cap is shared.
     pub(crate) fn share(&mut self, with: Box<dyn SharedCap>) {
         self.shared = Some(with);
-        self.pacer = None;
+        self.bucket = None;
     }
 
     /// Follows the occupancy, and changes of the cap.
@@ -107,7 +107,7 @@ impl Limiter {
         now: Instant,
     ) {
         let Some(rate) = self.cap.map(|cap| cap.at(used, low, high)) else {
-            self.pacer = None;
+            self.bucket = None;
             return;
         };
         if let Some(shared) = &mut self.shared {
@@ -121,10 +121,10 @@ impl Limiter {
             shared.prepare(now);
             return;
         }
-        match &mut self.pacer {
-            Some(pacer) if self.changed => pacer.set(rate, burst, now),
-            Some(pacer) => drop(pacer.follow(rate, burst, now)),
-            None => self.pacer = Some(TokenBucket::new(rate, burst, now)),
+        match &mut self.bucket {
+            Some(bucket) if self.changed => bucket.set(rate, burst, now),
+            Some(bucket) => drop(bucket.follow(rate, burst, now)),
+            None => self.bucket = Some(TokenBucket::new(rate, burst, now)),
         }
         self.changed = false;
     }
@@ -138,7 +138,7 @@ impl Limiter {
             // What the decision was made by is still so: it is prepared where caps are tuned.
             return shared.peek(now);
         }
-        self.pacer
+        self.bucket
             .as_mut()
             .map_or(Ok(u64::MAX), |p| p.may_pass(now))
     }
@@ -151,21 +151,21 @@ impl Limiter {
         if let Some(shared) = self.shared.as_ref().filter(|_| self.cap.is_some()) {
             return shared.peek(now);
         }
-        self.pacer.as_ref().map_or(Ok(u64::MAX), |p| p.peek(now))
+        self.bucket.as_ref().map_or(Ok(u64::MAX), |p| p.peek(now))
     }
 
     /// `units` have passed.
     pub(crate) fn on_passed(&mut self, units: u64, now: Instant) {
         if let Some(shared) = self.shared.as_mut().filter(|_| self.cap.is_some()) {
             shared.on_passed(units, now);
-        } else if let Some(pacer) = &mut self.pacer {
-            pacer.on_passed(units, now);
+        } else if let Some(bucket) = &mut self.bucket {
+            bucket.on_passed(units, now);
         }
     }
 
     /// Whether there is no cap, and none to be forgotten.
     fn is_idle(&self) -> bool {
-        self.cap.is_none() && self.pacer.is_none()
+        self.cap.is_none() && self.bucket.is_none()
     }
 
     /// Whether the cap follows the occupancy.
@@ -179,7 +179,7 @@ impl Limiter {
         let shared = self.shared.as_ref().filter(|_| self.cap.is_some());
         shared
             .map(|shared| shared.rate().per_second())
-            .or(self.pacer.as_ref().map(TokenBucket::per_second))
+            .or(self.bucket.as_ref().map(TokenBucket::per_second))
     }
 }
 

@@ -261,7 +261,7 @@ impl Log {
             segment: Some(fresh),
             stored: None,
             is_loading: false,
-            is_cut: false,
+            is_frozen: false,
             at,
             start: entry.range.start,
             length: n,

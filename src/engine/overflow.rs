@@ -23,7 +23,7 @@ const PIECE: u64 = 1 << 20;
 
 impl Engine {
     /// Asks for what is dropped to be kept for a file.
-    pub(crate) fn want_overflow(&mut self) {
+    pub(crate) fn open_overflow(&mut self) {
         self.overflow.is_wanted = true;
     }
 
@@ -80,7 +80,7 @@ impl Engine {
         let claim = output.queue.begin_claim(end - run.start);
         let place = self.outlives().then_some(claim.start);
         let permit = Permit {
-            grant: Allowance::ALL,
+            allowance: Allowance::ALL,
             cursor: Cursor::new(None),
         };
         let mut state = self.outputs[OVERFLOW].write.take().unwrap_or_default();

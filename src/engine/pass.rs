@@ -48,13 +48,15 @@ impl Engine {
         let Some(mut permit) = self.permit(now) else {
             unreachable!("planned with a permit")
         };
-        permit.grant.bytes = permit.grant.bytes.min(permit_in);
+        permit.allowance.bytes = permit.allowance.bytes.min(permit_in);
         match self.source.left {
-            Some(StopAt::Bytes(_)) => permit.grant.bytes = permit.grant.bytes.min(self.left()),
+            Some(StopAt::Bytes(_)) => {
+                permit.allowance.bytes = permit.allowance.bytes.min(self.left())
+            }
             // The record in progress was begun before.
             Some(StopAt::Records(ends)) => {
                 let begins = ends - u64::from(permit.cursor.is_inside());
-                permit.grant.records = permit.grant.records.min(begins);
+                permit.allowance.records = permit.allowance.records.min(begins);
             }
             None => {}
         }
@@ -66,11 +68,11 @@ impl Engine {
         self.source.is_reading = true;
         self.source.is_passing = true;
         if self.has_sides() {
-            permit.grant.bytes = permit.grant.bytes.min(self.room());
+            permit.allowance.bytes = permit.allowance.bytes.min(self.room());
         }
-        let fan = self.begin_fan(permit.grant.bytes);
+        let fan = self.begin_fan(permit.allowance.bytes);
         if let Some(fan) = &fan {
-            permit.grant.bytes = permit.grant.bytes.min(fan.read.buffer.most());
+            permit.allowance.bytes = permit.allowance.bytes.min(fan.read.buffer.most());
         }
         let mut state = self.source.transfer.take().unwrap_or_default();
         (state.permit, state.fan) = (permit, fan);

@@ -20,7 +20,7 @@ impl Engine {
         let it = &workers.list[j];
         let has_some = it.given.bytes() > 0;
         let may_stall = has_some && it.given.unread.bytes() > 0 || workers.is_missed(j);
-        let stalls = workers.patience.filter(|_| may_stall);
+        let stalls = workers.stall_timeout.filter(|_| may_stall);
         let stalls = stalls.and_then(|time| it.given.unread.due(time));
         let is_tried = it.failures > 0 && (has_some || it.has_progressed);
         // So often, until it has made up for its failures.
@@ -136,7 +136,7 @@ impl Engine {
             return;
         };
         let is_missed = workers.is_missed(j);
-        let Some(time) = workers.patience.filter(|_| unread > 0 || is_missed) else {
+        let Some(time) = workers.stall_timeout.filter(|_| unread > 0 || is_missed) else {
             return;
         };
         let it = &mut workers.list[j];

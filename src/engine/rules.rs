@@ -78,7 +78,7 @@ pub(crate) struct Rules {
     /// Where reading ends, if not at the end of the input.
     pub stop_at: Option<StopAt>,
     /// How long each side may stall.
-    pub patience: Timeouts,
+    pub timeouts: Timeouts,
     /// How much of what has passed is kept for those who come to look, in bytes.
     pub recall: Option<u64>,
 }
@@ -92,12 +92,12 @@ impl Rules {
 
     /// How long the sides may stall as far as they are looked at together: each program that runs with a batch, or
     /// beside others, is looked at by itself.
-    pub(super) fn common_patience(&self) -> Timeouts {
+    pub(super) fn common_timeouts(&self) -> Timeouts {
         let apart = self.batch.is_some() || self.workers.is_some();
-        let sink = self.patience.sink.filter(|_| !apart);
+        let sink = self.timeouts.sink.filter(|_| !apart);
         Timeouts {
             sink,
-            ..self.patience
+            ..self.timeouts
         }
     }
 }

@@ -75,7 +75,7 @@ pub(super) struct Scaler {
     since: Instant,
     busy: Duration,
     /// How long there has to be little to do.
-    patience: Duration,
+    wait: Duration,
     /// When one was sent away last, who has not been missed since.
     sent_at: Option<Instant>,
     /// Another one was sent away, and none has come since.
@@ -93,7 +93,7 @@ impl Scaler {
             load: (0, now),
             since: now,
             busy: Duration::ZERO,
-            patience: rules.quiet,
+            wait: rules.quiet,
             sent_at: None,
             is_falling: false,
         }
@@ -119,7 +119,7 @@ impl Scaler {
 
     /// It is to stay within these bounds from now on.
     pub(super) fn set_bounds(&mut self, rules: Scaling, now: Instant) {
-        (self.rules, self.patience) = (rules, rules.quiet);
+        (self.rules, self.wait) = (rules, rules.quiet);
         self.count = self.count.clamp(rules.least, rules.most);
         (self.sent_at, self.is_falling) = (None, false);
         self.calm_at = now;
@@ -155,8 +155,8 @@ impl Scaler {
         }
         if let Some(at) = self.sent_at.take() {
             let (quiet, most) = (self.rules.quiet, self.rules.quiet * PATIENCE_MOST);
-            self.patience = match now.saturating_duration_since(at) < most {
-                true => (self.patience * 2).min(most),
+            self.wait = match now.saturating_duration_since(at) < most {
+                true => (self.wait * 2).min(most),
                 false => quiet,
             };
         }
@@ -182,11 +182,11 @@ impl Scaler {
     /// Whether there is one too many.
     pub(super) fn is_one_too_many(&mut self, now: Instant) -> bool {
         let time = now.saturating_duration_since(self.since);
-        let patience = match self.is_falling {
+        let wait = match self.is_falling {
             true => self.rules.quiet,
-            false => self.patience,
+            false => self.wait,
         };
-        if !self.is_above_least() || self.is_pressed || time < patience {
+        if !self.is_above_least() || self.is_pressed || time < wait {
             return false;
         }
         let left = u32::try_from(self.count - 1).unwrap_or(u32::MAX);
@@ -199,7 +199,7 @@ impl Scaler {
 
     /// When one who gets nothing from now on is to end, if nobody misses it.
     pub(super) fn leaves_at(&self, now: Instant) -> Option<Instant> {
-        now.checked_add(self.patience)
+        now.checked_add(self.wait)
     }
 
     /// That one is sent away.

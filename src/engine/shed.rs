@@ -296,7 +296,7 @@ impl Engine {
         self.stats.shed.bytes += runs.iter().map(|run| run.end - run.start).sum::<u64>();
         self.stats.shed.records += records;
         for run in runs {
-            self.log.cut(run);
+            self.log.freeze(run);
         }
         if self.overflow.is_wanted {
             runs.iter().for_each(|run| self.overflow_whole(run));

@@ -97,7 +97,7 @@ impl Engine {
                 side.dropped.records += 1;
             }
         }
-        runs.iter().for_each(|run| self.log.cut(run));
+        runs.iter().for_each(|run| self.log.freeze(run));
         self.log.unpin_all(runs);
         if let Some(last) = runs.last() {
             self.join_behind(last.end);

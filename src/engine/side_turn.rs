@@ -91,12 +91,12 @@ impl Engine {
         }
         output.is_writing = true;
         output.claim_is_torn = !self.log.is_boundary(claim.end);
-        let grant = Allowance::ALL;
+        let allowance = Allowance::ALL;
         let cursor = output.cursor;
         let mut state = output.write.take().unwrap_or_default();
         let parts = self.log.parts(claim).take(PARTS_MOST);
         state.parts.extend(parts);
-        (state.permit, state.place) = (Permit { grant, cursor }, place);
+        (state.permit, state.place) = (Permit { allowance, cursor }, place);
         let obligation = Obligation::new(Actor::Output(i));
         Action::Write(Write { state, obligation })
     }

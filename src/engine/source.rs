@@ -29,7 +29,7 @@ impl Engine {
     /// The source's thread waits for an input to be opened.
     pub(crate) fn on_input_opening(&mut self, now: Instant) {
         self.source.is_waiting = true;
-        self.watch_waits(now);
+        self.time_waits(now);
     }
 
     /// Bytes that may be read before the run has all that it is to read.
@@ -72,7 +72,7 @@ impl Engine {
         let pass = permit.map(|mut permit| {
             if is_fresh {
                 // One at a time: the next one may not be the one that has to go then.
-                permit.grant.records = u64::from(!permit.cursor.is_inside());
+                permit.allowance.records = u64::from(!permit.cursor.is_inside());
             }
             Pass { permit, is_fresh }
         });
@@ -133,8 +133,8 @@ impl Engine {
     /// What may leave for the consumer now.
     pub(super) fn permit(&mut self, now: Instant) -> Option<Permit> {
         let cursor = self.outputs[CONSUMER].cursor;
-        let grant = self.output.may_pass(cursor.is_inside(), now).ok()?;
-        Some(Permit { grant, cursor })
+        let allowance = self.output.may_pass(cursor.is_inside(), now).ok()?;
+        Some(Permit { allowance, cursor })
     }
 
     pub(super) fn end_read(&mut self, mut read: Read, outcome: ReadOutcome, now: Instant) {

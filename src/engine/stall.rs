@@ -43,7 +43,7 @@ const LATE: Duration = Duration::from_millis(500);
 
 /// The watchdog's word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Watch {
+pub(crate) enum StallLook {
     /// Nothing is to be done before this instant; ask again then. `None`: never.
     Quiet(Option<Instant>),
     /// This side has stalled for this long.
@@ -53,7 +53,7 @@ pub(crate) enum Watch {
 /// Looks at both sides' waits from time to time.
 #[derive(Debug)]
 pub(crate) struct StallDetector {
-    patience: Timeouts,
+    timeouts: Timeouts,
     /// When to look again.
     due: Option<Instant>,
 }
@@ -61,24 +61,24 @@ pub(crate) struct StallDetector {
 impl StallDetector {
     /// One that has not looked yet.
     #[must_use]
-    pub(crate) fn new(patience: Timeouts) -> StallDetector {
+    pub(crate) fn new(timeouts: Timeouts) -> StallDetector {
         StallDetector {
-            patience,
+            timeouts,
             due: None,
         }
     }
 
     /// How long the consumer may stall.
     #[must_use]
-    pub(crate) fn sink_patience(&self) -> Option<Duration> {
-        self.patience.sink
+    pub(crate) fn sink_timeout(&self) -> Option<Duration> {
+        self.timeouts.sink
     }
 
     /// When to try once more to give the consumer something: not every kind of stream tells that
     /// it has room as soon as there is some.
     #[must_use]
     pub(crate) fn next_try(&self, now: Instant) -> Option<Instant> {
-        now.checked_add(self.patience.sink? / LOOKS)
+        now.checked_add(self.timeouts.sink? / LOOKS)
     }
 
     /// Looks at both sides' waits. They begin anew when it was this process that stood still.
@@ -87,11 +87,11 @@ impl StallDetector {
         source: &mut Stopwatch,
         sink: &mut Stopwatch,
         now: Instant,
-    ) -> Watch {
+    ) -> StallLook {
         let due = self.due.take();
         for (side, limit, wait) in [
-            (Side::Sink, self.patience.sink, sink),
-            (Side::Source, self.patience.source, source),
+            (Side::Sink, self.timeouts.sink, sink),
+            (Side::Source, self.timeouts.source, source),
         ] {
             let Some(limit) = limit else { continue };
             // The first look should have come as soon after the wait began.
@@ -107,12 +107,12 @@ impl StallDetector {
                 continue;
             };
             if now >= end && wait.since().is_some() {
-                return Watch::Stalled(side, now - since);
+                return StallLook::Stalled(side, now - since);
             }
             let due = end.min(now + limit / LOOKS);
             self.due = Some(self.due.map_or(due, |other| other.min(due)));
         }
-        Watch::Quiet(self.due)
+        StallLook::Quiet(self.due)
     }
 }
 
@@ -123,19 +123,19 @@ mod tests {
     #[test]
     fn whoever_stood_still_before_the_first_look_accuses_nobody() {
         let (start, limit) = (Instant::now(), Duration::from_secs(4));
-        let patience = Timeouts {
+        let timeouts = Timeouts {
             source: Some(limit),
             sink: None,
         };
         let (mut source, mut sink) = (Stopwatch::default(), Stopwatch::default());
-        let mut detector = StallDetector::new(patience);
+        let mut detector = StallDetector::new(timeouts);
         source.start(start);
         let late = start + Duration::from_secs(6);
         let watch = detector.look(&mut source, &mut sink, late);
-        assert!(matches!(watch, Watch::Quiet(Some(_))), "{watch:?}");
-        // It has all of its patience again, and no more.
+        assert!(matches!(watch, StallLook::Quiet(Some(_))), "{watch:?}");
+        // It has all of its time again, and no more.
         let mut now = late;
-        while let Watch::Quiet(Some(due)) = detector.look(&mut source, &mut sink, now) {
+        while let StallLook::Quiet(Some(due)) = detector.look(&mut source, &mut sink, now) {
             now = due;
         }
         assert_eq!(now, late + limit);

@@ -139,7 +139,7 @@ impl Overflow {
     }
 }
 
-/// Bounded buffer, gates, pacers and books. See the module's text.
+/// Bounded buffer, gates, buckets and books. See the module's text.
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub(super) log: Log,
@@ -223,7 +223,7 @@ impl Engine {
             may_bypass: rules.may_bypass,
             bypass: Bypass::new(false),
             stats: Stats::default(),
-            watchdog: StallDetector::new(rules.common_patience()),
+            watchdog: StallDetector::new(rules.common_timeouts()),
             input: Limiters::default(),
             output: Limiters::default(),
             burst: rules.burst,
@@ -241,10 +241,10 @@ impl Engine {
             given: Given::new(rules.keeps_given, now),
             jobs: rules
                 .batch
-                .map(|batch| Box::new(Jobs::new(batch, rules.patience, now))),
+                .map(|batch| Box::new(Jobs::new(batch, rules.timeouts, now))),
             workers: rules.workers.map(|workers| {
-                let patience = rules.patience.sink;
-                Box::new(Workers::new(workers, rules.framing, patience, now))
+                let timeout = rules.timeouts.sink;
+                Box::new(Workers::new(workers, rules.framing, timeout, now))
             }),
             last_counted: false,
             half: None,

@@ -84,7 +84,7 @@ impl Engine {
         let before = self.given.unread.looked_at();
         self.on_unread(unread);
         self.given.unread.on_known(unread, now);
-        let time = self.watchdog.sink_patience().filter(|_| unread > 0);
+        let time = self.watchdog.sink_timeout().filter(|_| unread > 0);
         let stalled = time.and_then(|time| self.given.unread.stalled(before, time, now));
         self.given.stalled = stalled.or(self.given.stalled.filter(|_| unread > 0));
         self.update(now);

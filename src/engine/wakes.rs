@@ -68,7 +68,7 @@ impl Engine {
         if !is_plain {
             self.announce_to_jobs(told, now);
         }
-        self.watch_waits(now);
+        self.time_waits(now);
         self.look_for_quiet();
     }
 

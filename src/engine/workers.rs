@@ -238,7 +238,7 @@ pub(super) struct Workers {
     /// Nothing is run again any more.
     pub is_over: bool,
     /// How long what lies in a pipe may lie there.
-    pub patience: Option<Duration>,
+    pub stall_timeout: Option<Duration>,
     pub restarts: u64,
     /// What was taken back, and what of that had been begun.
     pub taken_back: Total,
@@ -251,7 +251,7 @@ impl Workers {
     pub(super) fn new(
         rules: WorkerRules,
         framing: Option<Framing>,
-        patience: Option<Duration>,
+        stall_timeout: Option<Duration>,
         now: Instant,
     ) -> Workers {
         let backoff = rules.restart.map_or_else(Default::default, |it| it.backoff);
@@ -264,7 +264,7 @@ impl Workers {
             missing: 0,
             held: 0,
             is_over: false,
-            patience,
+            stall_timeout,
             restarts: 0,
             taken_back: Total::default(),
             repeated: Total::default(),

@@ -175,7 +175,7 @@ impl Branch {
             Ok(()) => failure,
             Err(another) => failure.and(vec![another]),
         });
-        shared.tell(|engine, now| engine.on_side_over(i, done.is_err(), now));
+        shared.update_and_wake(|engine, now| engine.on_side_over(i, done.is_err(), now));
         if let Err(failure) = done {
             let _ = events.send(Event::OutputFailed(failure));
         }
@@ -189,13 +189,13 @@ impl Branch {
                 Some(port) => port,
                 None => {
                     let port = self.port()?;
-                    shared.tell(|engine, now| engine.on_side_open(i, now));
+                    shared.update_and_wake(|engine, now| engine.on_side_open(i, now));
                     port
                 }
             };
             let pipe = SidePipe {
                 i,
-                visit: shared.tell(|engine, _| engine.visit(i)),
+                visit: shared.update_and_wake(|engine, _| engine.visit(i)),
                 port: port.clone(),
                 is_waited_for: !is_tap,
             };
@@ -214,7 +214,7 @@ impl Branch {
                     // What lies in it unread goes with our end of it, so that the next reader begins with a record.
                     drop(edge);
                     shared.let_none_pass(i);
-                    shared.tell(|engine, now| engine.on_side_left(i, now));
+                    shared.update_and_wake(|engine, now| engine.on_side_left(i, now));
                 }
                 End::Disk(e) => return Err(PipeError::disk(e)),
                 End::Write(e) => return Err(PipeError::new("write", edge.port.name(), e)),

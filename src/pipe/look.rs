@@ -43,7 +43,7 @@ pub(crate) fn start(
 ) -> io::Result<()> {
     let waker = Arc::new(Waker::beside_stream()?);
     let port = Port::of_socket(socket).map_err(io::Error::other)?;
-    let i = shared.tell(|engine, now| engine.add_looker(SHARE, now));
+    let i = shared.update_and_wake(|engine, now| engine.add_looker(SHARE, now));
     shared.add_waker(i, waker.clone());
     let looker = Looker {
         shared: shared.clone(),
@@ -58,7 +58,7 @@ pub(crate) fn start(
         let _ = over.send(());
     });
     if started.is_err() {
-        shared.tell(|engine, now| engine.remove_looker(i, now));
+        shared.update_and_wake(|engine, now| engine.remove_looker(i, now));
     }
     started.map(drop)
 }
@@ -84,12 +84,14 @@ impl Looker {
             let last = self.preface(0);
             let _ = self.send(&last);
         }
-        shared.tell(|engine, now| engine.remove_looker(self.i, now));
+        shared.update_and_wake(|engine, now| engine.remove_looker(self.i, now));
         shared.remove_waker(&self.waker);
     }
 
     fn preface(&self, length: usize) -> Vec<u8> {
-        let missed = self.shared.tell(|engine, _| engine.missed(self.i));
+        let missed = self
+            .shared
+            .update_and_wake(|engine, _| engine.missed(self.i));
         (self.preface)(length, missed)
     }
 

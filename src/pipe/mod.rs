@@ -121,13 +121,13 @@ pub(crate) fn start(
     if let Some(sorter) = sorter {
         // Whoever chooses the keys must not foresee which of them share a lane.
         let seed = RandomState::new().hash_one(0);
-        shared.tell(|engine, now| engine.sort_by(sorter, seed, now));
+        shared.update_and_wake(|engine, now| engine.sort_by(sorter, seed, now));
     }
     if let (Some(floors), Some(disk)) = (floors, &shared.disk) {
         disk.start()?;
         let shared = shared.clone();
         let give_back = move || {
-            let on_room = || shared.tell(|engine, now| engine.on_disk_room(now));
+            let on_room = || shared.update_and_wake(|engine, now| engine.on_disk_room(now));
             if let Some(disk) = &shared.disk {
                 disk.give_back_all(&floors, on_room);
             }

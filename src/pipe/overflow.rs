@@ -79,7 +79,7 @@ impl OverflowFile {
         shared: &Arc<Shared>,
         events: Sender<Event>,
     ) -> io::Result<OverflowThread> {
-        shared.tell(|engine, _| engine.want_overflow());
+        shared.update_and_wake(|engine, _| engine.open_overflow());
         let (say, done) = bounded(1);
         let (engine, name) = (shared.clone(), self.file.name().to_owned());
         thread::Builder::new()
@@ -134,7 +134,7 @@ impl World {
     fn look_for_losses(&mut self) {
         let told = self
             .shared
-            .tell(|engine, _| (engine.take_too_long(), engine.take_lost()));
+            .update_and_wake(|engine, _| (engine.take_too_long(), engine.take_lost()));
         match told {
             (true, _) => complain(&mut self.events, Err(too_long(self.file.name()))),
             (false, 1..) => complain(&mut self.events, Err(too_slow(self.file.name()))),
@@ -219,8 +219,12 @@ impl OverflowThread {
         impatient: &Receiver<T>,
         with: impl Fn(T) -> bool,
     ) -> Result<(), PipeError> {
-        self.shared.tell(|engine, now| engine.close_overflow(now));
-        let is_pending = || self.shared.tell(|engine, _| engine.is_overflow_pending());
+        self.shared
+            .update_and_wake(|engine, now| engine.close_overflow(now));
+        let is_pending = || {
+            self.shared
+                .update_and_wake(|engine, _| engine.is_overflow_pending())
+        };
         match is_over(&self.done, impatient, with, is_pending) {
             true => Ok(()),
             false => Err(too_slow(&self.name)),

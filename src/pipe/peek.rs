@@ -110,9 +110,9 @@ impl Peek {
         allow(dead_code, reason = "splice(2) is Linux's")
     )]
     pub(crate) fn reach(&mut self, permit: Permit) -> usize {
-        match permit.grant.records {
+        match permit.allowance.records {
             // No need to look before.
-            u64::MAX => permit.grant.bytes.min(self.ahead()),
+            u64::MAX => permit.allowance.bytes.min(self.ahead()),
             _ => permit.within(self.front()).len(),
         }
     }

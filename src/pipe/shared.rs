@@ -123,7 +123,7 @@ impl Shared {
         if pipe.port.is_pipe() {
             let i = pipe.i;
             self.pipes().push(pipe);
-            self.tell(|engine, now| engine.let_side_pass(i, now));
+            self.update_and_wake(|engine, now| engine.let_side_pass(i, now));
         }
     }
 
@@ -140,7 +140,7 @@ impl Shared {
     }
 
     /// Tells the engine something, or asks it something, and wakes whom that concerns.
-    pub(crate) fn tell<R>(&self, what: impl FnOnce(&mut Engine, Instant) -> R) -> R {
+    pub(crate) fn update_and_wake<R>(&self, what: impl FnOnce(&mut Engine, Instant) -> R) -> R {
         let (said, wakes) = {
             // A thread that panics ends the process, so a poisoned lock is never met for long.
             let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
@@ -220,7 +220,7 @@ impl Shared {
         let Some(disk) = &self.disk else {
             return Ok(());
         };
-        let left = self.tell(|engine, now| match engine.outlives() {
+        let left = self.update_and_wake(|engine, now| match engine.outlives() {
             true => engine.left_by(j, unread, now),
             false => None,
         });
@@ -276,7 +276,7 @@ impl Shared {
     /// # Errors
     /// When the place at which another one goes on cannot be saved.
     pub(crate) fn take_back(&self, unread: u64) -> (u64, Result<(), PipeError>) {
-        let (back, dealt_with) = self.tell(|engine, now| {
+        let (back, dealt_with) = self.update_and_wake(|engine, now| {
             let back = engine.take_back(unread, now);
             (back, engine.dealt_with())
         });
@@ -335,16 +335,16 @@ impl Shared {
 
     /// The run ends: looks whether its input has, and tells that as who reads it would have. Of what is read already but
     /// not in the books this waits no longer than so.
-    pub(crate) fn look_whether_input_has_ended(&self, patience: Duration) {
-        let is_quiet = self.tell(|engine, now| engine.hold_for_look(true, now));
+    pub(crate) fn look_whether_input_has_ended(&self, timeout: Duration) {
+        let is_quiet = self.update_and_wake(|engine, now| engine.hold_for_look(true, now));
         if !is_quiet {
-            self.await_quiet(patience);
+            self.await_quiet(timeout);
         }
-        let is_reading = self.tell(|engine, _| engine.is_reading());
+        let is_reading = self.update_and_wake(|engine, _| engine.is_reading());
         if !is_reading && self.last_input.has_ended() {
             self.end_of_input_was_seen();
         }
-        self.tell(|engine, now| engine.hold_for_look(false, now));
+        self.update_and_wake(|engine, now| engine.hold_for_look(false, now));
     }
 
     fn end_of_input_was_seen(&self) {
@@ -354,36 +354,36 @@ impl Shared {
             }
             disk.end_input();
         }
-        self.tell(|engine, now| engine.on_input_end(true, now));
+        self.update_and_wake(|engine, now| engine.on_input_end(true, now));
     }
 
     /// Nothing moves any more when this returns, so that what the books say is final. Who is
     /// stuck in a call to the system is not waited for longer than this.
-    pub(crate) fn halt(&self, patience: Duration) {
-        self.until_quiet(patience, Engine::halt);
+    pub(crate) fn halt(&self, timeout: Duration) {
+        self.until_quiet(timeout, Engine::halt);
     }
 
     /// What a change forbids is not on its way any more when this returns. Who is stuck in a call to
     /// the system is not waited for longer than this.
-    pub(crate) fn await_quiet(&self, patience: Duration) {
-        self.until_quiet(patience, |engine, _| engine.want_quiet());
+    pub(crate) fn await_quiet(&self, timeout: Duration) {
+        self.until_quiet(timeout, |engine, _| engine.want_quiet());
     }
 
     fn until_quiet(
         &self,
-        patience: Duration,
+        timeout: Duration,
         what: impl FnOnce(&mut Engine, Instant) -> Option<u64>,
     ) {
-        if let Some(number) = self.tell(what) {
+        if let Some(number) = self.update_and_wake(what) {
             let (quiet, changed) = (&self.quiet.0, &self.quiet.1);
             let quiet = quiet.lock().unwrap_or_else(PoisonError::into_inner);
-            let _ = changed.wait_timeout_while(quiet, patience, |quiet| *quiet < number);
+            let _ = changed.wait_timeout_while(quiet, timeout, |quiet| *quiet < number);
         }
     }
 }
 
 impl Access for Arc<Shared> {
-    fn tell<R>(&self, what: impl FnOnce(&mut Engine, Instant) -> R) -> R {
-        Shared::tell(self, what)
+    fn update_and_wake<R>(&self, what: impl FnOnce(&mut Engine, Instant) -> R) -> R {
+        Shared::update_and_wake(self, what)
     }
 }

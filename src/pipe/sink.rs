@@ -39,7 +39,7 @@ impl Sinks {
             };
             let blocks = output.may_block();
             self.shared
-                .tell(|engine, now| engine.on_output_begin(blocks, pipe, now));
+                .update_and_wake(|engine, now| engine.on_output_begin(blocks, pipe, now));
         }
         let sink = Sink {
             shared: self.shared.clone(),
@@ -74,7 +74,12 @@ impl Sink {
             }
             End::Disk(e) => Event::SinkFailed(PipeError::disk(e)),
             // The consumer has ended, which others have said.
-            _ if !self.shared.tell(|engine, _| engine.is_finished()) => return,
+            _ if !self
+                .shared
+                .update_and_wake(|engine, _| engine.is_finished()) =>
+            {
+                return;
+            }
             _ => Event::Delivered,
         });
     }

@@ -126,13 +126,15 @@ impl Source {
             }
         }
         self.shared.last_input.leave();
-        let is_over = self.shared.tell(|engine, _| engine.is_input_over(is_over));
+        let is_over = self
+            .shared
+            .update_and_wake(|engine, _| engine.is_input_over(is_over));
         if let Some(disk) = self.shared.disk.as_ref().filter(|_| is_over) {
             // Before the engine is told of it, and anybody else by that: nobody has seen an end that a kill undoes.
             disk.end_input();
         }
         self.shared
-            .tell(|engine, now| engine.on_input_end(is_over, now));
+            .update_and_wake(|engine, now| engine.on_input_end(is_over, now));
     }
 
     /// Carries one input to its end; says whether others may follow.
@@ -142,7 +144,8 @@ impl Source {
             Input::File(path) => {
                 self.output.let_go();
                 // A FIFO opens when somebody opens its other end.
-                self.shared.tell(|engine, now| engine.on_input_opening(now));
+                self.shared
+                    .update_and_wake(|engine, now| engine.on_input_opening(now));
                 let port = Port::open(&path)?;
                 self.pipe_size.inspect(|size| port.ask_pipe_size(*size));
                 port
@@ -168,7 +171,8 @@ impl Source {
         if let Some(peek) = &mut self.peek {
             peek.forget();
         }
-        self.shared.tell(|engine, _| engine.on_input_begin(path));
+        self.shared
+            .update_and_wake(|engine, _| engine.on_input_begin(path));
         let mut edge = Edge {
             shared: &self.shared,
             input,
@@ -229,7 +233,7 @@ impl Edge<'_> {
         let output = &mut self.output;
         let unread = || output.port().and_then(|port| port.unread());
         self.shared
-            .tell(|engine, now| engine.keep_less(unread, why, now));
+            .update_and_wake(|engine, now| engine.keep_less(unread, why, now));
     }
 
     /// Reads, and puts that on the disk.

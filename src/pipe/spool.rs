@@ -230,7 +230,7 @@ impl SpoolStore {
     /// Has what is put there forced to the disk when that is due.
     pub(super) fn start(&self, events: &Sender<Event>) -> io::Result<()> {
         let events = events.clone();
-        let say = move |outcome| tell(outcome, &events);
+        let say = move |outcome| report(outcome, &events);
         *lock(&self.syncer) = Some(Syncer::start(self.spool.clone(), say)?);
         Ok(())
     }
@@ -315,7 +315,7 @@ impl SpoolStore {
     /// Tells what has come of forcing something to the disk.
     pub(super) fn tell_untold(&self, events: &Sender<Event>) {
         if let Some(outcome) = self.spool.take_untold() {
-            tell(outcome, events);
+            report(outcome, events);
         }
     }
 
@@ -328,7 +328,7 @@ impl SpoolStore {
     ) -> io::Result<()> {
         let mut reader = lock(&self.reader);
         let part = reader.read(&self.spool, who, load);
-        tell(Ok(reader.take_said()), events);
+        report(Ok(reader.take_said()), events);
         drop(reader);
         match part.map_err(io::Error::other)? {
             Part::Bytes(range) => load.read(range),
@@ -368,7 +368,7 @@ impl SpoolStore {
 }
 
 /// Says what is wrong.
-fn tell(outcome: Result<Vec<Damage>, DiskError>, events: &Sender<Event>) {
+fn report(outcome: Result<Vec<Damage>, DiskError>, events: &Sender<Event>) {
     match outcome {
         Ok(damages) => {
             for damage in damages.iter().filter(|damage| !damage.known) {

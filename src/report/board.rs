@@ -234,16 +234,16 @@ impl Shared {
     }
 
     /// Works on the board while nobody else does. `None`: somebody else has it, and for longer
-    /// than the patience.
+    /// than the wait.
     pub(super) fn with<R>(
         &mut self,
-        patience: Duration,
+        wait: Duration,
         work: impl FnOnce(&mut Board) -> R,
     ) -> Option<R> {
         let Some(path) = &self.path else {
             return Some(work(&mut self.alone));
         };
-        let file = match locked(path, Instant::now() + patience) {
+        let file = match locked(path, Instant::now() + wait) {
             Ok(Some(file)) => file,
             Ok(None) => return None,
             // It cannot be shared, so it is not.

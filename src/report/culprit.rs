@@ -90,12 +90,12 @@ impl Culprits {
     }
 
     /// The name of what holds the flow up, as far as it is known; a look at it is begun where that
-    /// is due. `patience` is how long the first look may be waited for.
+    /// is due. `wait` is how long the first look may be waited for.
     pub(crate) fn name(
         &mut self,
         holdup: Option<Holdup>,
         now: Instant,
-        patience: Duration,
+        wait: Duration,
     ) -> Option<String> {
         let end = match holdup? {
             Holdup::Cap => return Some(CAP.to_owned()),
@@ -104,13 +104,13 @@ impl Culprits {
             Holdup::Sink if self.command.is_some() => return self.command.clone(),
             Holdup::Sink => End::Output,
         };
-        self.at(end, now, patience)
+        self.at(end, now, wait)
     }
 
     /// Who reads this output beside the consumer, likewise; nobody, where its path says what it is.
-    pub(crate) fn reader(&mut self, i: usize, now: Instant, patience: Duration) -> Option<String> {
+    pub(crate) fn reader(&mut self, i: usize, now: Instant, wait: Duration) -> Option<String> {
         let is_nameless = self.nameless.get(i).copied().unwrap_or(false);
-        is_nameless.then(|| self.at(End::Beside(i), now, patience))?
+        is_nameless.then(|| self.at(End::Beside(i), now, wait))?
     }
 
     /// Who reads it, as far as that has been found already.
@@ -119,12 +119,12 @@ impl Culprits {
         is_nameless.then(|| self.known(End::Beside(i)))?
     }
 
-    fn at(&mut self, end: End, now: Instant, patience: Duration) -> Option<String> {
+    fn at(&mut self, end: End, now: Instant, wait: Duration) -> Option<String> {
         if let Some(look) = self.ask(end, now)
             && self.known(end).is_none()
         {
             // Its end is the answer: nothing is ever sent.
-            let _ = look.recv_deadline(now + patience);
+            let _ = look.recv_deadline(now + wait);
         }
         self.known(end)
     }

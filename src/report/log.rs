@@ -22,20 +22,20 @@ pub(super) struct Log {
     next: Successor<File>,
     name: String,
     /// Until something has gone wrong.
-    trouble: Option<Sender<String>>,
+    errors: Option<Sender<String>>,
 }
 
 impl Log {
-    /// Opens the file, and makes it if need be. What goes wrong later goes to `trouble`.
+    /// Opens the file, and makes it if need be. What goes wrong later goes to `errors`.
     ///
     /// # Errors
     /// When that cannot be done.
-    pub(super) fn open(path: &Path, trouble: Sender<String>) -> Result<Log, PipeError> {
+    pub(super) fn open(path: &Path, errors: Sender<String>) -> Result<Log, PipeError> {
         Ok(Log {
             file: Some(open(path).map_err(|e| e.of(OPTION))?),
             next: Successor::none(),
             name: path.display().to_string(),
-            trouble: Some(trouble),
+            errors: Some(errors),
         })
     }
 
@@ -58,9 +58,9 @@ impl Log {
 
     fn complain(&mut self, what: &'static str, done: io::Result<()>) {
         if let Err(e) = done
-            && let Some(trouble) = self.trouble.take()
+            && let Some(errors) = self.errors.take()
         {
-            let _ = trouble.send(format!("weir: {}", PipeError::new(what, &self.name, e)));
+            let _ = errors.send(format!("weir: {}", PipeError::new(what, &self.name, e)));
         }
     }
 }

@@ -19,7 +19,6 @@ mod log;
 pub(crate) mod moving_average;
 mod open;
 pub(crate) mod outputs;
-mod patience;
 pub(crate) mod pipeline;
 pub(crate) mod plain;
 pub(crate) mod plan;
@@ -38,6 +37,7 @@ pub(crate) mod table;
 pub(crate) mod terminal;
 pub(crate) mod theme;
 mod ticker;
+mod timeout;
 pub(crate) mod trail;
 pub(crate) mod writer;
 

@@ -13,8 +13,8 @@ use crate::pipe::reopen::Reopener;
 /// The way to the log, and what opens it anew.
 pub(super) type LogWriter = (Writer<String>, Reopener);
 
-pub(super) fn open_log(path: &Path, trouble: &Sender<String>) -> Result<LogWriter, PipeError> {
-    let mut log = Log::open(path, trouble.clone())?;
+pub(super) fn open_log(path: &Path, errors: &Sender<String>) -> Result<LogWriter, PipeError> {
+    let mut log = Log::open(path, errors.clone())?;
     let reopener = log.reopener(path);
     Ok((Writer::new("log", move |line| log.write(line)), reopener))
 }
@@ -25,30 +25,30 @@ pub(super) fn open_page(
     option: &'static str,
     path: &Path,
     pid: u32,
-    trouble: &Sender<String>,
+    errors: &Sender<String>,
 ) -> Result<Writer<String>, PipeError> {
     let name = path.display().to_string();
     let failed = |e| PipeError::new("write", &name, e).of(option);
     let file = AtomicFile::new(path, pid).map_err(failed)?;
-    let trouble = trouble.clone();
+    let errors = errors.clone();
     Ok(Writer::new(
         what,
-        once(trouble, name, move |page: String| file.keep(&page)),
+        once(errors, name, move |page: String| file.keep(&page)),
     ))
 }
 
 /// Work that goes on whatever comes of it, and complains the first time that it fails.
 fn once(
-    trouble: Sender<String>,
+    errors: Sender<String>,
     name: String,
     mut work: impl FnMut(String) -> std::io::Result<()> + Send + 'static,
 ) -> impl FnMut(String) + Send + 'static {
-    let mut trouble = Some(trouble);
+    let mut errors = Some(errors);
     move |message| {
         if let Err(e) = work(message)
-            && let Some(trouble) = trouble.take()
+            && let Some(errors) = errors.take()
         {
-            let _ = trouble.send(format!("weir: {}", PipeError::new("write", &name, e)));
+            let _ = errors.send(format!("weir: {}", PipeError::new("write", &name, e)));
         }
     }
 }

@@ -18,11 +18,11 @@ use super::finder::Ask;
 use super::format::Format;
 use super::history::History;
 use super::moving_average::MovingAverage;
-use super::patience::Patience;
 use super::plan::{Closing, Plan, Show};
 use super::snapshot::{Command, Expected, Holdup, Identity, Lane, Output, OutputKind, Snapshot};
 use super::stderr::{BarPlan, Directory, Stderr, Word};
 use super::ticker::Ticker;
+use super::timeout::Timeout;
 use super::trail::Trail;
 use super::writer::Writer;
 use crate::engine::restart::CommandStatus;
@@ -68,7 +68,7 @@ pub(crate) struct Reporter {
     log_reopener: Option<Reopener>,
     metrics: Option<Writer<String>>,
     /// What the threads could not do.
-    troubles: Receiver<String>,
+    errors: Receiver<String>,
     live: Option<Ticker>,
     kept: Option<Ticker>,
     /// While nothing is shown but a summary, when to look who holds the flow up.
@@ -101,7 +101,7 @@ impl Reporter {
     /// # Errors
     /// When they cannot.
     pub(crate) fn new(plan: &Plan, others: Others, now: Instant) -> Result<Reporter, PipeError> {
-        let (trouble, troubles) = unbounded();
+        let (to_errors, errors) = unbounded();
         let who = Identity {
             name: plan.name.clone(),
             pid: std::process::id(),
@@ -123,9 +123,9 @@ impl Reporter {
         let live = (plan.show != Show::Off).then(|| Ticker::new(plan.interval, now));
         let only_closing = live.is_none() && (plan.closing != Closing::Off || plan.chart.is_some());
         let chart = plan.chart.as_deref();
-        let chart = chart.map(|path| open_page("chart", "--chart", path, who.pid, &trouble));
+        let chart = chart.map(|path| open_page("chart", "--chart", path, who.pid, &to_errors));
         let chart = chart.transpose()?;
-        let log = log.map(|path| open_log(path, &trouble)).transpose()?;
+        let log = log.map(|path| open_log(path, &to_errors)).transpose()?;
         let log_is_file = plan.log.as_ref().is_some_and(|path| path.is_file());
         let (log, log_reopener) = log.unzip();
         Ok(Reporter {
@@ -134,14 +134,14 @@ impl Reporter {
             log_reopener,
             kept: metrics.map(|_| Ticker::new(plan.metrics_interval, now)),
             metrics: metrics
-                .map(|path| open_page("metrics", "--metrics", path, who.pid, &trouble))
+                .map(|path| open_page("metrics", "--metrics", path, who.pid, &to_errors))
                 .transpose()?,
             who,
             show: plan.show,
             closing: plan.closing,
             closing_is_asked: plan.closing_is_asked,
             stderr: Writer::new("stderr", move |word| stderr.say(word)),
-            troubles,
+            errors,
             live,
             looks: only_closing.then(|| Ticker::new(FIRST_LOOK, now)),
             culprits: Culprits::new(
@@ -285,8 +285,8 @@ impl Reporter {
                 Show::Off => {}
             }
         }
-        for trouble in self.troubles.try_iter() {
-            self.stderr.offer(Word::Line(trouble));
+        for error in self.errors.try_iter() {
+            self.stderr.offer(Word::Line(error));
         }
     }
 
@@ -297,7 +297,7 @@ impl Reporter {
         let snapshot = self.snapshot(status);
         let snapshot = self.complete(snapshot, Instant::now(), NAMING);
         self.report(plain::line(&snapshot));
-        self.draw_chart(&snapshot, status, false, &mut Patience::of(Duration::ZERO));
+        self.draw_chart(&snapshot, status, false, &mut Timeout::of(Duration::ZERO));
         if self.live.is_none() {
             self.history.add(*status);
         }
@@ -340,7 +340,7 @@ impl Reporter {
     }
 
     /// Adds what no status tells: the culprit's name and the time of day.
-    fn complete(&mut self, mut it: Snapshot, now: Instant, patience: Duration) -> Snapshot {
+    fn complete(&mut self, mut it: Snapshot, now: Instant, wait: Duration) -> Snapshot {
         let tee = it
             .slow_tee
             .and_then(|i| Some((i, &self.outputs.0.get(i)?.1)));
@@ -348,12 +348,12 @@ impl Reporter {
         let process = command.and_then(|it| it.waits_for);
         it.culprit = match (tee, process) {
             (Some((i, path)), _) => {
-                let reader = self.culprits.reader(i, now, patience);
+                let reader = self.culprits.reader(i, now, wait);
                 Some(reader.unwrap_or_else(|| path.clone()))
             }
             // The program itself does not run before that one has ended.
             (None, Some(pid)) if it.holdup == Some(Holdup::Sink) => Some(format!("process {pid}")),
-            (None, _) => self.culprits.name(it.holdup, now, patience),
+            (None, _) => self.culprits.name(it.holdup, now, wait),
         };
         it.outputs = self.outputs.1.clone();
         for (i, output) in it.outputs.iter_mut().enumerate() {

@@ -1,6 +1,6 @@
 //! A thread that does what may block, so that nobody else has to.
 //!
-//! Invariants: [`Writer::offer`] never waits, [`Writer::close`] waits with no more patience than it was
+//! Invariants: [`Writer::offer`] never waits, [`Writer::close`] waits no longer than it was
 //! given. A thread that is stuck is left behind: the end of the process ends it. No thread is made
 //! before there is something for it to do. Where the system refuses one, what matters is done
 //! without it: who has no threads left can only say why by waiting. When the last is done the work
@@ -10,7 +10,7 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
 
-use super::patience::Patience;
+use super::timeout::Timeout;
 
 /// Messages waiting for a thread that is behind. More are dropped.
 const DEPTH: usize = 16;
@@ -59,13 +59,13 @@ impl<M: Send + 'static> Writer<M> {
         }
     }
 
-    /// Hands over a message that matters, waiting for room with this patience. Without a thread it
+    /// Hands over a message that matters, waiting for room with this timeout. Without a thread it
     /// is dealt with here, however long that takes.
-    pub(crate) fn insist(&mut self, message: M, patience: &mut Patience) {
+    pub(crate) fn insist(&mut self, message: M, timeout: &mut Timeout) {
         self.start();
         if let Some(queue) = &self.queue {
             let mut message = Some(message);
-            patience.wait(|time| match queue.send_timeout(message.take()?, time) {
+            timeout.wait(|time| match queue.send_timeout(message.take()?, time) {
                 Err(SendTimeoutError::Timeout(back)) => {
                     message = Some(back);
                     None
@@ -77,11 +77,11 @@ impl<M: Send + 'static> Writer<M> {
         }
     }
 
-    /// No more will come; waits until everything is done, or patience is over.
-    pub(crate) fn close(&mut self, patience: &mut Patience) {
+    /// No more will come; waits until everything is done, or the time is over.
+    pub(crate) fn close(&mut self, timeout: &mut Timeout) {
         self.queue = None;
         if self.work.take().is_none() {
-            patience.wait(|time| match self.ended.recv_timeout(time) {
+            timeout.wait(|time| match self.ended.recv_timeout(time) {
                 Err(RecvTimeoutError::Timeout) => None,
                 _ => Some(()),
             });
@@ -121,8 +121,8 @@ mod tests {
 
     use super::*;
 
-    fn long() -> Patience {
-        Patience::of(Duration::from_secs(60))
+    fn long() -> Timeout {
+        Timeout::of(Duration::from_secs(60))
     }
 
     #[test]
@@ -150,9 +150,9 @@ mod tests {
             writer.offer(n);
         }
         let begin = Instant::now();
-        let mut patience = Patience::of(Duration::from_millis(100));
-        writer.insist(0, &mut patience);
-        writer.close(&mut patience);
+        let mut timeout = Timeout::of(Duration::from_millis(100));
+        writer.insist(0, &mut timeout);
+        writer.close(&mut timeout);
         assert!(begin.elapsed() >= Duration::from_millis(100));
     }
 

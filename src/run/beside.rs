@@ -46,7 +46,8 @@ impl Run {
     /// may be there to do so when it ends. Whoever writes to weir is to notice as if he wrote to the program.
     pub(super) fn stop_feeding(&mut self) {
         if self.consumer.as_ref().is_some_and(Consumer::keeps_given) {
-            self.shared.tell(|engine, now| engine.on_consumer_deaf(now));
+            self.shared
+                .update_and_wake(|engine, now| engine.on_consumer_deaf(now));
             let unread = self.empty();
             self.take_back(unread);
         }
@@ -63,7 +64,7 @@ impl Run {
             consumer.close(&self.consumer_port);
         }
         self.shared
-            .tell(|engine, now| engine.command(now, Directive::Drain));
+            .update_and_wake(|engine, now| engine.command(now, Directive::Drain));
         // What was just being read may have been the last of it.
         self.shared.await_quiet(HALT);
         self.look_whether_input_has_ended();
@@ -76,7 +77,9 @@ impl Run {
     /// taken back, that is known only after.
     fn look_whether_it_left_at_the_end(&mut self) {
         self.look_whether_input_has_ended();
-        let has_all = self.shared.tell(|engine, _| engine.has_consumer_all());
+        let has_all = self
+            .shared
+            .update_and_wake(|engine, _| engine.has_consumer_all());
         let is_open = self.consumer_port.port().is_some();
         if let Some(consumer) = &mut self.consumer {
             consumer.is_fed |= has_all && is_open && !consumer.keeps_given();
@@ -114,7 +117,9 @@ impl Run {
         }
         let is_drained = self.drained;
         // What it has left of what it was given was taken back, where that is kept.
-        let has_all = self.shared.tell(|engine, _| engine.has_consumer_all());
+        let has_all = self
+            .shared
+            .update_and_wake(|engine, _| engine.has_consumer_all());
         let is_fed = consumer.is_fed && has_all;
         Some(match exit.is_success() {
             true if is_fed && is_drained => End::Drained,
@@ -132,7 +137,8 @@ impl Run {
             return Next::None;
         };
         restarts.kill_at = None;
-        self.shared.tell(|engine, now| engine.on_consumer_down(now));
+        self.shared
+            .update_and_wake(|engine, now| engine.on_consumer_down(now));
         let unread = self.empty();
         let consumer = self.consumer.as_ref();
         if consumer.is_some_and(|it| it.is_fed) && unread == 0 {
@@ -142,7 +148,9 @@ impl Run {
         let is_last = is_interrupted || self.signal.is_some();
         self.forget_consumer_s_events();
         let dealt_with = self.take_back(unread);
-        let has_all = self.shared.tell(|engine, _| engine.has_consumer_all());
+        let has_all = self
+            .shared
+            .update_and_wake(|engine, _| engine.has_consumer_all());
         let Some(consumer) = &mut self.consumer else {
             return Next::None;
         };
@@ -214,7 +222,7 @@ impl Run {
         is_kept
             && self
                 .shared
-                .tell(|engine, now| engine.look_at_consumer(look, now))
+                .update_and_wake(|engine, now| engine.look_at_consumer(look, now))
     }
 
     /// What the thread that wrote to the program had to say is of the past.
@@ -233,14 +241,15 @@ impl Run {
             return false;
         };
         consumer.end_stalled();
-        self.shared.tell(|engine, now| engine.on_sink_moved(now));
+        self.shared
+            .update_and_wake(|engine, now| engine.on_sink_moved(now));
         true
     }
 
     /// When the program is run again, unless somebody holds the output.
     pub(super) fn retry_due(&self) -> Option<Instant> {
         let due = self.consumer.as_ref()?.waits()?;
-        let is_paused = self.shared.tell(|engine, _| engine.is_paused());
+        let is_paused = self.shared.update_and_wake(|engine, _| engine.is_paused());
         (!is_paused).then_some(due)
     }
 
@@ -251,7 +260,7 @@ impl Run {
         }
         let records = self
             .shared
-            .tell(|engine, now| engine.books(now).written.records);
+            .update_and_wake(|engine, now| engine.books(now).written.records);
         let consumer = self.consumer.as_mut()?;
         let started = consumer.start_again(&self.consumer_port, records.unwrap_or(0));
         self.exits = consumer.exits.clone();
@@ -298,7 +307,8 @@ impl Run {
     /// Somebody does not want to wait. False where there is nothing to be tried.
     pub(super) fn retry_now(&mut self) -> bool {
         if let Some(batches) = &self.batches {
-            self.shared.tell(|engine, now| engine.retry_batches(now));
+            self.shared
+                .update_and_wake(|engine, now| engine.retry_batches(now));
             batches.jobs.hurry_all();
             return batches.workers.as_ref().is_none_or(|it| it.is_run_again);
         }
@@ -315,7 +325,9 @@ impl Run {
     /// How the program fares, for reports.
     pub(super) fn command_status(&mut self) -> Option<CommandStatus> {
         if let Some(batches) = &self.batches {
-            let mut told = self.shared.tell(|engine, now| engine.job_status(now))?;
+            let mut told = self
+                .shared
+                .update_and_wake(|engine, now| engine.job_status(now))?;
             // What an earlier run has started is none of ours.
             let outlived = batches.jobs.outlived();
             told.running = told.running.saturating_sub(outlived.len());
@@ -324,7 +336,7 @@ impl Run {
         }
         let told = self
             .shared
-            .tell(|engine, _| (engine.dealt_with(), engine.taken_back()));
+            .update_and_wake(|engine, _| (engine.dealt_with(), engine.taken_back()));
         let consumer = self.consumer.as_mut()?;
         let running = usize::from(consumer.runs());
         let restarts = consumer.restarts.as_mut();

@@ -122,7 +122,7 @@ impl Run {
         // One that is beyond the end of time never comes.
         self.deliver_until = Instant::now().checked_add(self.signal_grace);
         self.shared
-            .tell(|engine, now| engine.command(now, Directive::Drain));
+            .update_and_wake(|engine, now| engine.command(now, Directive::Drain));
         // What is just being read is to be delivered, too.
         self.shared.await_quiet(LAST_READ);
         let status = self.status();

@@ -100,7 +100,7 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     } = running.started;
     let hooks = Hooks::new(&config.hooks, config.report.name.as_deref());
     if !config.hooks.is_empty() {
-        shared.tell(|engine, _| engine.listen(hooks.events()));
+        shared.update_and_wake(|engine, _| engine.listen(hooks.events()));
     }
     let mut reopeners = running.reopeners;
     reopeners.extend(reporter.take_log_reopener());
@@ -188,7 +188,7 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     let status = run.status();
     let is_all_out = run
         .shared
-        .tell(|engine, _| engine.is_finished() && engine.half_left() == 0);
+        .update_and_wake(|engine, _| engine.is_finished() && engine.half_left() == 0);
     if run.has_given_up()
         && let End::Command(exit, Ending::ConsumerGone) = end
         && exit.is_success()
@@ -211,7 +211,9 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     let kept = run.shared.close_disk(is_all, &wait);
     run.hear_last();
     run.reporter.note_forgone(kept.forgone);
-    let sides = run.shared.tell(|engine, now| engine.side_status(now));
+    let sides = run
+        .shared
+        .update_and_wake(|engine, now| engine.side_status(now));
     let behind = tees_behind(config, &sides);
     let is_short = run.overflow_failed
         || run.output_failed

@@ -131,7 +131,7 @@ impl Run {
             commands = self.schedules.poll(now, Zoned::now);
         }
         commands.extend(patch.commands);
-        self.shared.tell(|engine, now| {
+        self.shared.update_and_wake(|engine, now| {
             for command in commands {
                 engine.command(now, command);
             }
@@ -150,7 +150,7 @@ impl Run {
             self.measured = tree.map_or_else(never, measure::begin);
         }
         if asked.flow == Some(Flow::Retry) {
-            let is_paused = self.shared.tell(|engine, _| engine.is_paused());
+            let is_paused = self.shared.update_and_wake(|engine, _| engine.is_paused());
             let when = if is_paused {
                 "at --resume: it is paused"
             } else {

@@ -20,7 +20,7 @@ use crate::config::live::LiveConfig;
 use crate::control::server::Control;
 use crate::control::signals::{self, Received, SIGINT, SIGPIPE};
 use crate::engine::event;
-use crate::engine::stall::{Side, Watch};
+use crate::engine::stall::{Side, StallLook};
 use crate::engine::status::Status;
 use crate::pipe::consumer_port::ConsumerPort;
 use crate::pipe::error::PipeError;
@@ -147,20 +147,21 @@ impl Run {
                 }
             }
             for command in self.schedules.poll(Instant::now(), Zoned::now) {
-                self.shared.tell(|engine, now| engine.command(now, command));
+                self.shared
+                    .update_and_wake(|engine, now| engine.command(now, command));
             }
             if let Some(end) = self.end_that_was_put_off() {
                 return end;
             }
-            let mut watch = self.watch();
-            if matches!(watch, Watch::Stalled(Side::Sink, _)) && self.is_run_again() {
+            let mut look = self.look_for_stall();
+            if matches!(look, StallLook::Stalled(Side::Sink, _)) && self.is_run_again() {
                 // The next one has as much time, however soon it comes.
-                watch = self.watch();
+                look = self.look_for_stall();
             }
-            let watch = match watch {
-                Watch::Quiet(due) => due,
-                Watch::Stalled(..) if self.awaits.is_some() => None,
-                Watch::Stalled(side, time) => {
+            let look = match look {
+                StallLook::Quiet(due) => due,
+                StallLook::Stalled(..) if self.awaits.is_some() => None,
+                StallLook::Stalled(side, time) => {
                     return End::Stalled(side, time, undelivered(&self.status()).bytes);
                 }
             };
@@ -181,7 +182,7 @@ impl Run {
                 return end;
             }
             let due = [
-                watch,
+                look,
                 self.look_whether_jobs_stall(),
                 self.consumer.as_ref().and_then(Consumer::due),
                 self.retry_due(),
@@ -248,7 +249,7 @@ impl Run {
 
     pub(super) fn status(&mut self) -> Status {
         self.look_at_consumer();
-        let told = self.shared.tell(|engine, now| {
+        let told = self.shared.update_and_wake(|engine, now| {
             let losses = engine.lane_losses();
             (engine.status(now), engine.side_status(now), losses)
         });
@@ -263,20 +264,25 @@ impl Run {
 
     /// Asks the watchdog. A pipe says that it has room only when a whole page of it has been read;
     /// how much lies unread in it tells of a consumer that takes less.
-    fn watch(&mut self) -> Watch {
-        let watch = self.shared.tell(|engine, now| engine.watch(now));
-        if watch != Watch::Quiet(None) {
+    fn look_for_stall(&mut self) -> StallLook {
+        let look = self
+            .shared
+            .update_and_wake(|engine, now| engine.look_for_stall(now));
+        if look != StallLook::Quiet(None) {
             let unread = self.unread_bytes();
             let has_stalled = self.look_at_consumer();
             let has_moved = mem::replace(&mut self.unread, unread) != unread;
             if has_moved {
-                self.shared.tell(|engine, now| engine.on_sink_moved(now));
+                self.shared
+                    .update_and_wake(|engine, now| engine.on_sink_moved(now));
             }
             if has_stalled || has_moved {
-                return self.shared.tell(|engine, now| engine.watch(now));
+                return self
+                    .shared
+                    .update_and_wake(|engine, now| engine.look_for_stall(now));
             }
         }
-        watch
+        look
     }
 
     fn report(&mut self) {

@@ -79,12 +79,14 @@ impl Run {
 
     fn is_any_pending(&self, is_waited_for: impl Fn(Role) -> bool) -> bool {
         self.shared
-            .tell(|engine, _| engine.is_side_pending(is_waited_for))
+            .update_and_wake(|engine, _| engine.is_side_pending(is_waited_for))
     }
 
     /// What taps have taken, and whoever reads them has not left in their pipes.
     fn taken_by_taps(&self) -> u64 {
-        let taken = self.shared.tell(|engine, _| engine.taken_by_taps());
+        let taken = self
+            .shared
+            .update_and_wake(|engine, _| engine.taken_by_taps());
         taken.saturating_sub(self.shared.unread_of_taps())
     }
 
@@ -102,15 +104,16 @@ impl Run {
             }
             _ => false,
         };
-        let is_kept = self.shared.tell(|engine, _| engine.outlives());
+        let is_kept = self.shared.update_and_wake(|engine, _| engine.outlives());
         if !is_early || is_kept || !self.is_any_tee_pending() {
             return Some(end);
         }
         if self.batches.is_some() {
             self.shared
-                .tell(|engine, now| engine.command(now, Directive::Finish));
+                .update_and_wake(|engine, now| engine.command(now, Directive::Finish));
         }
-        self.shared.tell(|engine, now| engine.on_consumer_over(now));
+        self.shared
+            .update_and_wake(|engine, now| engine.on_consumer_over(now));
         self.tell_jobs_to_end(&end);
         let is_fed = self.consumer.as_ref().is_some_and(|it| it.is_fed);
         if self.signal.is_none() && !is_fed {
@@ -123,13 +126,16 @@ impl Run {
 
     /// None of several programs has anything to do any more. The end, where there is nothing to wait for.
     pub(super) fn end_of_programs(&mut self) -> Option<End> {
-        let has_all = self.shared.tell(|engine, _| engine.has_consumer_all());
+        let has_all = self
+            .shared
+            .update_and_wake(|engine, _| engine.has_consumer_all());
         let batches = self.batches.as_ref()?;
         let is_cut = self.signal.is_some() && batches.workers.is_none();
         let is_over = (has_all || is_cut) && batches.interrupted.is_none();
         if is_over && self.is_any_tee_pending() {
             // What is left is for tees alone, and it is them that everybody waits for.
-            self.shared.tell(|engine, now| engine.on_consumer_over(now));
+            self.shared
+                .update_and_wake(|engine, now| engine.on_consumer_over(now));
             self.awaits = Some(Awaits::Programs);
             return None;
         }

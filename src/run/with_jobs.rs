@@ -60,7 +60,9 @@ impl Run {
 
     /// A batch has failed: it was given up, or is to be tried again.
     fn on_failed_batch(&mut self) {
-        let told = self.shared.tell(|engine, now| engine.job_status(now));
+        let told = self
+            .shared
+            .update_and_wake(|engine, now| engine.job_status(now));
         let shed = told.and_then(|it| it.batches).map_or(0, |it| it.shed.0);
         let Some(batches) = &mut self.batches else {
             return;
@@ -85,7 +87,9 @@ impl Run {
             return End::Signal(signal);
         }
         let end = self.delivered();
-        let told = self.shared.tell(|engine, now| engine.job_status(now));
+        let told = self
+            .shared
+            .update_and_wake(|engine, now| engine.job_status(now));
         match told.and_then(|it| it.batches) {
             Some(it) if it.shed.0 > 0 && end.is_good() => End::GivenUp(it.shed.0, it.shed.1),
             _ => end,
@@ -108,7 +112,7 @@ impl Run {
         }
         // Nobody begins anything that the signal would not reach.
         self.shared
-            .tell(|engine, now| engine.command(now, Directive::Finish));
+            .update_and_wake(|engine, now| engine.command(now, Directive::Finish));
         if is_interrupt {
             batches.jobs.pass_on(signal.number, signal.is_from_terminal);
             batches.interrupted = Some(signal.number);
@@ -123,7 +127,9 @@ impl Run {
     /// Ends programs that take too long: they are told to, and some time later made to. When to look again.
     pub(super) fn look_whether_jobs_stall(&mut self) -> Option<Instant> {
         let batches = self.batches.as_mut()?;
-        let (stalled, again) = self.shared.tell(|engine, now| engine.watch_jobs(now));
+        let (stalled, again) = self
+            .shared
+            .update_and_wake(|engine, now| engine.stalled_jobs(now));
         let now = Instant::now();
         // Where one of an earlier run is waited for, that has had the same time.
         let own = stalled.into_iter().filter(|job| !batches.jobs.hurry(*job));

@@ -54,7 +54,9 @@ impl Run {
     /// None of them has anything to do any more.
     pub(super) fn end_of_workers(&mut self) -> End {
         // Tees may be behind: they are waited for below.
-        let is_finished = self.shared.tell(|engine, _| engine.has_consumer_all());
+        let is_finished = self
+            .shared
+            .update_and_wake(|engine, _| engine.has_consumer_all());
         if let Some(signal) = self.signal.filter(|_| !is_finished) {
             return End::Signal(signal);
         }
@@ -77,7 +79,9 @@ impl Run {
     /// One of them does not read what lies in its pipe: it is ended where another one comes in its place, or weir ends.
     pub(super) fn on_worker_stalled(&mut self, job: usize) -> Option<End> {
         if !self.workers()?.is_run_again {
-            let limit = self.shared.tell(|engine, _| engine.worker_patience());
+            let limit = self
+                .shared
+                .update_and_wake(|engine, _| engine.worker_timeout());
             let undelivered = super::end::undelivered(&self.status()).bytes;
             return Some(End::Stalled(Side::Sink, limit, undelivered));
         }
@@ -96,7 +100,8 @@ impl Run {
         if !batches.jobs.any_runs() {
             return Some(self.end_by(signal.number));
         }
-        self.shared.tell(|engine, now| engine.restart_no_more(now));
+        self.shared
+            .update_and_wake(|engine, now| engine.restart_no_more(now));
         if ![SIGINT, SIGQUIT].contains(&signal.number) {
             return self.on_termination(signal.number);
         }
@@ -120,7 +125,7 @@ impl Run {
                 self.reporter.complain(&failure.to_string());
             }
             self.shared
-                .tell(|engine, now| engine.take_back_last(j, unread, now));
+                .update_and_wake(|engine, now| engine.take_back_last(j, unread, now));
         }
     }
 

@@ -67,9 +67,9 @@ pub(crate) fn top(whose: Whose, theme: Theme) -> Result<Option<i32>, ClientError
 
 /// The table once, where no cursor can be moved.
 fn plainly(whose: Whose) -> Result<Option<i32>, ClientError> {
-    let (text, trouble) = client::query(None, whose);
+    let (text, error) = client::query(None, whose);
     print(&text)?;
-    trouble.map_or(Ok(None), Err)
+    error.map_or(Ok(None), Err)
 }
 
 /// Everybody who is listened to, and what is shown.
@@ -157,7 +157,7 @@ impl Top {
         let tell = move || {
             let done = match client::remote(&pid.to_string(), whose, change) {
                 Ok(_) => "done".to_owned(),
-                Err(trouble) => trouble.to_string(),
+                Err(error) => error.to_string(),
             };
             let all = match whose {
                 Whose::Own => "",

@@ -130,12 +130,12 @@ impl Log {
 
     /// These places are dropped: where they end in the middle of an extent, nothing may be added to that, for only the
     /// ends that it has now are known.
-    pub(crate) fn cut(&mut self, range: &Range<u64>) {
+    pub(crate) fn freeze(&mut self, range: &Range<u64>) {
         if self.disk.bytes > 0
             && let Some(last) = self.extents.back_mut()
             && last.at < range.end
         {
-            last.is_cut = true;
+            last.is_frozen = true;
         }
     }
 
@@ -157,7 +157,7 @@ impl Log {
                 && last.end() == at
                 && last.segment.is_none()
                 && !last.is_loading
-                && !last.is_cut
+                && !last.is_frozen
                 && self.depth == entry.depth
                 && last.length.saturating_add(entry.range.len()) <= most
         })
@@ -168,7 +168,7 @@ impl Log {
             segment: None,
             stored: Some(offset),
             is_loading: false,
-            is_cut: false,
+            is_frozen: false,
             at,
             start: 0,
             length: 0,
@@ -204,7 +204,7 @@ impl Log {
                 let behind = usize::try_from(end_depth).unwrap_or(0).min(length);
                 last.grow(length, part.records, length - behind);
                 // Who is owed only what comes begins where it ends.
-                last.is_cut = true;
+                last.is_frozen = true;
             }
         }
         (self.disk.end, self.disk.to) = (end, end);
@@ -238,7 +238,7 @@ impl Log {
             }
             let segment = extent.segment.take();
             // Somebody has had it up to its end, which is the only place in it but its ends that is known then.
-            extent.is_cut = true;
+            extent.is_frozen = true;
             left.push(extent.end());
             self.disk.recycle(segment);
             false

@@ -36,7 +36,7 @@ impl Log {
         }
         one.grow(two.length, two.ends, two.last_end);
         one.pinned += two.pinned;
-        one.is_cut |= two.is_cut;
+        one.is_frozen |= two.is_frozen;
     }
 
     /// What has begun of a record behind this place, in the extent on the disk in which the one before it ends.
@@ -58,7 +58,7 @@ impl Log {
             stored: one.stored.map(|from| from + first as u64),
             is_loading: false,
             // Somebody may have had it up to its end.
-            is_cut: true,
+            is_frozen: true,
             at: begun.start,
             start: 0,
             length: one.length - first,

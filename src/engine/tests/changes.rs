@@ -168,17 +168,17 @@ fn an_end_that_is_seen_when_no_more_is_wanted_does_not_end_the_input() {
 fn what_was_under_way_when_the_cap_fell_is_not_held_against_the_new_one() {
     let start = Instant::now();
     let none = Burst::Units(0);
-    let mut pacer = TokenBucket::new(rate(1_000_000_000), none, start);
+    let mut bucket = TokenBucket::new(rate(1_000_000_000), none, start);
     let now = start + Duration::from_secs(1);
-    let under_way = pacer.may_pass(now).expect("a step's worth");
-    pacer.set(rate(100), none, now);
-    pacer.on_passed(under_way, now);
-    let next = pacer.may_pass(now).expect_err("the new cap is in force");
+    let under_way = bucket.may_pass(now).expect("a step's worth");
+    bucket.set(rate(100), none, now);
+    bucket.on_passed(under_way, now);
+    let next = bucket.may_pass(now).expect_err("the new cap is in force");
     // A byte of debt and a byte to send.
     assert!(next - now <= Duration::from_millis(21), "{:?}", next - now);
     // Nor is it when there was no cap at all.
-    let mut pacer = TokenBucket::new(rate(100), none, now);
-    pacer.on_passed(1 << 20, now);
-    let next = pacer.may_pass(now).expect_err("the new cap is in force");
+    let mut bucket = TokenBucket::new(rate(100), none, now);
+    bucket.on_passed(1 << 20, now);
+    let next = bucket.may_pass(now).expect_err("the new cap is in force");
     assert!(next - now <= Duration::from_millis(21), "{:?}", next - now);
 }

@@ -101,13 +101,13 @@ fn all_claimed(seed: u64) -> bool {
 /// The process is stopped between a look at the clock and the telling of it.
 fn accused(seed: u64) -> bool {
     let mut dice = dice(seed);
-    let patience = Timeouts {
+    let timeouts = Timeouts {
         source: Some(Duration::from_secs(2)),
         sink: Some(Duration::from_secs(2)),
     };
     let mut s: Scenario = plain(
         Rules {
-            patience,
+            timeouts,
             ..rules(64 * KIB)
         },
         vec![b'x'; 50_000],

@@ -46,7 +46,7 @@ fn storm(seed: u64) -> [usize; 2] {
     assert_workers(&s, &outcome);
     let status = outcome.engine.status(std::time::Instant::now());
     let may_hang = s.takes.last().is_none_or(|take| take.1 < usize::MAX / 2);
-    let is_patient = s.rules.patience.sink >= Some(Duration::from_secs(60));
+    let is_patient = s.rules.timeouts.sink >= Some(Duration::from_secs(60));
     assert!(
         may_hang || !is_patient || !outcome.accused,
         "somebody is accused for what nobody did"

@@ -16,7 +16,7 @@ use crate::engine::gate::Marks;
 use crate::engine::limiter::Cap;
 use crate::engine::policy::{Policy, Which};
 use crate::engine::record::Framing;
-use crate::engine::stall::{Side, Timeouts, Watch};
+use crate::engine::stall::{Side, StallLook, Timeouts};
 use crate::engine::status::State;
 use crate::engine::{Limits, Rules};
 use crate::units::{Limit, Rate};
@@ -236,7 +236,7 @@ fn what_is_shed_at_once_is_kept_for_the_file_as_far_as_there_is_memory() {
         max_age: Some(seconds(1)),
         ..rules(16 * KIB * KIB)
     });
-    b.engine.want_overflow();
+    b.engine.open_overflow();
     // Lines that no segment holds a whole number of.
     let line = [&[b'x'; 998][..], b"\n"].concat();
     let lines = line.repeat(200);

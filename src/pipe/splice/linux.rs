@@ -34,7 +34,7 @@ pub(crate) fn pass(
     peek: Option<&mut Peek>,
 ) -> Passage {
     let Some(peek) = peek else {
-        return match splice_or_copy(input, output, permit.grant.bytes) {
+        return match splice_or_copy(input, output, permit.allowance.bytes) {
             // Some files of the system claim to be empty here and are not.
             Ok(Some(0)) if input.is_file() => Passage::Refused,
             Ok(Some(0)) => Passage::End,
@@ -83,7 +83,7 @@ pub(in crate::pipe) fn fan_out(
     }
     // What is read will be counted then.
     let mut peek = peek.filter(|_| !is_owed);
-    let mut most = permit.grant.bytes.min(STEP);
+    let mut most = permit.allowance.bytes.min(STEP);
     if let Some(peek) = peek.as_deref_mut() {
         match peek.look(input) {
             Ok(Some(0)) => return (Passage::End, None),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 
 use super::inherit::span;
-use super::{Left, SpoolStore, UseBy, lock, tell};
+use super::{Left, SpoolStore, UseBy, lock, report};
 use crate::disk::dealt::Dealt;
 use crate::disk::error::DiskError;
 use crate::disk::journal::Journal;
@@ -128,7 +128,7 @@ impl SpoolStore {
         }
         let closed = closed.and_then(|()| self.spool.close(is_all, self.last_floor(is_all)));
         let is_good = closed.is_ok();
-        tell(closed, events);
+        report(closed, events);
         Left {
             is_in_order: is_good && !self.spool.has_lost(),
             forgone: if is_good { 0 } else { self.forgone() },

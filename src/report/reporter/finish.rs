@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use super::{NAMING, Reporter};
 use crate::engine::status::{Count, Status};
-use crate::report::patience::Patience;
 use crate::report::plan::{Closing, Show};
 use crate::report::screen::LastWords;
 use crate::report::snapshot::{Ending, Snapshot};
 use crate::report::stderr::Word;
+use crate::report::timeout::Timeout;
 use crate::report::{chart, json, prometheus, summary};
 
 /// How long the end may be held up by somebody who does not read what weir has to say.
@@ -23,24 +23,24 @@ const LAST_PAGES: Duration = Duration::from_secs(10);
 /// How long the end may still be held up, by whom.
 struct EndDelays {
     /// Whoever reads standard error.
-    words: Patience,
+    words: Timeout,
     /// And the log, where that is no file.
-    log: Option<Patience>,
+    log: Option<Timeout>,
     /// The disk.
-    pages: Patience,
+    pages: Timeout,
 }
 
 impl EndDelays {
     /// So long for each of those who read words.
     fn new(log_is_file: bool, words: Duration) -> EndDelays {
         EndDelays {
-            words: Patience::of(words),
-            log: (!log_is_file).then(|| Patience::of(words)),
-            pages: Patience::of(LAST_PAGES),
+            words: Timeout::of(words),
+            log: (!log_is_file).then(|| Timeout::of(words)),
+            pages: Timeout::of(LAST_PAGES),
         }
     }
 
-    fn with_log(&mut self) -> &mut Patience {
+    fn with_log(&mut self) -> &mut Timeout {
         self.log.as_mut().unwrap_or(&mut self.pages)
     }
 }
@@ -58,7 +58,7 @@ impl Reporter {
         let now = Instant::now();
         // What goes wrong with the log is still to be said, so who reads that gets half of the time.
         let share = if self.log.is_some() { 2 } else { 1 };
-        let mut patience = EndDelays::new(self.log_is_file, LAST_WORDS / share);
+        let mut delays = EndDelays::new(self.log_is_file, LAST_WORDS / share);
         self.last_report(status);
         let mut snapshot = Snapshot::summary(&self.who, status, end, undelivered);
         snapshot.outputs = self.outputs.1.clone();
@@ -87,7 +87,7 @@ impl Reporter {
         match (&mut self.log, self.show) {
             (Some(log), _) => {
                 let lines = last.summary.into_iter().chain(last.complaint);
-                lines.for_each(|line| log.insist(line, patience.with_log()));
+                lines.for_each(|line| log.insist(line, delays.with_log()));
             }
             (None, _) if !says_nothing => {
                 let lost = status.shed.total.bytes + undelivered.bytes > 0;
@@ -97,36 +97,36 @@ impl Reporter {
                     is_urgent,
                     is_by_signal: end == Ending::Signal,
                 };
-                self.stderr.insist(word, &mut patience.words);
+                self.stderr.insist(word, &mut delays.words);
             }
-            (None, Show::Bar(_)) => self.stderr.insist(Word::Clear, &mut patience.words),
+            (None, Show::Bar(_)) => self.stderr.insist(Word::Clear, &mut delays.words),
             (None, _) => {}
         }
         if let Some(metrics) = &mut self.metrics {
-            metrics.insist(prometheus::text(&snapshot), &mut patience.pages);
+            metrics.insist(prometheus::text(&snapshot), &mut delays.pages);
         }
-        self.draw_chart(&snapshot, status, true, &mut patience.pages);
+        self.draw_chart(&snapshot, status, true, &mut delays.pages);
         if let Some(log) = &mut self.log {
-            log.close(patience.with_log());
+            log.close(delays.with_log());
         }
         let chart = self.chart.as_mut().map(|(writer, _)| writer);
         for page in [self.metrics.as_mut(), chart].into_iter().flatten() {
-            page.close(&mut patience.pages);
+            page.close(&mut delays.pages);
         }
         let complaint = complaint.filter(|_| self.log.is_some());
-        for line in self.troubles.try_iter().chain(complaint) {
-            self.stderr.insist(Word::Line(line), &mut patience.words);
+        for line in self.errors.try_iter().chain(complaint) {
+            self.stderr.insist(Word::Line(line), &mut delays.words);
         }
-        self.stderr.close(&mut patience.words);
+        self.stderr.close(&mut delays.words);
     }
 
     /// It did not even begin, for this reason, which the log is told; standard error is the
     /// caller's.
     pub(crate) fn give_up(&mut self, why: &dyn std::fmt::Display) {
-        let mut patience = EndDelays::new(self.log_is_file, LAST_WORDS);
+        let mut delays = EndDelays::new(self.log_is_file, LAST_WORDS);
         if let Some(log) = &mut self.log {
-            log.insist(self.who.signed(&why), patience.with_log());
-            log.close(patience.with_log());
+            log.insist(self.who.signed(&why), delays.with_log());
+            log.close(delays.with_log());
         }
     }
 
@@ -136,7 +136,7 @@ impl Reporter {
         s: &Snapshot,
         status: &Status,
         is_end: bool,
-        patience: &mut Patience,
+        timeout: &mut Timeout,
     ) {
         let Some((writer, course)) = &mut self.chart else {
             return;
@@ -145,7 +145,7 @@ impl Reporter {
             course.add(status);
         }
         if let Ok(picture) = chart::svg(s, course.points()) {
-            writer.insist(picture, patience);
+            writer.insist(picture, timeout);
         }
     }
 

@@ -55,6 +55,6 @@ impl Run {
 
     pub(in crate::run) fn hold_input(&mut self, held: bool) {
         self.shared
-            .tell(|engine, now| engine.command(now, Directive::HoldInput(held)));
+            .update_and_wake(|engine, now| engine.command(now, Directive::HoldInput(held)));
     }
 }

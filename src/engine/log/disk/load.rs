@@ -111,7 +111,7 @@ impl Log {
             segment: None,
             stored: extent.stored.map(|at| at + first as u64),
             is_loading: false,
-            is_cut: extent.is_cut,
+            is_frozen: extent.is_frozen,
             at: extent.at + first as u64,
             start: 0,
             length: extent.length - first,

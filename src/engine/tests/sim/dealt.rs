@@ -126,7 +126,9 @@ impl Sim {
         if !self.world.s.rules.outlives {
             return;
         }
-        let left = self.core.tell(|engine, now| engine.left_by(j, unread, now));
+        let left = self
+            .core
+            .update_and_wake(|engine, now| engine.left_by(j, unread, now));
         self.wake();
         let parts = left.unwrap_or_default();
         let bytes: u64 = parts.iter().map(|it| it.to - it.from).sum();
@@ -146,10 +148,12 @@ impl Sim {
                 continue;
             }
             let unread = self.world.lies_with(j);
-            let left = self.core.tell(|engine, now| engine.left_by(j, unread, now));
+            let left = self
+                .core
+                .update_and_wake(|engine, now| engine.left_by(j, unread, now));
             self.world.on_left(&left.unwrap_or_default());
             self.core
-                .tell(|engine, now| engine.take_back_last(j, unread, now));
+                .update_and_wake(|engine, now| engine.take_back_last(j, unread, now));
             self.wake();
         }
     }

@@ -18,9 +18,11 @@ impl Sim {
         self.drivers[who] = Driver::new(Actor::Output(i));
         self.doing[who] = Doing::Something;
         self.core.now.set(self.world.now);
-        self.core.tell(|engine, now| engine.on_side_open(i, now));
+        self.core
+            .update_and_wake(|engine, now| engine.on_side_open(i, now));
         if is_pipe(self.world.s.seed, i) {
-            self.core.tell(|engine, now| engine.let_side_pass(i, now));
+            self.core
+                .update_and_wake(|engine, now| engine.let_side_pass(i, now));
         }
         self.wake();
     }
@@ -29,7 +31,9 @@ impl Sim {
     pub(super) fn look(&mut self, plan: SidePlan) {
         let share = plan.role.share().unwrap_or(0);
         self.core.now.set(self.world.now);
-        let i = self.core.tell(|engine, now| engine.add_looker(share, now));
+        let i = self
+            .core
+            .update_and_wake(|engine, now| engine.add_looker(share, now));
         let who = i - OVERFLOW - 1 + SIDES;
         if who == self.drivers.len() {
             self.drivers.push(Driver::new(Actor::Output(i)));
@@ -115,7 +119,8 @@ impl Sim {
         }
         self.fallen = true;
         self.core.now.set(self.world.now);
-        self.core.tell(|engine, now| engine.on_consumer_down(now));
+        self.core
+            .update_and_wake(|engine, now| engine.on_consumer_down(now));
         self.wake();
         self.take_back();
         self.world.is_deaf = false;
@@ -132,10 +137,12 @@ impl Sim {
         self.core.now.set(self.world.now);
         if has_workers {
             let finish = Directive::Finish;
-            self.core.tell(|engine, now| engine.command(now, finish));
+            self.core
+                .update_and_wake(|engine, now| engine.command(now, finish));
             self.world.put_down_programs();
         }
-        self.core.tell(|engine, now| engine.on_consumer_over(now));
+        self.core
+            .update_and_wake(|engine, now| engine.on_consumer_over(now));
         self.wake();
     }
 
@@ -147,7 +154,7 @@ impl Sim {
         }
         let unread = std::mem::take(&mut self.world.lying);
         self.core
-            .tell(|engine, now| engine.take_back(unread as u64, now));
+            .update_and_wake(|engine, now| engine.take_back(unread as u64, now));
         self.wake();
         let engine = self.core.engine.borrow();
         let read = self.world.out.output.len() - unread;
@@ -174,7 +181,7 @@ impl Sim {
             let lying = self.world.lying as u64;
             self.core.now.set(self.world.now);
             self.core
-                .tell(|engine, now| engine.look_at_consumer(|| Some(lying), now));
+                .update_and_wake(|engine, now| engine.look_at_consumer(|| Some(lying), now));
             self.wake();
         }
     }
@@ -182,7 +189,8 @@ impl Sim {
     /// The consumer has closed its standard input, as who wrote to it has found: that is told, and what it has left is
     /// taken back while it lives on.
     pub(super) fn on_deaf(&mut self) {
-        self.core.tell(|engine, now| engine.on_consumer_deaf(now));
+        self.core
+            .update_and_wake(|engine, now| engine.on_consumer_deaf(now));
         if self.world.s.rules.keeps_given {
             self.take_back();
         }
@@ -195,7 +203,7 @@ impl Sim {
             self.doing[SINK] = Doing::Something;
             self.core.now.set(self.world.now);
             self.core
-                .tell(|engine, now| engine.on_output_begin(false, None, now));
+                .update_and_wake(|engine, now| engine.on_output_begin(false, None, now));
             self.wake();
         }
     }

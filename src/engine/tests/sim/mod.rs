@@ -45,7 +45,7 @@ use crate::engine::scan::Run;
 use crate::engine::segment::Segment;
 use crate::engine::side::Role;
 use crate::engine::sorter::Sorter;
-use crate::engine::stall::{self, Timeouts, Watch};
+use crate::engine::stall::{self, StallLook, Timeouts};
 use crate::engine::task::{Answer, Task};
 use crate::engine::ticket::{Finish, Stretch, Ticket, Untried};
 use crate::engine::{Engine, Limits, OVERFLOW, Rules};
@@ -67,7 +67,7 @@ struct Core {
 }
 
 impl Access for Core {
-    fn tell<R>(&self, what: impl FnOnce(&mut Engine, Instant) -> R) -> R {
+    fn update_and_wake<R>(&self, what: impl FnOnce(&mut Engine, Instant) -> R) -> R {
         what(&mut self.engine.borrow_mut(), self.now.get())
     }
 }
@@ -281,7 +281,7 @@ impl Sim {
             return false;
         }
         if self.world.adversity.watched {
-            self.watch();
+            self.look_for_stall();
         }
         true
     }

@@ -136,7 +136,7 @@ pub(in super::super) fn rules(capacity: usize) -> Rules {
         shed: None,
         max_age: None,
         stop_at: None,
-        patience: Timeouts::default(),
+        timeouts: Timeouts::default(),
         recall: None,
     }
 }

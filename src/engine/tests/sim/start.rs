@@ -87,7 +87,7 @@ pub(super) fn start(left: Left, s: Scenario, adversity: Adversity) -> Sim {
         left: Left::default(),
     };
     let mut engine = Engine::new(s.rules, start);
-    engine.want_overflow();
+    engine.open_overflow();
     if let Some((key, keep)) = adversity.lanes {
         let key = key.map(|text| text.parse().expect("a key"));
         let keep = keep.map(|text| text.parse().expect("a pattern"));

@@ -80,7 +80,7 @@ impl Sim {
     fn end_of_input(&mut self, end: &End) {
         let has_ended = matches!(end, End::Input);
         let is_told = self.end_told.is_some();
-        let books = self.core.tell(|engine, now| {
+        let books = self.core.update_and_wake(|engine, now| {
             let has_read = engine.status(now).read.bytes > 0;
             let is_seen = engine.source.is_over && has_read && !is_told;
             assert!(!is_seen, "the end, before it could be saved");
@@ -122,7 +122,7 @@ impl Sim {
         self.core.now.set(self.world.now);
         let is_looked_at = self.is_looked_at;
         self.core
-            .tell(|engine, now| engine.hold_for_look(is_looked_at, now));
+            .update_and_wake(|engine, now| engine.hold_for_look(is_looked_at, now));
         self.wake();
     }
 
@@ -138,7 +138,7 @@ impl Sim {
     }
 
     fn tell_end(&mut self) {
-        let before = self.core.tell(|engine, now| {
+        let before = self.core.update_and_wake(|engine, now| {
             let was_over = engine.ended && engine.is_input_over(false);
             let books = books(engine, now);
             engine.on_input_end(true, now);
@@ -148,12 +148,12 @@ impl Sim {
         if let Some(before) = before {
             self.check_end(before);
         }
-        self.end_told = Some(self.core.tell(|engine, now| books(engine, now)));
+        self.end_told = Some(self.core.update_and_wake(|engine, now| books(engine, now)));
     }
 
     /// To tell the end again has changed nothing, and it stays told.
     pub(super) fn check_end(&self, before: Books) {
-        let after = self.core.tell(|engine, now| {
+        let after = self.core.update_and_wake(|engine, now| {
             assert!(engine.is_input_over(false), "the end is not told any more");
             books(engine, now)
         });
@@ -173,13 +173,15 @@ impl Sim {
             let got = self.world.out.sides[who - SIDES].last();
             let got = got.filter(|_| !was_away).map_or(0, Vec::len);
             assert_eq!(written, got as u64, "what a looker got");
-            self.core.tell(|engine, now| engine.remove_looker(i, now));
+            self.core
+                .update_and_wake(|engine, now| engine.remove_looker(i, now));
             return Doing::Nothing;
         }
-        self.core.tell(|engine, now| match has_failed && is_tap {
-            true => engine.on_side_left(i, now),
-            false => engine.on_side_over(i, has_failed, now),
-        });
+        self.core
+            .update_and_wake(|engine, now| match has_failed && is_tap {
+                true => engine.on_side_left(i, now),
+                false => engine.on_side_over(i, has_failed, now),
+            });
         Doing::Nothing
     }
 
@@ -227,16 +229,16 @@ impl Sim {
     }
 
     /// As who asks the watchdog does: how much lies in the pipe tells of a consumer that takes less than a page.
-    pub(super) fn watch(&mut self) {
+    pub(super) fn look_for_stall(&mut self) {
         let (now, lying) = (self.world.now, self.world.lying);
         let mut engine = self.core.engine.borrow_mut();
-        let mut watch = engine.watch(now);
-        if watch != Watch::Quiet(None) && std::mem::replace(&mut self.unread, lying) != lying {
+        let mut look = engine.look_for_stall(now);
+        if look != StallLook::Quiet(None) && std::mem::replace(&mut self.unread, lying) != lying {
             engine.on_sink_moved(now);
-            watch = engine.watch(now);
+            look = engine.look_for_stall(now);
         }
         drop(engine);
-        if let Watch::Stalled(_, time) = watch {
+        if let StallLook::Stalled(_, time) = look {
             self.world.out.accused = true;
             self.world.check_accused(time);
         }

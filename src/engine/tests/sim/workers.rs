@@ -279,7 +279,7 @@ impl Sim {
             self.world.left |= success && !(it.is_fed && it.lying.is_empty());
             self.core.now.set(now);
             self.core
-                .tell(|engine, now| engine.on_worker_exit(j, success, now));
+                .update_and_wake(|engine, now| engine.on_worker_exit(j, success, now));
             self.wake();
             return;
         }
@@ -297,7 +297,8 @@ impl Sim {
     /// What the turn of this worker has brought about; `was_told`: that it was emptied before.
     pub(super) fn after_worker(&mut self, j: usize, was_told: bool) {
         if let Some(j) = self.world.deaf.take() {
-            self.core.tell(|engine, now| engine.on_worker_deaf(j, now));
+            self.core
+                .update_and_wake(|engine, now| engine.on_worker_deaf(j, now));
             self.wake();
         }
         if was_told {

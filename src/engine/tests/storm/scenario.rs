@@ -42,7 +42,7 @@ pub(super) fn scenario(seed: u64) -> (Scenario, Adversity) {
         keeps_given: !dice.one_in(3),
         shed: dice.some(2, Dice::policy),
         max_age: dice.some(3, |dice| dice.micros(30_000) + Duration::from_micros(1)),
-        patience: Timeouts {
+        timeouts: Timeouts {
             source: None,
             sink: Some(Duration::from_secs(60)),
         },
@@ -191,7 +191,7 @@ pub(super) fn scenario(seed: u64) -> (Scenario, Adversity) {
     let is_alone = scenario.rules.batch.is_none() && scenario.rules.workers.is_none();
     // Not those that once broke something, which would be others then.
     if seed % 16 == 3 && is_alone && is_steady && adversity.over.is_none() {
-        scenario.rules.patience.sink = Some(Duration::from_millis(10 + dice.roll(80)));
+        scenario.rules.timeouts.sink = Some(Duration::from_millis(10 + dice.roll(80)));
     }
     if [1, 9, 14].contains(&(seed % 16)) && scenario.rules.batch.is_some() {
         let told = dice.micros(120_000);

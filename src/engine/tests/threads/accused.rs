@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_pause_accuses_no_consumer() {
     let mut b = Bench::new(Rules {
-        patience: Timeouts {
+        timeouts: Timeouts {
             source: None,
             sink: Some(seconds(2)),
         },
@@ -22,15 +22,18 @@ fn a_pause_accuses_no_consumer() {
     b.begin_write();
     b.end_write_full();
     b.pass_quietly(seconds(2));
-    let watch = b.engine.watch(b.now);
-    assert!(matches!(watch, Watch::Stalled(Side::Sink, _)), "{watch:?}");
+    let watch = b.engine.look_for_stall(b.now);
+    assert!(
+        matches!(watch, StallLook::Stalled(Side::Sink, _)),
+        "{watch:?}"
+    );
 }
 
 #[test]
 fn a_drain_accuses_no_producer() {
     for asleep in [false, true] {
         let mut b = Bench::new(Rules {
-            patience: Timeouts {
+            timeouts: Timeouts {
                 source: Some(seconds(2)),
                 sink: None,
             },
@@ -54,15 +57,15 @@ fn a_drain_accuses_no_producer() {
 #[test]
 fn time_that_weir_itself_stood_still_accuses_nobody() {
     let mut b = Bench::new(Rules {
-        patience: Timeouts {
+        timeouts: Timeouts {
             source: Some(seconds(4)),
             sink: None,
         },
         ..rules(KIB * KIB)
     });
     b.wait_for_input();
-    let quiet = |b: &mut Bench| match b.engine.watch(b.now) {
-        Watch::Quiet(Some(due)) => due,
+    let quiet = |b: &mut Bench| match b.engine.look_for_stall(b.now) {
+        StallLook::Quiet(Some(due)) => due,
         watch => panic!("{watch:?}"),
     };
     b.now = quiet(&mut b);
@@ -74,8 +77,8 @@ fn time_that_weir_itself_stood_still_accuses_nobody() {
         b.now = quiet(&mut b);
     }
     assert_eq!(
-        b.engine.watch(b.now),
-        Watch::Stalled(Side::Source, seconds(4))
+        b.engine.look_for_stall(b.now),
+        StallLook::Stalled(Side::Source, seconds(4))
     );
 }
 

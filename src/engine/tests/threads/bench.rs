@@ -6,7 +6,7 @@ use super::CONSUMER;
 use crate::engine::action::{Action, Actor, Done, For, Outcome, Read, ReadOutcome, Sleep, Write};
 use crate::engine::directive::Directive;
 use crate::engine::segment::Segment;
-use crate::engine::stall::Watch;
+use crate::engine::stall::StallLook;
 use crate::engine::status::Status;
 use crate::engine::{Engine, OVERFLOW, Rules};
 
@@ -39,8 +39,8 @@ impl Bench {
     pub(super) fn pass_quietly(&mut self, time: Duration) {
         let end = self.now + time;
         while self.now < end {
-            let watch = self.engine.watch(self.now);
-            assert!(matches!(watch, Watch::Quiet(_)), "{watch:?}");
+            let watch = self.engine.look_for_stall(self.now);
+            assert!(matches!(watch, StallLook::Quiet(_)), "{watch:?}");
             self.pass_time(Duration::from_millis(100));
         }
     }

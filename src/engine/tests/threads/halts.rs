@@ -33,7 +33,7 @@ fn the_file_for_what_is_shed_is_not_closed_while_a_read_is_under_way_at_a_halt()
         shed: oldest(Duration::ZERO),
         ..rules(64 * KIB)
     });
-    b.engine.want_overflow();
+    b.engine.open_overflow();
     b.begin_read();
     assert!(b.engine.halt(b.now).is_some(), "it is under way");
     let file = Actor::Output(1);

@@ -10,16 +10,16 @@ const LOOK: Duration = Duration::from_millis(10);
 
 /// So many looks in vain, and no more.
 #[derive(Debug)]
-pub(crate) struct Patience(u128);
+pub(crate) struct Timeout(u128);
 
-impl Patience {
+impl Timeout {
     /// For this time, where nothing comes in between.
-    pub(crate) fn of(time: Duration) -> Patience {
-        Patience(time.as_nanos().div_ceil(LOOK.as_nanos()))
+    pub(crate) fn of(time: Duration) -> Timeout {
+        Timeout(time.as_nanos().div_ceil(LOOK.as_nanos()))
     }
 
-    /// Looks, for as long as it is told each time, until it has come, or patience is over: what came, if anything. What
-    /// has come already is seen without any patience, too.
+    /// Looks, for as long as it is told each time, until it has come, or the time is over: what came, if anything. What
+    /// has come already is seen without any time, too.
     pub(crate) fn wait<T>(&mut self, mut look: impl FnMut(Duration) -> Option<T>) -> Option<T> {
         loop {
             let time = if self.0 == 0 { Duration::ZERO } else { LOOK };
@@ -40,10 +40,10 @@ mod tests {
 
     #[test]
     fn time_in_which_the_process_does_not_run_does_not_count() {
-        let mut patience = Patience::of(5 * LOOK);
+        let mut timeout = Timeout::of(5 * LOOK);
         let mut looks = 0;
         // Each takes as long as all of them may: what a stop of the process does to one.
-        let come = patience.wait(|time| {
+        let come = timeout.wait(|time| {
             assert_eq!(time, LOOK);
             sleep(5 * LOOK);
             looks += 1;
@@ -54,13 +54,13 @@ mod tests {
 
     #[test]
     fn it_has_an_end_and_what_is_there_needs_none() {
-        let mut patience = Patience::of(5 * LOOK);
+        let mut timeout = Timeout::of(5 * LOOK);
         let mut looks = 0;
-        let never = patience.wait(|_| {
+        let never = timeout.wait(|_| {
             looks += 1;
             None::<()>
         });
         assert_eq!((never, looks), (None, 6));
-        assert_eq!(patience.wait(Some), Some(Duration::ZERO));
+        assert_eq!(timeout.wait(Some), Some(Duration::ZERO));
     }
 }
