@@ -1,5 +1,6 @@
 //! `weir --restart WHEN -- COMMAND`: a consumer that falls is run again, and gets what it had not read.
 
+mod refused;
 mod stalls;
 mod waiting;
 
@@ -209,13 +210,6 @@ fn one_that_ends_as_if_all_were_well_and_takes_nothing_is_no_success_when_it_is_
 }
 
 #[test]
-fn what_cannot_be_run_is_127_at_once_and_not_a_loop() {
-    let words = ["--restart", "always", "--", "no-such-program-here"];
-    let end = start(weir(&words), Before::Pipe.open(b"x"), Stdio::null()).end();
-    end.assert_complains(127, &["run: no-such-program-here"]);
-}
-
-#[test]
 fn one_that_cannot_be_run_any_more_is_said_once_and_tried_on() {
     let dir = Dir::new();
     let program = dir.at("program");
@@ -376,31 +370,6 @@ fn somebody_is_told_of_restarts_and_of_giving_up() {
     eventually("both are told", || {
         told("restart") == 2 && told("give-up") == 1
     });
-}
-
-#[test]
-fn options_that_would_have_no_effect_are_refused() {
-    for (words, says) in [
-        (
-            &["--restart", "always"][..],
-            "--restart: there is nothing to run again",
-        ),
-        (
-            &["--backoff", "1s", "--", "cat"],
-            "--backoff: nothing is run again",
-        ),
-        (
-            &["--give-up", "3", "--", "cat"],
-            "--give-up: nothing is run again",
-        ),
-        (
-            &["--restart", "always", "--give-up", "0", "--", "cat"],
-            "invalid value '0'",
-        ),
-    ] {
-        let end = start(weir(words), Stdio::null(), Stdio::null()).end();
-        end.assert_complains(2, &[says]);
-    }
 }
 
 #[test]

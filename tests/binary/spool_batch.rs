@@ -1,10 +1,11 @@
 //! `--spool DIR --batch LIMIT -- COMMAND`: what has become of each batch outlives weir, too. Those that were acknowledged
 //! are gone, and the others come again, under the same name and byte for byte the same.
 
+mod damaged;
+mod kills;
 mod signals;
 
 use crate::harness;
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
@@ -287,93 +288,6 @@ fn what_was_not_dealt_with_when_weir_is_told_to_end_stays() {
     assert_eq!(place.query()["bytes"], 0);
 }
 
-/// Kills weir so often, at random, while it gives all of these lines to programs in batches.
-fn killed_again_and_again(
-    place: &Place,
-    options: &[&str],
-    script: &str,
-    count: usize,
-    kills: usize,
-) {
-    let (stdin, into) = std::io::pipe().expect("a pipe");
-    let feeding = feed(into, lines(0, count));
-    let mut dice = 4711_u64;
-    for _ in 0..kills {
-        let input = stdin.try_clone().expect("a duplicate");
-        let running = start(place.weir(options, script), input, Stdio::null());
-        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        // When the kill comes is what is random here; whatever it hits must be right.
-        thread::sleep(Duration::from_micros(dice >> 33 & 0xffff));
-        running.signal(Signal::KILL);
-        running.end();
-    }
-    eprintln!("killed {kills} times at random");
-    let last = start(place.weir(options, script), stdin, Stdio::null());
-    let ended = last.end();
-    assert!(ended.status.success(), "{ended:?}");
-    feeding.done().expect("all was taken");
-    place.assert_empty();
-}
-
-#[test]
-fn a_program_that_knows_the_name_of_a_batch_has_each_line_once_after_a_hundred_kills() {
-    for jobs in ["1", "3"] {
-        let place = Place::new();
-        fs::create_dir(place.at("rows")).expect("a directory");
-        // What has a name is there as a whole, or not at all.
-        let script = "t=${0%out}t.$$; cat > $t; mv $t ${0%out}rows/$WEIR_BATCH";
-        let options = ["--batch", "50", "-j", jobs, "-b", "64KiB"];
-        let kills = harness::kills(100);
-        let count = kills * 200;
-        killed_again_and_again(&place, &options, script, count, kills);
-        let mut rows = BTreeMap::new();
-        for entry in fs::read_dir(place.at("rows"))
-            .expect("a directory")
-            .flatten()
-        {
-            let text = fs::read_to_string(entry.path()).expect("rows");
-            for row in text.lines() {
-                let number: usize = row.parse().expect("a whole line");
-                let before = rows.insert(number, entry.file_name());
-                assert_eq!(before, None, "{number} is in two batches");
-            }
-        }
-        assert_eq!(rows.len(), count, "none is missing");
-    }
-}
-
-#[test]
-fn a_database_has_each_row_once_after_a_hundred_kills() {
-    if !harness::has("sqlite3") {
-        return;
-    }
-    let place = Place::new();
-    let database = place.at("db");
-    let ask = |what: &str| {
-        let output = program("sqlite3")
-            .args([&database, what])
-            .output()
-            .expect("it ran");
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).expect("text")
-    };
-    ask(
-        "PRAGMA journal_mode=WAL; CREATE TABLE batches(id TEXT PRIMARY KEY); CREATE TABLE rows(n INTEGER);",
-    );
-    let script = "d=${0%out}db; k=$(sqlite3 -cmd '.timeout 9000' $d \"SELECT 1 FROM batches WHERE id='$WEIR_BATCH'\") || exit; \
-        test -n \"$k\" && exit 0; \
-        { echo 'PRAGMA synchronous=OFF; BEGIN IMMEDIATE;'; echo \"INSERT INTO batches VALUES('$WEIR_BATCH');\"; \
-          sed 's/.*/INSERT INTO rows VALUES(&);/'; echo 'COMMIT;'; } | sqlite3 -bail -cmd '.timeout 9000' $d > /dev/null 2>&1";
-    let options = ["--batch", "100", "-b", "64KiB"];
-    let kills = harness::kills(100);
-    let count = kills * 100;
-    killed_again_and_again(&place, &options, script, count, kills);
-    assert_eq!(
-        ask("SELECT count(*), count(DISTINCT n), min(n), max(n) FROM rows"),
-        format!("{count}|{count}|0|{}\n", count - 1)
-    );
-}
-
 #[test]
 fn so_many_jobs_that_their_books_have_no_place_are_refused() {
     let place = Place::new();
@@ -385,74 +299,6 @@ fn so_many_jobs_that_their_books_have_no_place_are_refused() {
     refused
         .end()
         .assert_complains(2, &["--jobs 401", "at most"]);
-}
-
-#[test]
-fn a_batch_in_which_bytes_were_damaged_comes_without_them() {
-    let place = Place::new();
-    let (stdin, into) = std::io::pipe().expect("a pipe");
-    let running = start(
-        place.weir(&["--batch", "20000"], "exit 1"),
-        stdin,
-        Stdio::null(),
-    );
-    let text = lines(100_000, 300_000);
-    feed(into, text.clone()).done().expect("all is taken");
-    eventually("all of it lies there", || {
-        place.query()["bytes"].as_u64() >= Some(text.len() as u64)
-    });
-    running.signal(Signal::KILL);
-    running.end();
-    let stream = place.at("q/00000000000000000000.stream");
-    let mut bytes = fs::read(&stream).expect("a segment");
-    bytes[700_000] ^= 4;
-    fs::write(&stream, bytes).expect("written back");
-    let works = "cat >> $0";
-    let ended = run(place.weir(&["--batch", "20000"], works), Vec::new());
-    assert_eq!(ended.status.code(), Some(125), "{ended:?}");
-    let said = &ended.stderr;
-    assert!(
-        said.contains("are lost: they are not what was written"),
-        "{said}"
-    );
-    let left = place.query();
-    let lost = left["lost"]["bytes"].as_u64().expect("a number") as usize;
-    // The halves of lines on both sides go with it.
-    let most = (256 << 10) + 2 * "100000\n".len();
-    assert!(0 < lost && lost <= most, "{left}");
-    assert_eq!(left["bytes"], 0, "{left}");
-    let got = place.read("out").into_bytes();
-    assert_eq!(got.len(), text.len() - lost);
-    let before = got.iter().zip(&text).take_while(|(a, b)| a == b).count();
-    harness::assert_same(&got[before..], &text[before + lost..], "the rest");
-}
-
-#[test]
-fn what_was_lost_at_the_very_end_is_owed_to_no_batch() {
-    let place = Place::new();
-    let text = lines(100_000, 300_000);
-    // What a killed one has not entered yet cannot be checked.
-    let args = ["-l", "--grace", "100ms"];
-    place.0.leave(&text, &args, Signal::TERM);
-    let before = place.query()["bytes"].as_u64().expect("a number") as usize;
-    let streams = place.0.files("stream");
-    let stream = streams.last().expect("a segment");
-    let mut bytes = fs::read(stream).expect("a segment");
-    let last = bytes.len() - 3;
-    bytes[last] ^= 4;
-    fs::write(stream, bytes).expect("written back");
-    let works = || place.weir(&["--batch", "1000"], "cat >> $0");
-    let ended = run(works(), Vec::new());
-    assert_eq!(ended.status.code(), Some(125), "{ended:?}");
-    let left = place.query();
-    let lost = left["lost"]["bytes"].as_u64().expect("a number") as usize;
-    assert_eq!(place.read("out").len() + lost, before, "{left}");
-    place.assert_empty();
-    // It is said once, and what comes is whole.
-    let ended = run(works(), b"new\n".to_vec());
-    assert!(ended.status.success(), "{ended:?}");
-    assert_eq!(ended.stderr, "");
-    assert!(place.read("out").ends_with("\nnew\n"));
 }
 
 #[test]

@@ -1,31 +1,18 @@
 //! Where a spool goes on: what another consumer gets when one has left, fell or stalled, and what a full disk keeps.
 
+mod damaged;
+mod scarce;
+
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use crate::harness::small_disk::SmallDisk;
 use crate::harness::spool::{Place, lines};
-use crate::harness::{Running, WEIR, assert_same, collect, eventually, feed, start, weir};
+use crate::harness::{Running, assert_same, collect, eventually, feed, start};
 use rustix::process::Signal;
-use serde_json::Value;
 
 const MIB: usize = 1 << 20;
-
-/// A byte at this place of the stream is not what it was.
-fn flip(place: &Place, at: usize) {
-    let base = |it: &PathBuf| -> usize {
-        let name = it.file_stem().and_then(|it| it.to_str()).expect("a name");
-        name.parse().expect("an offset")
-    };
-    let files = place.files("stream");
-    let file = files.iter().rev().find(|it| base(it) <= at).expect("it");
-    let mut bytes = fs::read(file).expect("a segment");
-    bytes[at - base(file)] ^= 0x80;
-    fs::write(file, bytes).expect("written back");
-}
 
 /// These are lines of six digits, whole, and none is missing between the first and the last; the first.
 fn first_of(got: &[u8], what: &str) -> usize {
@@ -310,176 +297,6 @@ fn one_that_is_run_again_reads_on_and_so_does_the_next_weir() {
     assert_eq!(rest[..7], all[read..read + 7], "{runs} runs");
 }
 
-/// Of records of this many bytes, of which some are lost, the others come whole, in order, and once.
-fn assert_whole(got: &[u8], size: usize, what: &str) -> usize {
-    let mut last = None;
-    for record in got.chunks(size) {
-        let text = String::from_utf8(record.to_vec()).expect(what);
-        let (number, end) = text.split_at(size - 1);
-        let number: u64 = number
-            .parse()
-            .unwrap_or_else(|_| panic!("{what}: {text:?}"));
-        assert_eq!(end, "\n", "{what}");
-        assert!(last < Some(number), "{what}: {number} after {last:?}");
-        last = Some(number);
-    }
-    got.len() / size
-}
-
-#[test]
-fn a_damaged_part_takes_whole_records_with_it_and_the_books_close() {
-    // No part begins or ends with a record.
-    const SIZE: usize = 13;
-    const COUNT: usize = 150_000;
-    let all: Vec<u8> = (0..COUNT)
-        .flat_map(|n| format!("{n:012}\n").into_bytes())
-        .collect();
-    let places = [
-        ("one part", vec![1_000_000]),
-        ("the last part", vec![all.len() - 1]),
-        ("parts side by side", vec![700_000, 900_000, 1_100_000]),
-    ];
-    for args in [&["-l"][..], &["--record-size", "13"]] {
-        for (what, flipped) in &places {
-            let place = Place::new();
-            // In order: all is entered, and can be checked.
-            place.leave(&all, args, Signal::INT);
-            let before = place.query();
-            let owed = before["bytes"].as_u64().expect("a number") as usize;
-            flipped.iter().for_each(|at| flip(&place, *at));
-            let what = format!("{what}, {args:?}");
-            let got = place.deliver(args).0;
-            let came = assert_whole(&got, SIZE, &what);
-            let left = place.query();
-            assert_eq!(
-                (&left["bytes"], &left["records"]),
-                (&0.into(), &0.into()),
-                "{what}: {left}"
-            );
-            let lost = left["lost"]["bytes"].as_u64().expect("a number") as usize;
-            let most = flipped.len() * ((256 << 10) + 2 * SIZE);
-            assert!(lost > 0 && lost <= most, "{what}: {lost}");
-            assert_eq!(came * SIZE + lost, owed, "{what}: {left}");
-            assert_eq!(place.files("stream"), Vec::<PathBuf>::new(), "{what}");
-            // And what comes then is what is counted.
-            assert_eq!(place.deliver(args).0, b"", "{what}");
-        }
-    }
-}
-
-#[test]
-fn the_first_new_record_is_whole_where_the_last_old_byte_is_damaged() {
-    let place = Place::new();
-    let all = lines(100_000, 400_000);
-    place.leave(&all, &["-l"], Signal::INT);
-    flip(&place, all.len() - 1);
-    let new = place.0.path().join("new");
-    fs::write(&new, "first\nsecond\n").expect("a file");
-    let name = new.display().to_string();
-    let (got, said) = place.deliver(&["-l", &name]);
-    assert!(got.ends_with(b"\nfirst\nsecond\n"), "{said}");
-    let lost = &place.query()["lost"];
-    let records = |bytes: usize| Value::from(bytes / 7);
-    let bytes = lost["bytes"].as_u64().expect("a number") as usize;
-    assert_eq!(lost["records"], records(bytes), "{lost}");
-}
-
-#[test]
-fn a_disk_that_is_full_at_the_start_is_waited_for() {
-    for leaves in [false, true] {
-        let place = Place::new();
-        let Some(_disk) = SmallDisk::mount(place.spool(), "512k") else {
-            return;
-        };
-        let filler = place.0.path().join("q/filler");
-        let inside = place.spool().join("spool");
-        // It has no more room than for the name of a file.
-        let _ = fs::write(&filler, vec![1; 512 << 10]);
-        let (stdin, input) = std::io::pipe().expect("a pipe");
-        let (output, stdout) = std::io::pipe().expect("a pipe");
-        let name = inside.display().to_string();
-        let log = place.0.path().join("log");
-        let log_name = log.display().to_string();
-        let args = ["--spool", &name, "--log", &log_name, "-N", "waits"];
-        let at_home = |mut it: Command| {
-            it.env("XDG_RUNTIME_DIR", place.0.path());
-            it
-        };
-        let running = start(at_home(weir(&args)), stdin, stdout);
-        let waits =
-            format!("spool to: {name}: the disk is full: nothing is read until there is room");
-        eventually("it has said that it waits", || {
-            fs::read_to_string(&log).is_ok_and(|said| said.contains(&waits))
-        });
-        let ask = |option| {
-            let mut asking = at_home(weir(&[option, "waits"]));
-            if option == "--remote" {
-                asking.arg("--pause");
-            }
-            asking.output().expect("it ran")
-        };
-        eventually("it says so to who asks, too", || {
-            let answer = ask("--query");
-            let status = serde_json::from_slice(&answer.stdout).unwrap_or(Value::Null);
-            answer.status.success() && status["state"] == "disk-full" && status["name"] == "waits"
-        });
-        let refused = ask("--remote");
-        let why = String::from_utf8_lossy(&refused.stderr);
-        assert!(
-            !refused.status.success() && why.contains("waits for room; SIGTERM ends it"),
-            "{why}"
-        );
-        if leaves {
-            drop(output);
-            let ended = running.end();
-            let signal = ended.status.signal();
-            assert_eq!(signal, Some(Signal::PIPE.as_raw()), "{ended:?}");
-            let sockets = fs::read_dir(place.0.path().join("weir")).expect("where they are");
-            assert_eq!(sockets.count(), 0, "nothing is left of it");
-            continue;
-        }
-        fs::remove_file(&filler).expect("room");
-        eventually("it goes on, and answers as ever", || {
-            let answer = ask("--query");
-            let status = serde_json::from_slice(&answer.stdout).unwrap_or(Value::Null);
-            answer.status.success() && status["state"] != "disk-full"
-        });
-        let feeding = feed(input, b"what came".to_vec());
-        assert_eq!(collect(output).done(), b"what came");
-        feeding.done().expect("all is taken");
-        let ended = running.end();
-        assert!(ended.status.success(), "{ended:?}");
-        let said = fs::read_to_string(&log).expect("a log");
-        assert_eq!(said.matches(&waits).count(), 1, "{said}");
-    }
-}
-
-#[test]
-fn records_are_numbered_right_where_an_index_is_gone() {
-    let place = Place::new();
-    let all = lines(100_000, 400_000);
-    place.leave(&all, &["-l"], Signal::KILL);
-    place
-        .files("index")
-        .iter()
-        .for_each(|it| fs::remove_file(it).expect("gone"));
-    let name = place.spool().display().to_string();
-    let mut weir = weir(&["-l", "--summary", "json", "--spool", &name]);
-    weir.stdin(Stdio::null());
-    let output = weir.output().expect("it ran");
-    let said = String::from_utf8(output.stderr).expect("text");
-    let line = said
-        .lines()
-        .find(|line| line.starts_with('{'))
-        .expect("a summary");
-    let summary: Value = serde_json::from_str(line).expect("an object");
-    assert_eq!(
-        summary["in"]["records"], summary["out"]["records"],
-        "{line}"
-    );
-    assert_eq!(summary["in"]["records"], output.stdout.len() / 7, "{line}");
-}
-
 #[test]
 fn the_last_line_without_an_end_is_delivered_once() {
     let place = Place::new();
@@ -490,54 +307,4 @@ fn the_last_line_without_an_end_is_delivered_once() {
     assert_eq!(collect(output).done(), b"one\ntwo");
     running.end().assert_success("it is over");
     assert_eq!(place.query()["bytes"], 0);
-}
-
-#[test]
-fn too_few_descriptors_are_no_damage() {
-    let place = Place::new();
-    let all = lines(0, 400_000);
-    place.leave(&all, &[], Signal::KILL);
-    let name = place.spool().display().to_string();
-    let mut got = Vec::new();
-    for most in 3..24 {
-        let script = format!("ulimit -n {most} && exec {WEIR} -q --spool {name}");
-        let mut weir = Command::new("sh");
-        weir.args(["-c", &script]).stdin(Stdio::null());
-        let output = weir.output().expect("it ran");
-        let said = String::from_utf8_lossy(&output.stderr);
-        // Either all are there from the beginning, or none is asked for.
-        let is_short = said.contains("Too many open files") || said.contains("Error 24");
-        assert_eq!(!output.status.success(), is_short, "{most}: {said}");
-        for word in ["damage", "lost", "unchecked", "missing"] {
-            assert!(!said.contains(word), "{most}: {said}");
-        }
-        got.extend(output.stdout);
-    }
-    got.extend(place.deliver(&[]).0);
-    // What the one that was killed had written into its pipe is gone with that.
-    let from = all
-        .len()
-        .checked_sub(got.len())
-        .expect("not more than came");
-    assert!(from <= MIB);
-    assert_same(&got, &all[from..], "each byte once");
-}
-
-#[test]
-fn a_small_disk_passes_on_more_than_it_holds() {
-    let cat = ["-l", "--", "cat"];
-    for args in [&[][..], &["-l"], &["--record-size", "1001"], &cat] {
-        let place = Place::new();
-        let Some(_disk) = SmallDisk::mount(place.spool(), "3m") else {
-            return;
-        };
-        let bytes = lines(0, 1_000_000);
-        let (stdin, input) = std::io::pipe().expect("a pipe");
-        let (output, stdout) = std::io::pipe().expect("a pipe");
-        let running = start(place.weir(args), stdin, stdout);
-        let feeding = feed(input, bytes.clone());
-        assert_same(&collect(output).done(), &bytes, &format!("{args:?}"));
-        feeding.done().expect("all is taken");
-        running.end();
-    }
 }
