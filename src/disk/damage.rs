@@ -180,3 +180,12 @@ fn is_kept(directory: &Directory, name: &str, bytes: &[u8]) -> bool {
     let read = file.and_then(|file| read_at(&file, &mut kept, 0).ok());
     read.is_some_and(|n| kept[..n] == *bytes)
 }
+
+/// What is found by each try is there once.
+pub(super) fn each_once(found: &mut Vec<Damage>) {
+    for damage in std::mem::take(found) {
+        if !found.iter().any(|it| it.is_same(&damage)) {
+            found.push(damage);
+        }
+    }
+}

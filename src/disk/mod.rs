@@ -25,6 +25,7 @@ mod mend;
 mod orphans;
 mod over;
 mod place;
+mod place_at;
 pub(crate) mod process;
 pub(crate) mod query;
 pub(crate) mod reader;

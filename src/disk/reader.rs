@@ -10,10 +10,8 @@ use super::error::DiskError;
 use super::file::read_at;
 use super::format::{ENTRY_MOST, Entry, names};
 use super::index::{Found, Index, cut_out};
-use super::records::Records;
 use super::segments::Segment;
 use super::spool::Spool;
-use super::state::Place;
 
 /// A reader's place in the stream, and the files that it has open there.
 #[derive(Debug, Default)]
@@ -113,66 +111,9 @@ impl Spool {
         piece
     }
 
-    /// The place at this offset, if an entry begins or ends there, or the stream of a run.
-    pub(crate) fn place_at(&self, at: u64) -> Option<Place> {
-        let ends = [self.end(), self.opened_at];
-        if let Some(end) = ends.into_iter().find(|end| end.at == at) {
-            return Some(end);
-        }
-        let begins = self.entry_of(at).filter(|it| it.at == at && !it.damaged);
-        let begins = begins.map(|entry| Place {
-            at,
-            record: entry.first_record,
-            begun: entry.begun,
-        });
-        begins.or_else(|| {
-            let before = self.entry_of(at.checked_sub(1)?)?;
-            // Who does not say how it ends may not have counted, either.
-            before.at_record.filter(|_| before.end() == at)?;
-            let framing = self.state().state.framing;
-            let records = Records::behind(framing, &before, Vec::new);
-            Some(Place {
-                at,
-                record: records.next(),
-                begun: records.begun(),
-            })
-        })
-    }
-
-    /// The entry that has this byte.
-    fn entry_of(&self, at: u64) -> Option<Entry> {
-        let segment = self.segments.holder(at)?;
-        let file = self.directory.read_file(&names(segment.base()).1).ok()?;
-        let mut index = Index::open(file).ok()?;
-        match index.find(at, segment.base(), segment.entered()).ok()? {
-            Found::Entry(_, entry) => Some(entry),
-            Found::Hole { .. } => None,
-        }
-    }
-
     /// Keeps what is cut out at this offset as a file; its name, if that could be done.
     pub(crate) fn set_aside(&self, at: u64, bytes: &[u8]) -> Option<String> {
         set_aside(&self.directory, at, bytes)
-    }
-
-    /// Number of the record that the byte at this offset belongs to, if that is known.
-    fn record_at(&self, at: u64) -> Option<u64> {
-        let place = self.place_at(at);
-        // An output that has come so far has counted.
-        let counted = || {
-            let places = &self.state().state.places;
-            places.values().find(|place| place.at == at).copied()
-        };
-        place.or_else(counted).map(|place| place.record)
-    }
-
-    /// Counts the records that end in it by what is known before and behind it.
-    fn count_records(&self, damage: &mut Damage) {
-        let from = self.record_at(damage.at);
-        let to = self.record_at(damage.at + damage.bytes);
-        let records = from.zip(to).and_then(|(from, to)| to.checked_sub(from));
-        damage.is_counted = records.is_some();
-        damage.records = records.unwrap_or(0);
     }
 
     fn missing(&self, cursor: &mut Cursor, to: u64, name: &str) -> Piece {

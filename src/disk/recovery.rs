@@ -9,7 +9,7 @@
 use std::num::NonZeroU64;
 use std::path::Path;
 
-use super::damage::{Cause, Damage};
+use super::damage::{Cause, Damage, each_once};
 use super::directory::Directory;
 use super::error::DiskError;
 use super::file::read_at;
@@ -387,15 +387,6 @@ fn end_of(seen: &[Seen], next: Option<Records>, state: Option<&State>) -> Place 
         }
     }
     end
-}
-
-/// What is found by each try is there once.
-fn each_once(found: &mut Vec<Damage>) {
-    for damage in std::mem::take(found) {
-        if !found.iter().any(|it| it.is_same(&damage)) {
-            found.push(damage);
-        }
-    }
 }
 
 /// A number that no other spool has.

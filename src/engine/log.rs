@@ -387,18 +387,6 @@ impl Log {
         let lent = self.extents.back().filter(|extent| extent.is_lent());
         lent.map_or(self.end, |extent| extent.at)
     }
-
-    /// Bytes that are pinned, once for each pin.
-    #[cfg(test)]
-    pub(crate) fn pinned(&self) -> u64 {
-        self.extents.iter().map(|extent| extent.pinned as u64).sum()
-    }
-
-    /// Extents that there are.
-    #[cfg(test)]
-    pub(crate) fn extents(&self) -> usize {
-        self.extents.len()
-    }
 }
 
 #[cfg(test)]

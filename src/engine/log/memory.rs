@@ -63,4 +63,16 @@ impl Log {
         let memory = pieces.iter().map(|segment| segment.len()).sum();
         (memory, self.in_memory as usize)
     }
+
+    /// Bytes that are pinned, once for each pin.
+    #[cfg(test)]
+    pub(crate) fn pinned(&self) -> u64 {
+        self.extents.iter().map(|extent| extent.pinned as u64).sum()
+    }
+
+    /// Extents that there are.
+    #[cfg(test)]
+    pub(crate) fn extents(&self) -> usize {
+        self.extents.len()
+    }
 }

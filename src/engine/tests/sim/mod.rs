@@ -10,6 +10,7 @@ mod check;
 mod dealt;
 mod edge;
 mod events;
+mod inherited;
 mod programs;
 mod promises;
 mod scenario;

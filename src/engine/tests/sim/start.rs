@@ -138,9 +138,9 @@ pub(super) fn start(left: Left, s: Scenario, adversity: Adversity) -> Sim {
             longest + left.inherited.end_depth as usize
         }
     };
-    let held = programs::most_owed(&left.inherited, sides.len());
-    let tees = programs::tees_of(&left.inherited, sides.len());
-    let remembered = programs::first_of(&left.inherited);
+    let held = inherited::most_owed(&left.inherited, sides.len());
+    let tees = inherited::tees_of(&left.inherited, sides.len());
+    let remembered = inherited::first_of(&left.inherited);
     Sim {
         core: Core {
             engine: RefCell::new(engine),
@@ -189,14 +189,14 @@ pub(super) fn start(left: Left, s: Scenario, adversity: Adversity) -> Sim {
             tee_bases: tees.clone(),
             failed: vec![false; tees.len()],
             tees,
-            came_before: programs::of_consumer(&left.inherited),
+            came_before: inherited::of_consumer(&left.inherited),
             disk: left.bytes,
             promises: Default::default(),
             ate_at: start,
             stood_at: [start; 2],
             // What nobody is owed is given back by whoever finds the spool full.
-            floor: left.floor.max(programs::lowest(&left.inherited)),
-            told_floor: programs::lowest(&left.inherited),
+            floor: left.floor.max(inherited::lowest(&left.inherited)),
+            told_floor: inherited::lowest(&left.inherited),
             inherited: left.inherited,
             begun: BTreeMap::new(),
             s,
