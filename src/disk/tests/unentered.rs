@@ -42,6 +42,35 @@ fn with(path: &Path, text: &[u8]) -> Spool {
     spool
 }
 
+/// A line, which was forced to the disk and has no entry.
+fn unentered(path: &Path) -> Spool {
+    let spool = with(path, b"one\n");
+    no_room_for_an_entry();
+    assert_eq!(spool.sync().unwrap(), []);
+    faults::set(None);
+    spool
+}
+
+/// Two lines more, in an entry each that no sync has covered.
+fn append_two(spool: &Spool) {
+    append(spool, b"two\n");
+    let later = NOW + 2_000_000_000;
+    let appended = spool.append_some(b"three\n", later).unwrap();
+    assert_eq!(appended, Appended::Bytes(6));
+}
+
+/// Overwrites so many bytes there, as if they had not come to the disk.
+fn zero(file: &Path, at: u64, bytes: usize) {
+    let file = fs::OpenOptions::new().write(true).open(file).unwrap();
+    file.write_all_at(&vec![0; bytes], at).unwrap();
+}
+
+/// Where the files begin that are not known to be on the disk.
+fn unsynced(spool: &Spool) -> Vec<u64> {
+    let writer = spool.writer();
+    writer.unsynced.iter().map(|it| it.segment.base()).collect()
+}
+
 /// All of it is there, was checked, and nothing is said.
 fn assert_whole(path: &Path, options: &SpoolOptions, text: &[u8]) {
     let opened = open(path, options);
@@ -91,10 +120,7 @@ fn what_is_entered_at_the_next_opening_is_forced_there_before_more_than_that_cou
         let before = fs::read(&index).unwrap();
         let spool = open(&path, &small()).spool;
         append(&spool, b"two\n");
-        let is_held = |spool: &Spool| {
-            let writer = spool.writer();
-            writer.unsynced.iter().any(|it| it.segment.base() == 0)
-        };
+        let is_held = |spool: &Spool| unsynced(spool).contains(&0);
         assert!(is_held(&spool), "its new entry is not on the disk yet");
         if is_synced {
             assert_eq!(spool.sync().unwrap(), []);
@@ -119,26 +145,16 @@ fn what_is_entered_at_the_next_opening_is_forced_there_before_more_than_that_cou
 fn what_comes_behind_it_has_an_entry_of_its_own_and_does_not_take_it_along() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("q");
-    let spool = with(&path, b"one\n");
-    no_room_for_an_entry();
-    assert_eq!(spool.sync().unwrap(), []);
+    let spool = unentered(&path);
     // While there is no room for that, nothing comes behind it.
     no_room_for_an_entry();
     let full = spool.append_some(b"two\n", NOW).unwrap();
     assert!(matches!(full, Appended::Full(_)), "{full:?}");
     faults::set(None);
-    append(&spool, b"two\n");
-    let later = NOW + 2_000_000_000;
-    assert_eq!(
-        spool.append_some(b"three\n", later).unwrap(),
-        Appended::Bytes(6)
-    );
+    append_two(&spool);
     drop(spool);
     // What no sync has covered is not on the disk.
-    let stream = fs::OpenOptions::new()
-        .write(true)
-        .open(path.join(names(0).0));
-    stream.unwrap().write_all_at(&[0; 10], 4).unwrap();
+    zero(&path.join(names(0).0), 4, 10);
     let opened = open(&path, &other_boot(8));
     assert!(
         opened
@@ -155,21 +171,10 @@ fn where_its_entry_did_not_come_there_and_those_behind_it_did_it_is_delivered_an
  {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("q");
-    let spool = with(&path, b"one\n");
-    no_room_for_an_entry();
-    assert_eq!(spool.sync().unwrap(), []);
-    faults::set(None);
-    append(&spool, b"two\n");
-    let later = NOW + 2_000_000_000;
-    assert_eq!(
-        spool.append_some(b"three\n", later).unwrap(),
-        Appended::Bytes(6)
-    );
+    let spool = unentered(&path);
+    append_two(&spool);
     drop(spool);
-    let index = fs::OpenOptions::new()
-        .write(true)
-        .open(path.join(names(0).1));
-    index.unwrap().write_all_at(&[0; ROW], ROW as u64).unwrap();
+    zero(&path.join(names(0).1), ROW as u64, ROW);
     let opened = open(&path, &other_boot(8));
     let found: Vec<_> = opened
         .damages
@@ -186,11 +191,7 @@ fn where_its_entry_did_not_come_there_and_those_behind_it_did_it_is_delivered_an
 fn what_was_moved_from_a_pipe_and_not_read_back_is_not_entered_with_what_was_forced_there() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("q");
-    let spool = with(&path, b"one\n");
-    no_room_for_an_entry();
-    assert_eq!(spool.sync().unwrap(), []);
-    faults::set(None);
-    drop(spool);
+    drop(unentered(&path));
     // Killed when that had been moved there.
     let stream = path.join(names(0).0);
     fs::write(&stream, b"one\ntwo\n").unwrap();
@@ -236,13 +237,7 @@ fn an_index_that_is_forced_before_its_last_entry_is_made_is_forced_again() {
     assert_eq!(spool.sync().unwrap(), []);
     faults::set(None);
     assert!(!faults::is_to_come());
-    let left: Vec<u64> = (spool.writer().unsynced.iter())
-        .map(|it| it.segment.base())
-        .collect();
-    assert_eq!(left, [0, full]);
+    assert_eq!(unsynced(&spool), [0, full]);
     assert_eq!(spool.sync().unwrap(), []);
-    let left: Vec<u64> = (spool.writer().unsynced.iter())
-        .map(|it| it.segment.base())
-        .collect();
-    assert_eq!(left, [full]);
+    assert_eq!(unsynced(&spool), [full]);
 }
