@@ -42,6 +42,7 @@ pub(crate) mod state;
 mod state_file;
 mod survey;
 pub(crate) mod sync;
+mod syncs;
 pub(crate) mod sys;
 mod writer;
 

@@ -3,9 +3,12 @@
 //! After a failed fdatasync the system counts the pages that it could not write as written, and may
 //! drop them. So what is still readable is read back, checked against its entry, and written to a
 //! file that has never failed; what does not match any more is lost, and is said to be.
+//!
+//! Invariants: one at a time does so, since it is part of a [sync](Spool::sync). Files that a segment has got anew are those
+//! of a segment that there still is: what was given back meanwhile stays so.
 
 use std::fs::File;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use rustix::io::Errno;
 
@@ -48,24 +51,30 @@ impl Spool {
         let _ = self.directory.remove(&index_new);
         let mut found = Vec::new();
         let made = self.copy(old, &files, &stream_new, &index_new, &mut found);
-        let renamed = made.and_then(|made| {
+        let replaced = made.and_then(|made| {
+            // From here on nobody gives it back.
+            let _one = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+            if !self.segments.has(old) {
+                return Ok(false);
+            }
             self.directory.rename(&index_new, &index_name)?;
             self.directory.rename(&stream_new, &stream_name)?;
-            Ok(made)
+            let path = old.path().to_owned();
+            let segment = Segment::named(old.base(), old.len(), path, Some(&Arc::new(made)));
+            segment.charge(old.take_charge().saturating_sub(pages(old.len())));
+            self.segments.insert(Arc::new(segment));
+            Ok(true)
         });
-        let stream = match renamed {
-            Ok(stream) => Arc::new(stream),
-            Err(problem) => {
-                let _ = self.directory.remove(&stream_new);
-                let _ = self.directory.remove(&index_new);
-                return Err(error(problem));
-            }
-        };
-        let path = old.path().to_owned();
-        let segment = Segment::named(old.base(), old.len(), path, Some(&stream));
-        segment.charge(old.charged().saturating_sub(pages(old.len())));
-        self.segments.insert(Arc::new(segment));
+        if !matches!(replaced, Ok(true)) {
+            let _ = self.directory.remove(&stream_new);
+            let _ = self.directory.remove(&index_new);
+        }
+        let is_there = replaced.map_err(error)?;
         self.forget(old);
+        if !is_there {
+            // What was lost of it nobody is owed any more.
+            return Ok(Vec::new());
+        }
         for damage in &found {
             self.count_loss(damage);
         }

@@ -65,7 +65,9 @@ impl Room {
     }
 
     pub(crate) fn give_back(&self, bytes: u64) {
-        self.used.fetch_sub(bytes, Ordering::AcqRel);
+        let less = |used: u64| used.checked_sub(bytes);
+        let given = (self.used).fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
+        debug_assert!(given.is_ok(), "more is given back than was taken");
     }
 
     /// Whether what is in use is more than half of the disk that this is on.

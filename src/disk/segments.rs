@@ -133,6 +133,11 @@ impl Segment {
         self.charged.load(Ordering::Acquire)
     }
 
+    /// The same, which it takes no more from now on: what is given back twice is nothing the second time.
+    pub(crate) fn take_charge(&self) -> u64 {
+        self.charged.swap(0, Ordering::AcqRel)
+    }
+
     pub(crate) fn charge(&self, bytes: u64) {
         self.charged.fetch_add(bytes, Ordering::AcqRel);
     }
@@ -179,9 +184,16 @@ impl Segments {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds one, in place of another that begins at the same offset.
+    /// Adds one.
     pub(crate) fn insert(&self, segment: Arc<Segment>) {
         self.map().insert(segment.base, segment);
+    }
+
+    /// Whether this very one is among them.
+    pub(crate) fn has(&self, segment: &Arc<Segment>) -> bool {
+        let map = self.map();
+        let known = map.get(&segment.base);
+        known.is_some_and(|known| Arc::ptr_eq(known, segment))
     }
 
     /// Whether there is one that begins at this offset.

@@ -211,7 +211,7 @@ impl Spill {
         drop(writer);
         let mut is_any = false;
         for segment in taken {
-            let charged = segment.charged();
+            let charged = segment.take_charge();
             // Its room is there again when the file is closed, and not before.
             drop(segment);
             self.room.give_back(charged);

@@ -25,6 +25,7 @@ use super::schedule::{Policy, Wakeup};
 use super::segments::{Segment, Segments};
 use super::state::{Place, UNCOUNTED};
 use super::state_file::StateFile;
+use super::syncs::Syncs;
 use super::writer::Writer;
 
 /// How a spool is to be used.
@@ -60,7 +61,10 @@ pub(crate) struct Spool {
     /// Where the stream ends.
     pub(super) end: Mutex<Place>,
     untold: Mutex<Option<Result<Vec<Damage>, DiskError>>>,
-    removing: Mutex<()>,
+    pub(super) syncs: Syncs,
+    /// Whoever changes which files the segments have holds this. It may be waited for by whoever holds the writer, and whoever
+    /// holds it waits for neither that nor a sync.
+    pub(super) files: Mutex<()>,
     /// Nobody is owed what lies before this offset, and it may have been given back.
     given_back: AtomicU64,
     has_lost: AtomicBool,
@@ -88,7 +92,8 @@ impl Spool {
             writer: Mutex::new(writer),
             state: Mutex::new(state),
             untold: Mutex::default(),
-            removing: Mutex::default(),
+            syncs: Syncs::default(),
+            files: Mutex::default(),
             given_back: AtomicU64::new(0),
             has_lost: AtomicBool::new(false),
             _lock: lock,
@@ -307,7 +312,7 @@ impl Spool {
         floor: u64,
     ) -> Result<bool, DiskError> {
         // Whoever closes the spool waits for what is being removed.
-        let _one = self.removing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.state();
         if state.is_unsaved() {
             // Nothing is given back that the places on the disk still ask for.
@@ -355,7 +360,7 @@ impl Spool {
             let removed = self.directory.remove(name);
             removed.map_err(|error| self.failed("remove", &path, error))?;
         }
-        self.room.give_back(segment.charged());
+        self.room.give_back(segment.take_charge());
         Ok(())
     }
 

@@ -83,6 +83,10 @@ impl Spool {
     /// # Errors
     /// When it is not on the disk: what a later call covers is then everything again, by other files.
     pub(crate) fn sync(&self) -> Result<Vec<Damage>, DiskError> {
+        self.syncs.one(|| self.sync_alone())
+    }
+
+    fn sync_alone(&self) -> Result<Vec<Damage>, DiskError> {
         let mut writer = self.writer();
         // A disk that is full keeps the entry out. Its bytes are forced there all the same, and whoever finds them without
         // one enters them.

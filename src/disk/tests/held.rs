@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
@@ -129,4 +130,62 @@ fn the_files_of_what_is_given_back_are_closed_at_once() {
         .map(|it| it.segment.held().is_some())
         .collect();
     assert_eq!(open[..4], [false, false, false, true]);
+}
+
+#[test]
+fn what_is_given_back_while_it_is_written_anew_stays_given_back() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("q");
+    let spool = Arc::new(open(&path, &few()).spool);
+    spool.set_place("stdout", Place::default()).unwrap();
+    append(&spool, &lines(0, 20_000));
+    let first = spool.writer().unsynced[0].segment.base();
+    let other = Arc::clone(&spool);
+    // The copy of the first is being made.
+    faults::before(Call::Write, 3, move || {
+        other.set_place("stdout", other.end()).unwrap();
+        assert!(other.release(u64::MAX).unwrap());
+    });
+    fails();
+    assert!(spool.sync().unwrap().is_empty());
+    faults::set(None);
+    assert!(!faults::is_to_come());
+    for name in [names(first).0, names(first).1] {
+        assert!(!path.join(&name).exists(), "{name}");
+        assert!(!path.join(name + ".new").exists());
+    }
+    assert!(spool.used() <= few().bound, "{}", spool.used());
+    let end = spool.end().at;
+    let more = lines(20_000, 20_000);
+    append(&spool, &more);
+    assert!(read_from(&spool, end).bytes() == more);
+}
+
+#[test]
+fn two_who_sync_at_once_write_anew_one_after_the_other() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("q");
+    let text = lines(0, 20_000);
+    let spool = Arc::new(open(&path, &few()).spool);
+    append(&spool, &text);
+    let other = Arc::clone(&spool);
+    let (ended, end) = std::sync::mpsc::channel();
+    // The copy is being made: another one begins, and has time to end.
+    faults::before(Call::Write, 3, move || {
+        let answer = std::thread::spawn(move || other.sync().map_err(|error| error.to_string()));
+        let deadline = Instant::now() + Duration::from_millis(200);
+        while !answer.is_finished() && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        ended.send(answer).unwrap();
+    });
+    fails();
+    let answer = spool.sync().map_err(|error| error.to_string());
+    faults::set(None);
+    assert_eq!(answer, Ok(Vec::new()));
+    assert_eq!(end.recv().unwrap().join().unwrap(), Ok(Vec::new()));
+    assert!(read_from(&spool, 0).bytes() == text);
+    drop(spool);
+    let opened = open(&path, &few());
+    assert!(opened.damages.is_empty() && read_from(&opened.spool, 0).bytes() == text);
 }
