@@ -26,8 +26,8 @@ pub(super) const HEADER: usize = 4;
 const CURRENT: usize = 8;
 /// When the next turn begins; see [`turn`](super::turn). It has a cache line of its own.
 pub(super) const TURN: usize = 16;
-const FIRST_SLOT: usize = 24;
-const SLOT_WORDS: usize = 8;
+pub(super) const FIRST_SLOT: usize = 24;
+pub(super) const SLOT_WORDS: usize = 8;
 /// Members that there is room for.
 pub(crate) const SLOTS: usize = (WORDS - FIRST_SLOT) / SLOT_WORDS;
 /// Words of one set of rules.

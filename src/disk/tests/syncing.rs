@@ -4,13 +4,27 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+
 use super::super::damage::Cause;
-use super::super::format::names;
+use super::super::format::{Read, names};
 use super::super::schedule::{Policy, Schedule};
-use super::super::spool::SpoolOptions;
-use super::super::state::Place;
+use super::super::spool::{Spool, SpoolOptions};
+use super::super::state::{Place, SLOT, State};
 use super::super::sync::Syncer;
+use super::super::sys::Call;
+use super::faults::{self, Faults};
 use super::{append, lines, open, read_from, roomy, small};
+
+/// After so many calls that force something to the disk, so many fail.
+fn fails(after: u32, times: u32) {
+    faults::set(Some(Faults {
+        error: Errno::IO,
+        calls: vec![Call::Force],
+        after,
+        times,
+    }));
+}
 
 #[test]
 fn a_sync_is_due_a_period_after_the_first_change_that_none_covers() {
@@ -136,4 +150,51 @@ fn what_a_sync_failed_for_is_never_taken_to_be_safe_because_the_next_one_works()
     assert!(spool.sync().unwrap().is_empty());
     assert_eq!(spool.state().state.synced, 36_000);
     assert_eq!(read_from(&spool, 0).bytes(), lines(0, 1_000));
+}
+
+#[test]
+fn the_newest_save_that_is_known_to_be_on_the_disk_stays_whatever_is_saved_after_it() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("q");
+    let spool = Arc::new(open(&path, &small()).spool);
+    let save_more = move |spool: &Spool, wanted: u64| {
+        let is_it =
+            |slot: &[u8]| matches!(State::decode(slot), Read::Good(it) if it.saves == wanted);
+        for n in 0..10 {
+            spool.set_place("stdout", Place::default()).unwrap();
+            let file = fs::read(path.join("state")).unwrap();
+            assert!(file.chunks(SLOT).any(is_it), "gone with save {n}");
+        }
+    };
+    assert!(spool.sync().unwrap().is_empty());
+    let forced = spool.state().state.saves;
+    save_more(&spool, forced);
+    // Nor does one take its place that is on its way there, and fails.
+    let (other, saves) = (Arc::clone(&spool), save_more.clone());
+    faults::before(Call::Force, 0, move || saves(&other, forced));
+    fails(0, 1);
+    assert!(spool.sync().is_err());
+    faults::set(None);
+    assert!(!faults::is_to_come());
+    save_more(&spool, forced);
+    assert!(spool.sync().unwrap().is_empty());
+}
+
+#[test]
+fn the_names_of_new_files_are_forced_to_the_disk_with_what_is_in_them_until_that_has_worked() {
+    let home = tempfile::tempdir().unwrap();
+    let spool = open(&home.path().join("q"), &small()).spool;
+    let forced = || {
+        fails(100, 0);
+        assert!(spool.sync().unwrap().is_empty());
+        100 - faults::pause().unwrap().after
+    };
+    append(&spool, b"a line\n");
+    // The stream and its index work.
+    fails(2, 1);
+    let error = spool.sync().unwrap_err().to_string();
+    assert!(!error.contains("state"), "{error}");
+    assert_eq!(forced(), 4, "the stream, its index, their names, the state");
+    append(&spool, b"another\n");
+    assert_eq!(forced(), 3, "no new names");
 }

@@ -224,9 +224,7 @@ fn a_lease_is_counted_from_before_it_was_asked_for() {
     let asked = member.now;
     let question = member.cap.question(asked);
     let then = asked + 4 * INTERVAL;
-    member
-        .cap
-        .on_answer(&question, answer(ALL, 1), asked, member.now);
+    member.cap.on_answer(&question, answer(ALL, 1), asked, then);
     assert!(!member.cap.is_cut_off(then));
     assert!(member.cap.is_cut_off(asked + 5 * INTERVAL));
 }

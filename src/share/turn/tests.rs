@@ -2,11 +2,13 @@
 
 mod world;
 
+use std::sync::{Arc, Mutex, atomic::AtomicU32};
+
 use proptest::prelude::*;
 
 use super::super::clock::ticks;
 use super::super::cost::LATE;
-use super::super::table::Who;
+use super::super::table::{FIRST_SLOT, SLOT_WORDS, TURN, Who};
 use super::*;
 use crate::units::{Rate, Unit};
 use world::*;
@@ -264,6 +266,63 @@ fn a_damaged_word_holds_nobody_up() {
             );
         }
     }
+}
+
+#[test]
+fn a_turn_that_another_one_takes_between_two_instructions_is_the_others() {
+    let memory = memory();
+    let start = Instant::now();
+    let (rules, clock) = (rules("1MB/s", NO_BURST), Clock::new(start, 1 << 40));
+    let other = HostCap::new(join(memory.clone(), 1), Box::new(Everywhere), rules, clock);
+    let other = Arc::new(Mutex::new(other));
+    // The word has been read, and is about to be changed.
+    let (looks, quicker) = (AtomicU32::new(0), Arc::clone(&other));
+    let before = move |index| {
+        if index == TURN && looks.fetch_add(1, SeqCst) == 1 {
+            quicker.lock().unwrap().prepare(start);
+        }
+    };
+    let member = join(Watched(memory, before), 2);
+    let mut cap = HostCap::new(member, Box::new(Everywhere), rules, clock);
+    cap.prepare(start);
+    assert!(other.lock().unwrap().peek(start).is_ok());
+    assert!(cap.peek(start).is_err(), "it has the same turn");
+}
+
+#[test]
+fn whoever_is_killed_while_it_changes_the_rules_leaves_some_that_were_said() {
+    let memory = memory();
+    let number = |n| NonZeroU64::new(n).unwrap();
+    let said = |n| Rules {
+        rate: Rate::new(number(n), number(10 * n), Unit::Bytes),
+        burst: Burst::Units(100 * n),
+    };
+    let reader = join(memory.clone(), 1);
+    let before = move |_| {
+        if let (_, Some(rules)) = reader.rules() {
+            assert!((1..10).any(|n| rules == said(n)), "{rules:?}");
+        }
+    };
+    let mut member = join(Watched(memory, before), 2);
+    for n in 1..10 {
+        member.publish(said(n));
+    }
+}
+
+#[test]
+fn who_says_rules_replaces_those_that_another_one_has_said_meanwhile() {
+    let memory = memory();
+    let mut other = Some(join(memory.clone(), 1));
+    let (first, second) = (rules("1MB/s", NO_BURST), rules("2MB/s", NO_BURST));
+    // It has seen that there are none, and is about to write its own down.
+    let other = Mutex::new(move || Some(other.take()?.publish(first)));
+    let before = move |index: usize| {
+        if index > FIRST_SLOT + SLOT_WORDS {
+            (other.lock().unwrap())();
+        }
+    };
+    let replaced = join(Watched(memory, before), 2).publish(second);
+    assert_eq!(replaced.map(|(_, rules)| rules), Some(first));
 }
 
 #[test]

@@ -20,6 +20,27 @@ pub(super) fn memory() -> Memory {
     Arc::new((0..WORDS).map(|_| AtomicU64::new(0)).collect())
 }
 
+/// The same memory, for one who is looked at: what comes before he gets at a word, by its number.
+pub(super) struct Watched<F>(pub(super) Memory, pub(super) F);
+
+impl<F: Fn(usize)> Words for Watched<F> {
+    fn word(&self, index: usize) -> &AtomicU64 {
+        (self.1)(index);
+        self.0.word(index)
+    }
+}
+
+impl<F> fmt::Debug for Watched<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watched")
+    }
+}
+
+pub(super) fn join<W: Words>(words: W, number: u32) -> Member<W> {
+    let who = Who::new(number, 0).expect("a process");
+    Member::join(words, Unit::Bytes, who, |_| false).expect("room")
+}
+
 pub(super) fn rules(rate: &str, burst: Burst) -> Rules {
     let rate = rate.parse().expect(rate);
     Rules { rate, burst }
