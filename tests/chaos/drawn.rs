@@ -9,6 +9,7 @@ use crate::dying::Dying;
 use crate::files;
 use crate::harness::weir;
 use crate::plan::{Action, Link, Plan};
+use crate::stream::Framing;
 
 /// What is no option of a pipeline that ends.
 const OTHERS: [&str; 8] = [
@@ -115,6 +116,10 @@ fn weir_is_killed_whatever_stands_beside_it() {
             _ => "from a pipe",
         });
         killed.extend(plan.tees.then_some("with a tee"));
+        let has_records = plan.framing != Framing::None;
+        killed.extend(
+            (plan.falls() && has_records).then_some("whose program falls inside of a record"),
+        );
         killed.extend((!plan.kills.is_empty()).then_some("more than once"));
         killed.extend(match plan.behind {
             Link::Command => Some("with a program"),
@@ -123,7 +128,7 @@ fn weir_is_killed_whatever_stands_beside_it() {
             _ => None,
         });
     }
-    assert_eq!(killed.len(), 11, "{killed:?}");
+    assert_eq!(killed.len(), 12, "{killed:?}");
 }
 
 #[test]

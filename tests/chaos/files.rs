@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::dying::Dying;
+use crate::falling::TAKES;
 use crate::harness::{DEADLINE, WEIR};
 use crate::plan::{Link, Plan, Producer};
 use crate::store::Store;
@@ -83,6 +84,12 @@ pub(crate) fn command(plan: &Plan, dir: &Path, store: Option<&Store>) -> Command
         let count = plan.input.chunks(part(plan, count)).len();
         weir.args((0..count).map(|n| dir.join(format!("input{n}"))));
     }
+    run_command(plan, &mut weir);
+    weir
+}
+
+/// What weir runs, if anything.
+pub(crate) fn run_command(plan: &Plan, weir: &mut Command) {
     // It reads that much and no more, so that nothing is lost with it.
     let take = |much: usize| format!("dd bs={much} count=1 iflag=fullblock status=none");
     let then = |much, what| {
@@ -91,16 +98,15 @@ pub(crate) fn command(plan: &Plan, dir: &Path, store: Option<&Store>) -> Command
     };
     match plan.behind {
         Link::Falls => {
-            weir.arg("--").args(take(50_001).split(' '));
+            weir.arg("--").args(take(TAKES).split(' '));
         }
-        Link::FallsDeaf => drop(weir.args(then(50_001, "sleep 0.02"))),
+        Link::FallsDeaf => drop(weir.args(then(TAKES, "sleep 0.02"))),
         Link::Deaf(much, status) => {
             weir.args(then(much, &format!("sleep 0.1; exit {status}")));
         }
         _ if plan.has_command() => drop(weir.args(["--", "cat"])),
         _ => {}
     }
-    weir
 }
 
 /// What the log holds before weir begins.

@@ -1,7 +1,7 @@
 //! Weir itself is killed (`kill -9`), and others go on with its spool and its input: what was taken in is there.
 //!
 //! Invariant: of what came from a pipe nothing is missing, and each kill repeats one write for each output at most, or what
-//! each program had in hand. A socket may lose one read with each kill.
+//! each program had in hand. A socket may lose one read with each kill, a program that falls its pipe.
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -17,9 +17,10 @@ use crate::books::{Checked, are_of, ensure};
 use crate::crowd::Crowd;
 use crate::crowd_run;
 use crate::dice::Dice;
+use crate::falling;
 use crate::files;
 use crate::harness::{DEADLINE, collect};
-use crate::plan::{Action, Link, Plan};
+use crate::plan::{AGAIN, Action, Link, Plan};
 use crate::reports;
 use crate::run::Outcome;
 use crate::stream::{Framing, LONGEST};
@@ -31,6 +32,8 @@ pub(crate) static KILLED: AtomicU64 = AtomicU64::new(0);
 const WRITE_MOST: usize = 256 << 10;
 /// What is taken from a socket at once.
 const READ_MOST: usize = 1 << 20;
+/// What lies in the pipe of a program that weir runs, at most.
+const PIPE_MOST: usize = 1 << 20;
 /// What lies in the pipes towards somebody who does not read it, and what a `cat` between them has in hand.
 const PIPES_MOST: usize = (2 << 20) + (256 << 10);
 
@@ -62,7 +65,12 @@ pub(crate) fn go_on(
         if plan.tees {
             weir.arg("--tee").arg(dir.join("copy"));
         }
+        if plan.falls() {
+            weir.args(AGAIN);
+            files::run_command(plan, &mut weir);
+        }
         let got = run(weir, input.as_ref(), kill)?;
+        let got = falling::net(plan, got)?;
         let all = files::added(plan, dir, "copy", true)?;
         ensure!(before <= all.len(), "what was copied is gone");
         let copied = all[before..].to_vec();
@@ -201,7 +209,12 @@ pub(crate) fn check(plan: &Plan, outcome: &Outcome, parts: &[Part]) -> Checked {
     let is_unread = plan.loses_consumer() || plan.deaf().is_some();
     let rule = Rule {
         again: plan.in_hand().unwrap_or(WRITE_MOST + LONGEST),
-        unread: if is_unread { PIPES_MOST } else { 0 },
+        unread: match plan.falls() {
+            // What it has left is lost where nobody is there any more who would take it back.
+            true => PIPE_MOST,
+            false if is_unread => PIPES_MOST,
+            false => 0,
+        },
         lost: if plan.before == Link::Socket {
             READ_MOST
         } else {

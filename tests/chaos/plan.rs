@@ -80,6 +80,9 @@ pub(crate) enum Action {
     Store(StoreAct),
 }
 
+/// How a program is run again and again.
+pub(crate) const AGAIN: [&str; 4] = ["--restart", "always", "--backoff", "1ms..2ms"];
+
 /// One pipeline.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -154,16 +157,16 @@ impl Plan {
         let control = !options.list.iter().any(|o| o == "--no-control");
         let consumer = consumer(dice, input.len());
         let (before, mut behind) = links(dice, producer, consumer);
-        let can_fall = framing == Framing::None && !options.stalls;
+        let can_fall = !options.stalls && !options.has_lanes();
+        // With records it may have batches instead.
+        let can_fall = can_fall && (framing == Framing::None || dice.percent(40));
         if behind == Link::Command && !matches!(consumer, Consumer::Leaves(_)) && dice.percent(25) {
             let much = dice.between(1, input.len() as u64 + 1000) as usize;
             behind = Link::Deaf(much, dice.pick(&[0, 0, 7]));
         }
         if behind == Link::Command && can_fall && !matches!(consumer, Consumer::Leaves(_)) {
             behind = dice.pick(&[Link::Falls, Link::FallsDeaf]);
-            options
-                .list
-                .extend(["--restart", "always", "--backoff", "1ms..2ms"].map(String::from));
+            options.list.extend(AGAIN.map(String::from));
         }
         let may_batch = !options.stalls && !options.has_lanes();
         let may_batch = may_batch && !matches!(consumer, Consumer::Leaves(_));
@@ -181,8 +184,7 @@ impl Plan {
             options.list.extend(["--batch", limit].map(String::from));
         }
         let falls = matches!(behind, Link::Falls | Link::FallsDeaf);
-        let goes_with_spool = !options.sheds && !falls;
-        let spools = goes_with_spool && dice.percent(40);
+        let spools = !options.sheds && dice.percent(40);
         if spools {
             options.sync(dice);
         }

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use wait_timeout::ChildExt;
 
-use crate::dying;
 use crate::files::{BEFORE, added, command, leave_before, left_in_spool, line_of_end, shown};
 use crate::harness::sides::make_fifo;
 use crate::harness::{DEADLINE, WEIR, collect, program};
@@ -20,6 +19,7 @@ use crate::plan::{Action, Plan};
 use crate::reports;
 use crate::sides::{self, Hurry};
 use crate::store::Store;
+use crate::{dying, falling};
 
 /// The signal.
 const KILL: i32 = 9;
@@ -150,6 +150,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
     let parts = parts.transpose()?;
     // Before the neighbours are ended: they may still have something in hand.
     let (sent, got) = (producer.done(), consumer.done());
+    let got = falling::net(plan, got)?;
     pipeline.await_looks()?;
     let looks = pipeline.looks.len();
     if let Some(trouble) = pipeline.trouble.take() {
