@@ -120,6 +120,8 @@ fn weir_is_killed_whatever_stands_beside_it() {
         killed.extend(
             (plan.falls() && has_records).then_some("whose program falls inside of a record"),
         );
+        killed.extend(plan.stop.map(|_| "where the input was to end"));
+        killed.extend(plan.dying.map(|_| "with a tee that fails"));
         killed.extend((!plan.kills.is_empty()).then_some("more than once"));
         killed.extend(match plan.behind {
             Link::Command => Some("with a program"),
@@ -128,13 +130,15 @@ fn weir_is_killed_whatever_stands_beside_it() {
             _ => None,
         });
     }
-    assert_eq!(killed.len(), 12, "{killed:?}");
+    assert_eq!(killed.len(), 14, "{killed:?}");
 }
 
 #[test]
 fn tees_fail_in_both_ways() {
     let plans = (0..SEEDS).filter(|seed| seed % 3 > 0).map(Plan::draw);
-    let dying: Vec<Dying> = plans.filter_map(|plan| plan.dying).collect();
+    let plans: Vec<Plan> = plans.filter(|plan| plan.dying.is_some()).collect();
+    assert!(plans.iter().any(|plan| plan.sheds) && plans.iter().any(Plan::falls));
+    let dying: Vec<Dying> = plans.iter().filter_map(|plan| plan.dying).collect();
     let leave = |it: &&Dying| matches!(it, Dying::Leaves(_));
     let leaves = dying.iter().filter(leave).count();
     assert!(

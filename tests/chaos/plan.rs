@@ -183,7 +183,6 @@ impl Plan {
             };
             options.list.extend(["--batch", limit].map(String::from));
         }
-        let falls = matches!(behind, Link::Falls | Link::FallsDeaf);
         let spools = !options.sheds && dice.percent(40);
         if spools {
             options.sync(dice);
@@ -191,9 +190,9 @@ impl Plan {
         let stop = options.stop(dice, framing, &input);
         let mut actions = actions(dice, control, &mut options, framing, input.len());
         let mut kills = Vec::new();
-        // What is shed, or not to be read, is not there for those who go on. What they deliver is known by its numbers.
+        // What is shed is not there for those who go on. What they deliver is known by its numbers.
         let is_known = framing.is_numbered() || framing == Framing::None;
-        let is_known = is_known && spools && !options.sheds && stop.is_none();
+        let is_known = is_known && spools && !options.sheds;
         if is_known && dice.percent(60) {
             actions.truncate(dice.between(0, actions.len() as u64) as usize);
             if dice.percent(40) {
@@ -206,10 +205,7 @@ impl Plan {
         let much = dice.between(0, input.len() as u64) as usize;
         let dying = Some(dice.pick(&[Dying::Full, Dying::Leaves(much)]));
         // What the others owe is not judged where something else may be short.
-        let may_die = !options.sheds && !falls && !matches!(behind, Link::Deaf(..));
-        // Those who go on say of a tee that it is not named again.
-        let is_killed = actions.iter().any(|it| matches!(it, Action::Kill));
-        let may_die = may_die && !is_killed;
+        let may_die = !matches!(behind, Link::Deaf(..));
         Plan {
             seed,
             framing,

@@ -102,6 +102,8 @@ impl Books<'_> {
             Some(Dying::Leaves(much)) => self.read > much + PIPE_MOST,
             None => false,
         };
+            // It sheds by the same rule, and may have shed all.
+            _ if self.plan.sheds => false,
         ensure!(
             !fails || !self.is_graceful() || dead.len() == 1,
             "nothing is said of a tee that fails: {said:?}"
