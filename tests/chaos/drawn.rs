@@ -158,3 +158,18 @@ fn batches_are_given_up_and_kept_without_being_rejected() {
     };
     assert!(crowds.filter(gives_up).count() > 5);
 }
+
+#[test]
+fn those_who_share_are_stopped_and_killed() {
+    let plans = (0..SEEDS).filter(|seed| seed % 3 > 0).map(Plan::draw);
+    let beside = plans.filter(|plan| plan.mate.is_some());
+    let mut seen: BTreeSet<(bool, &str)> = BTreeSet::new();
+    for plan in beside {
+        seen.extend(plan.actions.iter().filter_map(|action| match action {
+            Action::Mate(name) => Some((plan.store, *name)),
+            Action::Kill => Some((plan.store, "weir itself")),
+            _ => None,
+        }));
+    }
+    assert_eq!(seen.len(), 8, "{seen:?}");
+}

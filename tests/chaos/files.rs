@@ -38,13 +38,18 @@ pub(crate) fn share(weir: &mut Command, store: Option<&Store>) {
 pub(crate) fn next(framing: Framing, dir: &Path) -> Command {
     let mut weir = Command::new(WEIR);
     weir.arg("-q").arg("--spool").arg(dir.join("spool"));
+    frame(&mut weir, framing);
+    weir
+}
+
+/// It is told what a record is.
+pub(crate) fn frame(weir: &mut Command, framing: Framing) {
     match framing {
-        Framing::None => &mut weir,
+        Framing::None => weir,
         Framing::Lines => weir.arg("--lines"),
         Framing::Null => weir.arg("--null"),
         Framing::Fixed(size) => weir.arg("--record-size").arg(size.to_string()),
     };
-    weir
 }
 
 /// The command line; `store`: what the cap is shared through, if that is there.

@@ -19,6 +19,7 @@ mod files;
 #[allow(dead_code, reason = "it has a part of its own")]
 mod harness;
 mod killed;
+mod mate;
 mod options;
 mod plan;
 mod promises;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::dice::Dice;
 use crate::dying::Dying;
 use crate::killed;
+use crate::mate;
 use crate::options::{self, DONE};
 use crate::store::StoreAct;
 use crate::stream::{self, Framing};
@@ -78,6 +79,8 @@ pub(crate) enum Action {
     Query,
     /// Something happens to the store that the cap is shared through.
     Store(StoreAct),
+    /// Who shares the cap is sent a signal.
+    Mate(&'static str),
 }
 
 /// How a program is run again and again.
@@ -97,6 +100,8 @@ pub(crate) struct Plan {
     pub hurries: bool,
     /// Its cap is shared through a store.
     pub store: bool,
+    /// What another weir moves meanwhile that shares it.
+    pub mate: Option<Vec<u8>>,
     /// So much is read at most: something ends the input there.
     pub stop: Option<usize>,
     /// To the files of tees and taps something is added.
@@ -202,6 +207,10 @@ impl Plan {
             actions.extend([until, Action::Kill]);
             kills = killed::draw(dice);
         }
+        let is_shared = options.store || options.list.iter().any(|it| it == "--share");
+        let total = input.len();
+        let mate = is_shared && dice.percent(60);
+        let mate = mate.then(|| mate::draw(dice, framing, total, &mut actions));
         let much = dice.between(0, input.len() as u64) as usize;
         let dying = Some(dice.pick(&[Dying::Full, Dying::Leaves(much)]));
         // What the others owe is not judged where something else may be short.
@@ -215,6 +224,7 @@ impl Plan {
             stalls: options.stalls,
             hurries: options.hurries,
             store: options.store,
+            mate,
             stop,
             appends: dice.percent(40),
             metrics: dice.percent(20),
@@ -242,7 +252,7 @@ impl Plan {
     /// One line for a person, without the data.
     pub(crate) fn describe(&self) -> String {
         format!(
-            "CHAOS_SEED={} {:?} by {:?} ({} bytes) | weir {}{}{}{}{}{} | {:?} by {:?}; {:?} {:?} {:?}",
+            "CHAOS_SEED={} {:?} by {:?} ({} bytes) | weir {}{}{}{}{}{}{} | {:?} by {:?}; {:?} {:?} {:?}",
             self.seed,
             self.producer,
             self.before,
@@ -255,6 +265,10 @@ impl Plan {
                 .unwrap_or_default(),
             if self.adds() { " --append" } else { "" },
             if self.store { " --share STORE" } else { "" },
+            self.mate
+                .as_ref()
+                .map(|it| format!(" beside another of {} bytes", it.len()))
+                .unwrap_or_default(),
             self.consumer,
             self.behind,
             self.actions,
