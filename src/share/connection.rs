@@ -15,6 +15,9 @@ use redis::{ConnectionLike, ErrorKind, Parser, RedisResult, Value};
 /// The longest answer: a lease has about a hundred bytes, and an error some hundreds.
 const ANSWER_MOST: usize = 65_536;
 
+/// For so long an answer is waited for at least when weir was stopped.
+const AFTER_A_STOP: Duration = Duration::from_millis(1);
+
 /// A connection that is used by one call at a time. After one that has failed it is of no use.
 pub(super) struct Connection {
     stream: TcpStream,
@@ -104,11 +107,22 @@ impl Call<'_> {
 
 impl Read for Call<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.set_read_timeout(Some(self.time()?))?;
         let most = buffer.len().min(self.left);
-        let read = self.stream.read(&mut buffer[..most])?;
-        self.left -= read;
-        Ok(read)
+        let mut time = self.time()?;
+        loop {
+            self.stream.set_read_timeout(Some(time))?;
+            match self.stream.read(&mut buffer[..most]) {
+                // We were stopped meanwhile, for however long: what has been answered is there.
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {
+                    time = self.time().unwrap_or(AFTER_A_STOP);
+                }
+                read => {
+                    let read = read?;
+                    self.left -= read;
+                    return Ok(read);
+                }
+            }
+        }
     }
 }
 

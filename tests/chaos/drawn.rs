@@ -9,6 +9,7 @@ use crate::dying::Dying;
 use crate::files;
 use crate::harness::weir;
 use crate::plan::{Action, Link, Plan};
+use crate::stream::Framing;
 
 /// What is no option of a pipeline that ends.
 const OTHERS: [&str; 8] = [
@@ -115,6 +116,12 @@ fn weir_is_killed_whatever_stands_beside_it() {
             _ => "from a pipe",
         });
         killed.extend(plan.tees.then_some("with a tee"));
+        let has_records = plan.framing != Framing::None;
+        killed.extend(
+            (plan.falls() && has_records).then_some("whose program falls inside of a record"),
+        );
+        killed.extend(plan.stop.map(|_| "where the input was to end"));
+        killed.extend(plan.dying.map(|_| "with a tee that fails"));
         killed.extend((!plan.kills.is_empty()).then_some("more than once"));
         killed.extend(match plan.behind {
             Link::Command => Some("with a program"),
@@ -123,13 +130,15 @@ fn weir_is_killed_whatever_stands_beside_it() {
             _ => None,
         });
     }
-    assert_eq!(killed.len(), 11, "{killed:?}");
+    assert_eq!(killed.len(), 14, "{killed:?}");
 }
 
 #[test]
 fn tees_fail_in_both_ways() {
     let plans = (0..SEEDS).filter(|seed| seed % 3 > 0).map(Plan::draw);
-    let dying: Vec<Dying> = plans.filter_map(|plan| plan.dying).collect();
+    let plans: Vec<Plan> = plans.filter(|plan| plan.dying.is_some()).collect();
+    assert!(plans.iter().any(|plan| plan.sheds) && plans.iter().any(Plan::falls));
+    let dying: Vec<Dying> = plans.iter().filter_map(|plan| plan.dying).collect();
     let leave = |it: &&Dying| matches!(it, Dying::Leaves(_));
     let leaves = dying.iter().filter(leave).count();
     assert!(
@@ -148,4 +157,19 @@ fn batches_are_given_up_and_kept_without_being_rejected() {
         has("--give-up") && has("--shed-to") && !has("--reject")
     };
     assert!(crowds.filter(gives_up).count() > 5);
+}
+
+#[test]
+fn those_who_share_are_stopped_and_killed() {
+    let plans = (0..SEEDS).filter(|seed| seed % 3 > 0).map(Plan::draw);
+    let beside = plans.filter(|plan| plan.mate.is_some());
+    let mut seen: BTreeSet<(bool, &str)> = BTreeSet::new();
+    for plan in beside {
+        seen.extend(plan.actions.iter().filter_map(|action| match action {
+            Action::Mate(name) => Some((plan.store, *name)),
+            Action::Kill => Some((plan.store, "weir itself")),
+            _ => None,
+        }));
+    }
+    assert_eq!(seen.len(), 8, "{seen:?}");
 }

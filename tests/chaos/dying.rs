@@ -32,6 +32,18 @@ pub(crate) fn is_of_dying(plan: &Plan, line: &str) -> bool {
     plan.dying.is_some_and(is_it)
 }
 
+/// Those who go on beside a spool do not name it again, and say so where it was owed something.
+pub(crate) fn is_of_forgotten(plan: &Plan, line: &str) -> bool {
+    let name = match plan.dying {
+        Some(Dying::Full) => "/dev/full is not named again: ",
+        Some(Dying::Leaves(_)) => "/dying is not named again: ",
+        None => return false,
+    };
+    line.starts_with("weir: --spool ")
+        && line.contains(name)
+        && line.ends_with(" are not kept for it")
+}
+
 /// A program that reads some of a tee, and leaves.
 pub(crate) fn take_and_leave(plan: &Plan, dir: &Path) -> Option<Child> {
     let Some(Dying::Leaves(much)) = plan.dying else {

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::dying::Dying;
+use crate::falling::TAKES;
 use crate::harness::{DEADLINE, WEIR};
 use crate::plan::{Link, Plan, Producer};
 use crate::store::Store;
@@ -37,13 +38,18 @@ pub(crate) fn share(weir: &mut Command, store: Option<&Store>) {
 pub(crate) fn next(framing: Framing, dir: &Path) -> Command {
     let mut weir = Command::new(WEIR);
     weir.arg("-q").arg("--spool").arg(dir.join("spool"));
+    frame(&mut weir, framing);
+    weir
+}
+
+/// It is told what a record is.
+pub(crate) fn frame(weir: &mut Command, framing: Framing) {
     match framing {
-        Framing::None => &mut weir,
+        Framing::None => weir,
         Framing::Lines => weir.arg("--lines"),
         Framing::Null => weir.arg("--null"),
         Framing::Fixed(size) => weir.arg("--record-size").arg(size.to_string()),
     };
-    weir
 }
 
 /// The command line; `store`: what the cap is shared through, if that is there.
@@ -83,6 +89,12 @@ pub(crate) fn command(plan: &Plan, dir: &Path, store: Option<&Store>) -> Command
         let count = plan.input.chunks(part(plan, count)).len();
         weir.args((0..count).map(|n| dir.join(format!("input{n}"))));
     }
+    run_command(plan, &mut weir);
+    weir
+}
+
+/// What weir runs, if anything.
+pub(crate) fn run_command(plan: &Plan, weir: &mut Command) {
     // It reads that much and no more, so that nothing is lost with it.
     let take = |much: usize| format!("dd bs={much} count=1 iflag=fullblock status=none");
     let then = |much, what| {
@@ -91,16 +103,15 @@ pub(crate) fn command(plan: &Plan, dir: &Path, store: Option<&Store>) -> Command
     };
     match plan.behind {
         Link::Falls => {
-            weir.arg("--").args(take(50_001).split(' '));
+            weir.arg("--").args(take(TAKES).split(' '));
         }
-        Link::FallsDeaf => drop(weir.args(then(50_001, "sleep 0.02"))),
+        Link::FallsDeaf => drop(weir.args(then(TAKES, "sleep 0.02"))),
         Link::Deaf(much, status) => {
             weir.args(then(much, &format!("sleep 0.1; exit {status}")));
         }
         _ if plan.has_command() => drop(weir.args(["--", "cat"])),
         _ => {}
     }
-    weir
 }
 
 /// What the log holds before weir begins.

@@ -1,7 +1,7 @@
 //! Weir itself is killed (`kill -9`), and others go on with its spool and its input: what was taken in is there.
 //!
 //! Invariant: of what came from a pipe nothing is missing, and each kill repeats one write for each output at most, or what
-//! each program had in hand. A socket may lose one read with each kill.
+//! each program had in hand. A socket may lose one read with each kill, a program that falls its pipe.
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -17,9 +17,11 @@ use crate::books::{Checked, are_of, ensure};
 use crate::crowd::Crowd;
 use crate::crowd_run;
 use crate::dice::Dice;
+use crate::dying::is_of_forgotten;
+use crate::falling;
 use crate::files;
 use crate::harness::{DEADLINE, collect};
-use crate::plan::{Action, Link, Plan};
+use crate::plan::{AGAIN, Action, Link, Plan};
 use crate::reports;
 use crate::run::Outcome;
 use crate::stream::{Framing, LONGEST};
@@ -31,6 +33,10 @@ pub(crate) static KILLED: AtomicU64 = AtomicU64::new(0);
 const WRITE_MOST: usize = 256 << 10;
 /// What is taken from a socket at once.
 const READ_MOST: usize = 1 << 20;
+/// In so many places it may have begun.
+const LIKELY: usize = 20;
+/// What lies in the pipe of a program that weir runs, at most.
+const PIPE_MOST: usize = 1 << 20;
 /// What lies in the pipes towards somebody who does not read it, and what a `cat` between them has in hand.
 const PIPES_MOST: usize = (2 << 20) + (256 << 10);
 
@@ -62,7 +68,13 @@ pub(crate) fn go_on(
         if plan.tees {
             weir.arg("--tee").arg(dir.join("copy"));
         }
-        let got = run(weir, input.as_ref(), kill)?;
+        if plan.falls() {
+            weir.args(AGAIN);
+            files::run_command(plan, &mut weir);
+        }
+        let is_known = |line: &str| is_of_forgotten(plan, line);
+        let got = run(weir, input.as_ref(), kill, is_known)?;
+        let got = falling::net(plan, got)?;
         let all = files::added(plan, dir, "copy", true)?;
         ensure!(before <= all.len(), "what was copied is gone");
         let copied = all[before..].to_vec();
@@ -77,6 +89,7 @@ pub(crate) fn run(
     mut weir: Command,
     input: Option<&OwnedFd>,
     kill: Option<Duration>,
+    is_known: impl Fn(&str) -> bool,
 ) -> Result<Vec<u8>, String> {
     let stdin = input.map(|input| input.try_clone().expect("a duplicate"));
     weir.stdin(stdin.map_or_else(Stdio::null, Stdio::from));
@@ -97,7 +110,9 @@ pub(crate) fn run(
     };
     let (got, said) = (got.done(), said.done());
     let said = String::from_utf8_lossy(&said);
-    let is_right = status.success() && said.is_empty() || kill.is_some() && !status.success();
+    let is_silent = said.lines().count() <= 1;
+    let is_silent = is_silent && said.lines().all(is_known);
+    let is_right = status.success() && is_silent || kill.is_some() && !status.success();
     ensure!(is_right, "the next weir: {status:?} {said}");
     Ok(got)
 }
@@ -143,8 +158,12 @@ impl Rule {
                 _ => alike(part.iter().rev(), input.iter().rev()),
             };
             let from = least.saturating_sub(self.again)..=(most + self.unread).min(input.len());
-            let ends = from.filter_map(|from| self.end_of(input, from, part, n == last, tail));
-            let ends: Vec<usize> = ends.collect();
+            let each = from.clone();
+            let ends = each.filter_map(|from| self.end_of(input, from, part, n == last, tail));
+            let mut ends: Vec<usize> = ends.collect();
+            if ends.is_empty() && self.lost > 0 {
+                ends.extend(self.behind_a_hole(input, from, part, n == last));
+            }
             let (Some(first), Some(end)) = (ends.iter().min(), ends.iter().max()) else {
                 return Err(format!(
                     "{what}: the {} bytes of weir {n} behind the killed one do not go on at {least}..{most} of {}: {:?}",
@@ -156,6 +175,28 @@ impl Rule {
             (least, most) = (*first, *end);
         }
         Ok(most)
+    }
+
+    /// Where this ends, if it begins in one of these places, and a read is missing inside of it.
+    fn behind_a_hole(
+        &self,
+        input: &[u8],
+        from: impl Iterator<Item = usize>,
+        part: &[u8],
+        is_last: bool,
+    ) -> Option<usize> {
+        let begun = from.map(|from| (alike(part.iter(), input[from..].iter()), from));
+        let mut begun: Vec<(usize, usize)> = begun.collect();
+        // Or it is missing at the very beginning.
+        let last = begun.last().map(|(_, from)| (0, *from));
+        begun.sort_unstable();
+        let longest = begun.into_iter().rev().take(LIKELY);
+        let mut ends = longest.chain(last).filter_map(|(same, from)| {
+            let rest = &part[same..];
+            let mut behind = from + same..=(from + same + self.lost).min(input.len());
+            Some(behind.find(|at| input[*at..].starts_with(rest))? + rest.len())
+        });
+        ends.find(|to| !is_last || !self.is_all || *to == input.len())
     }
 
     /// Where this ends, if it is the input from here on, which has its end in common with it so far.
@@ -201,7 +242,12 @@ pub(crate) fn check(plan: &Plan, outcome: &Outcome, parts: &[Part]) -> Checked {
     let is_unread = plan.loses_consumer() || plan.deaf().is_some();
     let rule = Rule {
         again: plan.in_hand().unwrap_or(WRITE_MOST + LONGEST),
-        unread: if is_unread { PIPES_MOST } else { 0 },
+        unread: match plan.falls() {
+            // What it has left is lost where nobody is there any more who would take it back.
+            true => PIPE_MOST,
+            false if is_unread => PIPES_MOST,
+            false => 0,
+        },
         lost: if plan.before == Link::Socket {
             READ_MOST
         } else {
@@ -210,8 +256,22 @@ pub(crate) fn check(plan: &Plan, outcome: &Outcome, parts: &[Part]) -> Checked {
         framing: plan.framing,
         is_all: !plan.is_of_files() && !plan.kills_before(),
     };
+    ensure!(taken <= plan.whole(), "{taken} were read, behind the mark");
+    // What is not to be read any more ends a record, and another weir may read on nevertheless.
+    let closed = plan.stop.and_then(|mark| {
+        let (read, rest) = input.split_at(mark);
+        let closed = [&plan.framing.ended(read), rest].concat();
+        (closed.len() > input.len() && !rest.is_empty()).then_some(closed)
+    });
+    let check = |rule: &Rule, first, all: &[&[u8]], what| {
+        let as_sent = rule.check(input, first, all, what);
+        match &closed {
+            Some(closed) if as_sent.is_err() => rule.check(closed, first, all, what),
+            _ => as_sent,
+        }
+    };
     let all: Vec<&[u8]> = parts.iter().map(|part| &part.got[..]).collect();
-    let end = rule.check(input, outcome.got.len(), &all, "delivered")?;
+    let end = check(&rule, outcome.got.len(), &all, "delivered")?;
     ensure!(
         end >= taken || rule.lost > 0,
         "{taken} bytes were taken in, {end} are there"
@@ -230,7 +290,7 @@ pub(crate) fn check(plan: &Plan, outcome: &Outcome, parts: &[Part]) -> Checked {
         ..rule
     };
     let all: Vec<&[u8]> = parts.iter().map(|part| &part.copied[..]).collect();
-    rule.check(input, first.len(), &all, "copied").map(drop)
+    check(&rule, first.len(), &all, "copied").map(drop)
 }
 
 impl Plan {
@@ -323,7 +383,7 @@ pub(crate) fn go_on_side_by_side(
         // Its programs have this end, too.
         collect(said).done();
     }
-    run(plan.rest(dir), Some(input), None)
+    run(plan.rest(dir), Some(input), None, |_| false)
 }
 
 /// The log of a weir may be cut off by a kill; what it was before is there.
@@ -378,6 +438,12 @@ fn what_is_missing_torn_or_comes_too_often_is_seen() {
     assert!(!is_right(&rule, 8, &["six\ntwo\nten"]), "displaced");
     assert!(!is_right(&rule, 8, &["six\n\nten"]), "torn");
     assert!(!is_right(&rule, 8, &["one\ntwo\nsix\nten"]), "too much");
+    let hole = Rule { lost: 5, ..rule };
+    assert!(is_right(&hole, 3, &["two\n", "ten"]), "between two");
+    assert!(is_right(&hole, 8, &["two\nten"]), "inside of one");
+    assert!(is_right(&hole, 3, &["\nsi", "x\nten"]), "killed inside");
+    assert!(is_right(&hole, 3, &["\ntwo\nt", "en"]), "and again");
+    assert!(!is_right(&hole, 0, &["one\nten"]), "two reads");
     let some = Rule {
         is_all: false,
         ..rule

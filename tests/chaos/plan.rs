@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::dice::Dice;
 use crate::dying::Dying;
 use crate::killed;
+use crate::mate;
 use crate::options::{self, DONE};
 use crate::store::StoreAct;
 use crate::stream::{self, Framing};
@@ -78,7 +79,12 @@ pub(crate) enum Action {
     Query,
     /// Something happens to the store that the cap is shared through.
     Store(StoreAct),
+    /// Who shares the cap is sent a signal.
+    Mate(&'static str),
 }
+
+/// How a program is run again and again.
+pub(crate) const AGAIN: [&str; 4] = ["--restart", "always", "--backoff", "1ms..2ms"];
 
 /// One pipeline.
 #[derive(Debug)]
@@ -94,6 +100,8 @@ pub(crate) struct Plan {
     pub hurries: bool,
     /// Its cap is shared through a store.
     pub store: bool,
+    /// What another weir moves meanwhile that shares it.
+    pub mate: Option<Vec<u8>>,
     /// So much is read at most: something ends the input there.
     pub stop: Option<usize>,
     /// To the files of tees and taps something is added.
@@ -154,16 +162,16 @@ impl Plan {
         let control = !options.list.iter().any(|o| o == "--no-control");
         let consumer = consumer(dice, input.len());
         let (before, mut behind) = links(dice, producer, consumer);
-        let can_fall = framing == Framing::None && !options.stalls;
+        let can_fall = !options.stalls && !options.has_lanes();
+        // With records it may have batches instead.
+        let can_fall = can_fall && (framing == Framing::None || dice.percent(40));
         if behind == Link::Command && !matches!(consumer, Consumer::Leaves(_)) && dice.percent(25) {
             let much = dice.between(1, input.len() as u64 + 1000) as usize;
             behind = Link::Deaf(much, dice.pick(&[0, 0, 7]));
         }
         if behind == Link::Command && can_fall && !matches!(consumer, Consumer::Leaves(_)) {
             behind = dice.pick(&[Link::Falls, Link::FallsDeaf]);
-            options
-                .list
-                .extend(["--restart", "always", "--backoff", "1ms..2ms"].map(String::from));
+            options.list.extend(AGAIN.map(String::from));
         }
         let may_batch = !options.stalls && !options.has_lanes();
         let may_batch = may_batch && !matches!(consumer, Consumer::Leaves(_));
@@ -180,18 +188,16 @@ impl Plan {
             };
             options.list.extend(["--batch", limit].map(String::from));
         }
-        let falls = matches!(behind, Link::Falls | Link::FallsDeaf);
-        let goes_with_spool = !options.sheds && !falls;
-        let spools = goes_with_spool && dice.percent(40);
+        let spools = !options.sheds && dice.percent(40);
         if spools {
             options.sync(dice);
         }
         let stop = options.stop(dice, framing, &input);
         let mut actions = actions(dice, control, &mut options, framing, input.len());
         let mut kills = Vec::new();
-        // What is shed, or not to be read, is not there for those who go on. What they deliver is known by its numbers.
+        // What is shed is not there for those who go on. What they deliver is known by its numbers.
         let is_known = framing.is_numbered() || framing == Framing::None;
-        let is_known = is_known && spools && !options.sheds && stop.is_none();
+        let is_known = is_known && spools && !options.sheds;
         if is_known && dice.percent(60) {
             actions.truncate(dice.between(0, actions.len() as u64) as usize);
             if dice.percent(40) {
@@ -201,13 +207,14 @@ impl Plan {
             actions.extend([until, Action::Kill]);
             kills = killed::draw(dice);
         }
+        let is_shared = options.store || options.list.iter().any(|it| it == "--share");
+        let total = input.len();
+        let mate = is_shared && dice.percent(60);
+        let mate = mate.then(|| mate::draw(dice, framing, total, &mut actions));
         let much = dice.between(0, input.len() as u64) as usize;
         let dying = Some(dice.pick(&[Dying::Full, Dying::Leaves(much)]));
         // What the others owe is not judged where something else may be short.
-        let may_die = !options.sheds && !falls && !matches!(behind, Link::Deaf(..));
-        // Those who go on say of a tee that it is not named again.
-        let is_killed = actions.iter().any(|it| matches!(it, Action::Kill));
-        let may_die = may_die && !is_killed;
+        let may_die = !matches!(behind, Link::Deaf(..));
         Plan {
             seed,
             framing,
@@ -217,6 +224,7 @@ impl Plan {
             stalls: options.stalls,
             hurries: options.hurries,
             store: options.store,
+            mate,
             stop,
             appends: dice.percent(40),
             metrics: dice.percent(20),
@@ -244,7 +252,7 @@ impl Plan {
     /// One line for a person, without the data.
     pub(crate) fn describe(&self) -> String {
         format!(
-            "CHAOS_SEED={} {:?} by {:?} ({} bytes) | weir {}{}{}{}{}{} | {:?} by {:?}; {:?} {:?} {:?}",
+            "CHAOS_SEED={} {:?} by {:?} ({} bytes) | weir {}{}{}{}{}{}{} | {:?} by {:?}; {:?} {:?} {:?}",
             self.seed,
             self.producer,
             self.before,
@@ -257,6 +265,10 @@ impl Plan {
                 .unwrap_or_default(),
             if self.adds() { " --append" } else { "" },
             if self.store { " --share STORE" } else { "" },
+            self.mate
+                .as_ref()
+                .map(|it| format!(" beside another of {} bytes", it.len()))
+                .unwrap_or_default(),
             self.consumer,
             self.behind,
             self.actions,

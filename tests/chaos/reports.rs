@@ -14,10 +14,14 @@ pub(crate) const TIMEOUT: i32 = 124;
 /// What a pipe holds, and a `head` reads ahead.
 const PIPE_MOST: usize = (1 << 20) + (64 << 10);
 
-/// What is said of a store: weir is the only one that shares, and passes on what it may.
-fn is_of_store(plan: &Plan, line: &str) -> bool {
+/// What is said of a store: weir is the only one that shares, and passes on what it may, or one of two.
+pub(crate) fn is_of_store(plan: &Plan, line: &str) -> bool {
     let is_it = line.starts_with("weir") && line.contains(": share redis://");
-    plan.store && is_it && line.ends_with(": going on alone")
+    let half = ": passing half of the cap until it is back";
+    let is_it = is_it
+        && (line.ends_with(": going on alone") || plan.mate.is_some() && line.ends_with(half));
+    // A stop and what goes on after it are nothing that a store does.
+    plan.store && is_it && !line.contains("Interrupted system call")
 }
 
 /// Not all that was shed could be kept.
@@ -98,6 +102,8 @@ impl Books<'_> {
         ensure!(dead.len() <= 1, "says {said:?}");
         // What has no room fails at the first byte; what is left behind, when the pipe is full.
         let fails = match self.plan.dying {
+            // It sheds by the same rule, and may have shed all.
+            _ if self.plan.sheds => false,
             Some(Dying::Full) => self.read > 0,
             Some(Dying::Leaves(much)) => self.read > much + PIPE_MOST,
             None => false,

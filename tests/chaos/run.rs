@@ -10,16 +10,17 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use wait_timeout::ChildExt;
 
-use crate::dying;
 use crate::files::{BEFORE, added, command, leave_before, left_in_spool, line_of_end, shown};
 use crate::harness::sides::make_fifo;
 use crate::harness::{DEADLINE, WEIR, collect, program};
 use crate::killed;
+use crate::mate::Mate;
 use crate::options::set_free;
 use crate::plan::{Action, Plan};
 use crate::reports;
 use crate::sides::{self, Hurry};
 use crate::store::Store;
+use crate::{dying, falling};
 
 /// The signal.
 const KILL: i32 = 9;
@@ -63,6 +64,8 @@ struct Pipeline<'a> {
     taker: Option<Child>,
     /// Its cap is shared through this.
     store: Option<Store>,
+    /// Another weir that does so.
+    mate: Option<Mate>,
     /// What was amiss with what was answered meanwhile.
     trouble: Option<String>,
 }
@@ -116,8 +119,10 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
         reader,
         taker,
         store,
+        mate: None,
         trouble: None,
     };
+    pipeline.mate = Mate::start(plan, dir, pipeline.store.as_ref());
     let bytes = plan.input.clone();
     let producer = sides::produce(plan.producer, input.ours, bytes, seeds.0, hurry.clone());
     pipeline.await_signals();
@@ -150,7 +155,11 @@ pub(crate) fn run(plan: &Plan) -> Result<Outcome, String> {
     let parts = parts.transpose()?;
     // Before the neighbours are ended: they may still have something in hand.
     let (sent, got) = (producer.done(), consumer.done());
+    let got = falling::net(plan, got)?;
     pipeline.await_looks()?;
+    if let Some(mate) = pipeline.mate.take() {
+        mate.end(plan)?;
+    }
     let looks = pipeline.looks.len();
     if let Some(trouble) = pipeline.trouble.take() {
         return Err(trouble);
@@ -237,6 +246,9 @@ impl Pipeline<'_> {
             Action::Hurry => unreachable!("nobody hurries weir"),
             Action::StopCommand(time) => self.stop_command(*time),
             Action::Query => self.query(),
+            Action::Mate(name) => {
+                self.mate.iter_mut().for_each(|mate| mate.signal(name));
+            }
             Action::Store(act) => {
                 self.store.iter_mut().for_each(|store| store.act(*act));
             }

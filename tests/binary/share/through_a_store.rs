@@ -1,11 +1,12 @@
 //! One cap through a real `redis-server`.
 
 use std::fs::File;
+use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Stdio};
 use std::time::Instant;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::{catch_up, member, silent, status, take};
 use crate::harness::line::Line;
@@ -38,6 +39,10 @@ impl Server {
             TcpStream::connect(("127.0.0.1", port)).is_ok()
         });
         Server(child, port)
+    }
+
+    fn signal(&self, signal: Signal) {
+        let _ = kill_process(Pid::from_child(&self.0), signal);
     }
 }
 
@@ -84,6 +89,29 @@ fn weirs_share_through_a_store_and_go_on_with_a_part_when_it_dies() {
             "{ended:?}"
         );
     }
+}
+
+#[test]
+fn a_stop_while_the_store_is_asked_is_no_fault_of_the_store() {
+    let server = Server::start();
+    let share = format!("redis://127.0.0.1:{}/it", server.1);
+    let home = Home::new();
+    let (running, mut output) = member(&home, &silent(&share));
+    let mut some = vec![0; 600_000];
+    for _ in 0..6 {
+        output.read_exact(&mut some).expect("it passes on");
+        server.signal(Signal::STOP);
+        // By then it has asked again, and waits.
+        output.read_exact(&mut some).expect("it passes on");
+        running.signal(Signal::STOP);
+        running.signal(Signal::CONT);
+        server.signal(Signal::CONT);
+    }
+    running.signal(Signal::INT);
+    drop(output);
+    let ended = running.end();
+    // How late the store may be is another matter.
+    assert!(!ended.stderr.contains("Interrupted"), "{ended:?}");
 }
 
 #[test]
