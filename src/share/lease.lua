@@ -4,16 +4,18 @@
 -- KEYS: the share, when each member's lease ends, what each member has.
 -- ARGV: the member; the parts that it can use, or -1 for as many as there are; the most members that it
 -- has seen; the milliseconds until it asks again; what the cap is (amount, nanoseconds, burst), and
--- whether that is news (1) or not (0), or -1: it leaves.
+-- whether that is news (1) or not (0), or -1: it leaves; the parts that it goes by until it is answered, and
+-- the milliseconds for which it does so if it is not.
 local ALL = 1099511627776
 local share, ends, members = KEYS[1], KEYS[2], KEYS[3]
 local me, wants, knows = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local pause, says = tonumber(ARGV[4]), tonumber(ARGV[8])
+local has, left = tonumber(ARGV[9]), tonumber(ARGV[10])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local s = redis.call('HMGET', share, 'content', 'hungry', 'given', 'born', 'floor', 'amount', 'per', 'burst', 'rules', 'count', 'last')
--- What those want who have what they want, how many want more, and what all have been given.
+-- What those want who have what they want, how many want more, and what all may be going by.
 local content, hungry, given = tonumber(s[1] or 0), tonumber(s[2] or 0), tonumber(s[3] or 0)
 local born, floor = tonumber(s[4] or now), tonumber(s[5] or 1)
 -- Until when somebody may have passed something.
@@ -71,9 +73,12 @@ if says >= 0 then
   if knows > 1 then floor = math.max(floor, knows) end
   if now < born + 1000 then part = math.min(part, math.floor(ALL / floor)) end
   part = math.max(math.min(part, ALL - given), 0)
-  given = given + part
-  local lease = 5 * math.max(interval, pause)
-  redis.call('HSET', members, me, string.format('%.0f %.0f', wants, part))
+  -- Until it asks again nobody knows whether it goes by the answer or by what it has: others get what is left by both.
+  local may = math.max(part, has)
+  given = given + may
+  -- A millisecond more: this one may have begun before it asked.
+  local lease = math.max(5 * math.max(interval, pause), left) + 1
+  redis.call('HSET', members, me, string.format('%.0f %.0f', wants, may))
   redis.call('ZADD', ends, now + lease, me)
   last = math.max(last, now + lease)
 elseif n == 0 then

@@ -7,8 +7,11 @@
 //! gives it to somebody else because it has ended. Without one no more than an n-th of the cap passes, n
 //! being the most members that were ever seen.
 //!
-//! Of what the store takes away with an answer a member goes by the old part until that is there: for so
-//! long what changes hands may pass twice.
+//! Of what the store takes away with an answer a member goes by the old part until that is there. So it says with each
+//! question what it has, and the store counts the larger of this and of what it answers as given, until the next
+//! question says which of the two it is, or the later of the two leases ends: what all members have is never more than
+//! the cap. Who comes therefore has its part when each of the others has asked twice. Not counted are those that are
+//! without a lease, and what a store that was emptied has not been told yet.
 
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
@@ -46,6 +49,9 @@ pub(crate) struct Question {
     pub(crate) wants: Option<u64>,
     /// The most members that it has seen.
     pub(crate) members: u64,
+    /// The parts that it has until it is answered, and for how much longer it has them if it is not.
+    pub(crate) has: u64,
+    pub(crate) left: Duration,
     /// When it asks again.
     pub(crate) interval: Duration,
     /// Whether it wants nothing for now, and asks seldom.
@@ -225,10 +231,18 @@ impl LeasedCap {
         let is_idle = !self.waited && self.used == 0;
         let least = if is_idle { IDLE } else { self.trip };
         let interval = self.interval.max(least);
+        if is_idle {
+            // Given back with the question, since it asks so seldom: others need not wait for the next one.
+            self.parts = 0;
+        }
+        let left = self.until.saturating_duration_since(now);
+        let has = if left.is_zero() { 0 } else { self.parts };
         (self.used, self.waited, self.since, self.had) = (0, false, now, 0.0);
         Question {
             wants,
             members: self.most_members,
+            has,
+            left,
             interval,
             is_idle,
             rules: self.rules,
@@ -369,4 +383,8 @@ pub(super) fn rules_from_text(amount: &str, per: &str, burst: &str, unit: Unit) 
 #[cfg(test)]
 mod scale;
 #[cfg(test)]
+mod sums;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(super) mod twin;

@@ -327,19 +327,20 @@ impl Member {
         }
         let wants = question.wants.map_or(-1, |parts| parts as i64);
         // Not less than here: by what is left over the lease would end there before it ends here.
-        let pause = question.interval.as_nanos().div_ceil(1_000_000) as u64;
+        let millis = |time: Duration| time.as_nanos().div_ceil(1_000_000) as u64;
         let rate = question.rules.rate;
         invocation
             .arg(&self.me)
             .arg(wants)
             .arg(question.members)
-            .arg(pause);
+            .arg(millis(question.interval));
         invocation
             .arg(rate.amount().get())
             .arg(rate.per_nanos().get());
         invocation
             .arg(burst_to_text(question.rules.burst))
             .arg(says);
+        invocation.arg(question.has).arg(millis(question.left));
         invocation
     }
 

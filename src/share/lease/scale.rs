@@ -1,108 +1,15 @@
 //! Ten thousand members on one store, on a made-up clock: how often it is asked, how fair that is, and how soon one
-//! that joins has its part. The members are the real ones; the store does what `lease.lua` does, in numbers.
+//! that joins has its part. The members are the real ones, the store is the [`twin`] of `lease.lua`.
 //!
 //! ```sh
 //! cargo test --lib ten_thousand -- --nocapture   # prints the figures
 //! ```
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::BinaryHeap;
 
+use super::twin::Store;
 use super::*;
-
-/// What the store knows of a member.
-struct Lease {
-    wants: Option<u64>,
-    part: u64,
-    ends: u64,
-}
-
-/// The script, without its words.
-struct Store {
-    members: BTreeMap<usize, Lease>,
-    ends: BTreeSet<(u64, usize)>,
-    content: u64,
-    hungry: u64,
-    given: u64,
-    born: u64,
-    floor: u64,
-    calls: u64,
-}
-
-impl Store {
-    fn new(born: u64) -> Store {
-        Store {
-            members: BTreeMap::new(),
-            ends: BTreeSet::new(),
-            content: 0,
-            hungry: 0,
-            given: 0,
-            born,
-            floor: 1,
-            calls: 0,
-        }
-    }
-
-    fn forget(&mut self, who: usize) {
-        if let Some(lease) = self.members.remove(&who) {
-            match lease.wants {
-                None => self.hungry -= 1,
-                Some(wants) => self.content -= wants,
-            }
-            self.given -= lease.part;
-            self.ends.remove(&(lease.ends, who));
-        }
-    }
-
-    /// Times are in milliseconds.
-    fn ask(&mut self, who: usize, question: &Question, now: u64) -> Answer {
-        self.calls += 1;
-        let over = self.ends.range(..(now + 1, 0)).take(100);
-        for (_, who) in over.copied().collect::<Vec<_>>() {
-            self.forget(who);
-        }
-        self.forget(who);
-        let n = self.members.len() as u64 + 1;
-        let level = ((ALL - self.content.min(ALL)) / (self.hungry + 1)).max(ALL / n);
-        let interval = (n.div_ceil(5)).max(100);
-        let wants = question.wants.filter(|wants| *wants <= level);
-        let mut part = match wants {
-            None => {
-                self.hungry += 1;
-                level
-            }
-            Some(wants) => {
-                self.content += wants;
-                let rest = ALL.saturating_sub(self.content) / n;
-                wants
-                    + if self.hungry == 0 && wants > 0 {
-                        rest
-                    } else {
-                        0
-                    }
-            }
-        };
-        if question.members > 1 {
-            self.floor = self.floor.max(question.members);
-        }
-        if now < self.born + 1000 {
-            part = part.min(ALL / self.floor);
-        }
-        part = part.min(ALL - self.given);
-        self.given += part;
-        let pause = question.interval.as_millis() as u64;
-        let ends = now + 5 * interval.max(pause);
-        self.ends.insert((ends, who));
-        self.members.insert(who, Lease { wants, part, ends });
-        Answer {
-            parts: part,
-            interval: Duration::from_millis(interval),
-            members: n,
-            rules: None,
-            begins: false,
-        }
-    }
-}
 
 /// A member, and how much of the cap it would like to have at most.
 struct Member {

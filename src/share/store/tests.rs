@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::super::lease::ALL;
+use super::super::lease::{ALL, twin};
 use super::*;
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -211,6 +211,47 @@ fn members_share_evenly_and_what_one_leaves_the_others_get() {
     eventually("a seventh for each", || eight.are_even(7));
     eventually("a sixth for each again", || eight.are_even(6));
     assert_eq!(eight.lines.load(SeqCst), 0);
+}
+
+/// No lease ends meanwhile, and the store is not new to anybody: time has no part in it.
+#[test]
+fn the_script_answers_as_its_twin_does() {
+    let server = Server::start(&[]);
+    let mut twin = twin::Store::new(0);
+    let mut members: Vec<_> = (0..7)
+        .map(|_| Member::new(&server.store(), None, Unit::Bytes).expect("a member"))
+        .collect();
+    let question = LeasedCap::new(rules("8MB/s"), Instant::now()).question(Instant::now());
+    let mut has = [0; 7];
+    let mut dice = 4711u64;
+    let mut throw = |most: u64| {
+        dice = dice.wrapping_mul(6364136223846793005).wrapping_add(1);
+        (dice >> 33) % most
+    };
+    for turn in 0..3000 {
+        let who = throw(7) as usize;
+        let question = Question {
+            wants: [None, Some(0), Some(ALL / (1 + throw(50)))][throw(3) as usize],
+            has: has[who],
+            left: Duration::from_secs(400),
+            interval: Duration::from_secs(60),
+            ..question
+        };
+        if throw(20) == 0 {
+            members[who].leave(&question);
+            twin.forget(who);
+            has[who] = 0;
+            continue;
+        }
+        let answer = members[who].ask(&question).expect("an answer");
+        let wanted = twin.ask(who, &question, 2000);
+        let of = |answer: &Answer| (answer.parts, answer.members, answer.interval);
+        assert_eq!(of(&answer), of(&wanted), "turn {turn}: {question:?}");
+        // Some answers do not arrive.
+        if throw(4) > 0 {
+            has[who] = answer.parts;
+        }
+    }
 }
 
 #[test]
