@@ -111,3 +111,65 @@ impl SharedBreaker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Circuit, SharedBreaker};
+    use std::time::{Duration, Instant};
+
+    const SHORTEST: Duration = Duration::from_secs(1);
+
+    fn breaker() -> SharedBreaker {
+        SharedBreaker::new((SHORTEST, Duration::from_secs(1000)), 1)
+    }
+
+    /// So many fail, each when it is due. When the next one is.
+    fn fail(breaker: &mut SharedBreaker, times: u32, mut now: Instant) -> Instant {
+        for tries in 1..=times {
+            assert_eq!(breaker.may_start(1, now), Ok(()));
+            breaker.on_start(1);
+            now = breaker.on_failure(1, tries, now).unwrap();
+        }
+        now
+    }
+
+    #[test]
+    fn a_success_ends_the_failures_in_a_row_and_the_next_one_waits_as_the_first_did() {
+        let mut breaker = breaker();
+        let start = Instant::now();
+        let due = fail(&mut breaker, 5, start);
+        assert_eq!(breaker.failures(), 5);
+        assert!(due - start > 4 * SHORTEST, "{:?}", due - start);
+        breaker.on_start(1);
+        breaker.on_success(1);
+        assert_eq!(
+            (breaker.failures(), breaker.circuit()),
+            (0, Circuit::Closed)
+        );
+        let again = fail(&mut breaker, 1, due);
+        assert_eq!(breaker.failures(), 1);
+        // Waits are drawn around what is due.
+        assert!(again - due <= 2 * SHORTEST, "{:?}", again - due);
+    }
+
+    #[test]
+    fn after_a_failure_one_tries_and_what_others_do_who_ran_before_says_nothing() {
+        let mut breaker = breaker();
+        let start = Instant::now();
+        let due = fail(&mut breaker, 1, start);
+        assert!(matches!(breaker.may_start(2, start), Err(Some(at)) if at <= due));
+        breaker.on_success(2);
+        assert_eq!(breaker.failures(), 1);
+        assert_eq!(breaker.may_start(2, due), Ok(()));
+        breaker.on_start(2);
+        assert_eq!(breaker.circuit(), Circuit::HalfOpen);
+        assert_eq!(breaker.may_start(1, due), Err(None));
+        assert!(breaker.on_failure(3, 1, due).is_some());
+        assert_eq!(
+            (breaker.failures(), breaker.circuit()),
+            (1, Circuit::HalfOpen)
+        );
+        breaker.on_success(2);
+        assert_eq!(breaker.may_start(1, due), Ok(()));
+    }
+}

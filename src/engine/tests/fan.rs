@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::sim::{Adversity, Outcome, Scenario, SidePlan, plain, rules, run_through};
 use super::text::lines;
+use crate::engine::action::SIDES;
+use crate::engine::policy::{Policy, Which};
 use crate::engine::record::Framing;
 use crate::engine::side::Role;
 
@@ -162,4 +164,27 @@ fn a_record_without_an_end_takes_no_more_than_the_share_of_a_tap() {
     let (_, outcome) = spliced(&s, adversity);
     let books = outcome.engine.side_status(Instant::now());
     assert!(books[0].owed <= 2 * SHARE, "{}", books[0].owed);
+}
+
+/// What it takes to know a record of two bytes is many times these.
+#[test]
+fn the_books_of_the_short_records_of_a_tap_count_for_its_share() {
+    let mut s = scenario();
+    s.input.0 = b"x\n".repeat(100_000);
+    s.direct = false;
+    s.rules.shed = Some(Policy {
+        which: Which::Fair,
+        patience: Duration::ZERO,
+    });
+    let adversity = Adversity {
+        lanes: Some((Some("1"), None)),
+        sides: [Some(tap(Some((ms(5), FOR_EVER)))), None, None],
+        ..Adversity::default()
+    };
+    let outcome = run_through(s, adversity);
+    assert!(outcome.finished, "all is delivered");
+    let tap = &outcome.engine.outputs[SIDES];
+    let (owed, books) = (tap.queue.owed(), tap.books());
+    assert!(owed > 0 && books > owed, "{owed} and {books}");
+    assert!(!tap.outgrows(SHARE), "{owed} and {books}");
 }

@@ -88,11 +88,6 @@ pub(super) fn start(left: Left, s: Scenario, adversity: Adversity) -> Sim {
     };
     let mut engine = Engine::new(s.rules, start);
     engine.open_overflow();
-    if let Some((key, keep)) = adversity.lanes {
-        let key = key.map(|text| text.parse().expect("a key"));
-        let keep = keep.map(|text| text.parse().expect("a pattern"));
-        engine.sort_by(Sorter { key, keep }, s.seed, start);
-    }
     if s.rules.memory.is_some() {
         engine.give_reserve(Segment::map(engine.segment_size()).expect("memory"));
     }
@@ -111,6 +106,12 @@ pub(super) fn start(left: Left, s: Scenario, adversity: Adversity) -> Sim {
         } else {
             Doing::Nothing
         });
+    }
+    // As it is outside, where all outputs are there by then: they inherit the rule.
+    if let Some((key, keep)) = adversity.lanes {
+        let key = key.map(|text| text.parse().expect("a key"));
+        let keep = keep.map(|text| text.parse().expect("a pattern"));
+        engine.sort_by(Sorter { key, keep }, s.seed, start);
     }
     if s.rules.outlives {
         engine.inherit(&left.inherited, start);
