@@ -131,7 +131,7 @@ fn a_state_that_cannot_be_saved_for_a_moment_costs_no_batch() {
         };
         gone_on += usize::from(status == Some(0) && said.contains("Input/output error"));
         let mut rest = program(WEIR);
-        rest.args(&fixed).args(command).stdin(Stdio::null());
+        rest.args(fixed).args(command).stdin(Stdio::null());
         let rest = rest.output().expect("it ran");
         assert!(rest.status.success(), "{k}: {rest:?}");
         let got = fs::read_to_string(&out).unwrap_or_default();
