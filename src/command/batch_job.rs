@@ -17,8 +17,12 @@ use crate::engine::CONSUMER;
 use crate::engine::action::{Actor, Wait, Write};
 use crate::engine::drive::{Driver, Edge, End, Turn};
 use crate::engine::on_disk::Load;
-use crate::engine::ticket::{Finish, Settled, Ticket, Untried};
+use crate::engine::ticket::{Finish, Ticket, Untried};
 use crate::pipe::error::PipeError;
+
+/// A state that cannot be saved is tried again so often in a row, with the waits of other tries that come to nothing: a
+/// disk that fails for a moment is gone on with, one that fails for good ends weir.
+const UNSAVED_MOST: u32 = 5;
 
 /// How soon to look again whether a full disk has room, where a batch cannot go on in memory: it is to be used within a
 /// second.
@@ -27,12 +31,23 @@ const ROOM_AGAIN: Timespec = Timespec {
     tv_nsec: 500_000_000,
 };
 
+/// No program was run with a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NotRun {
+    /// That may be otherwise in a moment.
+    ForNow,
+    /// None is to be run any more.
+    Over,
+}
+
 /// One job: its thread's own things.
 pub(super) struct Job {
     context: JobContext,
     /// The batch that it has, by its number.
     file: Option<(u64, BatchFile)>,
     has_failed: bool,
+    /// How often in a row it could not be written down what becomes of batches.
+    unsaved: u32,
     /// It was said that there is no room for a file.
     has_said_full: bool,
 }
@@ -43,6 +58,7 @@ impl Job {
             context,
             file: None,
             has_failed: false,
+            unsaved: 0,
             has_said_full: false,
         }
     }
@@ -103,24 +119,33 @@ impl Job {
         self.context.say(news);
     }
 
-    /// Writes down that the program is about to be run with this batch; the batch's name, and whether an earlier run has
-    /// had it. `None`: that could not be done, or none is to be run any more.
-    fn enter(&self, ticket: &Ticket, ahead: &[Untried]) -> Option<(String, bool)> {
-        if self.context.is_over() {
-            return None;
+    /// What becomes of batches could, or could not, be written down. Whether to go on.
+    fn note_save<T>(&mut self, saved: Result<T, PipeError>) -> Result<T, NotRun> {
+        let error = match saved {
+            Ok(done) => {
+                self.unsaved = 0;
+                return Ok(done);
+            }
+            Err(error) => error,
+        };
+        self.unsaved += 1;
+        if self.unsaved >= UNSAVED_MOST {
+            self.say(News::Broken(error));
+            return Err(NotRun::Over);
         }
-        let begun = self.context.shared.begin_batch(ticket, ahead);
-        let begun = begun.map_err(|e| self.say(News::Broken(e))).ok()?;
-        let ours = || format!("{}-{}", self.context.plan.stamp, ticket.number);
-        Some(begun.unwrap_or_else(|| (ours(), false)))
+        if self.unsaved == 1 {
+            self.say(News::Unsaved(error));
+        }
+        Err(NotRun::ForNow)
     }
 
-    /// What it means that no program was run.
-    fn not_run(&self) -> Finish {
-        match self.context.is_over() {
-            true => Finish::Interrupted,
-            false => Finish::Failed,
-        }
+    /// Writes down that the program is about to be run with this batch; the batch's name, and whether an earlier run has
+    /// had it.
+    fn enter(&mut self, ticket: &Ticket, ahead: &[Untried]) -> Result<(String, bool), NotRun> {
+        let begun = self.context.shared.begin_batch(ticket, ahead);
+        let begun = self.note_save(begun)?;
+        let ours = || format!("{}-{}", self.context.plan.stamp, ticket.number);
+        Ok(begun.unwrap_or_else(|| (ours(), false)))
     }
 
     /// One that an earlier run has started is waited for; false where nothing is to be started any more.
@@ -165,16 +190,20 @@ impl Job {
     }
 
     /// Starts the program, unless none is to be started any more.
-    fn start(&self, ticket: &Ticket, name: &str) -> Option<Child> {
-        let (_, file) = self.file.as_ref()?;
-        let input = file.reader();
-        let input = input.map_err(|e| PipeError::new("open", "a batch", e));
-        let input = input.map_err(|e| self.say(News::Broken(e))).ok()?;
+    fn start(&self, ticket: &Ticket, name: &str) -> Result<Child, NotRun> {
+        let input = match &self.file {
+            Some((_, file)) => file.reader(),
+            None => Err(io::ErrorKind::NotFound.into()),
+        };
+        let input = input.map_err(|e| {
+            self.say(News::Broken(PipeError::new("open", "a batch", e)));
+            NotRun::Over
+        })?;
         let variables = variables(ticket, name);
         // Who signals all of them comes before or after, and whoever comes after finds that there is a signal.
         let mut programs = lock(&self.context.programs);
         if programs.is_closed || (self.context.plan.is_told_to_end)() {
-            return None;
+            return Err(NotRun::Over);
         }
         match spawn::spawn(
             &self.context.plan.line,
@@ -185,28 +214,40 @@ impl Job {
             Ok(child) => {
                 programs.any = true;
                 programs.list[self.context.number] = Some(child.clone());
-                Some(child)
+                Ok(child)
             }
             Err(error) => {
                 let first = !programs.any;
                 self.say(News::NotRun { error, first });
-                None
+                // weir ends where none ever was.
+                Err(if first { NotRun::Over } else { NotRun::ForNow })
             }
         }
     }
 
     /// Runs the program, unless none is to be run any more, and waits for it.
-    fn try_it(&self, ticket: &Ticket, name: &str) -> Finish {
-        let child = self.start(ticket, name);
-        let exit = child.as_ref().map(Child::wait);
-        let was_signalled = child.is_some_and(|child| child.was_signalled());
+    fn try_it(&mut self, ticket: &Ticket, ahead: &[Untried]) -> Result<Finish, NotRun> {
+        if self.context.is_over() {
+            return Err(NotRun::Over);
+        }
+        let (name, was_begun) = self.enter(ticket, ahead)?;
+        if was_begun && !self.wait_for_outlived(&name) {
+            return Err(NotRun::ForNow);
+        }
+        if ticket.bytes == 0 {
+            // All of it is lost, and nobody is to be run for nothing.
+            return Ok(Finish::Acknowledged);
+        }
+        let child = self.start(ticket, &name)?;
+        let exit = child.wait();
+        let was_signalled = child.was_signalled();
         lock(&self.context.programs).list[self.context.number] = None;
-        let finish = exit.map_or(Finish::Failed, |exit| self.judge(exit, was_signalled));
+        let finish = self.judge(exit, was_signalled);
         if finish == Finish::Acknowledged || !self.context.is_over() {
-            return finish;
+            return Ok(finish);
         }
         let is_closed = lock(&self.context.programs).is_closed;
-        finish.when_told_to_end(!is_closed && exit.is_some_and(|exit| !exit.is_by_signal()))
+        Ok(finish.when_told_to_end(!is_closed && !exit.is_by_signal()))
     }
 
     /// What weir itself has ended, for it took too long, has said nothing of the batch by its end.
@@ -261,27 +302,22 @@ impl Edge for Job {
     }
 
     fn run(&mut self, ticket: &Ticket, ahead: &[Untried]) -> Option<Finish> {
-        let entered = self.enter(ticket, ahead);
-        let is_entered = entered.is_some();
-        let finish = match entered {
-            Some((name, true)) if !self.wait_for_outlived(&name) => self.not_run(),
-            // All of it is lost, and nobody is to be run for nothing.
-            Some(_) if ticket.bytes == 0 => Finish::Acknowledged,
-            Some((name, _)) => self.try_it(ticket, &name),
-            None => self.not_run(),
-        };
-        let settled = finish.settles(ticket);
-        // A try that was never written down was none.
-        let settled = settled.filter(|how| is_entered || *how != Settled::Interrupted);
-        if let Some(how) = settled
-            && let Err(error) = self.context.shared.end_try(ticket.number, how)
-        {
-            self.say(News::Broken(error));
+        let finish = self.try_it(ticket, ahead);
+        let finish = finish.unwrap_or_else(|why| Finish::NotRun {
+            is_over: why == NotRun::Over || self.context.is_over(),
+        });
+        if let Some(how) = finish.settles(ticket) {
+            let saved = self.context.shared.end_try(ticket.number, how);
+            // What could not be saved is saved with what comes next, and before a program is run again.
+            match finish {
+                Finish::NotRun { .. } => drop(saved),
+                _ => drop(self.note_save(saved)),
+            }
         }
         match finish {
             // Its memory is not needed any more.
             Finish::Acknowledged => self.file = None,
-            Finish::Interrupted => {}
+            Finish::Interrupted | Finish::NotRun { .. } => {}
             Finish::Failed | Finish::Rejected => self.has_failed = true,
         }
         Some(finish)

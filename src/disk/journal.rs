@@ -175,6 +175,13 @@ impl Journal {
         }
     }
 
+    /// No program was run with a batch, which has been tried so often: what was entered is no try.
+    pub(crate) fn give_back(&mut self, number: u64, tries: u32) {
+        if let Some(known) = self.open.iter_mut().find(|it| it.number == number) {
+            known.tries = known.tries.min(tries);
+        }
+    }
+
     /// A batch is nobody's any more.
     pub(crate) fn settle(&mut self, number: u64) {
         self.open.retain(|it| it.number != number);

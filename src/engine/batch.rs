@@ -64,6 +64,8 @@ pub(super) struct Batch {
     pub tries: u32,
     /// Those of them that the end of an earlier run has cut short: they say nothing of it.
     pub interrupted: u32,
+    /// How often in a row no program could be run with it: these are no tries.
+    pub not_run: u32,
     /// How much of it is in its file.
     pub filled: u64,
     /// Its last record has no end, and is in its total all the same.
@@ -78,6 +80,18 @@ impl Batch {
     /// How many of its tries have failed, if the last one has.
     pub(super) fn failures(&self) -> u32 {
         self.tries.saturating_sub(self.interrupted).max(1)
+    }
+
+    /// No program was run, so this was no try of it.
+    pub(super) fn take_try_back(&mut self) {
+        self.tries = self.tries.saturating_sub(1);
+        self.not_run = self.not_run.saturating_add(1);
+    }
+
+    /// How often it has failed, or could not be tried: so long are the waits.
+    pub(super) fn attempts(&self) -> u32 {
+        let failed = self.tries.saturating_sub(self.interrupted);
+        failed.saturating_add(self.not_run)
     }
 
     /// The places of what is not in its file yet, as far as they lie in one run.
@@ -217,6 +231,12 @@ impl Jobs {
             is_over: false,
             counts: Counts::default(),
         }
+    }
+
+    /// Nothing is started any more; this batch stays where it is.
+    pub(super) fn stop_with(&mut self, j: usize, batch: Batch) {
+        self.is_over = true;
+        self.list[j].stage = Stage::Ready(batch);
     }
 
     /// How many have a batch.

@@ -106,7 +106,7 @@ pub(crate) trait Edge {
     /// Runs the program with the batch that was written last, and says what came of it; `None`: it still runs. Those
     /// ahead of it are not to be forgotten.
     fn run(&mut self, _ticket: &Ticket, _ahead: &[Untried]) -> Option<Finish> {
-        Some(Finish::Failed)
+        Some(Finish::NotRun { is_over: true })
     }
 
     /// Does this with the program of a worker; `None`: it is not done yet.

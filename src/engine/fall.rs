@@ -146,11 +146,15 @@ impl Engine {
         workers.look_at_success(j, now);
         let it = &mut workers.list[j];
         it.leaves_at = None;
-        let again = workers.rules.restart.filter(|_| !workers.is_over);
+        let again = workers.rules.restart;
         let again = again.filter(|rules| !success || rules.when == When::Always);
-        let Some(RestartRules { give_up, .. }) = again else {
+        let Some(RestartRules { give_up, .. }) = again.filter(|_| !workers.is_over) else {
             it.life = Life::Over;
-            it.fate = if success { Fate::Left } else { Fate::Failed };
+            it.fate = match success {
+                _ if again.is_some() => Fate::Held,
+                true => Fate::Left,
+                false => Fate::Failed,
+            };
             workers.breaker.on_success(j);
             return;
         };

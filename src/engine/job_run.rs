@@ -2,7 +2,7 @@
 //!
 //! Invariants: whoever acts for the job is told to run the program, and that is an obligation as a write is one: what came
 //! of it comes back. A batch that was tried leaves the books when it was acknowledged, rejected or tried too often, and not
-//! before.
+//! before; where no program was run, that was no try.
 
 use std::time::Instant;
 
@@ -76,24 +76,41 @@ impl Engine {
         };
         jobs.counts.running -= 1;
         jobs.list[j].running.stop(now);
-        if halted || finish == Finish::Interrupted {
-            // The books are closed, or are about to be.
-            jobs.is_over = true;
-            jobs.list[j].stage = Stage::Ready(batch);
-            return;
+        if let Finish::NotRun { .. } = finish {
+            if batch.tries > 1 {
+                jobs.counts.retried.0 -= 1;
+                jobs.counts.retried.1.remove_all(batch.total);
+            }
+            batch.take_try_back();
         }
-        if finish == Finish::Failed {
-            let failed = batch.failures();
-            batch.due = jobs.breaker.on_failure(j, failed, now);
-            let most = jobs.rules.give_up;
-            if most.is_none_or(|most| failed < most.get()) {
+        let is_acknowledged = match finish {
+            // The books are closed, or are about to be.
+            _ if halted => return jobs.stop_with(j, batch),
+            Finish::Interrupted | Finish::NotRun { is_over: true } => {
+                return jobs.stop_with(j, batch);
+            }
+            Finish::NotRun { is_over: false } => {
+                batch.due = jobs.breaker.on_failure(j, batch.attempts(), now);
                 jobs.list[j].stage = Stage::Ready(batch);
                 return;
             }
-        } else {
-            jobs.breaker.on_success(j);
-        }
-        self.end_batch(&batch, finish == Finish::Acknowledged, now);
+            Finish::Failed => {
+                batch.not_run = 0;
+                let failed = batch.failures();
+                batch.due = jobs.breaker.on_failure(j, failed, now);
+                let most = jobs.rules.give_up;
+                if most.is_none_or(|most| failed < most.get()) {
+                    jobs.list[j].stage = Stage::Ready(batch);
+                    return;
+                }
+                false
+            }
+            Finish::Acknowledged | Finish::Rejected => {
+                jobs.breaker.on_success(j);
+                finish == Finish::Acknowledged
+            }
+        };
+        self.end_batch(&batch, is_acknowledged, now);
     }
 
     /// A batch is nobody's any more: it was acknowledged, or is shed.

@@ -162,6 +162,7 @@ impl Engine {
             first: stretch.before + 1,
             tries: tries.all,
             interrupted: tries.interrupted,
+            not_run: 0,
             filled: 0,
             counts_last,
             stretch,
@@ -225,6 +226,7 @@ impl Engine {
             first: before + 1,
             tries: 0,
             interrupted: 0,
+            not_run: 0,
             filled: 0,
             counts_last: false,
             stretch: Stretch {

@@ -84,6 +84,11 @@ impl Total {
         self.records += other.records;
     }
 
+    pub(super) fn remove_all(&mut self, other: Total) {
+        self.bytes -= other.bytes;
+        self.records -= other.records;
+    }
+
     fn add(&mut self, run: Run) {
         self.bytes += run.bytes as u64;
         self.records += run.tally.ended;

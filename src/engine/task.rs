@@ -35,6 +35,8 @@ pub(crate) enum Fate {
     Done,
     /// It did not want any more; the others go on.
     Left,
+    /// It would be run again, but nothing is any more after a signal.
+    Held,
     /// It has failed, and is not run again.
     Failed,
 }

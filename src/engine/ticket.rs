@@ -93,18 +93,22 @@ pub(crate) enum Finish {
     Failed,
     /// It has not, and never will.
     Rejected,
-    /// It was not tried, or was cut short, for weir is told to end: that says nothing of the batch, which is still owed.
+    /// Its program was cut short, for weir is told to end: that says nothing of the batch, which is still owed.
     Interrupted,
+    /// No program was run: that was no try, and the batch is owed as before. `is_over`: none is to be run any more.
+    NotRun { is_over: bool },
 }
 
 impl Finish {
-    /// What this try of its batch means for that, where a failure would not: it is tried again then.
+    /// What this try of its batch means for that, where a failure would not: it is tried again then. Only what a program
+    /// has said by its end can be a reason to shed it.
     pub(crate) fn settles(self, ticket: &Ticket) -> Option<Settled> {
         match self {
             Finish::Acknowledged => Some(Settled::Acknowledged),
             Finish::Rejected => Some(Settled::Shed),
             Finish::Failed => ticket.is_last_try.then_some(Settled::Shed),
             Finish::Interrupted => Some(Settled::Interrupted),
+            Finish::NotRun { .. } => Some(Settled::GivenBack(ticket.trial.saturating_sub(1))),
         }
     }
 
@@ -114,8 +118,8 @@ impl Finish {
     pub(crate) fn when_told_to_end(self, is_own: bool) -> Finish {
         match self {
             Finish::Rejected if is_own => self,
-            Finish::Acknowledged => self,
-            _ => Finish::Interrupted,
+            Finish::Acknowledged | Finish::NotRun { .. } => self,
+            Finish::Rejected | Finish::Failed | Finish::Interrupted => Finish::Interrupted,
         }
     }
 }
@@ -129,4 +133,6 @@ pub(crate) enum Settled {
     Shed,
     /// It is owed as before, and this try of it counts as none that has failed.
     Interrupted,
+    /// It is owed as before, and was tried so often before: this was no try.
+    GivenBack(u32),
 }

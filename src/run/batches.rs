@@ -41,6 +41,8 @@ pub(super) struct WorkersState {
     pub failed: Option<Exit>,
     /// How one has ended last.
     pub last: Option<Exit>,
+    /// One that has ended well would have been run again, but for a signal.
+    pub is_held: bool,
     /// One has failed so often that it was not run again.
     pub has_given_up: bool,
     /// It had just been sent a signal from the terminal.

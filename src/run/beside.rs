@@ -95,19 +95,11 @@ impl Run {
         if next == Next::Again {
             return None;
         }
-        if let Exit::Signal(n) = exit
-            && interrupted == Some(n)
-        {
-            return Some(End::Signal(n));
+        let is_held = next == Next::AgainButForSignal && self.signal.is_none();
+        if let Some(end) = End::by_interrupt(exit, interrupted, is_held) {
+            return Some(end);
         }
         if let Some(signal) = self.signal {
-            return Some(End::Signal(signal));
-        }
-        if let Some(signal) = interrupted
-            && next == Next::AgainButForSignal
-            && exit.is_success()
-        {
-            // Its own status would say that all is well.
             return Some(End::Signal(signal));
         }
         self.look_whether_it_left_at_the_end();

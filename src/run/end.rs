@@ -74,6 +74,15 @@ impl End {
         End::Command(exit, ending)
     }
 
+    /// COMMAND, or one of several, has ended so, that was sent this signal from the terminal, or by somebody in its place:
+    /// the end, where that is for the signal. `is_held`: it would be run again, but for that.
+    pub(super) fn by_interrupt(exit: Exit, signal: Option<i32>, is_held: bool) -> Option<End> {
+        let signal = signal?;
+        // A status that says that all is well would say so of what was not delivered, too.
+        let is_by_it = exit == Exit::Signal(signal) || is_held && exit.is_success();
+        is_by_it.then_some(End::Signal(signal))
+    }
+
     /// Whether nothing was amiss, as far as the consumer goes.
     pub(super) fn is_good(&self) -> bool {
         match self {

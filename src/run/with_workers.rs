@@ -27,10 +27,8 @@ impl Run {
         if fate != Fate::None {
             workers.last = Some(exit);
         }
-        if let Exit::Signal(n) = exit
-            && interrupted == Some(n)
-        {
-            return Some(End::Signal(n));
+        if let Some(end) = End::by_interrupt(exit, interrupted, false) {
+            return Some(end);
         }
         match fate {
             Fate::Again => {
@@ -38,8 +36,13 @@ impl Run {
                 self.hooks.run(Occasion::Restart, &status, None);
                 None
             }
-            Fate::Failed => {
-                workers.has_given_up = workers.is_run_again;
+            Fate::Held if exit.is_success() => {
+                // The others may go on, and deal with what it has left.
+                workers.is_held = true;
+                None
+            }
+            Fate::Failed | Fate::Held => {
+                workers.has_given_up = workers.is_run_again && fate == Fate::Failed;
                 let end = End::of_command(exit, workers.is_interrupted);
                 Some(self.signal.map_or(end, End::Signal))
             }
@@ -60,14 +63,16 @@ impl Run {
         if let Some(signal) = self.signal.filter(|_| !is_finished) {
             return End::Signal(signal);
         }
+        let interrupted = self.batches.as_ref().and_then(|it| it.interrupted);
         let told = self.workers();
-        let (failed, last, is_interrupted) = told.map_or_else(Default::default, |it| {
-            (it.failed, it.last, it.is_interrupted)
+        let (failed, last, is_held, is_interrupted) = told.map_or_else(Default::default, |it| {
+            (it.failed, it.last, it.is_held, it.is_interrupted)
         });
         if !is_finished && self.failure.is_none() {
             // None of them has wanted any more.
             let exit = failed.or(last).unwrap_or(Exit::Status(0));
-            return End::of_command(exit, is_interrupted);
+            let end = End::by_interrupt(exit, interrupted, is_held);
+            return end.unwrap_or_else(|| End::of_command(exit, is_interrupted));
         }
         let end = self.delivered();
         match failed.filter(|_| end.is_good()) {

@@ -3,6 +3,7 @@
 
 mod failures;
 mod jobs;
+mod not_run;
 mod services;
 mod signals;
 

@@ -1,5 +1,6 @@
 //! `weir --restart WHEN -- COMMAND`: a consumer that falls is run again, and gets what it had not read.
 
+mod interrupted;
 mod refused;
 mod stalls;
 mod waiting;

@@ -146,6 +146,24 @@ fn a_stream_that_passes_takes_batches_with_it() {
 }
 
 #[test]
+fn a_try_that_no_program_was_run_in_is_none_however_often_that_is_said() {
+    let mut journal = Journal::at(place(0));
+    for tries in 1..=2 {
+        journal.begin(Entry {
+            tries,
+            ..entry(6, 0, 100)
+        });
+    }
+    for _ in 0..3 {
+        journal.give_back(6, 1);
+    }
+    journal.give_back(7, 0);
+    assert_eq!((journal.open.len(), journal.open[0].tries), (1, 1));
+    journal.give_back(6, 2);
+    assert_eq!(journal.open[0].tries, 1, "nothing is added");
+}
+
+#[test]
 fn tries_that_were_cut_short_stay_counted_as_such_whatever_comes_after_them() {
     let mut journal = Journal::at(place(0));
     for tries in 1..=5 {

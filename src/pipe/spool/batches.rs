@@ -37,6 +37,7 @@ impl SpoolStore {
         self.spool
             .change_journal(&self.consumer.name, |journal| match how {
                 Settled::Interrupted => journal.interrupt(number),
+                Settled::GivenBack(tries) => journal.give_back(number, tries),
                 Settled::Shed if sheds_to_file => journal.shed(number),
                 Settled::Shed | Settled::Acknowledged => journal.settle(number),
             })

@@ -115,6 +115,41 @@ fn a_disk_that_fails_for_a_moment_loses_nothing() {
 }
 
 #[test]
+fn a_state_that_cannot_be_saved_for_a_moment_costs_no_batch() {
+    let mut gone_on = 0;
+    for k in 1..=8 {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join(name).display().to_string();
+        let (spool, out) = (at("q"), at("out"));
+        let fixed = ["-q", "-l", "--spool", &spool, "--batch", "10"];
+        let options = [&fixed[..], &["--give-up", "1", "--backoff", "1ms..5ms"]].concat();
+        let command = ["--", "sh", "-c", "cat >> $0", &out];
+        let args = [&options[..], &command].concat();
+        let inject = format!("pwrite64:error=EIO:when={k}");
+        let Some((_, said, status)) = with(&inject, &args, lines(0, 25)) else {
+            return;
+        };
+        gone_on += usize::from(status == Some(0) && said.contains("Input/output error"));
+        let mut rest = program(WEIR);
+        rest.args(fixed).args(command).stdin(Stdio::null());
+        let rest = rest.output().expect("it ran");
+        assert!(rest.status.success(), "{k}: {rest:?}");
+        let got = fs::read_to_string(&out).unwrap_or_default();
+        let mut numbers: Vec<usize> = got
+            .lines()
+            .map(|it| it.parse().expect("a number"))
+            .collect();
+        // What could not be acknowledged may come again.
+        numbers.sort_unstable();
+        numbers.dedup();
+        let all = if status == Some(0) { 25 } else { numbers.len() };
+        let what = format!("{k}: {status:?} {said}");
+        assert_eq!(numbers, (0..all).collect::<Vec<_>>(), "{what}");
+    }
+    assert!(gone_on > 0, "none was of a batch");
+}
+
+#[test]
 fn a_file_system_that_has_become_read_only_is_said_and_what_was_taken_in_is_there_later() {
     const COUNT: usize = 300_000;
     let dir = tempfile::tempdir().expect("a directory");

@@ -48,8 +48,14 @@ impl World {
             assert_eq!(self.files[j].0, ticket.number, "the file of another batch");
             let bytes = self.files[j].1.clone();
             assert_eq!(bytes.len() as u64, ticket.bytes, "not all of it");
-            if is_told {
-                return Some(Finish::Interrupted);
+            let is_refused = script
+                .refuses
+                .is_some_and(|n| (self.random() >> 9).is_multiple_of(n));
+            // Before that is written down, or after it.
+            let is_unwritten = is_told || is_refused && self.random() >> 9 & 1 == 0;
+            if is_unwritten {
+                self.ordered.remove(&(ticket.number, ticket.trial));
+                return Some(Finish::NotRun { is_over: is_told });
             }
             let next = self.inherited.next.0;
             for it in ahead.iter().filter(|it| it.stretch.from >= next) {
@@ -65,6 +71,12 @@ impl World {
             let owed = Owed::Batch(ticket.number, tries);
             let entry = (ticket.stretch, Some(owed));
             self.begun.insert(ticket.stretch.from, entry);
+            if is_refused {
+                let finish = Finish::NotRun { is_over: false };
+                self.settle(ticket, finish);
+                self.ordered.remove(&(ticket.number, ticket.trial));
+                return Some(finish);
+            }
             self.running[j] = Some(self.out.tries.len());
             self.out.tries.push(Try {
                 ticket: *ticket,
@@ -101,19 +113,7 @@ impl World {
             true => finish.when_told_to_end(b.is_multiple_of(2)),
             false => finish,
         };
-        if let Some(how) = finish.settles(ticket) {
-            let tries = Tries {
-                all: ticket.trial,
-                interrupted: self.interrupted(ticket.number) + 1,
-            };
-            let owed = match how {
-                Settled::Acknowledged => None,
-                Settled::Shed => Some(Owed::Overflow),
-                Settled::Interrupted => Some(Owed::Batch(ticket.number, tries)),
-            };
-            let entry = (ticket.stretch, owed);
-            self.begun.insert(ticket.stretch.from, entry);
-        }
+        self.settle(ticket, finish);
         let it = &mut self.out.tries[n];
         (it.ended, it.finish) = (Some(now), Some(finish));
         if finish == Finish::Acknowledged {
@@ -122,6 +122,26 @@ impl World {
             self.out.output.extend_from_slice(&bytes);
         }
         Some(finish)
+    }
+
+    /// What has become of a batch is written down.
+    fn settle(&mut self, ticket: &Ticket, finish: Finish) {
+        let Some(how) = finish.settles(ticket) else {
+            return;
+        };
+        let before = self.interrupted(ticket.number);
+        let batch = |all, interrupted| {
+            let tries = Tries { all, interrupted };
+            Some(Owed::Batch(ticket.number, tries))
+        };
+        let owed = match how {
+            Settled::Acknowledged => None,
+            Settled::Shed => Some(Owed::Overflow),
+            Settled::Interrupted => batch(ticket.trial, before + 1),
+            Settled::GivenBack(tries) => batch(tries, before),
+        };
+        let entry = (ticket.stretch, owed);
+        self.begun.insert(ticket.stretch.from, entry);
     }
 
     /// Tries of this batch that ends of earlier runs have cut short.

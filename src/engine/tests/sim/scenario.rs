@@ -227,6 +227,8 @@ pub(in super::super) struct Script {
     /// One try in so many fails, and one in so many is rejected.
     pub fails: Option<u64>,
     pub rejects: Option<u64>,
+    /// One in so many cannot be started.
+    pub refuses: Option<u64>,
     /// Until then all fail.
     pub outage: Duration,
     /// How long each runs, at most.

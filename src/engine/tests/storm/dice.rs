@@ -232,6 +232,7 @@ impl Dice {
         Script {
             fails: self.some(2, |dice| 2 + dice.roll(6)),
             rejects: self.some(3, |dice| 2 + dice.roll(20)),
+            refuses: None,
             outage: self
                 .some(3, |dice| dice.micros(300_000))
                 .unwrap_or_default(),

@@ -196,6 +196,9 @@ pub(super) fn spooled_batches(seed: u64) {
         } else {
             harm.halts = Some(dice.micros(100_000));
         }
+        if !is_last && seed.is_multiple_of(3) {
+            harm.programs.refuses = Some(2 + signals.roll(4));
+        }
         if !is_last && seed % 4 == 1 {
             let told = signals.micros(60_000);
             harm.programs.told = Some(told);

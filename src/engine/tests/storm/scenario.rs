@@ -199,6 +199,9 @@ pub(super) fn scenario(seed: u64) -> (Scenario, Adversity) {
         let heard = told + dice.micros(2_000);
         scenario.commands.push((heard, Directive::Finish));
     }
+    if [2, 5, 9].contains(&(seed % 16)) && scenario.rules.batch.is_some() {
+        adversity.programs.refuses = Some(2 + dice.roll(4));
+    }
     if [1, 3, 14].contains(&(seed % 16)) {
         adversity.ends = Some(1 + dice.roll(12));
     }
