@@ -8,7 +8,6 @@ mod taken;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
@@ -296,9 +295,16 @@ impl Disk {
         self.ends_with_kept.store(true, Ordering::Release);
     }
 
+    /// The run is over; `is_in_hurry`: there is no time to force anything to the disk.
+    pub(super) fn ends(&self, is_in_hurry: bool) {
+        if let Some(spool) = self.spool() {
+            spool.ends(is_in_hurry);
+        }
+    }
+
     /// Nothing is put there or read any more; `has_ended`: the input has. Says how what stays there is left.
-    /// `wait` says whether a disk that fails has still time after this.
-    pub(super) fn close(&self, has_ended: bool, wait: &dyn Fn(Duration) -> bool) -> Left {
+    /// `on_saved` is called when all is written down, and not forced to the disk yet.
+    pub(super) fn close(&self, has_ended: bool, on_saved: &dyn Fn(Left)) -> Left {
         let Some(spool) = self.spool() else {
             return Left::IN_ORDER;
         };
@@ -307,7 +313,7 @@ impl Disk {
         if is_over && has_all {
             self.end_input();
         }
-        let mut left = spool.close(has_ended, &self.events, wait);
+        let mut left = spool.close(has_ended, &self.events, on_saved);
         left.is_in_order &= has_all;
         left
     }

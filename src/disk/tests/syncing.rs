@@ -10,6 +10,8 @@ use super::super::schedule::{Policy, Schedule};
 use super::super::spool::SpoolOptions;
 use super::super::state::Place;
 use super::super::sync::Syncer;
+use super::super::sys::Call;
+use super::faults::{before, is_to_come};
 use super::{append, lines, open, read_from, roomy, small};
 
 #[test]
@@ -136,4 +138,32 @@ fn what_a_sync_failed_for_is_never_taken_to_be_safe_because_the_next_one_works()
     assert!(spool.sync().unwrap().is_empty());
     assert_eq!(spool.state().state.synced, 36_000);
     assert_eq!(read_from(&spool, 0).bytes(), lines(0, 1_000));
+}
+
+#[test]
+fn where_there_is_no_more_time_nothing_is_forced_to_the_disk_and_the_places_are_saved_all_the_same()
+{
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("q");
+    for policy in [Policy::Always, Policy::Within(Duration::from_secs(3600))] {
+        let options = SpoolOptions { policy, ..roomy() };
+        let spool = open(&path, &options).spool;
+        append(&spool, &lines(0, 1_000));
+        spool.ends();
+        before(Call::Force, 0, || ());
+        let place = spool.end();
+        spool.set_place("stdout", place).unwrap();
+        spool.hurry();
+        assert!(
+            !spool.pause(Duration::from_secs(3600)),
+            "it would be longer than any test"
+        );
+        spool.sync().unwrap_err();
+        spool.close(false, u64::MAX).unwrap_err();
+        assert!(is_to_come(), "something was forced");
+        drop(spool);
+        let again = open(&path, &options).spool;
+        assert_eq!(again.place("stdout"), Some(place));
+        assert_eq!(again.end(), place);
+    }
 }
