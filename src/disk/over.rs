@@ -82,9 +82,10 @@ impl Spool {
     /// The input has ended: what goes on with its last record never comes. When this returns, a kill does not undo it.
     pub(crate) fn end_input(&self) -> Result<(), DiskError> {
         let Place { at, begun, .. } = self.end();
-        let framing = self.writer().framing();
-        let ended = NonZeroU64::new(at).filter(|_| begun > 0 && end_of(framing).is_some());
+        // Whoever appends may be waiting for the disk.
         let mut state = self.state();
+        let framing = state.state.framing;
+        let ended = NonZeroU64::new(at).filter(|_| begun > 0 && end_of(framing).is_some());
         if ended.is_none() || state.state.ended == ended {
             return Ok(());
         }

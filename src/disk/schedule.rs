@@ -2,6 +2,7 @@
 //!
 //! Nothing is asked of the system while nothing has changed.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -61,6 +62,10 @@ pub(crate) struct Wakeup {
     policy: Policy,
     waiting: Mutex<(Schedule, bool)>,
     changed: Condvar,
+    /// The run is over: what is left to be forced is when the spool is closed.
+    ends: AtomicBool,
+    /// Nothing is forced any more.
+    in_hurry: AtomicBool,
 }
 
 impl Wakeup {
@@ -69,6 +74,8 @@ impl Wakeup {
             policy,
             waiting: Mutex::new((Schedule::new(policy), false)),
             changed: Condvar::new(),
+            ends: AtomicBool::new(false),
+            in_hurry: AtomicBool::new(false),
         }
     }
 
@@ -91,6 +98,36 @@ impl Wakeup {
     pub(crate) fn stop(&self) {
         self.waiting().1 = true;
         self.changed.notify_all();
+    }
+
+    /// The run is over, and what changes from now on is forced when the spool is closed.
+    pub(crate) fn ends(&self) {
+        self.ends.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ends.load(Ordering::Acquire)
+    }
+
+    /// There is no more time: nothing is forced any more, and nothing waited for.
+    pub(crate) fn hurry(&self) {
+        let mut waiting = self.waiting();
+        self.in_hurry.store(true, Ordering::Release);
+        waiting.1 = true;
+        drop(waiting);
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn is_in_hurry(&self) -> bool {
+        self.in_hurry.load(Ordering::Acquire)
+    }
+
+    /// Waits for so long; whether there is still time then.
+    pub(crate) fn pause(&self, time: Duration) -> bool {
+        let waiting = self.waiting();
+        let has_time = |_: &mut (Schedule, bool)| !self.is_in_hurry();
+        let _ = self.changed.wait_timeout_while(waiting, time, has_time);
+        !self.is_in_hurry()
     }
 
     /// Sleeps until a sync is due; `false` when there will be none.

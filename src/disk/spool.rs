@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rustix::io::Errno;
 
@@ -129,8 +130,8 @@ impl Spool {
     }
 
     /// Something is not on the disk yet. What comes of forcing it there at once is kept to be told.
-    pub(super) fn changed(&self) {
-        if self.wakeup.policy() != Policy::Always {
+    pub(crate) fn changed(&self) {
+        if self.wakeup.policy() != Policy::Always || self.wakeup.is_ending() {
             return self.wakeup.changed();
         }
         let outcome = self.sync();
@@ -138,6 +139,25 @@ impl Spool {
             let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
             untold.get_or_insert(outcome);
         }
+    }
+
+    /// The run is over: nobody waits any more for what changes to be forced to the disk before the spool is closed.
+    pub(crate) fn ends(&self) {
+        self.wakeup.ends();
+    }
+
+    /// There is no more time: nothing is forced to the disk any more. What is there is as a kill would leave it.
+    pub(crate) fn hurry(&self) {
+        self.wakeup.hurry();
+    }
+
+    pub(crate) fn is_in_hurry(&self) -> bool {
+        self.wakeup.is_in_hurry()
+    }
+
+    /// Waits for so long; whether there is still time then.
+    pub(crate) fn pause(&self, time: Duration) -> bool {
+        self.wakeup.pause(time)
     }
 
     /// What has come of forcing something to the disk, if there is anything to say of it.
@@ -194,13 +214,17 @@ impl Spool {
     /// Saves what several who take from one stream are still owed of it, and with it how far this output has come: when this
     /// returns, a kill does not undo it.
     pub(crate) fn set_journal(&self, output: &str, journal: Journal) -> Result<(), DiskError> {
+        self.save_journal(output, journal)?;
+        self.changed();
+        Ok(())
+    }
+
+    /// The same, without forcing that to the disk, whatever the policy: [`Spool::changed`] does.
+    pub(crate) fn save_journal(&self, output: &str, journal: Journal) -> Result<(), DiskError> {
         let mut state = self.state();
         state.state.places.insert(output.to_owned(), journal.low());
         state.state.journal = Some(journal).filter(|it| !it.open.is_empty());
-        self.save(&mut state)?;
-        drop(state);
-        self.changed();
-        Ok(())
+        self.save(&mut state)
     }
 
     /// The journal, as another run would find it, whatever could not be saved since.
@@ -223,6 +247,13 @@ impl Spool {
 
     /// Saves how far an output has come: when this returns, a kill does not undo it.
     pub(crate) fn set_place(&self, output: &str, place: Place) -> Result<(), DiskError> {
+        self.save_place(output, place)?;
+        self.changed();
+        Ok(())
+    }
+
+    /// The same, without forcing that to the disk, whatever the policy: [`Spool::changed`] does.
+    pub(crate) fn save_place(&self, output: &str, place: Place) -> Result<(), DiskError> {
         let mut state = self.state();
         match state.state.places.get_mut(output) {
             Some(known) => *known = place,
@@ -230,10 +261,7 @@ impl Spool {
                 state.state.places.insert(output.to_owned(), place);
             }
         }
-        self.save(&mut state)?;
-        drop(state);
-        self.changed();
-        Ok(())
+        self.save(&mut state)
     }
 
     /// Forgets the outputs that are not among these, and says which they were.

@@ -83,10 +83,13 @@ impl Spool {
     /// # Errors
     /// When it is not on the disk: what a later call covers is then everything again, by other files.
     pub(crate) fn sync(&self) -> Result<Vec<Damage>, DiskError> {
+        self.has_time()?;
         self.syncs.one(|| self.sync_alone())
     }
 
     fn sync_alone(&self) -> Result<Vec<Damage>, DiskError> {
+        // It may have waited for another one.
+        self.has_time()?;
         let mut writer = self.writer();
         // A disk that is full keeps the entry out. Its bytes are forced there all the same, and whoever finds them without
         // one enters them.
@@ -128,11 +131,14 @@ impl Spool {
                 // Given back meanwhile.
                 continue;
             }
+            self.has_time()?;
             if let Err(error) = unsynced.force() {
+                self.has_time()?;
                 found.extend(self.rescue(unsynced, error)?);
                 names = true;
             }
         }
+        self.has_time()?;
         if names {
             let synced = self.directory.sync();
             synced.map_err(|e| self.failed("sync", self.directory.path(), e))?;
@@ -141,12 +147,22 @@ impl Spool {
         Ok(found)
     }
 
+    /// Whether there is still time to force something: that may take as long as the disk likes.
+    pub(super) fn has_time(&self) -> Result<(), DiskError> {
+        if self.wakeup.is_in_hurry() {
+            let reason = "there is no more time for it";
+            return Err(DiskError::because("sync", self.directory.path(), reason));
+        }
+        Ok(())
+    }
+
     /// Forces the state to the disk; the stream has been, up to there.
     pub(super) fn force_state(&self, through: u64) -> Result<(), DiskError> {
         let path = self.directory.path_of("state");
         let mut state = self.state();
         state.state.synced = state.state.synced.max(through);
         self.save(&mut state)?;
+        self.has_time()?;
         let file = state.force();
         drop(state);
         let forced = sys::force(&file);

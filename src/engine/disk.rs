@@ -16,6 +16,10 @@ pub(crate) struct Spill {
     pub(super) short: Option<Instant>,
     /// It has no room, and this is when to try again.
     pub(super) full: Option<Full>,
+    /// Since when nothing has come since others fill it.
+    pub(super) held_by_others: Option<Instant>,
+    /// Others were waited for for as long as they are, in vain: the rest of the record that has begun does not wait for them.
+    pub(super) awaits_none: bool,
     /// The most that was held of each so far.
     pub(super) memory_peak: u64,
     pub(super) disk_peak: u64,
@@ -63,6 +67,8 @@ impl Spill {
             outlives,
             short: None,
             full: None,
+            held_by_others: None,
+            awaits_none: false,
             memory_peak: 0,
             disk_peak: 0,
         }

@@ -210,7 +210,7 @@ impl Driver {
     ) -> Option<End> {
         self.had_room = false;
         if read.to_disk {
-            match edge.disk_room(read.buffer.most()) {
+            match edge.disk_room(read.buffer.most(), read.awaits_others) {
                 Ok(room) => read.buffer.limit(room),
                 Err(why) => return put(done, Done::Read(read, ReadOutcome::NoRoom(why))),
             }

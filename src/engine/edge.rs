@@ -118,7 +118,8 @@ pub(crate) trait Edge {
     }
 
     /// How many bytes there is room for on the disk, which is more than none, `most` at most; it is kept for them.
-    fn disk_room(&mut self, _most: usize) -> Result<usize, NoRoom> {
+    /// Where it is full `awaits_others` says whether room is waited for that others have.
+    fn disk_room(&mut self, _most: usize, _awaits_others: bool) -> Result<usize, NoRoom> {
         Err(NoRoom::OTHERS)
     }
 

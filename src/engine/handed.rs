@@ -62,6 +62,8 @@ pub(crate) struct ReadState {
     pub(super) discard: bool,
     /// What is read is to be put on the disk.
     pub to_disk: bool,
+    /// Where others fill the disk they are waited for.
+    pub awaits_others: bool,
     /// It was, and begins there.
     pub stored: Option<u64>,
     /// What was read, into the one slice of the buffer and into the other, and what of the second was passed on

@@ -79,6 +79,7 @@ impl Engine {
         self.source.is_passing = pass.is_some();
         (state.pass, state.cursor, state.discard) = (pass, self.source.cursor, plan.discard);
         (state.to_disk, state.stored) = (plan.to_disk, None);
+        state.awaits_others = plan.to_disk && self.look_at_others(now);
         if sorts {
             self.log.give_up(self.over_memory(), &mut state.unneeded);
         }
@@ -210,6 +211,9 @@ impl Engine {
         self.timeline.push(&kept, now);
         self.source.cursor = run.cursor;
         self.source.is_waiting = false;
+        if run.bytes > 0 {
+            self.on_place_found(run.tally.ended);
+        }
         if let Some(before) = before {
             let books = self.all_books().saturating_sub(before);
             self.shedder.leeway = self.shedder.leeway.saturating_sub(run.bytes as u64 + books);

@@ -24,6 +24,8 @@ use super::status::Places;
 
 /// How soon to try again whether a full disk has room: room that others make is to be used within a second.
 const DISK_AGAIN: Duration = Duration::from_millis(500);
+/// How long room is waited for that others have on a full disk, while none comes: who waits for each other's has no end.
+const OTHERS_WAIT: Duration = Duration::from_secs(10);
 /// How soon to ask a system that had no memory again.
 pub(super) const MEMORY_AGAIN: Duration = Duration::from_millis(50);
 /// Bytes of an extent, at most, of which some may grow too old before the others.
@@ -151,6 +153,30 @@ impl Engine {
         if let Some(spill) = &mut self.spill {
             let again = now + DISK_AGAIN;
             spill.full = Some(Full { again, why });
+            if why.by == FilledBy::Others {
+                spill.held_by_others.get_or_insert(now);
+            }
+        }
+    }
+
+    /// Whether others are waited for who fill the disk: not for a record for which that was in vain.
+    pub(super) fn look_at_others(&mut self, now: Instant) -> bool {
+        let Some(spill) = &mut self.spill else {
+            return true;
+        };
+        let since = spill.held_by_others;
+        let is_in_vain =
+            since.is_some_and(|since| now.saturating_duration_since(since) >= OTHERS_WAIT);
+        spill.awaits_none |= is_in_vain;
+        !spill.awaits_none
+    }
+
+    /// Something has come, and this many records have ended in it.
+    pub(super) fn on_place_found(&mut self, ended: u64) {
+        if let Some(spill) = &mut self.spill {
+            spill.held_by_others = None;
+            // What is torn already is not kept waiting again.
+            spill.awaits_none &= ended == 0;
         }
     }
 

@@ -2,9 +2,10 @@
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::error::PipeError;
 pub(crate) use super::event::Event;
@@ -45,6 +46,15 @@ pub(crate) struct Shared {
     /// Those tees and taps, by their numbers, that are pipes, so that bytes can go to them around the log. While bytes
     /// do this is locked, so that one that was taken out is in nobody's hands.
     pub(super) pipes: Mutex<Vec<SidePipe>>,
+}
+
+/// What is to stay on the disk is being left in order.
+#[derive(Debug)]
+pub(crate) struct Closing {
+    /// What is to be known of it is written down, but not forced to the disk yet: how it is left if it never is.
+    pub saved: Receiver<Left>,
+    /// How it is left.
+    pub done: Receiver<Left>,
 }
 
 /// A tee or tap that is a pipe.
@@ -285,11 +295,35 @@ impl Shared {
         (dealt_with, saved.transpose().map(drop).map_err(Into::into))
     }
 
-    /// What is to stay on the disk is told so: nothing is written or delivered any more. Says how it is left.
-    /// `wait` says whether a disk that fails has still time after this.
-    pub(crate) fn close_disk(&self, has_ended: bool, wait: &dyn Fn(Duration) -> bool) -> Left {
-        let disk = self.disk.as_ref();
-        disk.map_or(Left::IN_ORDER, |disk| disk.close(has_ended, wait))
+    /// The run is over; `is_in_hurry`: there is no time to force what is to stay on the disk there.
+    pub(crate) fn ends_on_disk(&self, is_in_hurry: bool) {
+        if let Some(disk) = &self.disk {
+            disk.ends(is_in_hurry);
+        }
+    }
+
+    /// What is to stay on the disk is told so: nothing is written or delivered any more. That may take as long as the disk
+    /// does, so it is another thread that does it.
+    pub(crate) fn close_disk(self: &Arc<Self>, has_ended: bool) -> Closing {
+        let (say_saved, saved) = bounded(1);
+        let (say_done, done) = bounded(1);
+        let shared = self.clone();
+        let close = move || {
+            let on_saved = |left| {
+                let _ = say_saved.try_send(left);
+            };
+            let disk = shared.disk.as_ref();
+            let left = disk.map_or(Left::IN_ORDER, |disk| disk.close(has_ended, &on_saved));
+            let _ = say_done.try_send(left);
+        };
+        let is_begun = self.disk.is_some() && {
+            let thread = thread::Builder::new().name("close".into());
+            thread.spawn(close.clone()).is_ok()
+        };
+        if !is_begun {
+            close();
+        }
+        Closing { saved, done }
     }
 
     /// The job of this number sleeps.

@@ -284,10 +284,11 @@ impl crate::engine::drive::Edge for Edge<'_> {
         }
     }
 
-    fn disk_room(&mut self, most: usize) -> Result<usize, NoRoom> {
+    fn disk_room(&mut self, most: usize, awaits_others: bool) -> Result<usize, NoRoom> {
         let Some(disk) = self.shared.disk.as_ref() else {
             return Err(NoRoom::OTHERS);
         };
+        disk.await_others(awaits_others);
         disk.room(most).or_else(|why| {
             self.keep_less(why);
             disk.room(most)

@@ -8,7 +8,6 @@ mod taken;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
@@ -48,6 +47,8 @@ pub(super) struct Disk {
     said: AtomicBool,
     /// The spool had no room when somebody asked last.
     lacks_room: AtomicBool,
+    /// Whether room is waited for that others have.
+    awaits_others: AtomicBool,
     /// What was read and is in no file of the spool.
     kept: Kept,
     /// The input has ended behind what is kept.
@@ -69,6 +70,7 @@ impl Disk {
             events,
             said: AtomicBool::new(false),
             lacks_room: AtomicBool::new(false),
+            awaits_others: AtomicBool::new(true),
             kept: Kept::default(),
             ends_with_kept: AtomicBool::new(false),
         };
@@ -120,6 +122,11 @@ impl Disk {
         }
     }
 
+    /// From now on room that others have is waited for, or not any more: then ours has all that there is.
+    pub(super) fn await_others(&self, awaits: bool) {
+        self.awaits_others.store(awaits, Ordering::Release);
+    }
+
     /// See [`Edge::disk_room`](crate::engine::drive::Edge::disk_room).
     pub(super) fn room(&self, most: usize) -> Result<usize, NoRoom> {
         let mut has_released = false;
@@ -147,7 +154,7 @@ impl Disk {
 
     /// There is no room: gives back what nobody is owed, for something would be shed if that waited for the thread. Where
     /// there is none all the same, the beginning of a record goes that is in the way, but not where others fill the disk,
-    /// who may make room for its rest. Whether there may be some now.
+    /// who may make room for its rest, as long as they are waited for. Whether there may be some now.
     fn makes_room(&self, full: Full, floor: u64, has_released: &mut bool) -> bool {
         match &self.store {
             Store::Spill(spill) => spill.release(floor),
@@ -296,9 +303,16 @@ impl Disk {
         self.ends_with_kept.store(true, Ordering::Release);
     }
 
+    /// The run is over; `is_in_hurry`: there is no time to force anything to the disk.
+    pub(super) fn ends(&self, is_in_hurry: bool) {
+        if let Some(spool) = self.spool() {
+            spool.ends(is_in_hurry);
+        }
+    }
+
     /// Nothing is put there or read any more; `has_ended`: the input has. Says how what stays there is left.
-    /// `wait` says whether a disk that fails has still time after this.
-    pub(super) fn close(&self, has_ended: bool, wait: &dyn Fn(Duration) -> bool) -> Left {
+    /// `on_saved` is called when all is written down, and not forced to the disk yet.
+    pub(super) fn close(&self, has_ended: bool, on_saved: &dyn Fn(Left)) -> Left {
         let Some(spool) = self.spool() else {
             return Left::IN_ORDER;
         };
@@ -307,7 +321,7 @@ impl Disk {
         if is_over && has_all {
             self.end_input();
         }
-        let mut left = spool.close(has_ended, &self.events, wait);
+        let mut left = spool.close(has_ended, &self.events, on_saved);
         left.is_in_order &= has_all;
         left
     }
@@ -328,7 +342,7 @@ impl Disk {
             Store::Spill(spill) => spill.has_most_of_disk(),
             Store::Spool(spool) => spool.has_most_of_disk(),
         };
-        if has_most {
+        if has_most || !self.awaits_others.load(Ordering::Acquire) {
             FilledBy::Ours
         } else {
             FilledBy::Others

@@ -48,6 +48,11 @@ pub(crate) struct Left {
 }
 
 impl Left {
+    /// That was not waited for.
+    pub(crate) const UNKNOWN: Left = Left {
+        is_in_order: false,
+        forgone: 0,
+    };
     /// As it should be.
     pub(super) const IN_ORDER: Left = Left {
         is_in_order: true,
@@ -284,7 +289,7 @@ impl SpoolStore {
         if self.use_by == UseBy::Workers {
             let mut dealt = lock(&self.dealt);
             if dealt.lets_go_of_begun(end, floor) {
-                self.save_dealt(&dealt)?;
+                self.save_dealt(dealt)?;
             }
         }
         for holder in self.holders() {
@@ -355,7 +360,7 @@ impl SpoolStore {
             let mut dealt = lock(&self.dealt);
             let Lost { range, records, .. } = lost;
             dealt.lose(range.start, range.end, *records, lost.next);
-            self.save_dealt(&dealt).map_err(io::Error::other)?;
+            self.save_dealt(dealt).map_err(io::Error::other)?;
             return Ok(None);
         }
         let Some((place, records)) = holder.skip(lost) else {

@@ -27,7 +27,7 @@ use super::trail::Trail;
 use super::writer::Writer;
 use crate::engine::restart::CommandStatus;
 use crate::engine::side::SideStatus;
-use crate::engine::status::{LaneLoss, Status};
+use crate::engine::status::{LaneLoss, State, Status};
 use crate::pipe::error::PipeError;
 use crate::pipe::reopen::Reopener;
 use crate::units::without_numbers;
@@ -353,6 +353,10 @@ impl Reporter {
             }
             // The program itself does not run before that one has ended.
             (None, Some(pid)) if it.holdup == Some(Holdup::Sink) => Some(format!("process {pid}")),
+            // What others have there nobody at the ends of this one answers for.
+            (None, _) if it.holdup.is_none() && it.state == State::DiskFull => {
+                Some("the full disk".to_owned())
+            }
             (None, _) => self.culprits.name(it.holdup, now, wait),
         };
         it.outputs = self.outputs.1.clone();

@@ -4,16 +4,17 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, after, at, bounded, never, select};
+use crossbeam_channel::{at, bounded, never, select};
 
 use super::end::{End, undelivered};
-use super::supervise::Run;
-use crate::control::signals::{self, Received};
+use super::supervise::{HALT, Run};
+use crate::control::signals::{self, Received, SIGINT, SIGPIPE, SIGQUIT};
 use crate::engine::directive::Directive;
 use crate::engine::status::Status;
 use crate::pipe::Event;
 use crate::pipe::error::PipeError;
 use crate::pipe::fd::Port;
+use crate::pipe::spool::Left;
 use crate::report::figures::{self, Scale};
 use crate::units::Span;
 
@@ -21,6 +22,12 @@ use crate::units::Span;
 const NOTABLE: Duration = Duration::from_secs(2);
 /// How long a read that is under way may take before what is to be delivered is told without it.
 const LAST_READ: Duration = Duration::from_millis(100);
+
+/// How long writing down how far everybody has come may take where nothing else is waited for.
+const LAST_SAVE: Duration = Duration::from_secs(1);
+/// What is said where the disk is not waited for any more.
+const NOT_FORCED: &str =
+    "the disk of the spool is not waited for: what came last may be lost where the power fails now";
 
 impl Run {
     /// The last of what was shed is written, or never will be. What there is to say of it may have
@@ -113,6 +120,70 @@ impl Run {
         }
     }
 
+    /// Whether a signal has told this run to end.
+    fn is_told(&self, end: &End) -> bool {
+        self.signal.is_some() || matches!(end, End::Signal(signal) if *signal != SIGPIPE)
+    }
+
+    /// Until when what is to stay on the disk is forced there, where a signal ends this run: for as long as that lets what
+    /// is held be delivered.
+    fn forces_until(&self, end: &End) -> Option<Instant> {
+        if !self.is_told(end) {
+            return None;
+        }
+        let grace = || Instant::now().checked_add(self.signal_grace);
+        self.deliver_until.or_else(grace)
+    }
+
+    /// The run is over: who is told of what becomes of it does not wait for the disk any more.
+    pub(super) fn ends_on_disk(&self, end: &End) {
+        let until = self.forces_until(end);
+        self.shared.ends_on_disk(is_over(until));
+    }
+
+    /// Leaves what is to stay on the disk in order. That takes as long as the disk does, or for as long as a signal lets it:
+    /// what is there then is as a kill would leave it. Says how it is left, and the end.
+    pub(super) fn close_disk(&mut self, has_ended: bool, end: End) -> (Left, End) {
+        let mut until = self.forces_until(&end);
+        let mut is_told = self.is_told(&end);
+        let mut told = None;
+        self.shared.ends_on_disk(is_over(until));
+        let closing = self.shared.close_disk(has_ended);
+        let waits = !is_over(until);
+        let mut left = None;
+        while left.is_none() && !is_over(until) {
+            select! {
+                recv(closing.done) -> done => left = Some(done.unwrap_or(Left::UNKNOWN)),
+                recv(until.map_or_else(never, at)) -> _ => {}
+                recv(self.signals) -> signal => match signal {
+                    Ok(signal) if !signals::is_end(signal.number) => {}
+                    Ok(Received { number, .. }) => {
+                        let is_at_once = is_told || [SIGINT, SIGQUIT].contains(&number);
+                        let time = if is_at_once { Duration::ZERO } else { self.signal_grace };
+                        (until, told) = (Instant::now().checked_add(time), Some(number));
+                        is_told = true;
+                    }
+                    Err(_) => self.signals = never(),
+                }
+            }
+        }
+        let left = left.unwrap_or_else(|| {
+            self.shared.ends_on_disk(true);
+            // A server that does not answer a write does not say so.
+            let saved = closing.saved.recv_timeout(LAST_SAVE);
+            closing.done.recv_timeout(HALT).unwrap_or_else(|_| {
+                if waits {
+                    self.reporter.complain(NOT_FORCED);
+                }
+                saved.unwrap_or(Left::UNKNOWN)
+            })
+        });
+        match told.filter(|_| end.is_good()) {
+            Some(signal) => (left, End::Signal(signal)),
+            None => (left, end),
+        }
+    }
+
     /// What is held is still delivered, for a while; a second one ends at once.
     pub(super) fn on_termination(&mut self, signal: i32) -> Option<End> {
         if self.signal.is_some() {
@@ -137,20 +208,8 @@ impl Run {
     }
 }
 
-/// Waits for so long, or until a signal says that nothing is to be waited for any more: whether none did.
-pub(super) fn is_left_alone(signals: &Receiver<Received>, time: Duration) -> bool {
-    let over = after(time);
-    loop {
-        select! {
-            recv(signals) -> signal => match signal {
-                Ok(signal) if signals::is_end(signal.number) => return false,
-                Ok(_) => {}
-                // Nobody hears of any.
-                Err(_) => return over.recv().is_ok(),
-            },
-            recv(over) -> _ => return true,
-        }
-    }
+fn is_over(until: Option<Instant>) -> bool {
+    until.is_some_and(|until| until <= Instant::now())
 }
 
 /// What is to be said where a cap makes delivering what is held take long, or longer than there is time.
@@ -187,28 +246,4 @@ fn slow_drain(status: &Status, grace: Duration) -> Option<String> {
             )
         }
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::control::signals::{SIGINT, SIGUSR1};
-
-    #[test]
-    fn a_signal_that_ends_weir_ends_a_wait_and_one_that_asks_for_a_report_does_not() {
-        let (send, signals) = bounded(2);
-        let sent = |number| {
-            send.send(Received {
-                number,
-                is_from_terminal: false,
-            })
-            .expect("somebody listens")
-        };
-        sent(SIGUSR1);
-        sent(SIGINT);
-        // It would last for longer than any test.
-        assert!(!is_left_alone(&signals, Duration::from_secs(3600)));
-        sent(SIGUSR1);
-        assert!(is_left_alone(&signals, Duration::from_millis(1)));
-    }
 }

@@ -153,6 +153,7 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         run.reporter.complain(note);
     }
     let mut end = run.supervise();
+    run.ends_on_disk(&end);
     run.control.close();
     run.shared.halt(HALT);
     // What was just being read may have been the last of it.
@@ -197,9 +198,9 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         run.on_overflow_end(overflow_thread.finish(&run.signals, is_end));
     }
     // Only now is it known of all that lies there whether it is to stay.
-    let wait = |time| last::is_left_alone(&run.signals, time);
     let is_all = end.is_end_of_input() && is_all_out;
-    let kept = run.shared.close_disk(is_all, &wait);
+    let (kept, ended) = run.close_disk(is_all, end);
+    end = ended;
     run.hear_last();
     run.reporter.note_forgone(kept.forgone);
     let sides = run

@@ -370,7 +370,15 @@ impl Run {
             Some(signal) if self.consumer.is_some() => self.on_signal_beside(signal),
             Some(signal) if self.batches.is_some() => self.on_signal_with_jobs(signal),
             Some(signal) if signal.number != SIGINT => self.on_termination(signal.number),
-            signal => Some(End::Signal(signal.map_or(SIGINT, |signal| signal.number))),
+            signal => Some(self.end_as_told(signal.map_or(SIGINT, |signal| signal.number))),
+        }
+    }
+
+    /// This signal ends it without more ado; where it is a second one, nothing is waited for any more.
+    fn end_as_told(&mut self, signal: i32) -> End {
+        match self.signal {
+            Some(_) => self.end_at_once(signal),
+            None => End::Signal(signal),
         }
     }
 
@@ -378,7 +386,7 @@ impl Run {
     pub(super) fn on_late_signal(&mut self, signal: Option<Received>) -> Option<End> {
         match signal {
             Some(end) if self.consumer.is_none() && signals::is_end(end.number) => {
-                Some(End::Signal(end.number))
+                Some(self.end_as_told(end.number))
             }
             signal => self.on_signal(signal),
         }

@@ -50,6 +50,7 @@ mod spool_inputs;
 mod spool_kills;
 mod spool_refused;
 mod spool_shedding;
+mod spool_slow_disk;
 mod spool_tees;
 mod spool_workers;
 mod stop_at;

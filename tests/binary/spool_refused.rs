@@ -175,3 +175,37 @@ fn a_record_that_is_longer_than_memory_waits_for_room_that_others_have() {
         assert!(ended.status.success(), "{ended:?}");
     }
 }
+
+/// Who waits for others who wait for it, too, has no end: then the beginning of a record is passed on, and given back.
+#[test]
+fn room_that_others_never_give_back_is_not_waited_for_for_good() {
+    for options in [
+        &[][..],
+        &["--batch", "1", "--", "cat"],
+        &["-j2", "--", "cat"],
+    ] {
+        let place = spool::Place::new();
+        let Some(disk) = SmallDisk::mount(place.spool(), "6m") else {
+            return;
+        };
+        let mut bytes = vec![b'x'; 8 << 20];
+        bytes.push(b'\n');
+        if !options.contains(&"-j2") {
+            // Of several the other one would have it first.
+            bytes.extend_from_slice(b"the next one\n");
+        }
+        let (stdin, input) = std::io::pipe().expect("a pipe");
+        let (output, stdout) = std::io::pipe().expect("a pipe");
+        let fixed = ["-l", "--buffer", "1MiB"];
+        let weir = place.weir(&[&fixed[..], options].concat());
+        let running = start(weir, stdin, stdout);
+        eventually("it has begun", || place.spool().join("state").exists());
+        disk.ballast(4 << 20);
+        let feeding = feed(input, bytes.clone());
+        let got = collect(output).done();
+        assert!(got == bytes, "{options:?}: {} bytes", got.len());
+        feeding.done().expect("all is taken");
+        let ended = running.end();
+        assert!(ended.status.success(), "{ended:?}");
+    }
+}

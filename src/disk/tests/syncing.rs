@@ -198,3 +198,31 @@ fn the_names_of_new_files_are_forced_to_the_disk_with_what_is_in_them_until_that
     append(&spool, b"another\n");
     assert_eq!(forced(), 3, "no new names");
 }
+
+#[test]
+fn where_there_is_no_more_time_nothing_is_forced_to_the_disk_and_the_places_are_saved_all_the_same()
+{
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("q");
+    for policy in [Policy::Always, Policy::Within(Duration::from_secs(3600))] {
+        let options = SpoolOptions { policy, ..roomy() };
+        let spool = open(&path, &options).spool;
+        append(&spool, &lines(0, 1_000));
+        spool.ends();
+        faults::before(Call::Force, 0, || ());
+        let place = spool.end();
+        spool.set_place("stdout", place).unwrap();
+        spool.hurry();
+        assert!(
+            !spool.pause(Duration::from_secs(3600)),
+            "it would be longer than any test"
+        );
+        spool.sync().unwrap_err();
+        spool.close(false, u64::MAX).unwrap_err();
+        assert!(faults::is_to_come(), "something was forced");
+        drop(spool);
+        let again = open(&path, &options).spool;
+        assert_eq!(again.place("stdout"), Some(place));
+        assert_eq!(again.end(), place);
+    }
+}

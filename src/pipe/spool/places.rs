@@ -37,7 +37,7 @@ impl SpoolStore {
     ) -> Result<(), DiskError> {
         let mut dealt = lock(&self.dealt);
         dealt.on_written(who, span(part));
-        self.save_dealt(&dealt)
+        self.save_dealt(dealt)
     }
 
     /// One of them has left these parts of what it was given.
@@ -49,13 +49,16 @@ impl SpoolStore {
         let parts: Vec<_> = parts.iter().map(span).collect();
         let mut dealt = lock(&self.dealt);
         dealt.give_back(who, &parts);
-        self.save_dealt(&dealt)
+        self.save_dealt(dealt)
     }
 
-    /// Nobody changes it meanwhile.
-    pub(super) fn save_dealt(&self, dealt: &Dealt) -> Result<(), DiskError> {
-        let journal = dealt.journal();
-        self.spool.set_journal(&self.consumer.name, journal)
+    /// Nobody changes it meanwhile, and nobody who looks for it waits for the disk.
+    pub(super) fn save_dealt(&self, dealt: MutexGuard<'_, Box<Dealt>>) -> Result<(), DiskError> {
+        self.spool
+            .save_journal(&self.consumer.name, dealt.journal())?;
+        drop(dealt);
+        self.spool.changed();
+        Ok(())
     }
 
     /// The output of this number has failed: nothing is kept for it any more.
@@ -76,6 +79,14 @@ impl SpoolStore {
         self.save(&self.consumer, self.consumer.set_back(at, records))
     }
 
+    /// The run is over; `is_in_hurry`: there is no time to force anything to the disk.
+    pub(in crate::pipe) fn ends(&self, is_in_hurry: bool) {
+        self.spool.ends();
+        if is_in_hurry {
+            self.spool.hurry();
+        }
+    }
+
     /// Saves how far this one has come.
     pub(super) fn save(
         &self,
@@ -93,7 +104,11 @@ impl SpoolStore {
                 *place = next;
             }
         }
-        self.spool.set_place(&holder.name, next)
+        self.spool.save_place(&holder.name, next)?;
+        // Who looks for it does not wait for the disk.
+        drop(place);
+        self.spool.changed();
+        Ok(())
     }
 
     /// The input has ended, and all of it is there: what goes on with its last record never comes.
@@ -101,14 +116,15 @@ impl SpoolStore {
         self.spool.end_input()
     }
 
-    /// Leaves it in order, or says how it is left. `wait` says whether there is still time after this.
+    /// Leaves it in order, or says how it is left. `on_saved` is called when the places are, or cannot be: what comes then
+    /// may take as long as the disk does.
     pub(in crate::pipe) fn close(
         &self,
         has_ended: bool,
         events: &Sender<Event>,
-        wait: &dyn Fn(Duration) -> bool,
+        on_saved: &dyn Fn(Left),
     ) -> Left {
-        drop(lock(&self.syncer).take());
+        self.spool.ends();
         let end = self.spool.end();
         let is_all = has_ended
             && match self.use_by {
@@ -123,12 +139,19 @@ impl SpoolStore {
         // What a program was given and has not read is kept for the next one only where that is saved, too.
         let until = Instant::now() + LAST_TRIES;
         let mut closed = self.save_last_places(is_all);
-        while closed.is_err() && Instant::now() < until && wait(AGAIN) {
+        while closed.is_err() && Instant::now() < until && self.spool.pause(AGAIN) {
             closed = self.save_last_places(is_all);
         }
+        on_saved(Left {
+            is_in_order: false,
+            forgone: closed.as_ref().map_or_else(|_| self.forgone(), |()| 0),
+        });
+        drop(lock(&self.syncer).take());
         let closed = closed.and_then(|()| self.spool.close(is_all, self.last_floor(is_all)));
         let is_good = closed.is_ok();
-        report(closed, events);
+        if is_good || !self.spool.is_in_hurry() {
+            report(closed, events);
+        }
         Left {
             is_in_order: is_good && !self.spool.has_lost(),
             forgone: if is_good { 0 } else { self.forgone() },
@@ -182,7 +205,7 @@ impl SpoolStore {
                     if is_over {
                         dealt.forget_begun_to(end.at);
                     }
-                    self.save_dealt(&dealt)
+                    self.save_dealt(dealt)
                 }
             };
         }

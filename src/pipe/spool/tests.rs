@@ -182,7 +182,7 @@ fn what_was_read_and_has_had_no_room_is_for_the_next_run_or_named_at_the_end() {
             faults::set(None);
         }
         heard.try_iter().for_each(drop);
-        let left = disk.close(false, &|_| false);
+        let left = disk.close(false, &|_| ());
         faults::set(None);
         assert_eq!(left.is_in_order, has_room);
         assert_eq!(all_of(&path), if has_room { &b"one\n"[..] } else { b"" });

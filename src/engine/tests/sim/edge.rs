@@ -132,9 +132,16 @@ impl Edge for Side<'_> {
         Ok((done > 0).then_some(done))
     }
 
-    fn disk_room(&mut self, most: usize) -> Result<usize, NoRoom> {
+    fn disk_room(&mut self, most: usize, awaits_others: bool) -> Result<usize, NoRoom> {
         self.0.now += self.0.adversity.disk.slow;
-        self.0.disk_room().map(|room| room.min(most))
+        let room = self.0.disk_room().map(|room| room.min(most));
+        room.map_err(|why| match why.by {
+            FilledBy::Others if !awaits_others => NoRoom {
+                by: FilledBy::Ours,
+                ..why
+            },
+            _ => why,
+        })
     }
 
     fn take(&mut self, into: &mut [u8]) -> io::Result<Taken> {

@@ -246,6 +246,8 @@ pub(in super::super) struct Disk {
     pub bound: u64,
     /// That is nearly all that there is on it.
     pub is_ours: bool,
+    /// Others have the rest, and never give it back.
+    pub others_stay: bool,
     /// Between these times others fill it.
     pub full: Option<(Duration, Duration)>,
     /// One write in so many is cut short although there was room.

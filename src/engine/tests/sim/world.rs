@@ -127,7 +127,9 @@ impl World {
         let left = (disk.bound + self.floor).saturating_sub(self.disk.len() as u64);
         match left as usize {
             0 => Err(NoRoom {
-                by: if disk.is_ours {
+                by: if disk.others_stay {
+                    FilledBy::Others
+                } else if disk.is_ours {
                     FilledBy::Ours
                 } else {
                     FilledBy::Bound

@@ -119,9 +119,11 @@ impl Dice {
             let from = dice.micros(120_000);
             (from, from + dice.micros(300_000))
         });
+        let (bound, is_ours) = (64 + self.roll(2 * capacity as u64), self.roll(2) == 0);
         Disk {
-            bound: 64 + self.roll(2 * capacity as u64),
-            is_ours: self.roll(2) == 0,
+            bound,
+            is_ours,
+            others_stay: !is_ours && bound.is_multiple_of(3),
             full,
             tears: self.some(4, |dice| 2 + dice.roll(10)),
             refuses: self.some(4, |dice| 2 + dice.roll(10)),

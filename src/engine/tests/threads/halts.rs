@@ -175,6 +175,40 @@ fn the_beginning_of_a_record_waits_for_others_however_long_it_is() {
     b.check();
 }
 
+/// Each bit of room that comes is the beginning of another wait, but not of a record that is torn already.
+#[test]
+fn others_who_fill_the_disk_are_waited_for_for_ten_seconds_in_which_nothing_comes() {
+    let mut b = Bench::new(Rules {
+        outlives: true,
+        memory: Some(4 * KIB),
+        framing: LINES,
+        ..rules(KIB * KIB)
+    });
+    // For how many seconds it is tried in vain before they are not waited for any more, of these at most.
+    let waits = |b: &mut Bench, most: u64| {
+        (0..=most).find(|_| {
+            b.begin_read();
+            let awaits = b.reading.as_ref().expect("a read").awaits_others;
+            b.end_read_in_vain(ReadOutcome::NoRoom(NoRoom::OTHERS));
+            b.pass_time(seconds(1));
+            !awaits
+        })
+    };
+    let put = |b: &mut Bench, at: u64, bytes: &[u8]| {
+        b.begin_read();
+        b.reading.as_mut().expect("a read").stored = Some(at);
+        b.end_read(bytes);
+    };
+    assert_eq!(waits(&mut b, 8), None);
+    put(&mut b, 0, b"xx");
+    assert_eq!(waits(&mut b, 20), Some(10));
+    put(&mut b, 2, b"xx");
+    assert_eq!(waits(&mut b, 20), Some(0), "it is torn");
+    put(&mut b, 4, b"\nx");
+    assert_eq!(waits(&mut b, 20), Some(10), "it is another one");
+    b.check();
+}
+
 /// What is given, and may have to be given again, lies there whatever becomes of the tap.
 #[test]
 fn a_tap_loses_nothing_on_a_full_disk_where_that_makes_no_room() {
