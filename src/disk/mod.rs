@@ -18,6 +18,7 @@ mod directory;
 pub(crate) mod error;
 mod file;
 pub(crate) mod format;
+mod give_back;
 mod index;
 pub(crate) mod journal;
 mod lock;

@@ -18,12 +18,12 @@ use rustix::io::Errno;
 use super::damage::Damage;
 use super::directory::Directory;
 use super::error::DiskError;
-use super::format::{Framing, names};
+use super::format::Framing;
 use super::journal::Journal;
 use super::lock::Lock;
 use super::room::Room;
 use super::schedule::{Policy, Wakeup};
-use super::segments::{Segment, Segments};
+use super::segments::Segments;
 use super::state::{Place, UNCOUNTED};
 use super::state_file::StateFile;
 use super::syncs::Syncs;
@@ -42,9 +42,6 @@ pub(crate) struct SpoolOptions {
     /// which is written.
     pub held_most: usize,
 }
-
-/// Bytes of the last segment that all outputs have, and that are kept all the same: making a new one takes time.
-const TAIL_MOST: u64 = 4 << 20;
 
 /// A spool that is ours.
 #[derive(Debug)]
@@ -67,7 +64,7 @@ pub(crate) struct Spool {
     /// holds it waits for neither that nor a sync.
     pub(super) files: Mutex<()>,
     /// Nobody is owed what lies before this offset, and it may have been given back.
-    given_back: AtomicU64,
+    pub(super) given_back: AtomicU64,
     has_lost: AtomicBool,
     _lock: Lock,
 }
@@ -316,80 +313,6 @@ impl Spool {
     #[must_use]
     pub(crate) fn has_lost(&self) -> bool {
         self.has_lost.load(Ordering::Relaxed)
-    }
-
-    /// Gives back whole segments that every output has behind it, as their places were saved, and that lie before this
-    /// offset: others may read on, whose places are not saved.
-    pub(crate) fn release(&self, floor: u64) -> Result<bool, DiskError> {
-        self.release_by(self.writer.try_lock().ok(), floor)
-    }
-
-    /// Before which offset nobody is owed anything that may have been given back.
-    pub(super) fn given_back(&self) -> u64 {
-        self.given_back.load(Ordering::Acquire)
-    }
-
-    /// What has been given back nobody needs on the disk any more.
-    pub(super) fn forget_taken(&self, writer: &mut Writer) {
-        writer.keep_unsynced(|it| self.segments.begins_at(it.segment.base()));
-    }
-
-    fn release_by(
-        &self,
-        writer: Option<MutexGuard<'_, Writer>>,
-        floor: u64,
-    ) -> Result<bool, DiskError> {
-        // Whoever closes the spool waits for what is being removed.
-        let _one = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut state = self.state();
-        if state.is_unsaved() {
-            // Nothing is given back that the places on the disk still ask for.
-            self.save(&mut state)?;
-        }
-        let oldest = state.state.places.values().map(|p| p.at).min();
-        drop(state);
-        let Some(oldest) = oldest.map(|oldest| oldest.min(floor)) else {
-            return Ok(false);
-        };
-        // Before anything is gone: whoever finds that it is must know why.
-        self.given_back.fetch_max(oldest, Ordering::AcqRel);
-        let taken = match writer {
-            // Whoever appends may be about to begin the last one.
-            None => self.segments.take_before(oldest, true),
-            Some(mut writer) => {
-                let tail = writer.tail.as_ref().map(|(tail, _)| tail.segment());
-                let is_read = tail.is_some_and(|it| it.len() >= TAIL_MOST && it.end() <= oldest);
-                if is_read && self.enter(&mut writer)?.is_ok() {
-                    self.finish(&mut writer)?;
-                }
-                let taken = self.segments.take_before(oldest, writer.tail.is_some());
-                // Those that were taken while somebody else appended are among them.
-                self.forget_taken(&mut writer);
-                taken
-            }
-        };
-        let mut outcome = Ok(!taken.is_empty());
-        for segment in taken {
-            if let Err(error) = self.remove_files(&segment) {
-                // It is tried again with the next ones.
-                self.segments.insert(segment);
-                outcome = Err(error);
-            }
-        }
-        outcome
-    }
-
-    /// The stream first: an index that is left alone is removed at the next opening.
-    pub(super) fn remove_files(&self, segment: &Segment) -> Result<(), DiskError> {
-        segment.let_go();
-        let (stream, index) = names(segment.base());
-        for name in [&stream, &index] {
-            let path = self.directory.path_of(name);
-            let removed = self.directory.remove(name);
-            removed.map_err(|error| self.failed("remove", &path, error))?;
-        }
-        self.room.give_back(segment.take_charge());
-        Ok(())
     }
 
     /// Ends in order: what has been appended is entered, forced to the disk (but with `off`), and

@@ -6,6 +6,7 @@
 //! is, and what it has left.
 
 mod batches;
+mod fetch;
 mod inherit;
 mod places;
 
@@ -22,7 +23,7 @@ use super::append::Tail;
 use super::event::Event;
 use super::fd::Port;
 use super::holder::{Holder, Tee};
-use super::read_back::{Lost, Part, Reader};
+use super::read_back::Reader;
 use crate::disk::damage::Damage;
 use crate::disk::dealt::Dealt;
 use crate::disk::error::DiskError;
@@ -33,7 +34,6 @@ use crate::disk::spool::Spool;
 use crate::disk::state::Place;
 use crate::disk::sync::Syncer;
 use crate::engine::disk::{Inherited, Owed};
-use crate::engine::on_disk::Load;
 use crate::units::printable;
 pub(crate) use inherit::UseBy;
 use inherit::{from_its_beginning, has_begun, left, place_of_tee, stretch};
@@ -322,53 +322,6 @@ impl SpoolStore {
         if let Some(outcome) = self.spool.take_untold() {
             report(outcome, events);
         }
-    }
-
-    /// Reads back what the output of this number asks for, or the first part of it. What is damaged is said.
-    pub(super) fn fetch(
-        &self,
-        who: usize,
-        load: &mut Load,
-        events: &Sender<Event>,
-    ) -> io::Result<()> {
-        let mut reader = lock(&self.reader);
-        let part = reader.read(&self.spool, who, load);
-        report(Ok(reader.take_said()), events);
-        drop(reader);
-        match part.map_err(io::Error::other)? {
-            Part::Bytes(range) => load.read(range),
-            Part::Lost(lost) => {
-                let is_first = load.offset == lost.range.start;
-                let known = if is_first { lost.records } else { 0 };
-                let records = self.skip(who, &lost)?.unwrap_or(known);
-                load.lose(lost.range.end - load.offset, records);
-            }
-            // The log has let go of it, too.
-            Part::Gone => {}
-            Part::End => return Err(io::ErrorKind::UnexpectedEof.into()),
-        }
-        Ok(())
-    }
-
-    /// What is lost is nothing that this output still waits for. The records that are lost to it, if it is about to pass
-    /// them.
-    fn skip(&self, who: usize, lost: &Lost) -> io::Result<Option<u64>> {
-        let Some(holder) = self.holder(who) else {
-            return Ok(None);
-        };
-        if self.use_by == UseBy::Workers && holder.nth.is_none() {
-            let mut dealt = lock(&self.dealt);
-            let Lost { range, records, .. } = lost;
-            dealt.lose(range.start, range.end, *records, lost.next);
-            self.save_dealt(dealt).map_err(io::Error::other)?;
-            return Ok(None);
-        }
-        let Some((place, records)) = holder.skip(lost) else {
-            return Ok(None);
-        };
-        let saved = self.spool.set_place(&holder.name, place);
-        saved.map_err(io::Error::other)?;
-        Ok(Some(records))
     }
 }
 

@@ -1,5 +1,7 @@
 //! One pipeline from its start to its end: what was done to it and what came of it.
 
+mod process;
+
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -21,6 +23,7 @@ use crate::reports;
 use crate::sides::{self, Hurry};
 use crate::store::Store;
 use crate::{dying, falling};
+pub(crate) use process::{children, has_begun};
 
 /// The signal.
 const KILL: i32 = 9;
@@ -371,25 +374,6 @@ impl Pipeline<'_> {
             |o| String::from_utf8_lossy(&o.stdout).into_owned(),
         )
     }
-}
-
-/// Whether weir has settled what signals mean to it: one of its threads that move bytes is there. The one that reads may
-/// have come to its end already.
-pub(crate) fn has_begun(pid: u32) -> bool {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task"));
-    let tasks = tasks.into_iter().flatten().flatten();
-    let mut names = tasks.map(|task| fs::read_to_string(task.path().join("comm")));
-    names.any(|name| name.is_ok_and(|it| ["source", "sink", "job"].contains(&it.trim_end())))
-}
-
-/// The programs that this process runs.
-pub(crate) fn children(pid: u32) -> Vec<String> {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task"));
-    let tasks = tasks.into_iter().flatten().flatten();
-    let children = tasks.map(|task| fs::read_to_string(task.path().join("children")));
-    let text: Vec<String> = children.map(Result::unwrap_or_default).collect();
-    let all = text.iter().flat_map(|text| text.split_whitespace());
-    all.map(str::to_owned).collect()
 }
 
 fn changes(action: &Action) -> bool {
