@@ -353,9 +353,9 @@ impl Reporter {
             }
             // The program itself does not run before that one has ended.
             (None, Some(pid)) if it.holdup == Some(Holdup::Sink) => Some(format!("process {pid}")),
-            // What others have there nobody at the ends of this one answers for.
+            // It is full, or fails: nobody at the ends of this one answers for that.
             (None, _) if it.holdup.is_none() && it.state == State::DiskFull => {
-                Some("the full disk".to_owned())
+                Some("the disk".to_owned())
             }
             (None, _) => self.culprits.name(it.holdup, now, wait),
         };

@@ -108,8 +108,15 @@ impl Home {
     /// Tells the weir something that it must do.
     #[track_caller]
     pub(crate) fn tell(&self, target: &str, options: &[&str]) {
-        let output = self.run(&[&["--remote", target], options].concat());
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let (mut output, mut said) = (None, String::new());
+        // Bytes may have passed before it listens.
+        eventually("it listens", || {
+            let told = self.run(&[&["--remote", target], options].concat());
+            said = String::from_utf8_lossy(&told.stderr).into_owned();
+            output = Some(told);
+            !said.contains("no weir of yours has")
+        });
+        let output = output.expect("it ran");
         assert!(output.status.success(), "{options:?}: {said}");
         assert_eq!((output.stdout.len(), said.len()), (0, 0), "{said}");
     }
