@@ -50,7 +50,9 @@ fn a_shell_that_has_the_terminal_again_before_the_end_keeps_nothing_of_the_bar()
     for last in last {
         let mut pty = Pty::run("exec bash --norc -i", 12, 100, &environment);
         pty.wait("a prompt", |rows| rows[0].starts_with('$'));
-        let first = "(printf 12345678901234567890; while :; do sleep 0.01; done)";
+        // Without the trap a shell goes on whose program has just ended well.
+        let dies = "trap 'trap - INT; kill -INT $BASHPID' INT";
+        let first = format!("({dies}; printf 12345678901234567890; while :; do sleep 0.01; done)");
         pty.type_in(&format!("clear; {first} | {last}\n"));
         pty.wait("a bar", |rows| bars(rows, &["me"]).is_some());
         pty.type_in("\x03");
