@@ -52,7 +52,8 @@ impl Syncer {
                         for_thread.wakeup.changed();
                     }
                     // One that goes on failing is said once.
-                    let is_news = !fails || !has_failed;
+                    // That there is no more time for it is no failure.
+                    let is_news = !fails || !has_failed && !for_thread.is_in_hurry();
                     has_failed = fails;
                     if is_news && !matches!(&outcome, Ok(found) if found.is_empty()) {
                         report(outcome);

@@ -211,7 +211,9 @@ impl Books<'_> {
         if self.is_graceful() {
             let held = self.plan.framing.split(&self.plan.input[..self.read]).len();
             ensure!(all[0] == held as u64, "{held} records came in");
-            if self.arrives() {
+            // What comes again of a record that was not read to its end moves those behind it where nothing ends them.
+            let is_moved = self.plan.falls() && matches!(self.plan.framing, Framing::Fixed(_));
+            if self.arrives() && !is_moved {
                 let got = self.plan.framing.split(&self.outcome.got).len();
                 ensure!(all[1] == got as u64, "{got} records arrived");
             }
