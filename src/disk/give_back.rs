@@ -28,7 +28,7 @@ impl Spool {
 
     /// What has been given back nobody needs on the disk any more.
     pub(super) fn forget_taken(&self, writer: &mut Writer) {
-        writer.keep_unsynced(|it| self.segments.begins_at(it.segment.base()));
+        writer.keep_unsynced(|it| self.segments.has(&it.segment));
     }
 
     pub(super) fn release_by(

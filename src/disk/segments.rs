@@ -196,11 +196,6 @@ impl Segments {
         known.is_some_and(|known| Arc::ptr_eq(known, segment))
     }
 
-    /// Whether there is one that begins at this offset.
-    pub(crate) fn begins_at(&self, base: u64) -> bool {
-        self.map().contains_key(&base)
-    }
-
     /// Takes one out.
     pub(crate) fn remove(&self, base: u64) {
         self.map().remove(&base);

@@ -4,8 +4,9 @@
 //! output's place, as it was saved, lies behind it. Nothing is entered, forced to the disk or saved
 //! for the stream's bytes to survive the process: the length of the last file is the truth.
 //!
-//! One thread appends; any number read, each at its own [`Cursor`](super::reader::Cursor). No lock
-//! is held while the disk is waited for but that of whoever appends.
+//! One thread appends; any number read, each at its own [`Cursor`](super::reader::Cursor). While the
+//! disk is waited for no lock is held but that of whoever appends, that of whoever [syncs](super::syncs),
+//! and that of whoever changes which files there are.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -132,9 +133,17 @@ impl Spool {
             return self.wakeup.changed();
         }
         let outcome = self.sync();
-        if !matches!(&outcome, Ok(found) if found.is_empty()) {
+        if self.is_worth_saying(&outcome) {
             let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
             untold.get_or_insert(outcome);
+        }
+    }
+
+    /// Whether there is something to say of what came of a sync: that there was no more time for it is nothing.
+    pub(crate) fn is_worth_saying(&self, outcome: &Result<Vec<Damage>, DiskError>) -> bool {
+        match outcome {
+            Ok(found) => !found.is_empty(),
+            Err(_) => !self.wakeup.is_in_hurry(),
         }
     }
 
@@ -146,10 +155,6 @@ impl Spool {
     /// There is no more time: nothing is forced to the disk any more. What is there is as a kill would leave it.
     pub(crate) fn hurry(&self) {
         self.wakeup.hurry();
-    }
-
-    pub(crate) fn is_in_hurry(&self) -> bool {
-        self.wakeup.is_in_hurry()
     }
 
     /// Waits for so long; whether there is still time then.

@@ -52,10 +52,9 @@ impl Syncer {
                         for_thread.wakeup.changed();
                     }
                     // One that goes on failing is said once.
-                    // That there is no more time for it is no failure.
-                    let is_news = !fails || !has_failed && !for_thread.is_in_hurry();
+                    let is_news = !fails || !has_failed;
                     has_failed = fails;
-                    if is_news && !matches!(&outcome, Ok(found) if found.is_empty()) {
+                    if is_news && for_thread.is_worth_saying(&outcome) {
                         report(outcome);
                     }
                 }
@@ -128,7 +127,7 @@ impl Spool {
         let mut found = Vec::new();
         let mut names = names;
         for unsynced in covered {
-            if !self.segments.begins_at(unsynced.segment.base()) {
+            if !self.segments.has(&unsynced.segment) {
                 // Given back meanwhile.
                 continue;
             }

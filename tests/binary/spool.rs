@@ -30,13 +30,7 @@ fn what_passes_is_what_came_and_nothing_is_left() {
         &["-r", "100MB/s"],
     ] {
         let place = Place::new();
-        let (stdin, input) = std::io::pipe().expect("a pipe");
-        let (output, stdout) = std::io::pipe().expect("a pipe");
-        let running = start(place.weir(args), stdin, stdout);
-        let feeding = feed(input, bytes.clone());
-        assert_same(&collect(output).done(), &bytes, &format!("{args:?}"));
-        feeding.done().expect("all is taken");
-        running.end().assert_success("it is over");
+        place.pass(args, &bytes).assert_success("it is over");
         assert_eq!(place.files("stream"), Vec::<PathBuf>::new());
         let left = place.query();
         assert_eq!(left["bytes"], 0, "{left}");

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{WEIR, collect, eventually, feed, start, weir};
+use super::{Ended, WEIR, assert_same, collect, eventually, feed, start, weir};
 
 /// How much a run that was killed may have repeated, in lines of six digits: a write is a segment's worth at most.
 const WRITE_MOST: usize = 256 * 1024 / 6;
@@ -32,6 +32,17 @@ impl Place {
     /// `weir` on this spool.
     pub(crate) fn weir(&self, args: &[&str]) -> Command {
         weir(&[&["--spool", &self.name(), "-q"], args].concat())
+    }
+
+    /// Passes this through it, and sees that it comes out as it was. How that ended.
+    pub(crate) fn pass(&self, args: &[&str], bytes: &[u8]) -> Ended {
+        let (stdin, input) = std::io::pipe().expect("a pipe");
+        let (output, stdout) = std::io::pipe().expect("a pipe");
+        let running = start(self.weir(args), stdin, stdout);
+        let feeding = feed(input, bytes.to_vec());
+        assert_same(&collect(output).done(), bytes, &format!("{args:?}"));
+        feeding.done().expect("all is taken");
+        running.end()
     }
 
     /// Delivers what lies there; what it says on standard error. It ends well, unless it says that something is lost.

@@ -12,33 +12,14 @@ use super::super::format::{ENTRY_MOST, names};
 use super::super::reader::Cursor;
 use super::super::room::Full;
 use super::super::segments::Appended;
-use super::super::spool::Spool;
 use super::super::state::Place;
 use super::super::sys::Call;
 use super::super::writer::Unsynced;
-use super::faults::{self, Faults};
-use super::{NOW, append, lines, open, read_from, small};
-
-/// From now on these calls fail, after so many that work.
-fn fails(error: Errno, calls: &[Call], after: u32, times: u32) {
-    faults::set(Some(Faults {
-        error,
-        calls: calls.to_vec(),
-        after,
-        times,
-    }));
-}
+use super::faults::{self, fail};
+use super::{NOW, append, lines, open, owed, read_from, small};
 
 fn files(path: &Path) -> usize {
     fs::read_dir(path).unwrap().count()
-}
-
-/// A spool with this in it, of which nobody has had anything.
-fn filled(path: &Path, text: &[u8]) -> Spool {
-    let spool = open(path, &small()).spool;
-    spool.set_place("stdout", Place::default()).unwrap();
-    append(&spool, text);
-    spool
 }
 
 #[test]
@@ -47,9 +28,9 @@ fn what_could_not_be_given_back_is_with_the_next_that_can() {
     let path = home.path().join("q");
     for after in 0..6 {
         let text = lines(0, 8000);
-        let spool = filled(&path, &text);
+        let spool = owed(&path, &text);
         spool.set_place("stdout", spool.end()).unwrap();
-        fails(Errno::ROFS, &[Call::Name], after, u32::MAX);
+        fail(Errno::ROFS, &[Call::Name], after, u32::MAX);
         assert!(spool.release(u64::MAX).is_err(), "{after}");
         faults::set(None);
         assert!(spool.release(u64::MAX).unwrap(), "{after}");
@@ -64,9 +45,9 @@ fn what_is_not_saved_gives_nothing_back() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("q");
     let text = lines(0, 8000);
-    let spool = filled(&path, &text);
+    let spool = owed(&path, &text);
     let before = files(&path);
-    fails(Errno::IO, &[Call::Write], 0, u32::MAX);
+    fail(Errno::IO, &[Call::Write], 0, u32::MAX);
     assert!(spool.set_place("stdout", spool.end()).is_err());
     assert!(spool.release(u64::MAX).is_err());
     assert_eq!(files(&path), before);
@@ -83,11 +64,11 @@ fn what_was_taken_from_a_pipe_and_cannot_be_read_back_at_once_is_read_back_befor
     let home = tempfile::tempdir().unwrap();
     for is_killed in [false, true] {
         let path = home.path().join(is_killed.to_string());
-        let spool = filled(&path, b"before\n");
+        let spool = owed(&path, b"before\n");
         let (read, write) = rustix::pipe::pipe().unwrap();
         let mut buffer = vec![0; 1000];
         rustix::io::write(&write, b"taken\n").unwrap();
-        fails(Errno::IO, &[Call::Read], 0, 2);
+        fail(Errno::IO, &[Call::Read], 0, 2);
         for _ in 0..2 {
             assert!(spool.append_pipe(read.as_fd(), &mut buffer, NOW).is_err());
         }
@@ -123,7 +104,7 @@ fn a_segment_that_could_not_be_begun_is_begun_when_the_disk_works_again() {
         for after in 0..5 {
             let path = home.path().join(format!("{}-{calls:?}", after));
             let spool = open(&path, &small()).spool;
-            fails(Errno::ROFS, calls, after, u32::MAX);
+            fail(Errno::ROFS, calls, after, u32::MAX);
             let taken = spool.append_some(b"a line\n", NOW);
             faults::set(None);
             match taken {
@@ -145,7 +126,7 @@ fn a_directory_that_is_moved_away_and_back_is_the_same() {
     let home = tempfile::tempdir().unwrap();
     let (path, away) = (home.path().join("q"), home.path().join("away"));
     let text = lines(0, 8000);
-    let spool = filled(&path, &text);
+    let spool = owed(&path, &text);
     fs::rename(&path, &away).unwrap();
     assert!(read_from(&spool, 0).bytes() == text);
     // What could not be forced to the disk is written anew there, too.
@@ -175,7 +156,7 @@ fn what_nobody_holds_open_is_read_where_the_directory_went() {
     let home = tempfile::tempdir().unwrap();
     let (path, away) = (home.path().join("q"), home.path().join("away"));
     let text = lines(0, 8000);
-    let spool = filled(&path, &text);
+    let spool = owed(&path, &text);
     // Now only the last segment is open.
     assert!(spool.sync().unwrap().is_empty());
     let entries = spool.segments.at(0).map(|first| first.len()).unwrap();
@@ -192,7 +173,7 @@ fn what_could_not_be_forced_to_the_disk_is_written_anew_where_the_directory_went
     let home = tempfile::tempdir().unwrap();
     let (path, away) = (home.path().join("q"), home.path().join("away"));
     let text = lines(0, 8000);
-    let spool = filled(&path, &text);
+    let spool = owed(&path, &text);
     let unsynced = spool.writer().unsynced.clone();
     assert!(unsynced.len() > 1);
     let number = |it: &Unsynced| {
@@ -222,7 +203,7 @@ fn a_segment_that_cannot_be_opened_for_now_is_not_lost() {
     for is_synced in [false, true] {
         let path = home.path().join(is_synced.to_string());
         let text = lines(0, 8000);
-        let spool = filled(&path, &text);
+        let spool = owed(&path, &text);
         if is_synced {
             // Nobody holds the stream open, either.
             spool.sync().unwrap();
@@ -232,7 +213,7 @@ fn a_segment_that_cannot_be_opened_for_now_is_not_lost() {
                 // An index that the disk cannot read is done without.
                 continue;
             }
-            fails(error, &[Call::Read, Call::Name], 0, u32::MAX);
+            fail(error, &[Call::Read, Call::Name], 0, u32::MAX);
             let mut buffer = vec![0; ENTRY_MOST];
             let read = spool.read(&mut Cursor::new(0), &mut buffer);
             faults::set(None);
@@ -247,11 +228,11 @@ fn a_segment_that_cannot_be_opened_for_now_is_not_lost() {
 #[test]
 fn where_the_disk_does_not_take_what_it_had_room_for_it_is_asked_for_room_again() {
     let home = tempfile::tempdir().unwrap();
-    let spool = filled(&home.path().join("q"), b"first\n");
+    let spool = owed(&home.path().join("q"), b"first\n");
     let used = spool.used();
-    fails(Errno::NOSPC, &[Call::Write], 0, 1);
+    fail(Errno::NOSPC, &[Call::Write], 0, 1);
     assert_eq!(spool.append(b"second\n", NOW).unwrap(), Err(Full::Disk));
-    fails(Errno::NOSPC, &[Call::Room], 0, u32::MAX);
+    fail(Errno::NOSPC, &[Call::Room], 0, u32::MAX);
     assert_eq!(spool.room_for(7, NOW).unwrap(), Err(Full::Disk));
     faults::set(None);
     append(&spool, b"second\n");

@@ -40,6 +40,16 @@ pub(crate) fn set(faults: Option<Faults>) {
     FAULTS.set(faults);
 }
 
+/// From now on these calls fail so, after so many that work, and so often.
+pub(crate) fn fail(error: Errno, calls: &[Call], after: u32, times: u32) {
+    set(Some(Faults {
+        error,
+        calls: calls.to_vec(),
+        after,
+        times,
+    }));
+}
+
 /// For now none does. How they did.
 pub(crate) fn pause() -> Option<Faults> {
     FAULTS.take()

@@ -13,7 +13,7 @@ use super::super::spool::{Spool, SpoolOptions};
 use super::super::state::Place;
 use super::super::sys::Call;
 use super::super::writer::Unsynced;
-use super::faults::{self, Faults};
+use super::faults;
 use super::{append, lines, open, read_from, small};
 
 /// Segments of this spool whose files are held open.
@@ -32,12 +32,7 @@ fn few() -> SpoolOptions {
 
 /// The next force fails.
 fn fails() {
-    faults::set(Some(Faults {
-        error: Errno::IO,
-        calls: vec![Call::Force],
-        after: 0,
-        times: 1,
-    }));
+    faults::fail(Errno::IO, &[Call::Force], 0, 1);
 }
 
 #[test]

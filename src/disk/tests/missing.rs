@@ -11,7 +11,7 @@ use super::super::query::query;
 use super::super::spool::{Spool, SpoolOptions};
 use super::super::state::Place;
 use super::super::sys::Call;
-use super::faults::{self, Faults};
+use super::faults;
 use super::{append, lines, open, read_from, small};
 
 /// A spool of several segments, all entered, that was killed: nobody has had any of it.
@@ -213,12 +213,7 @@ fn an_index_that_is_left_alone_after_the_state_was_lost_is_still_of_this_spool()
     let spool = open(&path, &small()).spool;
     spool.set_place("stdout", spool.end()).unwrap();
     // The stream goes, and its index cannot be removed.
-    faults::set(Some(Faults {
-        error: Errno::ROFS,
-        calls: vec![Call::Name],
-        after: 1,
-        times: 1,
-    }));
+    faults::fail(Errno::ROFS, &[Call::Name], 1, 1);
     assert!(spool.release(u64::MAX).is_err());
     faults::set(None);
     assert!(!path.join(names(0).0).exists() && path.join(names(0).1).exists());

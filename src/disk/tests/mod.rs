@@ -79,6 +79,14 @@ pub(super) fn append(spool: &Spool, bytes: &[u8]) {
     }
 }
 
+/// A spool with this in it, of which nobody has had anything.
+fn owed(path: &Path, text: &[u8]) -> Spool {
+    let spool = open(path, &small()).spool;
+    spool.set_place("stdout", Place::default()).unwrap();
+    append(&spool, text);
+    spool
+}
+
 /// What a reader met: bytes, and gaps in between.
 #[derive(Debug, Default)]
 pub(super) struct Story {

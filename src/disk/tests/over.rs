@@ -17,7 +17,7 @@ use super::super::ready::Opened;
 use super::super::spool::{Spool, SpoolOptions};
 use super::super::state::Place;
 use super::super::sys::Call;
-use super::faults::{self, Faults};
+use super::faults;
 use super::{append, open, read_from, small};
 
 type Snapshot = BTreeMap<PathBuf, Vec<u8>>;
@@ -201,12 +201,7 @@ fn a_disk_that_fails_meanwhile_leaves_one_end_and_one_that_is_full_opens() {
         let mut failed = 0;
         for after in 0..30 {
             put_back(&path, &before);
-            faults::set(Some(Faults {
-                error,
-                calls: vec![Call::Write, Call::Force],
-                after,
-                times: 1,
-            }));
+            faults::fail(error, &[Call::Write, Call::Force], after, 1);
             let opened = Spool::open(&path, &small());
             faults::set(None);
             let what = format!("{error} after {after}");
@@ -233,12 +228,7 @@ fn a_disk_that_fails_meanwhile_leaves_one_end_and_one_that_is_full_opens() {
 /// Opens this again on a disk that has no room for one write, after so many.
 fn full_after(path: &Path, before: &Snapshot, after: u32) -> Result<Opened, DiskError> {
     put_back(path, before);
-    faults::set(Some(Faults {
-        error: Errno::NOSPC,
-        calls: vec![Call::Write],
-        after,
-        times: 1,
-    }));
+    faults::fail(Errno::NOSPC, &[Call::Write], after, 1);
     let opened = Spool::open(path, &small());
     faults::set(None);
     opened

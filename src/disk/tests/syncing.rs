@@ -13,17 +13,12 @@ use super::super::spool::{Spool, SpoolOptions};
 use super::super::state::{Place, SLOT, State};
 use super::super::sync::Syncer;
 use super::super::sys::Call;
-use super::faults::{self, Faults};
+use super::faults;
 use super::{append, lines, open, read_from, roomy, small};
 
 /// After so many calls that force something to the disk, so many fail.
 fn fails(after: u32, times: u32) {
-    faults::set(Some(Faults {
-        error: Errno::IO,
-        calls: vec![Call::Force],
-        after,
-        times,
-    }));
+    faults::fail(Errno::IO, &[Call::Force], after, times);
 }
 
 #[test]

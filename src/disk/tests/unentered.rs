@@ -12,19 +12,13 @@ use super::super::damage::Cause;
 use super::super::format::{ROW, names};
 use super::super::segments::Appended;
 use super::super::spool::{Spool, SpoolOptions};
-use super::super::state::Place;
 use super::super::sys::Call;
-use super::faults::{self, Faults};
-use super::{NOW, append, open, read_from, small};
+use super::faults;
+use super::{NOW, append, open, owed, read_from, small};
 
 /// The next entry finds no room, once.
 fn no_room_for_an_entry() {
-    faults::set(Some(Faults {
-        error: Errno::NOSPC,
-        calls: vec![Call::Write],
-        after: 0,
-        times: 1,
-    }));
+    faults::fail(Errno::NOSPC, &[Call::Write], 0, 1);
 }
 
 fn other_boot(boot: u8) -> SpoolOptions {
@@ -34,17 +28,9 @@ fn other_boot(boot: u8) -> SpoolOptions {
     }
 }
 
-/// A spool with this in it, of which nobody has had anything.
-fn with(path: &Path, text: &[u8]) -> Spool {
-    let spool = open(path, &small()).spool;
-    spool.set_place("stdout", Place::default()).unwrap();
-    append(&spool, text);
-    spool
-}
-
 /// A line, which was forced to the disk and has no entry.
 fn unentered(path: &Path) -> Spool {
-    let spool = with(path, b"one\n");
+    let spool = owed(path, b"one\n");
     no_room_for_an_entry();
     assert_eq!(spool.sync().unwrap(), []);
     faults::set(None);
@@ -88,7 +74,7 @@ fn what_a_full_disk_kept_out_of_the_index_at_the_end_is_there_after_a_power_cut(
     let home = tempfile::tempdir().unwrap();
     for is_closed in [false, true] {
         let path = home.path().join(is_closed.to_string());
-        let spool = with(&path, b"one\ntw");
+        let spool = owed(&path, b"one\ntw");
         no_room_for_an_entry();
         let found = match is_closed {
             true => spool.close(false, u64::MAX).unwrap(),
@@ -111,7 +97,7 @@ fn what_is_entered_at_the_next_opening_is_forced_there_before_more_than_that_cou
     let home = tempfile::tempdir().unwrap();
     for is_synced in [false, true] {
         let path = home.path().join(is_synced.to_string());
-        let spool = with(&path, b"one\n");
+        let spool = owed(&path, b"one\n");
         no_room_for_an_entry();
         assert_eq!(spool.close(false, u64::MAX).unwrap(), []);
         faults::set(None);
@@ -206,7 +192,7 @@ fn what_was_moved_from_a_pipe_and_not_read_back_is_not_entered_with_what_was_for
 fn what_a_failed_sync_covered_is_not_written_anew_unchecked() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("q");
-    let spool = with(&path, b"one\n");
+    let spool = owed(&path, b"one\n");
     let failed = spool.writer().unsynced[0].failed.clone();
     failed.store(true, Ordering::Release);
     // Its entry has no room, and the disk does not take it: nothing says whether what is read back is what was written.
@@ -222,13 +208,13 @@ fn what_a_failed_sync_covered_is_not_written_anew_unchecked() {
 fn an_index_that_is_forced_before_its_last_entry_is_made_is_forced_again() {
     let home = tempfile::tempdir().unwrap();
     // As much as goes into one file.
-    let spool = with(&home.path().join("first"), b"");
+    let spool = owed(&home.path().join("first"), b"");
     while spool.writer().unsynced.len() < 2 {
         append(&spool, b"a line of it\n");
     }
     let full = spool.writer().unsynced[0].segment.end();
     drop(spool);
-    let spool = Arc::new(with(&home.path().join("q"), &vec![b'x'; full as usize]));
+    let spool = Arc::new(owed(&home.path().join("q"), &vec![b'x'; full as usize]));
     assert_eq!(spool.writer().unsynced.len(), 1);
     no_room_for_an_entry();
     // The stream and its index are forced; then there is room, and another file is begun.

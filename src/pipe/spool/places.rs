@@ -149,7 +149,7 @@ impl SpoolStore {
         drop(lock(&self.syncer).take());
         let closed = closed.and_then(|()| self.spool.close(is_all, self.last_floor(is_all)));
         let is_good = closed.is_ok();
-        if is_good || !self.spool.is_in_hurry() {
+        if self.spool.is_worth_saying(&closed) {
             report(closed, events);
         }
         Left {

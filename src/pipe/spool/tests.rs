@@ -10,7 +10,7 @@ use crate::disk::schedule::Policy;
 use crate::disk::spool::SpoolOptions;
 use crate::disk::state;
 use crate::disk::sys::Call;
-use crate::disk::sys::faults::{self, Faults};
+use crate::disk::sys::faults;
 use crate::engine::action::CONSUMER;
 use crate::engine::record::{Cursor, Framing::Terminator};
 use crate::engine::scan::Run;
@@ -124,12 +124,7 @@ fn disk(path: &Path) -> (Disk, crossbeam_channel::Receiver<Event>) {
 }
 
 fn full(calls: &[Call]) {
-    faults::set(Some(Faults {
-        error: rustix::io::Errno::NOSPC,
-        calls: calls.to_vec(),
-        after: 0,
-        times: u32::MAX,
-    }));
+    faults::fail(rustix::io::Errno::NOSPC, calls, 0, u32::MAX);
 }
 
 /// All that lies in a spool.
