@@ -169,6 +169,12 @@ impl TokenBucket {
         self.dry |= units >= self.granted;
     }
 
+    /// Whether more has passed than there was credit for, when that was looked at last.
+    #[must_use]
+    pub(crate) fn owes(&self) -> bool {
+        self.credit < 0
+    }
+
     /// The cap in units per second.
     #[must_use]
     pub(crate) fn per_second(&self) -> f64 {

@@ -21,6 +21,8 @@ pub(crate) trait SharedCap: fmt::Debug + Send {
     /// # Errors
     /// That instant.
     fn peek(&self, now: Instant) -> Result<u64, Instant>;
+    /// What may pass by this cap is held up by another one: it is wanted all the same, and not to be given back.
+    fn keep(&self);
     /// `units` have passed.
     fn on_passed(&mut self, units: u64, now: Instant);
     /// The cap in force.
@@ -154,6 +156,13 @@ impl Limiter {
         self.bucket.as_ref().map_or(Ok(u64::MAX), |p| p.peek(now))
     }
 
+    /// What may pass by this cap is held up by another one.
+    fn keep(&self) {
+        if let Some(shared) = self.shared.as_ref().filter(|_| self.cap.is_some()) {
+            shared.keep();
+        }
+    }
+
     /// `units` have passed.
     pub(crate) fn on_passed(&mut self, units: u64, now: Instant) {
         if let Some(shared) = self.shared.as_mut().filter(|_| self.cap.is_some()) {
@@ -262,7 +271,22 @@ impl Limiters {
     #[inline(never)]
     fn may_pass_caps(&mut self, inside: bool, now: Instant) -> Result<Allowance, Instant> {
         let (bytes, records) = (self.bytes.may_pass(now), self.records.may_pass(now));
-        Allowance::of_both(bytes, records, inside)
+        self.of_both(bytes, records, inside)
+    }
+
+    fn of_both(
+        &self,
+        bytes: Result<u64, Instant>,
+        records: Result<u64, Instant>,
+        inside: bool,
+    ) -> Result<Allowance, Instant> {
+        let both = Allowance::of_both(bytes, records, inside);
+        if both.is_err() {
+            let answers = [(&self.bytes, bytes), (&self.records, records)];
+            let waiting = answers.iter().filter(|(_, answer)| answer.is_ok());
+            waiting.for_each(|(cap, _)| cap.keep());
+        }
+        both
     }
 
     /// The same, with nothing changed by the question.
@@ -279,7 +303,7 @@ impl Limiters {
 
     #[inline(never)]
     fn peek_caps(&self, inside: bool, now: Instant) -> Result<Allowance, Instant> {
-        Allowance::of_both(self.bytes.peek(now), self.records.peek(now), inside)
+        self.of_both(self.bytes.peek(now), self.records.peek(now), inside)
     }
 
     /// This has passed.

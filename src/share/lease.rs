@@ -13,12 +13,14 @@
 //! the cap. Who comes therefore has its part when each of the others has asked twice. Not counted are those that are
 //! without a lease, and what a store that was emptied has not been told yet.
 
-use std::num::NonZeroU64;
+mod parts;
+
 use std::time::{Duration, Instant};
 
 use super::rules::Rules;
 use crate::engine::limiter::{Burst, TokenBucket};
 use crate::units::{Rate, Unit};
+use parts::{part, share, standstill};
 
 /// All parts of a cap.
 pub(crate) const ALL: u64 = 1 << 40;
@@ -34,6 +36,8 @@ const TRIP_MOST: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(20);
 /// A member is given more than it has used, so that it can be seen to want more.
 const MARGIN: f64 = 1.05;
+/// Who waits for another cap gives back so manieth a part of what it has with each question.
+const KEPT: u64 = 8;
 /// Who has used so much of its part wants more.
 const USED_UP: f64 = 0.97;
 
@@ -122,6 +126,9 @@ pub(crate) struct LeasedCap {
     /// the seconds for which it might, up to the last change of that.
     used: u64,
     waited: bool,
+    /// Since then something waited that might have passed by this cap; or until more was paid for that has passed.
+    keeps: bool,
+    owed: bool,
     since: Instant,
     had: f64,
     paced: Instant,
@@ -146,6 +153,8 @@ impl LeasedCap {
             pace: None,
             used: 0,
             waited: true,
+            keeps: false,
+            owed: false,
             since: now,
             had: 0.0,
             paced: now,
@@ -205,7 +214,14 @@ impl LeasedCap {
             None => Err(self.look_at),
         };
         self.waited |= passed.is_err();
+        self.owed |= self.bucket.as_ref().is_some_and(TokenBucket::owes);
         passed.map_err(|when| when.min(self.look_at))
+    }
+
+    /// What may pass waits for another cap. Who gave its part back meanwhile would have to wait for it when the other
+    /// one has its own, which would do the same.
+    pub(crate) fn keep(&mut self) {
+        self.keeps = true;
     }
 
     /// `units` have passed.
@@ -224,11 +240,20 @@ impl LeasedCap {
         self.note_pace(now);
         // A unit more or less is what one may be out by.
         let used_up = (self.used + 1) as f64 >= USED_UP * self.had * self.rules.rate.per_second();
-        let wants = match self.waited && used_up {
+        let wants = match self.waited && (used_up || self.owed) {
             true => None,
-            false => Some(((share * MARGIN).min(1.0) * ALL as f64) as u64),
+            false => {
+                let parts = ((share * MARGIN).min(1.0) * ALL as f64) as u64;
+                // What waits for another cap may come at once: it is given back by and by, and never all of it.
+                let kept = if self.keeps {
+                    (self.parts - self.parts / KEPT).max(1)
+                } else {
+                    0
+                };
+                Some(parts.max(kept))
+            }
         };
-        let is_idle = !self.waited && self.used == 0;
+        let is_idle = !self.waited && !self.keeps && self.used == 0;
         let least = if is_idle { IDLE } else { self.trip };
         let interval = self.interval.max(least);
         if is_idle {
@@ -237,7 +262,8 @@ impl LeasedCap {
         }
         let left = self.until.saturating_duration_since(now);
         let has = if left.is_zero() { 0 } else { self.parts };
-        (self.used, self.waited, self.since, self.had) = (0, false, now, 0.0);
+        (self.used, self.since, self.had) = (0, now, 0.0);
+        (self.waited, self.keeps, self.owed) = (false, false, false);
         Question {
             wants,
             members: self.most_members,
@@ -326,42 +352,6 @@ fn first(rate: Rate, burst: Burst, begins: bool, now: Instant) -> TokenBucket {
     bucket
 }
 
-/// The rate of no part: what has been earned is kept, and nothing is earned. One unit in a hundred years.
-fn standstill(unit: Unit) -> Rate {
-    const PER: NonZeroU64 = NonZeroU64::new(1 << 62).expect("not zero");
-    Rate::new(NonZeroU64::MIN, PER, unit)
-}
-
-/// So many parts of a rate, as exactly as 64 bits allow; `None`: nothing.
-fn part(rate: Rate, parts: u64) -> Option<Rate> {
-    let (amount, per) = (
-        u128::from(rate.amount().get()),
-        u128::from(rate.per_nanos().get()),
-    );
-    if parts == 0 {
-        return None;
-    }
-    // amount·parts in per·ALL, with both made small enough for their words.
-    let (mut amount, mut per) = (amount * u128::from(parts), per * u128::from(ALL));
-    let excess = (128 - (amount | per).leading_zeros()).saturating_sub(64);
-    amount >>= excess;
-    per >>= excess;
-    let word = |n: u128| u64::try_from(n).ok().and_then(NonZeroU64::new);
-    // What is so slow that nothing is left of it passes nothing.
-    Some(Rate::new(word(amount)?, word(per.max(1))?, rate.unit()))
-}
-
-/// This share of a burst.
-fn share(burst: Burst, parts: u64) -> Burst {
-    match burst {
-        // The same time of a smaller rate.
-        Burst::Worth(time) => Burst::Worth(time),
-        Burst::Units(n) => {
-            Burst::Units((u128::from(n) * u128::from(parts) / u128::from(ALL)) as u64)
-        }
-    }
-}
-
 /// A burst as the store keeps it: units, or nanoseconds with an `n` behind them.
 pub(super) fn burst_to_text(burst: Burst) -> String {
     match burst {
@@ -380,6 +370,8 @@ pub(super) fn rules_from_text(amount: &str, per: &str, burst: &str, unit: Unit) 
     Some(Rules { rate, burst })
 }
 
+#[cfg(test)]
+mod flow;
 #[cfg(test)]
 mod scale;
 #[cfg(test)]

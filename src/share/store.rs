@@ -134,6 +134,10 @@ impl SharedCap for StoreCap {
         answer
     }
 
+    fn keep(&self) {
+        self.shared.lock().cap.keep();
+    }
+
     fn on_passed(&mut self, units: u64, now: Instant) {
         self.shared.lock().cap.on_passed(units, now);
     }

@@ -289,6 +289,9 @@ impl<W: Words + fmt::Debug + Send> SharedCap for HostCap<W> {
         }
     }
 
+    /// A turn that has come is not given back in any case.
+    fn keep(&self) {}
+
     fn on_passed(&mut self, units: u64, now: Instant) {
         self.credit = self.credit.saturating_sub(signed(units));
         if units > 0 {

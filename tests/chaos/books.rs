@@ -308,8 +308,8 @@ impl Books<'_> {
     /// The input as a spool has it when it is opened next: with the end of its last record. What is not to be read any more
     /// ends it, too.
     fn ended_input(&self) -> Vec<u8> {
-        // Or it was cut off inside of a record, and that was its end.
-        let is_cut = self.plan.kills_before() && self.end == "eof";
+        // Or it was cut off inside of a record, and that was its end: so it is called unless a tee has failed meanwhile.
+        let is_cut = self.plan.kills_before() && matches!(self.end.as_str(), "eof" | "error");
         let read = match self.plan.stop.is_some() || is_cut {
             true => &self.plan.input[..self.read],
             false => &self.plan.input[..],
