@@ -131,7 +131,7 @@ impl Key {
 
     /// The same of the record that lies here in a text: what lies behind it is looked at, too, where that is faster.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub(crate) fn within<'a>(&self, text: &'a [u8], record: Range<usize>) -> Option<&'a [u8]> {
         match self {
             Key::Field(number) => field(text, record, *number),
@@ -141,7 +141,7 @@ impl Key {
 }
 
 /// Runs of spaces and tabs separate fields, as in `awk`; none come before the first.
-#[inline]
+#[inline(always)]
 fn field(text: &[u8], record: Range<usize>, number: NonZeroUsize) -> Option<&[u8]> {
     let mut left = number.get();
     // A blank stands before the first word, so to speak.
