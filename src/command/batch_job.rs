@@ -212,15 +212,16 @@ impl Job {
             &variables,
         ) {
             Ok(child) => {
-                programs.any = true;
-                programs.list[self.context.number] = Some(child.clone());
+                programs.on_started(self.context.number, child.clone());
                 Ok(child)
             }
             Err(error) => {
-                let first = !programs.any;
-                self.say(News::NotRun { error, first });
+                self.say(programs.on_refused(error));
                 // weir ends where none ever was.
-                Err(if first { NotRun::Over } else { NotRun::ForNow })
+                Err(match programs.any {
+                    true => NotRun::ForNow,
+                    false => NotRun::Over,
+                })
             }
         }
     }

@@ -38,8 +38,12 @@ pub(crate) enum News {
     Over,
     /// A batch has failed, or was rejected.
     Failed,
-    /// The program could not be run; `first`: it never has been.
-    NotRun { error: SpawnError, first: bool },
+    /// The program could not be run; `first`: it never has been. `is_news`: when it was tried last, it could be.
+    NotRun {
+        error: SpawnError,
+        first: bool,
+        is_news: bool,
+    },
     /// A batch could not be put into a file, or not be read back, or it could not be written down what became of it.
     Broken(PipeError),
     /// A program that an earlier run has started still deals with its batch, and is waited for: what to say of it.
@@ -60,8 +64,9 @@ pub(crate) enum News {
 #[derive(Debug, Default)]
 pub(super) struct Programs {
     pub list: Vec<Option<Child>>,
-    /// One was run.
+    /// One was run; and when that was tried last, none could be.
     pub any: bool,
+    pub is_refused: bool,
     pub is_closed: bool,
     /// How those ended that were run last, until that is asked for.
     pub exits: Vec<Option<Exit>>,
@@ -71,6 +76,23 @@ pub(super) struct Programs {
     pub closing: Option<PipeWriter>,
     /// Which process of an earlier run a job waits for; where the other end of this is closed, no longer.
     pub waits: Vec<Option<(i32, PipeWriter)>>,
+}
+
+impl Programs {
+    /// This one runs.
+    pub(super) fn on_started(&mut self, number: usize, child: Child) {
+        (self.any, self.is_refused) = (true, false);
+        self.list[number] = Some(child);
+    }
+
+    /// One could not be run.
+    pub(super) fn on_refused(&mut self, error: SpawnError) -> News {
+        News::NotRun {
+            error,
+            first: !self.any,
+            is_news: !std::mem::replace(&mut self.is_refused, true),
+        }
+    }
 }
 
 pub(super) fn lock(programs: &Mutex<Programs>) -> MutexGuard<'_, Programs> {

@@ -85,10 +85,10 @@ impl Worker {
         match self.try_to_start(trial) {
             Ok(is_running) => is_running,
             Err(error) => {
-                let first = !lock(&self.context.programs).any;
                 self.refused = Some(Exit::Status(error.status));
                 self.is_ending = true;
-                self.context.say(News::NotRun { error, first });
+                let news = lock(&self.context.programs).on_refused(error);
+                self.context.say(news);
                 false
             }
         }
@@ -127,8 +127,7 @@ impl Worker {
             let _ = child.wait();
             return Err(refused(e));
         }
-        programs.any = true;
-        programs.list[self.context.number] = Some(child);
+        programs.on_started(self.context.number, child);
         drop(programs);
         // Kept where there is no other way to what lies in it, or nobody would see that all readers have gone.
         let spare = open_reader(&port).is_none().then(|| theirs.into());

@@ -289,7 +289,8 @@ pub(crate) struct Options {
         is the total, --burst too, and what one does not use the others get; --remote to one changes it for all, but \
         cannot lift it. \
         redis://[USER@]HOST[:PORT]/NAME shares it with those of all hosts that use that Redis or Valkey \
-        server; a password is taken from $WEIR_SHARE_PASSWORD, or from the file that \
+        server, where a part that is not wanted is for the others, and --burst lasts no longer than a tenth of a second's \
+        pause; a password is taken from $WEIR_SHARE_PASSWORD, or from the file that \
         $WEIR_SHARE_PASSWORD_FILE names"
     )]
     pub share: Option<Share>,

@@ -169,9 +169,10 @@ impl TokenBucket {
         self.dry |= units >= self.granted;
     }
 
-    /// Whether more has passed than there was credit for, when that was looked at last.
+    /// Whether more has passed than has been earned by now.
     #[must_use]
-    pub(crate) fn owes(&self) -> bool {
+    pub(crate) fn owes(&mut self, now: Instant) -> bool {
+        self.accrue(now);
         self.credit < 0
     }
 

@@ -150,6 +150,7 @@ impl Engine {
         let again = again.filter(|rules| !success || rules.when == When::Always);
         let Some(RestartRules { give_up, .. }) = again.filter(|_| !workers.is_over) else {
             it.life = Life::Over;
+            workers.is_held |= again.is_some() && success;
             it.fate = match success {
                 _ if again.is_some() => Fate::Held,
                 true => Fate::Left,
@@ -232,6 +233,8 @@ impl Engine {
     /// Nothing is run again any more.
     pub(crate) fn restart_no_more(&mut self, now: Instant) {
         if let Some(workers) = &mut self.workers {
+            let waits = |it: &Worker| matches!(it.life, Life::Down(_)) && it.fate == Fate::Again;
+            workers.is_held |= workers.list.iter().any(waits);
             workers.is_over = true;
         }
         self.update(now);
@@ -247,6 +250,17 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Whether one would be run again, but for [that](Engine::restart_no_more), which has not failed.
+    pub(crate) fn is_worker_held(&self) -> bool {
+        self.workers.as_ref().is_some_and(|it| it.is_held)
+    }
+
+    /// Whether a program runs, or one has ended and nobody has dealt with that yet.
+    pub(crate) fn any_worker_runs(&self) -> bool {
+        let workers = self.workers.as_ref();
+        workers.is_some_and(|it| it.list.iter().any(|it| it.life == Life::Up))
     }
 
     /// How the programs fare, where there are several.

@@ -21,6 +21,11 @@ pub(crate) trait SharedCap: fmt::Debug + Send {
     /// # Errors
     /// That instant.
     fn peek(&self, now: Instant) -> Result<u64, Instant>;
+    /// The same, and that much may be on its way from now on.
+    ///
+    /// # Errors
+    /// As there.
+    fn may_pass(&mut self, now: Instant) -> Result<u64, Instant>;
     /// What may pass by this cap is held up by another one: it is wanted all the same, and not to be given back.
     fn keep(&self);
     /// `units` have passed.
@@ -138,7 +143,7 @@ impl Limiter {
     pub(crate) fn may_pass(&mut self, now: Instant) -> Result<u64, Instant> {
         if let Some(shared) = self.shared.as_mut().filter(|_| self.cap.is_some()) {
             // What the decision was made by is still so: it is prepared where caps are tuned.
-            return shared.peek(now);
+            return shared.may_pass(now);
         }
         self.bucket
             .as_mut()

@@ -237,6 +237,8 @@ pub(super) struct Workers {
     pub held: u64,
     /// Nothing is run again any more.
     pub is_over: bool,
+    /// One that has not failed would be, but for that.
+    pub is_held: bool,
     /// How long what lies in a pipe may lie there.
     pub stall_timeout: Option<Duration>,
     pub restarts: u64,
@@ -264,6 +266,7 @@ impl Workers {
             missing: 0,
             held: 0,
             is_over: false,
+            is_held: false,
             stall_timeout,
             restarts: 0,
             taken_back: Total::default(),

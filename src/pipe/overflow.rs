@@ -217,7 +217,7 @@ impl OverflowThread {
     pub(crate) fn finish<T>(
         self,
         impatient: &Receiver<T>,
-        with: impl Fn(T) -> bool,
+        with: impl FnMut(T) -> bool,
     ) -> Result<(), PipeError> {
         self.shared
             .update_and_wake(|engine, now| engine.close_overflow(now));
@@ -237,14 +237,14 @@ impl OverflowThread {
 fn is_over<T>(
     done: &Receiver<()>,
     impatient: &Receiver<T>,
-    with: impl Fn(T) -> bool,
+    mut with: impl FnMut(T) -> bool,
     is_pending: impl Fn() -> bool,
 ) -> bool {
     let late = after(LAST_WAIT);
     loop {
         select! {
             recv(done) -> _ => return true,
-            recv(impatient) -> signal => if signal.is_ok_and(&with) && is_pending() {
+            recv(impatient) -> signal => if signal.is_ok_and(&mut with) && is_pending() {
                 return false;
             },
             recv(late) -> _ => return false,

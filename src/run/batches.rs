@@ -22,8 +22,6 @@ pub(super) struct Batches {
     pub jobs: Jobs,
     /// Those that were told to end since they stalled, and when they are ended by force.
     pub stalled: Vec<(Child, Instant)>,
-    /// It was said that the program cannot be run.
-    pub cannot_be_run: bool,
     /// A signal from the terminal, or from somebody in its place: nothing is started after it.
     pub interrupted: Option<i32>,
     /// Batches that were shed, as far as was told.
@@ -41,8 +39,6 @@ pub(super) struct WorkersState {
     pub failed: Option<Exit>,
     /// How one has ended last.
     pub last: Option<Exit>,
-    /// One that has ended well would have been run again, but for a signal.
-    pub is_held: bool,
     /// One has failed so often that it was not run again.
     pub has_given_up: bool,
     /// It had just been sent a signal from the terminal.
@@ -90,7 +86,6 @@ pub(super) fn start(
     Ok(Some(Batches {
         jobs,
         stalled: Vec::new(),
-        cannot_be_run: false,
         interrupted: None,
         shed: 0,
         workers: (gets == Gets::Stream).then(|| WorkersState {

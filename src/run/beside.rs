@@ -4,6 +4,7 @@
 mod heard;
 
 use std::fs::File;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::never;
@@ -14,10 +15,10 @@ use super::error::system;
 use super::supervise::{HALT, Run};
 use crate::command::child::Exit;
 use crate::config::hook::Occasion;
-use crate::control::signals;
+use crate::control::signals::{self, SIGTERM};
 use crate::engine::directive::Directive;
 use crate::engine::restart::{CommandStatus, Verdict};
-use crate::pipe::Event;
+use crate::pipe::{Event, Shared};
 use crate::report::Ending;
 
 /// A program that lives so long after Ctrl-C goes on, and so does weir.
@@ -48,8 +49,9 @@ impl Run {
         if self.consumer.as_ref().is_some_and(Consumer::keeps_given) {
             self.shared
                 .update_and_wake(|engine, now| engine.on_consumer_deaf(now));
-            let unread = self.empty();
-            self.take_back(unread);
+            if let Some(unread) = self.empty() {
+                self.take_back(unread);
+            }
         }
         if self
             .consumer
@@ -67,7 +69,7 @@ impl Run {
             .update_and_wake(|engine, now| engine.command(now, Directive::Drain));
         // What was just being read may have been the last of it.
         self.shared.await_quiet(HALT);
-        self.look_whether_input_has_ended();
+        self.look_whether_input_has_ended(self.deliver_until);
         if let Ok(nothing) = File::open("/dev/null") {
             let _ = rustix::stdio::dup2_stdin(nothing);
         }
@@ -76,7 +78,7 @@ impl Run {
     /// A program that leaves at the last byte is no different from one that waits for the end. Where what it has left is
     /// taken back, that is known only after.
     fn look_whether_it_left_at_the_end(&mut self) {
-        self.look_whether_input_has_ended();
+        self.look_whether_input_has_ended(self.deliver_until);
         let has_all = self
             .shared
             .update_and_wake(|engine, _| engine.has_consumer_all());
@@ -91,7 +93,9 @@ impl Run {
         let consumer = self.consumer.as_mut()?;
         consumer.has_ended = true;
         let interrupted = consumer.interrupted;
-        let next = self.what_comes_next(exit);
+        let Some(next) = self.what_comes_next(exit) else {
+            return Some(End::Signal(self.patience.heard().unwrap_or(SIGTERM)));
+        };
         if next == Next::Again {
             return None;
         }
@@ -120,72 +124,73 @@ impl Run {
         })
     }
 
-    /// The program has ended, and maybe it is to be run again: what it has not read is taken back then.
-    fn what_comes_next(&mut self, exit: Exit) -> Next {
-        let Some(consumer) = &mut self.consumer else {
-            return Next::None;
-        };
-        let Some(restarts) = &mut consumer.restarts else {
-            return Next::None;
+    /// The program has ended, and maybe it is to be run again: what it has not read is taken back then. `None`: signals let
+    /// nothing wait any more.
+    fn what_comes_next(&mut self, exit: Exit) -> Option<Next> {
+        let restarts = self.consumer.as_mut().and_then(|it| it.restarts.as_mut());
+        let Some(restarts) = restarts else {
+            return Some(Next::None);
         };
         restarts.kill_at = None;
         self.shared
             .update_and_wake(|engine, now| engine.on_consumer_down(now));
-        let unread = self.empty();
+        let unread = self.empty()?;
         let consumer = self.consumer.as_ref();
         if consumer.is_some_and(|it| it.is_fed) && unread == 0 {
-            return Next::None;
+            return Some(Next::None);
         }
         let is_interrupted = consumer.is_some_and(|it| it.interrupted.is_some());
         let is_last = is_interrupted || self.signal.is_some();
         self.forget_consumer_s_events();
-        let dealt_with = self.take_back(unread);
+        let dealt_with = self.take_back(unread)?;
         let has_all = self
             .shared
             .update_and_wake(|engine, _| engine.has_consumer_all());
-        let Some(consumer) = &mut self.consumer else {
-            return Next::None;
-        };
+        let consumer = self.consumer.as_mut()?;
         if has_all {
             // It has read the last byte before it was told that this was it: there is nothing to run another one for.
             consumer.is_fed = true;
-            return Next::None;
+            return Some(Next::None);
         }
-        let Some(restarts) = &mut consumer.restarts else {
-            return Next::None;
-        };
+        let restarts = consumer.restarts.as_mut()?;
         let progress = dealt_with > restarts.before;
         restarts.before = dealt_with;
         let now = Instant::now();
         let verdict = restarts.breaker.on_end(exit.is_success(), progress, now);
-        match verdict {
+        Some(match verdict {
             Verdict::Again(_) if is_last => Next::AgainButForSignal,
             Verdict::Again(at) => {
                 restarts.due = Some(at);
                 Next::Again
             }
             Verdict::Over => Next::None,
-        }
+        })
     }
 
     /// Takes out of the program's pipe what it has not read, and says how much that was: nothing where that was done
-    /// before. Who writes to it has been told to stop, and is waited for, so that this is all there is.
-    fn empty(&mut self) -> u64 {
-        let Some(consumer) = &mut self.consumer else {
-            return 0;
-        };
-        self.spare_threads = consumer.join_thread().or(self.spare_threads.take());
+    /// before. Who writes to it has been told to stop, and is waited for, so that this is all there is. `None`: signals let
+    /// nobody wait for him any more.
+    fn empty(&mut self) -> Option<u64> {
+        let (sinks, threads) = self.consumer.as_mut()?.take_threads();
+        self.spare_threads = sinks.or(self.spare_threads.take());
+        if !threads.is_empty() {
+            let join = move |_: &Arc<Shared>| threads.into_iter().for_each(|it| drop(it.join()));
+            self.beside(self.deliver_until, join)?;
+        }
+        let consumer = self.consumer.as_mut()?;
         let unread = consumer.empty(&self.consumer_port);
         self.consumer_port.close();
-        unread
+        Some(unread)
     }
 
-    fn take_back(&mut self, unread: u64) -> u64 {
-        let (dealt_with, saved) = self.shared.take_back(unread);
+    /// Takes back what it has not read. What all so far have dealt with; `None`: as there.
+    fn take_back(&mut self, unread: u64) -> Option<u64> {
+        let taken = self.beside(self.deliver_until, move |shared| shared.take_back(unread));
+        let (dealt_with, saved) = taken?;
         if let Err(failure) = saved {
             self.reporter.complain(&failure.to_string());
         }
-        dealt_with
+        Some(dealt_with)
     }
 
     /// The run is over, and the program is put down: what it has not read stays in the spool, for another run.
@@ -193,7 +198,9 @@ impl Run {
         if !self.consumer.as_ref().is_some_and(Consumer::keeps_given) {
             return;
         }
-        let unread = self.empty();
+        let Some(unread) = self.empty() else {
+            return;
+        };
         // Of one that has read all to the end no record is begun.
         if unread > 0 || self.consumer.as_ref().is_some_and(|it| !it.is_fed) {
             self.take_back(unread);
@@ -363,7 +370,14 @@ impl Run {
         }
         if let Some(consumer) = &mut self.consumer {
             let by = end.signal_for_command(consumer.interrupted);
-            consumer.put_down(by, &self.signals, signals::is_end);
+            let (patience, grace) = (&mut self.patience, self.signal_grace);
+            consumer.put_down(by, &self.signals, |signal| {
+                let is_end = signals::is_end(signal.number);
+                if is_end {
+                    patience.hear(signal, grace);
+                }
+                is_end
+            });
         }
     }
 }

@@ -188,14 +188,12 @@ impl Consumer {
         consumer_port.close();
     }
 
-    /// Waits for who writes to it, who has been told to stop. How to have another one, where it is run again.
-    pub(super) fn join_thread(&mut self) -> Option<Sinks> {
+    /// Who writes to it, who has been told to stop, to be waited for. And how to have another one, where it is run again.
+    pub(super) fn take_threads(&mut self) -> (Option<Sinks>, Vec<JoinHandle<()>>) {
         let restarted = self.restarts.as_mut().and_then(|it| it.threads.take());
-        let (threads, thread) = restarted.unzip();
-        for thread in thread.into_iter().chain(self.thread.take()) {
-            let _ = thread.join();
-        }
-        threads
+        let (sinks, thread) = restarted.unzip();
+        let threads = thread.into_iter().chain(self.thread.take());
+        (sinks, threads.collect())
     }
 
     /// Whether what it has not read is taken back from it.
@@ -229,13 +227,13 @@ impl Consumer {
         self.restarts.as_ref()?.due
     }
 
-    /// Ends it, by this signal or, if it takes its time, by one that cannot be refused. A further signal, as
+    /// Ends it, by this signal or, if it takes its time, by one that cannot be refused. A further signal that is heard, as
     /// `is_impatient` tells, makes it quick.
     pub(super) fn put_down(
         &mut self,
         by: i32,
         signals: &Receiver<Received>,
-        is_impatient: impl Fn(i32) -> bool,
+        mut is_impatient: impl FnMut(Received) -> bool,
     ) {
         if std::mem::replace(&mut self.has_ended, true) {
             return;
@@ -247,7 +245,7 @@ impl Consumer {
                 recv(self.exits) -> _ => return,
                 recv(late) -> _ => break,
                 recv(signals) -> signal => {
-                    if signal.is_ok_and(|signal| is_impatient(signal.number)) {
+                    if signal.is_ok_and(&mut is_impatient) {
                         break;
                     }
                 }

@@ -8,7 +8,7 @@ use crossbeam_channel::{at, bounded, never, select};
 
 use super::end::{End, undelivered};
 use super::supervise::{HALT, Run};
-use crate::control::signals::{self, Received, SIGINT, SIGPIPE, SIGQUIT};
+use crate::control::signals::SIGPIPE;
 use crate::engine::directive::Directive;
 use crate::engine::status::Status;
 use crate::pipe::Event;
@@ -24,7 +24,7 @@ const NOTABLE: Duration = Duration::from_secs(2);
 const LAST_READ: Duration = Duration::from_millis(100);
 
 /// How long writing down how far everybody has come may take where nothing else is waited for.
-const LAST_SAVE: Duration = Duration::from_secs(1);
+pub(super) const LAST_SAVE: Duration = Duration::from_secs(1);
 /// What is said where the disk is not waited for any more.
 const NOT_FORCED: &str =
     "the disk of the spool is not waited for: what came last may be lost where the power fails now";
@@ -121,64 +121,33 @@ impl Run {
     }
 
     /// Whether a signal has told this run to end.
-    fn is_told(&self, end: &End) -> bool {
+    pub(super) fn is_told(&self, end: &End) -> bool {
         self.signal.is_some() || matches!(end, End::Signal(signal) if *signal != SIGPIPE)
     }
 
-    /// Until when what is to stay on the disk is forced there, where a signal ends this run: for as long as that lets what
-    /// is held be delivered.
-    fn forces_until(&self, end: &End) -> Option<Instant> {
-        if !self.is_told(end) {
+    /// Until when what is to stay on the disk is forced there, where a signal or a stall ends this run: for as long as a
+    /// signal lets what is held be delivered.
+    pub(super) fn forces_until(&self, end: &End) -> Option<Instant> {
+        if !self.is_told(end) && !matches!(end, End::Stalled(..) | End::Signal(_)) {
             return None;
         }
         let grace = || Instant::now().checked_add(self.signal_grace);
         self.deliver_until.or_else(grace)
     }
 
-    /// The run is over: who is told of what becomes of it does not wait for the disk any more.
-    pub(super) fn ends_on_disk(&self, end: &End) {
-        let until = self.forces_until(end);
-        self.shared.ends_on_disk(is_over(until));
-    }
-
     /// Leaves what is to stay on the disk in order. That takes as long as the disk does, or for as long as a signal lets it:
     /// what is there then is as a kill would leave it. Says how it is left, and the end.
     pub(super) fn close_disk(&mut self, has_ended: bool, end: End) -> (Left, End) {
-        let mut until = self.forces_until(&end);
-        let mut is_told = self.is_told(&end);
-        let mut told = None;
-        self.shared.ends_on_disk(is_over(until));
         let closing = self.shared.close_disk(has_ended);
-        let waits = !is_over(until);
-        let mut left = None;
-        while left.is_none() && !is_over(until) {
-            select! {
-                recv(closing.done) -> done => left = Some(done.unwrap_or(Left::UNKNOWN)),
-                recv(until.map_or_else(never, at)) -> _ => {}
-                recv(self.signals) -> signal => match signal {
-                    Ok(signal) if !signals::is_end(signal.number) => {}
-                    Ok(Received { number, .. }) => {
-                        let is_at_once = is_told || [SIGINT, SIGQUIT].contains(&number);
-                        let time = if is_at_once { Duration::ZERO } else { self.signal_grace };
-                        (until, told) = (Instant::now().checked_add(time), Some(number));
-                        is_told = true;
-                    }
-                    Err(_) => self.signals = never(),
-                }
-            }
-        }
-        let left = left.unwrap_or_else(|| {
-            self.shared.ends_on_disk(true);
+        let left = self.wait_for(&closing.done).unwrap_or_else(|| {
             // A server that does not answer a write does not say so.
             let saved = closing.saved.recv_timeout(LAST_SAVE);
             closing.done.recv_timeout(HALT).unwrap_or_else(|_| {
-                if waits {
-                    self.reporter.complain(NOT_FORCED);
-                }
+                self.reporter.complain(NOT_FORCED);
                 saved.unwrap_or(Left::UNKNOWN)
             })
         });
-        match told.filter(|_| end.is_good()) {
+        match self.patience.heard().filter(|_| end.is_good()) {
             Some(signal) => (left, End::Signal(signal)),
             None => (left, end),
         }
@@ -206,10 +175,6 @@ impl Run {
         }
         None
     }
-}
-
-fn is_over(until: Option<Instant>) -> bool {
-    until.is_some_and(|until| until <= Instant::now())
 }
 
 /// What is to be said where a cap makes delivering what is held take long, or longer than there is time.

@@ -11,6 +11,7 @@ mod last;
 mod measure;
 mod one_file;
 mod open;
+mod patience;
 mod questions;
 mod start;
 mod supervise;
@@ -43,6 +44,7 @@ use end::{tees_behind, undelivered};
 pub(crate) use error::StartError;
 use error::system;
 use hooks::Hooks;
+use patience::Patience;
 use start::start;
 use supervise::{HALT, Run};
 use timetable::Schedules;
@@ -144,6 +146,7 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         deliver_until: None,
         awaits: None,
         grace: None,
+        patience: Patience::default(),
         control: running
             .control
             .unwrap_or_else(|| Control::new(config.control, Instant::now())),
@@ -153,7 +156,7 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         run.reporter.complain(note);
     }
     let mut end = run.supervise();
-    run.ends_on_disk(&end);
+    run.begin_end(&end);
     run.control.close();
     run.shared.halt(HALT);
     // What was just being read may have been the last of it.
@@ -194,8 +197,16 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     run.put_down_jobs(&end);
     run.membership.leave();
     if let Some(overflow_thread) = overflow_thread {
-        let is_end = |signal: Received| signals::is_end(signal.number);
-        run.on_overflow_end(overflow_thread.finish(&run.signals, is_end));
+        let (patience, grace) = (&mut run.patience, run.signal_grace);
+        let is_end = |signal: Received| {
+            let is_end = signals::is_end(signal.number);
+            if is_end {
+                patience.hear(signal, grace);
+            }
+            is_end
+        };
+        let finished = overflow_thread.finish(&run.signals, is_end);
+        run.on_overflow_end(finished);
     }
     // Only now is it known of all that lies there whether it is to stay.
     let is_all = end.is_end_of_input() && is_all_out;

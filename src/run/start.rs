@@ -136,7 +136,8 @@ pub(super) fn start(
     let started = started.inspect_err(|_| {
         consumer_port.close();
         if let Some(consumer) = &mut consumer {
-            consumer.put_down(signals::SIGTERM, &signals, signals::is_end);
+            let is_end = |signal: Received| signals::is_end(signal.number);
+            consumer.put_down(signals::SIGTERM, &signals, is_end);
         }
     });
     let started = started?;

@@ -12,6 +12,7 @@ use super::consumer::Consumer;
 use super::end::{Awaits, End, undelivered};
 use super::hooks::Hooks;
 use super::measure::Measured;
+use super::patience::Patience;
 use super::timetable::Schedules;
 use crate::command::child::Exit;
 use crate::command::jobs::News;
@@ -87,6 +88,8 @@ pub(super) struct Run {
     pub(super) deliver_until: Option<Instant>,
     /// The run is over when tees have had what was read: nothing else can end it then but a signal, and time.
     pub(super) awaits: Option<Awaits>,
+    /// For how long the disk is waited for, and what was heard meanwhile.
+    pub(super) patience: Patience,
     /// The consumer has left: until then the end of input makes that a success.
     pub(super) grace: Option<Instant>,
     pub(super) control: Control,
@@ -122,24 +125,29 @@ impl Run {
     }
 
     /// The same where the run ends like this.
-    pub(super) fn look_whether_input_ended_with(&self, end: &End) {
+    pub(super) fn look_whether_input_ended_with(&mut self, end: &End) {
         if !matches!(end, End::Signal(signal) if *signal != SIGPIPE) {
-            self.look_whether_input_has_ended();
+            self.look_whether_input_has_ended(self.forces_until(end));
         }
     }
 
     /// The run ends, or nobody reads on: whether its input has ended, too. What ends when weir was told to end, and whoever
-    /// writes to it with it, maybe, may be no end of it.
-    pub(super) fn look_whether_input_has_ended(&self) {
+    /// writes to it with it, maybe, may be no end of it. A disk is waited for until then.
+    pub(super) fn look_whether_input_has_ended(&mut self, until: Option<Instant>) {
         let is_interrupted = |it: &Consumer| it.goes_on.is_some();
         let is_interrupted = self.consumer.as_ref().is_some_and(is_interrupted);
         if self.signal.is_none() && !self.drained && !is_interrupted {
-            self.shared.look_whether_input_has_ended(HALT);
+            self.beside(until, |shared| shared.look_whether_input_has_ended(HALT));
         }
     }
 
     fn listen(&mut self) -> End {
         loop {
+            while let Some(signal) = self.next_kept() {
+                if let Some(end) = self.on_signal(Some(signal)) {
+                    return end;
+                }
+            }
             // What has happened already counts before what is only late.
             while let Ok(event) = self.events.try_recv() {
                 if let Some(end) = self.on_event(Some(event)).filter(|_| self.awaits.is_none()) {

@@ -38,8 +38,11 @@ impl Run {
                 self.on_failed_batch();
                 None
             }
-            News::NotRun { error, first } => {
-                let is_news = !std::mem::replace(&mut batches.cannot_be_run, true);
+            News::NotRun {
+                error,
+                first,
+                is_news,
+            } => {
                 if is_news {
                     self.reporter.complain(&error.failure.to_string());
                 }
@@ -165,11 +168,8 @@ impl Run {
     /// No end of weir leaves a program behind.
     pub(super) fn put_down_jobs(&mut self, end: &End) {
         self.tell_jobs_to_end(end);
-        let Some(batches) = &mut self.batches else {
-            return;
-        };
-        let mut late = after(LAST_WAIT);
-        while batches.jobs.any_are_left() {
+        let (mut late, mut rounds) = (after(LAST_WAIT), 0);
+        while let Some(batches) = self.batches.as_mut().filter(|it| it.jobs.any_are_left()) {
             select! {
                 recv(batches.jobs.news) -> news => match news {
                     Ok(News::Over) => batches.jobs.left -= 1,
@@ -178,14 +178,32 @@ impl Run {
                 },
                 recv(late) -> _ => {
                     batches.jobs.signal(signals::SIGKILL);
-                    late = after(LAST_WAIT);
+                    (late, rounds) = (after(LAST_WAIT), rounds + 1);
+                    if rounds > 1 && self.patience.is_over() && self.let_go(rounds) {
+                        return;
+                    }
                 }
                 recv(self.signals) -> signal => {
-                    if signal.is_ok_and(|signal| signals::is_end(signal.number)) {
-                        batches.jobs.signal(signals::SIGKILL);
+                    if self.hear(signal) {
+                        self.kill_jobs();
+                        if self.patience.is_over() {
+                            self.shared.ends_on_disk(true);
+                        }
                     }
                 }
             }
+        }
+    }
+
+    /// Whoever waits for the disk is let go. Whether he was before: then he is stuck in a call to the system.
+    fn let_go(&self, rounds: u32) -> bool {
+        self.shared.ends_on_disk(true);
+        rounds > 2
+    }
+
+    fn kill_jobs(&self) {
+        if let Some(batches) = &self.batches {
+            batches.jobs.signal(signals::SIGKILL);
         }
     }
 }

@@ -36,11 +36,8 @@ impl Run {
                 self.hooks.run(Occasion::Restart, &status, None);
                 None
             }
-            Fate::Held if exit.is_success() => {
-                // The others may go on, and deal with what it has left.
-                workers.is_held = true;
-                None
-            }
+            // The others may go on, and deal with what it has left.
+            Fate::Held if exit.is_success() => None,
             Fate::Failed | Fate::Held => {
                 workers.has_given_up = workers.is_run_again && fate == Fate::Failed;
                 let end = End::of_command(exit, workers.is_interrupted);
@@ -57,16 +54,16 @@ impl Run {
     /// None of them has anything to do any more.
     pub(super) fn end_of_workers(&mut self) -> End {
         // Tees may be behind: they are waited for below.
-        let is_finished = self
+        let (is_finished, is_held) = self
             .shared
-            .update_and_wake(|engine, _| engine.has_consumer_all());
+            .update_and_wake(|engine, _| (engine.has_consumer_all(), engine.is_worker_held()));
         if let Some(signal) = self.signal.filter(|_| !is_finished) {
             return End::Signal(signal);
         }
         let interrupted = self.batches.as_ref().and_then(|it| it.interrupted);
         let told = self.workers();
-        let (failed, last, is_held, is_interrupted) = told.map_or_else(Default::default, |it| {
-            (it.failed, it.last, it.is_held, it.is_interrupted)
+        let (failed, last, is_interrupted) = told.map_or_else(Default::default, |it| {
+            (it.failed, it.last, it.is_interrupted)
         });
         if !is_finished && self.failure.is_none() {
             // None of them has wanted any more.
@@ -102,7 +99,11 @@ impl Run {
     /// A signal that would end weir, if there were no programs to think of.
     pub(super) fn on_signal_with_workers(&mut self, signal: Received) -> Option<End> {
         let batches = self.batches.as_mut()?;
-        if !batches.jobs.any_runs() {
+        // One that has ended a moment ago was sent it, too, maybe: its end is still to be heard of.
+        let any_runs = self
+            .shared
+            .update_and_wake(|engine, _| engine.any_worker_runs());
+        if !any_runs && !batches.jobs.any_runs() {
             return Some(self.end_by(signal.number));
         }
         self.shared

@@ -14,16 +14,17 @@ local has, left = tonumber(ARGV[9]), tonumber(ARGV[10])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local s = redis.call('HMGET', share, 'content', 'hungry', 'given', 'born', 'floor', 'amount', 'per', 'burst', 'rules', 'count', 'last')
+local s = redis.call('HMGET', share, 'content', 'hungry', 'given', 'born', 'floor', 'amount', 'per', 'burst', 'rules', 'count', 'last', 'asked')
 -- What those want who have what they want, how many want more, and what all may be going by.
 local content, hungry, given = tonumber(s[1] or 0), tonumber(s[2] or 0), tonumber(s[3] or 0)
 local born, floor = tonumber(s[4] or now), tonumber(s[5] or 1)
--- Until when somebody may have passed something.
+-- Until when somebody may have passed something; and when somebody asked last.
 local last = tonumber(s[11] or 0)
 
--- Whether the store was emptied, or has evicted some of this: then it begins anew.
+-- Whether the store was emptied, has evicted some of this, or its clock was put back: then it begins anew.
 local count = tonumber(s[10] or 0)
-if count ~= redis.call('HLEN', members) or count ~= redis.call('ZCARD', ends) then
+local is_back = now + 1000 < tonumber(s[12] or 0)
+if count ~= redis.call('HLEN', members) or count ~= redis.call('ZCARD', ends) or is_back then
   redis.call('DEL', ends, members)
   content, hungry, given, born, floor = 0, 0, 0, now, 1
 end
@@ -52,6 +53,10 @@ if says >= 0 then
   if not amount or says == 1 and (amount ~= ARGV[5] or per ~= ARGV[6] or burst ~= ARGV[7]) then
     amount, per, burst, rules = ARGV[5], ARGV[6], ARGV[7], rules + 1
   end
+end
+-- One that has a lease, or knows of others, and is not known here: the store was stopped, or its clock was put forward.
+if says >= 0 and is_new and (has > 0 or n == 1 and knows > 1) then
+  born, floor = now, math.max(knows, 1)
 end
 -- The milliseconds of one unit. Who comes when nobody has passed anything for so long need not wait for the first.
 local unit = math.min(math.ceil((tonumber(per) or 0) / (tonumber(amount) or 1) / 1e6), 2 ^ 40)
@@ -86,6 +91,6 @@ elseif n == 0 then
 end
 local f = function(number) return string.format('%.0f', number) end
 redis.call('HSET', share, 'content', f(content), 'hungry', f(hungry), 'given', f(given), 'born', f(born),
-  'floor', f(floor), 'count', redis.call('ZCARD', ends), 'amount', amount or '', 'per', per or '', 'burst', burst or '', 'rules', f(rules), 'last', f(last))
+  'floor', f(floor), 'count', redis.call('ZCARD', ends), 'amount', amount or '', 'per', per or '', 'burst', burst or '', 'rules', f(rules), 'last', f(last), 'asked', f(now))
 for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, f(600000 + unit)) end
 return { part, interval, n, amount or '', per or '', burst or '', rules, begins and 1 or 0 }

@@ -126,9 +126,8 @@ pub(crate) struct LeasedCap {
     /// the seconds for which it might, up to the last change of that.
     used: u64,
     waited: bool,
-    /// Since then something waited that might have passed by this cap; or until more was paid for that has passed.
+    /// Since then something waited that might have passed by this cap.
     keeps: bool,
-    owed: bool,
     since: Instant,
     had: f64,
     paced: Instant,
@@ -154,7 +153,6 @@ impl LeasedCap {
             used: 0,
             waited: true,
             keeps: false,
-            owed: false,
             since: now,
             had: 0.0,
             paced: now,
@@ -214,8 +212,14 @@ impl LeasedCap {
             None => Err(self.look_at),
         };
         self.waited |= passed.is_err();
-        self.owed |= self.bucket.as_ref().is_some_and(TokenBucket::owes);
         passed.map_err(|when| when.min(self.look_at))
+    }
+
+    /// What may pass by now may be on its way: it is paid for by this cap, however that changes.
+    pub(crate) fn let_pass(&mut self, now: Instant) {
+        if let Some(bucket) = &mut self.bucket {
+            let _ = bucket.may_pass(now);
+        }
     }
 
     /// What may pass waits for another cap. Who gave its part back meanwhile would have to wait for it when the other
@@ -240,7 +244,9 @@ impl LeasedCap {
         self.note_pace(now);
         // A unit more or less is what one may be out by.
         let used_up = (self.used + 1) as f64 >= USED_UP * self.had * self.rules.rate.per_second();
-        let wants = match self.waited && (used_up || self.owed) {
+        // What has passed at once is paid for, whether or not more comes meanwhile.
+        let owes = self.bucket.as_mut().is_some_and(|it| it.owes(now));
+        let wants = match self.waited && used_up || owes {
             true => None,
             false => {
                 let parts = ((share * MARGIN).min(1.0) * ALL as f64) as u64;
@@ -253,7 +259,7 @@ impl LeasedCap {
                 Some(parts.max(kept))
             }
         };
-        let is_idle = !self.waited && !self.keeps && self.used == 0;
+        let is_idle = !self.waited && !self.keeps && !owes && self.used == 0;
         let least = if is_idle { IDLE } else { self.trip };
         let interval = self.interval.max(least);
         if is_idle {
@@ -263,7 +269,7 @@ impl LeasedCap {
         let left = self.until.saturating_duration_since(now);
         let has = if left.is_zero() { 0 } else { self.parts };
         (self.used, self.since, self.had) = (0, now, 0.0);
-        (self.waited, self.keeps, self.owed) = (false, false, false);
+        (self.waited, self.keeps) = (false, false);
         Question {
             wants,
             members: self.most_members,

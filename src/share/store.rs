@@ -134,6 +134,14 @@ impl SharedCap for StoreCap {
         answer
     }
 
+    fn may_pass(&mut self, now: Instant) -> Result<u64, Instant> {
+        let answer = self.peek(now);
+        if answer.is_ok() {
+            self.shared.lock().cap.let_pass(now);
+        }
+        answer
+    }
+
     fn keep(&self) {
         self.shared.lock().cap.keep();
     }

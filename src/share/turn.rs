@@ -289,6 +289,10 @@ impl<W: Words + fmt::Debug + Send> SharedCap for HostCap<W> {
         }
     }
 
+    fn may_pass(&mut self, now: Instant) -> Result<u64, Instant> {
+        self.peek(now)
+    }
+
     /// A turn that has come is not given back in any case.
     fn keep(&self) {}
 

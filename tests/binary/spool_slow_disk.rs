@@ -7,7 +7,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use crate::harness::spool::{Place, lines};
-use crate::harness::{self, DEADLINE, WEIR, collect, eventually, feed, start};
+use crate::harness::{self, DEADLINE, Ended, Running, WEIR, collect, eventually, feed, start};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// weir with this spool on a disk that answers long after the deadline of any test.
@@ -39,6 +39,26 @@ fn on_a_slow_disk(place: &Place, args: &[&str]) -> Option<Command> {
     Some(strace)
 }
 
+/// How one ends after these signals.
+fn end_of(running: Running, signals: &[Signal]) -> Ended {
+    let strace = i32::try_from(running.field("TracerPid")).ok();
+    let strace = strace.and_then(Pid::from_raw).expect("it is traced");
+    for signal in signals {
+        running.signal(*signal);
+    }
+    // strace holds a thread that it makes wait until that is over, and with it what is left of the process.
+    let stat = format!("/proc/{}/stat", running.pid().as_raw_pid());
+    eventually("it has ended", || state(&stat).is_none_or(|it| it == 'Z'));
+    kill_process(strace, Signal::KILL).expect("it holds a thread");
+    running.end()
+}
+
+/// The state of a process or a thread, by this file.
+fn state(stat: &str) -> Option<char> {
+    let stat = fs::read_to_string(stat).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
 /// All is delivered by one whose disk does not answer, and it ends by these signals; what it says. What is next has nothing
 /// left to deliver.
 fn ends(args: &[&str], signals: &[Signal]) -> Option<String> {
@@ -52,20 +72,7 @@ fn ends(args: &[&str], signals: &[Signal]) -> Option<String> {
     fed.done().expect("all is taken");
     place.await_bytes(bytes.len());
     eventually("all is delivered", || place.query()["bytes"] == 0);
-    let strace = i32::try_from(running.field("TracerPid")).ok();
-    let strace = strace.and_then(Pid::from_raw).expect("it is traced");
-    for signal in signals {
-        running.signal(*signal);
-    }
-    // strace holds a thread that it makes wait until that is over, and with it what is left of the process.
-    let stat = format!("/proc/{}/stat", running.pid().as_raw_pid());
-    eventually("it has ended", || {
-        let stat = fs::read_to_string(&stat).unwrap_or_default();
-        stat.rsplit_once(") ")
-            .is_none_or(|(_, rest)| rest.starts_with('Z'))
-    });
-    kill_process(strace, Signal::KILL).expect("it holds a thread");
-    let ended = running.end();
+    let ended = end_of(running, signals);
     drop(input);
     let by = std::os::unix::process::ExitStatusExt::signal(&ended.status);
     assert!(
@@ -99,4 +106,28 @@ fn a_second_signal_does_not_wait_for_a_disk_that_does_not_answer() {
 #[test]
 fn an_interrupt_waits_for_a_disk_that_does_not_answer_no_longer_than_the_grace() {
     ends(&["--sync", "10ms", "--grace", "300ms"], &[Signal::INT]);
+}
+
+#[test]
+fn a_stall_does_not_wait_for_a_disk_that_does_not_answer_longer_than_the_grace() {
+    let place = Place::new();
+    let args = [
+        "--sync",
+        "10ms",
+        "--grace",
+        "300ms",
+        "--source-timeout",
+        "300ms",
+    ];
+    let Some(weir) = on_a_slow_disk(&place, &args) else {
+        return;
+    };
+    let (stdin, input) = std::io::pipe().expect("a pipe");
+    let running = start(weir, stdin, Stdio::null());
+    let fed = feed(input.try_clone().expect("a pipe"), lines(0, 100));
+    fed.done().expect("all is taken");
+    let ended = end_of(running, &[]);
+    drop(input);
+    assert_eq!(ended.status.code(), Some(124), "{ended:?}");
+    assert!(ended.stderr.contains("is not waited for"), "{ended:?}");
 }

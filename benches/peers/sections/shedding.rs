@@ -131,7 +131,7 @@ const FLOODS: [(&str, &str, u64); 7] = [
 /// What it costs to tell lanes apart: for one key at a hundredfold beside 99, and for a thousand in turn.
 fn fair(lab: &Lab, scene: &str, judge: &str, asleep: bool) -> Table {
     const FAIR: &str = "weir -l --shed fair --key 3";
-    let bytes = lab.either(GIB, GIB / 4);
+    let bytes = lab.either(GIB, GIB / 8);
     let contenders = [
         lab.weir("-l --shed oldest"),
         lab.weir("-l --shed fair --key 3"),
@@ -251,7 +251,7 @@ fn fast_consumer(lab: &Lab) -> Table {
 
 fn freshness(lab: &Lab) -> Table {
     const AGED: [&str; 2] = ["weir -l --max-age 1s", "weir -l --shed oldest --max-age 1s"];
-    let ms = lab.either(12_000, 3_000);
+    let ms = lab.either(12_000, 2_000);
     let mut contenders = vec![
         lab.weir("-l --max-age 1s"),
         lab.weir("-l --shed oldest --max-age 1s"),

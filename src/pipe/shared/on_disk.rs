@@ -118,6 +118,11 @@ impl Shared {
         (dealt_with, saved.transpose().map(drop).map_err(Into::into))
     }
 
+    /// Whether there is a disk behind memory.
+    pub(crate) fn has_disk(&self) -> bool {
+        self.disk.is_some()
+    }
+
     /// The run is over; `is_in_hurry`: there is no time to force what is to stay on the disk there.
     pub(crate) fn ends_on_disk(&self, is_in_hurry: bool) {
         if let Some(disk) = &self.disk {

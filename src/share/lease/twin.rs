@@ -58,8 +58,12 @@ impl Store {
         for (_, who) in over.copied().collect::<Vec<_>>() {
             self.forget(who);
         }
+        let is_new = !self.members.contains_key(&who);
         self.forget(who);
         let n = self.members.len() as u64 + 1;
+        if is_new && (question.has > 0 || n == 1 && question.members > 1) {
+            (self.born, self.floor) = (now, question.members.max(1));
+        }
         let level = ((ALL - self.content.min(ALL)) / (self.hungry + 1)).max(ALL / n);
         let interval = (n.div_ceil(5)).max(100);
         let wants = question.wants.filter(|wants| *wants <= level);

@@ -72,7 +72,7 @@ fn one_that_cannot_be_run_any_more_is_tried_on_and_gives_nothing_up() {
         let place = Place::new();
         let at = |name: &str| place.0.path().join(name).display().to_string();
         let (command, log, out, name) = (at("command"), at("log"), at("out"), place.name());
-        // It can be run once, and then not before somebody has seen to that.
+        // It can be run once each time that somebody has seen to that.
         let text =
             "#!/bin/sh\necho $WEIR_TRY >> $1.tries; cat >> $1; test -e $1.again || chmod -x $0\n";
         program(Path::new(&command), text, 0o755);
@@ -86,7 +86,10 @@ fn one_that_cannot_be_run_any_more_is_tried_on_and_gives_nothing_up() {
         let running = start(weir(&words), stdin, Stdio::null());
         let feeding = feed(into, lines(0, 25));
         let said = || fs::read_to_string(&log).unwrap_or_default();
-        eventually("it is said", || said().contains("run: "));
+        let times = || said().matches("run: ").count();
+        eventually("it is said", || times() == 1);
+        program_again(&command);
+        eventually("it is said again", || times() == 2);
         fs::write(at("out.again"), "").expect("a file");
         program_again(&command);
         feeding.done().expect("all was taken");

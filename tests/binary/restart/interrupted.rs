@@ -78,3 +78,27 @@ fn an_end_after_an_interrupt_is_the_same_with_one_and_with_several_and_with_a_sp
         }
     }
 }
+
+/// Its record goes back to the others; but that nobody was there to take it is no success.
+#[test]
+fn one_that_was_to_be_run_again_when_the_interrupt_came_is_missed() {
+    let place = Place::new();
+    let dir = place.0.path();
+    let out = dir.join("out").display().to_string();
+    let script = "if mkdir $0.lock 2>/dev/null; then read -r l; exit 3; fi; \
+                  trap 'exit 0' INT; read -r l; echo >$0.reads; while :; do sleep 0.01; done";
+    let hook = format!("restart=echo >{out}.fell");
+    let again = ["--restart", "on-failure", "--backoff", "1m..1m", "--on"];
+    let words = [&["-q", "-l", "-j", "2"], &again[..], &[&hook]].concat();
+    let words = [&words[..], &["--", "sh", "-c", script, &out]].concat();
+    let (stdin, into) = pipe().expect("a pipe");
+    let running = start(weir(&words), stdin, Stdio::null());
+    let feeding = feed(into, lines(0, 100_000));
+    eventually("one has fallen, and the other one reads", || {
+        dir.join("out.fell").exists() && dir.join("out.reads").exists()
+    });
+    running.signal(Signal::INT);
+    let end = running.end();
+    let _ = feeding.done();
+    assert_eq!(end.status.signal(), Some(2), "{end:?}");
+}
