@@ -133,17 +133,17 @@ impl Spool {
             return self.wakeup.changed();
         }
         let outcome = self.sync();
-        if self.is_worth_saying(&outcome) {
+        if Spool::is_worth_saying(&outcome) {
             let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
             untold.get_or_insert(outcome);
         }
     }
 
     /// Whether there is something to say of what came of a sync: that there was no more time for it is nothing.
-    pub(crate) fn is_worth_saying(&self, outcome: &Result<Vec<Damage>, DiskError>) -> bool {
+    pub(crate) fn is_worth_saying(outcome: &Result<Vec<Damage>, DiskError>) -> bool {
         match outcome {
             Ok(found) => !found.is_empty(),
-            Err(_) => !self.wakeup.is_in_hurry(),
+            Err(failure) => !failure.is_out_of_time,
         }
     }
 

@@ -54,7 +54,7 @@ impl Syncer {
                     // One that goes on failing is said once.
                     let is_news = !fails || !has_failed;
                     has_failed = fails;
-                    if is_news && for_thread.is_worth_saying(&outcome) {
+                    if is_news && Spool::is_worth_saying(&outcome) {
                         report(outcome);
                     }
                 }
@@ -133,7 +133,10 @@ impl Spool {
             }
             self.has_time()?;
             if let Err(error) = unsynced.force() {
-                self.has_time()?;
+                if self.wakeup.is_in_hurry() {
+                    // That has failed, whatever there is time for.
+                    return Err(self.failed("sync", unsynced.segment.path(), error));
+                }
                 found.extend(self.rescue(unsynced, error)?);
                 names = true;
             }
@@ -150,8 +153,7 @@ impl Spool {
     /// Whether there is still time to force something: that may take as long as the disk likes.
     pub(super) fn has_time(&self) -> Result<(), DiskError> {
         if self.wakeup.is_in_hurry() {
-            let reason = "there is no more time for it";
-            return Err(DiskError::because("sync", self.directory.path(), reason));
+            return Err(DiskError::out_of_time("sync", self.directory.path()));
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use super::{Left, SpoolStore, UseBy, lock, report};
 use crate::disk::dealt::Dealt;
 use crate::disk::error::DiskError;
 use crate::disk::journal::Journal;
+use crate::disk::spool::Spool;
 use crate::disk::state::Place;
 use crate::engine::scan::Run;
 use crate::engine::ticket::Stretch;
@@ -149,7 +150,7 @@ impl SpoolStore {
         drop(lock(&self.syncer).take());
         let closed = closed.and_then(|()| self.spool.close(is_all, self.last_floor(is_all)));
         let is_good = closed.is_ok();
-        if self.spool.is_worth_saying(&closed) {
+        if Spool::is_worth_saying(&closed) {
             report(closed, events);
         }
         Left {

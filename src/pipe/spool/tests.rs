@@ -165,6 +165,25 @@ fn what_was_read_and_the_disk_refuses_is_read_again_before_anything_else() {
 }
 
 #[test]
+fn where_there_is_no_more_time_a_failure_is_said_all_the_same_and_that_there_is_none_is_not() {
+    for is_failing in [true, false] {
+        let home = tempfile::tempdir().expect("a directory");
+        let (disk, heard) = disk(&home.path().join("q"));
+        let taken = disk.take_read(b"one\n", |_| false).expect("memory");
+        assert_eq!(taken, Ok(Some((4, Some(0)))));
+        disk.ends(true);
+        if is_failing {
+            faults::fail(rustix::io::Errno::IO, &[Call::Write], 0, u32::MAX);
+        }
+        let left = disk.close(false, &|_| ());
+        faults::set(None);
+        assert!(!left.is_in_order);
+        let said: Vec<_> = heard.try_iter().collect();
+        assert_eq!(said.len(), usize::from(is_failing), "{said:?}");
+    }
+}
+
+#[test]
 fn what_was_read_and_has_had_no_room_is_for_the_next_run_or_named_at_the_end() {
     for has_room in [true, false] {
         let home = tempfile::tempdir().expect("a directory");
