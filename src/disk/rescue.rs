@@ -51,6 +51,9 @@ impl Spool {
         let _ = self.directory.remove(&index_new);
         let mut found = Vec::new();
         let made = self.copy(old, &files, &stream_new, &index_new, &mut found);
+        // Whatever fails from here on: that they have other names is to be on the disk before anything is said to be. This
+        // is a part of a sync, and no other one forgets it meanwhile.
+        self.writer().names_changed = true;
         let replaced = made.and_then(|made| {
             // From here on nobody gives it back.
             let _one = self.files.lock().unwrap_or_else(PoisonError::into_inner);

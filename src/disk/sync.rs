@@ -100,14 +100,9 @@ impl Spool {
         writer.covered = through;
         self.forget_taken(&mut writer);
         let covered = writer.unsynced.clone();
-        let names = std::mem::take(&mut writer.names_changed);
         drop(writer);
-        let outcome = self.force(&covered, names, through);
+        let found = self.force(&covered, through)?;
         let mut writer = self.writer();
-        if outcome.is_err() {
-            writer.names_changed |= names;
-            return outcome;
-        }
         let writing = writer.tail.as_ref().map(|(tail, _)| tail.segment().base());
         writer.keep_unsynced(|u| {
             let end = u.segment.end();
@@ -115,17 +110,11 @@ impl Spool {
             // Who appends may have found meanwhile that it fails: that is written anew by the next one.
             is_to_come || Some(u.segment.base()) == writing || u.failed.load(Ordering::Acquire)
         });
-        outcome
+        Ok(found)
     }
 
-    fn force(
-        &self,
-        covered: &[Unsynced],
-        names: bool,
-        through: u64,
-    ) -> Result<Vec<Damage>, DiskError> {
+    fn force(&self, covered: &[Unsynced], through: u64) -> Result<Vec<Damage>, DiskError> {
         let mut found = Vec::new();
-        let mut names = names;
         for unsynced in covered {
             if !self.segments.has(&unsynced.segment) {
                 // Given back meanwhile.
@@ -138,16 +127,25 @@ impl Spool {
                     return Err(self.failed("sync", unsynced.segment.path(), error));
                 }
                 found.extend(self.rescue(unsynced, error)?);
-                names = true;
             }
         }
         self.has_time()?;
-        if names {
-            let synced = self.directory.sync();
-            synced.map_err(|e| self.failed("sync", self.directory.path(), e))?;
-        }
+        self.force_names()?;
         self.force_state(through)?;
         Ok(found)
+    }
+
+    /// Forces the names of files to the disk, where some have changed since that has worked.
+    fn force_names(&self) -> Result<(), DiskError> {
+        // One that changes while this goes on is for the next time.
+        let have_changed = std::mem::take(&mut self.writer().names_changed);
+        if !have_changed {
+            return Ok(());
+        }
+        self.directory.sync().map_err(|error| {
+            self.writer().names_changed = true;
+            self.failed("sync", self.directory.path(), error)
+        })
     }
 
     /// Whether there is still time to force something: that may take as long as the disk likes.

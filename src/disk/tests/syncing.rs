@@ -195,6 +195,27 @@ fn the_names_of_new_files_are_forced_to_the_disk_with_what_is_in_them_until_that
 }
 
 #[test]
+fn the_names_of_what_was_written_anew_are_forced_to_the_disk_by_the_next_sync_where_this_one_fails()
+{
+    let home = tempfile::tempdir().unwrap();
+    let spool = open(&home.path().join("q"), &small()).spool;
+    append(&spool, b"a line\n");
+    assert!(spool.sync().unwrap().is_empty());
+    append(&spool, b"another\n");
+    let failed = spool.writer().unsynced[0].failed.clone();
+    failed.store(true, std::sync::atomic::Ordering::Release);
+    // The copies of the stream and of its index work, their names do not.
+    fails(2, 1);
+    assert!(spool.sync().is_err());
+    assert!(spool.writer().unsynced.is_empty(), "it was written anew");
+    fails(100, 0);
+    assert!(spool.sync().unwrap().is_empty());
+    let forced = 100 - faults::pause().unwrap().after;
+    assert_eq!(forced, 2, "the names, and the state");
+    assert_eq!(read_from(&spool, 0).bytes(), b"a line\nanother\n");
+}
+
+#[test]
 fn where_there_is_no_more_time_nothing_is_forced_to_the_disk_and_the_places_are_saved_all_the_same()
 {
     let home = tempfile::tempdir().unwrap();
