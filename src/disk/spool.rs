@@ -59,7 +59,9 @@ pub(crate) struct Spool {
     pub(super) trusted: u64,
     /// Where the stream ends.
     pub(super) end: Mutex<Place>,
-    untold: Mutex<Option<Result<Vec<Damage>, DiskError>>>,
+    /// What was found to be lost when it was forced to the disk, and why something could not be: neither has been told yet.
+    found: Mutex<Vec<Damage>>,
+    untold: Mutex<Option<DiskError>>,
     pub(super) syncs: Syncs,
     /// Whoever changes which files the segments have holds this. It may be waited for by whoever holds the writer, and whoever
     /// holds it waits for neither that nor a sync.
@@ -90,6 +92,7 @@ impl Spool {
             wakeup: Wakeup::new(writer.policy),
             writer: Mutex::new(writer),
             state: Mutex::new(state),
+            found: Mutex::default(),
             untold: Mutex::default(),
             syncs: Syncs::default(),
             files: Mutex::default(),
@@ -132,18 +135,9 @@ impl Spool {
         if self.wakeup.policy() != Policy::Always || self.wakeup.is_ending() {
             return self.wakeup.changed();
         }
-        let outcome = self.sync();
-        if Spool::is_worth_saying(&outcome) {
+        if let Err(failure) = self.sync() {
             let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
-            untold.get_or_insert(outcome);
-        }
-    }
-
-    /// Whether there is something to say of what came of a sync: that there was no more time for it is nothing.
-    pub(crate) fn is_worth_saying(outcome: &Result<Vec<Damage>, DiskError>) -> bool {
-        match outcome {
-            Ok(found) => !found.is_empty(),
-            Err(failure) => !failure.is_out_of_time,
+            untold.get_or_insert(failure);
         }
     }
 
@@ -162,12 +156,25 @@ impl Spool {
         self.wakeup.pause(time)
     }
 
-    /// What has come of forcing something to the disk, if there is anything to say of it.
-    pub(crate) fn take_untold(&self) -> Option<Result<Vec<Damage>, DiskError>> {
-        self.untold
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+    /// This was found to be lost when it was forced to the disk.
+    pub(super) fn note_found(&self, damages: Vec<Damage>) {
+        for damage in &damages {
+            self.count_loss(damage);
+        }
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.extend(damages);
+    }
+
+    /// What was found to be lost when it was forced to the disk, and has not been told.
+    pub(crate) fn take_found(&self) -> Vec<Damage> {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *found)
+    }
+
+    /// Why something could not be forced to the disk, where that has not been told.
+    pub(crate) fn take_untold(&self) -> Option<DiskError> {
+        let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
+        untold.take()
     }
 
     /// The place of an output, if one is known by that name.
@@ -322,7 +329,7 @@ impl Spool {
 
     /// Ends in order: what has been appended is entered, forced to the disk (but with `off`), and
     /// what every output has is given back, the last segment too, before this offset. `at_record`: what comes next begins a record.
-    pub(crate) fn close(&self, at_record: bool, floor: u64) -> Result<Vec<Damage>, DiskError> {
+    pub(crate) fn close(&self, at_record: bool, floor: u64) -> Result<(), DiskError> {
         let mut writer = self.writer();
         // A disk that is full keeps the entry out; the file's length is the truth all the same.
         let _ = self.enter(&mut writer)?;
@@ -340,11 +347,10 @@ impl Spool {
         }
         // Somebody else may be about to end.
         self.release_by(Some(self.writer()), floor)?;
-        let damages = match is_forced {
-            true => self.sync()?,
-            false => Vec::new(),
-        };
-        Ok(damages)
+        match is_forced {
+            true => self.sync(),
+            false => Ok(()),
+        }
     }
 
     /// An error of the system, with a way out where the reason alone does not show one.

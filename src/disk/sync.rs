@@ -26,13 +26,13 @@ pub(crate) struct Syncer {
 
 impl Syncer {
     /// Starts it, where the policy needs one. What a sync has to say goes to `report`: damage that it
-    /// found, or, once until it works again, that it failed and is tried with another file in a while.
+    /// found, and, once until it works again, that it failed and is tried with another file in a while.
     ///
     /// # Errors
     /// When the system refuses a thread.
     pub(crate) fn start(
         spool: Arc<Spool>,
-        mut report: impl FnMut(Result<Vec<Damage>, DiskError>) + Send + 'static,
+        mut report: impl FnMut(Vec<Damage>, Option<DiskError>) + Send + 'static,
     ) -> std::io::Result<Syncer> {
         let Policy::Within(_) = spool.wakeup.policy() else {
             return Ok(Syncer {
@@ -52,11 +52,9 @@ impl Syncer {
                         for_thread.wakeup.changed();
                     }
                     // One that goes on failing is said once.
-                    let is_news = !fails || !has_failed;
+                    let failure = outcome.err().filter(|_| !has_failed);
                     has_failed = fails;
-                    if is_news && Spool::is_worth_saying(&outcome) {
-                        report(outcome);
-                    }
+                    report(for_thread.take_found(), failure);
                 }
             })?;
         Ok(Syncer {
@@ -77,17 +75,17 @@ impl Drop for Syncer {
 }
 
 impl Spool {
-    /// Forces all that has been appended and saved so far to the disk. Answers with what was lost
-    /// because the disk did not take it.
+    /// Forces all that has been appended and saved so far to the disk. What was lost because the disk did not take it is
+    /// [told](Spool::take_found) apart.
     ///
     /// # Errors
     /// When it is not on the disk: what a later call covers is then everything again, by other files.
-    pub(crate) fn sync(&self) -> Result<Vec<Damage>, DiskError> {
+    pub(crate) fn sync(&self) -> Result<(), DiskError> {
         self.has_time()?;
         self.syncs.one(|| self.sync_alone())
     }
 
-    fn sync_alone(&self) -> Result<Vec<Damage>, DiskError> {
+    fn sync_alone(&self) -> Result<(), DiskError> {
         // It may have waited for another one.
         self.has_time()?;
         let mut writer = self.writer();
@@ -101,7 +99,7 @@ impl Spool {
         self.forget_taken(&mut writer);
         let covered = writer.unsynced.clone();
         drop(writer);
-        let found = self.force(&covered, through)?;
+        self.force(&covered, through)?;
         let mut writer = self.writer();
         let writing = writer.tail.as_ref().map(|(tail, _)| tail.segment().base());
         writer.keep_unsynced(|u| {
@@ -110,11 +108,10 @@ impl Spool {
             // Who appends may have found meanwhile that it fails: that is written anew by the next one.
             is_to_come || Some(u.segment.base()) == writing || u.failed.load(Ordering::Acquire)
         });
-        Ok(found)
+        Ok(())
     }
 
-    fn force(&self, covered: &[Unsynced], through: u64) -> Result<Vec<Damage>, DiskError> {
-        let mut found = Vec::new();
+    fn force(&self, covered: &[Unsynced], through: u64) -> Result<(), DiskError> {
         for unsynced in covered {
             if !self.segments.has(&unsynced.segment) {
                 // Given back meanwhile.
@@ -126,13 +123,12 @@ impl Spool {
                     // That has failed, whatever there is time for.
                     return Err(self.failed("sync", unsynced.segment.path(), error));
                 }
-                found.extend(self.rescue(unsynced, error)?);
+                self.rescue(unsynced, error)?;
             }
         }
         self.has_time()?;
         self.force_names()?;
-        self.force_state(through)?;
-        Ok(found)
+        self.force_state(through)
     }
 
     /// Forces the names of files to the disk, where some have changed since that has worked.

@@ -235,7 +235,7 @@ impl SpoolStore {
     /// Has what is put there forced to the disk when that is due.
     pub(super) fn start(&self, events: &Sender<Event>) -> io::Result<()> {
         let events = events.clone();
-        let say = move |outcome| report(outcome, &events);
+        let say = move |found: Vec<_>, failure| report(&found, failure, &events);
         *lock(&self.syncer) = Some(Syncer::start(self.spool.clone(), say)?);
         Ok(())
     }
@@ -319,23 +319,17 @@ impl SpoolStore {
 
     /// Tells what has come of forcing something to the disk.
     pub(super) fn tell_untold(&self, events: &Sender<Event>) {
-        if let Some(outcome) = self.spool.take_untold() {
-            report(outcome, events);
-        }
+        report(&self.spool.take_found(), self.spool.take_untold(), events);
     }
 }
 
-/// Says what is wrong.
-fn report(outcome: Result<Vec<Damage>, DiskError>, events: &Sender<Event>) {
-    match outcome {
-        Ok(damages) => {
-            for damage in damages.iter().filter(|damage| !damage.known) {
-                let _ = events.send(Event::Damaged(damage.to_string()));
-            }
-        }
-        Err(failure) => {
-            let _ = events.send(Event::DiskFailed(failure.into()));
-        }
+/// Says what is wrong: that there is no more time for something is not.
+fn report(damages: &[Damage], failure: Option<DiskError>, events: &Sender<Event>) {
+    for damage in damages.iter().filter(|damage| !damage.known) {
+        let _ = events.send(Event::Damaged(damage.to_string()));
+    }
+    if let Some(failure) = failure.filter(|it| !it.is_out_of_time) {
+        let _ = events.send(Event::DiskFailed(failure.into()));
     }
 }
 

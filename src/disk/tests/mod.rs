@@ -66,6 +66,12 @@ impl Spool {
             Appended::Bytes((put.end - put.start) as usize)
         }))
     }
+
+    /// Forces all of it to the disk. What was found to be lost by that.
+    fn sync_and_find(&self) -> Result<Vec<Damage>, DiskError> {
+        self.sync()?;
+        Ok(self.take_found())
+    }
 }
 
 /// Appends all of it.

@@ -52,7 +52,10 @@ fn the_thread_syncs_what_has_changed_without_being_asked() {
         ..small()
     };
     let spool = Arc::new(open(&home.path().join("q"), &options).spool);
-    let syncer = Syncer::start(Arc::clone(&spool), |said| panic!("{said:?}")).unwrap();
+    let syncer = Syncer::start(Arc::clone(&spool), |found, said| {
+        assert!(found.is_empty() && said.is_none(), "{found:?} {said:?}");
+    })
+    .unwrap();
     let deadline = Instant::now() + Duration::from_secs(30);
     for round in 1..4u64 {
         append(&spool, b"0123456789");
@@ -101,7 +104,8 @@ fn what_a_failed_sync_covered_is_in_another_file_and_what_does_not_match_is_lost
         .open(path.join(names(0).0))
         .unwrap();
     std::os::unix::fs::FileExt::write_all_at(&wrong, &[0; 100], 300_000).unwrap();
-    let found = spool.rescue(&covered[0], rustix::io::Errno::IO).unwrap();
+    spool.rescue(&covered[0], rustix::io::Errno::IO).unwrap();
+    let found = spool.take_found();
     let (from, to) = (256 << 10, 512 << 10);
     assert_eq!(found.len(), 1);
     assert_eq!(
@@ -114,7 +118,7 @@ fn what_a_failed_sync_covered_is_in_another_file_and_what_does_not_match_is_lost
     append(&spool, b"goes on\n");
     let rest = [&text[..from], &text[to..], b"goes on\n"].concat();
     assert_eq!(read_from(&spool, 0).bytes(), rest);
-    assert!(spool.sync().unwrap().is_empty());
+    assert!(spool.sync_and_find().unwrap().is_empty());
     assert_eq!(spool.state().state.synced, spool.end().at);
     spool.set_place("stdout", Place::default()).unwrap();
     drop(spool);
@@ -124,6 +128,34 @@ fn what_a_failed_sync_covered_is_in_another_file_and_what_does_not_match_is_lost
     assert_eq!(story.bytes(), rest);
     assert_eq!((story.gaps.len(), story.gaps[0].known), (1, true));
     assert!(!path.join("00000000000000000000.stream.new").exists());
+}
+
+#[test]
+fn what_was_found_to_be_lost_is_told_once_whatever_fails_after_it() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("q");
+    let spool = open(&path, &small()).spool;
+    append(&spool, &lines(0, 8_000));
+    let covered = spool.writer().unsynced.clone();
+    for unsynced in &covered {
+        (unsynced.failed).store(true, std::sync::atomic::Ordering::Release);
+    }
+    // The first has a page as it was not, and no other file can be made for the second.
+    let first = fs::OpenOptions::new()
+        .write(true)
+        .open(path.join(names(0).0))
+        .unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&first, &[0; 100], 30_000).unwrap();
+    let in_the_way = path.join(names(covered[1].segment.base()).0 + ".new");
+    fs::create_dir(&in_the_way).unwrap();
+    spool.sync().unwrap_err();
+    let found = spool.take_found();
+    assert_eq!(
+        found.iter().map(|it| (it.cause, it.at)).collect::<Vec<_>>(),
+        [(Cause::SyncFailed, 0)]
+    );
+    fs::remove_dir(&in_the_way).unwrap();
+    assert_eq!(spool.sync_and_find().unwrap(), []);
 }
 
 #[test]
@@ -142,7 +174,7 @@ fn what_a_sync_failed_for_is_never_taken_to_be_safe_because_the_next_one_works()
         assert_eq!(spool.state().state.synced, 0);
     }
     fs::remove_dir(path.join("00000000000000000000.stream.new")).unwrap();
-    assert!(spool.sync().unwrap().is_empty());
+    assert!(spool.sync_and_find().unwrap().is_empty());
     assert_eq!(spool.state().state.synced, 36_000);
     assert_eq!(read_from(&spool, 0).bytes(), lines(0, 1_000));
 }
@@ -161,7 +193,7 @@ fn the_newest_save_that_is_known_to_be_on_the_disk_stays_whatever_is_saved_after
             assert!(file.chunks(SLOT).any(is_it), "gone with save {n}");
         }
     };
-    assert!(spool.sync().unwrap().is_empty());
+    assert!(spool.sync_and_find().unwrap().is_empty());
     let forced = spool.state().state.saves;
     save_more(&spool, forced);
     // Nor does one take its place that is on its way there, and fails.
@@ -172,7 +204,7 @@ fn the_newest_save_that_is_known_to_be_on_the_disk_stays_whatever_is_saved_after
     faults::set(None);
     assert!(!faults::is_to_come());
     save_more(&spool, forced);
-    assert!(spool.sync().unwrap().is_empty());
+    assert!(spool.sync_and_find().unwrap().is_empty());
 }
 
 #[test]
@@ -181,7 +213,7 @@ fn the_names_of_new_files_are_forced_to_the_disk_with_what_is_in_them_until_that
     let spool = open(&home.path().join("q"), &small()).spool;
     let forced = || {
         fails(100, 0);
-        assert!(spool.sync().unwrap().is_empty());
+        assert!(spool.sync_and_find().unwrap().is_empty());
         100 - faults::pause().unwrap().after
     };
     append(&spool, b"a line\n");
@@ -200,7 +232,7 @@ fn the_names_of_what_was_written_anew_are_forced_to_the_disk_by_the_next_sync_wh
     let home = tempfile::tempdir().unwrap();
     let spool = open(&home.path().join("q"), &small()).spool;
     append(&spool, b"a line\n");
-    assert!(spool.sync().unwrap().is_empty());
+    assert!(spool.sync_and_find().unwrap().is_empty());
     append(&spool, b"another\n");
     let failed = spool.writer().unsynced[0].failed.clone();
     failed.store(true, std::sync::atomic::Ordering::Release);
@@ -209,7 +241,7 @@ fn the_names_of_what_was_written_anew_are_forced_to_the_disk_by_the_next_sync_wh
     assert!(spool.sync().is_err());
     assert!(spool.writer().unsynced.is_empty(), "it was written anew");
     fails(100, 0);
-    assert!(spool.sync().unwrap().is_empty());
+    assert!(spool.sync_and_find().unwrap().is_empty());
     let forced = 100 - faults::pause().unwrap().after;
     assert_eq!(forced, 2, "the names, and the state");
     assert_eq!(read_from(&spool, 0).bytes(), b"a line\nanother\n");

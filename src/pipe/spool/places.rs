@@ -10,7 +10,6 @@ use super::{Left, SpoolStore, UseBy, lock, report};
 use crate::disk::dealt::Dealt;
 use crate::disk::error::DiskError;
 use crate::disk::journal::Journal;
-use crate::disk::spool::Spool;
 use crate::disk::state::Place;
 use crate::engine::scan::Run;
 use crate::engine::ticket::Stretch;
@@ -150,9 +149,9 @@ impl SpoolStore {
         drop(lock(&self.syncer).take());
         let closed = closed.and_then(|()| self.spool.close(is_all, self.last_floor(is_all)));
         let is_good = closed.is_ok();
-        if Spool::is_worth_saying(&closed) {
-            report(closed, events);
-        }
+        // Nobody else is left to tell what came of forcing something there, be it by whoever it was.
+        self.tell_untold(events);
+        report(&[], closed.err(), events);
         Left {
             is_in_order: is_good && !self.spool.has_lost(),
             forgone: if is_good { 0 } else { self.forgone() },
