@@ -4,9 +4,10 @@
 //! output's place, as it was saved, lies behind it. Nothing is entered, forced to the disk or saved
 //! for the stream's bytes to survive the process: the length of the last file is the truth.
 //!
-//! One thread appends; any number read, each at its own [`Cursor`](super::reader::Cursor). While the
-//! disk is waited for no lock is held but that of whoever appends, that of whoever [syncs](super::syncs),
-//! and that of whoever changes which files there are.
+//! One thread appends; any number read, each at its own [`Cursor`](super::reader::Cursor). One [forces](super::sync) it to
+//! the disk, and whoever is to know that it is there waits for that one's answer. While the disk is forced no lock is held
+//! but that of whoever [syncs](super::syncs), and that of whoever appends where so many segments are not there yet that one
+//! has to be before another is begun.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,7 +24,7 @@ use super::format::Framing;
 use super::journal::Journal;
 use super::lock::Lock;
 use super::room::Room;
-use super::schedule::{Policy, Wakeup};
+use super::schedule::{By, Policy, Wakeup};
 use super::segments::Segments;
 use super::state::{Place, UNCOUNTED};
 use super::state_file::StateFile;
@@ -130,14 +131,31 @@ impl Spool {
         self.room.used()
     }
 
-    /// Something is not on the disk yet. What comes of forcing it there at once is kept to be told.
+    /// Something is not on the disk yet. Where it is to be there before anybody is told of it this returns when it is, when
+    /// that has failed, or when the run is over: nobody else than the [thread](super::sync::Syncer) waits for the disk itself.
     pub(crate) fn changed(&self) {
-        if self.wakeup.policy() != Policy::Always || self.wakeup.is_ending() {
-            return self.wakeup.changed();
+        if let Some(number) = self.ask() {
+            self.wakeup.await_answer(number);
         }
-        if let Err(failure) = self.sync() {
-            let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
-            untold.get_or_insert(failure);
+    }
+
+    /// The same for whoever has others to listen to, and must not wait.
+    pub(crate) fn note_change(&self) {
+        self.ask();
+    }
+
+    /// The number under which what has changed is forced to the disk at once.
+    fn ask(&self) -> Option<u64> {
+        match self.wakeup.changed() {
+            By::Time => None,
+            By::Thread(number) => Some(number),
+            By::Oneself => {
+                if let Err(failure) = self.sync() {
+                    let untold = self.untold.lock();
+                    (untold.unwrap_or_else(PoisonError::into_inner)).get_or_insert(failure);
+                }
+                None
+            }
         }
     }
 
@@ -285,14 +303,11 @@ impl Spool {
         Ok(forgotten.into_iter().collect())
     }
 
-    /// Forgets one output: nothing is kept for it any more.
+    /// Forgets one output: nothing is kept for it any more. [`Spool::changed`] forces that to the disk.
     pub(crate) fn forget_place(&self, output: &str) -> Result<(), DiskError> {
         let mut state = self.state();
         state.state.places.remove(output);
-        self.save(&mut state)?;
-        drop(state);
-        self.changed();
-        Ok(())
+        self.save(&mut state)
     }
 
     pub(super) fn save(&self, state: &mut StateFile) -> Result<(), DiskError> {

@@ -17,7 +17,7 @@ use super::spool::Spool;
 use super::sys;
 use super::writer::Unsynced;
 
-/// The thread that forces a spool to the disk when it is due.
+/// The thread that forces a spool to the disk when it is due, or somebody waits for that.
 #[derive(Debug)]
 pub(crate) struct Syncer {
     spool: Arc<Spool>,
@@ -34,29 +34,32 @@ impl Syncer {
         spool: Arc<Spool>,
         mut report: impl FnMut(Vec<Damage>, Option<DiskError>) + Send + 'static,
     ) -> std::io::Result<Syncer> {
-        let Policy::Within(_) = spool.wakeup.policy() else {
+        if spool.wakeup.policy() == Policy::Off {
             return Ok(Syncer {
                 spool,
                 thread: None,
             });
-        };
+        }
         let for_thread = Arc::clone(&spool);
         let thread = std::thread::Builder::new()
             .name("sync".to_owned())
             .spawn(move || {
                 let mut has_failed = false;
-                while for_thread.wakeup.wait() {
+                while let Some(number) = for_thread.wakeup.wait() {
                     let outcome = for_thread.sync();
                     let fails = outcome.is_err();
                     if fails {
-                        for_thread.wakeup.changed();
+                        for_thread.wakeup.note_due();
                     }
                     // One that goes on failing is said once.
                     let failure = outcome.err().filter(|_| !has_failed);
                     has_failed = fails;
                     report(for_thread.take_found(), failure);
+                    // Whoever waits for it goes on then, whatever has come of it.
+                    for_thread.wakeup.answer(number);
                 }
             })?;
+        spool.wakeup.serve();
         Ok(Syncer {
             spool,
             thread: Some(thread),

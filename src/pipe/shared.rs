@@ -248,7 +248,8 @@ impl Shared {
             if disk.has_kept() {
                 return disk.ends_with_kept();
             }
-            disk.end_input();
+            // Whoever looks has signals to listen to.
+            disk.end_input(false);
         }
         self.update_and_wake(|engine, now| engine.on_input_end(true, now));
     }

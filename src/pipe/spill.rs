@@ -203,16 +203,17 @@ impl Disk {
         let spool = self.spool()?;
         let mut has_released = false;
         let taken = loop {
-            let taken = spool.take_from(input, into);
-            spool.tell_untold(&self.events);
-            match taken {
+            match spool.take_from(input, into) {
                 Ok((Appended::Full(full), _))
                     if self.makes_room(full, self.floor(), &mut has_released) => {}
                 taken => break taken,
             }
         };
         let by = match taken {
-            Ok((Appended::Bytes(n), at)) => return Some(Ok(Some((n, Some(at))))),
+            Ok((Appended::Bytes(n), at)) => {
+                spool.changed();
+                return Some(Ok(Some((n, Some(at)))));
+            }
             Ok((Appended::Empty, _)) => return Some(Ok(None)),
             Ok((Appended::End, _)) => return Some(Ok(Some((0, None)))),
             Ok((Appended::Refused, _)) => return None,
@@ -289,10 +290,11 @@ impl Disk {
             .map_or(Ok(()), |it| it.on_shed_written(from, to))
     }
 
-    /// The input has ended, and all of it is there: what goes on with its last record never comes.
-    pub(super) fn end_input(&self) {
+    /// The input has ended, and all of it is there: what goes on with its last record never comes. Whether it is on the disk
+    /// is waited for, where that is wanted at all, or not.
+    pub(super) fn end_input(&self, is_waited_for: bool) {
         if let Store::Spool(spool) = &self.store
-            && let Err(failure) = spool.end_input()
+            && let Err(failure) = spool.end_input(is_waited_for)
         {
             self.failed(failure);
         }
@@ -319,7 +321,7 @@ impl Disk {
         let is_over = self.has_kept() && self.ends_with_kept.load(Ordering::Acquire);
         let has_all = self.put_kept();
         if is_over && has_all {
-            self.end_input();
+            self.end_input(false);
         }
         let mut left = spool.close(has_ended, &self.events, on_saved);
         left.is_in_order &= has_all;

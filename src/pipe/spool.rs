@@ -234,6 +234,8 @@ impl SpoolStore {
 
     /// Has what is put there forced to the disk when that is due.
     pub(super) fn start(&self, events: &Sender<Event>) -> io::Result<()> {
+        // There was nobody else to tell it when it was opened.
+        self.tell_untold(events);
         let events = events.clone();
         let say = move |found: Vec<_>, failure| report(&found, failure, &events);
         *lock(&self.syncer) = Some(Syncer::start(self.spool.clone(), say)?);
@@ -301,12 +303,18 @@ impl SpoolStore {
         self.release(floor)
     }
 
-    /// Appends as much of this as there is room for in one piece, and says where that lies.
+    /// Something has come, and whoever is told of it is told when it is on the disk, where that is wanted: waits for that.
+    pub(super) fn changed(&self) {
+        self.spool.changed();
+    }
+
+    /// Appends as much of this as there is room for in one piece, and says where that lies. It is not forced to the disk:
+    /// [`SpoolStore::changed`] sees to that.
     pub(super) fn append(&self, bytes: &[u8]) -> Result<Result<Range<u64>, Full>, DiskError> {
         self.spool.append(bytes, now())
     }
 
-    /// Takes what lies in a pipe, and says where it begins.
+    /// Takes what lies in a pipe, and says where it begins; the same goes for it.
     pub(super) fn take_from(
         &self,
         input: &Port,

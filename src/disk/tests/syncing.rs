@@ -70,15 +70,87 @@ fn the_thread_syncs_what_has_changed_without_being_asked() {
 #[test]
 fn always_has_it_on_the_disk_before_it_is_taken_and_off_never_asks() {
     let home = tempfile::tempdir().unwrap();
-    for (policy, synced) in [(Policy::Always, 10), (Policy::Off, 0)] {
-        let path = home.path().join(format!("{policy:?}"));
+    for (policy, has_thread, synced) in [
+        (Policy::Always, false, 10),
+        (Policy::Always, true, 10),
+        (Policy::Off, true, 0),
+    ] {
+        let path = home.path().join(format!("{policy:?} {has_thread}"));
         let options = SpoolOptions { policy, ..small() };
-        let spool = open(&path, &options).spool;
+        let spool = Arc::new(open(&path, &options).spool);
+        let syncer =
+            has_thread.then(|| Syncer::start(Arc::clone(&spool), |_, _| ()).expect("a thread"));
         append(&spool, b"0123456789");
         assert_eq!(spool.state().state.synced, synced);
+        drop(syncer);
         spool.close(false, u64::MAX).unwrap();
         assert_eq!(spool.state().state.synced, synced);
     }
+}
+
+#[test]
+fn whoever_waits_for_a_disk_that_does_not_answer_goes_on_when_the_run_is_over_or_there_is_no_more_time()
+ {
+    let home = tempfile::tempdir().unwrap();
+    for why in ["over", "hurry"] {
+        let options = SpoolOptions {
+            policy: Policy::Always,
+            ..small()
+        };
+        let spool = Arc::new(open(&home.path().join(why), &options).spool);
+        let syncer = Syncer::start(Arc::clone(&spool), |_, _| ()).unwrap();
+        spool.while_disk_hangs(|| {
+            let (say, said) = std::sync::mpsc::channel();
+            let other = Arc::clone(&spool);
+            std::thread::spawn(move || {
+                append(&other, b"a line\n");
+                say.send(()).unwrap();
+            });
+            let early = said.recv_timeout(Duration::from_millis(50));
+            assert!(early.is_err(), "it is not on the disk");
+            match why {
+                "over" => spool.ends(),
+                _ => spool.hurry(),
+            }
+            let at_last = said.recv_timeout(Duration::from_secs(20));
+            at_last.unwrap_or_else(|_| panic!("{why}: it goes on waiting"));
+        });
+        drop(syncer);
+    }
+}
+
+#[test]
+fn what_comes_of_a_sync_that_somebody_waits_for_is_told_by_the_thread_before_they_go_on() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("q");
+    let options = SpoolOptions {
+        policy: Policy::Always,
+        ..small()
+    };
+    let spool = Arc::new(open(&path, &options).spool);
+    let (say, said) = std::sync::mpsc::channel();
+    let report = move |found: Vec<_>, failure: Option<_>| {
+        if failure.is_some() || !found.is_empty() {
+            say.send((found, failure)).unwrap();
+        }
+    };
+    let syncer = Syncer::start(Arc::clone(&spool), report).unwrap();
+    append(&spool, b"a line\n");
+    let failed = spool.writer().unsynced[0].failed.clone();
+    failed.store(true, std::sync::atomic::Ordering::Release);
+    // No other file can be made.
+    let in_the_way = path.join(names(0).0 + ".new");
+    fs::create_dir(&in_the_way).unwrap();
+    for nth in 0..2 {
+        spool.set_place("stdout", Place::default()).unwrap();
+        let told: Vec<_> = said.try_iter().collect();
+        assert_eq!(told.len(), 1 - nth, "once, until it works again: {told:?}");
+    }
+    fs::remove_dir(&in_the_way).unwrap();
+    spool.set_place("stdout", Place::default()).unwrap();
+    assert_eq!(said.try_iter().next(), None);
+    assert_eq!(spool.state().state.synced, 7);
+    drop(syncer);
 }
 
 #[test]

@@ -13,17 +13,16 @@ use crate::engine::action::{FilledBy, NoRoom};
 use crate::engine::drive as engine;
 
 impl Disk {
-    /// Puts the first of this on the disk, as a rule all of it: where it begins there, and how much that is.
-    pub(super) fn put(&self, bytes: &[u8]) -> Put {
+    /// Puts the first of this on the disk, as a rule all of it: where it begins there, and how much that is. It is not forced
+    /// there: [`Disk::changed`] sees to that.
+    fn put(&self, bytes: &[u8]) -> Put {
         let put = match &self.store {
             Store::Spill(spill) => spill
                 .append(bytes)
                 .map(|put| put.map(|at| (at, bytes.len()))),
-            Store::Spool(spool) => {
-                let put = spool.append(bytes);
-                spool.tell_untold(&self.events);
-                put.map(|put| put.map(|it| (it.start, (it.end - it.start) as usize)))
-            }
+            Store::Spool(spool) => spool
+                .append(bytes)
+                .map(|put| put.map(|it| (it.start, (it.end - it.start) as usize))),
         };
         match put {
             Ok(Ok(put)) => return Ok(put),
@@ -50,6 +49,8 @@ impl Disk {
         let (at, n) = put.map_or((None, 0), |(at, n)| (Some(at), n));
         let rest = &bytes[n..];
         let stays = rest.is_empty() || goes_back(rest.len()) || self.keep(rest);
+        // Only then is the disk waited for: whoever leaves it in order meanwhile finds all that there is.
+        self.changed(put.is_ok());
         match put {
             Ok(_) if stays => Ok(Ok(Some((n, at)))),
             Ok(_) => Err(io::ErrorKind::OutOfMemory.into()),
@@ -69,7 +70,17 @@ impl Disk {
 
     /// Reads that again, the first of it, and puts it on the disk. `None`: there is nothing.
     pub(in crate::pipe) fn take_kept(&self, into: &mut [u8]) -> Option<engine::Taken> {
-        self.kept.take(into, |bytes| self.put(bytes))
+        let taken = self.kept.take(into, |bytes| self.put(bytes));
+        // Who looks whether there is something does not wait for the disk.
+        self.changed(matches!(taken, Some(Ok(_))));
+        taken
+    }
+
+    /// Something was put there, or not: whoever is told of it is told when it is on the disk, where that is wanted.
+    fn changed(&self, has: bool) {
+        if let Some(spool) = self.spool().filter(|_| has) {
+            spool.changed();
+        }
     }
 
     /// The same of what is not to be on the disk. 0: there is nothing.

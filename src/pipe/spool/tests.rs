@@ -123,6 +123,87 @@ fn disk(path: &Path) -> (Disk, crossbeam_channel::Receiver<Event>) {
     (disk, heard)
 }
 
+/// The same, of which all is forced to the disk before anybody is told of it: its parts.
+fn always(path: &Path) -> (Arc<Spool>, SpoolStore) {
+    let options = SpoolOptions {
+        policy: Policy::Always,
+        ..options(1)
+    };
+    let opened = Spool::open(path, &options).expect("it opens");
+    let outputs = Outputs {
+        use_by: UseBy::Stream,
+        lives_on: false,
+        tail: None,
+        tees: Vec::new(),
+    };
+    let store = SpoolStore::new(opened, outputs, |_| ()).expect("it goes on");
+    (Arc::clone(&store.spool), store)
+}
+
+/// Whether this ends, in a thread of its own, before the test has no more patience.
+fn ends(what: impl FnOnce() + Send + 'static) -> bool {
+    let (say, said) = unbounded();
+    std::thread::spawn(move || {
+        what();
+        let _ = say.send(());
+    });
+    said.recv_timeout(Duration::from_secs(10)).is_ok()
+}
+
+#[test]
+fn whoever_has_signals_to_listen_to_does_not_wait_for_a_disk_that_does_not_answer() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (spool, store) = always(&home.path().join("q"));
+    let store = Arc::new(store);
+    let (events, _heard) = unbounded();
+    store.start(&events).expect("a thread");
+    spool.append_some(b"one\ntwo", 1).expect("a disk");
+    spool.while_disk_hangs(|| {
+        let main = Arc::clone(&store);
+        let takes_back = move || main.set_back(0, 0).expect("saved");
+        assert!(ends(takes_back), "a program has ended");
+        let main = Arc::clone(&store);
+        let looks = move || main.end_input(false).expect("saved");
+        assert!(ends(looks), "the input has ended");
+        // Nobody holds what others need while he waits.
+        let tee = Arc::clone(&store);
+        std::thread::spawn(move || tee.forget(CONSUMER));
+        while !store.consumer.has_failed() {
+            std::thread::yield_now();
+        }
+        let other = Arc::clone(&store);
+        let looks = move || drop(other.consumer.place());
+        assert!(ends(looks), "somebody looks how far an output has come");
+        store.ends(true);
+    });
+    assert!(spool.is_over_at(7));
+}
+
+#[test]
+fn whether_something_is_kept_can_be_seen_while_what_was_waits_for_the_disk() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (spool, store) = always(&home.path().join("q"));
+    let (events, _heard) = unbounded();
+    let (disk, _floors) = Disk::new(Store::Spool(store), events);
+    disk.start().expect("a thread");
+    full(&[Call::Write]);
+    let refused = disk.take_read(b"one\n", |_| false).expect("memory");
+    assert!(refused.is_err() && disk.has_kept());
+    faults::set(None);
+    let disk = Arc::new(disk);
+    spool.while_disk_hangs(|| {
+        let source = Arc::clone(&disk);
+        std::thread::spawn(move || source.take_kept(&mut [0; 10]));
+        while spool.end().at == 0 {
+            std::thread::yield_now();
+        }
+        let main = Arc::clone(&disk);
+        let looks = move || assert!(!main.has_kept());
+        assert!(ends(looks), "somebody looks");
+        disk.ends(true);
+    });
+}
+
 fn full(calls: &[Call]) {
     faults::fail(rustix::io::Errno::NOSPC, calls, 0, u32::MAX);
 }
