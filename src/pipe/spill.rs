@@ -145,7 +145,7 @@ impl Disk {
                 Ok(Err(full)) => self.filled_by(full),
                 Err(failure) => {
                     self.failed(failure);
-                    FilledBy::Others
+                    FilledBy::Unknown
                 }
             };
             return Err(NoRoom { by, floor });
@@ -220,7 +220,7 @@ impl Disk {
             Ok((Appended::Full(full), _)) => self.filled_by(full),
             Err(failure) => {
                 self.failed(failure);
-                FilledBy::Others
+                FilledBy::Unknown
             }
         };
         let floor = self.floor();

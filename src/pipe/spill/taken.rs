@@ -30,7 +30,7 @@ impl Disk {
             Err(failure) => self.failed(failure),
         }
         // It had room when that was asked: whoever asks again is told what is in the way.
-        let (by, floor) = (FilledBy::Others, self.floor());
+        let (by, floor) = (FilledBy::Unknown, self.floor());
         Err(NoRoom { by, floor })
     }
 
