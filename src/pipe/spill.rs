@@ -1,13 +1,14 @@
 //! The disk behind memory, as the threads see it: the source puts bytes there, outputs read them back, and a thread
 //! of its own gives back what nobody is owed any more, for that may take as long as a disk does.
 //!
-//! A disk that is full or fails is said once; the flow goes on as far as memory goes.
+//! A disk that is full or fails is said once, in whatever way it does; the flow goes on as far as memory goes.
 
 mod taken;
 
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
@@ -43,8 +44,8 @@ pub(super) struct Disk {
     floor: AtomicU64,
     floors: Sender<u64>,
     events: Sender<Event>,
-    /// It was said that it is full, or fails.
-    said: AtomicBool,
+    /// What was said of it, that it is full or fails: each once.
+    said: Mutex<Vec<(&'static str, String)>>,
     /// The spool had no room when somebody asked last.
     lacks_room: AtomicBool,
     /// Whether room is waited for that others have.
@@ -68,7 +69,7 @@ impl Disk {
             floor: AtomicU64::new(floor),
             floors,
             events,
-            said: AtomicBool::new(false),
+            said: Mutex::default(),
             lacks_room: AtomicBool::new(false),
             awaits_others: AtomicBool::new(true),
             kept: Kept::default(),
@@ -361,7 +362,11 @@ impl Disk {
     }
 
     fn failed(&self, failure: DiskError) {
-        if !self.said.swap(true, Ordering::Relaxed) {
+        // To which of its files is no news.
+        let what = (failure.what, failure.reason.clone());
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if !said.contains(&what) {
+            said.push(what);
             let _ = self.events.send(Event::DiskFailed(failure.into()));
         }
     }

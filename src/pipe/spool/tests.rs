@@ -265,6 +265,27 @@ fn where_there_is_no_more_time_a_failure_is_said_all_the_same_and_that_there_is_
 }
 
 #[test]
+fn each_way_in_which_a_disk_fails_is_said_once() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (disk, heard) = disk(&home.path().join("q"));
+    let taken = disk.take_read(b"one", |_| false).expect("memory");
+    assert_eq!(taken, Ok(Some((3, Some(0)))));
+    for _ in 0..2 {
+        full(&[Call::Room, Call::Write]);
+        disk.take_read(b"two", |_| true)
+            .expect("memory")
+            .expect_err("there is no room");
+    }
+    for _ in 0..2 {
+        faults::fail(rustix::io::Errno::IO, &[Call::Write], 0, u32::MAX);
+        disk.end_input(false);
+    }
+    faults::set(None);
+    let said: Vec<_> = heard.try_iter().collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+}
+
+#[test]
 fn what_was_read_and_has_had_no_room_is_for_the_next_run_or_named_at_the_end() {
     for has_room in [true, false] {
         let home = tempfile::tempdir().expect("a directory");
