@@ -245,8 +245,8 @@ impl Shared {
 
     fn end_of_input_was_seen(&self) {
         if let Some(disk) = &self.disk {
-            if disk.has_kept() {
-                return disk.ends_with_kept();
+            if disk.ends_with_kept() {
+                return;
             }
             // Whoever looks has signals to listen to.
             disk.end_input(false);

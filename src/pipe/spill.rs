@@ -52,8 +52,8 @@ pub(super) struct Disk {
     awaits_others: AtomicBool,
     /// What was read and is in no file of the spool.
     kept: Kept,
-    /// The input has ended behind what is kept.
-    ends_with_kept: AtomicBool,
+    /// Where the input was seen to end when what had been kept was put there; more may have come behind it since.
+    ended_at: AtomicU64,
 }
 
 impl Disk {
@@ -73,7 +73,7 @@ impl Disk {
             lacks_room: AtomicBool::new(false),
             awaits_others: AtomicBool::new(true),
             kept: Kept::default(),
-            ends_with_kept: AtomicBool::new(false),
+            ended_at: AtomicU64::new(u64::MAX),
         };
         (disk, heard)
     }
@@ -301,11 +301,6 @@ impl Disk {
         }
     }
 
-    /// The same where what is kept is the last of it, when that is there.
-    pub(super) fn ends_with_kept(&self) {
-        self.ends_with_kept.store(true, Ordering::Release);
-    }
-
     /// The run is over; `is_in_hurry`: there is no time to force anything to the disk.
     pub(super) fn ends(&self, is_in_hurry: bool) {
         if let Some(spool) = self.spool() {
@@ -319,9 +314,8 @@ impl Disk {
         let Some(spool) = self.spool() else {
             return Left::IN_ORDER;
         };
-        let is_over = self.has_kept() && self.ends_with_kept.load(Ordering::Acquire);
         let has_all = self.put_kept();
-        if is_over && has_all {
+        if spool.end() == self.ended_at.load(Ordering::Acquire) {
             self.end_input(false);
         }
         let mut left = spool.close(has_ended, &self.events, on_saved);

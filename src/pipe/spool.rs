@@ -260,6 +260,11 @@ impl SpoolStore {
         self.spool.home()
     }
 
+    /// Where the stream ends.
+    pub(super) fn end(&self) -> u64 {
+        self.spool.end().at
+    }
+
     pub(super) fn ready(&self, most: usize) -> Result<Result<usize, Full>, DiskError> {
         self.spool.room_for(most, now())
     }

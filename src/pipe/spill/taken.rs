@@ -4,6 +4,7 @@
 //! to be lost.
 
 use std::io::{self, IoSliceMut};
+use std::sync::atomic::Ordering;
 
 use super::super::event::Event;
 use super::super::kept::Put;
@@ -68,12 +69,21 @@ impl Disk {
         self.kept.is_any()
     }
 
+    /// The input has ended behind what is kept: that is said on the disk when all of it is there, and nothing behind it.
+    /// Whether there is anything.
+    pub(in crate::pipe) fn ends_with_kept(&self) -> bool {
+        self.kept.ends()
+    }
+
     /// Reads that again, the first of it, and puts it on the disk. `None`: there is nothing.
     pub(in crate::pipe) fn take_kept(&self, into: &mut [u8]) -> Option<engine::Taken> {
-        let taken = self.kept.take(into, |bytes| self.put(bytes));
+        let (taken, is_over) = self.kept.take(into, |bytes| self.put(bytes))?;
+        if let (true, Ok(Some((n, Some(at))))) = (is_over, taken) {
+            self.ended_at.store(at + n as u64, Ordering::Release);
+        }
         // Who looks whether there is something does not wait for the disk.
-        self.changed(matches!(taken, Some(Ok(_))));
-        taken
+        self.changed(taken.is_ok());
+        Some(taken)
     }
 
     /// Something was put there, or not: whoever is told of it is told when it is on the disk, where that is wanted.
@@ -95,6 +105,9 @@ impl Disk {
             let room = self.room(bytes.len())?;
             self.put(&bytes[..room])
         });
+        if let (Ok(true), Some(spool)) = (put, self.spool()) {
+            self.ended_at.store(spool.end(), Ordering::Release);
+        }
         if let Err(left) = put {
             let why =
                 format!("there is no room for the last {left} bytes that were read: they are lost");

@@ -264,6 +264,39 @@ fn where_there_is_no_more_time_a_failure_is_said_all_the_same_and_that_there_is_
     }
 }
 
+/// What was kept when its end was seen may be put there later, and more may come.
+#[test]
+fn an_input_that_was_seen_to_end_behind_what_was_kept_has_ended_where_nothing_has_come_behind_that()
+{
+    for (is_taken, comes, ended) in [(false, "", 7), (true, "", 7), (true, "x", 0)] {
+        let home = tempfile::tempdir().expect("a directory");
+        let path = home.path().join("q");
+        let (disk, _heard) = disk(&path);
+        assert!(!disk.ends_with_kept(), "nothing is");
+        full(&[Call::Write]);
+        let refused = disk.take_read(b"one\ntwo", |_| false).expect("memory");
+        assert!(refused.is_err() && disk.ends_with_kept());
+        faults::set(None);
+        if is_taken {
+            let taken = disk.take_kept(&mut [0; 10]).expect("it is kept");
+            assert_eq!(taken, Ok(Some((7, Some(0)))));
+        }
+        if !comes.is_empty() {
+            // It is refused as well, and no end was seen behind it.
+            full(&[Call::Write]);
+            let refused = disk.take_read(comes.as_bytes(), |_| false).expect("memory");
+            assert!(refused.is_err() && disk.has_kept());
+            faults::set(None);
+        }
+        assert!(disk.close(false, &|_| ()).is_in_order);
+        drop(disk);
+        let text = ["one\ntwo", comes].concat();
+        let opened = Spool::open(&path, &options(1)).expect("it opens");
+        let is_ended = opened.spool.end().begun == 0;
+        assert_eq!(is_ended, ended == text.len(), "{is_taken} {comes}");
+    }
+}
+
 #[test]
 fn each_way_in_which_a_disk_fails_is_said_once() {
     let home = tempfile::tempdir().expect("a directory");
