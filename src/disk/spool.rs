@@ -358,7 +358,7 @@ impl Spool {
         let is_forced = self.wakeup.policy() != Policy::Off;
         if is_forced {
             // The places first: what they leave behind need not be forced to the disk to be removed.
-            self.force_state(0)?;
+            self.syncs.beside(|| self.force_state(0))?;
         }
         // Somebody else may be about to end.
         self.release_by(Some(self.writer()), floor)?;

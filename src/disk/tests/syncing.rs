@@ -280,6 +280,41 @@ fn the_newest_save_that_is_known_to_be_on_the_disk_stays_whatever_is_saved_after
 }
 
 #[test]
+fn a_save_that_is_on_the_disk_stays_although_the_spool_is_closed_while_it_comes_there() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("q");
+    let spool = Arc::new(open(&path, &small()).spool);
+    spool.sync().unwrap();
+    let (begin, begun) = std::sync::mpsc::channel();
+    let (go, may_go) = std::sync::mpsc::channel::<()>();
+    let other = Arc::clone(&spool);
+    let (tell, told) = std::sync::mpsc::channel();
+    // The state is on its way to the disk: somebody closes the spool, and sends it there, too, which takes longer.
+    faults::before(Call::Force, 0, move || {
+        let saves = other.state().state.saves;
+        let closing = std::thread::spawn(move || {
+            faults::before(Call::Force, 0, move || {
+                let _ = begin.send(());
+                let _ = may_go.recv();
+            });
+            other.close(false, u64::MAX).unwrap();
+        });
+        let _ = begun.recv_timeout(Duration::from_millis(200));
+        tell.send((closing, saves)).unwrap();
+    });
+    spool.sync().unwrap();
+    let (closing, forced) = told.recv().unwrap();
+    let is_it = |slot: &[u8]| matches!(State::decode(slot), Read::Good(it) if it.saves == forced);
+    for n in 0..10 {
+        spool.set_place("stdout", Place::default()).unwrap();
+        let file = fs::read(path.join("state")).unwrap();
+        assert!(file.chunks(SLOT).any(is_it), "gone with save {n}");
+    }
+    drop(go);
+    closing.join().unwrap();
+}
+
+#[test]
 fn the_names_of_new_files_are_forced_to_the_disk_with_what_is_in_them_until_that_has_worked() {
     let home = tempfile::tempdir().unwrap();
     let spool = open(&home.path().join("q"), &small()).spool;
