@@ -31,7 +31,7 @@ const ARRIVAL_GRAIN: u64 = 1_000_000_000;
 
 impl Spool {
     /// Appends from memory what came at `arrival` (nanoseconds since 1970), as much of it as there is room for in one
-    /// piece, and says where that lies in the stream.
+    /// piece, and says where that lies in the stream. [`Spool::changed`] forces that to the disk.
     pub(crate) fn append(
         &self,
         bytes: &[u8],
@@ -50,14 +50,12 @@ impl Spool {
             return Ok(Err(full));
         }
         self.account(&mut writer, bytes, arrival);
-        let appended = begun..writer.end;
-        drop(writer);
-        self.changed();
-        Ok(Ok(appended))
+        Ok(Ok(begun..writer.end))
     }
 
     /// Appends what lies in a pipe, without waiting for more. What was taken is at the beginning of
-    /// `buffer`, too: as a read would have left it, but it is in the file before it is anywhere else.
+    /// `buffer`, too: as a read would have left it, but it is in the file before it is anywhere else. [`Spool::changed`]
+    /// forces it to the disk.
     pub(crate) fn append_pipe(
         &self,
         pipe: BorrowedFd<'_>,
@@ -88,8 +86,6 @@ impl Spool {
         }
         writer.unread -= n;
         self.account(&mut writer, bytes, arrival);
-        drop(writer);
-        self.changed();
         Ok(Appended::Bytes(n))
     }
 

@@ -22,6 +22,8 @@ pub(crate) struct DiskError {
     pub reason: String,
     /// Because the disk is full.
     pub is_full: bool,
+    /// Because there was no more time for it: nothing has failed.
+    pub is_out_of_time: bool,
 }
 
 impl DiskError {
@@ -44,6 +46,15 @@ impl DiskError {
             name: printable(&name.display().to_string()),
             reason: reason.to_string(),
             is_full: false,
+            is_out_of_time: false,
+        }
+    }
+
+    /// `what` was not tried on `name`, since whoever ends this run does not wait for it.
+    pub(crate) fn out_of_time(what: &'static str, name: &Path) -> DiskError {
+        DiskError {
+            is_out_of_time: true,
+            ..DiskError::because(what, name, "there is no more time for it")
         }
     }
 

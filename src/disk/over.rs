@@ -79,21 +79,20 @@ impl Mender<'_> {
 }
 
 impl Spool {
-    /// The input has ended: what goes on with its last record never comes. When this returns, a kill does not undo it.
-    pub(crate) fn end_input(&self) -> Result<(), DiskError> {
+    /// The input has ended: what goes on with its last record never comes. When this returns, a kill does not undo it. Whether
+    /// there is something that [`Spool::changed`] is to force to the disk.
+    pub(crate) fn end_input(&self) -> Result<bool, DiskError> {
         let Place { at, begun, .. } = self.end();
         // Whoever appends may be waiting for the disk.
         let mut state = self.state();
         let framing = state.state.framing;
         let ended = NonZeroU64::new(at).filter(|_| begun > 0 && end_of(framing).is_some());
         if ended.is_none() || state.state.ended == ended {
-            return Ok(());
+            return Ok(false);
         }
         state.state.ended = ended;
         self.save(&mut state)?;
-        drop(state);
-        self.changed();
-        Ok(())
+        Ok(true)
     }
 
     /// The byte that is to come before all new ones, where the last input has ended inside of a record and there was no room

@@ -119,7 +119,7 @@ impl Ready {
         let (room, segments, state) = (self.room, self.segments, self.state);
         let spool = Spool::assemble(directory, lock, room, segments, writer, state, self.trusted);
         if dirty {
-            spool.wakeup.changed();
+            spool.wakeup.note_due();
         }
         for damage in &damages {
             spool.count_loss(damage);

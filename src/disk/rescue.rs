@@ -24,12 +24,9 @@ use super::sys;
 use super::writer::Unsynced;
 
 impl Spool {
-    /// Writes a segment anew, after `failed`. Readers of the old file go on with it.
-    pub(super) fn rescue(
-        &self,
-        unsynced: &Unsynced,
-        failed: Errno,
-    ) -> Result<Vec<Damage>, DiskError> {
+    /// Writes a segment anew, after `failed`. Readers of the old file go on with it. What is lost of it is
+    /// [told](Spool::take_found), whatever comes after this.
+    pub(super) fn rescue(&self, unsynced: &Unsynced, failed: Errno) -> Result<(), DiskError> {
         let old = &unsynced.segment;
         let error = |error: Errno| {
             let reason = format!(
@@ -44,13 +41,17 @@ impl Spool {
         let files = old.held().filter(|_| self.directory.has(&stream_name));
         let Some(files) = files else {
             // It was given back meanwhile: nobody needs it any more.
-            return Ok(self.forget(old));
+            self.forget(old);
+            return Ok(());
         };
         let (stream_new, index_new) = (format!("{stream_name}.new"), format!("{index_name}.new"));
         let _ = self.directory.remove(&stream_new);
         let _ = self.directory.remove(&index_new);
         let mut found = Vec::new();
         let made = self.copy(old, &files, &stream_new, &index_new, &mut found);
+        // Whatever fails from here on: that they have other names is to be on the disk before anything is said to be. This
+        // is a part of a sync, and no other one forgets it meanwhile.
+        self.writer().names_changed = true;
         let replaced = made.and_then(|made| {
             // From here on nobody gives it back.
             let _one = self.files.lock().unwrap_or_else(PoisonError::into_inner);
@@ -71,14 +72,11 @@ impl Spool {
         }
         let is_there = replaced.map_err(error)?;
         self.forget(old);
-        if !is_there {
-            // What was lost of it nobody is owed any more.
-            return Ok(Vec::new());
+        if is_there {
+            self.note_found(found);
         }
-        for damage in &found {
-            self.count_loss(damage);
-        }
-        Ok(found)
+        // Else what was lost of it nobody is owed any more.
+        Ok(())
     }
 
     /// What is being written goes on in another segment.
@@ -101,10 +99,9 @@ impl Spool {
         }
     }
 
-    fn forget(&self, segment: &Arc<Segment>) -> Vec<Damage> {
+    fn forget(&self, segment: &Arc<Segment>) {
         let mut writer = self.writer();
         writer.keep_unsynced(|u| !Arc::ptr_eq(&u.segment, segment));
-        Vec::new()
     }
 
     /// Copies entry by entry, and forces the copies to the disk.

@@ -1,6 +1,8 @@
-//! When a spool is forced to the disk: the rule, pure, and the sleep until it says so.
+//! When a spool is forced to the disk: the rule, pure, the sleep until it says so, and the wait of those who are to know that
+//! it has been.
 //!
-//! Nothing is asked of the system while nothing has changed.
+//! Nothing is asked of the system while nothing has changed. Invariant: nobody who waits here waits for the disk when the run
+//! is over, or nothing is forced any more.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -56,12 +58,36 @@ impl Schedule {
     }
 }
 
-/// Tells the syncing thread what is due; sleeps with it in between.
+/// Who forces to the disk what has just changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    /// Whoever does so when it is due, or when the spool is closed: nobody waits for it.
+    Time,
+    /// The syncing thread, now. It has answered when it answers this number.
+    Thread(u64),
+    /// Nobody else: there is no such thread.
+    Oneself,
+}
+
+/// What the syncing thread and those who wait for it tell each other.
+#[derive(Debug)]
+struct Waiting {
+    schedule: Schedule,
+    /// There is such a thread.
+    is_served: bool,
+    is_stopped: bool,
+    /// How often it was asked to force something at once, and up to which time it has answered.
+    asked: u64,
+    answered: u64,
+}
+
+/// Tells the syncing thread what is due; sleeps with it in between, and with those who wait for it.
 #[derive(Debug)]
 pub(crate) struct Wakeup {
     policy: Policy,
-    waiting: Mutex<(Schedule, bool)>,
+    waiting: Mutex<Waiting>,
     changed: Condvar,
+    answered: Condvar,
     /// The run is over: what is left to be forced is when the spool is closed.
     ends: AtomicBool,
     /// Nothing is forced any more.
@@ -72,8 +98,15 @@ impl Wakeup {
     pub(crate) fn new(policy: Policy) -> Wakeup {
         Wakeup {
             policy,
-            waiting: Mutex::new((Schedule::new(policy), false)),
+            waiting: Mutex::new(Waiting {
+                schedule: Schedule::new(policy),
+                is_served: false,
+                is_stopped: false,
+                asked: 0,
+                answered: 0,
+            }),
             changed: Condvar::new(),
+            answered: Condvar::new(),
             ends: AtomicBool::new(false),
             in_hurry: AtomicBool::new(false),
         }
@@ -83,26 +116,73 @@ impl Wakeup {
         self.policy
     }
 
-    fn waiting(&self) -> MutexGuard<'_, (Schedule, bool)> {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Something has changed.
-    pub(crate) fn changed(&self) {
-        if self.waiting().0.changed(Instant::now) {
+    /// Something has changed. Who forces it to the disk.
+    pub(crate) fn changed(&self) -> By {
+        let mut waiting = self.waiting();
+        if self.policy != Policy::Always || self.is_ending() {
+            drop(waiting);
+            self.note_due();
+            return By::Time;
+        }
+        if !waiting.is_served {
+            return By::Oneself;
+        }
+        waiting.asked += 1;
+        let number = waiting.asked;
+        drop(waiting);
+        self.changed.notify_all();
+        By::Thread(number)
+    }
+
+    /// Something is to be forced to the disk when it is time, whether it has just changed or that has failed.
+    pub(crate) fn note_due(&self) {
+        let is_first = self.waiting().schedule.changed(Instant::now);
+        if is_first {
             self.changed.notify_all();
         }
     }
 
-    /// Nothing more will come.
-    pub(crate) fn stop(&self) {
-        self.waiting().1 = true;
-        self.changed.notify_all();
+    /// Waits until the syncing thread has answered this, or the run is over: then it is forced when the spool is closed.
+    pub(crate) fn await_answer(&self, number: u64) {
+        let is_open = |waiting: &mut Waiting| {
+            waiting.answered < number
+                && waiting.is_served
+                && !waiting.is_stopped
+                && !self.is_ending()
+        };
+        drop(self.answered.wait_while(self.waiting(), is_open));
     }
 
-    /// The run is over, and what changes from now on is forced when the spool is closed.
+    /// The syncing thread has done what it can about what had been asked up to this number.
+    pub(crate) fn answer(&self, number: u64) {
+        self.waiting().answered = number;
+        self.answered.notify_all();
+    }
+
+    /// From now on there is a syncing thread.
+    pub(crate) fn serve(&self) {
+        self.waiting().is_served = true;
+    }
+
+    /// Nothing more will come.
+    pub(crate) fn stop(&self) {
+        let mut waiting = self.waiting();
+        (waiting.is_served, waiting.is_stopped) = (false, true);
+        drop(waiting);
+        self.changed.notify_all();
+        self.answered.notify_all();
+    }
+
+    /// The run is over, and what changes from now on is forced when the spool is closed: nobody waits for it any more.
     pub(crate) fn ends(&self) {
+        let waiting = self.waiting();
         self.ends.store(true, Ordering::Release);
+        drop(waiting);
+        self.answered.notify_all();
     }
 
     pub(crate) fn is_ending(&self) -> bool {
@@ -113,9 +193,10 @@ impl Wakeup {
     pub(crate) fn hurry(&self) {
         let mut waiting = self.waiting();
         self.in_hurry.store(true, Ordering::Release);
-        waiting.1 = true;
+        waiting.is_stopped = true;
         drop(waiting);
         self.changed.notify_all();
+        self.answered.notify_all();
     }
 
     pub(crate) fn is_in_hurry(&self) -> bool {
@@ -125,19 +206,23 @@ impl Wakeup {
     /// Waits for so long; whether there is still time then.
     pub(crate) fn pause(&self, time: Duration) -> bool {
         let waiting = self.waiting();
-        let has_time = |_: &mut (Schedule, bool)| !self.is_in_hurry();
+        let has_time = |_: &mut Waiting| !self.is_in_hurry();
         let _ = self.changed.wait_timeout_while(waiting, time, has_time);
         !self.is_in_hurry()
     }
 
-    /// Sleeps until a sync is due; `false` when there will be none.
-    pub(crate) fn wait(&self) -> bool {
+    /// Sleeps until a sync is due: what it covers has been asked for up to the number that it is to answer. `None` when there
+    /// will be none.
+    pub(crate) fn wait(&self) -> Option<u64> {
         let mut waiting = self.waiting();
         loop {
-            if waiting.1 {
-                return false;
+            if waiting.is_stopped {
+                return None;
             }
-            waiting = match waiting.0.due() {
+            if waiting.asked > waiting.answered && !self.is_ending() {
+                return Some(waiting.asked);
+            }
+            waiting = match waiting.schedule.due() {
                 None => self
                     .changed
                     .wait(waiting)
@@ -145,8 +230,8 @@ impl Wakeup {
                 Some(due) => {
                     let left = due.saturating_duration_since(Instant::now());
                     if left.is_zero() {
-                        waiting.0.begun();
-                        return true;
+                        waiting.schedule.begun();
+                        return Some(waiting.asked);
                     }
                     self.changed
                         .wait_timeout(waiting, left)

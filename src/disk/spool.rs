@@ -4,9 +4,10 @@
 //! output's place, as it was saved, lies behind it. Nothing is entered, forced to the disk or saved
 //! for the stream's bytes to survive the process: the length of the last file is the truth.
 //!
-//! One thread appends; any number read, each at its own [`Cursor`](super::reader::Cursor). While the
-//! disk is waited for no lock is held but that of whoever appends, that of whoever [syncs](super::syncs),
-//! and that of whoever changes which files there are.
+//! One thread appends; any number read, each at its own [`Cursor`](super::reader::Cursor). One [forces](super::sync) it to
+//! the disk, and whoever is to know that it is there waits for that one's answer. While the disk is forced no lock is held
+//! but that of whoever [syncs](super::syncs), and that of whoever appends where so many segments are not there yet that one
+//! has to be before another is begun.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,7 +24,7 @@ use super::format::Framing;
 use super::journal::Journal;
 use super::lock::Lock;
 use super::room::Room;
-use super::schedule::{Policy, Wakeup};
+use super::schedule::{By, Policy, Wakeup};
 use super::segments::Segments;
 use super::state::{Place, UNCOUNTED};
 use super::state_file::StateFile;
@@ -59,7 +60,9 @@ pub(crate) struct Spool {
     pub(super) trusted: u64,
     /// Where the stream ends.
     pub(super) end: Mutex<Place>,
-    untold: Mutex<Option<Result<Vec<Damage>, DiskError>>>,
+    /// What was found to be lost when it was forced to the disk, and why something could not be: neither has been told yet.
+    found: Mutex<Vec<Damage>>,
+    untold: Mutex<Option<DiskError>>,
     pub(super) syncs: Syncs,
     /// Whoever changes which files the segments have holds this. It may be waited for by whoever holds the writer, and whoever
     /// holds it waits for neither that nor a sync.
@@ -90,6 +93,7 @@ impl Spool {
             wakeup: Wakeup::new(writer.policy),
             writer: Mutex::new(writer),
             state: Mutex::new(state),
+            found: Mutex::default(),
             untold: Mutex::default(),
             syncs: Syncs::default(),
             files: Mutex::default(),
@@ -127,23 +131,31 @@ impl Spool {
         self.room.used()
     }
 
-    /// Something is not on the disk yet. What comes of forcing it there at once is kept to be told.
+    /// Something is not on the disk yet. Where it is to be there before anybody is told of it this returns when it is, when
+    /// that has failed, or when the run is over: nobody else than the [thread](super::sync::Syncer) waits for the disk itself.
     pub(crate) fn changed(&self) {
-        if self.wakeup.policy() != Policy::Always || self.wakeup.is_ending() {
-            return self.wakeup.changed();
-        }
-        let outcome = self.sync();
-        if self.is_worth_saying(&outcome) {
-            let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
-            untold.get_or_insert(outcome);
+        if let Some(number) = self.ask() {
+            self.wakeup.await_answer(number);
         }
     }
 
-    /// Whether there is something to say of what came of a sync: that there was no more time for it is nothing.
-    pub(crate) fn is_worth_saying(&self, outcome: &Result<Vec<Damage>, DiskError>) -> bool {
-        match outcome {
-            Ok(found) => !found.is_empty(),
-            Err(_) => !self.wakeup.is_in_hurry(),
+    /// The same for whoever has others to listen to, and must not wait.
+    pub(crate) fn note_change(&self) {
+        self.ask();
+    }
+
+    /// The number under which what has changed is forced to the disk at once.
+    fn ask(&self) -> Option<u64> {
+        match self.wakeup.changed() {
+            By::Time => None,
+            By::Thread(number) => Some(number),
+            By::Oneself => {
+                if let Err(failure) = self.sync() {
+                    let untold = self.untold.lock();
+                    (untold.unwrap_or_else(PoisonError::into_inner)).get_or_insert(failure);
+                }
+                None
+            }
         }
     }
 
@@ -162,12 +174,25 @@ impl Spool {
         self.wakeup.pause(time)
     }
 
-    /// What has come of forcing something to the disk, if there is anything to say of it.
-    pub(crate) fn take_untold(&self) -> Option<Result<Vec<Damage>, DiskError>> {
-        self.untold
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+    /// This was found to be lost when it was forced to the disk.
+    pub(super) fn note_found(&self, damages: Vec<Damage>) {
+        for damage in &damages {
+            self.count_loss(damage);
+        }
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.extend(damages);
+    }
+
+    /// What was found to be lost when it was forced to the disk, and has not been told.
+    pub(crate) fn take_found(&self) -> Vec<Damage> {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *found)
+    }
+
+    /// Why something could not be forced to the disk, where that has not been told.
+    pub(crate) fn take_untold(&self) -> Option<DiskError> {
+        let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
+        untold.take()
     }
 
     /// The place of an output, if one is known by that name.
@@ -278,14 +303,11 @@ impl Spool {
         Ok(forgotten.into_iter().collect())
     }
 
-    /// Forgets one output: nothing is kept for it any more.
+    /// Forgets one output: nothing is kept for it any more. [`Spool::changed`] forces that to the disk.
     pub(crate) fn forget_place(&self, output: &str) -> Result<(), DiskError> {
         let mut state = self.state();
         state.state.places.remove(output);
-        self.save(&mut state)?;
-        drop(state);
-        self.changed();
-        Ok(())
+        self.save(&mut state)
     }
 
     pub(super) fn save(&self, state: &mut StateFile) -> Result<(), DiskError> {
@@ -322,7 +344,7 @@ impl Spool {
 
     /// Ends in order: what has been appended is entered, forced to the disk (but with `off`), and
     /// what every output has is given back, the last segment too, before this offset. `at_record`: what comes next begins a record.
-    pub(crate) fn close(&self, at_record: bool, floor: u64) -> Result<Vec<Damage>, DiskError> {
+    pub(crate) fn close(&self, at_record: bool, floor: u64) -> Result<(), DiskError> {
         let mut writer = self.writer();
         // A disk that is full keeps the entry out; the file's length is the truth all the same.
         let _ = self.enter(&mut writer)?;
@@ -336,15 +358,14 @@ impl Spool {
         let is_forced = self.wakeup.policy() != Policy::Off;
         if is_forced {
             // The places first: what they leave behind need not be forced to the disk to be removed.
-            self.force_state(0)?;
+            self.syncs.beside(|| self.force_state(0))?;
         }
         // Somebody else may be about to end.
         self.release_by(Some(self.writer()), floor)?;
-        let damages = match is_forced {
-            true => self.sync()?,
-            false => Vec::new(),
-        };
-        Ok(damages)
+        match is_forced {
+            true => self.sync(),
+            false => Ok(()),
+        }
     }
 
     /// An error of the system, with a way out where the reason alone does not show one.

@@ -17,7 +17,7 @@ use super::spool::Spool;
 use super::sys;
 use super::writer::Unsynced;
 
-/// The thread that forces a spool to the disk when it is due.
+/// The thread that forces a spool to the disk when it is due, or somebody waits for that.
 #[derive(Debug)]
 pub(crate) struct Syncer {
     spool: Arc<Spool>,
@@ -26,39 +26,40 @@ pub(crate) struct Syncer {
 
 impl Syncer {
     /// Starts it, where the policy needs one. What a sync has to say goes to `report`: damage that it
-    /// found, or, once until it works again, that it failed and is tried with another file in a while.
+    /// found, and, once until it works again, that it failed and is tried with another file in a while.
     ///
     /// # Errors
     /// When the system refuses a thread.
     pub(crate) fn start(
         spool: Arc<Spool>,
-        mut report: impl FnMut(Result<Vec<Damage>, DiskError>) + Send + 'static,
+        mut report: impl FnMut(Vec<Damage>, Option<DiskError>) + Send + 'static,
     ) -> std::io::Result<Syncer> {
-        let Policy::Within(_) = spool.wakeup.policy() else {
+        if spool.wakeup.policy() == Policy::Off {
             return Ok(Syncer {
                 spool,
                 thread: None,
             });
-        };
+        }
         let for_thread = Arc::clone(&spool);
         let thread = std::thread::Builder::new()
             .name("sync".to_owned())
             .spawn(move || {
                 let mut has_failed = false;
-                while for_thread.wakeup.wait() {
+                while let Some(number) = for_thread.wakeup.wait() {
                     let outcome = for_thread.sync();
                     let fails = outcome.is_err();
                     if fails {
-                        for_thread.wakeup.changed();
+                        for_thread.wakeup.note_due();
                     }
                     // One that goes on failing is said once.
-                    let is_news = !fails || !has_failed;
+                    let failure = outcome.err().filter(|_| !has_failed);
                     has_failed = fails;
-                    if is_news && for_thread.is_worth_saying(&outcome) {
-                        report(outcome);
-                    }
+                    report(for_thread.take_found(), failure);
+                    // Whoever waits for it goes on then, whatever has come of it.
+                    for_thread.wakeup.answer(number);
                 }
             })?;
+        spool.wakeup.serve();
         Ok(Syncer {
             spool,
             thread: Some(thread),
@@ -77,17 +78,17 @@ impl Drop for Syncer {
 }
 
 impl Spool {
-    /// Forces all that has been appended and saved so far to the disk. Answers with what was lost
-    /// because the disk did not take it.
+    /// Forces all that has been appended and saved so far to the disk. What was lost because the disk did not take it is
+    /// [told](Spool::take_found) apart.
     ///
     /// # Errors
     /// When it is not on the disk: what a later call covers is then everything again, by other files.
-    pub(crate) fn sync(&self) -> Result<Vec<Damage>, DiskError> {
+    pub(crate) fn sync(&self) -> Result<(), DiskError> {
         self.has_time()?;
         self.syncs.one(|| self.sync_alone())
     }
 
-    fn sync_alone(&self) -> Result<Vec<Damage>, DiskError> {
+    fn sync_alone(&self) -> Result<(), DiskError> {
         // It may have waited for another one.
         self.has_time()?;
         let mut writer = self.writer();
@@ -100,14 +101,9 @@ impl Spool {
         writer.covered = through;
         self.forget_taken(&mut writer);
         let covered = writer.unsynced.clone();
-        let names = std::mem::take(&mut writer.names_changed);
         drop(writer);
-        let outcome = self.force(&covered, names, through);
+        self.force(&covered, through)?;
         let mut writer = self.writer();
-        if outcome.is_err() {
-            writer.names_changed |= names;
-            return outcome;
-        }
         let writing = writer.tail.as_ref().map(|(tail, _)| tail.segment().base());
         writer.keep_unsynced(|u| {
             let end = u.segment.end();
@@ -115,17 +111,10 @@ impl Spool {
             // Who appends may have found meanwhile that it fails: that is written anew by the next one.
             is_to_come || Some(u.segment.base()) == writing || u.failed.load(Ordering::Acquire)
         });
-        outcome
+        Ok(())
     }
 
-    fn force(
-        &self,
-        covered: &[Unsynced],
-        names: bool,
-        through: u64,
-    ) -> Result<Vec<Damage>, DiskError> {
-        let mut found = Vec::new();
-        let mut names = names;
+    fn force(&self, covered: &[Unsynced], through: u64) -> Result<(), DiskError> {
         for unsynced in covered {
             if !self.segments.has(&unsynced.segment) {
                 // Given back meanwhile.
@@ -133,25 +122,35 @@ impl Spool {
             }
             self.has_time()?;
             if let Err(error) = unsynced.force() {
-                self.has_time()?;
-                found.extend(self.rescue(unsynced, error)?);
-                names = true;
+                if self.wakeup.is_in_hurry() {
+                    // That has failed, whatever there is time for.
+                    return Err(self.failed("sync", unsynced.segment.path(), error));
+                }
+                self.rescue(unsynced, error)?;
             }
         }
         self.has_time()?;
-        if names {
-            let synced = self.directory.sync();
-            synced.map_err(|e| self.failed("sync", self.directory.path(), e))?;
+        self.force_names()?;
+        self.force_state(through)
+    }
+
+    /// Forces the names of files to the disk, where some have changed since that has worked.
+    fn force_names(&self) -> Result<(), DiskError> {
+        // One that changes while this goes on is for the next time.
+        let have_changed = std::mem::take(&mut self.writer().names_changed);
+        if !have_changed {
+            return Ok(());
         }
-        self.force_state(through)?;
-        Ok(found)
+        self.directory.sync().map_err(|error| {
+            self.writer().names_changed = true;
+            self.failed("sync", self.directory.path(), error)
+        })
     }
 
     /// Whether there is still time to force something: that may take as long as the disk likes.
     pub(super) fn has_time(&self) -> Result<(), DiskError> {
         if self.wakeup.is_in_hurry() {
-            let reason = "there is no more time for it";
-            return Err(DiskError::because("sync", self.directory.path(), reason));
+            return Err(DiskError::out_of_time("sync", self.directory.path()));
         }
         Ok(())
     }

@@ -116,8 +116,17 @@ pub(crate) enum FilledBy {
     Bound,
     /// Ours, which has most of the disk: the same.
     Ours,
-    /// What others have there; or it fails. That there is room again nobody tells.
+    /// What others have there. That there is room again nobody tells.
     Others,
+    /// It fails, or has not taken what it had room for. The same.
+    Unknown,
+}
+
+impl FilledBy {
+    /// Whether it may have room again, whatever becomes of ours.
+    pub(crate) fn may_yield(self) -> bool {
+        matches!(self, FilledBy::Others | FilledBy::Unknown)
+    }
 }
 
 /// What came of a read from the disk.

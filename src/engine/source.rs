@@ -150,6 +150,8 @@ impl Engine {
         }
         if let Some(why) = self.is_without_room(&read, outcome) {
             self.on_disk_full(why, now);
+        } else if read.to_disk && matches!(outcome, ReadOutcome::Empty) {
+            self.on_disk_ready();
         }
         match outcome {
             ReadOutcome::Moved => {
@@ -298,7 +300,9 @@ impl Engine {
             ReadOutcome::NoRoom(why) => Some(why),
             // There is not even memory to read into what would go there.
             ReadOutcome::Short if read.to_disk => due_to(FilledBy::Bound),
-            ReadOutcome::Moved if read.to_disk && read.stored.is_none() => due_to(FilledBy::Others),
+            ReadOutcome::Moved if read.to_disk && read.stored.is_none() => {
+                due_to(FilledBy::Unknown)
+            }
             _ => None,
         }
     }

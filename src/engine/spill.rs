@@ -124,9 +124,8 @@ impl Engine {
     /// no others are to make room for it: however long it is already, they may make enough.
     pub(super) fn has_surely_no_place(&self) -> bool {
         let full = self.spill.as_ref().and_then(|spill| spill.full);
-        let is_others = |why: NoRoom| why.by == FilledBy::Others;
         let may_come =
-            full.is_some_and(|full| !self.log.is_floor(full.why.floor) || is_others(full.why));
+            full.is_some_and(|full| !self.log.is_floor(full.why.floor) || full.why.by.may_yield());
         self.has_no_place() && !may_come
     }
 
@@ -161,14 +160,23 @@ impl Engine {
 
     /// Whether others are waited for who fill the disk: not for a record for which that was in vain.
     pub(super) fn look_at_others(&mut self, now: Instant) -> bool {
+        let has_begun = self.source.cursor.is_inside();
         let Some(spill) = &mut self.spill else {
             return true;
         };
         let since = spill.held_by_others;
         let is_in_vain =
             since.is_some_and(|since| now.saturating_duration_since(since) >= OTHERS_WAIT);
-        spill.awaits_none |= is_in_vain;
+        // Where none has begun there is none to be torn, and the next one is waited for anew.
+        spill.awaits_none |= is_in_vain && has_begun;
         !spill.awaits_none
+    }
+
+    /// The disk has room, whether or not something has come that could have some of it: nobody is waited for.
+    pub(super) fn on_disk_ready(&mut self) {
+        if let Some(spill) = &mut self.spill {
+            spill.held_by_others = None;
+        }
     }
 
     /// Something has come, and this many records have ended in it.

@@ -5,7 +5,7 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use super::action::{CONSUMER, FilledBy, NoRoom};
+use super::action::{CONSUMER, NoRoom};
 use super::inflight::InFlightWindow;
 use super::output::Room;
 use super::record::Cursor;
@@ -110,7 +110,7 @@ impl Engine {
         let is_in_way = has_all
             && self.log.is_floor(why.floor)
             && begun.is_some_and(|begun| !self.lags(begun))
-            && why.by != FilledBy::Others;
+            && !why.by.may_yield();
         while unread == 0
             && is_in_way
             && let Some(run) = self.given.pop(self.given.bytes())

@@ -20,6 +20,8 @@ struct Rest {
     bytes: Vec<u8>,
     /// So many of them have been read again.
     taken: usize,
+    /// The input has ended behind them.
+    is_last: bool,
 }
 
 impl Rest {
@@ -27,12 +29,14 @@ impl Rest {
         &self.bytes[self.taken..]
     }
 
-    /// The first so many bytes have been read again.
-    fn pass(&mut self, bytes: usize) {
+    /// The first so many bytes have been read again. Whether they were the last of the input.
+    fn pass(&mut self, bytes: usize) -> bool {
         self.taken += bytes;
+        let is_over = self.is_last && self.bytes().is_empty();
         if self.bytes().is_empty() {
             *self = Rest::default();
         }
+        is_over
     }
 }
 
@@ -44,6 +48,13 @@ impl Kept {
     /// Whether there is anything.
     pub(super) fn is_any(&self) -> bool {
         !self.rest().bytes().is_empty()
+    }
+
+    /// The input has ended behind it, if there is anything: whoever takes the last of it is told so. Says whether there is.
+    pub(super) fn ends(&self) -> bool {
+        let mut rest = self.rest();
+        rest.is_last = !rest.bytes().is_empty();
+        rest.is_last
     }
 
     /// Keeps this, which was read behind all that has been put. False: there is no memory for it.
@@ -58,19 +69,23 @@ impl Kept {
         has_memory
     }
 
-    /// Reads it again, the first of it, and puts it there. `None`: there is nothing.
-    pub(super) fn take(&self, into: &mut [u8], put: impl FnOnce(&[u8]) -> Put) -> Option<Taken> {
+    /// Reads it again, the first of it, and puts it there; whether that was the last of the input. `None`: there is nothing.
+    pub(super) fn take(
+        &self,
+        into: &mut [u8],
+        put: impl FnOnce(&[u8]) -> Put,
+    ) -> Option<(Taken, bool)> {
         let mut rest = self.rest();
         let n = rest.bytes().len().min(into.len());
         if n == 0 {
             return None;
         }
         let put = put(&rest.bytes()[..n]);
-        if let Ok((_, n)) = put {
+        let is_over = put.is_ok_and(|(_, n)| {
             into[..n].copy_from_slice(&rest.bytes()[..n]);
-            rest.pass(n);
-        }
-        Some(put.map(|(at, n)| Some((n, Some(at)))))
+            rest.pass(n)
+        });
+        Some((put.map(|(at, n)| Some((n, Some(at)))), is_over))
     }
 
     /// Reads it again, the first of it, which is not to be put anywhere. 0: there is nothing.
@@ -82,16 +97,17 @@ impl Kept {
         n
     }
 
-    /// Puts all of it there.
+    /// Puts all of it there. Whether there was anything, and the input has ended behind it.
     ///
     /// # Errors
     /// Where not all of it can be: how many bytes are left.
-    pub(super) fn put_all(&self, mut put: impl FnMut(&[u8]) -> Put) -> Result<(), usize> {
+    pub(super) fn put_all(&self, mut put: impl FnMut(&[u8]) -> Put) -> Result<bool, usize> {
         let mut rest = self.rest();
+        let mut is_over = false;
         while !rest.bytes().is_empty() {
             let (_, n) = put(rest.bytes()).map_err(|_| rest.bytes().len())?;
-            rest.pass(n);
+            is_over = rest.pass(n);
         }
-        Ok(())
+        Ok(is_over)
     }
 }

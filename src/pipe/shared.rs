@@ -245,10 +245,11 @@ impl Shared {
 
     fn end_of_input_was_seen(&self) {
         if let Some(disk) = &self.disk {
-            if disk.has_kept() {
-                return disk.ends_with_kept();
+            if disk.ends_with_kept() {
+                return;
             }
-            disk.end_input();
+            // Whoever looks has signals to listen to.
+            disk.end_input(false);
         }
         self.update_and_wake(|engine, now| engine.on_input_end(true, now));
     }

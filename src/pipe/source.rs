@@ -131,7 +131,7 @@ impl Source {
             .update_and_wake(|engine, _| engine.is_input_over(is_over));
         if let Some(disk) = self.shared.disk.as_ref().filter(|_| is_over) {
             // Before the engine is told of it, and anybody else by that: nobody has seen an end that a kill undoes.
-            disk.end_input();
+            disk.end_input(true);
         }
         self.shared
             .update_and_wake(|engine, now| engine.on_input_end(is_over, now));

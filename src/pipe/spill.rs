@@ -1,13 +1,14 @@
 //! The disk behind memory, as the threads see it: the source puts bytes there, outputs read them back, and a thread
 //! of its own gives back what nobody is owed any more, for that may take as long as a disk does.
 //!
-//! A disk that is full or fails is said once; the flow goes on as far as memory goes.
+//! A disk that is full or fails is said once, in whatever way it does; the flow goes on as far as memory goes.
 
 mod taken;
 
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
@@ -43,16 +44,16 @@ pub(super) struct Disk {
     floor: AtomicU64,
     floors: Sender<u64>,
     events: Sender<Event>,
-    /// It was said that it is full, or fails.
-    said: AtomicBool,
+    /// What was said of it, that it is full or fails: each once.
+    said: Mutex<Vec<(&'static str, String)>>,
     /// The spool had no room when somebody asked last.
     lacks_room: AtomicBool,
     /// Whether room is waited for that others have.
     awaits_others: AtomicBool,
     /// What was read and is in no file of the spool.
     kept: Kept,
-    /// The input has ended behind what is kept.
-    ends_with_kept: AtomicBool,
+    /// Where the input was seen to end when what had been kept was put there; more may have come behind it since.
+    ended_at: AtomicU64,
 }
 
 impl Disk {
@@ -68,11 +69,11 @@ impl Disk {
             floor: AtomicU64::new(floor),
             floors,
             events,
-            said: AtomicBool::new(false),
+            said: Mutex::default(),
             lacks_room: AtomicBool::new(false),
             awaits_others: AtomicBool::new(true),
             kept: Kept::default(),
-            ends_with_kept: AtomicBool::new(false),
+            ended_at: AtomicU64::new(u64::MAX),
         };
         (disk, heard)
     }
@@ -145,7 +146,7 @@ impl Disk {
                 Ok(Err(full)) => self.filled_by(full),
                 Err(failure) => {
                     self.failed(failure);
-                    FilledBy::Others
+                    FilledBy::Unknown
                 }
             };
             return Err(NoRoom { by, floor });
@@ -203,23 +204,24 @@ impl Disk {
         let spool = self.spool()?;
         let mut has_released = false;
         let taken = loop {
-            let taken = spool.take_from(input, into);
-            spool.tell_untold(&self.events);
-            match taken {
+            match spool.take_from(input, into) {
                 Ok((Appended::Full(full), _))
                     if self.makes_room(full, self.floor(), &mut has_released) => {}
                 taken => break taken,
             }
         };
         let by = match taken {
-            Ok((Appended::Bytes(n), at)) => return Some(Ok(Some((n, Some(at))))),
+            Ok((Appended::Bytes(n), at)) => {
+                spool.changed();
+                return Some(Ok(Some((n, Some(at)))));
+            }
             Ok((Appended::Empty, _)) => return Some(Ok(None)),
             Ok((Appended::End, _)) => return Some(Ok(Some((0, None)))),
             Ok((Appended::Refused, _)) => return None,
             Ok((Appended::Full(full), _)) => self.filled_by(full),
             Err(failure) => {
                 self.failed(failure);
-                FilledBy::Others
+                FilledBy::Unknown
             }
         };
         let floor = self.floor();
@@ -289,18 +291,14 @@ impl Disk {
             .map_or(Ok(()), |it| it.on_shed_written(from, to))
     }
 
-    /// The input has ended, and all of it is there: what goes on with its last record never comes.
-    pub(super) fn end_input(&self) {
+    /// The input has ended, and all of it is there: what goes on with its last record never comes. Whether it is on the disk
+    /// is waited for, where that is wanted at all, or not.
+    pub(super) fn end_input(&self, is_waited_for: bool) {
         if let Store::Spool(spool) = &self.store
-            && let Err(failure) = spool.end_input()
+            && let Err(failure) = spool.end_input(is_waited_for)
         {
             self.failed(failure);
         }
-    }
-
-    /// The same where what is kept is the last of it, when that is there.
-    pub(super) fn ends_with_kept(&self) {
-        self.ends_with_kept.store(true, Ordering::Release);
     }
 
     /// The run is over; `is_in_hurry`: there is no time to force anything to the disk.
@@ -316,10 +314,9 @@ impl Disk {
         let Some(spool) = self.spool() else {
             return Left::IN_ORDER;
         };
-        let is_over = self.has_kept() && self.ends_with_kept.load(Ordering::Acquire);
         let has_all = self.put_kept();
-        if is_over && has_all {
-            self.end_input();
+        if spool.end() == self.ended_at.load(Ordering::Acquire) {
+            self.end_input(false);
         }
         let mut left = spool.close(has_ended, &self.events, on_saved);
         left.is_in_order &= has_all;
@@ -359,7 +356,11 @@ impl Disk {
     }
 
     fn failed(&self, failure: DiskError) {
-        if !self.said.swap(true, Ordering::Relaxed) {
+        // To which of its files is no news.
+        let what = (failure.what, failure.reason.clone());
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if !said.contains(&what) {
+            said.push(what);
             let _ = self.events.send(Event::DiskFailed(failure.into()));
         }
     }

@@ -234,8 +234,10 @@ impl SpoolStore {
 
     /// Has what is put there forced to the disk when that is due.
     pub(super) fn start(&self, events: &Sender<Event>) -> io::Result<()> {
+        // There was nobody else to tell it when it was opened.
+        self.tell_untold(events);
         let events = events.clone();
-        let say = move |outcome| report(outcome, &events);
+        let say = move |found: Vec<_>, failure| report(&found, failure, &events);
         *lock(&self.syncer) = Some(Syncer::start(self.spool.clone(), say)?);
         Ok(())
     }
@@ -256,6 +258,11 @@ impl SpoolStore {
 
     pub(super) fn home(&self) -> &Path {
         self.spool.home()
+    }
+
+    /// Where the stream ends.
+    pub(super) fn end(&self) -> u64 {
+        self.spool.end().at
     }
 
     pub(super) fn ready(&self, most: usize) -> Result<Result<usize, Full>, DiskError> {
@@ -301,12 +308,18 @@ impl SpoolStore {
         self.release(floor)
     }
 
-    /// Appends as much of this as there is room for in one piece, and says where that lies.
+    /// Something has come, and whoever is told of it is told when it is on the disk, where that is wanted: waits for that.
+    pub(super) fn changed(&self) {
+        self.spool.changed();
+    }
+
+    /// Appends as much of this as there is room for in one piece, and says where that lies. It is not forced to the disk:
+    /// [`SpoolStore::changed`] sees to that.
     pub(super) fn append(&self, bytes: &[u8]) -> Result<Result<Range<u64>, Full>, DiskError> {
         self.spool.append(bytes, now())
     }
 
-    /// Takes what lies in a pipe, and says where it begins.
+    /// Takes what lies in a pipe, and says where it begins; the same goes for it.
     pub(super) fn take_from(
         &self,
         input: &Port,
@@ -319,23 +332,17 @@ impl SpoolStore {
 
     /// Tells what has come of forcing something to the disk.
     pub(super) fn tell_untold(&self, events: &Sender<Event>) {
-        if let Some(outcome) = self.spool.take_untold() {
-            report(outcome, events);
-        }
+        report(&self.spool.take_found(), self.spool.take_untold(), events);
     }
 }
 
-/// Says what is wrong.
-fn report(outcome: Result<Vec<Damage>, DiskError>, events: &Sender<Event>) {
-    match outcome {
-        Ok(damages) => {
-            for damage in damages.iter().filter(|damage| !damage.known) {
-                let _ = events.send(Event::Damaged(damage.to_string()));
-            }
-        }
-        Err(failure) => {
-            let _ = events.send(Event::DiskFailed(failure.into()));
-        }
+/// Says what is wrong: that there is no more time for something is not.
+fn report(damages: &[Damage], failure: Option<DiskError>, events: &Sender<Event>) {
+    for damage in damages.iter().filter(|damage| !damage.known) {
+        let _ = events.send(Event::Damaged(damage.to_string()));
+    }
+    if let Some(failure) = failure.filter(|it| !it.is_out_of_time) {
+        let _ = events.send(Event::DiskFailed(failure.into()));
     }
 }
 

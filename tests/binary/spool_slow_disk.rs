@@ -3,15 +3,19 @@
 //!
 //! `strace` makes it so; where it is missing, or may not trace, these tests say so and pass.
 
-use std::fs;
-use std::process::{Command, Stdio};
+mod stuck;
 
+use std::fs;
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
+
+use crate::harness::fifo::Fifo;
 use crate::harness::spool::{Place, lines};
-use crate::harness::{self, DEADLINE, Ended, Running, WEIR, collect, eventually, feed, start};
+use crate::harness::{self, DEADLINE, Running, WEIR, collect, eventually, feed, field, start};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// weir with this spool on a disk that answers long after the deadline of any test.
-fn on_a_slow_disk(place: &Place, args: &[&str]) -> Option<Command> {
+/// strace(1), which has the disk answer long after the deadline of any test.
+fn slowly() -> Option<Command> {
     let mut probe = Command::new("strace");
     probe.args(["-qq", "-o", "/dev/null", "true"]);
     let probe = probe.stderr(Stdio::null()).status();
@@ -21,42 +25,46 @@ fn on_a_slow_disk(place: &Place, args: &[&str]) -> Option<Command> {
     }
     let delay = 10 * DEADLINE.as_micros();
     let mut strace = Command::new("strace");
-    // weir is the child, and not strace.
-    strace.args([
-        "-D",
-        "-f",
-        "-qq",
-        "-o",
-        "/dev/null",
-        "-e",
-        "trace=fdatasync",
-        "-e",
-    ]);
+    strace.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync"]);
+    strace.arg("-e");
     strace.arg(format!("inject=fdatasync:delay_enter={delay}"));
-    strace
-        .args([WEIR, "--spool", &place.name(), "-q", "-l"])
-        .args(args);
     Some(strace)
 }
 
-/// How one ends after these signals.
-fn end_of(running: Running, signals: &[Signal]) -> Ended {
-    let strace = i32::try_from(running.field("TracerPid")).ok();
-    let strace = strace.and_then(Pid::from_raw).expect("it is traced");
-    for signal in signals {
-        running.signal(*signal);
-    }
-    // strace holds a thread that it makes wait until that is over, and with it what is left of the process.
-    let stat = format!("/proc/{}/stat", running.pid().as_raw_pid());
-    eventually("it has ended", || state(&stat).is_none_or(|it| it == 'Z'));
-    kill_process(strace, Signal::KILL).expect("it holds a thread");
-    running.end()
+/// weir with this spool on such a disk.
+fn on_a_slow_disk(place: &Place, args: &[&str]) -> Option<Command> {
+    let mut strace = slowly()?;
+    // weir is the child, and not strace.
+    strace.args(["-D", WEIR, "--spool", &place.name(), "-q", "-l"]);
+    strace.args(args);
+    Some(strace)
 }
 
-/// The state of a process or a thread, by this file.
-fn state(stat: &str) -> Option<char> {
-    let stat = fs::read_to_string(stat).ok()?;
-    stat.rsplit_once(") ")?.1.chars().next()
+/// From now on the disk of this one is such a disk.
+fn slow_down(running: &Running) -> Option<Child> {
+    let mut strace = slowly()?;
+    let pid = running.pid().as_raw_pid().to_string();
+    strace.args(["-p", &pid]).stderr(Stdio::null());
+    let strace = strace.spawn().expect("strace");
+    let threads = || {
+        let entries = fs::read_dir(format!("/proc/{pid}/task")).expect("its threads");
+        entries.flatten().map(|entry| entry.path().join("status"))
+    };
+    eventually("all its threads are traced", || {
+        threads().all(|it| field(&it, "TracerPid") == u64::from(strace.id()))
+    });
+    Some(strace)
+}
+
+/// Waits until all of it has ended that strace does not hold: a thread that it makes wait, and with it what is left of the
+/// process, until that is over.
+fn await_end(running: &Running) {
+    let stat = format!("/proc/{}/stat", running.pid().as_raw_pid());
+    eventually("it has ended", || {
+        let stat = fs::read_to_string(&stat).unwrap_or_default();
+        stat.rsplit_once(") ")
+            .is_none_or(|(_, rest)| rest.starts_with('Z'))
+    });
 }
 
 /// All is delivered by one whose disk does not answer, and it ends by these signals; what it says. What is next has nothing
@@ -72,7 +80,14 @@ fn ends(args: &[&str], signals: &[Signal]) -> Option<String> {
     fed.done().expect("all is taken");
     place.await_bytes(bytes.len());
     eventually("all is delivered", || place.query()["bytes"] == 0);
-    let ended = end_of(running, signals);
+    let strace = i32::try_from(running.field("TracerPid")).ok();
+    let strace = strace.and_then(Pid::from_raw).expect("it is traced");
+    for signal in signals {
+        running.signal(*signal);
+    }
+    await_end(&running);
+    kill_process(strace, Signal::KILL).expect("it holds a thread");
+    let ended = running.end();
     drop(input);
     let by = std::os::unix::process::ExitStatusExt::signal(&ended.status);
     assert!(
@@ -108,26 +123,54 @@ fn an_interrupt_waits_for_a_disk_that_does_not_answer_no_longer_than_the_grace()
     ends(&["--sync", "10ms", "--grace", "300ms"], &[Signal::INT]);
 }
 
+/// Who waits for the disk there is who writes to the program, and who ends weir waits for that one.
 #[test]
-fn a_stall_does_not_wait_for_a_disk_that_does_not_answer_longer_than_the_grace() {
-    let place = Place::new();
-    let args = [
-        "--sync",
-        "10ms",
-        "--grace",
-        "300ms",
-        "--source-timeout",
-        "300ms",
+fn with_sync_always_the_end_of_a_program_does_not_wait_for_a_disk_that_does_not_answer() {
+    let ends: [(&str, &[Signal]); 2] = [
+        ("300ms", &[Signal::TERM]),
+        ("1h", &[Signal::TERM, Signal::HUP]),
     ];
-    let Some(weir) = on_a_slow_disk(&place, &args) else {
-        return;
-    };
-    let (stdin, input) = std::io::pipe().expect("a pipe");
-    let running = start(weir, stdin, Stdio::null());
-    let fed = feed(input.try_clone().expect("a pipe"), lines(0, 100));
-    fed.done().expect("all is taken");
-    let ended = end_of(running, &[]);
-    drop(input);
-    assert_eq!(ended.status.code(), Some(124), "{ended:?}");
-    assert!(ended.stderr.contains("is not waited for"), "{ended:?}");
+    for (grace, signals) in ends {
+        let (place, bytes) = (Place::new(), lines(0, 100_000));
+        place.leave(&bytes, &["-l"], Signal::KILL);
+        // The rest has gone with the pipe of that one.
+        let left = place.query()["bytes"].as_u64().expect("a number");
+        let bytes = &bytes[bytes.len() - left as usize..];
+        let (go, read) = (Fifo::new(), place.0.path().join("read"));
+        let most = 66_000;
+        // A little more than its pipe holds.
+        let script = format!(
+            "read go < {}; head -c {most} > {}; exec sleep 1000",
+            go.name(),
+            read.display()
+        );
+        let args = ["-l", "--pipe-size", "64KiB", "--sync", "always"];
+        let args = [&args[..], &["--grace", grace, "--", "sh", "-c", &script]].concat();
+        let running = start(place.weir(&args), Stdio::null(), Stdio::null());
+        let mut go = go.open();
+        running.settle();
+        let Some(mut strace) = slow_down(&running) else {
+            return;
+        };
+        go.write_all(b"\n").expect("it waits for that");
+        eventually("it has been given more", || {
+            fs::metadata(&read).is_ok_and(|it| it.len() == most as u64)
+        });
+        for signal in signals {
+            running.signal(*signal);
+        }
+        await_end(&running);
+        strace.kill().expect("it holds a thread");
+        strace.wait().expect("it has ended");
+        let ended = running.end();
+        let by = std::os::unix::process::ExitStatusExt::signal(&ended.status);
+        assert!(
+            signals.iter().any(|it| Some(it.as_raw()) == by),
+            "{ended:?}"
+        );
+        let last = bytes[..most].iter().rposition(|byte| *byte == b'\n');
+        let begun = last.map_or(0, |at| at + 1);
+        let (rest, said) = place.deliver(&["-l"]);
+        assert!(rest == bytes[begun..], "{} and {said:?}", rest.len());
+    }
 }

@@ -116,7 +116,7 @@ fn a_segment_that_could_not_be_begun_is_begun_when_the_disk_works_again() {
                 b"a line\n",
                 "{calls:?} {after}"
             );
-            assert!(spool.sync().unwrap().is_empty());
+            assert!(spool.sync_and_find().unwrap().is_empty());
         }
     }
 }
@@ -134,7 +134,7 @@ fn a_directory_that_is_moved_away_and_back_is_the_same() {
     unsynced
         .iter()
         .for_each(|it| it.failed.store(true, Ordering::Release));
-    assert!(spool.sync().unwrap().is_empty());
+    assert!(spool.sync_and_find().unwrap().is_empty());
     assert!(
         spool
             .writer()
@@ -158,7 +158,7 @@ fn what_nobody_holds_open_is_read_where_the_directory_went() {
     let text = lines(0, 8000);
     let spool = owed(&path, &text);
     // Now only the last segment is open.
-    assert!(spool.sync().unwrap().is_empty());
+    assert!(spool.sync_and_find().unwrap().is_empty());
     let entries = spool.segments.at(0).map(|first| first.len()).unwrap();
     fs::rename(&path, &away).unwrap();
     let story = read_from(&spool, 0);
@@ -185,7 +185,7 @@ fn what_could_not_be_forced_to_the_disk_is_written_anew_where_the_directory_went
     for it in &unsynced {
         it.failed.store(true, Ordering::Release);
     }
-    assert!(spool.sync().unwrap().is_empty());
+    assert!(spool.sync_and_find().unwrap().is_empty());
     let anew = unsynced.iter().zip(before);
     let same = anew.filter(|(it, before)| number(it) == *before).count();
     assert_eq!(

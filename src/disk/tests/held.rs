@@ -46,7 +46,7 @@ fn no_more_files_are_open_than_may_be_however_much_comes_before_a_sync() {
     }
     assert!(spool.writer().unsynced.len() == 3);
     assert!(read_from(&spool, 0).bytes() == text);
-    assert!(spool.sync().unwrap().is_empty());
+    assert!(spool.sync_and_find().unwrap().is_empty());
     assert_eq!(spool.state().state.synced, text.len() as u64);
     drop(spool);
     let opened = open(&home.path().join("q"), &few());
@@ -62,7 +62,7 @@ fn what_cannot_be_forced_early_stays_open_until_it_is_written_anew() {
     append(&spool, &text);
     faults::set(None);
     assert!(spool.writer().unsynced[0].failed.load(Ordering::Acquire));
-    assert!(spool.sync().unwrap().is_empty());
+    assert!(spool.sync_and_find().unwrap().is_empty());
     assert_eq!(held(&spool), 1);
     assert!(read_from(&spool, 0).bytes() == text);
 }
@@ -91,14 +91,14 @@ fn who_appends_does_not_take_an_error_from_a_sync_that_forces_the_same() {
         fails();
         append(&other, &more[..100_000]);
     });
-    assert!(spool.sync().unwrap().is_empty());
+    assert!(spool.sync_and_find().unwrap().is_empty());
     faults::set(None);
     assert!(!faults::is_to_come());
     let anew: Vec<bool> = (before.iter().zip(numbers))
         .map(|(it, before)| number(it) != before)
         .collect();
     assert_eq!(anew, [false, true, false]);
-    assert!(spool.sync().unwrap().is_empty());
+    assert!(spool.sync_and_find().unwrap().is_empty());
     let end = spool.end().at;
     assert_eq!(spool.state().state.synced, end);
     assert!(read_from(&spool, 0).bytes() == text[..end as usize]);
@@ -142,7 +142,7 @@ fn what_is_given_back_while_it_is_written_anew_stays_given_back() {
         assert!(other.release(u64::MAX).unwrap());
     });
     fails();
-    assert!(spool.sync().unwrap().is_empty());
+    assert!(spool.sync_and_find().unwrap().is_empty());
     faults::set(None);
     assert!(!faults::is_to_come());
     for name in [names(first).0, names(first).1] {
@@ -167,7 +167,8 @@ fn two_who_sync_at_once_write_anew_one_after_the_other() {
     let (ended, end) = std::sync::mpsc::channel();
     // The copy is being made: another one begins, and has time to end.
     faults::before(Call::Write, 3, move || {
-        let answer = std::thread::spawn(move || other.sync().map_err(|error| error.to_string()));
+        let answer =
+            std::thread::spawn(move || other.sync_and_find().map_err(|error| error.to_string()));
         let deadline = Instant::now() + Duration::from_millis(200);
         while !answer.is_finished() && Instant::now() < deadline {
             std::thread::yield_now();
@@ -175,7 +176,7 @@ fn two_who_sync_at_once_write_anew_one_after_the_other() {
         ended.send(answer).unwrap();
     });
     fails();
-    let answer = spool.sync().map_err(|error| error.to_string());
+    let answer = spool.sync_and_find().map_err(|error| error.to_string());
     faults::set(None);
     assert_eq!(answer, Ok(Vec::new()));
     assert_eq!(end.recv().unwrap().join().unwrap(), Ok(Vec::new()));

@@ -45,7 +45,10 @@ fn process() {
         ..small()
     };
     let spool = Arc::new(open(&home.join("q"), &options).spool);
-    let syncer = Syncer::start(Arc::clone(&spool), |said| eprintln!("{said:?}")).unwrap();
+    let syncer = Syncer::start(Arc::clone(&spool), |found, said| {
+        eprintln!("{found:?} {said:?}")
+    })
+    .unwrap();
     let input = OpenOptions::new().read(true).open(home.join("in")).unwrap();
     let mut output = OpenOptions::new()
         .write(true)

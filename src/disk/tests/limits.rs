@@ -120,7 +120,7 @@ fn a_full_disk_blocks_and_loses_nothing(disk: &Mounted) {
             .unwrap();
     }
     assert_eq!(fill(&spool, &text[taken..]), 0);
-    assert!(spool.sync().unwrap().is_empty());
+    assert!(spool.sync_and_find().unwrap().is_empty());
     assert!(read_from(&spool, 0).bytes() == text[..taken]);
 
     // A kill, and another start, on the full disk.

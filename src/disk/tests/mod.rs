@@ -62,9 +62,27 @@ impl Spool {
     /// Appends as much of it as there is room for.
     pub(crate) fn append_some(&self, bytes: &[u8], arrival: u64) -> Result<Appended, DiskError> {
         let put = self.append(bytes, arrival)?;
+        if put.is_ok() {
+            self.changed();
+        }
         Ok(put.map_or_else(Appended::Full, |put| {
             Appended::Bytes((put.end - put.start) as usize)
         }))
+    }
+
+    /// While this is done the disk does not answer whoever forces something there.
+    pub(crate) fn while_disk_hangs(&self, what: impl FnOnce()) {
+        let never_done = || {
+            what();
+            Err::<(), ()>(())
+        };
+        self.syncs.one(never_done).unwrap_err();
+    }
+
+    /// Forces all of it to the disk. What was found to be lost by that.
+    fn sync_and_find(&self) -> Result<Vec<Damage>, DiskError> {
+        self.sync()?;
+        Ok(self.take_found())
     }
 }
 

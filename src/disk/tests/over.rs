@@ -164,7 +164,7 @@ fn a_power_cut_at_any_step_of_it_leaves_one_end_and_is_no_damage() {
     let home = tempfile::tempdir().expect("a directory");
     let path = home.path().join("q");
     ended_by(&path, &small(), TEXT, |spool| {
-        assert_eq!(spool.sync().expect("forced"), []);
+        assert_eq!(spool.sync_and_find().expect("forced"), []);
     });
     let before = snapshot(&path);
     drop(open(&path, &small()));

@@ -32,7 +32,7 @@ fn other_boot(boot: u8) -> SpoolOptions {
 fn unentered(path: &Path) -> Spool {
     let spool = owed(path, b"one\n");
     no_room_for_an_entry();
-    assert_eq!(spool.sync().unwrap(), []);
+    assert_eq!(spool.sync_and_find().unwrap(), []);
     faults::set(None);
     spool
 }
@@ -76,12 +76,12 @@ fn what_a_full_disk_kept_out_of_the_index_at_the_end_is_there_after_a_power_cut(
         let path = home.path().join(is_closed.to_string());
         let spool = owed(&path, b"one\ntw");
         no_room_for_an_entry();
-        let found = match is_closed {
+        match is_closed {
             true => spool.close(false, u64::MAX).unwrap(),
             false => spool.sync().unwrap(),
-        };
+        }
         faults::set(None);
-        assert_eq!(found, []);
+        assert_eq!(spool.take_found(), []);
         drop(spool);
         let index = path.join(names(0).1);
         assert_eq!(fs::metadata(&index).unwrap().len(), ROW as u64);
@@ -99,8 +99,9 @@ fn what_is_entered_at_the_next_opening_is_forced_there_before_more_than_that_cou
         let path = home.path().join(is_synced.to_string());
         let spool = owed(&path, b"one\n");
         no_room_for_an_entry();
-        assert_eq!(spool.close(false, u64::MAX).unwrap(), []);
+        spool.close(false, u64::MAX).unwrap();
         faults::set(None);
+        assert_eq!(spool.take_found(), []);
         drop(spool);
         let index = path.join(names(0).1);
         let before = fs::read(&index).unwrap();
@@ -109,7 +110,7 @@ fn what_is_entered_at_the_next_opening_is_forced_there_before_more_than_that_cou
         let is_held = |spool: &Spool| unsynced(spool).contains(&0);
         assert!(is_held(&spool), "its new entry is not on the disk yet");
         if is_synced {
-            assert_eq!(spool.sync().unwrap(), []);
+            assert_eq!(spool.sync_and_find().unwrap(), []);
             assert!(!is_held(&spool));
             drop(spool);
             assert_whole(&path, &other_boot(8), b"one\ntwo\n");
@@ -220,10 +221,10 @@ fn an_index_that_is_forced_before_its_last_entry_is_made_is_forced_again() {
     // The stream and its index are forced; then there is room, and another file is begun.
     let other = Arc::clone(&spool);
     faults::before(Call::Force, 2, move || append(&other, b"more\n"));
-    assert_eq!(spool.sync().unwrap(), []);
+    assert_eq!(spool.sync_and_find().unwrap(), []);
     faults::set(None);
     assert!(!faults::is_to_come());
     assert_eq!(unsynced(&spool), [0, full]);
-    assert_eq!(spool.sync().unwrap(), []);
+    assert_eq!(spool.sync_and_find().unwrap(), []);
     assert_eq!(unsynced(&spool), [full]);
 }

@@ -19,7 +19,7 @@ impl SpoolStore {
     ) -> io::Result<()> {
         let mut reader = lock(&self.reader);
         let part = reader.read(&self.spool, who, load);
-        report(Ok(reader.take_said()), events);
+        report(&reader.take_said(), None, events);
         drop(reader);
         match part.map_err(io::Error::other)? {
             Part::Bytes(range) => load.read(range),

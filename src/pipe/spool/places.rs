@@ -66,17 +66,24 @@ impl SpoolStore {
         match self.holder(who) {
             Some(holder) => {
                 // Nobody saves it meanwhile.
-                let _place = holder.place();
+                let place = holder.place();
                 holder.fail();
-                self.spool.forget_place(&holder.name)
+                self.spool.forget_place(&holder.name)?;
+                // Who looks for it does not wait for the disk.
+                drop(place);
+                self.spool.changed();
+                Ok(())
             }
             None => Ok(()),
         }
     }
 
-    /// The consumer is owed again what lies from this offset on, and so many records more than before.
+    /// The consumer is owed again what lies from this offset on, and so many records more than before. Whoever says so has
+    /// signals to listen to, and does not wait for the disk: what a power cut undoes of it was lost with the consumer's pipe.
     pub(in crate::pipe) fn set_back(&self, at: u64, records: u64) -> Result<(), DiskError> {
-        self.save(&self.consumer, self.consumer.set_back(at, records))
+        self.save_alone(&self.consumer, self.consumer.set_back(at, records))?;
+        self.spool.note_change();
+        Ok(())
     }
 
     /// The run is over; `is_in_hurry`: there is no time to force anything to the disk.
@@ -87,8 +94,19 @@ impl SpoolStore {
         }
     }
 
-    /// Saves how far this one has come.
+    /// Saves how far this one has come. Who looks for that does not wait for the disk.
     pub(super) fn save(
+        &self,
+        holder: &Holder,
+        place: MutexGuard<'_, Place>,
+    ) -> Result<(), DiskError> {
+        self.save_alone(holder, place)?;
+        self.spool.changed();
+        Ok(())
+    }
+
+    /// The same, without forcing it to the disk.
+    fn save_alone(
         &self,
         holder: &Holder,
         mut place: MutexGuard<'_, Place>,
@@ -104,16 +122,18 @@ impl SpoolStore {
                 *place = next;
             }
         }
-        self.spool.save_place(&holder.name, next)?;
-        // Who looks for it does not wait for the disk.
-        drop(place);
-        self.spool.changed();
-        Ok(())
+        self.spool.save_place(&holder.name, next)
     }
 
-    /// The input has ended, and all of it is there: what goes on with its last record never comes.
-    pub(in crate::pipe) fn end_input(&self) -> Result<(), DiskError> {
-        self.spool.end_input()
+    /// The input has ended, and all of it is there: what goes on with its last record never comes. Whether it is on the disk
+    /// is waited for, or not.
+    pub(in crate::pipe) fn end_input(&self, is_waited_for: bool) -> Result<(), DiskError> {
+        match self.spool.end_input()? {
+            true if is_waited_for => self.spool.changed(),
+            true => self.spool.note_change(),
+            false => {}
+        }
+        Ok(())
     }
 
     /// Leaves it in order, or says how it is left. `on_saved` is called when the places are, or cannot be: what comes then
@@ -149,9 +169,9 @@ impl SpoolStore {
         drop(lock(&self.syncer).take());
         let closed = closed.and_then(|()| self.spool.close(is_all, self.last_floor(is_all)));
         let is_good = closed.is_ok();
-        if self.spool.is_worth_saying(&closed) {
-            report(closed, events);
-        }
+        // Nobody else is left to tell what came of forcing something there, be it by whoever it was.
+        self.tell_untold(events);
+        report(&[], closed.err(), events);
         Left {
             is_in_order: is_good && !self.spool.has_lost(),
             forgone: if is_good { 0 } else { self.forgone() },

@@ -123,6 +123,87 @@ fn disk(path: &Path) -> (Disk, crossbeam_channel::Receiver<Event>) {
     (disk, heard)
 }
 
+/// The same, of which all is forced to the disk before anybody is told of it: its parts.
+fn always(path: &Path) -> (Arc<Spool>, SpoolStore) {
+    let options = SpoolOptions {
+        policy: Policy::Always,
+        ..options(1)
+    };
+    let opened = Spool::open(path, &options).expect("it opens");
+    let outputs = Outputs {
+        use_by: UseBy::Stream,
+        lives_on: false,
+        tail: None,
+        tees: Vec::new(),
+    };
+    let store = SpoolStore::new(opened, outputs, |_| ()).expect("it goes on");
+    (Arc::clone(&store.spool), store)
+}
+
+/// Whether this ends, in a thread of its own, before the test has no more patience.
+fn ends(what: impl FnOnce() + Send + 'static) -> bool {
+    let (say, said) = unbounded();
+    std::thread::spawn(move || {
+        what();
+        let _ = say.send(());
+    });
+    said.recv_timeout(Duration::from_secs(10)).is_ok()
+}
+
+#[test]
+fn whoever_has_signals_to_listen_to_does_not_wait_for_a_disk_that_does_not_answer() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (spool, store) = always(&home.path().join("q"));
+    let store = Arc::new(store);
+    let (events, _heard) = unbounded();
+    store.start(&events).expect("a thread");
+    spool.append_some(b"one\ntwo", 1).expect("a disk");
+    spool.while_disk_hangs(|| {
+        let main = Arc::clone(&store);
+        let takes_back = move || main.set_back(0, 0).expect("saved");
+        assert!(ends(takes_back), "a program has ended");
+        let main = Arc::clone(&store);
+        let looks = move || main.end_input(false).expect("saved");
+        assert!(ends(looks), "the input has ended");
+        // Nobody holds what others need while he waits.
+        let tee = Arc::clone(&store);
+        std::thread::spawn(move || tee.forget(CONSUMER));
+        while !store.consumer.has_failed() {
+            std::thread::yield_now();
+        }
+        let other = Arc::clone(&store);
+        let looks = move || drop(other.consumer.place());
+        assert!(ends(looks), "somebody looks how far an output has come");
+        store.ends(true);
+    });
+    assert!(spool.is_over_at(7));
+}
+
+#[test]
+fn whether_something_is_kept_can_be_seen_while_what_was_waits_for_the_disk() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (spool, store) = always(&home.path().join("q"));
+    let (events, _heard) = unbounded();
+    let (disk, _floors) = Disk::new(Store::Spool(store), events);
+    disk.start().expect("a thread");
+    full(&[Call::Write]);
+    let refused = disk.take_read(b"one\n", |_| false).expect("memory");
+    assert!(refused.is_err() && disk.has_kept());
+    faults::set(None);
+    let disk = Arc::new(disk);
+    spool.while_disk_hangs(|| {
+        let source = Arc::clone(&disk);
+        std::thread::spawn(move || source.take_kept(&mut [0; 10]));
+        while spool.end().at == 0 {
+            std::thread::yield_now();
+        }
+        let main = Arc::clone(&disk);
+        let looks = move || assert!(!main.has_kept());
+        assert!(ends(looks), "somebody looks");
+        disk.ends(true);
+    });
+}
+
 fn full(calls: &[Call]) {
     faults::fail(rustix::io::Errno::NOSPC, calls, 0, u32::MAX);
 }
@@ -162,6 +243,79 @@ fn what_was_read_and_the_disk_refuses_is_read_again_before_anything_else() {
     let refused = disk.take_read(b"x", |rest| rest == 1).expect("memory");
     assert!(refused.is_err() && !disk.has_kept(), "it is where it was");
     faults::set(None);
+}
+
+#[test]
+fn where_there_is_no_more_time_a_failure_is_said_all_the_same_and_that_there_is_none_is_not() {
+    for is_failing in [true, false] {
+        let home = tempfile::tempdir().expect("a directory");
+        let (disk, heard) = disk(&home.path().join("q"));
+        let taken = disk.take_read(b"one\n", |_| false).expect("memory");
+        assert_eq!(taken, Ok(Some((4, Some(0)))));
+        disk.ends(true);
+        if is_failing {
+            faults::fail(rustix::io::Errno::IO, &[Call::Write], 0, u32::MAX);
+        }
+        let left = disk.close(false, &|_| ());
+        faults::set(None);
+        assert!(!left.is_in_order);
+        let said: Vec<_> = heard.try_iter().collect();
+        assert_eq!(said.len(), usize::from(is_failing), "{said:?}");
+    }
+}
+
+/// What was kept when its end was seen may be put there later, and more may come.
+#[test]
+fn an_input_that_was_seen_to_end_behind_what_was_kept_has_ended_where_nothing_has_come_behind_that()
+{
+    for (is_taken, comes, ended) in [(false, "", 7), (true, "", 7), (true, "x", 0)] {
+        let home = tempfile::tempdir().expect("a directory");
+        let path = home.path().join("q");
+        let (disk, _heard) = disk(&path);
+        assert!(!disk.ends_with_kept(), "nothing is");
+        full(&[Call::Write]);
+        let refused = disk.take_read(b"one\ntwo", |_| false).expect("memory");
+        assert!(refused.is_err() && disk.ends_with_kept());
+        faults::set(None);
+        if is_taken {
+            let taken = disk.take_kept(&mut [0; 10]).expect("it is kept");
+            assert_eq!(taken, Ok(Some((7, Some(0)))));
+        }
+        if !comes.is_empty() {
+            // It is refused as well, and no end was seen behind it.
+            full(&[Call::Write]);
+            let refused = disk.take_read(comes.as_bytes(), |_| false).expect("memory");
+            assert!(refused.is_err() && disk.has_kept());
+            faults::set(None);
+        }
+        assert!(disk.close(false, &|_| ()).is_in_order);
+        drop(disk);
+        let text = ["one\ntwo", comes].concat();
+        let opened = Spool::open(&path, &options(1)).expect("it opens");
+        let is_ended = opened.spool.end().begun == 0;
+        assert_eq!(is_ended, ended == text.len(), "{is_taken} {comes}");
+    }
+}
+
+#[test]
+fn each_way_in_which_a_disk_fails_is_said_once() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (disk, heard) = disk(&home.path().join("q"));
+    let taken = disk.take_read(b"one", |_| false).expect("memory");
+    assert_eq!(taken, Ok(Some((3, Some(0)))));
+    for _ in 0..2 {
+        full(&[Call::Room, Call::Write]);
+        disk.take_read(b"two", |_| true)
+            .expect("memory")
+            .expect_err("there is no room");
+    }
+    for _ in 0..2 {
+        faults::fail(rustix::io::Errno::IO, &[Call::Write], 0, u32::MAX);
+        disk.end_input(false);
+    }
+    faults::set(None);
+    let said: Vec<_> = heard.try_iter().collect();
+    assert_eq!(said.len(), 2, "{said:?}");
 }
 
 #[test]

@@ -161,7 +161,7 @@ impl Bench {
         // What the disk neither takes nor gives back is lost, and said.
         faults::spare(Call::Read);
         self.is_unsure = true;
-        if let Some(found) = worked(self.opened().spool.sync()) {
+        if let Some(found) = worked(self.opened().spool.sync_and_find()) {
             assert!(found.is_empty(), "{found:?}");
             self.note_synced();
         }

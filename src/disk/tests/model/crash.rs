@@ -98,7 +98,8 @@ impl Bench {
         spool.end_input().unwrap();
         let end = spool.end();
         if closes {
-            assert_eq!(spool.close(false, u64::MAX).unwrap(), []);
+            spool.close(false, u64::MAX).unwrap();
+            assert_eq!(spool.take_found(), []);
         }
         drop(spool);
         self.opened = None;

@@ -180,8 +180,8 @@ impl Bench {
                     // What could not be read back may be told of once more.
                     false => closed.ok(),
                 };
-                if let Some(found) = closed {
-                    assert!(found.is_empty(), "{found:?}");
+                if closed.is_some() {
+                    assert_eq!(self.opened().spool.take_found(), []);
                     self.note_synced();
                 }
                 self.reopen();

@@ -160,7 +160,7 @@ impl Edge for Side<'_> {
             let by = if is_refused {
                 disk.filled_by(held)
             } else {
-                FilledBy::Others
+                FilledBy::Unknown
             };
             let floor = world.told_floor;
             return Ok(Err(NoRoom { by, floor }));

@@ -175,30 +175,39 @@ fn the_beginning_of_a_record_waits_for_others_however_long_it_is() {
     b.check();
 }
 
-/// Each bit of room that comes is the beginning of another wait, but not of a record that is torn already.
-#[test]
-fn others_who_fill_the_disk_are_waited_for_for_ten_seconds_in_which_nothing_comes() {
-    let mut b = Bench::new(Rules {
+/// Lines that go to a disk.
+fn to_disk() -> Bench {
+    Bench::new(Rules {
         outlives: true,
         memory: Some(4 * KIB),
         framing: LINES,
         ..rules(KIB * KIB)
-    });
-    // For how many seconds it is tried in vain before they are not waited for any more, of these at most.
-    let waits = |b: &mut Bench, most: u64| {
-        (0..=most).find(|_| {
-            b.begin_read();
-            let awaits = b.reading.as_ref().expect("a read").awaits_others;
-            b.end_read_in_vain(ReadOutcome::NoRoom(NoRoom::OTHERS));
-            b.pass_time(seconds(1));
-            !awaits
-        })
-    };
-    let put = |b: &mut Bench, at: u64, bytes: &[u8]| {
+    })
+}
+
+/// These are read to the disk, where they begin there.
+fn put(b: &mut Bench, at: u64, bytes: &[u8]) {
+    b.begin_read();
+    b.reading.as_mut().expect("a read").stored = Some(at);
+    b.end_read(bytes);
+}
+
+/// For how many seconds it is tried in vain before others are not waited for any more, of these at most.
+fn waits(b: &mut Bench, most: u64, by: FilledBy) -> Option<u64> {
+    (0..=most).find(|_| {
         b.begin_read();
-        b.reading.as_mut().expect("a read").stored = Some(at);
-        b.end_read(bytes);
-    };
+        let awaits = b.reading.as_ref().expect("a read").awaits_others;
+        b.end_read_in_vain(ReadOutcome::NoRoom(NoRoom { by, floor: 0 }));
+        b.pass_time(seconds(1));
+        !awaits
+    })
+}
+
+/// Each bit of room that comes is the beginning of another wait, but not of a record that is torn already.
+#[test]
+fn others_who_fill_the_disk_are_waited_for_for_ten_seconds_in_which_nothing_comes() {
+    let mut b = to_disk();
+    let waits = |b: &mut Bench, most| waits(b, most, FilledBy::Others);
     assert_eq!(waits(&mut b, 8), None);
     put(&mut b, 0, b"xx");
     assert_eq!(waits(&mut b, 20), Some(10));
@@ -206,6 +215,36 @@ fn others_who_fill_the_disk_are_waited_for_for_ten_seconds_in_which_nothing_come
     assert_eq!(waits(&mut b, 20), Some(0), "it is torn");
     put(&mut b, 4, b"\nx");
     assert_eq!(waits(&mut b, 20), Some(10), "it is another one");
+    b.check();
+}
+
+#[test]
+fn others_are_waited_for_anew_where_there_was_room_and_nothing_came() {
+    let mut b = to_disk();
+    put(&mut b, 0, b"xx");
+    assert_eq!(waits(&mut b, 8, FilledBy::Others), None);
+    b.begin_read();
+    b.end_read_in_vain(ReadOutcome::Empty);
+    assert_eq!(waits(&mut b, 20, FilledBy::Others), Some(10));
+    b.check();
+}
+
+#[test]
+fn that_others_are_waited_for_in_vain_tears_no_record_that_begins_after_that() {
+    let mut b = to_disk();
+    put(&mut b, 0, b"xx\n");
+    assert_eq!(waits(&mut b, 20, FilledBy::Others), None, "none has begun");
+    put(&mut b, 3, b"xx");
+    assert_eq!(waits(&mut b, 20, FilledBy::Others), Some(10));
+    b.check();
+}
+
+#[test]
+fn a_disk_that_fails_is_none_that_others_fill() {
+    let mut b = to_disk();
+    put(&mut b, 0, b"xx");
+    assert_eq!(waits(&mut b, 20, FilledBy::Unknown), None);
+    assert_eq!(waits(&mut b, 20, FilledBy::Others), Some(10));
     b.check();
 }
 
