@@ -6,6 +6,7 @@ mod consumer;
 mod descriptors;
 mod end;
 mod error;
+mod heeding;
 mod hooks;
 mod last;
 mod measure;

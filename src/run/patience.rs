@@ -1,36 +1,26 @@
-//! What is waited for that may take as long as a disk does: signals are heard all the while.
-//!
-//! Invariant: the main thread waits neither for the disk nor for anybody who may wait for it without listening. A second
-//! signal, or the end of the time that a first one leaves, lets all of them go; what they were about to write down is
-//! then as a kill would leave it.
+//! How long the disk is waited for, by the signals that come meanwhile.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvError, at, bounded, never, select};
+use crossbeam_channel::{Receiver, at, never};
 
-use super::end::End;
-use super::last::LAST_SAVE;
-use super::supervise::{HALT, Run};
-use crate::control::signals::{self, Received, SIGINT, SIGQUIT};
-use crate::pipe::Shared;
+use crate::control::signals::{Received, SIGINT, SIGQUIT};
 
 /// For how long the disk is waited for.
 #[derive(Debug, Default)]
 pub(super) struct Patience {
     /// A signal has told weir to end.
-    is_told: bool,
+    pub is_told: bool,
     /// Until when; `None`: for as long as it takes.
-    until: Option<Instant>,
+    pub until: Option<Instant>,
     /// A second signal: nothing is waited for any more.
-    is_used_up: bool,
+    pub is_used_up: bool,
     /// The run is over: what comes now concerns nothing but what is left to be done.
-    is_last: bool,
+    pub is_last: bool,
     /// The last signal that came while something was waited for.
-    heard: Option<i32>,
+    pub heard: Option<i32>,
     /// Those that came before the run was over, which mean more than that.
-    kept: Vec<Received>,
+    pub kept: Vec<Received>,
 }
 
 impl Patience {
@@ -53,7 +43,7 @@ impl Patience {
     }
 
     /// A moment more, unless somebody has said that not even that is left.
-    fn allow(&mut self, moment: Duration) {
+    pub(super) fn allow(&mut self, moment: Duration) {
         if !self.is_used_up {
             let least = Instant::now() + moment;
             self.until = self.until.map(|until| until.max(least));
@@ -66,109 +56,12 @@ impl Patience {
     }
 
     /// When there is none left.
-    fn alarm(&self) -> Receiver<Instant> {
+    pub(super) fn alarm(&self) -> Receiver<Instant> {
         self.until.map_or_else(never, at)
     }
 
     /// What came last while something was waited for.
     pub(super) fn heard(&self) -> Option<i32> {
         self.heard
-    }
-}
-
-impl Run {
-    /// The run is over, and ends so: how long what is to stay on the disk may take from now on.
-    pub(super) fn begin_end(&mut self, end: &End) {
-        let kept = std::mem::take(&mut self.patience.kept);
-        self.patience = Patience {
-            is_told: self.is_told(end),
-            until: self.forces_until(end),
-            is_used_up: self.patience.is_used_up,
-            is_last: true,
-            heard: None,
-            kept: Vec::new(),
-        };
-        let ends = |signal: &Received| signals::is_end(signal.number);
-        for signal in kept.into_iter().filter(ends) {
-            self.patience.hear(signal, self.signal_grace);
-        }
-        self.shared.ends_on_disk(self.patience.is_used_up);
-    }
-
-    /// What came while something was waited for, and means more than that.
-    pub(super) fn next_kept(&mut self) -> Option<Received> {
-        let kept = &mut self.patience.kept;
-        (!kept.is_empty()).then(|| kept.remove(0))
-    }
-
-    /// A signal comes while something is waited for. Whether it is one that ends weir.
-    pub(super) fn hear(&mut self, signal: Result<Received, RecvError>) -> bool {
-        let Ok(signal) = signal else {
-            self.signals = never();
-            return false;
-        };
-        let is_end = signals::is_end(signal.number);
-        if !self.patience.is_last {
-            self.patience.kept.push(signal);
-        }
-        if is_end {
-            self.patience.hear(signal, self.signal_grace);
-        }
-        is_end
-    }
-
-    /// Waits for this. `None`: there is no time left for it, and whoever waits for the disk was let go.
-    pub(super) fn wait_for<T>(&mut self, what: &Receiver<T>) -> Option<T> {
-        if self.patience.is_last {
-            self.patience.allow(LAST_SAVE);
-        }
-        while !self.patience.is_over() {
-            select! {
-                recv(what) -> it => return it.ok(),
-                recv(self.patience.alarm()) -> _ => {}
-                recv(self.signals) -> signal => { self.hear(signal); }
-            }
-        }
-        self.shared.ends_on_disk(true);
-        what.recv_timeout(HALT).ok()
-    }
-
-    /// Has this done by another thread where there is a disk that may have to be waited for, until then at most where the
-    /// run is not over, and what came of it.
-    pub(super) fn beside<T: Send + 'static>(
-        &mut self,
-        until: Option<Instant>,
-        work: impl FnOnce(&Arc<Shared>) -> T + Send + 'static,
-    ) -> Option<T> {
-        if !self.shared.has_disk() {
-            return Some(work(&self.shared));
-        }
-        let (say, said) = bounded(1);
-        let work = Arc::new(Mutex::new(Some(work)));
-        let (shared, given) = (self.shared.clone(), work.clone());
-        let take = |work: &Mutex<Option<_>>| {
-            let mut work = work.lock().unwrap_or_else(PoisonError::into_inner);
-            work.take()
-        };
-        let thread = thread::Builder::new().name("disk".into());
-        let thread = thread.spawn(move || {
-            if let Some(work) = take(&given) {
-                let _ = say.send(work(&shared));
-            }
-        });
-        if thread.is_err() {
-            return take(&work).map(|work| work(&self.shared));
-        }
-        if self.patience.is_last {
-            return self.wait_for(&said);
-        }
-        self.patience.until = until;
-        self.patience.is_told |= self.signal.is_some();
-        let done = self.wait_for(&said);
-        if done.is_some() {
-            // What was heard meanwhile is dealt with as if it came now.
-            (self.patience.until, self.patience.is_told) = (None, false);
-        }
-        done
     }
 }

@@ -20,10 +20,9 @@ use std::time::{Duration, Instant};
 use super::rules::Rules;
 use crate::engine::limiter::{Burst, TokenBucket};
 use crate::units::{Rate, Unit};
+pub(crate) use parts::ALL;
 use parts::{part, share, standstill};
 
-/// All parts of a cap.
-pub(crate) const ALL: u64 = 1 << 40;
 /// The least time between two questions to the store.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(100);
 /// The time between two questions of a member that does not want anything.

@@ -2,9 +2,11 @@
 
 use std::num::NonZeroU64;
 
-use super::ALL;
 use crate::engine::limiter::Burst;
 use crate::units::{Rate, Unit};
+
+/// All parts of a cap.
+pub(crate) const ALL: u64 = 1 << 40;
 
 /// The rate of no part: what has been earned is kept, and nothing is earned. One unit in a hundred years.
 pub(super) fn standstill(unit: Unit) -> Rate {

@@ -1,0 +1,115 @@
+//! What is waited for that may take as long as a disk does: signals are heard all the while.
+//!
+//! Invariant: the main thread waits neither for the disk nor for anybody who may wait for it without listening. A second
+//! signal, or the end of the time that a first one leaves, lets all of them go; what they were about to write down is
+//! then as a kill would leave it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, RecvError, bounded, never, select};
+
+use super::end::End;
+use super::last::LAST_SAVE;
+use super::patience::Patience;
+use super::supervise::{HALT, Run};
+use crate::control::signals::{self, Received};
+use crate::pipe::Shared;
+
+impl Run {
+    /// The run is over, and ends so: how long what is to stay on the disk may take from now on.
+    pub(super) fn begin_end(&mut self, end: &End) {
+        let kept = std::mem::take(&mut self.patience.kept);
+        self.patience = Patience {
+            is_told: self.is_told(end),
+            until: self.forces_until(end),
+            is_used_up: self.patience.is_used_up,
+            is_last: true,
+            heard: None,
+            kept: Vec::new(),
+        };
+        let ends = |signal: &Received| signals::is_end(signal.number);
+        for signal in kept.into_iter().filter(ends) {
+            self.patience.hear(signal, self.signal_grace);
+        }
+        self.shared.ends_on_disk(self.patience.is_used_up);
+    }
+
+    /// What came while something was waited for, and means more than that.
+    pub(super) fn next_kept(&mut self) -> Option<Received> {
+        let kept = &mut self.patience.kept;
+        (!kept.is_empty()).then(|| kept.remove(0))
+    }
+
+    /// A signal comes while something is waited for. Whether it is one that ends weir.
+    pub(super) fn hear(&mut self, signal: Result<Received, RecvError>) -> bool {
+        let Ok(signal) = signal else {
+            self.signals = never();
+            return false;
+        };
+        let is_end = signals::is_end(signal.number);
+        if !self.patience.is_last {
+            self.patience.kept.push(signal);
+        }
+        if is_end {
+            self.patience.hear(signal, self.signal_grace);
+        }
+        is_end
+    }
+
+    /// Waits for this. `None`: there is no time left for it, and whoever waits for the disk was let go.
+    pub(super) fn wait_for<T>(&mut self, what: &Receiver<T>) -> Option<T> {
+        if self.patience.is_last {
+            self.patience.allow(LAST_SAVE);
+        }
+        while !self.patience.is_over() {
+            select! {
+                recv(what) -> it => return it.ok(),
+                recv(self.patience.alarm()) -> _ => {}
+                recv(self.signals) -> signal => { self.hear(signal); }
+            }
+        }
+        self.shared.ends_on_disk(true);
+        what.recv_timeout(HALT).ok()
+    }
+
+    /// Has this done by another thread where there is a disk that may have to be waited for, until then at most where the
+    /// run is not over, and what came of it.
+    pub(super) fn beside<T: Send + 'static>(
+        &mut self,
+        until: Option<Instant>,
+        work: impl FnOnce(&Arc<Shared>) -> T + Send + 'static,
+    ) -> Option<T> {
+        if !self.shared.has_disk() {
+            return Some(work(&self.shared));
+        }
+        let (say, said) = bounded(1);
+        let work = Arc::new(Mutex::new(Some(work)));
+        let (shared, given) = (self.shared.clone(), work.clone());
+        let take = |work: &Mutex<Option<_>>| {
+            let mut work = work.lock().unwrap_or_else(PoisonError::into_inner);
+            work.take()
+        };
+        let thread = thread::Builder::new().name("disk".into());
+        let thread = thread.spawn(move || {
+            if let Some(work) = take(&given) {
+                let _ = say.send(work(&shared));
+            }
+        });
+        if thread.is_err() {
+            return take(&work).map(|work| work(&self.shared));
+        }
+        if self.patience.is_last {
+            return self.wait_for(&said);
+        }
+        self.patience.until = until;
+        self.patience.is_told |= self.signal.is_some();
+        let done = self.wait_for(&said);
+        if done.is_some() {
+            // What was heard meanwhile is dealt with as if it came now.
+            (self.patience.until, self.patience.is_told) = (None, false);
+        }
+        done
+    }
+}
