@@ -252,7 +252,7 @@ impl Engine {
         }
     }
 
-    /// Whether one would be run again, but for [that](Engine::restart_no_more), which has not failed.
+    /// Whether one would be run again, but for [that](Engine::restart_no_more), and has given no reason not to.
     pub(crate) fn is_worker_held(&self) -> bool {
         self.workers.as_ref().is_some_and(|it| it.is_held)
     }

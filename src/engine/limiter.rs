@@ -294,7 +294,7 @@ impl Limiters {
         both
     }
 
-    /// The same, with nothing changed by the question.
+    /// The same, with nothing changed by the question but what a shared cap is to be kept for.
     ///
     /// # Errors
     /// As there.

@@ -237,7 +237,7 @@ pub(super) struct Workers {
     pub held: u64,
     /// Nothing is run again any more.
     pub is_over: bool,
-    /// One that has not failed would be, but for that.
+    /// One would be, but for that: one that has ended well, or waits for its turn.
     pub is_held: bool,
     /// How long what lies in a pipe may lie there.
     pub stall_timeout: Option<Duration>,

@@ -15,7 +15,7 @@ use super::error::system;
 use super::supervise::{HALT, Run};
 use crate::command::child::Exit;
 use crate::config::hook::Occasion;
-use crate::control::signals::{self, SIGTERM};
+use crate::control::signals;
 use crate::engine::directive::Directive;
 use crate::engine::restart::{CommandStatus, Verdict};
 use crate::pipe::{Event, Shared};
@@ -23,6 +23,10 @@ use crate::report::Ending;
 
 /// A program that lives so long after Ctrl-C goes on, and so does weir.
 pub(super) const GOES_ON: Duration = Duration::from_millis(500);
+
+/// What is said where there was no time for that.
+pub(super) const NOT_TAKEN_BACK: &str =
+    "there was no time to take back what COMMAND has left unread: the next one is not given it";
 
 /// What comes after a program that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +98,7 @@ impl Run {
         consumer.has_ended = true;
         let interrupted = consumer.interrupted;
         let Some(next) = self.what_comes_next(exit) else {
-            return Some(End::Signal(self.patience.heard().unwrap_or(SIGTERM)));
+            return self.end_let_go();
         };
         if next == Next::Again {
             return None;
@@ -198,12 +202,16 @@ impl Run {
         if !self.consumer.as_ref().is_some_and(Consumer::keeps_given) {
             return;
         }
-        let Some(unread) = self.empty() else {
-            return;
-        };
+        let unread = self.empty();
         // Of one that has read all to the end no record is begun.
-        if unread > 0 || self.consumer.as_ref().is_some_and(|it| !it.is_fed) {
-            self.take_back(unread);
+        let is_left = |unread| unread > 0 || self.consumer.as_ref().is_some_and(|it| !it.is_fed);
+        let taken = match unread {
+            Some(unread) if is_left(unread) => self.take_back(unread).map(drop),
+            Some(_) => Some(()),
+            None => None,
+        };
+        if taken.is_none() {
+            self.reporter.complain(NOT_TAKEN_BACK);
         }
     }
 

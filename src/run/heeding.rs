@@ -6,25 +6,31 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvError, bounded, never, select};
 
 use super::end::End;
 use super::last::LAST_SAVE;
 use super::patience::Patience;
-use super::supervise::{HALT, Run};
-use crate::control::signals::{self, Received};
+use super::supervise::Run;
+use crate::control::signals::{self, Received, SIGTERM};
 use crate::pipe::Shared;
 
 impl Run {
     /// The run is over, and ends so: how long what is to stay on the disk may take from now on.
     pub(super) fn begin_end(&mut self, end: &End) {
         let kept = std::mem::take(&mut self.patience.kept);
+        let is_let_go = self.patience.is_let_go;
         self.patience = Patience {
             is_told: self.is_told(end),
-            until: self.forces_until(end),
+            // One that was let go has had its time.
+            until: match is_let_go {
+                true => Some(Instant::now()),
+                false => self.forces_until(end),
+            },
             is_used_up: self.patience.is_used_up,
+            is_let_go,
             is_last: true,
             heard: None,
             kept: Vec::new(),
@@ -40,6 +46,17 @@ impl Run {
     pub(super) fn next_kept(&mut self) -> Option<Received> {
         let kept = &mut self.patience.kept;
         (!kept.is_empty()).then(|| kept.remove(0))
+    }
+
+    /// Those who waited for the disk had to be let go while the run was not over: that is its end.
+    pub(super) fn end_let_go(&mut self) -> Option<End> {
+        if !self.patience.is_let_go {
+            return None;
+        }
+        let kept = std::mem::take(&mut self.patience.kept);
+        let mut ends = kept.iter().map(|it| it.number);
+        let first = ends.find(|number| signals::is_end(*number));
+        Some(End::Signal(self.signal.or(first).unwrap_or(SIGTERM)))
     }
 
     /// A signal comes while something is waited for. Whether it is one that ends weir.
@@ -58,8 +75,9 @@ impl Run {
         is_end
     }
 
-    /// Waits for this. `None`: there is no time left for it, and whoever waits for the disk was let go.
-    pub(super) fn wait_for<T>(&mut self, what: &Receiver<T>) -> Option<T> {
+    /// Waits for this. `None`: there is no time left for it, and whoever waits for the disk was let go; `then` is for how
+    /// long that is waited for after all.
+    pub(super) fn wait_for<T>(&mut self, what: &Receiver<T>, then: Duration) -> Option<T> {
         if self.patience.is_last {
             self.patience.allow(LAST_SAVE);
         }
@@ -67,11 +85,16 @@ impl Run {
             select! {
                 recv(what) -> it => return it.ok(),
                 recv(self.patience.alarm()) -> _ => {}
-                recv(self.signals) -> signal => { self.hear(signal); }
+                recv(self.signals) -> signal => {
+                    if self.hear(signal) {
+                        self.patience.heard = signal.ok().map(|it| it.number);
+                    }
+                }
             }
         }
         self.shared.ends_on_disk(true);
-        what.recv_timeout(HALT).ok()
+        self.patience.is_let_go = true;
+        what.recv_timeout(then).ok()
     }
 
     /// Has this done by another thread where there is a disk that may have to be waited for, until then at most where the
@@ -101,12 +124,12 @@ impl Run {
             return take(&work).map(|work| work(&self.shared));
         }
         if self.patience.is_last {
-            return self.wait_for(&said);
+            return self.wait_for(&said, LAST_SAVE);
         }
         self.patience.until = until;
         self.patience.is_told |= self.signal.is_some();
-        let done = self.wait_for(&said);
-        if done.is_some() {
+        let done = self.wait_for(&said, LAST_SAVE);
+        if !self.patience.is_let_go {
             // What was heard meanwhile is dealt with as if it came now.
             (self.patience.until, self.patience.is_told) = (None, false);
         }

@@ -108,6 +108,9 @@ impl Run {
         }
         let late = self.deliver_until.map_or_else(never, at);
         loop {
+            if let Some(end) = self.end_by_kept() {
+                return Some(end);
+            }
             select! {
                 recv(late) -> _ => return self.signal.map(End::Signal),
                 recv(said) -> closed => return closed.ok()?.err().map(End::Failed),
@@ -139,7 +142,7 @@ impl Run {
     /// what is there then is as a kill would leave it. Says how it is left, and the end.
     pub(super) fn close_disk(&mut self, has_ended: bool, end: End) -> (Left, End) {
         let closing = self.shared.close_disk(has_ended);
-        let left = self.wait_for(&closing.done).unwrap_or_else(|| {
+        let left = self.wait_for(&closing.done, HALT).unwrap_or_else(|| {
             // A server that does not answer a write does not say so.
             let saved = closing.saved.recv_timeout(LAST_SAVE);
             closing.done.recv_timeout(HALT).unwrap_or_else(|_| {

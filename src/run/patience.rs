@@ -15,9 +15,11 @@ pub(super) struct Patience {
     pub until: Option<Instant>,
     /// A second signal: nothing is waited for any more.
     pub is_used_up: bool,
+    /// Whoever waits for the disk was let go: nothing can go on as before.
+    pub is_let_go: bool,
     /// The run is over: what comes now concerns nothing but what is left to be done.
     pub is_last: bool,
-    /// The last signal that came while something was waited for.
+    /// The last signal that came while what is last was waited for.
     pub heard: Option<i32>,
     /// Those that came before the run was over, which mean more than that.
     pub kept: Vec<Received>,
@@ -34,7 +36,7 @@ impl Patience {
             // One that is beyond the end of time never comes.
             self.until = Instant::now().checked_add(grace);
         }
-        (self.is_told, self.heard) = (true, Some(signal.number));
+        self.is_told = true;
     }
 
     /// Nothing is waited for any more.
@@ -60,7 +62,7 @@ impl Patience {
         self.until.map_or_else(never, at)
     }
 
-    /// What came last while something was waited for.
+    /// What came last while what is last was waited for.
     pub(super) fn heard(&self) -> Option<i32> {
         self.heard
     }

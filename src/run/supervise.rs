@@ -143,14 +143,15 @@ impl Run {
 
     fn listen(&mut self) -> End {
         loop {
-            while let Some(signal) = self.next_kept() {
-                if let Some(end) = self.on_signal(Some(signal)) {
-                    return end;
-                }
+            if let Some(end) = self.end_by_kept() {
+                return end;
             }
             // What has happened already counts before what is only late.
             while let Ok(event) = self.events.try_recv() {
                 if let Some(end) = self.on_event(Some(event)).filter(|_| self.awaits.is_none()) {
+                    return end;
+                }
+                if let Some(end) = self.end_by_kept() {
                     return end;
                 }
             }
@@ -388,6 +389,20 @@ impl Run {
             Some(_) => self.end_at_once(signal),
             None => End::Signal(signal),
         }
+    }
+
+    /// What was heard while something was waited for is dealt with now. The end, where that is it.
+    pub(super) fn end_by_kept(&mut self) -> Option<End> {
+        if let Some(end) = self.end_let_go() {
+            return Some(end);
+        }
+        while let Some(signal) = self.next_kept() {
+            let ended = self.on_signal(Some(signal));
+            if ended.is_some() {
+                return ended;
+            }
+        }
+        None
     }
 
     /// A signal that comes when all has been delivered.

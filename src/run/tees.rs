@@ -42,6 +42,9 @@ impl Run {
             if !self.is_any_pending(is_waited_for) {
                 return None;
             }
+            if let Some(end) = self.end_by_kept() {
+                return Some(end);
+            }
             select! {
                 recv(self.branches.over) -> _ => {}
                 recv(moment) -> _ => taps = false,

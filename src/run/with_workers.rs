@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::batches::WorkersState;
-use super::beside::GOES_ON;
+use super::beside::{GOES_ON, NOT_TAKEN_BACK};
 use super::end::End;
 use super::supervise::Run;
 use super::with_jobs::LAST_WAIT;
@@ -127,8 +127,10 @@ impl Run {
     pub(super) fn take_back_last_of_workers(&mut self) {
         let left = self.batches.iter().flat_map(|it| it.jobs.take_out());
         for (j, unread) in left.collect::<Vec<_>>() {
-            if let Err(failure) = self.shared.give_back_of(j, unread) {
-                self.reporter.complain(&failure.to_string());
+            match self.beside(None, move |shared| shared.give_back_of(j, unread)) {
+                Some(Ok(())) => {}
+                Some(Err(failure)) => self.reporter.complain(&failure.to_string()),
+                None => self.reporter.complain(NOT_TAKEN_BACK),
             }
             self.shared
                 .update_and_wake(|engine, now| engine.take_back_last(j, unread, now));

@@ -56,7 +56,8 @@ if says >= 0 then
 end
 -- One that has a lease, or knows of others, and is not known here: the store was stopped, or its clock was put forward.
 if says >= 0 and is_new and (has > 0 or n == 1 and knows > 1) then
-  born, floor = now, math.max(knows, 1)
+  if now >= born + 1000 then floor = 1 end
+  born, floor = now, math.max(floor, knows)
 end
 -- The milliseconds of one unit. Who comes when nobody has passed anything for so long need not wait for the first.
 local unit = math.min(math.ceil((tonumber(per) or 0) / (tonumber(amount) or 1) / 1e6), 2 ^ 40)

@@ -214,7 +214,7 @@ impl LeasedCap {
         passed.map_err(|when| when.min(self.look_at))
     }
 
-    /// What may pass by now may be on its way: it is paid for by this cap, however that changes.
+    /// What may pass by now may be on its way: it is paid for by this cap, however its part changes.
     pub(crate) fn let_pass(&mut self, now: Instant) {
         if let Some(bucket) = &mut self.bucket {
             let _ = bucket.may_pass(now);

@@ -62,7 +62,10 @@ impl Store {
         self.forget(who);
         let n = self.members.len() as u64 + 1;
         if is_new && (question.has > 0 || n == 1 && question.members > 1) {
-            (self.born, self.floor) = (now, question.members.max(1));
+            if now >= self.born + 1000 {
+                self.floor = 1;
+            }
+            (self.born, self.floor) = (now, self.floor.max(question.members));
         }
         let level = ((ALL - self.content.min(ALL)) / (self.hungry + 1)).max(ALL / n);
         let interval = (n.div_ceil(5)).max(100);
