@@ -43,9 +43,23 @@ impl Run {
     }
 
     /// What came while something was waited for, and means more than that.
-    pub(super) fn next_kept(&mut self) -> Option<Received> {
+    fn next_kept(&mut self) -> Option<Received> {
         let kept = &mut self.patience.kept;
         (!kept.is_empty()).then(|| kept.remove(0))
+    }
+
+    /// What was heard while something was waited for is dealt with now. The end, where that is it.
+    pub(super) fn end_by_kept(&mut self) -> Option<End> {
+        if let Some(end) = self.end_let_go() {
+            return Some(end);
+        }
+        while let Some(signal) = self.next_kept() {
+            let ended = self.on_signal(Some(signal));
+            if ended.is_some() {
+                return ended;
+            }
+        }
+        None
     }
 
     /// Those who waited for the disk had to be let go while the run was not over: that is its end.
@@ -134,5 +148,15 @@ impl Run {
             (self.patience.until, self.patience.is_told) = (None, false);
         }
         done
+    }
+
+    /// A signal that comes when all has been delivered.
+    pub(super) fn on_late_signal(&mut self, signal: Option<Received>) -> Option<End> {
+        match signal {
+            Some(end) if self.consumer.is_none() && signals::is_end(end.number) => {
+                Some(self.end_as_told(end.number))
+            }
+            signal => self.on_signal(signal),
+        }
     }
 }

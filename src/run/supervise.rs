@@ -368,7 +368,7 @@ impl Run {
         heard.map_or(Ok(ended), Err)
     }
 
-    fn on_signal(&mut self, signal: Option<Received>) -> Option<End> {
+    pub(super) fn on_signal(&mut self, signal: Option<Received>) -> Option<End> {
         match signal {
             Some(signal) if !signals::is_end(signal.number) => {
                 let status = self.status();
@@ -384,34 +384,10 @@ impl Run {
     }
 
     /// This signal ends it without more ado; where it is a second one, nothing is waited for any more.
-    fn end_as_told(&mut self, signal: i32) -> End {
+    pub(super) fn end_as_told(&mut self, signal: i32) -> End {
         match self.signal {
             Some(_) => self.end_at_once(signal),
             None => End::Signal(signal),
-        }
-    }
-
-    /// What was heard while something was waited for is dealt with now. The end, where that is it.
-    pub(super) fn end_by_kept(&mut self) -> Option<End> {
-        if let Some(end) = self.end_let_go() {
-            return Some(end);
-        }
-        while let Some(signal) = self.next_kept() {
-            let ended = self.on_signal(Some(signal));
-            if ended.is_some() {
-                return ended;
-            }
-        }
-        None
-    }
-
-    /// A signal that comes when all has been delivered.
-    pub(super) fn on_late_signal(&mut self, signal: Option<Received>) -> Option<End> {
-        match signal {
-            Some(end) if self.consumer.is_none() && signals::is_end(end.number) => {
-                Some(self.end_as_told(end.number))
-            }
-            signal => self.on_signal(signal),
         }
     }
 }
