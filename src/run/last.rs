@@ -39,6 +39,14 @@ impl Run {
         }
     }
 
+    /// Hears of what was found at the start, if that came too late for the loop. What a share says when it is
+    /// left concerns nobody any more.
+    pub(super) fn hear_notices(&mut self) {
+        while let Ok(what) = self.noticed.try_recv() {
+            self.reporter.complain(&what);
+        }
+    }
+
     /// Hears of failures that came too late for the loop.
     pub(super) fn hear_last(&mut self) {
         let events: Vec<Event> = self.events.try_iter().collect();

@@ -163,6 +163,7 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     // What was just being read may have been the last of it.
     run.look_whether_input_ended_with(&end);
     run.part_from_lookers();
+    run.hear_notices();
     run.hear_last();
     if let Some(port) = packets {
         run.say_what_is_left_of_a_packet(&port);
