@@ -155,7 +155,9 @@ impl Books<'_> {
                 let is_dead = said.lines().any(|line| is_of_dying(plan, line));
                 self.left == 0 && self.end == "eof" && !is_dead
             }
-            (Some(1 | 125), _) if self.is_bereft() => self.left == 0 && self.end == "error",
+            (Some(1 | 125), _) if self.is_bereft() => {
+                (self.left == 0 || self.is_half_left()) && self.end == "error"
+            }
             // Not all that was shed could be kept.
             (Some(code @ (1 | 125)), _) => {
                 let is_short = self.outcome.stderr.lines().any(|it| is_slow(plan, it));
