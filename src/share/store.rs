@@ -104,6 +104,21 @@ impl StoreCap {
         Ok(StoreCap { shared })
     }
 
+    /// What may pass; `lets_pass`: that may be on its way from now on.
+    fn ask(&self, lets_pass: bool, now: Instant) -> Result<u64, Instant> {
+        let mut state = self.shared.lock();
+        let answer = state.cap.peek(now);
+        match answer {
+            Ok(_) if lets_pass => state.cap.let_pass(now),
+            Err(_) if state.idle => {
+                state.idle = false;
+                self.shared.wake.notify_one();
+            }
+            _ => {}
+        }
+        answer
+    }
+
     /// What tells of it, and ends it, while somebody else holds the cap.
     pub(crate) fn watch(&self) -> StoreWatch {
         StoreWatch {
@@ -125,21 +140,11 @@ impl SharedCap for StoreCap {
     }
 
     fn peek(&self, now: Instant) -> Result<u64, Instant> {
-        let mut state = self.shared.lock();
-        let answer = state.cap.peek(now);
-        if answer.is_err() && state.idle {
-            state.idle = false;
-            self.shared.wake.notify_one();
-        }
-        answer
+        self.ask(false, now)
     }
 
     fn may_pass(&mut self, now: Instant) -> Result<u64, Instant> {
-        let answer = self.peek(now);
-        if answer.is_ok() {
-            self.shared.lock().cap.let_pass(now);
-        }
-        answer
+        self.ask(true, now)
     }
 
     fn keep(&self) {

@@ -79,6 +79,44 @@ fn the_script_answers_as_its_twin_does() {
     }
 }
 
+/// Who has a lease, or knows of others, and finds nobody there, has found a store that was stopped, or whose clock was put
+/// forward; where the last one has asked in the future, it was put back.
+#[test]
+fn a_store_that_does_not_know_who_is_out_there_gives_nobody_more_than_what_they_have_said() {
+    let server = Server::start(&[]);
+    let member = || Member::new(&server.store(), None, Unit::Bytes).expect("a member");
+    let question = LeasedCap::new(rules("8MB/s"), Instant::now()).question(Instant::now());
+    let question = Question {
+        interval: Duration::from_secs(60),
+        ..question
+    };
+    let key = &member().keys[0];
+    let is_old = || server.tell(&format!("HSET {key} born 0"));
+    let (mut first, mut second) = (member(), member());
+    first.ask(&question).expect("an answer");
+    first.leave(&question);
+    is_old();
+    let knows = Question {
+        members: 4,
+        ..question
+    };
+    assert_eq!(second.ask(&knows).expect("an answer").parts, ALL / 4);
+    second.leave(&question);
+    is_old();
+    server.tell(&format!("HSET {key} floor 5"));
+    let has = Question {
+        has: ALL / 2,
+        left: Duration::from_secs(1),
+        members: 3,
+        ..question
+    };
+    assert_eq!(first.ask(&has).expect("an answer").parts, ALL / 3);
+    is_old();
+    server.tell(&format!("HSET {key} asked 99999999999999"));
+    let answer = second.ask(&question).expect("an answer");
+    assert_eq!((answer.members, answer.parts), (1, ALL));
+}
+
 #[test]
 fn a_member_asks_ten_times_a_second_at_most_and_seldom_while_idle() {
     let server = Server::start(&[]);
