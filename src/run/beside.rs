@@ -15,7 +15,6 @@ use super::error::system;
 use super::supervise::{HALT, Run};
 use crate::command::child::Exit;
 use crate::config::hook::Occasion;
-use crate::control::signals;
 use crate::engine::directive::Directive;
 use crate::engine::restart::{CommandStatus, Verdict};
 use crate::pipe::{Event, Shared};
@@ -379,13 +378,7 @@ impl Run {
         if let Some(consumer) = &mut self.consumer {
             let by = end.signal_for_command(consumer.interrupted);
             let (patience, grace) = (&mut self.patience, self.signal_grace);
-            consumer.put_down(by, &self.signals, |signal| {
-                let is_end = signals::is_end(signal.number);
-                if is_end {
-                    patience.hear(signal, grace);
-                }
-                is_end
-            });
+            consumer.put_down(by, &self.signals, |signal| patience.heeds(signal, grace));
         }
     }
 }

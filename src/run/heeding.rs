@@ -35,9 +35,8 @@ impl Run {
             heard: None,
             kept: Vec::new(),
         };
-        let ends = |signal: &Received| signals::is_end(signal.number);
-        for signal in kept.into_iter().filter(ends) {
-            self.patience.hear(signal, self.signal_grace);
+        for signal in kept {
+            self.patience.heeds(signal, self.signal_grace);
         }
         self.shared.ends_on_disk(self.patience.is_used_up);
     }
@@ -79,14 +78,10 @@ impl Run {
             self.signals = never();
             return false;
         };
-        let is_end = signals::is_end(signal.number);
         if !self.patience.is_last {
             self.patience.kept.push(signal);
         }
-        if is_end {
-            self.patience.hear(signal, self.signal_grace);
-        }
-        is_end
+        self.patience.heeds(signal, self.signal_grace)
     }
 
     /// Waits for this. `None`: there is no time left for it, and whoever waits for the disk was let go; `then` is for how

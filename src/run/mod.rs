@@ -200,13 +200,7 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     run.membership.leave();
     if let Some(overflow_thread) = overflow_thread {
         let (patience, grace) = (&mut run.patience, run.signal_grace);
-        let is_end = |signal: Received| {
-            let is_end = signals::is_end(signal.number);
-            if is_end {
-                patience.hear(signal, grace);
-            }
-            is_end
-        };
+        let is_end = |signal: Received| patience.heeds(signal, grace);
         let finished = overflow_thread.finish(&run.signals, is_end);
         run.on_overflow_end(finished);
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, at, never};
 
-use crate::control::signals::{Received, SIGINT, SIGQUIT};
+use crate::control::signals::{self, Received, SIGINT, SIGQUIT};
 
 /// For how long the disk is waited for.
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ pub(super) struct Patience {
 impl Patience {
     /// A signal has come that ends weir. A second one, or Ctrl-C when there is nothing left to be delivered, is not to be
     /// kept waiting.
-    pub(super) fn hear(&mut self, signal: Received, grace: Duration) {
+    fn hear(&mut self, signal: Received, grace: Duration) {
         let is_at_once = self.is_told || [SIGINT, SIGQUIT].contains(&signal.number) && self.is_last;
         if is_at_once {
             self.use_up();
@@ -37,6 +37,15 @@ impl Patience {
             self.until = Instant::now().checked_add(grace);
         }
         self.is_told = true;
+    }
+
+    /// The same of any signal. Whether it ends weir.
+    pub(super) fn heeds(&mut self, signal: Received, grace: Duration) -> bool {
+        let is_end = signals::is_end(signal.number);
+        if is_end {
+            self.hear(signal, grace);
+        }
+        is_end
     }
 
     /// Nothing is waited for any more.

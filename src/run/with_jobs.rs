@@ -168,7 +168,7 @@ impl Run {
     /// No end of weir leaves a program behind.
     pub(super) fn put_down_jobs(&mut self, end: &End) {
         self.tell_jobs_to_end(end);
-        let (mut late, mut rounds) = (after(LAST_WAIT), 0);
+        let (mut late, mut rounds) = (after(LAST_WAIT), 0u32);
         while let Some(batches) = self.batches.as_mut().filter(|it| it.jobs.any_are_left()) {
             select! {
                 recv(batches.jobs.news) -> news => match news {
@@ -179,8 +179,13 @@ impl Run {
                 recv(late) -> _ => {
                     batches.jobs.signal(signals::SIGKILL);
                     (late, rounds) = (after(LAST_WAIT), rounds + 1);
-                    if rounds > 1 && self.patience.is_over() && self.let_go(rounds) {
-                        return;
+                    match rounds {
+                        _ if !self.patience.is_over() => {}
+                        1 => {}
+                        // Whoever waits for the disk is let go.
+                        2 => self.shared.ends_on_disk(true),
+                        // Whoever is left is stuck in a call to the system.
+                        _ => return,
                     }
                 }
                 recv(self.signals) -> signal => {
@@ -193,12 +198,6 @@ impl Run {
                 }
             }
         }
-    }
-
-    /// Whoever waits for the disk is let go. Whether he was before: then he is stuck in a call to the system.
-    fn let_go(&self, rounds: u32) -> bool {
-        self.shared.ends_on_disk(true);
-        rounds > 2
     }
 
     fn kill_jobs(&self) {

@@ -36,6 +36,17 @@ fn place(at: u64) -> Place {
     }
 }
 
+/// One that goes on for the consumer alone.
+fn in_use(opened: Opened, use_by: UseBy, lives_on: bool) -> SpoolStore {
+    let outputs = Outputs {
+        use_by,
+        lives_on,
+        tail: None,
+        tees: Vec::new(),
+    };
+    SpoolStore::new(opened, outputs, |_| ()).expect("it goes on")
+}
+
 /// After a power cut they may be gone while what was saved of them is older.
 #[test]
 fn what_workers_have_had_stays_theirs_where_all_that_was_owed_before_it_has_gone_with_its_segment()
@@ -65,13 +76,7 @@ fn what_workers_have_had_stays_theirs_where_all_that_was_owed_before_it_has_gone
         "{:?}",
         opened.oldest
     );
-    let outputs = Outputs {
-        use_by: UseBy::Workers,
-        lives_on: true,
-        tail: None,
-        tees: Vec::new(),
-    };
-    let store = SpoolStore::new(opened, outputs, |_| ()).expect("it goes on");
+    let store = in_use(opened, UseBy::Workers, true);
     let rest = stretch(place(200_000), place(300_000), false);
     assert_eq!(store.inherited().parts, [(rest, Owed::Consumer)]);
 }
@@ -80,13 +85,7 @@ fn what_workers_have_had_stays_theirs_where_all_that_was_owed_before_it_has_gone
 fn what_nobody_is_owed_goes_before_the_beginning_of_a_record_that_goes_on() {
     let home = tempfile::tempdir().expect("a directory");
     let opened = Spool::open(&home.path().join("q"), &options(1)).expect("it is new");
-    let outputs = Outputs {
-        use_by: UseBy::Stream,
-        lives_on: false,
-        tail: None,
-        tees: Vec::new(),
-    };
-    let store = SpoolStore::new(opened, outputs, |_| ()).expect("it goes on");
+    let store = in_use(opened, UseBy::Stream, false);
     let mut text: Vec<u8> = (0..90_000)
         .flat_map(|line| format!("{line:09}\n").into_bytes())
         .collect();
@@ -111,13 +110,7 @@ fn what_nobody_is_owed_goes_before_the_beginning_of_a_record_that_goes_on() {
 /// A disk with a spool in it, of which all is for a consumer that has had nothing.
 fn disk(path: &Path) -> (Disk, crossbeam_channel::Receiver<Event>) {
     let opened = Spool::open(path, &options(1)).expect("it opens");
-    let outputs = Outputs {
-        use_by: UseBy::Stream,
-        lives_on: false,
-        tail: None,
-        tees: Vec::new(),
-    };
-    let store = SpoolStore::new(opened, outputs, |_| ()).expect("it goes on");
+    let store = in_use(opened, UseBy::Stream, false);
     let (events, heard) = unbounded();
     let (disk, _floors) = Disk::new(Store::Spool(store), events);
     (disk, heard)
@@ -130,13 +123,7 @@ fn always(path: &Path) -> (Arc<Spool>, SpoolStore) {
         ..options(1)
     };
     let opened = Spool::open(path, &options).expect("it opens");
-    let outputs = Outputs {
-        use_by: UseBy::Stream,
-        lives_on: false,
-        tail: None,
-        tees: Vec::new(),
-    };
-    let store = SpoolStore::new(opened, outputs, |_| ()).expect("it goes on");
+    let store = in_use(opened, UseBy::Stream, false);
     (Arc::clone(&store.spool), store)
 }
 
