@@ -187,8 +187,9 @@ fn short_records_that_take_the_place_of_long_ones_take_no_more_memory_than_witho
         success(&ended, "long and short").assert_balance("long and short");
         peak
     });
+    // An eighth of the buffer is kept when it falls free; the longs themselves were all of it.
     assert!(
-        with < without + (3 << 10),
+        with < without + (2 << 10) + (2 << 10),
         "{with} KiB, {without} KiB without"
     );
 }
