@@ -67,7 +67,7 @@ A bounded buffer for pipelines: producer | weir | consumer
 
 weir holds what the consumer cannot take yet. When its buffer reaches the high mark it stops \
 reading, so that the producer waits and nothing is lost. While the consumer keeps up, bytes pass \
-by splice(2), without a copy (but for tiny pieces).
+by splice(2), without a copy.
 
 A SIZE is bytes: 64MiB is 2^26, 64MB is 64,000,000, M alone means MB, a bare number is bytes. \
 An AMOUNT is the same, but where records are counted a figure without a B counts those: 1000, 3M. \

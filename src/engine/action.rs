@@ -177,6 +177,8 @@ pub(crate) struct Path {
 pub(crate) enum For {
     /// Something to read: not for the waker.
     Input,
+    /// That more has come to be read at once.
+    More,
     /// Room in the output; the source, which lingers for it for a moment only, not for the waker.
     Room,
     /// That the gate opens.

@@ -16,9 +16,6 @@
 //! the producer is never silent, it only costs. It is good for as long a silence as it takes to run
 //! empty; when there has been none for several times as long, it is left to run empty on purpose.
 //!
-//! Tiny pieces are copied: what is moved costs the producer another page for its next piece and the consumer a slot,
-//! however little there is in it, and many of them are read at once.
-//!
 //! Invariant: the path is open only while nothing is held in the log, so order is kept. While the log
 //! has room, the producer is kept waiting for no longer than [`LINGER`] and its credit, on that balance,
 //! or twice the time that a log in vain should take to run empty.
@@ -51,21 +48,10 @@ const TRIAL: Duration = Duration::from_millis(50);
 /// of which copying took no less than one in this many.
 const BUSY: u32 = 2;
 
-/// So many pieces are looked at together,
-const PIECES: u32 = 16;
-/// which are tiny when they are smaller than this on average: a quarter of a page, for what is written at once and moved
-/// while it still comes is moved by pages, the last of which is not full.
-const TINY: usize = 1024;
-/// They are moved again when they are no smaller than this.
-const LARGE: usize = 4096;
-
 /// State of the zero-copy path.
 #[derive(Debug)]
 pub(crate) struct Bypass {
     usable: bool,
-    /// What comes is tiny.
-    is_tiny: bool,
-    pieces: Pieces,
     /// Others are to see what passes.
     suspended: bool,
     open: bool,
@@ -79,13 +65,6 @@ pub(crate) struct Bypass {
     failed_at: Option<Instant>,
     /// What the log has been good for.
     trial: Option<Trial>,
-}
-
-/// Those that are looked at together, as far as they have come.
-#[derive(Debug, Clone, Copy, Default)]
-struct Pieces {
-    count: u32,
-    bytes: usize,
 }
 
 /// What happened while the log was in use, since it last was of use.
@@ -141,8 +120,6 @@ impl Bypass {
     pub(crate) fn new(usable: bool) -> Bypass {
         Bypass {
             usable,
-            is_tiny: false,
-            pieces: Pieces::default(),
             suspended: false,
             open: true,
             held: Duration::ZERO,
@@ -154,24 +131,7 @@ impl Bypass {
     }
 
     fn is_usable(&self) -> bool {
-        self.usable && !self.suspended && !self.is_tiny
-    }
-
-    /// A piece of `n` bytes has come, whichever way it goes; `alone`: for nobody but the consumer, so that nobody else has to
-    /// be woken for what is copied.
-    pub(crate) fn on_piece(&mut self, n: usize, alone: bool) {
-        if !alone {
-            (self.is_tiny, self.pieces) = (false, Pieces::default());
-            return;
-        }
-        let pieces = &mut self.pieces;
-        pieces.count += 1;
-        pieces.bytes += n;
-        if pieces.count == PIECES {
-            let most = if self.is_tiny { LARGE } else { TINY };
-            self.is_tiny = pieces.bytes < most * PIECES as usize;
-            self.pieces = Pieces::default();
-        }
+        self.usable && !self.suspended
     }
 
     /// Others are to see what passes, too, or no longer: until then nothing may bypass the log.

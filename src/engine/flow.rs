@@ -131,7 +131,7 @@ impl Engine {
         self.source.is_waiting = false;
         self.source.came_at = None;
         self.source.cursor = run.cursor;
-        self.bypass.on_piece(run.bytes, true);
+        self.source.coalescing.on_piece(run.bytes, now);
         self.bypass.on_input(self.stats.source.run(false, now));
         self.stats.on_gone(run, now);
         let output = &mut self.outputs[CONSUMER];

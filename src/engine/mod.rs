@@ -21,6 +21,7 @@ pub(crate) mod bucket;
 pub(crate) mod bypass;
 mod changes;
 mod closing;
+mod coalescing;
 mod consumer;
 pub(crate) mod directive;
 pub(crate) mod disk;

@@ -31,10 +31,10 @@ impl Engine {
         self.room() > 0 && !self.goes_to_disk()
     }
 
-    pub(super) fn plan_bypass(&self) -> Plan {
+    pub(super) fn plan_bypass(&self, now: Instant) -> Plan {
         match self.bypass.until().filter(|_| self.source.is_full) {
             Some(until) => Plan::wait(For::Room, Some(until)),
-            None if self.source.waits_first => Plan::wait(For::Input, None),
+            None if self.source.waits_first => self.plan_wait(now),
             None => Plan::Transfer,
         }
     }
@@ -126,7 +126,7 @@ impl Engine {
                 self.source.waits_first = self.source.path.waits_first;
                 self.stats.spliced += run.bytes as u64;
                 self.bypass.on_passed(run.bytes, now);
-                self.bypass.on_piece(run.bytes, !self.has_sides());
+                self.source.coalescing.on_piece(run.bytes, now);
                 self.stats.on_read(run, self.occupancy());
                 self.bypass.on_input(self.stats.source.run(false, now));
                 self.input.on_passed(run.bytes, run.tally.ended, now);

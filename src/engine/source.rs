@@ -222,7 +222,7 @@ impl Engine {
         }
         self.stats.on_read(run, self.occupancy());
         self.note_places();
-        self.bypass.on_piece(run.bytes, !self.has_sides());
+        self.source.coalescing.on_piece(run.bytes, now);
         self.bypass.on_input(self.stats.source.run(false, now));
         self.input.on_passed(run.bytes, run.tally.ended, now);
         self.on_taken(run);
@@ -241,6 +241,8 @@ impl Engine {
     pub(super) fn on_source_ready(&mut self, ready: bool, now: Instant) {
         match self.source.sleeper.asleep.take().map(|sleep| sleep.what) {
             Some(For::Input) => self.source.on_input_there(now),
+            // To linger is not to find the producer silent.
+            Some(For::More) => (self.source.waits_first, self.source.is_waiting) = (false, false),
             Some(For::Room) if ready => {
                 self.source.is_full = false;
             }
@@ -258,7 +260,7 @@ impl Engine {
         }
         match actor {
             Actor::Source => {
-                self.source.is_waiting = sleep.what == For::Input;
+                self.source.is_waiting = matches!(sleep.what, For::Input | For::More);
                 if sleep.what == For::Input && self.used() == 0 {
                     // What the consumer might have had no room for is not there any more.
                     self.source.is_full = false;

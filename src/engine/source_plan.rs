@@ -36,11 +36,11 @@ impl Engine {
         }
         let pass = !self.paused && !self.gate.is_filling();
         if pass && self.bypass.is_open(now) {
-            return self.plan_bypass();
+            return self.plan_bypass(now);
         }
         match self.gate.may_take(0).min(self.left()) {
             0 => Plan::wait(For::Gate, None),
-            _ if self.source.waits_first => Plan::wait(For::Input, None),
+            _ if self.source.waits_first => self.plan_wait(now),
             most => Plan::Read(ReadPlan {
                 most,
                 pass,
@@ -78,7 +78,7 @@ impl Engine {
             {
                 // Who is to get it at once with others may have to be owed it, in memory.
                 Ok(_) if is_open && self.has_sides() && !self.may_fan_out() => {}
-                Ok(_) if is_open => return self.plan_bypass(),
+                Ok(_) if is_open => return self.plan_bypass(now),
                 Ok(_) => pass = !self.needs_log() && !self.has_sides(),
                 Err(at) if is_open => {
                     let until = earlier(Some(at), self.bypass.until());
@@ -93,13 +93,22 @@ impl Engine {
         }
         match self.room().min(permit) {
             0 => Plan::wait(For::Gate, self.place_again()),
-            _ if self.source.waits_first => Plan::wait(For::Input, None),
+            _ if self.source.waits_first => self.plan_wait(now),
             most => Plan::Read(ReadPlan {
                 most,
                 pass: pass && !self.goes_to_disk(),
                 discard: false,
                 to_disk: self.goes_to_disk(),
             }),
+        }
+    }
+
+    /// How what comes next is waited for.
+    #[inline]
+    pub(super) fn plan_wait(&self, now: Instant) -> Plan {
+        match self.source.coalescing.until(now) {
+            None => Plan::wait(For::Input, None),
+            until => Plan::wait(For::More, until),
         }
     }
 
@@ -174,7 +183,7 @@ impl Engine {
             }
         }
         if self.source.waits_first {
-            return Plan::wait(For::Input, None);
+            return self.plan_wait(now);
         }
         plan.pass = !plan.discard && self.may_pass_fresh(now);
         Plan::Read(plan)

@@ -8,6 +8,7 @@ use super::action::{CONSUMER, Path, ReadState, TransferState};
 use super::age::Timeline;
 use super::batch::Jobs;
 use super::bypass::Bypass;
+use super::coalescing::Coalescing;
 use super::directive::Directive;
 use super::disk::Spill;
 use super::event::{Event, Events};
@@ -67,6 +68,8 @@ pub(crate) struct Source {
     pub(super) waits_first: bool,
     /// When what was waited for came, until it is read.
     pub(super) came_at: Option<Instant>,
+    /// What is lingered for when it is waited for.
+    pub(super) coalescing: Coalescing,
     /// The producer is being waited for.
     pub is_waiting: bool,
     /// All inputs were read to their ends, or as far as they are to be. Where nothing more is read for another reason, what
@@ -92,6 +95,7 @@ impl Source {
             is_passing: false,
             waits_first: false,
             came_at: None,
+            coalescing: Coalescing::default(),
             is_waiting: false,
             is_full: false,
             is_short: false,

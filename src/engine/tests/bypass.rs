@@ -109,28 +109,3 @@ fn a_ring_that_bridges_silences_is_kept() {
     // What it took to see that the consumer is slower, and no more.
     assert!(spliced < 20_000_000, "{spliced} {copied}");
 }
-
-/// So many pieces of this length come, one each so many microseconds, and then much in large ones: what of the first and of
-/// the second was copied, at least.
-fn pieces(count: usize, length: usize, every: u64) -> [usize; 2] {
-    let tiny = count * length;
-    let input = numbers(tiny + MIB);
-    let mut s = plain(rules(MIB), input.clone());
-    s.direct = true;
-    let at = |n: usize| Duration::from_micros(n as u64 * every);
-    s.offers = (0..count).map(|n| (at(n), length)).collect();
-    s.offers.extend((0..64).map(|n| (at(count + n), MIB / 64)));
-    s.takes = vec![(ms(0), 1 << 30)];
-    let [_, copied] = ways(&input, &run(s));
-    [copied.min(tiny), copied.saturating_sub(tiny)]
-}
-
-#[test]
-fn tiny_pieces_are_copied_and_larger_ones_are_not() {
-    for every in [1, 100] {
-        let [tiny, large] = pieces(10_000, 96, every);
-        assert!(tiny > 640_000, "{tiny} of 960,000 are copied");
-        assert!(large < MIB / 2, "{large} of what is large is copied");
-    }
-    assert_eq!(pieces(1000, 8192, 1), [0, 0], "pieces of two pages");
-}

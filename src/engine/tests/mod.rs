@@ -5,6 +5,7 @@ mod bypass;
 mod caps;
 mod changes;
 mod checks;
+mod coalescing;
 mod fair;
 mod fan;
 mod faults;
