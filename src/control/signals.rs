@@ -252,7 +252,11 @@ impl Source {
 
 /// Ends this process by a signal, as its parent should see it.
 pub(crate) fn die_by(signal: i32) -> ! {
-    let _ = emulate_default_handler(signal);
+    // The first process of a container is ended by no signal that it does not handle, not by that of abort(3) either: there
+    // a status has to do.
+    if std::process::id() != 1 {
+        let _ = emulate_default_handler(signal);
+    }
     // Not reached for a signal whose default is to end the process.
     std::process::exit(128 + signal)
 }

@@ -161,6 +161,9 @@ impl Engine {
                     self.on_left(read.passed, now);
                     // It may have taken the room that there was.
                     self.outputs[CONSUMER].room = Room::Unknown;
+                    if self.used() == 0 {
+                        self.on_empty(now);
+                    }
                 }
                 self.source.waits_first = has_emptied;
             }

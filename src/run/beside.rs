@@ -246,7 +246,9 @@ impl Run {
         let Some(consumer) = self.consumer.as_mut().filter(|it| it.restarts.is_some()) else {
             return false;
         };
-        consumer.end_stalled();
+        if consumer.end_stalled() {
+            self.tell_of_stall();
+        }
         self.shared
             .update_and_wake(|engine, now| engine.on_sink_moved(now));
         true

@@ -255,13 +255,15 @@ impl Consumer {
         let _ = self.exits.recv();
     }
 
-    /// One that stalls is to end, so that another one can take its place.
-    pub(super) fn end_stalled(&mut self) {
-        if let Some(restarts) = &mut self.restarts
-            && restarts.kill_at.is_none()
-        {
-            self.child.signal(SIGTERM);
-            restarts.kill_at = Instant::now().checked_add(LAST_WAIT);
+    /// One that stalls is to end, so that another one can take its place. Whether it had not been told that yet.
+    pub(super) fn end_stalled(&mut self) -> bool {
+        match &mut self.restarts {
+            Some(restarts) if restarts.kill_at.is_none() => {
+                self.child.signal(SIGTERM);
+                restarts.kill_at = Instant::now().checked_add(LAST_WAIT);
+                true
+            }
+            _ => false,
         }
     }
 

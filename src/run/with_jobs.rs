@@ -136,16 +136,27 @@ impl Run {
         let now = Instant::now();
         // Where one of an earlier run is waited for, that has had the same time.
         let own = stalled.into_iter().filter(|job| !batches.jobs.hurry(*job));
+        let mut has_stalled = false;
         for child in own.filter_map(|job| batches.jobs.program(job)) {
             if !batches.stalled.iter().any(|(other, _)| other.is(&child)) {
                 child.signal(SIGTERM);
                 batches.stalled.push((child, now + LAST_WAIT));
+                has_stalled = true;
             }
         }
         let due = batches.stalled.extract_if(.., |(_, at)| *at <= now);
         due.for_each(|(child, _)| child.signal(signals::SIGKILL));
         let kill = batches.stalled.iter().map(|(_, at)| *at).min();
+        if has_stalled {
+            self.tell_of_stall();
+        }
         again.into_iter().chain(kill).min()
+    }
+
+    /// A COMMAND has used up its time, and another takes its place: a hook may be there for that.
+    pub(super) fn tell_of_stall(&mut self) {
+        let status = self.status();
+        self.hooks.run(Occasion::Stall, &status, None);
     }
 
     /// All that run are told to end, and some time later made to; none is started any more.

@@ -92,6 +92,7 @@ impl Run {
         if !batches.stalled.iter().any(|(other, _)| other.is(&child)) {
             child.signal(SIGTERM);
             batches.stalled.push((child, Instant::now() + LAST_WAIT));
+            self.tell_of_stall();
         }
         None
     }
