@@ -139,7 +139,7 @@ _weir() {
                     return 0
                     ;;
                 -r)
-                    _weir_files "${cur}"
+                    COMPREPLY=($(compgen -W "off" -- "${cur}"))
                     return 0
                     ;;
                 --input-rate)

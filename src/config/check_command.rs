@@ -162,14 +162,19 @@ pub(super) fn workers(
         .live
         .shed
         .is_some_and(|it| it.0 == Some(Which::Fair));
+    let of_lanes = [
+        (is_fair, "--shed fair"),
+        (options.key.is_some(), "--key"),
+        (options.keep.is_some(), "--keep"),
+    ];
     if framing.is_none() {
         return refuse(&format!(
             "--jobs {count}: nothing makes a record, and each COMMAND gets whole ones; add --lines, --null or --record-size, or --batch 1MiB"
         ));
     }
-    if is_fair || options.key.is_some() || options.keep.is_some() {
+    if let Some((_, option)) = of_lanes.iter().find(|(is_typed, _)| *is_typed) {
         return refuse(&format!(
-            "--jobs {count} and --shed fair: there are no lanes for several COMMANDs; shed in a weir of its own before this one"
+            "--jobs {count} and {option}: there are no lanes for several COMMANDs; shed in a weir of its own before this one"
         ));
     }
     let since = UNIX_EPOCH.elapsed().unwrap_or_default();

@@ -41,14 +41,15 @@ _weir_files() {
 
 _weir() {"#;
 
-/// Words that an option takes beside values of its own.
-const WORDS: [(&str, &str); 6] = [
-    ("pipe-size", "auto keep"),
-    ("sync", "always off"),
-    ("max-age", "off"),
-    ("rate", "off"),
-    ("input-rate", "off"),
-    ("on", "full= 90%= shed= stall= restart= give-up= done="),
+/// Words that an option takes beside values of its own, behind each of its names.
+const WORDS: [(&str, &str); 7] = [
+    ("--pipe-size", "auto keep"),
+    ("--sync", "always off"),
+    ("--max-age", "off"),
+    ("--rate", "off"),
+    ("-r", "off"),
+    ("--input-rate", "off"),
+    ("--on", "full= 90%= shed= stall= restart= give-up= done="),
 ];
 
 /// The script for this shell.
@@ -68,7 +69,7 @@ pub(super) fn script(shell: Shell) -> io::Result<String> {
     }
     for (option, words) in WORDS {
         script = with_words(shell, &script, option, words).ok_or_else(|| {
-            let what = format!("completions: there is no --{option} in the script for {shell}");
+            let what = format!("completions: there is no {option} in the script for {shell}");
             io::Error::other(what)
         })?;
     }
@@ -79,20 +80,28 @@ pub(super) fn script(shell: Shell) -> io::Result<String> {
 fn with_words(shell: Shell, script: &str, option: &str, words: &str) -> Option<String> {
     let (from, to) = match shell {
         Shell::Bash => {
-            let case = format!("                --{option})\n                    ");
+            let case = format!("                {option})\n                    ");
             let offer = format!("{case}COMPREPLY=($(compgen -W \"{words}\" -- \"${{cur}}\"))");
             (format!("{case}{BASH_OWN_FILES}"), offer)
         }
         Shell::Zsh => {
             // What may be given several times begins with an asterisk.
-            let starts = [format!("'--{option}=["), format!("'*--{option}=[")];
+            let named = match option.starts_with("--") {
+                true => format!("{option}=["),
+                false => format!("{option}+["),
+            };
+            let starts = [format!("'{named}"), format!("'*{named}")];
             let is_it = |line: &&str| starts.iter().any(|start| line.starts_with(start));
             let line = script.lines().find(is_it)?;
             let offer = line.replace(":_default'", &format!(":({words})'"));
             (line.to_owned(), offer)
         }
         _ => {
-            let start = format!(" -l {option} ");
+            // Its short name stands in the same line.
+            let Some(long) = option.strip_prefix("--") else {
+                return Some(script.to_owned());
+            };
+            let start = format!(" -l {long} ");
             let line = script.lines().find(|line| line.contains(&start))?;
             let offer = line.replacen(&start, &format!("{start}-f -a '{words}' "), 1);
             (line.to_owned(), offer)

@@ -34,14 +34,14 @@ Examples:
       One cap for all that share that name.
   tar c /srv | weir -b 1GiB --tee /usb/srv.tar | ssh host 'cat > srv.tar'
       To two places at once.
-  tail -f access.log | weir -l --shed oldest --shed-to overflow.log | ./ship-logs
+  tail -f log | weir -l --shed oldest --shed-to more.log | ./ship-logs
       The log is never held up by the shipping; what does not fit is kept aside.
   zfs send tank@a | weir -b 1GiB -- ssh host zfs receive tank/a
       Run the consumer, and end with its exit status.
   ./server | weir -l --restart on-failure -- ssh host 'cat >> server.log'
       Connect again when the connection is lost, and go on where it was.
   ./server | weir -l --spool outbox --batch 1000,5s -- ./ship-lines
-      In batches, each until it succeeds; what waits outlives kill -9 and reboots.
+      In batches, each until it succeeds; what waits outlives a reboot.
   ./list-jobs | weir -l -j 4 -- ./work
       Four at a time, each with lines of its own.
   weir --remote backup --rate 2MB/s
@@ -51,9 +51,10 @@ Examples:
 
 Exit status:
   0 all input delivered, 1 I/O error, 2 usage error, 124 a timeout ran out,
-  128+N ended by signal N; 141 (SIGPIPE) when the consumer went away. With a COMMAND
-  its own, 126 or 127 when it cannot be run, and 125 for weir's own failures. With
-  --batch 0 when all were acknowledged, 123 when some were given up or rejected.
+  128+N ended by signal N; 141 (SIGPIPE) when the consumer went away.
+  With a COMMAND its own, 126 or 127 when it cannot be run, and 125 for weir's
+  own failures. With --batch 0 when all were acknowledged, 123 when some were
+  given up or rejected.
 
 The manual says more: man weir, or weir --generate man | man -l -";
 
@@ -313,7 +314,7 @@ pub(crate) struct Options {
     #[arg(allow_hyphen_values = true)]
     #[arg(
         long_help = "Shed records that match REGEX only when nothing else is left to be shed; they are never too \
-        old for --max-age"
+        old for --max-age. Not with --spill, --spool, --batch and --jobs"
     )]
     pub keep: Option<Pattern>,
 

@@ -47,13 +47,18 @@ impl Spool {
 
     /// Number of the record that the byte at this offset belongs to, if that is known.
     fn record_at(&self, at: u64) -> Option<u64> {
-        let place = self.place_at(at);
-        // An output that has come so far has counted.
-        let counted = || {
-            let places = &self.state().state.places;
-            places.values().find(|place| place.at == at).copied()
-        };
-        place.or_else(counted).map(|place| place.record)
+        let place = self.place_at(at).or_else(|| self.counted_at(at));
+        place.map(|place| place.record)
+    }
+
+    /// The place at this offset, if an output has come so far, or is given that record anew from there: that has counted.
+    fn counted_at(&self, at: u64) -> Option<Place> {
+        let state = &self.state().state;
+        let journal = state.journal.iter();
+        let batches = journal.flat_map(|it| it.open.iter().map(|batch| batch.place));
+        let places = state.places.values().copied().chain(batches);
+        let mut places = places.flat_map(|place| [place, place.begun_anew()]);
+        places.find(|place| place.at == at)
     }
 
     /// Counts the records that end in it by what is known before and behind it.
@@ -61,6 +66,18 @@ impl Spool {
         let from = self.record_at(damage.at);
         let to = self.record_at(damage.at + damage.bytes);
         let records = from.zip(to).and_then(|(from, to)| to.checked_sub(from));
+        damage.is_counted = records.is_some();
+        damage.records = records.unwrap_or(0);
+    }
+
+    /// Counts the records that end in it, which is this entry, or the rest of it behind what somebody has had.
+    pub(super) fn count_rest(&self, damage: &mut Damage, entry: &Entry) {
+        let from = match damage.at == entry.at {
+            true => Some(entry.first_record),
+            false => self.counted_at(damage.at).map(|place| place.record),
+        };
+        let to = entry.first_record + u64::from(entry.records);
+        let records = from.and_then(|from| to.checked_sub(from));
         damage.is_counted = records.is_some();
         damage.records = records.unwrap_or(0);
     }

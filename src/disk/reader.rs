@@ -246,7 +246,7 @@ impl Spool {
         let range = (entry.at, entry.end());
         if entry.damaged {
             let mut gap = open.damage(Cause::Checksum, cursor.at, range.1);
-            gap.records = u64::from(entry.records);
+            self.count_rest(&mut gap, &entry);
             gap.known = true;
             cursor.at = range.1;
             return Ok(Piece::Gap(gap));
@@ -293,7 +293,7 @@ impl Spool {
         let mut damage = open.damage(cause, cursor.at, to);
         damage.aside = set_aside(&self.directory, from, bytes);
         if let Some((row, entry)) = entry {
-            damage.records = u64::from(entry.records);
+            self.count_rest(&mut damage, &entry);
             let (_, index_name) = names(open.segment.base());
             // What cannot be marked is found, and said, again another time.
             if let Ok(file) = self.directory.open_file(&index_name) {

@@ -214,7 +214,13 @@ fn options_that_make_no_sense_are_refused() {
         (&["-l", "-j", "2"], "--jobs: there is nothing to run"),
         (
             &["-l", "-j", "2", "--shed", "fair", "--key", "1", "--", "cat"],
-            "there are no lanes for several COMMANDs; shed in a weir of its own before this one",
+            "--jobs 2 and --shed fair: there are no lanes for several COMMANDs; shed in a weir of its own before this one",
+        ),
+        (
+            &[
+                "-l", "-j", "2", "--shed", "oldest", "--keep", "x", "--", "cat",
+            ],
+            "--jobs 2 and --keep: there are no lanes for several COMMANDs",
         ),
         (
             &[

@@ -52,6 +52,8 @@ fn bash_offers_files_running_weirs_and_values() {
         ("weir --query ni", "nightly", pid.as_str()),
         ("weir --shed ''", "oldest", "weir.bash"),
         ("weir --display pl", "plain", "json"),
+        ("weir --rate ''", "off", "weir.bash"),
+        ("weir -r ''", "off", "weir.bash"),
     ] {
         let all = bash(&home, words);
         assert!(all.iter().any(|offer| offer == offers), "{words}: {all:?}");

@@ -59,14 +59,28 @@ const CASES: [Case; 27] = [
     },
     Case {
         recipe: "spool",
-        before: "printf '#!/bin/sh\\nseq 100000\\n' > service; chmod +x service",
-        after: "seq 100000 | cmp - service.log; weir --query outbox/ | grep '\"bytes\":0,'",
+        // The first connection is lost; later there is none at all while weir is killed.
+        before: r#"printf '#!/bin/sh\nseq 100000\n' > service; chmod +x service
+            printf '#!/bin/sh\necho >> tries; [ -e down ] && exit 255; shift; [ $(wc -l < tries) = 1 ] || exec sh -c "$*"
+                while read -r n; do echo $n >> service.log; [ $n = 500 ] && exit 255; done\n' > bin/ssh"#,
+        after: r#"seq 100000 | cmp - service.log; [ $(wc -l < tries) = 2 ]
+            weir --query outbox/ | grep '"bytes":0,'
+            touch down; seq 100001 200000 > more
+            weir -l -N it --spool outbox --restart on-failure --backoff 1h..1h more -- ssh nas 'cat >> service.log' 2>said &
+            until weir --query it 2>>said | grep '"in":{"bytes":[0-9]*,"records":100000,.*"circuit":"open"'; do sleep 0.05; done
+            { kill -9 $!; wait $!; } 2>/dev/null && exit 1
+            rm down; weir --query outbox/ | grep '"bytes":700000,'
+            weir -l --spool outbox -- ssh nas 'cat >> service.log' </dev/null
+            seq 200000 | cmp - service.log"#,
     },
     Case {
         recipe: "spooled-tee",
-        before: "mkdir archive; printf '#!/bin/sh\\nseq 100000\\n' > service; chmod +x service",
+        // The first two connections are lost.
+        before: r#"mkdir archive; printf '#!/bin/sh\nseq 100000\n' > service; chmod +x service
+            printf '#!/bin/sh\necho >> tries; shift; [ $(wc -l < tries) = 3 ] && exec sh -c "$*"
+                while read -r n; do echo $n >> service.log; [ $((n %% 500)) = 0 ] && exit 255; done\n' > bin/ssh"#,
         after: "seq 100000 | cmp - service.log; seq 100000 | cmp - archive/service.log
-            weir --query outbox/ | grep '\"bytes\":0,'",
+            [ $(wc -l < tries) = 3 ]; weir --query outbox/ | grep '\"bytes\":0,'",
     },
     Case {
         recipe: "cap",

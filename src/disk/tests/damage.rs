@@ -84,6 +84,37 @@ fn a_reader_in_the_middle_of_a_damaged_entry_loses_only_what_it_had_not_had() {
 }
 
 #[test]
+fn records_that_were_delivered_before_their_entry_was_damaged_are_not_counted_as_lost() {
+    const LINE: u64 = 36;
+    let (end, last) = (256 << 10, (256 << 10) / LINE);
+    // Where the output was, and from where on it is given the rest.
+    for (at, begun, from) in [(LINE * 20, 0, LINE * 20), (LINE * 20 + 3, 3, LINE * 20)] {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("q");
+        let text = filled(&path);
+        assert_eq!(text.len() as u64, LINE * 22_000);
+        flip(&path.join(names(0).0), 100_000);
+        let spool = open(&path, &roomy()).spool;
+        let record = 20;
+        let place = Place { at, record, begun };
+        spool.set_place("stdout", place).unwrap();
+        let gap = &read_from(&spool, from).gaps[0];
+        assert_eq!((gap.bytes, gap.records), (end - from, last - record));
+        assert!(gap.is_counted);
+        spool.set_place("stdout", place).unwrap();
+        let lost = query(&path).unwrap();
+        assert_eq!(
+            (lost.lost_bytes, lost.lost_records),
+            (gap.bytes, Some(gap.records))
+        );
+        // So it is for who comes by there later; what nobody has counted is not made up.
+        assert_eq!(read_from(&spool, from).gaps[0].records, last - record);
+        let elsewhere = &read_from(&spool, LINE * 21).gaps[0];
+        assert!(!elsewhere.is_counted && elsewhere.records == 0);
+    }
+}
+
+#[test]
 fn a_flipped_bit_anywhere_in_an_entry_of_the_index_loses_nothing_unsaid() {
     let home = tempfile::tempdir().unwrap();
     for at in 64..128 {
