@@ -255,3 +255,27 @@ fn of_what_there_is_no_room_for_in_one_piece_the_first_is_appended() {
     assert_eq!(spool.append(&text, NOW).unwrap(), Ok(0..most as u64));
     assert_eq!(spool.end().at, most as u64);
 }
+
+#[test]
+fn room_of_a_segment_of_which_nothing_came_is_given_back_also_where_the_disk_fails_at_its_end() {
+    let home = tempfile::tempdir().unwrap();
+    let used = |name: String, faults: Option<(&[Call], u32)>| {
+        let spool = open(&home.path().join(name), &small()).spool;
+        if let Some((calls, after)) = faults {
+            fail(Errno::IO, calls, after, u32::MAX);
+            for _ in 0..2 {
+                let _ = spool.append_some(b"a line\n", NOW);
+            }
+            faults::set(None);
+        }
+        append(&spool, b"a line\n");
+        spool.used()
+    };
+    let undisturbed = used("undisturbed".to_owned(), None);
+    for calls in [&[Call::Write][..], &[Call::Write, Call::Name]] {
+        for after in 0..4 {
+            let disturbed = used(format!("{calls:?}{after}"), Some((calls, after)));
+            assert_eq!(disturbed, undisturbed, "{calls:?} {after}");
+        }
+    }
+}
