@@ -8,7 +8,7 @@ use std::process::{ExitStatus, Stdio};
 
 use rustix::process::Signal;
 
-use super::{numbers, run, status_of};
+use super::{GATE, numbers, run_behind, status_of};
 use crate::harness::books::Books;
 use crate::harness::dir::{Dir, lines};
 use crate::harness::remote::Home;
@@ -168,7 +168,7 @@ fn retry_without_a_command_is_refused() {
 #[test]
 fn shedding_rules_as_ever_while_nobody_is_there() {
     let dir = Dir::new();
-    let script = "test -e $0.again && exec cat >> $0; : > $0.again; sleep 0.3; exit 1";
+    let script = format!("test -e $0.again && exec cat >> $0; : > $0.again; {GATE}; exit 1");
     let options = [
         "-l",
         "-b",
@@ -180,7 +180,7 @@ fn shedding_rules_as_ever_while_nobody_is_there() {
         "--summary",
         "json",
     ];
-    let end = run(&dir, &options, script, &lines(100_000));
+    let end = run_behind(&dir, &options, &script, &lines(100_000));
     assert_eq!(end.status.code(), Some(0), "{end:?}");
     let got = numbers(Path::new(&dir.at("out")));
     assert!(

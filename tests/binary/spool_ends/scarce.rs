@@ -122,6 +122,7 @@ fn a_small_disk_passes_on_more_than_it_holds() {
             return;
         };
         let bytes = lines(0, 1_000_000);
-        place.pass(args, &bytes);
+        let ended = place.pass(args, &bytes);
+        ended.assert_success(&format!("{args:?}"));
     }
 }
