@@ -23,7 +23,7 @@ fn share(report: &Value, side: &str) -> f64 {
 #[track_caller]
 fn await_wait(reports: &mut impl Iterator<Item = String>, side: &str) {
     let is_most = |line: String| share(&objects(line.as_bytes())[0], side) > 0.7;
-    assert!(reports.any(|line| is_most(line)), "{side} is waited for");
+    assert!(reports.any(is_most), "{side} is waited for");
 }
 
 /// The last that it says.

@@ -89,6 +89,8 @@ fn a_second_signal_lets_everybody_go_who_waits_for_the_disk() {
         };
         let fed = feed(input.try_clone().expect("a pipe"), bytes.clone());
         fed.done().expect("all is taken");
+        // What still lies in the pipe when it is told to end is nobody's.
+        place.await_bytes(bytes.len());
         let threads = format!("/proc/{}/task", running.pid().as_raw_pid());
         eventually("somebody waits for the disk", || {
             let threads = fs::read_dir(&threads).into_iter().flatten().flatten();
