@@ -391,15 +391,3 @@ fn somebody_is_told_of_restarts_and_of_giving_up() {
         told("restart") == 2 && told("give-up") == 1
     });
 }
-
-#[test]
-fn one_that_wants_nothing_is_a_consumer_that_has_gone() {
-    let dir = Dir::new();
-    let options = ["-l", "--restart", "on-failure", "--summary", "json"];
-    // It stays until the end of the input has come.
-    let end = run_behind(&dir, &options, GATE, &lines(300));
-    assert_eq!(end.status.code(), Some(0), "{end:?}");
-    let books = Books::of(&end);
-    assert_eq!(books.value("end"), "consumer-gone");
-    books.assert_are("records", [300, 0, 0, 300], "all of them");
-}

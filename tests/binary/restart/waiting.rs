@@ -251,3 +251,15 @@ fn a_try_that_was_asked_for_is_due_at_once_even_while_it_is_paused() {
     });
     assert_eq!(retry(), "run again at once");
 }
+
+#[test]
+fn one_that_wants_nothing_is_a_consumer_that_has_gone() {
+    let dir = Dir::new();
+    let options = ["-l", "--restart", "on-failure", "--summary", "json"];
+    // It stays until the end of the input has come.
+    let end = run_behind(&dir, &options, GATE, &lines(300));
+    assert_eq!(end.status.code(), Some(0), "{end:?}");
+    let books = Books::of(&end);
+    assert_eq!(books.value("end"), "consumer-gone");
+    books.assert_are("records", [300, 0, 0, 300], "all of them");
+}
