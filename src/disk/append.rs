@@ -250,14 +250,17 @@ impl Spool {
             Some((tail, index)) => {
                 let segment = Arc::clone(tail.segment());
                 index.finish(&self.room, &segment);
-                tail.finish(&self.room)?;
-                if segment.len() == 0 {
-                    // The next one begins at the same offset, and would have the same name.
-                    writer.keep_unsynced(|u| !Arc::ptr_eq(&u.segment, &segment));
-                    self.segments.remove(segment.base());
-                    self.remove_files(&segment)?;
+                let given_back = tail.finish(&self.room);
+                if segment.len() > 0 {
+                    return given_back;
                 }
-                Ok(())
+                // The next one begins at the same offset, and would have the same name.
+                writer.keep_unsynced(|u| !Arc::ptr_eq(&u.segment, &segment));
+                self.segments.remove(segment.base());
+                let removed = self.remove_files(&segment);
+                // Where its files could not be taken away now, that is done before the next one begins.
+                self.room.give_back(segment.take_charge());
+                removed
             }
             None => Ok(()),
         }

@@ -47,7 +47,7 @@ pub(crate) fn start(
     shared.add_waker(i, waker.clone());
     let looker = Looker {
         shared: shared.clone(),
-        waker,
+        waker: waker.clone(),
         port,
         preface,
         i,
@@ -59,6 +59,7 @@ pub(crate) fn start(
     });
     if started.is_err() {
         shared.update_and_wake(|engine, now| engine.remove_looker(i, now));
+        shared.remove_waker(&waker);
     }
     started.map(drop)
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, after, bounded, select};
+use crossbeam_channel::{Receiver, Sender, after, bounded, never, select};
 
 use super::append::Appended;
 use super::error::PipeError;
@@ -241,11 +241,15 @@ fn is_over<T>(
     is_pending: impl Fn() -> bool,
 ) -> bool {
     let late = after(LAST_WAIT);
+    let mut impatient = impatient.clone();
     loop {
         select! {
             recv(done) -> _ => return true,
-            recv(impatient) -> signal => if signal.is_ok_and(&mut with) && is_pending() {
-                return false;
+            recv(impatient) -> signal => match signal.map(&mut with) {
+                Ok(true) if is_pending() => return false,
+                Ok(_) => {}
+                // Nobody is left who could send one: that is always ready.
+                Err(_) => impatient = never(),
             },
             recv(late) -> _ => return false,
         }
@@ -285,5 +289,16 @@ mod tests {
         signal.send(2).expect("somebody listens");
         signal.send(1).expect("somebody listens");
         assert!(!is_over(&done, &signals, |signal| signal == 1, || true));
+    }
+
+    #[test]
+    fn a_file_is_waited_for_in_sleep_also_where_nobody_can_send_a_signal_any_more() {
+        let (_say, done) = bounded(1);
+        let (_, signals) = bounded::<i32>(1);
+        let ticks = || rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        let before = Duration::try_from(ticks()).expect("a time");
+        assert!(!is_over(&done, &signals, |_| true, || true));
+        let spent = Duration::try_from(ticks()).expect("a time") - before;
+        assert!(spent < LAST_WAIT / 20, "{spent:?}");
     }
 }

@@ -4,6 +4,8 @@
 //! A disk that is full or fails is said once, in whatever way it does; the flow goes on as far as memory goes.
 
 mod taken;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::path::Path;
@@ -100,10 +102,11 @@ impl Disk {
 
     /// Gives back what it is told of, until nobody is left to tell it.
     pub(super) fn give_back_all(&self, floors: &Receiver<u64>, mut on_room: impl FnMut()) {
-        while let Ok(floor) = floors.recv() {
-            let floor = floors.try_iter().last().unwrap_or(floor);
+        while floors.recv().is_ok() {
+            // They only wake it: several threads send them, and the last one to come need not be the highest.
+            floors.try_iter().for_each(drop);
             // Where nothing is given back for it something else may be in the way now: whoever wants room finds that.
-            if self.give_back_to(floor) || self.lacks_room.load(Ordering::Acquire) {
+            if self.give_back_to(self.floor()) || self.lacks_room.load(Ordering::Acquire) {
                 on_room();
             }
         }

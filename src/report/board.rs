@@ -99,12 +99,14 @@ impl Board {
 
     /// Whether it is time for a new picture, for somebody whose reports are so far apart.
     pub(super) fn is_due(&self, now: u64, every: u64) -> bool {
-        now.saturating_sub(self.drawn) * 4 >= every * 3
+        now.saturating_sub(self.drawn).saturating_mul(4) >= every.saturating_mul(3)
     }
 
     /// Whether a weir has been silent for so long that it may be stopped, or dead.
     pub(super) fn is_silent(slot: &Slot, now: u64) -> bool {
-        slot.summary.is_none() && slot.at + 2 * slot.every + SILENCE_MS < now
+        // What is in the file may be anything.
+        let patience = slot.every.saturating_mul(2).saturating_add(SILENCE_MS);
+        slot.summary.is_none() && slot.at.saturating_add(patience) < now
     }
 
     /// Leaves out those that have been silent and are dead. Whether there were any.

@@ -10,7 +10,7 @@ use crate::engine::status::Status;
 /// More would be finer than a screen.
 const MOST: usize = 400;
 
-/// How it stood at a time since the start; rates are those since the point before.
+/// How it stood at a time since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Point {
     /// Seconds.

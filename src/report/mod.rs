@@ -37,7 +37,7 @@ pub(crate) mod table;
 pub(crate) mod terminal;
 pub(crate) mod theme;
 mod ticker;
-mod timeout;
+pub(crate) mod timeout;
 pub(crate) mod trail;
 pub(crate) mod writer;
 

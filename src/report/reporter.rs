@@ -3,8 +3,8 @@
 //! Invariant: whoever calls a [`Reporter`] never waits for a reader: what may block (standard
 //! error, the log, the metrics file) is written by threads of their own, which are left behind if
 //! they are stuck; only where the system refuses such threads are the last words written without
-//! one. Statuses and instants come from the caller; nothing here asks a clock but
-//! [`Reporter::finish`], for how long it may take.
+//! one. Statuses and the instants of ticks come from the caller; a clock is asked only for how long something may take: the
+//! end, and the search for names in what somebody has asked for.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Statuses for the tests of this folder.
+//! Statuses for the tests of this folder, and of the live view.
 
 use std::time::Duration;
 

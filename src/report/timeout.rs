@@ -18,16 +18,27 @@ impl Timeout {
         Timeout(time.as_nanos().div_ceil(LOOK.as_nanos()))
     }
 
+    /// How long the next look may take; `None`: there is none left.
+    pub(crate) fn look(&self) -> Option<Duration> {
+        (self.0 > 0).then_some(LOOK)
+    }
+
+    /// A look was in vain: how long the next one may take, if there is one.
+    pub(crate) fn spend(&mut self) -> Option<Duration> {
+        self.0 = self.0.saturating_sub(1);
+        self.look()
+    }
+
     /// Looks, for as long as it is told each time, until it has come, or the time is over: what came, if anything. What
     /// has come already is seen without any time, too.
     pub(crate) fn wait<T>(&mut self, mut look: impl FnMut(Duration) -> Option<T>) -> Option<T> {
         loop {
-            let time = if self.0 == 0 { Duration::ZERO } else { LOOK };
-            let come = look(time);
-            if come.is_some() || self.0 == 0 {
+            let time = self.look();
+            let come = look(time.unwrap_or_default());
+            if come.is_some() || time.is_none() {
                 return come;
             }
-            self.0 -= 1;
+            self.spend();
         }
     }
 }

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, after, select};
+use crossbeam_channel::{Receiver, after, never, select};
 use nix::sys::signal::SigSet;
 
 use super::error::{StartError, system};
@@ -240,15 +240,17 @@ impl Consumer {
         }
         self.child.signal(by);
         let late = after(LAST_WAIT);
+        let mut signals = signals.clone();
         loop {
             select! {
                 recv(self.exits) -> _ => return,
                 recv(late) -> _ => break,
-                recv(signals) -> signal => {
-                    if signal.is_ok_and(&mut is_impatient) {
-                        break;
-                    }
-                }
+                recv(signals) -> signal => match signal.map(&mut is_impatient) {
+                    Ok(true) => break,
+                    Ok(false) => {}
+                    // Nobody is left who could send one: that is always ready.
+                    Err(_) => signals = never(),
+                },
             }
         }
         self.child.signal(signals::SIGKILL);

@@ -92,7 +92,11 @@ fn start(command: &Command, is_running: PipeWriter) -> Option<Child> {
     whole.args(["-c", "\"$@\" </dev/null; exit $?", "sh"]);
     whole.arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
-        value.map(|value| whole.env(name, value));
+        match value {
+            Some(value) => whole.env(name, value),
+            // What it is not to have is not passed on from weir's own variables either.
+            None => whole.env_remove(name),
+        };
     }
     report_to(&mut whole);
     whole.stdin(is_running).spawn().ok()

@@ -3,21 +3,45 @@
 
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{after, at, never, select};
+use crossbeam_channel::{Receiver, after, at, never, select};
 
 use super::end::{Awaits, End};
 use super::supervise::Run;
 use crate::control::signals::{SIGINT, SIGQUIT};
 use crate::engine::directive::Directive;
 use crate::engine::side::Role;
+use crate::report::timeout::Timeout;
 
 /// How long the end of a run waits for taps that are behind and take something, at most.
 const LAST_WAIT: Duration = Duration::from_secs(2);
 /// A tap whose reader takes nothing for so long is not waited for. (A pipe says that it has room by pages only, but how
 /// much lies in it tells of one who reads less. What lies there at the end stays there for him.)
 const IDLE: Duration = Duration::from_millis(500);
-/// Nor is one who only looks for longer than this, for nobody is to feel him.
+/// Nor is one who only looks for longer than this, for nobody is to feel him. Time in which weir does not run does not count:
+/// a machine that stands still for a moment is no reason to take his last word from him.
 const LAST_LOOK: Duration = Duration::from_millis(100);
+
+/// For how long those who look are waited for.
+struct Blink {
+    timeout: Timeout,
+    /// A part of it is over.
+    over: Receiver<Instant>,
+}
+
+impl Blink {
+    fn new() -> Blink {
+        let timeout = Timeout::of(LAST_LOOK);
+        let over = timeout.look().map_or_else(never, after);
+        Blink { timeout, over }
+    }
+
+    /// A part of it is over. Whether there is another one.
+    fn goes_on(&mut self) -> bool {
+        let next = self.timeout.spend();
+        self.over = next.map_or_else(never, after);
+        next.is_some()
+    }
+}
 
 impl Run {
     /// Waits until tees have all that they are owed and are closed, and for a moment for taps. The signal that
@@ -28,7 +52,7 @@ impl Run {
         }
         let moment = after(LAST_WAIT);
         let late = self.deliver_until.map_or_else(never, at);
-        let blink = after(LAST_LOOK);
+        let mut blink = Blink::new();
         let mut idle = after(IDLE);
         let (mut taps, mut lookers) = (true, true);
         let mut taken = self.taken_by_taps();
@@ -48,7 +72,7 @@ impl Run {
             select! {
                 recv(self.branches.over) -> _ => {}
                 recv(moment) -> _ => taps = false,
-                recv(blink) -> _ => lookers = false,
+                recv(blink.over) -> _ => lookers = blink.goes_on(),
                 recv(idle) -> _ => {
                     let before = std::mem::replace(&mut taken, self.taken_by_taps());
                     taps &= taken > before;
@@ -195,11 +219,15 @@ impl Run {
 
     /// Nothing is shown any more: those who look are told so, if that takes no longer than a moment.
     pub(super) fn part_from_lookers(&self) {
-        let blink = after(LAST_LOOK);
+        let mut blink = Blink::new();
         while self.is_any_pending(|role| matches!(role, Role::Looker(_))) {
             select! {
                 recv(self.branches.over) -> _ => {}
-                recv(blink) -> _ => return,
+                recv(blink.over) -> _ => {
+                    if !blink.goes_on() {
+                        return;
+                    }
+                }
             }
         }
     }

@@ -327,14 +327,17 @@ fn a_disk_that_is_full_of_what_is_to_go_into_a_batch_holds_up_no_batch() {
         return;
     };
     let out = dir.at("out");
-    // It takes long enough for the disk to be full by then.
-    let script = "cat >> $0; sleep 0.1";
+    // None ends before the disk is full.
+    let script = "cat >> $0; until test -e $0.go; do sleep 0.05; done";
     let mut weir = weir(&[
         "-q", "-b", "1MiB", "--spill", "64MiB", "--batch", "2MiB", "--", "sh", "-c", script, &out,
     ]);
     weir.env("TMPDIR", disk.path());
     let bytes = harness::data(12 << 20, 9);
-    let ended = start(weir, Before::Pipe.open(&bytes), Stdio::null()).end();
+    let weir = start(weir, Before::Pipe.open(&bytes), Stdio::null());
+    eventually("the disk is full", || disk.is_full(256 << 10));
+    fs::write(dir.at("out.go"), "").expect("a file");
+    let ended = weir.end();
     assert!(ended.status.success(), "{ended:?}");
     harness::assert_same(&fs::read(&out).expect("all"), &bytes, "all of it");
 }

@@ -173,10 +173,19 @@ fn failures_of_weir_s_own_are_125_beside_a_command() {
 
 /// A weir whose COMMAND has said its number, and the producer's end of it.
 fn running(options: &[&str], script: &str) -> (Running, Pid, std::io::PipeWriter) {
+    running_behind("", options, script)
+}
+
+/// The same of one that has done `first` by the time that its number is known.
+fn running_behind(
+    first: &str,
+    options: &[&str],
+    script: &str,
+) -> (Running, Pid, std::io::PipeWriter) {
     let (stdin, input) = pipe().expect("a pipe");
     let (mut output, stdout) = pipe().expect("a pipe");
     let weir = start(
-        weir_sh(options, &format!("echo $$; {script}")),
+        weir_sh(options, &format!("{first} echo $$; {script}")),
         stdin,
         stdout,
     );

@@ -5,6 +5,7 @@ mod refused;
 
 use crate::harness;
 use std::io::Read;
+use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 
 use crate::harness::remote::{Home, Weir};
@@ -73,15 +74,20 @@ fn a_thousand_changes_lose_no_byte() {
     let home = Home::new();
     let mut weir = home.start(&["-b", "1MiB", "-r", "1MB/s"]);
     let bytes = data(32 << 20, 1);
+    // The transfer cannot end before the last change, however long they take.
+    let held = weir
+        .stdin
+        .as_ref()
+        .map(|it| it.as_fd().try_clone_to_owned());
     let (fed, got) = (feed(&mut weir, bytes.clone()), collect(&mut weir));
     let mut line = home.connect(&weir);
-    // The last one caps so tightly that the transfer cannot end before it is lifted.
     for n in (0..1000u64).rev() {
         let rate = 1 + n * n * 7;
         let change = format!(r#"{{"v":1,"ask":{{"change":{{"rate":["{rate}B/s"]}}}}}}"#);
         assert_eq!(line.ask(&change), "done");
     }
     home.tell(&weir.pid(), &["--rate", "off"]);
+    drop(held);
     assert!(weir.end().success());
     fed.done().expect("fed");
     assert!(got.done() == bytes, "not the same bytes");
@@ -131,7 +137,7 @@ fn a_producer_that_is_blocked_is_freed_by_shedding_whatever_the_consumer_does() 
 fn shedding_is_switched_on_while_it_runs_and_off_again() {
     const ALL: usize = 8 << 20;
     let home = Home::new();
-    let mut weir = home.start(&["-b", "64KiB", "--input-rate", "2MB/s"]);
+    let mut weir = home.start(&["-b", "64KiB", "--input-rate", "400kB/s"]);
     let (pid, bytes) = (weir.pid(), data(ALL, 1));
     let fed = feed(&mut weir, bytes);
     home.tell(

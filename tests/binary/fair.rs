@@ -172,7 +172,7 @@ fn what_is_left_of_a_million_keys_does_not_keep_the_memory_of_all_that_came_with
     let args = ["-l", "-b", "4MiB", "--shed", "fair", "--key", "1"];
     let (_, ended, peak) = read_before_anything_is_taken(sent.as_bytes(), &args);
     success(&ended, "a million keys").assert_balance("a million keys");
-    assert!(peak < 28 << 10, "{peak} KiB");
+    assert!(peak < 19 << 10, "{peak} KiB");
 }
 
 #[test]
@@ -181,21 +181,22 @@ fn short_records_that_take_the_place_of_long_ones_take_no_more_memory_than_witho
     let short = |n: usize| format!("k{:03} {n:07}\n", n * 7919 % 1000);
     let shorts: String = (0..3_000_000).map(short).collect();
     let longs: String = (0..4_000).map(long).collect();
-    let args = ["-l", "-b", "16MiB", "--shed", "fair", "--key", "1"];
+    let args = ["-l", "-b", "32MiB", "--shed", "fair", "--key", "1"];
     let [without, with] = [String::new(), longs].map(|first| {
         let (_, ended, peak) = read_before_anything_is_taken((first + &shorts).as_bytes(), &args);
         success(&ended, "long and short").assert_balance("long and short");
         peak
     });
-    // An eighth of the buffer is kept when it falls free; the longs themselves were all of it.
+    // An eighth of the buffer is kept when it falls free, and another eighth is for what one run differs from another by. The
+    // longs themselves were all of it.
     assert!(
-        with < without + (2 << 10) + (2 << 10),
+        with < without + (8 << 10),
         "{with} KiB, {without} KiB without"
     );
 }
 
-/// What comes out of a weir that has read all of this before anything is taken, and the most memory that it had till then, in
-/// KiB. It reads a file, so that what is read at once does not hang on who writes when.
+/// What comes out of a weir that has read all of this before anything is taken, and the most memory of its own that it had till
+/// then, in KiB. It reads a file, so that what is read at once does not hang on who writes when.
 fn read_before_anything_is_taken(sent: &[u8], args: &[&str]) -> (Vec<u8>, harness::Ended, u64) {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     std::io::Write::write_all(&mut file, sent).expect("room for it");
@@ -205,7 +206,7 @@ fn read_before_anything_is_taken(sent: &[u8], args: &[&str]) -> (Vec<u8>, harnes
     let running = harness::start(harness::weir(&args), std::process::Stdio::null(), stdout);
     eventually("all of it is read", || read_by(&running) >= sent.len());
     running.settle();
-    let peak = running.field("VmHWM");
+    let peak = running.peak();
     let got = collect(output).done();
     (got, running.end(), peak)
 }
@@ -289,7 +290,9 @@ fn assert_others(sent: &BTreeMap<String, Vec<String>>, got: &[u8], case: &str) {
 
 /// One more end of the same pipe.
 fn duplicate(stdin: &std::process::ChildStdin) -> std::fs::File {
-    rustix::io::dup(stdin).expect("a descriptor").into()
+    // Not one that a program inherits which another test starts meanwhile: weir would never see the end.
+    let copy = std::os::fd::AsFd::as_fd(stdin).try_clone_to_owned();
+    copy.expect("a descriptor").into()
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::harness::remote::{Home, Weir};
-use crate::harness::{assert_same, beside, collect, eventually, settle};
+use crate::harness::{Beside, assert_same, beside, collect, eventually, settle};
 use rustix::process::Signal;
 
 const MIB: usize = 1 << 20;
@@ -19,6 +19,7 @@ const MIB: usize = 1 << 20;
 struct Look {
     weir: Weir,
     shown: Arc<Mutex<Vec<u8>>>,
+    reading: Beside<()>,
 }
 
 impl Look {
@@ -28,13 +29,17 @@ impl Look {
         let mut stdout = weir.stdout.take().expect("not taken yet");
         let shown = Arc::new(Mutex::new(Vec::new()));
         let all = shown.clone();
-        std::thread::spawn(move || {
+        let reading = beside(move || {
             let mut piece = vec![0; 65536];
             while let Ok(n @ 1..) = stdout.read(&mut piece) {
                 all.lock().expect("whole").extend_from_slice(&piece[..n]);
             }
         });
-        Look { weir, shown }
+        Look {
+            weir,
+            shown,
+            reading,
+        }
     }
 
     fn shown(&self) -> Vec<u8> {
@@ -50,13 +55,16 @@ impl Look {
         std::str::from_utf8(number).ok()?.parse().ok()
     }
 
-    /// What it says at its end, and how it ends.
+    /// All that it shows, what it says at its end, and how it ends.
     fn end(mut self) -> (Vec<u8>, String, std::process::ExitStatus) {
         let mut stderr = self.weir.child.stderr.take().expect("not taken yet");
         let status = self.weir.end();
         let mut said = String::new();
         stderr.read_to_string(&mut said).expect("text");
-        (self.shown(), said, status)
+        // Some of it may still lie in its pipe.
+        self.reading.done();
+        let shown = self.shown.lock().expect("whole").clone();
+        (shown, said, status)
     }
 }
 
@@ -135,10 +143,14 @@ fn one_that_is_stopped_holds_nobody_up_and_says_what_it_missed() {
     });
     stopped.weir.signal(Signal::STOP);
     let flood = lines(next, 64 * MIB / 50);
-    let fed = harness::feed(weir.stdin.take().expect("not fed yet"), flood.clone());
-    let got = collect(weir.stdout.take().expect("not taken yet"));
-    assert_same(&got.done(), &flood, "the consumer");
-    fed.done().expect("all was taken");
+    let mut stdin = weir.stdin.take().expect("not fed yet");
+    let bytes = flood.clone();
+    let fed = beside(move || stdin.write_all(&bytes).map(|()| stdin));
+    assert_same(&weir.take(flood.len()), &flood, "the consumer");
+    let stdin = fed.done().expect("all was taken");
+    let last = next + 64 * MIB / 50 - 1;
+    eventually("the newest is shown", || reading.newest() == Some(last));
+    drop(stdin);
     assert!(weir.end().success());
     stopped.weir.signal(Signal::CONT);
     let (shown, said, status) = stopped.end();
@@ -170,7 +182,7 @@ fn what_was_missed_is_said_at_the_end() {
     let n = flood.len();
     let mut stdin = weir.stdin.take().expect("not fed yet");
     let fed = beside(move || {
-        std::io::Write::write_all(&mut stdin, &flood).expect("all is taken");
+        stdin.write_all(&flood).expect("all is taken");
         stdin
     });
     weir.take(n);
@@ -333,7 +345,9 @@ fn whoever_looks_is_told_that_the_weir_was_killed_and_not_that_it_has_ended() {
         let home = Home::new();
         let mut weir = home.start(&["-l", "-N", "w"]);
         let look = Look::at(&home, "w");
-        pass_until(&mut weir, 0, || !look.shown().is_empty());
+        let next = pass_until(&mut weir, 0, || !look.shown().is_empty());
+        // Weir waits for a moment only for one that is behind.
+        eventually("the newest is shown", || look.newest() == Some(next - 1));
         match signal {
             Some(signal) => weir.signal(signal),
             None => drop(weir.stdin.take()),

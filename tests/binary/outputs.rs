@@ -253,8 +253,9 @@ fn what_a_tee_lacks_is_said_where_nothing_else_would() {
     drop(fed.done());
     let (input, mut feeder) = pipe().expect("a pipe");
     let args = [&tee[..], &["--source-timeout", "300ms"]].concat();
+    // It waits for nothing before that.
+    feeder.write_all(&[b'x'; 60_000]).expect("there is room");
     let running = start(weir(&args), input, std::process::Stdio::null());
-    feeder.write_all(&[b'x'; 60_000]).expect("taken");
     running
         .end()
         .assert_complains(124, &["the source has sent nothing", &says]);

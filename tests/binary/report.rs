@@ -10,14 +10,14 @@ use std::io::{BufRead, BufReader, PipeWriter, Read, Write, pipe};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// No event that a test waits for takes so long, however busy the machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::harness::{self, DEADLINE, Leash};
+
 const MIB: usize = 1 << 20;
 
 fn weir(options: &str) -> Command {
@@ -31,6 +31,7 @@ fn weir(options: &str) -> Command {
 /// Feeds it this much and takes everything.
 fn pass(mut command: Command, bytes: usize) -> Output {
     let mut child = command.spawn().expect("weir");
+    let _leash = Leash::on(&child);
     let mut input = child.stdin.take().expect("its input");
     let feeder = thread::spawn(move || input.write_all(&vec![b'x'; bytes]));
     let output = child.wait_with_output().expect("an end");
@@ -54,7 +55,7 @@ fn signal(child: &Child, signal: Signal) {
 fn in_time<R: Send + 'static>(what: impl FnOnce() -> R + Send + 'static) -> R {
     let (done, wait) = mpsc::channel();
     thread::spawn(move || done.send(what()));
-    wait.recv_timeout(PATIENCE).expect("an end in time")
+    wait.recv_timeout(DEADLINE).expect("an end in time")
 }
 
 #[test]
@@ -79,7 +80,7 @@ fn quiet_silences_a_log_too() {
 
 #[test]
 fn quiet_does_not_silence_errors() {
-    let output = weir("-q none/such").output().expect("weir");
+    let output = harness::output(&mut weir("-q none/such")).expect("weir");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(said, "weir: open: none/such: No such file or directory\n");
 }
@@ -89,6 +90,7 @@ fn json_lines_have_one_schema_and_the_last_is_the_summary() {
     let mut child = weir("--display json --summary json -i 10ms -N me -s 2MiB")
         .spawn()
         .expect("weir");
+    let _leash = Leash::on(&child);
     let mut input = child.stdin.take().expect("its input");
     let mut lines = stderr(&mut child);
     input.write_all(&vec![b'x'; MIB]).expect("fed");
@@ -132,6 +134,7 @@ fn stderr(child: &mut Child) -> impl Iterator<Item = String> + use<> {
 fn the_books_balance_in_every_line() {
     let options = "-l -b 64KiB --shed oldest --rate 256KiB/s --display json -i 10ms --summary json";
     let mut child = weir(options).spawn().expect("weir");
+    let _leash = Leash::on(&child);
     let mut input = child.stdin.take().expect("its input");
     let feeder = thread::spawn(move || {
         for n in 0..100_000 {
@@ -158,6 +161,7 @@ fn the_books_balance_in_every_line() {
 fn a_signal_asks_for_one_plain_line_even_with_quiet() {
     for options in ["-q", "", "--display json -i 1h"] {
         let mut child = weir(options).spawn().expect("weir");
+        let _leash = Leash::on(&child);
         let mut input = child.stdin.take().expect("its input");
         // Before it has passed something it may not listen to signals yet.
         input.write_all(b"x").expect("fed");
@@ -200,6 +204,7 @@ fn a_report_has_the_form_that_the_user_gives_it() {
         .arg("--size")
         .arg(format!("@{}", folder.path().display()));
     let mut child = command.spawn().expect("weir");
+    let _leash = Leash::on(&child);
     let mut output = child.stdout.take().expect("its output");
     let drain = thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
     let mut input = child.stdin.take().expect("its input");
@@ -210,7 +215,7 @@ fn a_report_has_the_form_that_the_user_gives_it() {
     let (since, mut last) = (Instant::now(), String::new());
     for line in said.lines().map(|line| line.expect("text")) {
         assert!(
-            since.elapsed() < PATIENCE,
+            since.elapsed() < DEADLINE,
             "its size is never known: {last}"
         );
         if line.contains("2.00MiB of 2.00MiB") {
@@ -226,7 +231,7 @@ fn a_report_has_the_form_that_the_user_gives_it() {
         ("--size @none/such", "--size @none/such: No such file"),
         ("--size @/dev/zero", "directories have a size"),
     ] {
-        let output = weir(options).output().expect("weir");
+        let output = harness::output(&mut weir(options)).expect("weir");
         assert_eq!(output.status.code(), Some(2));
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(said.contains(says), "{said}");
@@ -263,6 +268,7 @@ fn a_blocked_standard_error_does_not_make_it_deaf() {
         .stderr(full)
         .spawn()
         .expect("weir");
+    let _leash = Leash::on(&child);
     let mut input = child.stdin.take().expect("its input");
     input.write_all(b"x").expect("fed");
     let mut output = child.stdout.take().expect("its output");

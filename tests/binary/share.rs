@@ -46,8 +46,9 @@ fn take(outputs: &[&PipeReader], much: usize, cap: f64, since: Instant) {
     }
 }
 
-/// Takes what is there already.
-fn catch_up(outputs: &[&PipeReader]) {
+/// Takes what is there already. The time before that: whatever comes from then on is what the cap allows.
+fn catch_up(outputs: &[&PipeReader]) -> Instant {
+    let since = Instant::now();
     for output in outputs {
         let mut output: &PipeReader = output;
         let now = Timespec::default();
@@ -55,6 +56,7 @@ fn catch_up(outputs: &[&PipeReader]) {
             assert!(output.read(&mut [0; 65_536]).expect("read") > 0);
         }
     }
+    since
 }
 
 /// What `--query` says of a process.
@@ -89,16 +91,16 @@ fn weirs_that_share_a_name_pass_no_more_than_one_cap_whoever_is_stopped_or_kille
     members[0].0.signal(Signal::STOP);
     members[1].0.signal(Signal::KILL);
     let left = &outputs[2..];
-    catch_up(left);
+    let since = catch_up(left);
     // It is the sum that is capped, and the others have all of it.
-    take(left, 1_500_000, cap, Instant::now());
+    take(left, 1_500_000, cap, since);
     eventually("the one that was killed is not counted", || {
         status(&home, &members[2].0.pid().to_string())["share"]["members"] == 3
     });
     members[0].0.signal(Signal::CONT);
     let three = [outputs[0], outputs[2], outputs[3]];
-    catch_up(&three);
-    take(&three, 1_500_000, cap, Instant::now());
+    let since = catch_up(&three);
+    take(&three, 1_500_000, cap, since);
 }
 
 #[test]

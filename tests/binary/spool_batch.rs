@@ -186,7 +186,7 @@ fn a_helper_that_outlived_weir_is_waited_for_no_longer_than_a_sink_timeout_or_so
         first.end();
         let pid: i64 = place.read("out.pid").trim().parse().expect("a number");
         let (spool, out) = (place.at("q"), place.at("out"));
-        let timeout = ["--sink-timeout", "50ms"];
+        let timeout = ["--sink-timeout", "2s"];
         let args = ["-l", "--spool", &spool, "-N", "w", "--batch", "10"];
         let args = [&args[..], if hurries { &[] } else { &timeout }].concat();
         let mut weir = home.start(&[&args[..], &["--", "sh", "-c", &script, &out]].concat());

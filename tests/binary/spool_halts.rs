@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Lines, PipeWriter};
 use std::process::{Child, ChildStderr, Stdio};
 
 use crate::harness::spool::{Place, lines};
-use crate::harness::{assert_same, collect, eventually, feed, settle, start, weir_in_shell};
+use crate::harness::{Leash, assert_same, collect, eventually, feed, settle, start, weir_in_shell};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 
 /// Bytes that may be in a pipe.
@@ -60,6 +60,7 @@ struct Failing {
     place: Place,
     bytes: Vec<u8>,
     weir: Child,
+    _leash: Leash,
     /// It does not end by that.
     _input: PipeWriter,
     /// What is not limited any more.
@@ -87,6 +88,7 @@ impl Failing {
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let mut weir = weir.spawn().expect("weir");
+        let leash = Leash::on(&weir);
         let feeding = feed(input.try_clone().expect("a pipe"), bytes.clone());
         feeding.done().expect("all is taken");
         place.await_bytes(bytes.len());
@@ -106,6 +108,7 @@ impl Failing {
             place,
             bytes,
             weir,
+            _leash: leash,
             _input: input,
             before,
             said,

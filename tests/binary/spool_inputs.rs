@@ -179,7 +179,7 @@ fn an_input_that_had_ended_when_command_did_is_over_though_nobody_had_seen_that(
             let wait = format!("until test -e {}; do sleep .01; done", go.display());
             let script = format!("{wait}; {leaves} sleep .1; exit 3");
             // After the last byte the cap lets nobody look for more for a while.
-            let cap = ["-l", "--input-rate", "1B/s"];
+            let cap = ["-l", "--input-rate", "1B/4s"];
             let weir = place.weir(&[&cap[..], &["--", "sh", "-c", &script]].concat());
             let (stdin, mut input) = std::io::pipe().expect("a pipe");
             input.write_all(b"a\nb").expect("room");

@@ -62,14 +62,22 @@ fn the_weirs_of_a_pipeline_have_a_line_each_in_its_order_and_so_do_their_summari
     let (fifo, home) = (Fifo::new(), home());
     // The last starts first, and the first last.
     let script = r#"
-        { sleep 0.4; exec "$WEIR" -N one -i 20ms <"$FIFO"; } | cat |
-        { sleep 0.2; exec "$WEIR" -N two -i 20ms; } | cat |
+        gate() { until test -e "$XDG_RUNTIME_DIR/$1"; do sleep 0.01; done; }
+        { gate one; exec "$WEIR" -N one -i 20ms <"$FIFO"; } | cat |
+        { gate two; exec "$WEIR" -N two -i 20ms; } | cat |
         "$WEIR" -N three -i 20ms >/dev/null; echo after"#;
-    let home = home.path().to_str().expect("a path");
-    let environment = [("FIFO", fifo.name()), ("XDG_RUNTIME_DIR", home)];
+    let home = home.path();
+    let path = home.to_str().expect("a path");
+    let environment = [("FIFO", fifo.name()), ("XDG_RUNTIME_DIR", path)];
     let pty = Pty::run(script, 12, 100, &environment);
-    let mut source = fifo.open();
     let names = ["one", "two", "three"];
+    for (there, next) in [(2, "two"), (1, "one")] {
+        pty.wait("the one behind is there", |rows| {
+            bars(rows, &names[there..]).is_some()
+        });
+        std::fs::write(home.join(next), "").expect("a file");
+    }
+    let mut source = fifo.open();
     for (bytes, total) in [(3000, "2.93KiB"), (4000, "6.84KiB")] {
         source.write_all(&vec![b'x'; bytes]).expect("fed");
         pty.wait("all alive, below each other, and nothing else", |rows| {
@@ -123,7 +131,7 @@ fn nothing_that_the_last_one_says_is_lost_while_those_above_it_go_on_or_are_kill
     let (fifo, home) = (Fifo::new(), home());
     let script = r#"
         { sh -c 'echo $$ >"$XDG_RUNTIME_DIR/pid"; exec "$WEIR" -N one -i 20ms <"$FIFO"' | cat |
-            { until test -e "$XDG_RUNTIME_DIR/go"; do sleep 0.01; done; exec "$WEIR" -N two -i 20ms --timeout 300ms; }
+            { until test -e "$XDG_RUNTIME_DIR/go"; do sleep 0.01; done; exec "$WEIR" -N two -i 20ms --timeout 2s; }
             echo "status $?" >"$XDG_RUNTIME_DIR/status"; } >/dev/null
         cat "$XDG_RUNTIME_DIR/status"; echo after"#;
     let home = home.path();

@@ -29,10 +29,15 @@ struct Shell {
 impl Shell {
     /// `script` is what each program does.
     fn run(options: &str, script: &str) -> Shell {
+        Shell::run_behind("", options, script)
+    }
+
+    /// The same, where each program does `first` before it says that it is there.
+    fn run_behind(first: &str, options: &str, script: &str) -> Shell {
         let (dir, fifo) = (Dir::new(), Fifo::new());
         let home = tempfile::tempdir().expect("a directory");
         let out = dir.at("out");
-        let script = format!("{COMES} {script}");
+        let script = format!("{first} {COMES} {script}");
         let environment = [
             ("FIFO", fifo.name()),
             ("XDG_RUNTIME_DIR", home.path().to_str().expect("a path")),
@@ -127,7 +132,7 @@ fn ctrl_c_ends_workers_and_weir_with_them() {
 
 #[test]
 fn where_workers_go_on_after_ctrl_c_so_does_weir() {
-    let mut it = Shell::run("-j 1..3", "trap '' INT; exec cat >> $0.$$");
+    let mut it = Shell::run_behind("trap '' INT;", "-j 1..3", "exec cat >> $0.$$");
     it.await_programs(1);
     it.feed(0, 100);
     it.await_all(100);
@@ -142,8 +147,8 @@ fn where_workers_go_on_after_ctrl_c_so_does_weir() {
 fn workers_are_stopped_and_go_on_with_weir() {
     // Longer than a program that has work may stand still, which on a busy machine takes a while by itself.
     let (options, longer) = (
-        "-j 3 --sink-timeout 2s --restart on-failure",
-        Duration::from_millis(2200),
+        "-j 3 --sink-timeout 3s --restart on-failure",
+        Duration::from_millis(3200),
     );
     let mut it = Shell::run(options, "cat >> $0.$$");
     it.await_programs(3);

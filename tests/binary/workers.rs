@@ -145,19 +145,12 @@ fn a_record_that_was_begun_is_given_again_whole() {
 #[test]
 fn one_that_stalls_is_ended_and_what_it_had_goes_on() {
     let dir = Dir::new();
-    let options = [
-        "-j",
-        "2",
-        "--restart",
-        "on-failure",
-        "--sink-timeout",
-        "100ms",
-    ];
+    let options = ["-j", "2", "--restart", "on-failure", "--sink-timeout", "2s"];
     let script = first("exec sleep 1000", "exec cat > $0.$$");
     run(&dir, &options, &script, 500).assert_ok("it was run again");
     dir.assert_all(500);
     let dir = Dir::new();
-    let options = ["-j", "2", "--sink-timeout", "100ms"];
+    let options = ["-j", "2", "--sink-timeout", "2s"];
     let end = run(
         &dir,
         &options,
@@ -197,11 +190,11 @@ fn one_that_closes_its_input_and_lives_on_is_ended_and_run_again() {
     let dir = Dir::new();
     // Both of them do that at first. Left alone they end well, and want nothing; the second may be, where there is
     // nothing left that it could take.
-    let deaf = "exec <&-; exec sleep 4";
+    let deaf = "exec <&-; exec sleep 6";
     let script = format!(
         "if mkdir $0.one 2>/dev/null || mkdir $0.two 2>/dev/null; then {deaf}; else exec cat > $0.$$; fi"
     );
-    let options = [&AGAIN[..], &["-j", "2", "--sink-timeout", "200ms"]].concat();
+    let options = [&AGAIN[..], &["-j", "2", "--sink-timeout", "2s"]].concat();
     let end = run(&dir, &options, &script, 1000);
     end.assert_ok("run again");
     let books = Books::of(&end);

@@ -33,7 +33,7 @@ pub(crate) enum Act {
 const ODD: [&str; 5] = [
     "sleep 0.2",
     "exit 3",
-    "exec sleep 4",
+    "exec sleep 8",
     "head -c 100 >/dev/null; exit 4",
     "exec </dev/null; sleep 0.1; exit 5",
 ];
@@ -111,7 +111,7 @@ impl Crowd {
             ],
             false => vec!["--restart", "on-failure"],
         };
-        let always = ["--backoff", "1ms..5ms", "--sink-timeout", "1s"];
+        let always = ["--backoff", "1ms..5ms", "--sink-timeout", "5s"];
         let all = more.into_iter().chain(always);
         options.list.extend(all.map(String::from));
         let rejects = is_batch && dice.percent(40);

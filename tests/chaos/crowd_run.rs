@@ -13,7 +13,7 @@ use wait_timeout::ChildExt;
 
 use crate::crowd::{Act, Crowd};
 use crate::files::line_of_end;
-use crate::harness::{DEADLINE, WEIR, collect, program};
+use crate::harness::{DEADLINE, WEIR, collect, output, program};
 use crate::killed;
 use crate::options::set_free;
 use crate::plan::Link;
@@ -97,7 +97,7 @@ pub(crate) fn run(plan: &Crowd) -> Result<Outcome, String> {
     if let Some(rest) = rest {
         got.push((rest, true));
     } else if plan.spools {
-        let rest = plan.rest(dir).stdin(Stdio::null()).output();
+        let rest = output(&mut plan.rest(dir));
         let rest = rest.expect("another weir");
         if !rest.status.success() {
             return Err(format!("what stays is not delivered: {rest:?}"));
@@ -207,7 +207,7 @@ impl Weir<'_> {
         let mut remote = Command::new(WEIR);
         remote.args(["--remote", &self.child.id().to_string()]);
         remote.args(change).env("XDG_RUNTIME_DIR", self.dir);
-        let end = remote.output().expect("run weir --remote");
+        let end = output(&mut remote).expect("run weir --remote");
         assert!(matches!(end.status.code(), Some(0..=2)), "{end:?}");
         end.status.success()
     }
@@ -226,7 +226,7 @@ impl Weir<'_> {
         }
         let mut query = Command::new(WEIR);
         query.args(["--query", &self.child.id().to_string()]);
-        let said = query.env("XDG_RUNTIME_DIR", self.dir).output();
+        let said = output(query.env("XDG_RUNTIME_DIR", self.dir));
         let said = said.map(|it| String::from_utf8_lossy(&it.stdout).into_owned());
         Err(format!(
             "hangs\n{}\n{:?}",

@@ -3,13 +3,13 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::dying::Dying;
 use crate::falling::TAKES;
-use crate::harness::{DEADLINE, WEIR};
+use crate::harness::{DEADLINE, WEIR, output};
 use crate::plan::{Link, Plan, Producer};
 use crate::store::Store;
 use crate::stream::Framing;
@@ -182,7 +182,7 @@ pub(crate) fn left_in_spool(plan: &Plan, dir: &Path) -> Vec<u8> {
     if plan.tees {
         weir.arg("--tee").arg(dir.join("copy"));
     }
-    let output = weir.stdin(Stdio::null()).output().expect("another weir");
+    let output = output(&mut weir).expect("another weir");
     assert!(output.status.success(), "{output:?}");
     output.stdout
 }

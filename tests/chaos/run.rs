@@ -14,7 +14,7 @@ use wait_timeout::ChildExt;
 
 use crate::files::{BEFORE, added, command, leave_before, left_in_spool, line_of_end, shown};
 use crate::harness::sides::make_fifo;
-use crate::harness::{DEADLINE, WEIR, collect, program};
+use crate::harness::{DEADLINE, WEIR, collect, output, program};
 use crate::killed;
 use crate::mate::Mate;
 use crate::options::set_free;
@@ -276,7 +276,7 @@ impl Pipeline<'_> {
     fn query(&mut self) {
         let mut query = Command::new(WEIR);
         query.args(["--query", &self.weir.id().to_string()]);
-        let end = query.env("XDG_RUNTIME_DIR", self.dir).output();
+        let end = output(query.env("XDG_RUNTIME_DIR", self.dir));
         let end = end.expect("run weir --query");
         let said = String::from_utf8_lossy(&end.stdout);
         let is_right = match end.status.code() {
@@ -325,7 +325,7 @@ impl Pipeline<'_> {
         let mut remote = Command::new(WEIR);
         remote.args(["--remote", &self.weir.id().to_string()]);
         remote.args(change).env("XDG_RUNTIME_DIR", self.dir);
-        let end = remote.output().expect("run weir --remote");
+        let end = output(&mut remote).expect("run weir --remote");
         let code = end.status.code();
         let said = String::from_utf8_lossy(&end.stderr);
         let silent = said.is_empty() && end.stdout.is_empty();
@@ -368,7 +368,7 @@ impl Pipeline<'_> {
         }
         let mut query = Command::new(WEIR);
         query.args(["--query", &pid.to_string()]);
-        let said = query.env("XDG_RUNTIME_DIR", self.dir).output();
+        let said = output(query.env("XDG_RUNTIME_DIR", self.dir));
         text + &said.map_or_else(
             |e| e.to_string(),
             |o| String::from_utf8_lossy(&o.stdout).into_owned(),

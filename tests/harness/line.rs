@@ -8,6 +8,7 @@ use std::time::Instant;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::ioctl_fionread;
+use rustix::pipe::fcntl_setpipe_size;
 
 use super::{DEADLINE, Ended, Running, collect, data, start, weir};
 
@@ -34,9 +35,23 @@ impl Line {
         Line::with(weir(args))
     }
 
+    /// The same, with this much sent before weir is started: it never waits for that.
+    #[track_caller]
+    pub(crate) fn prefilled(args: &[&str], n: usize) -> Line {
+        let (stdin, mut input) = pipe().expect("make a pipe");
+        fcntl_setpipe_size(&input, n.next_power_of_two().max(64 << 10)).expect("a large pipe");
+        input.write_all(&script()[..n]).expect("there is room");
+        let line = Line::between(weir(args), stdin, input);
+        Line { sent: n, ..line }
+    }
+
     /// The same around another command.
     pub(crate) fn with(command: Command) -> Line {
         let (stdin, input) = pipe().expect("make a pipe");
+        Line::between(command, stdin, input)
+    }
+
+    fn between(command: Command, stdin: PipeReader, input: PipeWriter) -> Line {
         let (output, stdout) = pipe().expect("make a pipe");
         // Of our own end only: weir's has flags of its own.
         let flags = fcntl_getfl(&input).expect("read flags");

@@ -23,7 +23,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -192,15 +192,32 @@ pub(crate) struct Leash(#[expect(dead_code, reason = "its end is what counts")] 
 impl Leash {
     /// Holds this process until it is dropped.
     pub(crate) fn on(child: &Child) -> Leash {
+        Leash::with(Pid::from_child(child), kill_process)
+    }
+
+    /// Holds the group that this process leads.
+    pub(crate) fn on_group(child: &Child) -> Leash {
+        Leash::with(Pid::from_child(child), kill_process_group)
+    }
+
+    fn with(pid: Pid, kill: fn(Pid, Signal) -> rustix::io::Result<()>) -> Leash {
         let (held, let_go) = channel();
-        let pid = Pid::from_child(child);
         thread::spawn(move || {
             if let_go.recv_timeout(3 * DEADLINE) == Err(RecvTimeoutError::Timeout) {
-                let _ = kill_process(pid, Signal::KILL);
+                let _ = kill(pid, Signal::KILL);
             }
         });
         Leash(held)
     }
+}
+
+/// Runs a command that reads nothing to its end, on a leash: what it has written.
+pub(crate) fn output(command: &mut Command) -> io::Result<Output> {
+    command.stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn()?;
+    let _leash = Leash::on(&child);
+    child.wait_with_output()
 }
 
 /// A process that does not outlive its test.
@@ -249,6 +266,12 @@ impl Running {
             Path::new(&format!("/proc/{}/status", self.child.id())),
             name,
         )
+    }
+
+    /// The most memory of its own that it ever had, in KiB. Pages of its program and of other files count for nothing: how
+    /// many of these the system maps beside those that are needed is its own affair.
+    pub(crate) fn peak(&self) -> u64 {
+        self.field("VmHWM").saturating_sub(self.field("RssFile"))
     }
 
     /// Time that it has spent on a processor, in the system's ticks.

@@ -3,13 +3,12 @@
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, unbounded};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
-/// No event that a test waits for takes so long, however busy the machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+use super::{DEADLINE, eventually};
 
 pub(crate) struct Pty {
     master: Box<dyn MasterPty + Send>,
@@ -80,7 +79,7 @@ impl Pty {
 
     /// Waits until the screen is as wanted, and returns its rows.
     pub(crate) fn wait(&self, what: &str, wanted: impl Fn(&[String]) -> bool) -> Vec<String> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + DEADLINE;
         loop {
             let rows = self.rows();
             if wanted(&rows) {
@@ -111,7 +110,12 @@ impl Pty {
 
     /// Waits for the shell to end.
     pub(crate) fn end(mut self) -> u32 {
-        self.child.wait().expect("an end").exit_code()
+        let mut status = None;
+        eventually("the shell ends", || {
+            status = self.child.try_wait().expect("it is ours");
+            status.is_some()
+        });
+        status.expect("an end").exit_code()
     }
 }
 

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Ended, WEIR, assert_same, collect, eventually, feed, start, weir};
+use super::{Ended, WEIR, assert_same, collect, eventually, feed, output, start, weir};
 
 /// How much a run that was killed may have repeated, in lines of five digits: a write is a segment's worth at most, and may
 /// begin and end inside of a line.
@@ -92,7 +92,7 @@ impl Place {
     /// What `weir --query` says of it.
     pub(crate) fn query(&self) -> Value {
         let name = format!("{}/", self.name());
-        let output = Command::new(WEIR).args(["--query", &name]).output();
+        let output = output(Command::new(WEIR).args(["--query", &name]));
         let output = output.expect("it ran");
         assert!(output.status.success(), "{output:?}");
         serde_json::from_slice(&output.stdout).expect("an object")

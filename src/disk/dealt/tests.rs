@@ -1,3 +1,5 @@
+//! What several have dealt with of one stream, out of order: what is owed, to whom, and what is written down of that.
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! The journal of batches: what is dealt with, begun, tried and shed, and that it is read as it was written.
+
 use super::*;
 
 fn place(at: u64) -> Place {

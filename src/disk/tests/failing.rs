@@ -255,3 +255,34 @@ fn of_what_there_is_no_room_for_in_one_piece_the_first_is_appended() {
     assert_eq!(spool.append(&text, NOW).unwrap(), Ok(0..most as u64));
     assert_eq!(spool.end().at, most as u64);
 }
+
+#[test]
+fn room_of_a_segment_of_which_nothing_came_is_given_back_also_where_the_disk_fails_at_its_end() {
+    let home = tempfile::tempdir().unwrap();
+    // Whether nothing has come, and how much is used when something has.
+    let used = |name: String, faults: Option<(&[Call], u32)>| {
+        let spool = open(&home.path().join(name), &small()).spool;
+        if let Some((calls, after)) = faults {
+            fail(Errno::IO, calls, after, u32::MAX);
+            for _ in 0..2 {
+                let _ = spool.append_some(b"a line\n", NOW);
+            }
+            faults::set(None);
+        }
+        let is_empty = spool.end().at == 0;
+        append(&spool, b"a line\n");
+        (is_empty, spool.used())
+    };
+    let undisturbed = used("undisturbed".to_owned(), None);
+    for calls in [&[Call::Write][..], &[Call::Write, Call::Name]] {
+        let mut tried = 0;
+        for after in 0..6 {
+            let disturbed = used(format!("{calls:?}{after}"), Some((calls, after)));
+            if disturbed.0 {
+                assert_eq!(disturbed, undisturbed, "{calls:?} {after}");
+                tried += 1;
+            }
+        }
+        assert!(tried > 1, "{calls:?}: {tried}");
+    }
+}

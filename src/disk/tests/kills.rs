@@ -258,7 +258,7 @@ fn has_strace() -> bool {
         .status();
     let has = version.is_ok_and(|status| status.success());
     if !has {
-        println!("skipped: there is no strace here");
+        super::skip("there is no strace here");
     }
     has
 }

@@ -14,7 +14,7 @@ use super::super::schedule::Policy;
 use super::super::segments::Appended;
 use super::super::spool::{Spool, SpoolOptions};
 use super::super::state::Place;
-use super::{NOW, append, lines, open, read_from, roomy};
+use super::{NOW, append, lines, open, read_from, roomy, skip};
 
 /// A file system of a few MiB, gone with the test.
 struct Mounted {
@@ -37,7 +37,7 @@ impl Mounted {
         let at = path.to_str().unwrap();
         let size = format!("size={size}");
         if !Mounted::run("mount", &["-t", "tmpfs", "-o", &size, "none", at]) {
-            println!("skipped: no file system may be mounted here");
+            skip("no file system may be mounted here");
             return None;
         }
         Some(Mounted { _home: home, path })
@@ -53,7 +53,7 @@ impl Mounted {
         if !Mounted::run("mkfs.ext4", &["-q", "-F", "-m", "0", from])
             || !Mounted::run("mount", &["-o", "loop", from, at])
         {
-            println!("skipped: no ext4 may be made and mounted here");
+            skip("no ext4 may be made and mounted here");
             return None;
         }
         Some(Mounted { _home: home, path })
@@ -206,7 +206,7 @@ fn a_disk_that_becomes_read_only_under_a_running_weir_loses_nothing_that_is_ther
     append(&spool, &text);
     let at = disk.path.to_str().unwrap();
     if !Mounted::run("mount", &["-o", "remount,abort", at]) {
-        println!("skipped: this system does not stop a file system on demand");
+        skip("this system does not stop a file system on demand");
         return;
     }
     let error = loop {

@@ -17,6 +17,7 @@ mod syncing;
 mod unentered;
 
 use std::fs::OpenOptions;
+use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
@@ -32,6 +33,16 @@ use super::spool::{Spool, SpoolOptions};
 use super::state::Place;
 
 pub(super) const BOOT: [u8; 16] = [7; 16];
+
+/// Says that a test cannot be done here: on the terminal itself, as the tests of the binary do.
+#[track_caller]
+pub(super) fn skip(why: &str) {
+    let all = std::env::var("WEIR_TESTS_SKIP").is_ok_and(|what| what == "nothing");
+    assert!(!all, "not to be skipped: {why}");
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    // What is printed by a macro is kept, and shown for a failure only.
+    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {why}");
+}
 
 /// What came when does not matter to most tests.
 pub(super) const NOW: u64 = 1_700_000_000_000_000_000;

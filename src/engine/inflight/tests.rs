@@ -1,3 +1,5 @@
+//! How much is given to a consumer at once, in a world where time is what the consumer makes of it.
+
 use super::*;
 
 /// A consumer in a world without any other time than its own.

@@ -17,6 +17,9 @@ use crate::engine::scan::Run;
 use crate::pipe::spill::{Disk, Store};
 use crossbeam_channel::unbounded;
 
+/// Nothing that a test waits for takes so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 fn options(boot: u8) -> SpoolOptions {
     SpoolOptions {
         bound: 1 << 20,
@@ -134,7 +137,16 @@ fn ends(what: impl FnOnce() + Send + 'static) -> bool {
         what();
         let _ = say.send(());
     });
-    said.recv_timeout(Duration::from_secs(10)).is_ok()
+    said.recv_timeout(PATIENCE).is_ok()
+}
+
+/// Looks until it is so, while the test has patience.
+fn comes_true(what: &str, is_so: impl Fn() -> bool) {
+    let until = std::time::Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(std::time::Instant::now() < until, "{what}: it never came");
+        std::thread::yield_now();
+    }
 }
 
 #[test]
@@ -155,9 +167,7 @@ fn whoever_has_signals_to_listen_to_does_not_wait_for_a_disk_that_does_not_answe
         // Nobody holds what others need while he waits.
         let tee = Arc::clone(&store);
         std::thread::spawn(move || tee.forget(CONSUMER));
-        while !store.consumer.has_failed() {
-            std::thread::yield_now();
-        }
+        comes_true("the tee has failed", || store.consumer.has_failed());
         let other = Arc::clone(&store);
         let looks = move || drop(other.consumer.place());
         assert!(ends(looks), "somebody looks how far an output has come");
@@ -181,9 +191,7 @@ fn whether_something_is_kept_can_be_seen_while_what_was_waits_for_the_disk() {
     spool.while_disk_hangs(|| {
         let source = Arc::clone(&disk);
         std::thread::spawn(move || source.take_kept(&mut [0; 10]));
-        while spool.end().at == 0 {
-            std::thread::yield_now();
-        }
+        comes_true("it is put there", || spool.end().at > 0);
         let main = Arc::clone(&disk);
         let looks = move || assert!(!main.has_kept());
         assert!(ends(looks), "somebody looks");

@@ -171,3 +171,13 @@ fn without_a_place_to_share_a_weir_is_alone() {
         );
     }
 }
+
+#[test]
+fn no_number_in_a_file_is_too_large_to_be_looked_at() {
+    let mut board = board(&[1], 0);
+    board.slots[0].at = u64::MAX;
+    board.slots[0].every = u64::MAX;
+    assert!(!Board::is_silent(&board.slots[0], u64::MAX));
+    assert!(board.is_due(u64::MAX, 1));
+    assert!(!board.is_due(1, u64::MAX));
+}

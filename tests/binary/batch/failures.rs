@@ -92,8 +92,8 @@ fn one_that_is_rejected_is_shed_at_once() {
 fn one_that_hangs_is_ended_and_its_batch_tried_again() {
     let dir = Dir::new();
     // On a busy machine one that does not hang may be taken for one that does, and has written already.
-    let script = "test $WEIR_TRY = 1 && exec sleep 1000; cat > $0.$WEIR_FIRST";
-    let options = ["-l", "--batch", "10", "--sink-timeout", "50ms"];
+    let script = "test $WEIR_TRY.$WEIR_FIRST = 1.101 && exec sleep 1000; cat > $0.$WEIR_FIRST";
+    let options = ["-l", "--batch", "10", "--sink-timeout", "2s"];
     let end = run(&dir, &options, script, &lines(200));
     end.assert_success("hangs");
     dir.assert_all(200);

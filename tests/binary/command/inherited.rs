@@ -59,6 +59,16 @@ fn the_password_of_a_share_is_not_passed_on() {
             .env("OUT", &out);
         run(weir, b"line\n").0.assert_success("env");
     }
+    // One that runs while the run goes on: it is not over before that has been told.
+    let on = format!("restart=env >>{hook}; echo again >>{hook}");
+    let script = "env >>\"$OUT\"; mkdir \"$OUT.tried\" 2>/dev/null && exit 3; until grep -q ^again \"$HOOK\"; do sleep 0.01; done; cat";
+    let options = ["--restart", "on-failure", "--backoff", "1ms..2ms"];
+    let mut weir = weir_sh(&[&options, &["--on", &on][..]].concat(), script);
+    weir.env("WEIR_SHARE_PASSWORD", "secret")
+        .env("OUT", &out)
+        .env("HOOK", &hook);
+    let (end, _) = run(weir, b"line\n");
+    assert!(end.status.success(), "{end:?}");
     eventually("the hooks have run", || {
         told.lines("hook")
             .iter()

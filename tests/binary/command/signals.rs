@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use rustix::process::{Signal, test_kill_process};
 
-use super::{is_gone, running};
+use super::{is_gone, running, running_behind};
 use crate::harness::dir::Dir;
 use crate::harness::line::Line;
 use crate::harness::sides::terminal;
@@ -43,9 +43,10 @@ fn a_command_that_does_not_end_is_put_down_when_the_grace_is_over_and_by_a_secon
 
 #[test]
 fn a_command_that_ignores_sigterm_is_killed() {
-    let (weir, pid, input) = running(
+    let (weir, pid, input) = running_behind(
+        "trap '' TERM;",
         &["--grace", "10ms"],
-        "trap '' TERM; while :; do sleep 1; done",
+        "while :; do sleep 1; done",
     );
     weir.settle();
     weir.signal(Signal::TERM);
@@ -76,7 +77,7 @@ fn an_interrupt_that_is_sent_to_weir_alone_is_passed_on() {
 
 #[test]
 fn weir_goes_on_where_command_goes_on_after_an_interrupt() {
-    let (weir, _, mut input) = running(&[], "trap '' INT; exec wc -c >&2");
+    let (weir, _, mut input) = running_behind("trap '' INT;", &[], "exec wc -c >&2");
     weir.settle();
     weir.signal(Signal::INT);
     input.write_all(&[b'x'; 200_000]).expect("weir reads on");

@@ -35,6 +35,7 @@ fn what_is_recalled_comes_first_also_while_nothing_passes() {
     let after = lines(1000, 50);
     weir.give(&after["line 1000".len()..]);
     weir.take(after.len());
+    eventually("the newest is shown", || look.newest() == Some(1049));
     drop(weir.stdin.take());
     assert!(weir.end().success());
     let (shown, said, status) = look.end();

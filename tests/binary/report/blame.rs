@@ -2,49 +2,65 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
-use super::{MIB, objects, pass, stderr, weir};
+use super::{MIB, objects, signal, stderr, weir};
+use crate::harness::{Leash, collect, feed};
 
-/// The share of the run, as its summary has it, that was spent waiting for this side; on a busy machine much of it is
-/// nobody's.
-fn share(summary: &Value, side: &str) -> f64 {
-    let seconds = |pointer: &str| summary.pointer(pointer).and_then(Value::as_f64);
+/// How soon one reports.
+const REPORTS: &str = "--display json -i 20ms --summary json";
+
+/// The share of the run so far that was spent waiting for this side; on a busy machine much of it is nobody's.
+fn share(report: &Value, side: &str) -> f64 {
+    let seconds = |pointer: &str| report.pointer(pointer).and_then(Value::as_f64);
     let wait = seconds(&format!("/wait_s/{side}")).expect("a wait");
     wait / seconds("/elapsed_s").expect("a time")
 }
 
+/// Waits until this side has been waited for in most of the run, also of one that was slow to start.
+#[track_caller]
+fn await_wait(reports: &mut impl Iterator<Item = String>, side: &str) {
+    let is_most = |line: String| share(&objects(line.as_bytes())[0], side) > 0.7;
+    assert!(reports.any(is_most), "{side} is waited for");
+}
+
+/// The last that it says.
+fn summary(mut reports: impl Iterator<Item = String>) -> Value {
+    let last = reports.by_ref().last().expect("a summary");
+    objects(last.as_bytes()).remove(0)
+}
+
 #[test]
 fn a_silent_source_is_named() {
-    let mut child = weir("--summary json").spawn().expect("weir");
+    let mut child = weir(REPORTS).spawn().expect("weir");
+    let _leash = Leash::on(&child);
     let mut input = child.stdin.take().expect("its input");
+    let mut reports = stderr(&mut child);
     input.write_all(b"x").expect("fed");
-    // Long beside what the machine may take to start and to end a process.
-    thread::sleep(Duration::from_secs(2));
+    await_wait(&mut reports, "source");
     drop(input);
-    let output = child.wait_with_output().expect("an end");
-    let summary = &objects(&output.stderr)[0];
+    let summary = summary(reports);
     assert_eq!(summary["holdup"], "source", "{summary}");
-    assert!(share(summary, "source") > 0.5, "{summary}");
+    child.wait().expect("an end");
 }
 
 #[test]
 fn a_sink_that_does_not_read_is_named() {
-    for options in ["--summary json", "--summary json --no-splice"] {
-        let mut child = weir(options).spawn().expect("weir");
+    for more in ["", " --no-splice"] {
+        let mut child = weir(&format!("{REPORTS}{more}")).spawn().expect("weir");
+        let _leash = Leash::on(&child);
         let mut input = child.stdin.take().expect("its input");
+        let mut reports = stderr(&mut child);
         input.write_all(&vec![b'x'; 4 * MIB]).expect("fed");
         drop(input);
-        thread::sleep(Duration::from_secs(2));
-        let output = child.wait_with_output().expect("an end");
-        assert_eq!(output.stdout.len(), 4 * MIB);
-        let summary = &objects(&output.stderr)[0];
+        await_wait(&mut reports, "sink");
+        let got = collect(child.stdout.take().expect("its output"));
+        let summary = summary(reports);
+        assert_eq!(got.done().len(), 4 * MIB);
         assert_eq!(summary["holdup"], "sink", "{summary}");
-        assert!(share(summary, "sink") > 0.5, "{summary}");
+        child.wait().expect("an end");
     }
 }
 
@@ -120,8 +136,10 @@ fn the_culprit_is_called_by_its_name_in_every_report() {
             .process_group(0)
             .spawn()
             .expect("a shell");
+        let _leash = Leash::on_group(&shell);
         let mut lines = stderr(&mut shell);
-        let named = lines.find(|line| line.contains(report));
+        // So often that it has been so for most of the run, also of one that was slow to start.
+        let named = lines.by_ref().filter(|line| line.contains(report)).nth(30);
         assert!(named.is_some(), "{script}");
         let group = Pid::from_child(&shell);
         rustix::process::kill_process_group(group, Signal::TERM).expect("it is there");
@@ -133,10 +151,18 @@ fn the_culprit_is_called_by_its_name_in_every_report() {
 
 #[test]
 fn a_cap_is_named() {
-    // Two seconds' worth.
-    let output = pass(weir("--summary json --rate 512KiB/s"), MIB);
-    let summary = &objects(&output.stderr)[0];
+    let command = format!("{REPORTS} --rate 512KiB/s");
+    let mut child = weir(&command).spawn().expect("weir");
+    let _leash = Leash::on(&child);
+    // More than passes in any time that this takes.
+    let input = child.stdin.take().expect("its input");
+    let _fed = feed(input, vec![b'x'; 48 * MIB]);
+    let _got = collect(child.stdout.take().expect("its output"));
+    let mut reports = stderr(&mut child);
+    await_wait(&mut reports, "cap");
+    signal(&child, Signal::INT);
+    let summary = summary(reports);
     assert_eq!(summary["holdup"], "cap", "{summary}");
     assert_eq!(summary["cap"]["bytes_per_s"], 524_288.0, "{summary}");
-    assert!(share(summary, "cap") > 0.5, "{summary}");
+    child.wait().expect("an end");
 }

@@ -8,7 +8,8 @@ use std::time::Instant;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::{MIB, PATIENCE, objects, pass, signal, weir};
+use super::{MIB, objects, pass, signal, weir};
+use crate::harness::{self, DEADLINE, Leash};
 
 #[test]
 fn a_file_that_cannot_be_written_is_an_error_before_the_first_byte() {
@@ -49,7 +50,7 @@ fn a_log_takes_the_place_of_standard_error_but_errors_go_to_both() {
 
     let mut command = weir("--log");
     let missing = command.arg(&log).arg(folder.path());
-    let output = missing.output().expect("weir");
+    let output = harness::output(missing).expect("weir");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(said.lines().count(), 1, "{said}");
@@ -63,13 +64,14 @@ fn a_chart_is_drawn_when_asked_for_and_at_the_end() {
     let file = folder.path().join("run.svg");
     let mut command = weir("-N me -r 1MB/s --chart");
     let mut child = command.arg(&file).spawn().expect("weir");
+    let _leash = Leash::on(&child);
     let mut input = child.stdin.take().expect("its input");
     input.write_all(&vec![b'x'; MIB / 4]).expect("fed");
     let mut output = child.stdout.take().expect("its output");
     output.read_exact(&mut [0]).expect("passed on");
     signal(&child, Signal::USR1);
     let drawn = || fs::read_to_string(&file).is_ok_and(|text| text.trim_end().ends_with("</svg>"));
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + DEADLINE;
     while !drawn() {
         assert!(Instant::now() < until, "nothing is drawn");
         thread::yield_now();

@@ -8,7 +8,7 @@ use std::process::{ExitStatus, Stdio};
 
 use rustix::process::Signal;
 
-use super::{numbers, run, status_of};
+use super::{GATE, numbers, run_behind, status_of};
 use crate::harness::books::Books;
 use crate::harness::dir::{Dir, lines};
 use crate::harness::remote::Home;
@@ -168,7 +168,7 @@ fn retry_without_a_command_is_refused() {
 #[test]
 fn shedding_rules_as_ever_while_nobody_is_there() {
     let dir = Dir::new();
-    let script = "test -e $0.again && exec cat >> $0; : > $0.again; sleep 0.3; exit 1";
+    let script = format!("test -e $0.again && exec cat >> $0; : > $0.again; {GATE}; exit 1");
     let options = [
         "-l",
         "-b",
@@ -180,7 +180,7 @@ fn shedding_rules_as_ever_while_nobody_is_there() {
         "--summary",
         "json",
     ];
-    let end = run(&dir, &options, script, &lines(100_000));
+    let end = run_behind(&dir, &options, &script, &lines(100_000));
     assert_eq!(end.status.code(), Some(0), "{end:?}");
     let got = numbers(Path::new(&dir.at("out")));
     assert!(
@@ -250,4 +250,16 @@ fn a_try_that_was_asked_for_is_due_at_once_even_while_it_is_paused() {
         retry_in().is_some_and(|wait| wait > 1000.0)
     });
     assert_eq!(retry(), "run again at once");
+}
+
+#[test]
+fn one_that_wants_nothing_is_a_consumer_that_has_gone() {
+    let dir = Dir::new();
+    let options = ["-l", "--restart", "on-failure", "--summary", "json"];
+    // It stays until the end of the input has come.
+    let end = run_behind(&dir, &options, GATE, &lines(300));
+    assert_eq!(end.status.code(), Some(0), "{end:?}");
+    let books = Books::of(&end);
+    assert_eq!(books.value("end"), "consumer-gone");
+    books.assert_are("records", [300, 0, 0, 300], "all of them");
 }

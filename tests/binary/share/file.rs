@@ -29,8 +29,8 @@ fn a_file_that_somebody_cuts_short_costs_no_member_its_life_and_the_cap_stays_on
             .open(&file)
             .expect("there");
         open.set_len(left).expect("cut short");
-        catch_up(&outputs);
-        take(&outputs, 1_000_000, cap, Instant::now());
+        let since = catch_up(&outputs);
+        take(&outputs, 1_000_000, cap, since);
         eventually("they have met again", || {
             catch_up(&outputs);
             let all = |(weir, _): &(harness::Running, PipeReader)| {

@@ -1,10 +1,9 @@
 //! One cap through a real `redis-server`.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Stdio};
-use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -24,7 +23,14 @@ struct Server(Child, u16);
 
 impl Server {
     fn start() -> Server {
-        let port = free_port();
+        // Somebody else may have taken the port by then.
+        (0..10)
+            .find_map(|_| Server::at(free_port()))
+            .expect("a port of its own")
+    }
+
+    /// `None`: somebody else has this port.
+    fn at(port: u16) -> Option<Server> {
         let mut command = harness::program("redis-server");
         command.args([
             "--bind",
@@ -35,10 +41,24 @@ impl Server {
             &port.to_string(),
         ]);
         let child = command.stdout(Stdio::null()).spawn().expect("started");
-        eventually("the server listens", || {
-            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        let mut server = Server(child, port);
+        let mut has_ended = false;
+        eventually("the server answers, or has ended", || {
+            has_ended = server.0.try_wait().expect("it is ours").is_some();
+            has_ended || server.is_there()
         });
-        Server(child, port)
+        (!has_ended).then_some(server)
+    }
+
+    /// Whether it is this one that answers at the port.
+    fn is_there(&self) -> bool {
+        let mut text = String::new();
+        let asked = TcpStream::connect(("127.0.0.1", self.1)).and_then(|mut stream| {
+            stream.set_read_timeout(Some(harness::DEADLINE))?;
+            stream.write_all(b"INFO server\r\nQUIT\r\n")?;
+            stream.read_to_string(&mut text)
+        });
+        asked.is_ok() && text.contains(&format!("process_id:{}\r", self.0.id()))
     }
 
     fn signal(&self, signal: Signal) {
@@ -71,23 +91,21 @@ fn weirs_share_through_a_store_and_go_on_with_a_part_when_it_dies() {
     };
     is("members", 2.into());
     // Until each has learnt of the other there may be more.
-    catch_up(&outputs);
-    take(&outputs, 1_000_000, 4e6, Instant::now());
+    let since = catch_up(&outputs);
+    take(&outputs, 1_000_000, 4e6, since);
     drop(server);
     is("cut_off", true.into());
-    catch_up(&outputs);
-    take(&outputs, 1_000_000, 4e6, Instant::now());
-    catch_up(&outputs);
-    take(&outputs[..1], 500_000, 2e6, Instant::now());
+    let since = catch_up(&outputs);
+    take(&outputs, 1_000_000, 4e6, since);
+    let since = catch_up(&outputs);
+    take(&outputs[..1], 500_000, 2e6, since);
     for (running, output) in members {
         running.signal(Signal::INT);
         drop(output);
         let ended = running.end();
-        assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
-        assert!(
-            ended.stderr.contains("passing half of the cap"),
-            "{ended:?}"
-        );
+        // A store that was late may have been told of before.
+        let last = ended.stderr.lines().last().unwrap_or_default();
+        assert!(last.contains("passing half of the cap"), "{ended:?}");
     }
 }
 

@@ -122,6 +122,10 @@ fn a_small_disk_passes_on_more_than_it_holds() {
             return;
         };
         let bytes = lines(0, 1_000_000);
-        place.pass(args, &bytes);
+        let ended = place.pass(args, &bytes);
+        // That it waits for room may be said.
+        let is_wait = |line: &str| line.contains("waits for some");
+        let is_well = ended.status.success() && ended.stderr.lines().all(is_wait);
+        assert!(is_well, "{args:?}: {ended:?}");
     }
 }

@@ -56,7 +56,7 @@ fn a_sync_that_fails_is_made_good_by_other_files_or_said() {
         let dir = tempfile::tempdir().expect("a directory");
         let spool = dir.path().join("q").display().to_string();
         let args = [
-            "-q", "-l", "--spool", &spool, "--sync", "1ms", "-r", "2MB/s",
+            "-q", "-l", "--spool", &spool, "--sync", "1ms", "-r", "600kB/s",
         ];
         let Some((got, said, status)) = with(
             &format!("fdatasync:error=EIO:when={when}"),

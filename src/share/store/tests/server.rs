@@ -28,13 +28,22 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn start(arguments: &[&str]) -> Server {
-        let free = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = free.local_addr().expect("an address").port();
-        drop(free);
-        Server::at(port, arguments)
+        let free_port = || {
+            let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+            free.local_addr().expect("an address").port()
+        };
+        // Somebody else may have taken the port by then.
+        (0..10)
+            .find_map(|_| Server::try_at(free_port(), arguments))
+            .expect("a port of its own")
     }
 
     pub(super) fn at(port: u16, arguments: &[&str]) -> Server {
+        Server::try_at(port, arguments).expect("nobody else has the port")
+    }
+
+    /// `None`: somebody else has this port.
+    fn try_at(port: u16, arguments: &[&str]) -> Option<Server> {
         let folder = tempfile::tempdir().expect("a folder");
         let mut command = Command::new("redis-server");
         command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
@@ -44,15 +53,17 @@ impl Server {
             .stdout(Stdio::null())
             .spawn()
             .expect("this test needs the program `redis-server`: install it");
-        let server = Server {
+        let mut server = Server {
             port,
             child,
             _folder: folder,
         };
-        eventually("the server answers", || {
-            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        let mut has_ended = false;
+        eventually("the server answers, or has ended", || {
+            has_ended = server.child.try_wait().expect("it is ours").is_some();
+            has_ended || TcpStream::connect(("127.0.0.1", port)).is_ok()
         });
-        server
+        (!has_ended).then_some(server)
     }
 
     pub(super) fn store(&self) -> Store {
