@@ -150,3 +150,26 @@ fn one_comes_after_the_other_at_the_end_of_the_run_too() {
     let wanted = ["restart", "restart", "give-up", "done command-failed"];
     assert_eq!(lines(&told, 4), wanted);
 }
+
+#[test]
+fn a_command_that_has_used_up_its_time_is_told_as_a_stall_though_it_is_run_again() {
+    for way in [
+        &["--batch", "5"][..],
+        &["--restart", "on-failure"],
+        &["--restart", "on-failure", "-j", "2"],
+    ] {
+        let dir = TempDir::new().expect("make a directory");
+        let told = dir.path().join("told");
+        let stall = format!("stall=echo $WEIR_EVENT >> {}", told.display());
+        let (input, mut producer) = pipe().expect("make a pipe");
+        let options = ["-q", "-l", "--sink-timeout", "200ms", "--backoff", "1h..1h"];
+        let hook = ["--on", &stall, "--", "sleep", "1000"];
+        let words = [&options[..], way, &hook].concat();
+        let weir = start(weir(&words), Stdio::from(input), Stdio::null());
+        let sent: String = (0..300).map(|n| format!("{n}\n")).collect();
+        producer.write_all(sent.as_bytes()).expect("written");
+        assert_eq!(lines(&told, 1)[0], "stall", "{way:?}");
+        weir.signal(rustix::process::Signal::TERM);
+        weir.end();
+    }
+}

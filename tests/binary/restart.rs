@@ -13,6 +13,7 @@ use std::process::Stdio;
 
 use crate::harness::books::Books;
 use crate::harness::dir::{Dir, lines};
+use crate::harness::process::child_of;
 use crate::harness::remote::Home;
 use crate::harness::sides::Before;
 use crate::harness::{Ended, eventually, feed, start, weir};
@@ -264,20 +265,10 @@ fn one_that_cannot_be_run_any_more_is_said_once_and_tried_on() {
 fn child(of: Pid) -> Pid {
     let mut found = None;
     eventually("there is a child", || {
-        found = child_now(of);
+        found = child_of(of);
         found.is_some()
     });
     found.expect("a process")
-}
-
-/// The one child of weir, if it has one: between two, and at its end, it has none.
-fn child_now(of: Pid) -> Option<Pid> {
-    let path = format!("/proc/{}/task", of.as_raw_nonzero());
-    let tasks = fs::read_dir(path).expect("threads").flatten();
-    let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-    let all: String = children.collect();
-    let first = all.split_whitespace().next()?;
-    Pid::from_raw(first.parse().ok()?)
 }
 
 /// What the weir that is called `it` says of itself.
@@ -311,7 +302,7 @@ fn a_command_that_is_killed_again_and_again_gets_every_line() {
     let mut kills = 0;
     while weir.is_alive() && kills < 100 {
         // It may end at any time.
-        let child = child_now(weir.pid());
+        let child = child_of(weir.pid());
         let is_killed = child.is_some_and(|child| kill_process(child, Signal::KILL).is_ok());
         kills += usize::from(is_killed);
         std::thread::sleep(std::time::Duration::from_millis(3));

@@ -6,7 +6,7 @@
 //! sleeps until something "should" have happened; [`eventually`] looks at the event itself, and
 //! [`Running::settle`] at the state of the process's threads.
 
-mod process;
+pub(crate) mod process;
 
 pub(crate) mod books;
 pub(crate) mod dir;

@@ -1,9 +1,11 @@
 //! What /proc tells of a process: whether it sleeps, is stopped, and the figures of its files.
 
-use std::fs::{self};
+use std::fs;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
+
+use rustix::process::Pid;
 
 use super::eventually;
 
@@ -67,4 +69,14 @@ pub(crate) fn field(path: &Path, name: &str) -> u64 {
         .find_map(|l| l.strip_prefix(name)?.strip_prefix(':'));
     let number = line.and_then(|l| l.split_whitespace().next()?.parse().ok());
     number.unwrap_or_else(|| panic!("no {name} in {}", path.display()))
+}
+
+/// The one child of this process, if it has one.
+pub(crate) fn child_of(pid: Pid) -> Option<Pid> {
+    let path = format!("/proc/{}/task", pid.as_raw_nonzero());
+    let tasks = fs::read_dir(path).into_iter().flatten().flatten();
+    let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    let all: String = children.collect();
+    let first = all.split_whitespace().next()?;
+    Pid::from_raw(first.parse().ok()?)
 }

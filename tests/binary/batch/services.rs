@@ -6,21 +6,12 @@ use std::io::{Write, pipe};
 use std::path::Path;
 use std::process::Stdio;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Signal, kill_process};
 
 use super::{run_lines, words};
 use crate::harness::dir::{Dir, lines};
+use crate::harness::process::child_of;
 use crate::harness::{self, start, weir};
-
-/// The one child of weir.
-fn child(of: Pid) -> Option<Pid> {
-    let path = format!("/proc/{}/task", of.as_raw_nonzero());
-    let tasks = fs::read_dir(path).into_iter().flatten().flatten();
-    let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-    let all: String = children.collect();
-    let first = all.split_whitespace().next()?;
-    Pid::from_raw(first.parse().ok()?)
-}
 
 #[test]
 fn a_command_that_is_killed_at_any_time_loses_nothing() {
@@ -39,7 +30,7 @@ fn a_command_that_is_killed_at_any_time_loses_nothing() {
     while weir.is_alive() && kills < wanted {
         dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         std::thread::sleep(std::time::Duration::from_micros((dice >> 33) % 3000));
-        if let Some(child) = child(weir.pid()) {
+        if let Some(child) = child_of(weir.pid()) {
             kills += usize::from(kill_process(child, Signal::KILL).is_ok());
         }
     }
@@ -172,7 +163,7 @@ fn a_database_that_knows_the_number_of_a_batch_has_no_row_twice_and_misses_none(
     while weir.is_alive() && kills < wanted {
         dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         std::thread::sleep(std::time::Duration::from_micros((dice >> 33) % 20_000));
-        if let Some(child) = child(weir.pid()) {
+        if let Some(child) = child_of(weir.pid()) {
             kills += usize::from(kill_process(child, Signal::KILL).is_ok());
         }
     }

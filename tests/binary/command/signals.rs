@@ -5,11 +5,12 @@ use std::io::{Read, Write, pipe};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Stdio;
 
-use rustix::process::{Signal, test_kill_process};
+use rustix::process::{Signal, kill_process, test_kill_process};
 
 use super::{is_gone, running, running_behind};
 use crate::harness::dir::Dir;
 use crate::harness::line::Line;
+use crate::harness::process::child_of;
 use crate::harness::sides::terminal;
 use crate::harness::{self, eventually, start, weir};
 
@@ -169,5 +170,32 @@ fn a_signal_to_both_ends_both_whichever_hears_it_first() {
             let by = end.status.signal();
             assert_eq!(by, Some(signal.as_raw()), "{options:?}: {end:?}");
         }
+    }
+}
+
+#[test]
+fn the_first_process_of_a_container_ends_with_the_status_of_a_signal() {
+    let alone = ["--pid", "--fork", "--kill-child"];
+    let may = harness::program("unshare").args(alone).arg("true").output();
+    if !may.is_ok_and(|it| it.status.success()) {
+        return harness::skip("no process may be the first one of its kind here");
+    }
+    for (signal, status) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
+        let mut command = harness::program("unshare");
+        command
+            .args(alone)
+            .args([harness::WEIR, "--grace", "100ms"]);
+        let (stdin, mut input) = pipe().expect("a pipe");
+        let (mut output, stdout) = pipe().expect("a pipe");
+        let unshare = start(command, stdin, stdout);
+        input.write_all(b"x").expect("weir comes");
+        // Before that a signal would be nothing to it: it is the first process.
+        output.read_exact(&mut [0]).expect("weir is there");
+        let weir = child_of(unshare.pid()).expect("weir runs");
+        kill_process(weir, signal).expect("it lives");
+        let end = unshare.end();
+        assert_eq!(end.status.code(), Some(status), "{end:?}");
+        assert_eq!(end.stderr, "");
+        drop(input);
     }
 }
