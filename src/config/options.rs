@@ -428,9 +428,9 @@ pub(crate) struct Options {
     #[arg(
         long_help = "Run COMMAND by a shell when it happens; may be given several times. EVENT is full (the \
         high mark is reached), N% (occupancy rises past N per cent), shed (shedding begins), stall (a timeout runs \
-        out), restart and give-up (of a COMMAND with --restart) or done (the run is over). One at a time, never holding the flow up. Each is told \
-        again only when it has been over, full and N% when less than half of the low mark has been held in \
-        between, and never twice in a second. WEIR_EVENT, WEIR_NAME, WEIR_PID, WEIR_USED, WEIR_CAPACITY, WEIR_ELAPSED, WEIR_IN_BYTES, \
+        out, that of a COMMAND that is run again, too), restart and give-up (of a COMMAND with --restart) or done (the run is over). One at a time, never holding the flow up. What \
+        the flow does (full, N%, shed) is told again only when it has been over, full and N% when less than half of the low \
+        mark has been held in between, and as a stall is never twice in a second. WEIR_EVENT, WEIR_NAME, WEIR_PID, WEIR_USED, WEIR_CAPACITY, WEIR_ELAPSED, WEIR_IN_BYTES, \
         WEIR_OUT_BYTES, WEIR_SHED_BYTES, the same in _RECORDS, and in the end WEIR_END tell how things stand. What it prints goes to \
         standard error"
     )]

@@ -4,28 +4,30 @@
 //! more time on waking a reader than on writing. So a reader that was just served goes away for a moment and takes what has
 //! come meanwhile at once, as network cards hold back their interrupts.
 //!
-//! Nobody may be slower for that. Who waits for an answer to each piece sends no more meanwhile, so that what comes while one
-//! lingers is less than what came in the same time before: that is the end of it, and it is tried again after a thousand
-//! times as long. So it costs a thousandth where it is in vain.
+//! Nobody may be slower for that. Who waits for an answer to each piece sends no more meanwhile, so that less comes in the same
+//! time than before: that is the end of it, and it is tried again after a thousand times as long. So it costs a thousandth
+//! where it is in vain. How much comes where each piece is waited for is measured anew now and then, for pieces change.
 
 use std::time::{Duration, Instant};
 
 /// How long to be away. The system adds up to 50 µs to it (`PR_SET_TIMERSLACK` in prctl(2)).
-const LINGER: Duration = Duration::from_micros(20);
+const AWAY: Duration = Duration::from_micros(20);
 /// So many pieces are looked at together where each is waited for,
 const PIECES: u32 = 16;
-/// and so many that were lingered for.
-const LINGERED: u32 = 4;
+/// and so many for which one was away.
+const AWAITED: u32 = 4;
+/// After so many looks at those it is measured anew what comes where each is waited for.
+const ANEW: u32 = 256;
 /// Pieces are small when they are smaller than this on average: a page.
 const SMALL: usize = 4096;
 /// One comes right behind the other when there is no more time between them than this, on average.
 const SWIFT: Duration = Duration::from_micros(25);
-/// What comes while one lingers is less than before when it is less than this share of it.
+/// What comes while one is away is less than before when it is less than this share of it.
 const LESS: f64 = 7.0 / 8.0;
-/// When lingering was in vain it is not tried again for so long: a thousand times as long as that took, about.
+/// When it was in vain it is not tried again for so long: a thousand times as long as that took, about.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Whether to linger, and until when.
+/// Whether to stay away, and until when.
 #[derive(Debug, Default)]
 pub(crate) struct Coalescing {
     /// Those that are looked at together, as far as they have come.
@@ -33,8 +35,10 @@ pub(crate) struct Coalescing {
     bytes: usize,
     /// When the last one before them came.
     since: Option<Instant>,
-    /// While it is lingered for them: bytes a second that came before.
+    /// While one stays away: bytes a second that came before.
     rate: Option<f64>,
+    /// So often it was looked at since whether that is in vain.
+    looks: u32,
     /// Until when for the next one.
     until: Option<Instant>,
     /// When to try again, after it was in vain.
@@ -47,15 +51,11 @@ impl Coalescing {
     pub(super) fn on_piece(&mut self, n: usize, now: Instant) {
         self.count += 1;
         self.bytes += n;
-        let together = if self.rate.is_some() {
-            LINGERED
-        } else {
-            PIECES
-        };
+        let together = if self.rate.is_some() { AWAITED } else { PIECES };
         if self.count >= together {
             self.judge(now);
         }
-        self.until = self.rate.map(|_| now + LINGER);
+        self.until = self.rate.map(|_| now + AWAY);
     }
 
     fn judge(&mut self, now: Instant) {
@@ -71,17 +71,19 @@ impl Coalescing {
                 self.rate = None;
                 self.again = Some(now + PAUSE);
             }
+            Some(_) if self.looks >= ANEW => self.rate = None,
+            Some(_) => self.looks += 1,
             None if bytes < SMALL * count as usize
                 && time < SWIFT * count
                 && self.again.is_none_or(|again| now >= again) =>
             {
-                self.rate = Some(rate);
+                (self.rate, self.looks) = (Some(rate), 0);
             }
-            _ => {}
+            None => {}
         }
     }
 
-    /// Until when to linger for the next piece, if at all.
+    /// Until when to stay away from the next piece, if at all.
     #[inline]
     pub(super) fn until(&self, now: Instant) -> Option<Instant> {
         self.until.filter(|until| now < *until)
@@ -113,8 +115,8 @@ mod tests {
         fn take_paced(&mut self, pieces: u64, size: usize, every: Duration) {
             let (start, mut taken) = (self.now, 0);
             while taken < pieces {
-                let lingers = self.it.until(self.now);
-                let awake = lingers.map_or(self.now, |until| until + us(50));
+                let away = self.it.until(self.now);
+                let awake = away.map_or(self.now, |until| until + us(50));
                 let next = start + every * u32::try_from(taken + 1).expect("few");
                 self.now = awake.max(next);
                 let came = (self.now - start).as_nanos() / every.as_nanos();
@@ -129,9 +131,9 @@ mod tests {
         fn take_answers(&mut self, messages: u64, size: usize, every: Duration) -> u64 {
             let mut late = 0;
             for _ in 0..messages {
-                let lingers = self.it.until(self.now);
+                let away = self.it.until(self.now);
                 let sent = self.now + every;
-                let awake = lingers.map_or(sent, |until| until + us(50));
+                let awake = away.map_or(sent, |until| until + us(50));
                 late += u64::from(awake > sent);
                 self.now = sent.max(awake);
                 self.takes += 1;
@@ -179,6 +181,16 @@ mod tests {
             }
             let late = taker.take_answers(200_000, 64, us(10));
             assert!((1..100).contains(&late), "{late} of 200,000");
+        }
+    }
+
+    #[test]
+    fn who_begins_to_wait_for_answers_with_larger_pieces_is_slow_for_a_moment_only() {
+        for size in [1024, 8192, 65_536] {
+            let mut taker = Taker::new();
+            taker.take_paced(10_000, 40, us(10));
+            let late = taker.take_answers(200_000, size, us(10));
+            assert!((1..2000).contains(&late), "{late} of 200,000, {size} each");
         }
     }
 }

@@ -106,11 +106,13 @@ pub(super) fn is_kept(sleep: Sleep, plan: Plan) -> bool {
         (None, Some(_)) => false,
         (Some(sleeps), Some(at)) => sleeps <= at + tolerance(sleep),
     };
-    other.what == sleep.what && in_time
+    // Who has been away for long enough is about to come back by itself.
+    let is_same = other.what == sleep.what || (sleep.what, other.what) == (For::More, For::Input);
+    is_same && in_time
 }
 
 /// Whether a sleep can be ended by the waker. Who waits for input does so whatever else is to be done, a tee or a
-/// tap for room, too, and who lingers does so for a moment.
+/// tap for room, too, and who lingers for room does so for a moment.
 pub(super) fn is_wakeable(actor: Actor, sleep: Sleep) -> bool {
     !matches!(
         (actor, sleep.what),

@@ -244,7 +244,7 @@ impl Engine {
     pub(super) fn on_source_ready(&mut self, ready: bool, now: Instant) {
         match self.source.sleeper.asleep.take().map(|sleep| sleep.what) {
             Some(For::Input) => self.source.on_input_there(now),
-            // To linger is not to find the producer silent.
+            // To stay away is not to find the producer silent.
             Some(For::More) => (self.source.waits_first, self.source.is_waiting) = (false, false),
             Some(For::Room) if ready => {
                 self.source.is_full = false;

@@ -68,7 +68,7 @@ pub(crate) struct Source {
     pub(super) waits_first: bool,
     /// When what was waited for came, until it is read.
     pub(super) came_at: Option<Instant>,
-    /// What is lingered for when it is waited for.
+    /// Whether to stay away for a moment before it is waited for.
     pub(super) coalescing: Coalescing,
     /// The producer is being waited for.
     pub is_waiting: bool,

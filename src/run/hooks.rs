@@ -12,6 +12,7 @@ use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, bounded};
 
@@ -22,12 +23,16 @@ use crate::units::share::PASSWORD;
 
 /// Events that wait for the command that is running. Whatever is told beyond them is not.
 const WAITING: usize = 8;
+/// Several COMMANDs that stall within this time are one stall.
+const APART: Duration = Duration::from_secs(1);
 
 /// The hooks of a run, and the way to the thread that runs them.
 pub(super) struct Hooks {
     hooks: Vec<Hook>,
     name: Option<String>,
     queue: Option<Queue>,
+    /// When it was last told that a COMMAND has stalled that is run again.
+    stalled_at: Option<Instant>,
     /// What is run at the end.
     last: Vec<Command>,
 }
@@ -143,6 +148,7 @@ impl Hooks {
             hooks: hooks.to_owned(),
             name: name.map(str::to_owned),
             queue: None,
+            stalled_at: None,
             last: Vec::new(),
         }
     }
@@ -173,6 +179,15 @@ impl Hooks {
         self.last.extend(commands);
         if on == Occasion::Done {
             self.finish();
+        }
+    }
+
+    /// A COMMAND has stalled, and is run again.
+    pub(super) fn run_at_stall(&mut self, status: &Status, now: Instant) {
+        let is_known = |at| now.saturating_duration_since(at) < APART;
+        if !self.stalled_at.is_some_and(is_known) {
+            self.stalled_at = Some(now);
+            self.run(Occasion::Stall, status, None);
         }
     }
 

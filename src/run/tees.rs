@@ -22,17 +22,17 @@ const IDLE: Duration = Duration::from_millis(500);
 const LAST_LOOK: Duration = Duration::from_millis(100);
 
 /// For how long those who look are waited for.
-struct Blink {
+struct LastLook {
     timeout: Timeout,
     /// A part of it is over.
     over: Receiver<Instant>,
 }
 
-impl Blink {
-    fn new() -> Blink {
+impl LastLook {
+    fn new() -> LastLook {
         let timeout = Timeout::of(LAST_LOOK);
         let over = timeout.look().map_or_else(never, after);
-        Blink { timeout, over }
+        LastLook { timeout, over }
     }
 
     /// A part of it is over. Whether there is another one.
@@ -52,7 +52,7 @@ impl Run {
         }
         let moment = after(LAST_WAIT);
         let late = self.deliver_until.map_or_else(never, at);
-        let mut blink = Blink::new();
+        let mut last_look = LastLook::new();
         let mut idle = after(IDLE);
         let (mut taps, mut lookers) = (true, true);
         let mut taken = self.taken_by_taps();
@@ -72,7 +72,7 @@ impl Run {
             select! {
                 recv(self.branches.over) -> _ => {}
                 recv(moment) -> _ => taps = false,
-                recv(blink.over) -> _ => lookers = blink.goes_on(),
+                recv(last_look.over) -> _ => lookers = last_look.goes_on(),
                 recv(idle) -> _ => {
                     let before = std::mem::replace(&mut taken, self.taken_by_taps());
                     taps &= taken > before;
@@ -219,12 +219,12 @@ impl Run {
 
     /// Nothing is shown any more: those who look are told so, if that takes no longer than a moment.
     pub(super) fn part_from_lookers(&self) {
-        let mut blink = Blink::new();
+        let mut last_look = LastLook::new();
         while self.is_any_pending(|role| matches!(role, Role::Looker(_))) {
             select! {
                 recv(self.branches.over) -> _ => {}
-                recv(blink.over) -> _ => {
-                    if !blink.goes_on() {
+                recv(last_look.over) -> _ => {
+                    if !last_look.goes_on() {
                         return;
                     }
                 }

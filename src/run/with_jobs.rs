@@ -156,7 +156,7 @@ impl Run {
     /// A COMMAND has used up its time, and another takes its place: a hook may be there for that.
     pub(super) fn tell_of_stall(&mut self) {
         let status = self.status();
-        self.hooks.run(Occasion::Stall, &status, None);
+        self.hooks.run_at_stall(&status, Instant::now());
     }
 
     /// All that run are told to end, and some time later made to; none is started any more.

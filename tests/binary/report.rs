@@ -21,8 +21,7 @@ use crate::harness::{self, DEADLINE, Leash};
 const MIB: usize = 1 << 20;
 
 fn weir(options: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
-    command.args(options.split_whitespace());
+    let mut command = harness::weir(&options.split_whitespace().collect::<Vec<_>>());
     command.stdin(Stdio::piped());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command

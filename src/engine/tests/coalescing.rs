@@ -1,4 +1,4 @@
-//! Lingering for more, through the whole engine: what is taken together, and that nothing else changes.
+//! Small pieces that are taken together, through the whole engine: how many, and that nothing else changes.
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! What one thread is doing when the other, a command or the clock comes in between.
 
 mod accused;
+mod away;
 mod bench;
 mod halts;
 mod long;
@@ -360,35 +361,4 @@ fn what_had_to_be_waited_for_and_was_less_than_was_asked_for_is_followed_by_a_wa
         };
         assert_eq!(waited, waits, "{bytes} after {pause:?}");
     }
-}
-
-#[test]
-fn a_stall_that_ends_just_when_the_log_takes_over_does_not_close_the_bypass() {
-    let mut b = Bench::new(rules(KIB * KIB));
-    b.engine.on_input_begin(Path {
-        direct: true,
-        waits_first: true,
-        ..Path::default()
-    });
-    let Action::Transfer(transfer) = b.engine.poll(Actor::Source, b.now) else {
-        panic!("nothing is held");
-    };
-    b.done(Done::Transfer(transfer, Outcome::Full));
-    let Action::Wait(wait) = b.engine.poll(Actor::Source, b.now) else {
-        panic!("there is no room");
-    };
-    let until = wait.sleep.until.expect("it lingers for a moment only");
-    b.pass_time(until - b.now);
-    b.done(Done::Wait(Actor::Source, false));
-    b.begin_read();
-    b.end_read_and_pass(&[b'x'; 64], 64);
-    let mut action = b.engine.poll(Actor::Source, b.now);
-    if matches!(&action, Action::Wait(wait) if wait.sleep.what == For::Input) {
-        b.done(Done::Wait(Actor::Source, true));
-        action = b.engine.poll(Actor::Source, b.now);
-    }
-    let Action::Transfer(transfer) = action else {
-        panic!("{action:?}");
-    };
-    b.done(Done::Transfer(transfer, Outcome::Nothing));
 }
