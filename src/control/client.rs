@@ -1,6 +1,6 @@
 //! The client's side: finds running weirs, asks them, and says what came of it.
 //!
-//! Invariant: nobody is waited for longer than [`PATIENCE`]; all that are asked at once share it.
+//! Invariant: nobody is waited for longer than [`TIMEOUT`]; all that are asked at once share it.
 
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use rustix::termios::isatty;
 
 use super::directory::{self, Whose};
 use super::peer::NoAnswerError;
-pub(crate) use super::peer::{ClientError, PATIENCE, Peer};
+pub(crate) use super::peer::{ClientError, Peer, TIMEOUT};
 use super::protocol::{Answer, Ask};
 use crate::config::live_options::{Flow, LiveOptions};
 use crate::report::snapshot::Snapshot;
@@ -70,7 +70,7 @@ pub(crate) fn query(target: Option<&str>, whose: Whose) -> (String, Option<Clien
             Err(error) => (Vec::new(), Some(error)),
         },
         None => {
-            let found = statuses(&mut all(whose), PATIENCE);
+            let found = statuses(&mut all(whose), TIMEOUT);
             (found.statuses, of_the_silent(&found.silent))
         }
     };
@@ -143,7 +143,7 @@ fn find(target: &str, whose: Whose) -> Result<Peer, ClientError> {
         Whose::Everybody => "weir",
     };
     let mut peers = all(whose);
-    let answers = ask_all(&mut peers, &Ask::Name, PATIENCE);
+    let answers = ask_all(&mut peers, &Ask::Name, TIMEOUT);
     let silent = answers.iter().find_map(|answer| match answer {
         Err(NoAnswerError::Timeout(pid)) => Some(*pid),
         _ => None,

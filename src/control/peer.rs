@@ -21,7 +21,7 @@ use crate::units::printable;
 /// How long one that has closed a connection may take to end.
 const ENDING: Duration = Duration::from_millis(500);
 /// How long a weir may take to answer.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A weir that says nothing.
 #[derive(Debug, Clone, Copy)]
@@ -131,7 +131,7 @@ impl Peer {
             return Err(NoAnswerError::Timeout(self.pid).into());
         }
         self.ask(ask)?;
-        self.answer(Instant::now() + PATIENCE).map_err(|error| match error {
+        self.answer(Instant::now() + TIMEOUT).map_err(|error| match error {
             NoAnswerError::Ended(pid) if !has_ended(pid) => ClientError::Failed(format!(
                 "weir {pid} has no descriptors left to answer; try again later, or start it with a larger ulimit -n"
             )),

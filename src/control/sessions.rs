@@ -1,6 +1,6 @@
 //! The clients of one weir, all served by one thread: a poll over them and nothing that blocks.
 //!
-//! Invariant: a client has [`PATIENCE`] to make a request, from its coming or its last one, and
+//! Invariant: a client has [`TIMEOUT`] to make a request, from its coming or its last one, and
 //! [`LINE_MAX`] bytes to make it in; there are at most [`CLIENTS`] of them, and when more come, who
 //! has been silent for longest makes room, but nobody has to who has not spoken yet and came within [`HEARD_FIRST`]: a
 //! crowd that comes at once is let in one after the other.
@@ -18,7 +18,7 @@ use super::wire;
 use crate::engine::status::Status;
 
 /// How long a client may be silent.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// For how long nobody is sent away who may be about to speak.
 const HEARD_FIRST: Duration = Duration::from_millis(500);
 /// The most clients at a time.
@@ -136,7 +136,7 @@ impl Sessions {
             self.all.push(Session {
                 socket,
                 heard: Vec::new(),
-                due: now + PATIENCE,
+                due: now + TIMEOUT,
                 heard_first: Some(now + HEARD_FIRST),
                 told: None,
             });
@@ -196,7 +196,7 @@ impl Sessions {
                 Ok(ask) => self.answer(session, ask, requests)?,
                 Err(answer) => return session.send(answer).and(Err(Over)),
             }
-            (session.due, session.heard_first) = (now + PATIENCE, None);
+            (session.due, session.heard_first) = (now + TIMEOUT, None);
         }
         if session.heard.len() >= LINE_MAX {
             let what = format!("a line of more than {LINE_MAX} bytes");

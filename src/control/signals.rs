@@ -187,7 +187,7 @@ fn own_directory() -> Option<PathBuf> {
 ///
 /// # Errors
 /// When the system refuses a handler.
-pub(crate) fn want_ends_of_children() -> io::Result<()> {
+pub(crate) fn listen_for_ends_of_children() -> io::Result<()> {
     if inherited::was_ignored(SIGCHLD) {
         signal_hook::flag::register(SIGCHLD, Arc::default())?;
     }

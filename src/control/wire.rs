@@ -10,7 +10,7 @@ use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketType, send};
 use rustix::process::{Uid, geteuid};
 
 /// How long a connection may wait to be made, where the other side has many to accept.
-const PATIENCE: Duration = Duration::from_secs(1);
+const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A socket of the right kind.
 ///
@@ -56,7 +56,7 @@ pub(super) fn send_line(socket: impl AsFd, line: &[u8]) -> Result<bool> {
 pub(super) fn connect(path: &Path, user: Uid) -> Result<OwnedFd> {
     let socket = socket()?;
     // It is this timeout that ends a wait for the other side to accept.
-    set_socket_timeout(&socket, Timeout::Send, Some(PATIENCE))?;
+    set_socket_timeout(&socket, Timeout::Send, Some(SEND_TIMEOUT))?;
     rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
     if is_of(&socket, user) {
         Ok(socket)

@@ -57,13 +57,13 @@ impl Engine {
         self.update(now);
     }
 
-    /// Nothing is read or written from now on, whatever is held. As [`Engine::want_quiet`]: some while a
+    /// Nothing is read or written from now on, whatever is held. As [`Engine::ask_for_quiet`]: some while a
     /// call to the system is under way whose bytes are still to be counted.
     pub(crate) fn halt(&mut self, now: Instant) -> Option<u64> {
         // The file for what is shed is not closed before that: of a read that is under way some may be shed.
         self.halted = true;
         self.update(now);
-        self.want_quiet()
+        self.ask_for_quiet()
     }
 
     /// Whether all input was read, or as much as is to be. `has_ended`: its end was seen; what is seen when nobody wants any
@@ -73,7 +73,7 @@ impl Engine {
     }
 
     /// While somebody looks at the input from outside nothing is read. Says whether nothing is already; what is on its way
-    /// yet may be [waited for](Engine::want_quiet).
+    /// yet may be [waited for](Engine::ask_for_quiet).
     pub(crate) fn hold_for_look(&mut self, is_looked_at: bool, now: Instant) -> bool {
         self.input_looked_at = is_looked_at;
         self.update(now);

@@ -21,7 +21,7 @@ use super::workers::{Life, Worker, Workers};
 impl Engine {
     /// Bytes in the hands of workers.
     #[inline]
-    pub(super) fn in_hands(&self) -> u64 {
+    pub(super) fn held_by_workers(&self) -> u64 {
         self.workers.as_ref().map_or(0, |workers| workers.held)
     }
 
@@ -268,7 +268,7 @@ impl Engine {
         if let Some(workers) = &mut self.workers {
             workers.held -= run.bytes as u64;
         }
-        self.hand_back(j);
+        self.give_back_rest(j);
         self.keep_no_more(j);
         if run.bytes > 0 {
             self.source.is_full = false;

@@ -146,7 +146,7 @@ impl Engine {
             .outputs
             .iter()
             .flat_map(|output| output.queue.claim().into_iter().chain(output.queue.runs()));
-        owed.chain(self.runs_in_hands()).map(overlap).sum()
+        owed.chain(self.pinned_runs()).map(overlap).sum()
     }
 
     /// These places, which are next for this output, cannot be read back.

@@ -23,7 +23,7 @@ impl Engine {
     /// Bytes in batches, or in the hands of workers.
     #[inline]
     pub(super) fn in_batches(&self) -> u64 {
-        self.jobs.as_ref().map_or(0, |jobs| jobs.held) + self.in_hands()
+        self.jobs.as_ref().map_or(0, |jobs| jobs.held) + self.held_by_workers()
     }
 
     pub(super) fn plan_job(&self, j: usize, now: Instant) -> Plan {

@@ -123,7 +123,7 @@ impl Engine {
     }
 
     /// What it has, and has not begun, is anybody's again.
-    pub(super) fn hand_back(&mut self, j: usize) {
+    pub(super) fn give_back_rest(&mut self, j: usize) {
         let it = self.worker(j);
         let Some(rest) = it.queue.first().cloned() else {
             return;

@@ -14,7 +14,7 @@ const RISE: Duration = Duration::from_millis(250);
 /// So long there has to be little to do before there is one fewer.
 const QUIET: Duration = Duration::from_secs(5);
 /// By how much that grows at most, and whoever is missed within the longest of these times should have stayed.
-const PATIENCE_MOST: u32 = 120;
+const QUIETS_MOST: u32 = 120;
 /// Those who would be left are to be busy for so many hundredths of their time at most.
 const LEFT_BUSY: u32 = 70;
 /// How often in that time to look how busy one is who could be sent away.
@@ -154,7 +154,7 @@ impl Scaler {
             return false;
         }
         if let Some(at) = self.sent_at.take() {
-            let (quiet, most) = (self.rules.quiet, self.rules.quiet * PATIENCE_MOST);
+            let (quiet, most) = (self.rules.quiet, self.rules.quiet * QUIETS_MOST);
             self.wait = match now.saturating_duration_since(at) < most {
                 true => (self.wait * 2).min(most),
                 false => quiet,

@@ -294,13 +294,13 @@ impl Engine {
             let is_shared = side.is_some_and(|it| it.role.share().is_some());
             let mut runs = output.queue.claims().chain(output.queue.over(places));
             runs.all(|run| is_one(run) && (!is_shared || is_over(run)))
-        }) && self.runs_in_hands().all(is_one)
+        }) && self.pinned_runs().all(is_one)
     }
 
     /// Places that are pinned for somebody and are in no output's queue any more: given and maybe to be taken back, on
     /// their way to the file of what is shed, left for another run, in batches, with workers. What lies behind the first of
     /// them on the disk stays there for it.
-    pub(super) fn runs_in_hands(&self) -> impl Iterator<Item = &Range<u64>> {
+    pub(super) fn pinned_runs(&self) -> impl Iterator<Item = &Range<u64>> {
         let jobs = self.jobs.iter().flat_map(|jobs| jobs.runs());
         let workers = self.workers.iter();
         let workers = workers.flat_map(|it| it.runs().chain(it.given()));

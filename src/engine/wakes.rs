@@ -12,7 +12,7 @@ impl Engine {
     /// `None` where nothing is on its way to the consumer by a decision that is no longer in force; else
     /// the number with which [`Wakes::quiet`] says when. An answer to an earlier question is none to this
     /// one, for something may have set out between them.
-    pub(crate) fn want_quiet(&mut self) -> Option<u64> {
+    pub(crate) fn ask_for_quiet(&mut self) -> Option<u64> {
         self.quiet_asked += 1;
         self.quiet_wanted = !self.is_quiet();
         self.quiet_wanted.then_some(self.quiet_asked)

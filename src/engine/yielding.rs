@@ -30,8 +30,8 @@ impl Engine {
         let heads = self.holders();
         let heads = heads.map(|(_, output)| output.head().unwrap_or(end));
         // What is kept for somebody has the room, whoever else is behind it.
-        let in_hands = self.runs_in_hands().map(|run| run.start);
-        let Some(from) = heads.chain(in_hands).min() else {
+        let pinned = self.pinned_runs().map(|run| run.start);
+        let Some(from) = heads.chain(pinned).min() else {
             return;
         };
         for i in &taps {

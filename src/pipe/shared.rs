@@ -263,7 +263,7 @@ impl Shared {
     /// What a change forbids is not on its way any more when this returns. Who is stuck in a call to
     /// the system is not waited for longer than this.
     pub(crate) fn await_quiet(&self, timeout: Duration) {
-        self.until_quiet(timeout, |engine, _| engine.want_quiet());
+        self.until_quiet(timeout, |engine, _| engine.ask_for_quiet());
     }
 
     fn until_quiet(

@@ -105,8 +105,8 @@ impl Board {
     /// Whether a weir has been silent for so long that it may be stopped, or dead.
     pub(super) fn is_silent(slot: &Slot, now: u64) -> bool {
         // What is in the file may be anything.
-        let patience = slot.every.saturating_mul(2).saturating_add(SILENCE_MS);
-        slot.summary.is_none() && slot.at.saturating_add(patience) < now
+        let silence = slot.every.saturating_mul(2).saturating_add(SILENCE_MS);
+        slot.summary.is_none() && slot.at.saturating_add(silence) < now
     }
 
     /// Leaves out those that have been silent and are dead. Whether there were any.

@@ -2,7 +2,7 @@
 //! that the shell's words do not land in the middle of it.
 //!
 //! Invariant: nothing here can keep the signal from doing what it does; a terminal that takes
-//! nothing delays it by [`PATIENCE`].
+//! nothing delays it by [`TIMEOUT`].
 
 use std::sync::{Arc, Mutex, TryLockError};
 use std::thread;
@@ -19,7 +19,7 @@ use super::screen::Screen;
 use super::terminal::{self, Size};
 
 /// How long the signal may wait for the bar to be gone.
-const PATIENCE: Duration = Duration::from_millis(100);
+const TIMEOUT: Duration = Duration::from_millis(100);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -48,7 +48,7 @@ pub(super) fn clear_before(screen: Arc<Mutex<Screen>>) {
 }
 
 fn clear(screen: &Mutex<Screen>) {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + TIMEOUT;
     loop {
         match screen.try_lock() {
             Ok(mut screen) if terminal::is_foreground() => {

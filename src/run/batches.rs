@@ -55,7 +55,7 @@ pub(super) fn look_for(line: &CommandLine, rules: Option<&BatchRules>) -> Result
     if let Some(rules) = rules {
         batch_file::look_for_place(rules.bytes.map(NonZeroU64::get))?;
     }
-    signals::want_ends_of_children().map_err(system)?;
+    signals::listen_for_ends_of_children().map_err(system)?;
     Ok(spawn::look_for(line)?)
 }
 

@@ -379,8 +379,8 @@ impl Run {
         }
         if let Some(consumer) = &mut self.consumer {
             let by = end.signal_for_command(consumer.interrupted);
-            let (patience, grace) = (&mut self.patience, self.signal_grace);
-            consumer.put_down(by, &self.signals, |signal| patience.heeds(signal, grace));
+            let (deadline, grace) = (&mut self.deadline, self.signal_grace);
+            consumer.put_down(by, &self.signals, |signal| deadline.heeds(signal, grace));
         }
     }
 }

@@ -84,7 +84,7 @@ pub(super) fn start(
     config: &Config,
     mask: SigSet,
 ) -> Result<(ConsumerPort, Consumer), StartError> {
-    signals::want_ends_of_children().map_err(system)?;
+    signals::listen_for_ends_of_children().map_err(system)?;
     let now = Instant::now();
     let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
     let mut launch = Launch {

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvError, bounded, never, select};
 
+use super::deadline::Deadline;
 use super::end::End;
 use super::last::LAST_SAVE;
-use super::patience::Patience;
 use super::supervise::Run;
 use crate::control::signals::{self, Received, SIGTERM};
 use crate::pipe::Shared;
@@ -20,30 +20,30 @@ use crate::pipe::Shared;
 impl Run {
     /// The run is over, and ends so: how long what is to stay on the disk may take from now on.
     pub(super) fn begin_end(&mut self, end: &End) {
-        let kept = std::mem::take(&mut self.patience.kept);
-        let is_let_go = self.patience.is_let_go;
-        self.patience = Patience {
+        let kept = std::mem::take(&mut self.deadline.kept);
+        let is_let_go = self.deadline.is_let_go;
+        self.deadline = Deadline {
             is_told: self.is_told(end),
             // One that was let go has had its time.
             until: match is_let_go {
                 true => Some(Instant::now()),
                 false => self.forces_until(end),
             },
-            is_used_up: self.patience.is_used_up,
+            is_used_up: self.deadline.is_used_up,
             is_let_go,
             is_last: true,
             heard: None,
             kept: Vec::new(),
         };
         for signal in kept {
-            self.patience.heeds(signal, self.signal_grace);
+            self.deadline.heeds(signal, self.signal_grace);
         }
-        self.shared.ends_on_disk(self.patience.is_used_up);
+        self.shared.ends_on_disk(self.deadline.is_used_up);
     }
 
     /// What came while something was waited for, and means more than that.
     fn next_kept(&mut self) -> Option<Received> {
-        let kept = &mut self.patience.kept;
+        let kept = &mut self.deadline.kept;
         (!kept.is_empty()).then(|| kept.remove(0))
     }
 
@@ -63,10 +63,10 @@ impl Run {
 
     /// Those who waited for the disk had to be let go while the run was not over: that is its end.
     pub(super) fn end_let_go(&mut self) -> Option<End> {
-        if !self.patience.is_let_go {
+        if !self.deadline.is_let_go {
             return None;
         }
-        let kept = std::mem::take(&mut self.patience.kept);
+        let kept = std::mem::take(&mut self.deadline.kept);
         let mut ends = kept.iter().map(|it| it.number);
         let first = ends.find(|number| signals::is_end(*number));
         Some(End::Signal(self.signal.or(first).unwrap_or(SIGTERM)))
@@ -78,31 +78,31 @@ impl Run {
             self.signals = never();
             return false;
         };
-        if !self.patience.is_last {
-            self.patience.kept.push(signal);
+        if !self.deadline.is_last {
+            self.deadline.kept.push(signal);
         }
-        self.patience.heeds(signal, self.signal_grace)
+        self.deadline.heeds(signal, self.signal_grace)
     }
 
     /// Waits for this. `None`: there is no time left for it, and whoever waits for the disk was let go; `then` is for how
     /// long that is waited for after all.
     pub(super) fn wait_for<T>(&mut self, what: &Receiver<T>, then: Duration) -> Option<T> {
-        if self.patience.is_last {
-            self.patience.allow(LAST_SAVE);
+        if self.deadline.is_last {
+            self.deadline.allow(LAST_SAVE);
         }
-        while !self.patience.is_over() {
+        while !self.deadline.is_over() {
             select! {
                 recv(what) -> it => return it.ok(),
-                recv(self.patience.alarm()) -> _ => {}
+                recv(self.deadline.alarm()) -> _ => {}
                 recv(self.signals) -> signal => {
                     if self.hear(signal) {
-                        self.patience.heard = signal.ok().map(|it| it.number);
+                        self.deadline.heard = signal.ok().map(|it| it.number);
                     }
                 }
             }
         }
         self.shared.ends_on_disk(true);
-        self.patience.is_let_go = true;
+        self.deadline.is_let_go = true;
         what.recv_timeout(then).ok()
     }
 
@@ -132,15 +132,15 @@ impl Run {
         if thread.is_err() {
             return take(&work).map(|work| work(&self.shared));
         }
-        if self.patience.is_last {
+        if self.deadline.is_last {
             return self.wait_for(&said, LAST_SAVE);
         }
-        self.patience.until = until;
-        self.patience.is_told |= self.signal.is_some();
+        self.deadline.until = until;
+        self.deadline.is_told |= self.signal.is_some();
         let done = self.wait_for(&said, LAST_SAVE);
-        if !self.patience.is_let_go {
+        if !self.deadline.is_let_go {
             // What was heard meanwhile is dealt with as if it came now.
-            (self.patience.until, self.patience.is_told) = (None, false);
+            (self.deadline.until, self.deadline.is_told) = (None, false);
         }
         done
     }

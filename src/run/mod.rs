@@ -3,6 +3,7 @@
 mod batches;
 mod beside;
 mod consumer;
+mod deadline;
 mod descriptors;
 mod end;
 mod error;
@@ -12,7 +13,6 @@ mod last;
 mod measure;
 mod one_file;
 mod open;
-mod patience;
 mod questions;
 mod start;
 mod supervise;
@@ -40,12 +40,12 @@ use crate::pipe::Started;
 use crate::pipe::error::PipeError;
 use crate::pipe::fd::Port;
 use crate::report::{Ending, Others, Reporter};
+use deadline::Deadline;
 pub(crate) use end::End;
 use end::{tees_behind, undelivered};
 pub(crate) use error::StartError;
 use error::system;
 use hooks::Hooks;
-use patience::Patience;
 use start::start;
 use supervise::{HALT, Run};
 use timetable::Schedules;
@@ -147,7 +147,7 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         deliver_until: None,
         awaits: None,
         grace: None,
-        patience: Patience::default(),
+        deadline: Deadline::default(),
         control: running
             .control
             .unwrap_or_else(|| Control::new(config.control, Instant::now())),
@@ -199,8 +199,8 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     run.put_down_jobs(&end);
     run.membership.leave();
     if let Some(overflow_thread) = overflow_thread {
-        let (patience, grace) = (&mut run.patience, run.signal_grace);
-        let is_end = |signal: Received| patience.heeds(signal, grace);
+        let (deadline, grace) = (&mut run.deadline, run.signal_grace);
+        let is_end = |signal: Received| deadline.heeds(signal, grace);
         let finished = overflow_thread.finish(&run.signals, is_end);
         run.on_overflow_end(finished);
     }

@@ -9,10 +9,10 @@ use jiff::Zoned;
 
 use super::batches::Batches;
 use super::consumer::Consumer;
+use super::deadline::Deadline;
 use super::end::{Awaits, End, undelivered};
 use super::hooks::Hooks;
 use super::measure::Measured;
-use super::patience::Patience;
 use super::timetable::Schedules;
 use crate::command::child::Exit;
 use crate::command::jobs::News;
@@ -89,7 +89,7 @@ pub(super) struct Run {
     /// The run is over when tees have had what was read: nothing else can end it then but a signal, and time.
     pub(super) awaits: Option<Awaits>,
     /// For how long the disk is waited for, and what was heard meanwhile.
-    pub(super) patience: Patience,
+    pub(super) deadline: Deadline,
     /// The consumer has left: until then the end of input makes that a success.
     pub(super) grace: Option<Instant>,
     pub(super) control: Control,

@@ -199,7 +199,7 @@ impl Run {
     /// A second signal: nothing is waited for any more.
     pub(super) fn end_at_once(&mut self, signal: i32) -> End {
         self.deliver_until = Some(Instant::now());
-        self.patience.use_up();
+        self.deadline.use_up();
         End::Signal(signal)
     }
 

@@ -191,7 +191,7 @@ impl Run {
                     batches.jobs.signal(signals::SIGKILL);
                     (late, rounds) = (after(LAST_WAIT), rounds + 1);
                     match rounds {
-                        _ if !self.patience.is_over() => {}
+                        _ if !self.deadline.is_over() => {}
                         1 => {}
                         // Whoever waits for the disk is let go.
                         2 => self.shared.ends_on_disk(true),
@@ -202,7 +202,7 @@ impl Run {
                 recv(self.signals) -> signal => {
                     if self.hear(signal) {
                         self.kill_jobs();
-                        if self.patience.is_over() {
+                        if self.deadline.is_over() {
                             self.shared.ends_on_disk(true);
                         }
                     }

@@ -4,7 +4,7 @@
 //! long that may take, is bounded here, for the library collects an answer of any length, and waits for each part of it
 //! as long as for the first.
 //!
-//! Invariant: an answer has at most [`ANSWER_MOST`] bytes and is whole when the patience ends, or the call has failed.
+//! Invariant: an answer has at most [`ANSWER_MOST`] bytes and is whole when the timeout ends, or the call has failed.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -22,7 +22,7 @@ const AFTER_A_STOP: Duration = Duration::from_millis(1);
 pub(super) struct Connection {
     stream: TcpStream,
     parser: Parser,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Connection {
@@ -30,16 +30,16 @@ impl Connection {
     ///
     /// # Errors
     /// What the last of them said.
-    pub(super) fn open(host: &str, port: u16, patience: Duration) -> io::Result<Connection> {
+    pub(super) fn open(host: &str, port: u16, timeout: Duration) -> io::Result<Connection> {
         let mut failed = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
         for address in (host, port).to_socket_addrs()? {
-            match TcpStream::connect_timeout(&address, patience) {
+            match TcpStream::connect_timeout(&address, timeout) {
                 Ok(stream) => {
                     stream.set_nodelay(true)?;
                     return Ok(Connection {
                         stream,
                         parser: Parser::new(),
-                        patience,
+                        timeout,
                     });
                 }
                 Err(e) => failed = e,
@@ -49,8 +49,8 @@ impl Connection {
     }
 
     /// How long a call may take from now on.
-    pub(super) fn wait_for(&mut self, patience: Duration) {
-        self.patience = patience;
+    pub(super) fn wait_for(&mut self, timeout: Duration) {
+        self.timeout = timeout;
     }
 }
 
@@ -58,7 +58,7 @@ impl ConnectionLike for Connection {
     fn req_packed_command(&mut self, command: &[u8]) -> RedisResult<Value> {
         let mut call = Call {
             stream: &self.stream,
-            until: Instant::now() + self.patience,
+            until: Instant::now() + self.timeout,
             left: ANSWER_MOST,
         };
         call.write_all(command)?;

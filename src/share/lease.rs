@@ -320,7 +320,7 @@ impl LeasedCap {
     }
 
     /// How long an answer is waited for: as long as a lease lasts.
-    pub(crate) fn patience(&self) -> Duration {
+    pub(crate) fn timeout(&self) -> Duration {
         LEASE_INTERVALS * self.trip.max(INTERVAL)
     }
 

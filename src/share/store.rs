@@ -27,7 +27,7 @@ use password::password;
 
 const SCRIPT: &str = include_str!("lease.lua");
 /// How long one that starts waits for the store.
-const FIRST_PATIENCE: Duration = Duration::from_secs(5);
+const FIRST_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the end of weir is held up to give back what was leased.
 const FAREWELL: Duration = Duration::from_millis(100);
 /// A store that fails is asked again after 2^3 intervals at the latest.
@@ -194,7 +194,7 @@ struct Member {
     me: String,
     unit: Unit,
     name: String,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Member {
@@ -220,7 +220,7 @@ impl Member {
             me: format!("{:016x}", RandomState::new().hash_one(std::process::id())),
             unit,
             name,
-            patience: FIRST_PATIENCE,
+            timeout: FIRST_TIMEOUT,
         })
     }
 
@@ -240,7 +240,7 @@ impl Member {
             asked = Instant::now();
             let question = state.cap.question(asked);
             let leaves = state.leaves;
-            self.patience = state.cap.patience();
+            self.timeout = state.cap.timeout();
             drop(state);
             if leaves {
                 self.leave(&question);
@@ -282,7 +282,7 @@ impl Member {
             Some(connection) => connection,
             None => self.connect()?,
         };
-        connection.wait_for(self.patience);
+        connection.wait_for(self.timeout);
         let answer = self.invoke(&mut connection, question, says)?;
         self.connection = Some(connection);
         Ok(answer)
@@ -290,7 +290,7 @@ impl Member {
 
     fn connect(&self) -> Result<Connection, RedisError> {
         let (host, port) = (&self.store.host, self.store.port);
-        let mut connection = Connection::open(host, port, self.patience)?;
+        let mut connection = Connection::open(host, port, self.timeout)?;
         if let Some(password) = &self.password {
             let mut login = redis::cmd("AUTH");
             if let Some(user) = &self.store.user {

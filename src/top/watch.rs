@@ -11,7 +11,7 @@ use crate::report::snapshot::Snapshot;
 use crate::report::trail::Trail;
 
 /// How long one of them may hold up the picture of the others.
-const PATIENCE: Duration = Duration::from_millis(250);
+const TIMEOUT: Duration = Duration::from_millis(250);
 /// Looks after which the processes are looked at again, if no weir has come or gone.
 const STALE: u32 = 10;
 /// How long one that has ended stays.
@@ -84,7 +84,7 @@ impl Watch {
         self.peers
             .extend(client::all_where(self.whose, |pid| !known.contains(&pid)));
         self.peers.sort_by_key(|peer| peer.pid);
-        let found = client::statuses(&mut self.peers, PATIENCE);
+        let found = client::statuses(&mut self.peers, TIMEOUT);
         for status in found.statuses {
             self.on_status(status);
         }

@@ -8,7 +8,7 @@ use wide::u8x16;
 /// Bytes that are looked at together, on the way to the next end.
 const PIECE: usize = 64;
 /// Pieces without an end after which the line is long enough for a search to pay.
-const PATIENCE: usize = 4;
+const LONG: usize = 4;
 const SIXTEEN: usize = 16;
 
 /// The places of a byte in a text, in order.
@@ -39,7 +39,7 @@ impl<'a> Places<'a> {
     /// There is none in the piece: goes on to the next one that has some.
     #[inline]
     fn go_on(&mut self) -> Option<()> {
-        for _ in 0..PATIENCE {
+        for _ in 0..LONG {
             let rest = self.text.get(self.next..)?;
             let Some(piece) = rest.first_chunk::<PIECE>() else {
                 break;

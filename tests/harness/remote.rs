@@ -214,9 +214,9 @@ pub(crate) struct Line {
 
 impl Line {
     pub(crate) fn new(socket: UnixStream) -> Line {
-        let patience = Some(DEADLINE);
-        socket.set_read_timeout(patience).expect("set");
-        socket.set_write_timeout(patience).expect("set");
+        let timeout = Some(DEADLINE);
+        socket.set_read_timeout(timeout).expect("set");
+        socket.set_write_timeout(timeout).expect("set");
         let copy = socket.try_clone().expect("copied");
         Line {
             socket,

@@ -29,7 +29,7 @@ const STAY: Duration = Duration::from_millis(20);
 /// Until a weir can be looked into.
 const STARTED: Duration = Duration::from_millis(150);
 /// Longer does nobody wait for the first line.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A thousand lookers beside as many programs that end at once.
 pub(super) fn table(lab: &Lab) -> Table {
@@ -124,7 +124,7 @@ fn look(lab: &Lab, pid: &str) -> Result<(u64, u64), Skip> {
 }
 
 fn heard(receiver: &Receiver<()>) -> Result<(), Skip> {
-    let heard = receiver.recv_timeout(PATIENCE);
+    let heard = receiver.recv_timeout(TIMEOUT);
     heard.map_err(|_| Skip::Failed("somebody was shown nothing".to_owned()))
 }
 

@@ -17,7 +17,7 @@ const WEIR: &str = "weir --share redis://HOST/NAME -r 10MiB/s";
 /// Milliseconds until all have their part, with the store, and until all have noticed that it has gone.
 const SETTLED: u64 = 1500;
 const NOTICED: u64 = 1000;
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Eight members, and a store of our own.
 pub(super) fn table(lab: &Lab) -> Table {
@@ -110,7 +110,7 @@ impl Store {
         command.arg(port.to_string());
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let store = Self(command.stderr(Stdio::null()).spawn()?, port);
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + TIMEOUT;
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             if Instant::now() > until {
                 return Err(Skip::Failed("redis-server does not listen".to_owned()));

@@ -85,7 +85,7 @@ fn where_nobody_can_see_who_is_busy_it_learns_from_what_it_has_tried() {
     let more = crew.changes.len() - in_an_hour;
     assert!(more <= 2 * 10 * 6, "{more} in ten hours");
     // When there is really nothing more to do, it is not late for long.
-    crew.go(QUIET * PATIENCE_MOST + 4 * QUIET, 0.0, 1.0);
+    crew.go(QUIET * QUIETS_MOST + 4 * QUIET, 0.0, 1.0);
     assert_eq!(crew.it.count(), 1);
 }
 

@@ -18,7 +18,7 @@ use crate::pipe::spill::{Disk, Store};
 use crossbeam_channel::unbounded;
 
 /// Nothing that a test waits for takes so long.
-const PATIENCE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 fn options(boot: u8) -> SpoolOptions {
     SpoolOptions {
@@ -130,19 +130,19 @@ fn always(path: &Path) -> (Arc<Spool>, SpoolStore) {
     (Arc::clone(&store.spool), store)
 }
 
-/// Whether this ends, in a thread of its own, before the test has no more patience.
+/// Whether this ends, in a thread of its own, before the test's deadline.
 fn ends(what: impl FnOnce() + Send + 'static) -> bool {
     let (say, said) = unbounded();
     std::thread::spawn(move || {
         what();
         let _ = say.send(());
     });
-    said.recv_timeout(PATIENCE).is_ok()
+    said.recv_timeout(DEADLINE).is_ok()
 }
 
-/// Looks until it is so, while the test has patience.
+/// Looks until it is so, until the test's deadline.
 fn comes_true(what: &str, is_so: impl Fn() -> bool) {
-    let until = std::time::Instant::now() + PATIENCE;
+    let until = std::time::Instant::now() + DEADLINE;
     while !is_so() {
         assert!(std::time::Instant::now() < until, "{what}: it never came");
         std::thread::yield_now();

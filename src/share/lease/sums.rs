@@ -186,12 +186,12 @@ impl World {
                 let member = &mut self.members[who];
                 let question = member.cap.question(now);
                 // The first answer is waited for in any case.
-                let patience = match member.has_begun {
-                    true => member.cap.patience().as_millis() as u64,
+                let timeout = match member.has_begun {
+                    true => member.cap.timeout().as_millis() as u64,
                     false => 5000,
                 };
                 (member.waits, member.used) = (Some(self.now), 0.0);
-                self.put(self.now + patience, who, Event::GivesUp(self.now));
+                self.put(self.now + timeout, who, Event::GivesUp(self.now));
                 if let Some(at) = self.arrival(out, lost) {
                     let at = at.max(self.members[who].arrives);
                     self.members[who].arrives = at;

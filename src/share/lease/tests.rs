@@ -182,16 +182,16 @@ fn who_has_just_been_given_more_still_wants_more() {
 fn a_store_that_says_nothing_is_waited_for_longer_up_to_five_seconds() {
     let mut member = Member::new("8MB/s");
     member.ask(answer(ALL, 8));
-    let mut patience = Vec::new();
+    let mut timeout = Vec::new();
     for _ in 0..4 {
         let asked = member.now;
-        patience.push(member.cap.patience().as_millis());
-        member.now += member.cap.patience();
+        timeout.push(member.cap.timeout().as_millis());
+        member.now += member.cap.timeout();
         member.cap.on_silence(asked, member.now);
     }
-    assert_eq!(patience, [500, 2500, 5000, 5000]);
+    assert_eq!(timeout, [500, 2500, 5000, 5000]);
     member.ask(answer(ALL, 8));
-    assert_eq!(member.cap.patience().as_millis(), 500);
+    assert_eq!(member.cap.timeout().as_millis(), 500);
 }
 
 #[test]

@@ -173,9 +173,9 @@ fn a_database_that_knows_the_number_of_a_batch_has_no_row_twice_and_misses_none(
     assert!(end.status.success(), "{end:?}");
     let ask = "select count(*), count(distinct n), min(n), max(n) from r";
     // One whose shell was killed may still have it.
-    let patience = ["-cmd", ".timeout 10000"];
+    let busy = ["-cmd", ".timeout 10000"];
     let answer = harness::program("sqlite3")
-        .args(patience)
+        .args(busy)
         .args([&out, ask])
         .output();
     let answer = String::from_utf8(answer.expect("sqlite3").stdout).expect("text");

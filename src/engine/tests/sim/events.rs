@@ -235,7 +235,7 @@ impl Sim {
             .command(self.world.now, command);
         self.wake();
         // What changes the caps is in force when nothing is on its way any more.
-        self.quiet = self.core.engine.borrow_mut().want_quiet().is_none();
+        self.quiet = self.core.engine.borrow_mut().ask_for_quiet().is_none();
         let mut rounds = 0..ROUNDS;
         while !self.quiet {
             assert!(rounds.next().is_some(), "it never falls quiet");

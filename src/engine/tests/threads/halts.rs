@@ -56,9 +56,9 @@ fn what_is_being_read_when_a_drain_begins_is_waited_for() {
         });
         b.read(&[b'x'; 1000]);
         b.begin_read();
-        assert_eq!(b.engine.want_quiet(), None, "it goes on for ever");
+        assert_eq!(b.engine.ask_for_quiet(), None, "it goes on for ever");
         b.engine.command(b.now, Directive::Drain);
-        let asked = b.engine.want_quiet();
+        let asked = b.engine.ask_for_quiet();
         assert_eq!(asked.is_none(), blocks, "nothing ends a read that blocks");
         b.end_read(b"more");
         assert_eq!(b.engine.take_wakes().quiet, asked);
@@ -69,14 +69,14 @@ fn what_is_being_read_when_a_drain_begins_is_waited_for() {
 #[test]
 fn who_asks_whether_something_moves_is_not_given_the_answer_to_an_earlier_question() {
     let mut b = Bench::new(rules(KIB * KIB));
-    assert_eq!(b.engine.want_quiet(), None, "nothing moves");
+    assert_eq!(b.engine.ask_for_quiet(), None, "nothing moves");
     b.read(&[b'x'; 1000]);
     b.begin_write();
     b.end_write(300);
     assert_eq!(b.engine.take_wakes().quiet, None, "nobody waits");
     b.begin_write();
-    let first = b.engine.want_quiet();
-    let second = b.engine.want_quiet();
+    let first = b.engine.ask_for_quiet();
+    let second = b.engine.ask_for_quiet();
     assert!(first < second, "{first:?} {second:?}");
     b.end_write(300);
     assert_eq!(b.engine.take_wakes().quiet, second);

@@ -8,7 +8,7 @@ use crate::control::signals::{self, Received, SIGINT, SIGQUIT};
 
 /// For how long the disk is waited for.
 #[derive(Debug, Default)]
-pub(super) struct Patience {
+pub(super) struct Deadline {
     /// A signal has told weir to end.
     pub is_told: bool,
     /// Until when; `None`: for as long as it takes.
@@ -25,7 +25,7 @@ pub(super) struct Patience {
     pub kept: Vec<Received>,
 }
 
-impl Patience {
+impl Deadline {
     /// A signal has come that ends weir. A second one, or Ctrl-C when there is nothing left to be delivered, is not to be
     /// kept waiting.
     fn hear(&mut self, signal: Received, grace: Duration) {
