@@ -183,7 +183,7 @@ impl Journal {
     }
 
     /// A batch is nobody's any more.
-    pub(crate) fn settle(&mut self, number: u64) {
+    pub(crate) fn remove(&mut self, number: u64) {
         self.open.retain(|it| it.number != number);
     }
 

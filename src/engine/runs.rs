@@ -111,7 +111,7 @@ impl Runs {
         if first.is_empty() {
             block.pop_front();
             self.count -= 1;
-            self.settle(0);
+            self.tidy(0);
         }
         Some(run)
     }
@@ -125,7 +125,7 @@ impl Runs {
         if last.is_empty() {
             block.pop_back();
             self.count -= 1;
-            self.settle(self.blocks.len() - 1);
+            self.tidy(self.blocks.len() - 1);
         }
         Some(run)
     }
@@ -155,9 +155,9 @@ impl Runs {
                 self.before.extend(block.drain(untouched..));
                 last = self.put_back(i, &mut out);
             }
-            self.settle(last);
+            self.tidy(last);
             if last > i {
-                self.settle(i);
+                self.tidy(i);
             }
             assert!(out.len() < before, "{first:?} is not there");
         }
@@ -202,7 +202,7 @@ impl Runs {
 
     /// Sees to it that a block of which something was taken is neither empty nor much too short, nor takes much
     /// more memory than it needs.
-    fn settle(&mut self, i: usize) {
+    fn tidy(&mut self, i: usize) {
         let length = self.blocks[i].len();
         if length == 0 && self.blocks.len() > 1 {
             self.blocks.remove(i);

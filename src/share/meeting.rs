@@ -172,17 +172,17 @@ impl Place<Arc<Mapped>> for Meeting {
             if let Some(file) = before.words().file().filter(|_| size < SIZE as u64) {
                 // What was cut off is not what this member needs, but others may.
                 let result = fill_up(file, header(self.unit));
-                self.tell(result.as_ref().err().map(ToString::to_string));
+                self.report(result.as_ref().err().map(ToString::to_string));
             } else if self.way().is_cut_off {
                 // Somebody else has made it good.
-                self.tell(None);
+                self.report(None);
             }
             return None;
         }
         // Where that fails, the old file still rules those who have it.
         let joined = join(&(self.directories)(), &self.name, self.unit);
         if is_lost || self.way().is_cut_off {
-            self.tell(joined.as_ref().err().map(ShareError::reason));
+            self.report(joined.as_ref().err().map(ShareError::reason));
         }
         let member = joined.ok()?;
         if is_lost {
@@ -199,7 +199,7 @@ impl Meeting {
     }
 
     /// Tells what has become of the file, once while it cannot be made whole, and that it is whole again.
-    fn tell(&mut self, error: Option<String>) {
+    fn report(&mut self, error: Option<String>) {
         let mut way = self.way();
         let most = way.most;
         let has_said = std::mem::replace(&mut way.is_cut_off, error.is_some());

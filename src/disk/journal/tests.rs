@@ -32,12 +32,12 @@ fn what_is_in_no_batch_and_before_the_next_is_acknowledged() {
     journal.begin(entry(1, 100, 200));
     journal.begin(entry(2, 200, 300));
     journal.begin(entry(3, 300, 400));
-    journal.settle(2);
+    journal.remove(2);
     assert_eq!(
         (journal.low().at, journal.next.at, journal.last),
         (100, 400, 3)
     );
-    journal.settle(1);
+    journal.remove(1);
     assert_eq!(journal.low(), place(300));
     let again = Entry {
         tries: 2,
@@ -45,7 +45,7 @@ fn what_is_in_no_batch_and_before_the_next_is_acknowledged() {
     };
     journal.begin(again);
     assert_eq!(journal.open, [again]);
-    journal.settle(3);
+    journal.remove(3);
     assert_eq!(
         journal,
         Journal {
@@ -68,7 +68,7 @@ fn those_ahead_of_one_that_begins_are_known_as_they_are() {
     let all = [ahead[0], ahead[1], entry(3, 200, 300)];
     assert_eq!((&journal.open[..], journal.last), (&all[..], 3));
     journal.begin(entry(1, 0, 100));
-    journal.settle(1);
+    journal.remove(1);
     // Said late, when it has ended already, and another one has begun.
     journal.close(&ahead);
     assert_eq!(journal.open, all[1..]);
@@ -81,9 +81,9 @@ fn one_that_begins_before_others_that_come_before_it_leaves_them_theirs() {
     let mut journal = Journal::at(place(0));
     journal.begin(entry(3, 200, 300));
     assert_eq!((journal.low().at, journal.next.at), (0, 300));
-    journal.settle(3);
+    journal.remove(3);
     journal.begin(entry(2, 100, 200));
-    journal.settle(2);
+    journal.remove(2);
     let ahead = journal.open[0];
     assert_eq!(
         (journal.open.len(), ahead.place, ahead.end),
@@ -124,7 +124,7 @@ fn a_stream_that_passes_takes_batches_with_it() {
     journal.begin(entry(1, 0, 100));
     journal.begin(entry(2, 100, 200));
     journal.begin(entry(5, 200, 300));
-    journal.settle(2);
+    journal.remove(2);
     assert_eq!(journal.pass(place(50)), place(50));
     assert_eq!(journal.pass(place(100)), place(200));
     assert_eq!(journal.pass(place(250)), place(250));

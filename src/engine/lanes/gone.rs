@@ -42,7 +42,7 @@ impl Gone {
     }
 
     /// What was added in several passes is put in order.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn sort(&mut self) {
         if self.runs.is_sorted_by(|run, next| run.end < next.start) {
             return;
         }

@@ -77,7 +77,7 @@ impl Lanes {
             }
             bytes += less;
         }
-        gone.settle();
+        gone.sort();
         if self.held < before {
             self.trim();
         }

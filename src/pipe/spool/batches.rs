@@ -39,7 +39,7 @@ impl SpoolStore {
                 Settled::Interrupted => journal.interrupt(number),
                 Settled::GivenBack(tries) => journal.give_back(number, tries),
                 Settled::Shed if sheds_to_file => journal.shed(number),
-                Settled::Shed | Settled::Acknowledged => journal.settle(number),
+                Settled::Shed | Settled::Acknowledged => journal.remove(number),
             })
     }
 
