@@ -210,9 +210,8 @@ impl Mender<'_> {
         cause: Cause,
     ) -> Result<Damage, DiskError> {
         let name = files.stream_path.display().to_string();
-        let known = u64::from(records.unwrap_or(0));
-        let mut damage = Damage::new(cause, &name, from, to - from, known);
-        damage.is_counted = records.is_some();
+        let mut damage = Damage::new(cause, &name, from, to - from, 0);
+        damage.count(records.map(u64::from));
         let aside = set_aside_with_room(self.directory, from, bytes);
         damage.aside = aside.map_err(|error| files.failed(error))?;
         Ok(damage)

@@ -69,6 +69,12 @@ impl Damage {
         }
     }
 
+    /// So many records end in it; `None`: that is not known.
+    pub(super) fn count(&mut self, records: Option<u64>) {
+        self.is_counted = records.is_some();
+        self.records = records.unwrap_or(0);
+    }
+
     /// Whether it is the same part of the same file.
     pub(crate) fn is_same(&self, other: &Damage) -> bool {
         let what = |it: &Damage| (it.cause, it.at, it.bytes);

@@ -65,9 +65,7 @@ impl Spool {
     pub(super) fn count_records(&self, damage: &mut Damage) {
         let from = self.record_at(damage.at);
         let to = self.record_at(damage.at + damage.bytes);
-        let records = from.zip(to).and_then(|(from, to)| to.checked_sub(from));
-        damage.is_counted = records.is_some();
-        damage.records = records.unwrap_or(0);
+        damage.count(from.zip(to).and_then(|(from, to)| to.checked_sub(from)));
     }
 
     /// Counts the records that end in it, which is this entry, or the rest of it behind what somebody has had.
@@ -77,8 +75,6 @@ impl Spool {
             false => self.counted_at(damage.at).map(|place| place.record),
         };
         let to = entry.first_record + u64::from(entry.records);
-        let records = from.and_then(|from| to.checked_sub(from));
-        damage.is_counted = records.is_some();
-        damage.records = records.unwrap_or(0);
+        damage.count(from.and_then(|from| to.checked_sub(from)));
     }
 }

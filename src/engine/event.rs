@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 /// Between two times that the same is told.
-const APART: Duration = Duration::from_secs(1);
+pub(crate) const APART: Duration = Duration::from_secs(1);
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -105,9 +105,7 @@ impl Engine {
         self.source.read = Some(state);
         // It may have taken the room that there was.
         self.outputs[CONSUMER].room = Room::Unknown;
-        if !self.bypass.is_open(now) {
-            self.bypass.on_empty(now);
-        }
+        self.bypass.on_empty(now);
         self.on_gone(run, now);
     }
 

@@ -35,8 +35,9 @@ pub(super) fn clear_before(screen: Arc<Mutex<Screen>>) {
     let started = thread::Builder::new().name("stop".into()).spawn(move || {
         for signal in signals.forever() {
             clear(&screen);
-            // The system stops nobody whom no shell would ever let go on.
-            if signal == SIGTSTP && process::is_orphaned(std::process::id()) {
+            let own = std::process::id();
+            // The system stops nobody whom no shell would ever let go on, and ends no first process of a container.
+            if own == 1 || signal == SIGTSTP && process::is_orphaned(own) {
                 continue;
             }
             let _ = emulate_default_handler(signal);

@@ -30,6 +30,18 @@ pub(super) struct Batches {
     pub workers: Option<WorkersState>,
 }
 
+impl Batches {
+    /// This one is told to end, and made to then. Whether it had not been told that yet.
+    pub(super) fn tell_to_end(&mut self, child: Child, by: i32, then: Instant) -> bool {
+        let is_new = !self.stalled.iter().any(|(other, _)| other.is(&child));
+        if is_new {
+            child.signal(by);
+            self.stalled.push((child, then));
+        }
+        is_new
+    }
+}
+
 /// What is known of programs that take from one queue.
 #[derive(Debug, Default)]
 pub(super) struct WorkersState {

@@ -70,9 +70,4 @@ impl Deadline {
     pub(super) fn alarm(&self) -> Receiver<Instant> {
         self.until.map_or_else(never, at)
     }
-
-    /// What came last while what is last was waited for.
-    pub(super) fn heard(&self) -> Option<i32> {
-        self.heard
-    }
 }

@@ -12,19 +12,17 @@ use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, bounded};
 
 use crate::config::hook::{Hook, Occasion};
-use crate::engine::event::Event;
+use crate::engine::event::{APART, Event};
 use crate::engine::status::{Count, Status};
 use crate::units::share::PASSWORD;
 
 /// Events that wait for the command that is running. Whatever is told beyond them is not.
 const WAITING: usize = 8;
-/// Several COMMANDs that stall within this time are one stall.
-const APART: Duration = Duration::from_secs(1);
 
 /// The hooks of a run, and the way to the thread that runs them.
 pub(super) struct Hooks {
@@ -182,7 +180,7 @@ impl Hooks {
         }
     }
 
-    /// A COMMAND has stalled, and is run again.
+    /// A COMMAND has stalled, and is run again. As with the flow, several within a moment are one.
     pub(super) fn run_at_stall(&mut self, status: &Status, now: Instant) {
         let is_known = |at| now.saturating_duration_since(at) < APART;
         if !self.stalled_at.is_some_and(is_known) {

@@ -158,7 +158,7 @@ impl Run {
                 saved.unwrap_or(Left::UNKNOWN)
             })
         });
-        match self.deadline.heard().filter(|_| end.is_good()) {
+        match self.deadline.heard.filter(|_| end.is_good()) {
             Some(signal) => (left, End::Signal(signal)),
             None => (left, end),
         }

@@ -136,13 +136,10 @@ impl Run {
         let now = Instant::now();
         // Where one of an earlier run is waited for, that has had the same time.
         let own = stalled.into_iter().filter(|job| !batches.jobs.hurry(*job));
+        let own: Vec<_> = own.filter_map(|job| batches.jobs.program(job)).collect();
         let mut has_stalled = false;
-        for child in own.filter_map(|job| batches.jobs.program(job)) {
-            if !batches.stalled.iter().any(|(other, _)| other.is(&child)) {
-                child.signal(SIGTERM);
-                batches.stalled.push((child, now + LAST_WAIT));
-                has_stalled = true;
-            }
+        for child in own {
+            has_stalled |= batches.tell_to_end(child, SIGTERM, now + LAST_WAIT);
         }
         let due = batches.stalled.extract_if(.., |(_, at)| *at <= now);
         due.for_each(|(child, _)| child.signal(signals::SIGKILL));
@@ -169,10 +166,7 @@ impl Run {
         let until = Instant::now() + LAST_WAIT;
         for child in batches.jobs.running() {
             // Who was told already may be about to.
-            if !batches.stalled.iter().any(|(other, _)| other.is(&child)) {
-                child.signal(by);
-                batches.stalled.push((child, until));
-            }
+            batches.tell_to_end(child, by, until);
         }
     }
 

@@ -89,9 +89,7 @@ impl Run {
         }
         let batches = self.batches.as_mut()?;
         let child = batches.jobs.program(job)?;
-        if !batches.stalled.iter().any(|(other, _)| other.is(&child)) {
-            child.signal(SIGTERM);
-            batches.stalled.push((child, Instant::now() + LAST_WAIT));
+        if batches.tell_to_end(child, SIGTERM, Instant::now() + LAST_WAIT) {
             self.tell_of_stall();
         }
         None

@@ -130,7 +130,12 @@ impl Crowd {
         let control = !options.list.iter().any(|o| o == "--no-control");
         let odd = (0..dice.between(0, 4)).map(|_| dice.between(0, 4) as usize);
         let odd: Vec<usize> = odd.collect();
-        let producer = dice.pick(&[Producer::Bursty, Producer::Huge, Producer::FallsSilent]);
+        let producer = dice.pick(&[
+            Producer::Bursty,
+            Producer::Swift,
+            Producer::Huge,
+            Producer::FallsSilent,
+        ]);
         let whole = options.stop(dice, framing, &input);
         let mut acts = acts(dice, control, &mut options, framing, input.len());
         let mut kills = Vec::new();

@@ -13,11 +13,12 @@ use wait_timeout::ChildExt;
 
 use crate::crowd::{Act, Crowd};
 use crate::files::line_of_end;
+use crate::harness::process::children;
 use crate::harness::{DEADLINE, WEIR, collect, output, program};
 use crate::killed;
 use crate::options::set_free;
 use crate::plan::Link;
-use crate::run::{children, has_begun};
+use crate::run::has_begun;
 use crate::sides::{self, Hurry};
 use crate::store::Store;
 

@@ -20,6 +20,8 @@ use neighbours::{actions, consumer, links};
 pub(crate) enum Producer {
     Bursty,
     BytewiseThenRest,
+    /// In writes of a line or so, as fast as they are taken.
+    Swift,
     Huge,
     /// Sends half, is silent until the end of the pipeline, and ends.
     FallsSilent,
@@ -153,6 +155,7 @@ impl Plan {
         let producer = dice.pick(&[
             Producer::Bursty,
             Producer::BytewiseThenRest,
+            Producer::Swift,
             Producer::Huge,
             Producer::FallsSilent,
             Producer::Dies,

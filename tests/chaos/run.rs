@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use wait_timeout::ChildExt;
 
 use crate::files::{BEFORE, added, command, leave_before, left_in_spool, line_of_end, shown};
+use crate::harness::process::children;
 use crate::harness::sides::make_fifo;
 use crate::harness::{DEADLINE, WEIR, collect, output, program};
 use crate::killed;
@@ -23,7 +24,7 @@ use crate::reports;
 use crate::sides::{self, Hurry};
 use crate::store::Store;
 use crate::{dying, falling};
-pub(crate) use process::{children, has_begun};
+pub(crate) use process::has_begun;
 
 /// The signal.
 const KILL: i32 = 9;

@@ -145,6 +145,7 @@ impl Sender {
                 self.put(&bytes[bytes.len() / 2..])
             }
             Producer::Bursty => self.put_pieces(bytes, 64 << 10, dice, hurry),
+            Producer::Swift => bytes.chunks(100).try_for_each(|some| self.put(some)),
             Producer::BytewiseThenRest => {
                 let (first, rest) = bytes.split_at(bytes.len().min(700));
                 self.put_pieces(first, 3, dice, hurry)?;

@@ -269,7 +269,8 @@ impl Running {
     }
 
     /// The most memory of its own that it ever had, in KiB. Pages of its program and of other files count for nothing: how
-    /// many of these the system maps beside those that are needed is its own affair.
+    /// many of these the system maps beside those that are needed is its own affair. (Those that were mapped after it had most
+    /// are taken off, too: it may have been more by as much.)
     pub(crate) fn peak(&self) -> u64 {
         self.field("VmHWM").saturating_sub(self.field("RssFile"))
     }

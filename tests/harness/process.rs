@@ -71,12 +71,18 @@ pub(crate) fn field(path: &Path, name: &str) -> u64 {
     number.unwrap_or_else(|| panic!("no {name} in {}", path.display()))
 }
 
+/// The programs that this process runs.
+pub(crate) fn children(pid: u32) -> Vec<String> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"));
+    let tasks = tasks.into_iter().flatten().flatten();
+    let children = tasks.map(|task| fs::read_to_string(task.path().join("children")));
+    let text: Vec<String> = children.map(Result::unwrap_or_default).collect();
+    let all = text.iter().flat_map(|text| text.split_whitespace());
+    all.map(str::to_owned).collect()
+}
+
 /// The one child of this process, if it has one.
 pub(crate) fn child_of(pid: Pid) -> Option<Pid> {
-    let path = format!("/proc/{}/task", pid.as_raw_nonzero());
-    let tasks = fs::read_dir(path).into_iter().flatten().flatten();
-    let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-    let all: String = children.collect();
-    let first = all.split_whitespace().next()?;
-    Pid::from_raw(first.parse().ok()?)
+    let all = children(pid.as_raw_pid().unsigned_abs());
+    Pid::from_raw(all.first()?.parse().ok()?)
 }

@@ -10,13 +10,3 @@ pub(crate) fn has_begun(pid: u32) -> bool {
     let mut names = tasks.map(|task| fs::read_to_string(task.path().join("comm")));
     names.any(|name| name.is_ok_and(|it| ["source", "sink", "job"].contains(&it.trim_end())))
 }
-
-/// The programs that this process runs.
-pub(crate) fn children(pid: u32) -> Vec<String> {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task"));
-    let tasks = tasks.into_iter().flatten().flatten();
-    let children = tasks.map(|task| fs::read_to_string(task.path().join("children")));
-    let text: Vec<String> = children.map(Result::unwrap_or_default).collect();
-    let all = text.iter().flat_map(|text| text.split_whitespace());
-    all.map(str::to_owned).collect()
-}

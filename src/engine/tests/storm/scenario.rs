@@ -205,5 +205,15 @@ pub(super) fn scenario(seed: u64) -> (Scenario, Adversity) {
     if [1, 3, 14].contains(&(seed % 16)) {
         adversity.ends = Some(1 + dice.roll(12));
     }
+    if [1, 9, 14].contains(&(seed % 24)) {
+        // Many small pieces, one right behind the other: they are taken together.
+        let (mut at, every) = (dice.micros(50_000), 1 + dice.roll(24));
+        let most = [100, 1000, 6000][dice.roll(3) as usize];
+        for _ in 0..50 + dice.roll(300) {
+            at += Duration::from_micros(dice.roll(2 * every));
+            let small = 1 + dice.roll(most) as usize;
+            scenario.offers.push((at, small));
+        }
+    }
     (scenario, adversity)
 }
