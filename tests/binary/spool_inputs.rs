@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 use crate::harness::sides::make_fifo;
 use crate::harness::spool::Place;
-use crate::harness::{Running, assert_same, collect, eventually, feed, start, weir};
+use crate::harness::{Running, assert_same, collect, eventually, feed, side_by_side, start, weir};
 use rustix::fs::SeekFrom;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -172,45 +172,45 @@ fn a_command_that_fails_leaves_it_to_the_next_one_and_the_books_close() {
 #[test]
 fn an_input_that_had_ended_when_command_did_is_over_though_nobody_had_seen_that() {
     // It is gone, or it has closed its standard input before. A signal to weir leaves the record open.
-    for (leaves, by) in [("", None), ("exec <&-;", None), ("", Some(Signal::INT))] {
-        for is_file in [false, true] {
-            let place = Place::new();
-            let go = place.0.path().join("go");
-            let wait = format!("until test -e {}; do sleep .01; done", go.display());
-            let script = format!("{wait}; {leaves} sleep .1; exit 3");
-            // After the last byte the cap lets nobody look for more for a while.
-            let cap = ["-l", "--input-rate", "1B/4s"];
-            let weir = place.weir(&[&cap[..], &["--", "sh", "-c", &script]].concat());
-            let (stdin, mut input) = std::io::pipe().expect("a pipe");
-            input.write_all(b"a\nb").expect("room");
-            drop(input);
-            let file = is_file.then(|| {
-                let path = place.0.path().join("input");
-                fs::write(&path, "a\nb").expect("a file");
-                fs::File::open(path).expect("a file")
-            });
-            let input = match &file {
-                Some(file) => Stdio::from(file.try_clone().expect("another one")),
-                None => Stdio::from(stdin.try_clone().expect("another one")),
-            };
-            let running = start(weir, input, Stdio::null());
-            eventually("all was taken", || match &file {
-                Some(file) => rustix::fs::seek(file, SeekFrom::Current(0)).is_ok_and(|at| at == 3),
-                None => rustix::io::ioctl_fionread(&stdin) == Ok(0),
-            });
-            match by {
-                Some(signal) => running.signal(signal),
-                None => fs::write(&go, "").expect("a file"),
-            }
-            let ended = running.end();
-            let status = ended.status;
-            assert!(status.code() == Some(3) || by.is_some(), "{ended:?}");
-            let got = next(&place, &["-l"], b"c\n");
-            let all = if by.is_some() { "a\nbc\n" } else { "a\nb\nc\n" };
-            let what = format!("{leaves} {by:?} {is_file}");
-            assert_same(&got, all.as_bytes(), &what);
+    let ends = [("", None), ("exec <&-;", None), ("", Some(Signal::INT))];
+    let scenes = ends.map(|(leaves, by)| [false, true].map(|is_file| (leaves, by, is_file)));
+    side_by_side(scenes.into_iter().flatten(), |(leaves, by, is_file)| {
+        let place = Place::new();
+        let go = place.0.path().join("go");
+        let wait = format!("until test -e {}; do sleep .01; done", go.display());
+        let script = format!("{wait}; {leaves} sleep .1; exit 3");
+        // After the last byte the cap lets nobody look for more for a while.
+        let cap = ["-l", "--input-rate", "1B/4s"];
+        let weir = place.weir(&[&cap[..], &["--", "sh", "-c", &script]].concat());
+        let (stdin, mut input) = std::io::pipe().expect("a pipe");
+        input.write_all(b"a\nb").expect("room");
+        drop(input);
+        let file = is_file.then(|| {
+            let path = place.0.path().join("input");
+            fs::write(&path, "a\nb").expect("a file");
+            fs::File::open(path).expect("a file")
+        });
+        let input = match &file {
+            Some(file) => Stdio::from(file.try_clone().expect("another one")),
+            None => Stdio::from(stdin.try_clone().expect("another one")),
+        };
+        let running = start(weir, input, Stdio::null());
+        eventually("all was taken", || match &file {
+            Some(file) => rustix::fs::seek(file, SeekFrom::Current(0)).is_ok_and(|at| at == 3),
+            None => rustix::io::ioctl_fionread(&stdin) == Ok(0),
+        });
+        match by {
+            Some(signal) => running.signal(signal),
+            None => fs::write(&go, "").expect("a file"),
         }
-    }
+        let ended = running.end();
+        let status = ended.status;
+        assert!(status.code() == Some(3) || by.is_some(), "{ended:?}");
+        let got = next(&place, &["-l"], b"c\n");
+        let all = if by.is_some() { "a\nbc\n" } else { "a\nb\nc\n" };
+        let what = format!("{leaves} {by:?} {is_file}");
+        assert_same(&got, all.as_bytes(), &what);
+    });
 }
 
 #[test]

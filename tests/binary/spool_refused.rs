@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use crate::harness::remote::Home;
 use crate::harness::small_disk::SmallDisk;
-use crate::harness::{Running, collect, eventually, feed, spool, start};
+use crate::harness::{Running, collect, eventually, feed, side_by_side, spool, start};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -179,11 +179,12 @@ fn a_record_that_is_longer_than_memory_waits_for_room_that_others_have() {
 /// Who waits for others who wait for it, too, has no end: then the beginning of a record is passed on, and given back.
 #[test]
 fn room_that_others_never_give_back_is_not_waited_for_for_good() {
-    for options in [
+    let jobs = [
         &[][..],
         &["--batch", "1", "--", "cat"],
         &["-j2", "--", "cat"],
-    ] {
+    ];
+    side_by_side(jobs, |options| {
         let place = spool::Place::new();
         let Some(disk) = SmallDisk::mount(place.spool(), "6m") else {
             return;
@@ -207,5 +208,5 @@ fn room_that_others_never_give_back_is_not_waited_for_for_good() {
         feeding.done().expect("all is taken");
         let ended = running.end();
         assert!(ended.status.success(), "{ended:?}");
-    }
+    });
 }

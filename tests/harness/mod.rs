@@ -74,6 +74,16 @@ pub(crate) fn skip(why: &str) {
     let _ = writeln!(io::stderr(), "SKIPPED {test}: {why}");
 }
 
+/// Tries all of these at once: for scenes that mostly wait.
+pub(crate) fn side_by_side<T: Send>(scenes: impl IntoIterator<Item = T>, trial: impl Fn(T) + Sync) {
+    let trial = &trial;
+    thread::scope(|scope| {
+        for scene in scenes {
+            scope.spawn(move || trial(scene));
+        }
+    });
+}
+
 /// How often a test kills at random: so often as a rule, or as often as `KILLS` in the environment says.
 pub(crate) fn kills(few: usize) -> usize {
     let Ok(text) = std::env::var("KILLS") else {

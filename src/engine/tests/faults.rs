@@ -147,7 +147,7 @@ fn a_lack_of_memory_neither_spins_nor_blocks_the_producer() {
         outcome.span || outcome.taken < 6_000_000
     };
     // Each moves megabytes.
-    is_gone(fault, [1, 7, 9, 10, 11], 100);
+    is_gone(fault, [1, 7, 9, 10, 11], 20);
 }
 
 #[test]

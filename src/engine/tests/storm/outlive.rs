@@ -300,17 +300,17 @@ pub(super) fn spooled_batches(seed: u64) {
 #[test]
 fn batches_that_outlive_a_run_are_tried_again_as_they_were() {
     let first = number("STORM_SEED", 1);
-    for seed in first..first + number("STORM", USUAL) / 3 {
+    for seed in first..first + number("STORM", USUAL) / 5 {
         let done = std::panic::catch_unwind(|| spooled_batches(seed));
-        assert!(done.is_ok(), "STORM_SEED={seed} STORM=3");
+        assert!(done.is_ok(), "STORM_SEED={seed} STORM=5");
     }
 }
 
 #[test]
 fn what_outlives_a_run_comes_out_once_whatever_ends_each_of_them() {
     let first = number("STORM_SEED", 1);
-    for seed in first..first + number("STORM", USUAL) / 3 {
+    for seed in first..first + number("STORM", USUAL) / 5 {
         let done = std::panic::catch_unwind(|| spool(seed));
-        assert!(done.is_ok(), "STORM_SEED={seed} STORM=3");
+        assert!(done.is_ok(), "STORM_SEED={seed} STORM=5");
     }
 }
