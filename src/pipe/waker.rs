@@ -56,6 +56,8 @@ impl Waker {
         {
             notifier.notify();
         }
+        // Whoever is woken takes the lock first of all: to find it held would put it to sleep again.
+        drop(state);
         self.changed.notify_one();
     }
 
