@@ -99,7 +99,8 @@ pub(crate) struct LiveOptions {
         of blocking the producer: whole records with -l, -0 or --record-size, else bytes. The \
         pipe to the consumer is kept small, so that what it gets is fresh. fair drops the oldest of \
         the lane that holds most, and got most while there was too much (see --key; without it, the oldest of all), \
-        so that one that floods takes nothing from those that stay below their share, and all who want more get the same"
+        so that one that floods takes nothing from those that stay below their share, and all who want more get the same. \
+        A record that turns out to be longer than the buffer is shed, too: until then older ones make room for it"
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shed: Option<OrOff<Which>>,

@@ -314,7 +314,7 @@ pub(crate) struct Options {
     #[arg(allow_hyphen_values = true)]
     #[arg(
         long_help = "Shed records that match REGEX only when nothing else is left to be shed; they are never too \
-        old for --max-age. Not with --spill, --spool, --batch and --jobs"
+        old for --max-age. What weir notes of each record counts as memory, as with --key. Not with --spill, --spool, --batch and --jobs"
     )]
     pub keep: Option<Pattern>,
 

@@ -81,6 +81,11 @@ impl Damage {
         what(self) == what(other) && self.file == other.file
     }
 
+    /// Whether all the same every byte is delivered once, as it came, as far as is known.
+    pub(crate) fn is_harmless(&self) -> bool {
+        matches!(self.cause, Cause::Uncertain | Cause::Foreign)
+    }
+
     /// Whether bytes of the stream are lost by it.
     pub(crate) fn is_loss(&self) -> bool {
         !matches!(

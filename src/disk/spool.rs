@@ -69,7 +69,7 @@ pub(crate) struct Spool {
     pub(super) files: Mutex<()>,
     /// Nobody is owed what lies before this offset, and it may have been given back.
     pub(super) given_back: AtomicU64,
-    has_lost: AtomicBool,
+    is_damaged: AtomicBool,
     _lock: Lock,
 }
 
@@ -98,7 +98,7 @@ impl Spool {
             syncs: Syncs::default(),
             files: Mutex::default(),
             given_back: AtomicU64::new(0),
-            has_lost: AtomicBool::new(false),
+            is_damaged: AtomicBool::new(false),
             _lock: lock,
         }
     }
@@ -324,8 +324,10 @@ impl Spool {
 
     /// Counts what is lost; saved with the next place.
     pub(crate) fn count_loss(&self, damage: &Damage) {
+        if !damage.is_harmless() && !damage.known {
+            self.is_damaged.store(true, Ordering::Relaxed);
+        }
         if damage.is_loss() && !damage.known {
-            self.has_lost.store(true, Ordering::Relaxed);
             let mut state = self.state();
             state.state.lost_bytes += damage.bytes;
             let lost = &mut state.state.lost_records;
@@ -336,10 +338,10 @@ impl Spool {
         }
     }
 
-    /// Whether something was found to be lost since it was opened.
+    /// Whether something was found since it was opened by which bytes are lost, repeated or delivered unchecked.
     #[must_use]
-    pub(crate) fn has_lost(&self) -> bool {
-        self.has_lost.load(Ordering::Relaxed)
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.is_damaged.load(Ordering::Relaxed)
     }
 
     /// Ends in order: what has been appended is entered, forced to the disk (but with `off`), and

@@ -77,6 +77,13 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    /// Bytes and records that a program is given with it; one that goes on in the next batch is one, too.
+    pub(super) fn handed_out(&self) -> (usize, u64) {
+        let bytes = usize::try_from(self.total.bytes).unwrap_or(usize::MAX);
+        let is_one_more = self.stretch.is_open && !self.counts_last;
+        (bytes, self.total.records + u64::from(is_one_more))
+    }
+
     /// How many of its tries have failed, if the last one has.
     pub(super) fn failures(&self) -> u32 {
         self.tries.saturating_sub(self.interrupted).max(1)

@@ -169,6 +169,13 @@ impl TokenBucket {
         self.dry |= units >= self.granted;
     }
 
+    /// `units` that have [passed](TokenBucket::on_passed) have not.
+    pub(crate) fn give_back(&mut self, units: u64, now: Instant) {
+        self.accrue(now);
+        let back = i128::from(units).saturating_mul(self.period);
+        self.credit = self.credit.saturating_add(back).min(self.ceiling());
+    }
+
     /// Whether more has passed than has been earned by now.
     #[must_use]
     pub(crate) fn owes(&mut self, now: Instant) -> bool {

@@ -196,7 +196,9 @@ impl Engine {
         }
         let is_open =
             reaches_end && self.source.cursor.is_inside() && self.shedder.skipped.is_none();
-        self.stats.on_taken_back(back, self.last_counted && is_open);
+        let used = self.used();
+        let is_open = self.last_counted && is_open;
+        self.stats.on_taken_back(back, is_open, used);
         if let Some(workers) = &mut self.workers {
             workers.held -= rest;
             workers.taken_back.add_all(back);

@@ -28,15 +28,13 @@ impl Engine {
             jobs.counts.retried.0 += 1;
             jobs.counts.retried.1.add_all(batch.total);
         }
-        let total = batch.total;
-        let is_one_more = batch.stretch.is_open && !batch.counts_last;
-        let records = total.records + u64::from(is_one_more);
+        let (bytes, records) = batch.handed_out();
         let failed = batch.failures();
         let ticket = Ticket {
             number: batch.number,
             trial: batch.tries,
             records: is_framed.then_some((records, batch.first)),
-            bytes: total.bytes,
+            bytes: bytes as u64,
             is_last_try: jobs.rules.give_up.is_some_and(|most| failed >= most.get()),
             stretch: batch.stretch,
         };
@@ -44,7 +42,6 @@ impl Engine {
         jobs.counts.running += 1;
         jobs.list[j].running.start(now);
         jobs.list[j].stage = Stage::Running(batch);
-        let bytes = usize::try_from(total.bytes).unwrap_or(usize::MAX);
         self.output.on_passed(bytes, records, now);
         Action::Run(Box::new(RunOrder {
             ticket,
@@ -82,6 +79,9 @@ impl Engine {
                 jobs.counts.retried.1.remove_all(batch.total);
             }
             batch.take_try_back();
+            // Nothing was handed out: what the cap was paid for that is for the next try.
+            let (bytes, records) = batch.handed_out();
+            self.output.give_back(bytes, records, now);
         }
         let is_acknowledged = match finish {
             // The books are closed, or are about to be.

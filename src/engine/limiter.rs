@@ -30,6 +30,8 @@ pub(crate) trait SharedCap: fmt::Debug + Send {
     fn keep(&self);
     /// `units` have passed.
     fn on_passed(&mut self, units: u64, now: Instant);
+    /// `units` that have passed have not.
+    fn give_back(&mut self, units: u64, now: Instant);
     /// The cap in force.
     fn rate(&self) -> Rate;
 }
@@ -177,6 +179,15 @@ impl Limiter {
         }
     }
 
+    /// `units` that have passed have not.
+    fn give_back(&mut self, units: u64, now: Instant) {
+        if let Some(shared) = self.shared.as_mut().filter(|_| self.cap.is_some()) {
+            shared.give_back(units, now);
+        } else if let Some(bucket) = &mut self.bucket {
+            bucket.give_back(units, now);
+        }
+    }
+
     /// Whether there is no cap, and none to be forgotten.
     fn is_idle(&self) -> bool {
         self.cap.is_none() && self.bucket.is_none()
@@ -317,6 +328,12 @@ impl Limiters {
         if !self.is_idle() {
             self.on_passed_caps(bytes, records, now);
         }
+    }
+
+    /// This has not passed, though it was said to have.
+    pub(crate) fn give_back(&mut self, bytes: usize, records: u64, now: Instant) {
+        self.bytes.give_back(bytes as u64, now);
+        self.records.give_back(records, now);
     }
 
     #[inline(never)]

@@ -190,7 +190,8 @@ impl Stats {
     }
 
     /// This went out, and came back; `last_is_open`: the last record, which has no end, with it.
-    pub(crate) fn on_taken_back(&mut self, back: Total, last_is_open: bool) {
+    pub(crate) fn on_taken_back(&mut self, back: Total, last_is_open: bool, used: usize) {
+        self.peak = self.peak.max(used);
         self.written.bytes -= back.bytes;
         self.written.records -= back.records;
         if last_is_open && !std::mem::replace(&mut self.last_is_open, true) {

@@ -175,6 +175,7 @@ impl Engine {
                 records,
             },
             self.last_counted && is_open,
+            self.used(),
         );
         self.begin_anew();
         self.sort_anew(CONSUMER);

@@ -9,10 +9,10 @@
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
-use rustix::fs::{OFlags, fcntl_getfl, tell};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl, tell};
 
 use super::error::PipeError;
 use super::fd::Port;
@@ -43,8 +43,7 @@ impl Appended {
     /// When that cannot be done.
     pub(crate) fn open(path: &Path, framing: Option<Framing>) -> Result<Appended, PipeError> {
         let name = path.display().to_string();
-        let open = OpenOptions::new().append(true).create(true).open(path);
-        let file = open.map_err(|e| PipeError::to_write_to(path, e))?;
+        let file = open_to_append(path)?;
         let torn = torn_by_others(path, framing);
         Ok(Appended {
             file,
@@ -172,6 +171,38 @@ impl Appended {
     fn take_room(&self, _bytes: usize) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Opens a file to append to it, and makes it if need be. A FIFO that nobody reads is refused: it would be waited for
+/// before anything is read, and nobody would know why.
+///
+/// # Errors
+/// When that cannot be done.
+pub(crate) fn open_to_append(path: &Path) -> Result<File, PipeError> {
+    let is_fifo = path.metadata().is_ok_and(|data| data.file_type().is_fifo());
+    let flags = if is_fifo {
+        OFlags::NONBLOCK
+    } else {
+        OFlags::empty()
+    };
+    let mut options = OpenOptions::new();
+    options
+        .append(true)
+        .create(true)
+        .custom_flags(flags.bits().cast_signed());
+    let opened = options.open(path).and_then(|file| {
+        if is_fifo {
+            fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
+        }
+        Ok(file)
+    });
+    opened.map_err(|e| match e.raw_os_error() {
+        Some(n) if is_fifo && n == rustix::io::Errno::NXIO.raw_os_error() => {
+            let why = "nobody reads this FIFO: start its reader first, or name a file";
+            PipeError::because("open", &path.display().to_string(), why)
+        }
+        _ => PipeError::to_write_to(path, e),
+    })
 }
 
 /// What the last record of a file lacks that ends without its terminator.

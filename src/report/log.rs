@@ -1,13 +1,14 @@
 //! The file that `--log` names: lines are appended to it, and the first thing that goes wrong with
 //! it is told, be it only at its end.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
 use crossbeam_channel::Sender;
 
 use super::terminal;
+use crate::pipe::append::open_to_append;
 use crate::pipe::error::PipeError;
 use crate::pipe::reopen::{Reopener, Successor};
 
@@ -32,7 +33,7 @@ impl Log {
     /// When that cannot be done.
     pub(super) fn open(path: &Path, errors: Sender<String>) -> Result<Log, PipeError> {
         Ok(Log {
-            file: Some(open(path).map_err(|e| e.of(OPTION))?),
+            file: Some(open_to_append(path).map_err(|e| e.of(OPTION))?),
             next: Successor::none(),
             name: path.display().to_string(),
             errors: Some(errors),
@@ -41,7 +42,7 @@ impl Log {
 
     /// What opens it anew.
     pub(super) fn reopener(&self, path: &Path) -> Reopener {
-        self.next.reopener(OPTION, path, open)
+        self.next.reopener(OPTION, path, open_to_append)
     }
 
     /// Appends a line, however long that takes.
@@ -78,9 +79,4 @@ impl Drop for Log {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-fn open(path: &Path) -> Result<File, PipeError> {
-    let open = OpenOptions::new().append(true).create(true).open(path);
-    open.map_err(|e| PipeError::to_write_to(path, e))
 }

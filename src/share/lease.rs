@@ -5,7 +5,8 @@
 //!
 //! Invariant: a lease is counted from before it was asked for, so that it ends here before the store
 //! gives it to somebody else because it has ended. Without one no more than an n-th of the cap passes, n
-//! being the most members that were ever seen.
+//! being the most members that were ever seen; nothing where one has just come and was answered too late: many who come at
+//! once would take each other for few.
 //!
 //! Of what the store takes away with an answer a member goes by the old part until that is there. So it says with each
 //! question what it has, and the store counts the larger of this and of what it answers as given, until the next
@@ -13,13 +14,15 @@
 //! the cap. Who comes therefore has its part when each of the others has asked twice. Not counted are those that are
 //! without a lease, and what a store that was emptied has not been told yet.
 
+mod answer;
 mod parts;
 
 use std::time::{Duration, Instant};
 
 use super::rules::Rules;
 use crate::engine::limiter::{Burst, TokenBucket};
-use crate::units::{Rate, Unit};
+use crate::units::Rate;
+pub(crate) use answer::{Answer, Reply};
 pub(crate) use parts::ALL;
 use parts::{part, share, standstill};
 
@@ -39,11 +42,6 @@ const MARGIN: f64 = 1.05;
 const KEPT: u64 = 8;
 /// Who has used so much of its part wants more.
 const USED_UP: f64 = 0.97;
-
-/// More members than this no store has seen, and a longer pause none has asked for: what says so is no
-/// answer to go by.
-const MEMBERS_MOST: u64 = 1_000_000;
-const INTERVAL_MOST: Duration = Duration::from_secs(300);
 
 /// What a member tells the store.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -65,43 +63,6 @@ pub(crate) struct Question {
     pub(crate) says: bool,
 }
 
-/// What the store says.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Answer {
-    /// Parts of the cap.
-    pub(crate) parts: u64,
-    /// When to ask again, at the earliest.
-    pub(crate) interval: Duration,
-    /// How many share it.
-    pub(crate) members: u64,
-    /// The cap; `None` where what the store holds makes no sense.
-    pub(crate) rules: Option<Rules>,
-    /// Nobody has passed anything for as long as a unit takes: one that has just come need not wait for its first.
-    pub(crate) begins: bool,
-}
-
-/// What the store's script returns: parts, milliseconds, members; the cap's amount, nanoseconds and burst; how
-/// often it was changed; and whether the first unit is free.
-pub(crate) type Reply = (u64, u64, u64, String, String, String, u64, u64);
-
-impl Answer {
-    /// What a reply says; `None` where it makes no sense.
-    pub(crate) fn from_reply(reply: &Reply, unit: Unit) -> Option<Answer> {
-        let (parts, interval, members, amount, per, burst, _, begins) = reply;
-        let answer = Answer {
-            parts: *parts,
-            interval: Duration::from_millis(*interval),
-            members: *members,
-            rules: rules_from_text(amount, per, burst, unit),
-            begins: *begins == 1,
-        };
-        let possible = answer.parts <= ALL
-            && (1..=MEMBERS_MOST).contains(&answer.members)
-            && answer.interval <= INTERVAL_MOST;
-        possible.then_some(answer)
-    }
-}
-
 /// One member's side of a cap that hosts share.
 #[derive(Debug)]
 pub(crate) struct LeasedCap {
@@ -115,6 +76,8 @@ pub(crate) struct LeasedCap {
     trip: Duration,
     most_members: u64,
     members: u64,
+    /// It was answered once, and so late that the lease was over: how many there are it does not know yet.
+    is_new: bool,
     /// None before the first answer.
     bucket: Option<TokenBucket>,
     /// What the store said when this one came.
@@ -142,10 +105,11 @@ impl LeasedCap {
             says: true,
             parts: 0,
             until: now,
-            interval: INTERVAL,
+            interval: Duration::ZERO,
             trip: Duration::ZERO,
             most_members: 1,
             members: 1,
+            is_new: false,
             bucket: None,
             begins: false,
             pace: None,
@@ -235,6 +199,14 @@ impl LeasedCap {
         }
     }
 
+    /// `units` that have passed have not.
+    pub(crate) fn give_back(&mut self, units: u64, now: Instant) {
+        self.used = self.used.saturating_sub(units);
+        if let Some(bucket) = &mut self.bucket {
+            bucket.give_back(units, now);
+        }
+    }
+
     /// What to tell the store now.
     pub(crate) fn question(&mut self, now: Instant) -> Question {
         let time = now.saturating_duration_since(self.since).as_secs_f64();
@@ -260,7 +232,7 @@ impl LeasedCap {
         };
         let is_idle = !self.waited && !self.keeps && !owes && self.used == 0;
         let least = if is_idle { IDLE } else { self.trip };
-        let interval = self.interval.max(least);
+        let interval = self.interval.max(INTERVAL).max(least);
         if is_idle {
             // Given back with the question, since it asks so seldom: others need not wait for the next one.
             self.parts = 0;
@@ -295,7 +267,8 @@ impl LeasedCap {
             self.says = false;
             self.rules = answer.rules.unwrap_or(self.rules);
         }
-        if self.bucket.is_none() {
+        let is_first = self.interval.is_zero();
+        if is_first {
             self.begins = answer.begins;
         }
         self.parts = answer.parts;
@@ -303,6 +276,7 @@ impl LeasedCap {
         self.members = answer.members;
         self.most_members = self.most_members.max(self.members);
         self.until = asked + LEASE_INTERVALS * self.interval.max(question.interval);
+        self.is_new = is_first && now >= self.until;
     }
 
     /// It went by the part that it goes by until now.
@@ -313,7 +287,17 @@ impl LeasedCap {
         self.paced = now;
     }
 
-    /// No answer has come by `now` to a question that was put at `asked`.
+    /// An answer takes so long, as far as is known before there was one: a lease has to last as long.
+    pub(crate) fn on_trip(&mut self, trip: Duration) {
+        self.trip = trip.min(TRIP_MOST);
+    }
+
+    /// No answer has come.
+    pub(crate) fn on_failure(&mut self) {
+        self.is_new = false;
+    }
+
+    /// The same, by `now`, to a question that was put at `asked`.
     pub(crate) fn on_silence(&mut self, asked: Instant, now: Instant) {
         let waited = now.saturating_duration_since(asked);
         self.trip = self.trip.max(waited).min(TRIP_MOST);
@@ -326,10 +310,10 @@ impl LeasedCap {
 
     /// Passes at what is leased, or at what is left without a lease.
     fn follow(&mut self, now: Instant) {
-        let parts = if self.is_cut_off(now) {
-            ALL / self.most_members
-        } else {
-            self.parts
+        let parts = match self.is_cut_off(now) {
+            false => self.parts,
+            true if self.is_new => 0,
+            true => ALL / self.most_members,
         };
         let is_new = self.pace.map(|(rules, _)| rules) != Some(self.rules);
         if self.pace == Some((self.rules, parts)) {
@@ -363,16 +347,6 @@ pub(super) fn burst_to_text(burst: Burst) -> String {
         Burst::Units(n) => n.to_string(),
         Burst::Worth(time) => format!("{}n", time.as_nanos()),
     }
-}
-
-/// The rules as the store keeps them.
-pub(super) fn rules_from_text(amount: &str, per: &str, burst: &str, unit: Unit) -> Option<Rules> {
-    let rate = Rate::new(amount.parse().ok()?, per.parse().ok()?, unit);
-    let burst = match burst.strip_suffix('n') {
-        Some(nanos) => Burst::Worth(Duration::from_nanos(nanos.parse().ok()?)),
-        None => Burst::Units(burst.parse().ok()?),
-    };
-    Some(Rules { rate, burst })
 }
 
 #[cfg(test)]

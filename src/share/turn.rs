@@ -304,6 +304,11 @@ impl<W: Words + fmt::Debug + Send> SharedCap for HostCap<W> {
         self.prepare(now);
     }
 
+    fn give_back(&mut self, units: u64, now: Instant) {
+        self.credit = self.credit.saturating_add(signed(units));
+        self.prepare(now);
+    }
+
     fn rate(&self) -> Rate {
         // Asked by those who report, even while nothing flows.
         self.member.rules().1.unwrap_or(self.rules).rate

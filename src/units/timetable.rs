@@ -221,6 +221,8 @@ fn parse_when(text: &str) -> Result<(Days, Time), UnitError> {
     let digits = time.bytes().all(|b| b.is_ascii_digit() || b == b':');
     match Time::strptime("%H:%M", time) {
         Ok(time) if digits => Ok((days, time)),
+        // `Mon-Fri-08:00`
+        _ if time.contains('-') => Err(UnitError::new("not a time of day", WITH_DAYS).about(time)),
         _ => Err(UnitError::new("not a time of day", EXAMPLES).about(time)),
     }
 }

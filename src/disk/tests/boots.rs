@@ -97,7 +97,7 @@ fn after_another_start_of_the_system_a_damaged_record_without_an_end_takes_nothi
         };
         let from = at / (256 << 10) * (256 << 10);
         assert_eq!((damage.cause, damage.at), (Cause::Checksum, from));
-        assert!(damage.aside.is_some() && opened.spool.has_lost());
+        assert!(damage.aside.is_some() && opened.spool.is_damaged());
         assert!(torn.iter().all(|it| it.cause == Cause::Torn), "{torn:?}");
         let lost: u64 = opened.damages.iter().map(|it| it.bytes).sum();
         assert_eq!(from + lost, text.len() as u64, "all of that record");

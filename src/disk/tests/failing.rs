@@ -163,7 +163,7 @@ fn what_nobody_holds_open_is_read_where_the_directory_went() {
     fs::rename(&path, &away).unwrap();
     let story = read_from(&spool, 0);
     assert!(story.bytes() == text && story.unchecked.is_empty());
-    assert!(!spool.has_lost());
+    assert!(!spool.is_damaged());
     // What tells where records begin is found there, too.
     assert!(spool.place_at(entries).is_some_and(|it| it.record > 0));
 }
@@ -221,7 +221,7 @@ fn a_segment_that_cannot_be_opened_for_now_is_not_lost() {
             assert_eq!(said.lines().count(), 1, "{said}");
         }
         assert!(read_from(&spool, 0).bytes() == text);
-        assert!(!spool.has_lost());
+        assert!(!spool.is_damaged());
     }
 }
 

@@ -169,7 +169,7 @@ fn what_is_given_back_when_somebody_is_about_to_read_it_is_no_damage() {
     for cursor in [&mut inside, &mut outside] {
         assert_eq!(spool.read(cursor, &mut buffer).unwrap(), Piece::Gone);
     }
-    assert!(!spool.has_lost());
+    assert!(!spool.is_damaged());
     // What comes is owed.
     let at = spool.end().at;
     append(&spool, &text);

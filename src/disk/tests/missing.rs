@@ -108,7 +108,7 @@ fn last_segments_that_are_gone_are_told_by_their_indexes_alone_where_nothing_was
         &text[..last as usize],
         first as usize..last as usize,
     );
-    assert!(opened.spool.has_lost());
+    assert!(opened.spool.is_damaged());
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn an_index_that_a_kill_left_behind_when_its_segment_was_given_back_is_no_loss()
     let opened = open(&path, &small());
     assert_eq!(opened.spool.end().at, text.len() as u64);
     assert_eq!(read_from(&opened.spool, text.len() as u64).lost(), 0);
-    assert!(!opened.spool.has_lost() && !last.exists());
+    assert!(!opened.spool.is_damaged() && !last.exists());
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn an_index_of_another_spool_is_neither_believed_nor_removed() {
             panic!("{:?}", opened.damages)
         };
         assert_eq!(damage.cause, Cause::Foreign);
-        assert!(!opened.spool.has_lost() && !path.join(&name).exists());
+        assert!(!opened.spool.is_damaged() && !path.join(&name).exists());
         let aside = damage.aside.as_deref().expect("it is kept");
         assert_eq!(fs::read(path.join(aside)).unwrap(), index);
         assert_eq!(query(&path).unwrap().aside.len(), nth + 1);

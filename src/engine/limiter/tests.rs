@@ -1,5 +1,7 @@
 //! Caps that move with the occupancy: exact at both ends, even between them, at every magnitude.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -43,6 +45,30 @@ fn a_range_is_in_the_middle_halfway_however_slow_it_is() {
             }
         }
     }
+}
+
+#[test]
+fn what_is_given_back_passes_at_once_and_no_more_than_that() {
+    let now = std::time::Instant::now();
+    let mut limiter = Limiter::default();
+    limiter.set(Some(Cap::Fixed("10/s".parse().expect("a rate"))));
+    limiter.tune((0, 0, 1), Burst::Units(0), now);
+    // Before, what passed would still be of the cap that there was before.
+    assert!(limiter.may_pass(now).is_ok());
+    let wait = |limiter: &Limiter| limiter.peek(now).err().map(|at| at - now);
+    limiter.on_passed(50, now);
+    let waits = wait(&limiter).expect("it is to be earned");
+    for _ in 0..3 {
+        limiter.on_passed(600, now);
+        assert!(wait(&limiter).expect("it is to be earned") > Duration::from_secs(60));
+        limiter.give_back(600, now);
+        assert_eq!(wait(&limiter), Some(waits));
+    }
+    limiter.give_back(1000, now);
+    assert!(
+        limiter.may_pass(now).is_ok_and(|most| most <= 2),
+        "saved up"
+    );
 }
 
 proptest! {

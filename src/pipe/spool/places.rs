@@ -173,7 +173,7 @@ impl SpoolStore {
         self.tell_untold(events);
         report(&[], closed.err(), events);
         Left {
-            is_in_order: is_good && !self.spool.has_lost(),
+            is_in_order: is_good && !self.spool.is_damaged(),
             forgone: if is_good { 0 } else { self.forgone() },
         }
     }

@@ -58,6 +58,10 @@ impl SharedCap for Leased {
         self.with(|cap| cap.on_passed(units, now));
     }
 
+    fn give_back(&mut self, units: u64, now: Instant) {
+        self.with(|cap| cap.give_back(units, now));
+    }
+
     fn rate(&self) -> Rate {
         self.with(|cap| cap.rules().rate)
     }

@@ -1,6 +1,8 @@
 //! One member and what the store may say to it, on a made-up clock.
 
+use super::answer::rules_from_text;
 use super::*;
+use crate::units::Unit;
 
 fn rules(rate: &str) -> Rules {
     Rules {
@@ -111,6 +113,39 @@ fn what_is_taken_away_and_given_again_brings_no_unit_with_it() {
     }
     // It had a part for seven and a half tenths of a second.
     assert!((6..=7).contains(&sum), "{sum}");
+}
+
+/// They know of those who were there before them, and what a lease that is over was for is nobody's.
+#[test]
+fn those_who_come_at_once_to_a_store_that_is_slow_have_no_more_than_the_cap() {
+    const TRIP: Duration = Duration::from_millis(600);
+    for knows_trip in [true, false] {
+        let mut members: Vec<Member> = (0..8).map(|_| Member::new("8MB/s")).collect();
+        let mut sum = 0;
+        for (before, member) in (0..).zip(&mut members) {
+            if knows_trip {
+                member.cap.on_trip(TRIP);
+            }
+            let parts = if before == 0 { ALL } else { 0 };
+            let asked = member.now;
+            let question = member.cap.question(asked);
+            member.now += TRIP;
+            let first = answer(parts, before + 1);
+            member.cap.on_answer(&question, first, asked, member.now);
+            assert_eq!(member.cap.is_cut_off(member.now), !knows_trip);
+            sum += member.pass(TRIP, u64::MAX);
+        }
+        let most = if knows_trip { 4_800_000 } else { 0 };
+        assert!(sum <= most + most / 100, "{sum} of {most}");
+        // A store that is silent from then on does not stop them for good.
+        let last = &mut members[7];
+        last.now += 10 * SECOND;
+        let asked = last.now;
+        last.cap.on_failure();
+        last.cap.on_silence(asked, asked + SECOND);
+        let each = last.pass(SECOND, u64::MAX);
+        assert!(each.abs_diff(1_000_000) < 20_000, "{each}");
+    }
 }
 
 #[test]

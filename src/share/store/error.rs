@@ -38,6 +38,8 @@ pub(super) fn reason(e: &RedisError) -> String {
     } else if kind == ErrorKind::Parse {
         "what answers there is not Redis; give the host and port of a Redis or Valkey server"
             .to_owned()
+    } else if kind == ErrorKind::UnexpectedReturnType {
+        "its answer makes no sense".to_owned()
     } else {
         in_words(&e.to_string())
     };
@@ -54,6 +56,8 @@ pub(super) fn in_words(text: &str) -> String {
     }
     // Which script it was, and where in it, is nothing that a user could change.
     let text = text.split_once(" script: ").map_or(text, |(text, _)| text);
+    // So the library calls it.
+    let text = text.strip_prefix("ResponseError: ").unwrap_or(text);
     crate::units::without_numbers(text)
 }
 

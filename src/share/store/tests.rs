@@ -6,12 +6,20 @@ mod server;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
 
+use redis::RedisError;
 use rustix::process::Signal;
 
-use super::super::lease::{ALL, twin};
+use super::super::lease::{ALL, Answer, Question, twin};
 use super::*;
+use crate::units::Unit;
 use server::{Hungry, Server, eventually, rules, store};
+
+fn answer_to(member: &mut Member, question: &Question) -> Result<Answer, RedisError> {
+    member.reach()?;
+    member.put(question)
+}
 
 #[test]
 fn members_share_evenly_and_what_one_leaves_the_others_get() {
@@ -32,7 +40,7 @@ fn members_share_evenly_and_what_one_leaves_the_others_get() {
         interval: Duration::from_secs(2),
         ..cap.question(Instant::now())
     };
-    dead.ask(&question).expect("an answer");
+    answer_to(&mut dead, &question).expect("an answer");
     eventually("a seventh for each", || eight.are_even(7));
     eventually("a sixth for each again", || eight.are_even(6));
     assert_eq!(eight.lines.load(SeqCst), 0);
@@ -68,7 +76,7 @@ fn the_script_answers_as_its_twin_does() {
             has[who] = 0;
             continue;
         }
-        let answer = members[who].ask(&question).expect("an answer");
+        let answer = answer_to(&mut members[who], &question).expect("an answer");
         let wanted = twin.ask(who, &question, 2000);
         let of = |answer: &Answer| (answer.parts, answer.members, answer.interval);
         assert_eq!(of(&answer), of(&wanted), "turn {turn}: {question:?}");
@@ -93,14 +101,17 @@ fn a_store_that_does_not_know_who_is_out_there_gives_nobody_more_than_what_they_
     let key = &member().keys[0];
     let is_old = || server.tell(&format!("HSET {key} born 0"));
     let (mut first, mut second) = (member(), member());
-    first.ask(&question).expect("an answer");
+    answer_to(&mut first, &question).expect("an answer");
     first.leave(&question);
     is_old();
     let knows = Question {
         members: 4,
         ..question
     };
-    assert_eq!(second.ask(&knows).expect("an answer").parts, ALL / 4);
+    assert_eq!(
+        answer_to(&mut second, &knows).expect("an answer").parts,
+        ALL / 4
+    );
     second.leave(&question);
     is_old();
     server.tell(&format!("HSET {key} floor 5"));
@@ -110,10 +121,13 @@ fn a_store_that_does_not_know_who_is_out_there_gives_nobody_more_than_what_they_
         members: 3,
         ..question
     };
-    assert_eq!(first.ask(&has).expect("an answer").parts, ALL / 3);
+    assert_eq!(
+        answer_to(&mut first, &has).expect("an answer").parts,
+        ALL / 3
+    );
     is_old();
     server.tell(&format!("HSET {key} asked 99999999999999"));
-    let answer = second.ask(&question).expect("an answer");
+    let answer = answer_to(&mut second, &question).expect("an answer");
     assert_eq!((answer.members, answer.parts), (1, ALL));
 }
 
@@ -208,7 +222,7 @@ fn the_first_unit_is_for_one_who_comes_when_none_is_owed() {
     let come = |rate: &str| {
         let mut member = Member::new(&server.store(), None, Unit::Records).expect("a member");
         let question = LeasedCap::new(rules(rate), Instant::now()).question(Instant::now());
-        let begins = member.ask(&question).expect("an answer").begins;
+        let begins = answer_to(&mut member, &question).expect("an answer").begins;
         (member, question, begins)
     };
     let (mut first, question, begins) = come("1/h");
@@ -337,6 +351,6 @@ fn something_else_that_answers_there_costs_neither_memory_nor_time() {
     let (port, _) = listen(b"$60000\r\n", vec![b'x'], Duration::from_millis(10));
     let mut member = Member::new(&store(port), None, Unit::Bytes).expect("a member");
     let question = LeasedCap::new(rules("1MB/s"), Instant::now()).question(Instant::now());
-    let e = member.ask(&question).expect_err("no store");
+    let e = answer_to(&mut member, &question).expect_err("no store");
     assert!(e.is_timeout(), "{e}");
 }

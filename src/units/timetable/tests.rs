@@ -72,6 +72,10 @@ fn impossible_tables_are_turned_away_with_right_ones() {
         ),
         ("  ", "an empty timetable"),
         ("25:00,1MB/s", "\"25:00\" is not a time of day: try '08:00,"),
+        (
+            "Mon-Fri-08:00,1MB/s",
+            "\"Fri-08:00\" is not a time of day: try 'Mon..Fri-08:00,",
+        ),
         ("24:00,1MB/s", "\"24:00\" is not a time of day"),
         ("08:60,1MB/s", "\"08:60\" is not a time of day"),
         ("08:00:30,1MB/s", "\"08:00:30\" is not a time of day"),
