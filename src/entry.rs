@@ -124,7 +124,7 @@ fn conclude_of(name: Option<&str>, end: Result<End, StartError>, failed: u8) -> 
         End::Drained => signals::die_by(signals::SIGTERM),
         End::Signal(signal) => signals::die_by(signal),
         End::Stalled(..) => STALLED.into(),
-        End::GivenUp(..) => GIVEN_UP.into(),
+        End::GivenUp { .. } => GIVEN_UP.into(),
         End::Command(exit, _) => exit.status().into(),
         End::BrokenPipe(_) | End::Failed(_) | End::Unkept | End::TookNothing(..) => failed.into(),
     }

@@ -203,10 +203,15 @@ impl Spool {
         let of_disk = sys::available(&stream).map_or(SEGMENT_MOST, |free| {
             part_of(free.saturating_add(self.room.used()), FILES)
         });
-        let most = self.room.part(FILES).min(of_disk).min(SEGMENT_MOST);
+        let most = self.longest().min(of_disk);
         let tail = Tail::new(segment, stream, most);
         writer.tail = Some((tail, index));
         Ok(Ok(()))
+    }
+
+    /// Bytes of a segment of this run, at most.
+    pub(super) fn longest(&self) -> u64 {
+        self.room.part(FILES).min(SEGMENT_MOST)
     }
 
     /// Makes a file for a segment that is about to begin. One that is there, of so many bytes at most, is of a segment of

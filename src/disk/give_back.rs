@@ -1,4 +1,5 @@
-//! What every output has behind it is given back, in whole segments.
+//! What every output has behind it is given back, in whole segments; what of one is that counts no more, where it is longer
+//! than this run would make it.
 //!
 //! Invariant: what the places on the disk still ask for stays there, whether or not newer ones could be saved.
 
@@ -65,7 +66,7 @@ impl Spool {
                 taken
             }
         };
-        let mut outcome = Ok(!taken.is_empty());
+        let mut outcome = Ok(!taken.is_empty() | self.excuse_long(oldest));
         for segment in taken {
             if let Err(error) = self.remove_files(&segment) {
                 // It is tried again with the next ones.
@@ -74,6 +75,17 @@ impl Spool {
             }
         }
         outcome
+    }
+
+    /// A segment of an earlier run may be longer than all that this one has room for. Where the beginning of a record is all
+    /// that somebody is still owed of it, its rest must find room all the same: what everybody has of such a one counts no
+    /// more, though it stays there. Whether that makes room.
+    fn excuse_long(&self, oldest: u64) -> bool {
+        let first = self.segments.at_or_after(0);
+        let long = first.filter(|it| it.len() > self.longest());
+        let less = long.map_or(0, |it| it.excuse_before(oldest));
+        self.room.give_back(less);
+        less > 0
     }
 
     /// The stream first: an index that is left alone is removed at the next opening.

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use super::error::DiskError;
 use super::file::write_all;
-use super::room::{Full, Room, STEP_MOST, pages, reserve};
+use super::room::{Full, PAGE, Room, STEP_MOST, pages, reserve};
 use super::sys;
 
 /// What came of appending what lies in a pipe.
@@ -41,6 +41,8 @@ pub(crate) struct Segment {
     len: AtomicU64,
     /// Bytes of the bound that it has taken, its index included.
     charged: AtomicU64,
+    /// Bytes at its beginning that count no more of what it has taken.
+    excused: AtomicU64,
     /// Where what it holds is entered in its index up to; beyond is what is being written.
     entered: AtomicU64,
     file: Handle,
@@ -69,6 +71,7 @@ impl Segment {
             base,
             len: AtomicU64::new(len),
             charged: AtomicU64::new(charged),
+            excused: AtomicU64::new(0),
             entered: AtomicU64::new(base + len),
             file,
             held: Mutex::default(),
@@ -144,6 +147,15 @@ impl Segment {
 
     pub(crate) fn uncharge(&self, bytes: u64) {
         self.charged.fetch_sub(bytes, Ordering::AcqRel);
+    }
+
+    /// What of it lies before this offset counts no more: how many bytes less of the bound it takes from now on.
+    pub(crate) fn excuse_before(&self, at: u64) -> u64 {
+        let whole = (at.clamp(self.base, self.end()) - self.base) / PAGE * PAGE;
+        let before = self.excused.fetch_max(whole, Ordering::AcqRel);
+        let less = whole.saturating_sub(before);
+        self.uncharge(less);
+        less
     }
 
     /// The file, opened so if it is not.

@@ -286,7 +286,7 @@ impl Reporter {
             }
         }
         for error in self.errors.try_iter() {
-            self.stderr.offer(Word::Line(error));
+            self.stderr.tell(Word::Line(error));
         }
     }
 
@@ -307,9 +307,9 @@ impl Reporter {
     pub(crate) fn complain(&mut self, what: &str) {
         let line = self.who.signed(&without_numbers(what));
         if let Some(log) = &mut self.log {
-            log.offer(line.clone());
+            log.tell(line.clone());
         }
-        self.stderr.offer(Word::Line(line));
+        self.stderr.tell(Word::Line(line));
     }
 
     /// A line of words, weir's own or the user's.

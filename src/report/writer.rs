@@ -2,9 +2,9 @@
 //!
 //! Invariants: [`Writer::offer`] never waits, [`Writer::close`] waits no longer than it was
 //! given. A thread that is stuck is left behind: the end of the process ends it. No thread is made
-//! before there is something for it to do. Where the system refuses one, what matters is done
-//! without it: who has no threads left can only say why by waiting. When the last is done the work
-//! is dropped, and with it what it has open.
+//! before there is something for it to do. Where the system refuses one, it is asked again with each
+//! message, and what matters is done without it: who has no threads left can only say why by waiting.
+//! When the last is done the work is dropped, and with it what it has open.
 
 use std::thread;
 
@@ -23,11 +23,11 @@ pub(crate) struct Writer<M> {
     name: &'static str,
     /// Until a thread has it.
     work: Option<Work<M>>,
-    /// No thread could be had; none is asked for again.
-    alone: bool,
     queue: Option<Sender<M>>,
     ended: Receiver<()>,
     end: Option<Sender<()>>,
+    /// How a thread is asked for.
+    thread: fn() -> thread::Builder,
 }
 
 impl<M: Send + 'static> Writer<M> {
@@ -37,10 +37,10 @@ impl<M: Send + 'static> Writer<M> {
         Writer {
             name,
             work: Some(Box::new(work)),
-            alone: false,
             queue: None,
             ended,
             end: Some(end),
+            thread: thread::Builder::new,
         }
     }
 
@@ -49,6 +49,18 @@ impl<M: Send + 'static> Writer<M> {
         self.start();
         if let Some(queue) = &self.queue {
             let _ = queue.try_send(message);
+        }
+    }
+
+    /// The same of one that matters: without a thread it is dealt with here, however long that takes.
+    pub(crate) fn tell(&mut self, message: M) {
+        self.start();
+        match (&self.queue, &mut self.work) {
+            (Some(queue), _) => {
+                let _ = queue.try_send(message);
+            }
+            (None, Some(work)) => work(message),
+            (None, None) => {}
         }
     }
 
@@ -89,26 +101,23 @@ impl<M: Send + 'static> Writer<M> {
     }
 
     fn start(&mut self) {
-        self.start_in(thread::Builder::new());
-    }
-
-    fn start_in(&mut self, thread: thread::Builder) {
-        if self.alone || self.work.is_none() {
+        if self.work.is_none() {
             return;
         }
         let (queue, messages) = bounded(DEPTH);
         // By a way of its own: with the thread that is refused goes all that it was to have.
         let (give, take) = bounded::<(Work<M>, Option<Sender<()>>)>(1);
-        let started = thread.name(self.name.into()).spawn(move || {
+        let thread = (self.thread)().name(self.name.into());
+        let started = thread.spawn(move || {
             if let Ok((mut work, end)) = take.recv() {
                 messages.iter().for_each(&mut work);
                 drop(work);
                 drop(end);
             }
         });
-        if started.is_err() {
-            self.alone = true;
-        } else if let Some(work) = self.work.take() {
+        if started.is_ok()
+            && let Some(work) = self.work.take()
+        {
             let _ = give.send((work, self.end.take()));
             self.queue = Some(queue);
         }
@@ -156,16 +165,42 @@ mod tests {
         assert!(begin.elapsed() >= Duration::from_millis(100));
     }
 
+    /// A way to a thread that the system refuses, until it says otherwise.
+    fn refused<M: Send + 'static>(work: impl FnMut(M) + Send + 'static) -> Writer<M> {
+        Writer {
+            // None has room for such a stack.
+            thread: || thread::Builder::new().stack_size(usize::MAX / 2),
+            ..Writer::new("test", work)
+        }
+    }
+
     #[test]
     fn without_a_thread_what_matters_is_done_all_the_same() {
         let (said, heard) = crossbeam_channel::unbounded();
-        let mut writer = Writer::new("test", move |n| said.send(n).unwrap_or_default());
-        // No system has room for such a stack.
-        writer.start_in(thread::Builder::new().stack_size(usize::MAX / 2));
+        let mut writer = refused(move |n| said.send(n).unwrap_or_default());
         writer.offer(1);
-        writer.insist(2, &mut long());
+        writer.tell(2);
+        assert_eq!(heard.try_recv(), Ok(2));
+        writer.insist(3, &mut long());
         writer.close(&mut long());
-        assert_eq!(heard.try_iter().collect::<Vec<i32>>(), [2]);
+        assert_eq!(heard.try_iter().collect::<Vec<i32>>(), [3]);
+    }
+
+    #[test]
+    fn a_thread_that_was_refused_is_asked_for_again() {
+        let (said, heard) = crossbeam_channel::unbounded();
+        let here = thread::current().id();
+        let mut writer = refused(move |n: i32| {
+            let is_here = thread::current().id() == here;
+            said.send((n, is_here)).unwrap_or_default();
+        });
+        writer.tell(1);
+        writer.thread = thread::Builder::new;
+        writer.offer(2);
+        writer.tell(3);
+        writer.close(&mut long());
+        let all: Vec<(i32, bool)> = heard.try_iter().collect();
+        assert_eq!(all, [(1, true), (2, false), (3, false)]);
     }
 
     #[test]

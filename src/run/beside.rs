@@ -371,6 +371,12 @@ impl Run {
         })
     }
 
+    /// Programs that are reported as running were just ended.
+    pub(super) fn note_put_down(&mut self) {
+        let command = self.command_status();
+        self.reporter.note_command(command);
+    }
+
     /// No end of weir leaves the program behind.
     pub(super) fn put_down_consumer(&mut self, end: &End) {
         match &mut self.consumer {

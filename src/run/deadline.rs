@@ -21,6 +21,8 @@ pub(super) struct Deadline {
     pub is_last: bool,
     /// The last signal that came while what is last was waited for.
     pub heard: Option<i32>,
+    /// The last one that came when the run was over, or was left over from before that.
+    pub told_last: Option<i32>,
     /// Those that came before the run was over, which mean more than that.
     pub kept: Vec<Received>,
 }
@@ -44,6 +46,7 @@ impl Deadline {
         let is_end = signals::is_end(signal.number);
         if is_end {
             self.hear(signal, grace);
+            self.told_last = Some(signal.number).filter(|_| self.is_last);
         }
         is_end
     }
@@ -69,5 +72,29 @@ impl Deadline {
     /// When there is none left.
     pub(super) fn alarm(&self) -> Receiver<Instant> {
         self.until.map_or_else(never, at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::signals::{SIGTERM, SIGUSR1};
+
+    #[test]
+    fn the_last_signal_that_ends_it_is_known_where_the_run_is_over_whenever_that_was_heard() {
+        for is_last in [false, true] {
+            let mut deadline = Deadline {
+                is_last,
+                ..Deadline::default()
+            };
+            for number in [SIGINT, SIGTERM, SIGUSR1] {
+                let signal = Received {
+                    number,
+                    is_from_terminal: false,
+                };
+                deadline.heeds(signal, Duration::ZERO);
+            }
+            assert_eq!(deadline.told_last, is_last.then_some(SIGTERM));
+        }
     }
 }

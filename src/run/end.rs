@@ -36,7 +36,12 @@ pub(crate) enum End {
     /// COMMAND has ended as if all were well, so many times in a row, without having taken anything, and is not run again.
     TookNothing(u32, u64),
     /// Everything was dealt with, but so many batches, with so much in them, were given up or rejected.
-    GivenUp(u64, Count),
+    GivenUp {
+        batches: u64,
+        count: Count,
+        /// Somebody had asked for no more to be read.
+        is_drained: bool,
+    },
     /// All that was there was delivered to the consumer, but not all that was shed could be kept, another output has
     /// failed, or a part of a spool was damaged, as was said.
     Unkept,
@@ -94,10 +99,11 @@ impl End {
 
     /// Whether all input was delivered.
     pub(super) fn is_end_of_input(&self) -> bool {
-        matches!(
-            self,
-            End::Delivered | End::Command(..) | End::Unkept | End::GivenUp(..)
-        )
+        match self {
+            End::Delivered | End::Command(..) | End::Unkept => true,
+            End::GivenUp { is_drained, .. } => !is_drained,
+            _ => false,
+        }
     }
 
     /// The signal by which a program is ended then; `heard`: the one that it was sent before and has not heeded.
@@ -126,12 +132,15 @@ impl End {
     pub(super) fn ending(&self) -> Ending {
         match self {
             End::Delivered => Ending::Eof,
-            End::Drained => Ending::Drained,
+            End::Drained
+            | End::GivenUp {
+                is_drained: true, ..
+            } => Ending::Drained,
             End::Signal(SIGPIPE) | End::BrokenPipe(_) => Ending::ConsumerGone,
             End::Signal(_) => Ending::Signal,
             End::Stalled(..) => Ending::Timeout,
             End::Failed(_) | End::Unkept => Ending::Error,
-            End::GivenUp(..) | End::TookNothing(..) => Ending::CommandFailed,
+            End::GivenUp { .. } | End::TookNothing(..) => Ending::CommandFailed,
             End::Command(_, ending) => *ending,
         }
     }
@@ -143,7 +152,7 @@ impl End {
             End::Command(exit, _) if !exit.is_success() => behind.map(str::to_owned),
             End::Delivered | End::Drained | End::Signal(_) | End::Unkept | End::Command(..) => None,
             End::Failed(failure) | End::BrokenPipe(failure) => Some(failure.to_string()),
-            End::GivenUp(batches, count) => Some(given_up(*batches, *count)),
+            End::GivenUp { batches, count, .. } => Some(given_up(*batches, *count)),
             End::TookNothing(times, left) => {
                 let behind = behind.map_or(String::new(), |behind| format!(", {behind}"));
                 Some(format!(

@@ -33,6 +33,7 @@ impl Run {
             is_let_go,
             is_last: true,
             heard: None,
+            told_last: None,
             kept: Vec::new(),
         };
         for signal in kept {

@@ -158,7 +158,10 @@ impl Run {
                 saved.unwrap_or(Left::UNKNOWN)
             })
         });
-        match self.deadline.heard.filter(|_| end.is_good()) {
+        // Where it was a signal that left no time for that, nothing else is amiss.
+        let cut_short = self.deadline.told_last.filter(|_| !left.is_in_order);
+        let signal = self.deadline.heard.or(cut_short);
+        match signal.filter(|_| end.is_good()) {
             Some(signal) => (left, End::Signal(signal)),
             None => (left, end),
         }

@@ -197,6 +197,7 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     end = end.with_left(undelivered(&status), is_all_out);
     run.put_down_consumer(&end);
     run.put_down_jobs(&end);
+    run.note_put_down();
     run.membership.leave();
     if let Some(overflow_thread) = overflow_thread {
         let (deadline, grace) = (&mut run.deadline, run.signal_grace);
@@ -217,11 +218,11 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     let is_short = run.overflow_failed
         || run.output_failed
         || unread.is_some()
-        || !kept.is_in_order
+        || !(kept.is_in_order || run.deadline.told_last.is_some())
         || behind.is_some();
     let lost = config.spool.as_ref().map(|_| kept.forgone);
     let mut complaint = end.complaint(behind.as_deref(), lost);
-    if is_short && (end.is_good() || matches!(end, End::GivenUp(..))) {
+    if is_short && (end.is_good() || matches!(end, End::GivenUp { .. })) {
         if let Some(why) = &complaint {
             run.reporter.complain(why);
         }

@@ -94,7 +94,11 @@ impl Run {
             .shared
             .update_and_wake(|engine, now| engine.job_status(now));
         match told.and_then(|it| it.batches) {
-            Some(it) if it.shed.0 > 0 && end.is_good() => End::GivenUp(it.shed.0, it.shed.1),
+            Some(it) if it.shed.0 > 0 && end.is_good() => End::GivenUp {
+                batches: it.shed.0,
+                count: it.shed.1,
+                is_drained: matches!(end, End::Drained),
+            },
             _ => end,
         }
     }

@@ -204,6 +204,25 @@ fn a_drain_is_told_as_the_end_but_one_after_the_end_of_input_is_none() {
 }
 
 #[test]
+fn a_drain_is_told_as_the_end_also_where_batches_were_rejected() {
+    let home = Home::new();
+    let options = ["-l", "--batch", "1", "--reject", "77", "--summary", "json"];
+    let mut weir = home.start(&[&options[..], &["--", "sh", "-c", "exit 77"]].concat());
+    weir.give(b"one\ntwo\nthree\n");
+    eventually("all are rejected", || {
+        number(&home.status(&weir)["shed"]["records"]) == 3
+    });
+    home.tell(&weir.pid(), &["--drain"]);
+    let mut said = String::new();
+    let mut stderr = weir.child.stderr.take().expect("its words");
+    stderr.read_to_string(&mut said).expect("a summary");
+    assert!(said.contains("\"end\":\"drained\""), "{said}");
+    let says = "3 batches (3 records, 14B) were given up or rejected";
+    assert!(said.contains(says), "{said}");
+    assert_eq!(weir.end().code(), Some(123), "{said}");
+}
+
+#[test]
 fn the_name_and_the_expected_total_can_be_changed() {
     let home = Home::new();
     let file = tempfile::NamedTempFile::new().expect("a file");

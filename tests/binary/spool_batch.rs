@@ -324,3 +324,19 @@ fn a_batch_has_no_more_records_than_it_may_while_they_come_one_by_one() {
     assert_eq!(place.read("out.sizes"), "1\n".repeat(COUNT));
     assert_eq!(place.read("out"), all.concat());
 }
+
+#[test]
+fn a_record_of_which_a_larger_spool_has_the_beginning_is_whole_in_a_batch_of_a_smaller_one() {
+    let place = Place::new();
+    let all = lines(100_000, 400_000);
+    let (left, rest) = all.split_at(1_500_003);
+    assert!(!left.ends_with(b"\n"), "it is the beginning of one");
+    place.0.leave(left, &["-l"], Signal::KILL);
+    let batches = [&["--batch", "1000"][..], &["--spill", "1MiB"]].concat();
+    let script = "cat >> $0.all; echo $WEIR_RECORDS $WEIR_BYTES >> $0";
+    run(place.weir(&batches, script), rest.to_vec()).assert_success("all is delivered");
+    let told = place.read("out");
+    assert!(told.lines().all(|it| it == "1000 7000"), "{told}");
+    harness::assert_same(place.read("out.all").as_bytes(), &all, "all of it");
+    place.assert_empty();
+}

@@ -123,6 +123,34 @@ fn an_interrupt_waits_for_a_disk_that_does_not_answer_no_longer_than_the_grace()
     ends(&["--sync", "10ms", "--grace", "300ms"], &[Signal::INT]);
 }
 
+#[test]
+fn a_signal_while_all_has_been_dealt_with_takes_nothing_from_what_there_is_to_say_of_that() {
+    let place = Place::new();
+    let args = ["--sync", "1h", "--batch", "10", "--reject", "77", "--"];
+    let args = [&args[..], &["sh", "-c", "exit 77"]].concat();
+    let Some(weir) = on_a_slow_disk(&place, &args) else {
+        return;
+    };
+    let (stdin, input) = std::io::pipe().expect("a pipe");
+    let running = start(weir, stdin, Stdio::null());
+    feed(input, lines(10, 30)).done().expect("all is taken");
+    let strace = i32::try_from(running.field("TracerPid")).ok();
+    let strace = strace.and_then(Pid::from_raw).expect("it is traced");
+    let threads = format!("/proc/{}/task", running.pid().as_raw_pid());
+    eventually("it waits for the disk", || {
+        let threads = fs::read_dir(&threads).expect("its threads").flatten();
+        let names = threads.map(|it| fs::read_to_string(it.path().join("comm")));
+        names.flatten().any(|name| name == "close\n")
+    });
+    running.signal(Signal::INT);
+    await_end(&running);
+    kill_process(strace, Signal::KILL).expect("it holds a thread");
+    let ended = running.end();
+    assert_eq!(ended.status.code(), Some(123), "{ended:?}");
+    let says = "2 batches (20 records, 60B) were given up or rejected";
+    assert!(ended.stderr.contains(says), "{ended:?}");
+}
+
 /// Who waits for the disk there is who writes to the program, and who ends weir waits for that one.
 #[test]
 fn with_sync_always_the_end_of_a_program_does_not_wait_for_a_disk_that_does_not_answer() {

@@ -175,3 +175,40 @@ fn what_is_given_back_when_somebody_is_about_to_read_it_is_no_damage() {
     append(&spool, &text);
     assert_eq!(read_from(&spool, at).bytes(), text);
 }
+
+#[test]
+fn the_beginning_of_a_record_in_a_segment_that_is_longer_than_all_the_room_leaves_room_for_its_rest()
+ {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("q");
+    let long = [lines(0, 60_000), b"half".to_vec()].concat();
+    let before = open(&path, &roomy()).spool;
+    append(&before, &long);
+    drop(before);
+    let spool = open(&path, &small()).spool;
+    assert!(spool.used() > 1 << 20, "{}", spool.used());
+    let at = long.len() as u64 - 4;
+    let place = |at| Place {
+        at,
+        record: 60_000,
+        begun: 0,
+    };
+    spool.set_place("stdout", place(at / 2)).unwrap();
+    let _ = spool.release(u64::MAX).unwrap();
+    let full = spool.append_some(b"more", NOW).unwrap();
+    assert_eq!(full, Appended::Full(Full::Bound), "half of it is owed");
+    spool.set_place("stdout", place(at)).unwrap();
+    assert!(spool.release(u64::MAX).unwrap(), "there is room now");
+    assert!(!spool.release(u64::MAX).unwrap(), "and no more than that");
+    append(&spool, b"-way\n");
+    assert_eq!(read_from(&spool, at).bytes(), b"half-way\n");
+    let used = spool.used();
+    spool.set_place("stdout", spool.end()).unwrap();
+    assert!(spool.release(u64::MAX).unwrap());
+    let path = path.join(super::super::format::names(0).0);
+    assert!(
+        !path.exists() && spool.used() < used,
+        "it is given back whole"
+    );
+    drop(spool);
+}

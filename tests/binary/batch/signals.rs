@@ -111,6 +111,8 @@ fn what_a_signal_has_ended_is_undelivered_and_was_not_given_up() {
                 assert_eq!(dir.lines("out.runs").len(), 1, "{what}");
                 assert_eq!(dir.read("shed"), "", "{what}");
                 Books::of(&end).assert_are("records", [25, 0, 0, 25], &what);
+                assert!(end.stderr.contains("\"running\":0,"), "{what}");
+                assert!(!end.stderr.contains("\"running\":1,"), "{what}");
             }
         }
     }

@@ -53,6 +53,16 @@ pub(super) fn outlive(
     }
 }
 
+/// Less room than the runs before it had, maybe, be that of the buffer or on the disk: what they left may be more than that.
+pub(super) fn have_less_room(s: &mut Scenario, adversity: &mut Adversity, dice: &mut Dice) {
+    if dice.one_in(3) {
+        s.rules.marks = dice.marks(s.rules.marks.high);
+    }
+    if dice.one_in(3) {
+        adversity.disk.bound = 64 + dice.roll(adversity.disk.bound);
+    }
+}
+
 /// A stream that outlives each of several runs, which are cut short somehow: each goes on where what is remembered of
 /// the one before it ends, in order or where that was killed, and in the end all has come out once, but for what those
 /// who were killed had begun of a record.
@@ -67,9 +77,14 @@ fn spool(seed: u64) {
         ..Inputs::default()
     };
     let mut dice = Dice(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) | 1);
+    let mut rooms = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut adversity = adversity;
     let (mut delivered, mut taken, mut left) = (Vec::new(), 0, Left::default());
     for run in 0..4 {
         let is_last = run == 3;
+        if run > 0 {
+            have_less_room(&mut s, &mut adversity, &mut rooms);
+        }
         let mut next = s.clone();
         let reach = inputs.reach(taken, is_last, s.rules.framing, &mut dice);
         let input = &inputs.all[..reach];
@@ -169,7 +184,8 @@ pub(super) fn spooled_batches(seed: u64) {
         .rules
         .batch
         .unwrap_or_else(|| dice.batch(capacity, framed));
-    let adversity = outlive(&mut s, adversity, Some(batch));
+    let mut adversity = outlive(&mut s, adversity, Some(batch));
+    let mut rooms = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let mut inputs = Inputs {
         all: s.input.0.clone(),
         ..Inputs::default()
@@ -182,6 +198,9 @@ pub(super) fn spooled_batches(seed: u64) {
     let mut dealt_with: BTreeMap<u64, u64> = BTreeMap::new();
     for run in 0..4 {
         let is_last = run == 3;
+        if run > 0 {
+            have_less_room(&mut s, &mut adversity, &mut rooms);
+        }
         let mut next = s.clone();
         let reach = inputs.reach(taken, is_last, s.rules.framing, &mut dice);
         let input = &inputs.all[..reach];

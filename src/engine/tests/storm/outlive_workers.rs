@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::dice::Dice;
-use super::outlive::{assert_tees, give_tees_again, outlive, run_next};
+use super::outlive::{assert_tees, give_tees_again, have_less_room, outlive, run_next};
 use super::over::Inputs;
 use super::scenario::scenario;
 use super::{USUAL, number};
@@ -30,7 +30,8 @@ fn spooled_workers(seed: u64) {
         rules
     });
     let count = rules.count;
-    let adversity = outlive(&mut s, adversity, None);
+    let mut adversity = outlive(&mut s, adversity, None);
+    let mut rooms = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     s.rules.workers = Some(WorkerRules {
         count: dice.scaling(count),
         ..rules
@@ -42,6 +43,9 @@ fn spooled_workers(seed: u64) {
     let (mut taken, mut left) = (0, Left::default());
     for run in 0..4 {
         let is_last = run == 3;
+        if run > 0 {
+            have_less_room(&mut s, &mut adversity, &mut rooms);
+        }
         let mut next = s.clone();
         let reach = inputs.reach(taken, is_last, s.rules.framing, &mut dice);
         let input = &inputs.all[..reach];
