@@ -36,6 +36,7 @@ pub(crate) fn remote(
         Answer::Done => Vec::new(),
         Answer::Changed(changes) => changes,
         Answer::Refused(what) => return Err(ClientError::Refused(what)),
+        Answer::Pending(what) => return Err(ClientError::Failed(what)),
         other => return Err(peer.odd(&other)),
     };
     let changes = changes.iter().map(|it| printable(it)).chain(flow);

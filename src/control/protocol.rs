@@ -91,6 +91,8 @@ pub(crate) enum Answer {
     Shown(Shown),
     /// It cannot be, and nothing was changed: what is wrong and what would be right.
     Refused(String),
+    /// It is not in force yet, but will be: what that waits for.
+    Pending(String),
     /// This was not a request: what is wrong with it.
     Malformed(String),
 }

@@ -87,6 +87,11 @@ impl Engine {
         missed.counting(is_framed)
     }
 
+    /// Whether this output has had all that there is, and nothing more will come.
+    pub(crate) fn has_side_all(&self, i: usize) -> bool {
+        self.is_last() && self.outputs[i].queue.owed() == 0
+    }
+
     /// What is kept of what has passed: how much at most, and whose queue it is.
     fn recall(&self) -> Option<(u64, usize)> {
         self.sides()

@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use super::action::{Actor, CONSUMER, SIDES};
+use super::action::{Actor, CONSUMER, OVERFLOW, SIDES};
 use super::plan::{Sleeper, is_kept, is_wakeable};
 use super::state::{Engine, Wakes};
 
@@ -26,6 +26,27 @@ impl Engine {
         let mut workers = self.workers.iter().flat_map(|workers| &workers.list);
         let is_writing = self.outputs[CONSUMER].is_writing || workers.any(|it| it.is_writing);
         !(reads || sides || self.source.is_passing || is_writing)
+    }
+
+    /// Wakes who writes to files beside the consumer, to look at something that the engine knows nothing of.
+    pub(crate) fn wake_writers(&mut self) {
+        for i in OVERFLOW..self.outputs.len() {
+            let actor = Actor::Output(i);
+            let asleep = self.sleeper(actor).asleep;
+            if asleep.is_some_and(|sleep| is_wakeable(actor, sleep)) {
+                self.wake_up(actor);
+            }
+        }
+    }
+
+    /// Whether records are kept apart.
+    pub(crate) fn is_framed(&self) -> bool {
+        self.framing.is_some()
+    }
+
+    /// Whether this output stands inside a record, of which it has got a part.
+    pub(crate) fn is_inside_record(&self, i: usize) -> bool {
+        self.outputs[i].cursor.is_inside()
     }
 
     /// Whether there is anybody to be woken.

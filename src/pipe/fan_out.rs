@@ -286,11 +286,28 @@ impl World<'_> {
             let rest = &first[..cursor.reach(first, 0)];
             return Ok(self.port.write_now(&[rest])?);
         }
-        if let Some(port) = self.next.take() {
-            let old = std::mem::replace(&mut self.port, port);
-            old.close().map_err(io::Error::other)?;
-        }
+        self.go_on_with_next()?;
         self.write(write)
+    }
+
+    /// The same where nothing is written: while nothing comes, too, what was moved away gets nothing more.
+    fn change_between_writes(&mut self) -> io::Result<()> {
+        let is_between = || {
+            self.shared
+                .update_and_wake(|engine, _| !engine.is_inside_record(self.i))
+        };
+        match self.next.is_there() && is_between() {
+            true => self.go_on_with_next(),
+            false => Ok(()),
+        }
+    }
+
+    fn go_on_with_next(&mut self) -> io::Result<()> {
+        let Some((port, _asked)) = self.next.take() else {
+            return Ok(());
+        };
+        let old = std::mem::replace(&mut self.port, port);
+        old.close().map_err(io::Error::other)
     }
 }
 
@@ -317,6 +334,9 @@ impl Edge for World<'_> {
     }
 
     fn wait(&mut self, Wait { sleep, version }: Wait) -> Option<io::Result<bool>> {
+        if let Err(e) = self.change_between_writes() {
+            return Some(Err(e));
+        }
         if sleep.what == For::Room {
             return Some(self.port.wait_writable(sleep.until).map_err(Into::into));
         }

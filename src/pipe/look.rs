@@ -3,6 +3,10 @@
 //!
 //! What is claimed is written to its end before it counts, so that what is said before it, how long it is and
 //! what was missed, is true. A looker that has gone is noticed at once, also where nothing passes.
+//!
+//! Invariant: what is sent is whole records, but for a last one that has no end. A claim may end inside of one, for of many
+//! pieces only some are written at a time, and of what lies on a disk only some is here: what of that is whole goes, and the
+//! beginning of a record that is longer waits here for its rest. It is missed where the weir ends before that has come.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -51,6 +55,7 @@ pub(crate) fn start(
         port,
         preface,
         i,
+        begun: Vec::new(),
     };
     let thread = thread::Builder::new().name("look".into()).stack_size(STACK);
     let started = thread.spawn(move || {
@@ -71,6 +76,8 @@ struct Looker {
     port: Port,
     preface: Preface,
     i: usize,
+    /// The beginning of a record, whose rest is to come before it is sent.
+    begun: Vec<u8>,
 }
 
 impl Looker {
@@ -81,19 +88,39 @@ impl Looker {
         let _ = self.send(&first);
         let end = Driver::new(Actor::Output(self.i)).run(&shared, &mut self);
         if !matches!(end, End::Write(_)) {
+            let has_all = shared.update_and_wake(|engine, _| engine.has_side_all(self.i));
+            let begun = std::mem::take(&mut self.begun);
+            if has_all && !begun.is_empty() {
+                // The last record has no end.
+                let _ = self.send_piece(begun.len(), &[&begun]);
+            }
             // The last word: nothing more comes. Whoever does not hear it has gone.
-            let last = self.preface(0);
-            let _ = self.send(&last);
+            let mut missed = self.missed();
+            missed.bytes += if has_all { 0 } else { begun.len() as u64 };
+            let _ = self.send(&(self.preface)(0, missed));
         }
         shared.update_and_wake(|engine, now| engine.remove_looker(self.i, now));
         shared.remove_waker(&self.waker);
     }
 
+    fn missed(&self) -> Count {
+        self.shared
+            .update_and_wake(|engine, _| engine.missed(self.i))
+    }
+
     fn preface(&self, length: usize) -> Vec<u8> {
-        let missed = self
-            .shared
-            .update_and_wake(|engine, _| engine.missed(self.i));
-        (self.preface)(length, missed)
+        (self.preface)(length, self.missed())
+    }
+
+    /// Sends so many bytes in one piece.
+    fn send_piece(&self, length: usize, slices: &[&[u8]]) -> io::Result<()> {
+        let mut first = self.preface(length);
+        let mut rest = slices.iter().peekable();
+        while let Some(bytes) = rest.next_if(|bytes| first.len() + bytes.len() <= JOINED) {
+            first.extend_from_slice(bytes);
+        }
+        self.send(&first)?;
+        rest.try_for_each(|bytes| self.send(bytes))
     }
 
     /// Sends all of it, however long that takes.
@@ -112,14 +139,21 @@ impl Looker {
 
 impl Edge for Looker {
     fn write(&mut self, write: &Write) -> io::Result<Option<usize>> {
-        let length = write.slices().map(<[u8]>::len).sum();
-        let mut first = self.preface(length);
-        let mut rest = write.slices().peekable();
-        while let Some(bytes) = rest.next_if(|bytes| first.len() + bytes.len() <= JOINED) {
-            first.extend_from_slice(bytes);
+        if write.permit.cursor.framing().is_none() {
+            let slices: Vec<_> = write.slices().collect();
+            let length = slices.iter().map(|bytes| bytes.len()).sum();
+            self.send_piece(length, &slices)?;
+            return Ok(Some(length));
         }
-        self.send(&first)?;
-        rest.try_for_each(|bytes| self.send(bytes))?;
+        let whole = write.whole_within(usize::MAX);
+        let length = whole.iter().map(|bytes| bytes.len()).sum();
+        if write.run(length).cursor.is_inside() {
+            whole.iter().for_each(|b| self.begun.extend_from_slice(b));
+            return Ok(Some(length));
+        }
+        let begun = std::mem::take(&mut self.begun);
+        let slices: Vec<_> = std::iter::once(&begun[..]).chain(whole).collect();
+        self.send_piece(begun.len() + length, &slices)?;
         Ok(Some(length))
     }
 

@@ -110,8 +110,11 @@ impl OverflowFile {
         }
         edge.flush();
         edge.look_for_losses();
-        let World { file, events, .. } = edge;
+        let World {
+            file, events, next, ..
+        } = edge;
         complain(&mut { events }, file.close());
+        next.close();
     }
 }
 
@@ -142,6 +145,16 @@ impl World {
         }
     }
 
+    /// The file was moved away: from the beginning of the next record on it is another one.
+    fn go_on_with_next(&mut self) {
+        if !self.is_inside
+            && let Some((file, _asked)) = self.next.take()
+        {
+            let old = std::mem::replace(&mut self.file, file);
+            complain(&mut self.events, old.close());
+        }
+    }
+
     /// The record that was begun has no end, or is too long to be waited for.
     fn flush(&mut self) {
         let begun = std::mem::take(&mut self.begun);
@@ -162,13 +175,10 @@ impl World {
 
 impl Edge for World {
     fn write(&mut self, write: &Write) -> io::Result<Option<usize>> {
-        if let Some(file) = self.next.take() {
-            let old = std::mem::replace(&mut self.file, file);
-            complain(&mut self.events, old.close());
-        }
         if write.begins_record {
             self.end_begun();
         }
+        self.go_on_with_next();
         let taken = write.slices().map(<[u8]>::len).sum();
         let mut records = std::mem::take(&mut self.begun);
         write
@@ -194,6 +204,7 @@ impl Edge for World {
     }
 
     fn wait(&mut self, Wait { sleep, version }: Wait) -> Option<io::Result<bool>> {
+        self.go_on_with_next();
         self.shared.overflow.wait(version, sleep.until);
         Some(Ok(false))
     }

@@ -3,12 +3,16 @@
 //! One that is a FIFO by now is refused rather than waited for; one whose writer has ended is left out.
 //!
 //! Invariant: either all of them are opened before any writer is told, or none of them tells anybody; and who writes
-//! changes between two things that belong together, not within one.
+//! changes between two things that belong together, not within one. Whoever asked is told when all have changed: what they
+//! wrote to before is closed then.
 
+use std::convert::Infallible;
 use std::fs::Metadata;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use crossbeam_channel::Sender;
 
 use super::error::PipeError;
 
@@ -22,15 +26,41 @@ pub(crate) struct Reopened {
     id: Option<(u64, u64)>,
     /// It was not there before, and goes again where nobody goes on with it.
     is_new: bool,
-    go_on: Option<Box<dyn FnOnce()>>,
+    go_on: Option<Box<dyn FnOnce(Asked)>>,
+}
+
+/// Held until a writer has changed, and what it wrote to before is closed.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    _by: Arc<Sender<Infallible>>,
+}
+
+/// A writer that has been told, and may not have changed yet.
+#[derive(Debug)]
+pub(crate) struct Told {
+    path: PathBuf,
+    asked: Weak<Sender<Infallible>>,
+}
+
+impl Told {
+    /// The file, if its writer has not changed yet.
+    #[must_use]
+    pub(crate) fn pending(&self) -> Option<&Path> {
+        (self.asked.strong_count() > 0).then_some(&self.path)
+    }
 }
 
 impl Reopened {
-    /// Makes whoever writes go on with it.
-    pub(crate) fn go_on(mut self) {
+    /// Makes whoever writes go on with it, when it looks for that next and is between two things. By then it has dropped
+    /// what it holds of this sender.
+    pub(crate) fn go_on(mut self, by: Sender<Infallible>) -> Told {
+        let by = Arc::new(by);
+        let asked = Arc::downgrade(&by);
         if let Some(go_on) = self.go_on.take() {
-            go_on();
+            go_on(Asked { _by: by });
         }
+        let path = self.path.clone();
+        Told { path, asked }
     }
 }
 
@@ -68,7 +98,7 @@ pub(crate) fn first_twins(all: &[Reopened]) -> Option<[&Path; 2]> {
 #[derive(Debug)]
 enum Next<T> {
     Nothing,
-    This(T),
+    This(T, Asked),
     /// There is no writer any more.
     Never,
 }
@@ -110,10 +140,10 @@ impl<T: 'static> Successor<T> {
                 path: path.clone(),
                 id: kept.as_ref().map(id),
                 is_new,
-                go_on: Some(Box::new(move || {
+                go_on: Some(Box::new(move |asked| {
                     let mut next = lock(&next);
                     if !matches!(*next, Next::Never) {
-                        *next = Next::This(opened);
+                        *next = Next::This(opened, asked);
                     }
                 })),
             }))
@@ -123,14 +153,14 @@ impl<T: 'static> Successor<T> {
     /// Whether there is one.
     #[must_use]
     pub(crate) fn is_there(&self) -> bool {
-        matches!(*lock(&self.0), Next::This(_))
+        matches!(*lock(&self.0), Next::This(..))
     }
 
-    /// Goes on with it from here on.
-    pub(crate) fn take(&self) -> Option<T> {
+    /// Goes on with it from here on: whoever asked is told when the second of the two is dropped.
+    pub(crate) fn take(&self) -> Option<(T, Asked)> {
         let mut next = lock(&self.0);
         match std::mem::replace(&mut *next, Next::Nothing) {
-            Next::This(it) => Some(it),
+            Next::This(it, asked) => Some((it, asked)),
             other => {
                 *next = other;
                 None

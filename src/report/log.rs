@@ -45,13 +45,13 @@ impl Log {
         self.next.reopener(OPTION, path, open_to_append)
     }
 
-    /// Appends a line, however long that takes.
+    /// Appends a line, however long that takes. An empty one asks only whether the file was moved away.
     pub(super) fn write(&mut self, line: String) {
-        if let Some(file) = self.next.take() {
+        if let Some((file, _asked)) = self.next.take() {
             self.close();
             self.file = Some(file);
         }
-        if let Some(file) = &self.file {
+        if let Some(file) = self.file.as_ref().filter(|_| !line.is_empty()) {
             let written = terminal::write_all(file, (line + "\n").as_bytes());
             self.complain("write", written);
         }
@@ -78,5 +78,6 @@ impl Log {
 impl Drop for Log {
     fn drop(&mut self) {
         self.close();
+        self.next.close();
     }
 }

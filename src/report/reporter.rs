@@ -187,6 +187,14 @@ impl Reporter {
         self.log_reopener.take()
     }
 
+    /// Has the log look whether it is to go on with another file, also where nothing is to be written.
+    pub(crate) fn wake_log(&mut self) {
+        if let Some(log) = &mut self.log {
+            // One that is too far behind for it looks before its next line.
+            log.insist(String::new(), &mut Timeout::of(Duration::ZERO));
+        }
+    }
+
     /// The label that the user gave.
     #[must_use]
     pub(crate) fn name(&self) -> Option<&str> {

@@ -14,6 +14,7 @@ mod measure;
 mod one_file;
 mod open;
 mod questions;
+mod reopening;
 mod start;
 mod supervise;
 mod tees;
@@ -118,6 +119,7 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         noticed,
         membership: running.membership,
         reopeners,
+        reopening: None,
         measured: config
             .live
             .tree
@@ -158,6 +160,7 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     }
     let mut end = run.supervise();
     run.begin_end(&end);
+    run.let_go_of_reopening();
     run.control.close();
     run.shared.halt(HALT);
     // What was just being read may have been the last of it.

@@ -15,7 +15,6 @@ use crate::control::protocol::{Answer, Ask};
 use crate::control::requests::Question;
 use crate::engine::status::State;
 use crate::pipe;
-use crate::pipe::reopen::{Reopened, first_twins};
 use crate::report::Expected;
 use crate::units::without_numbers;
 
@@ -58,12 +57,20 @@ impl Run {
                 question.answer(Answer::Refused(what.into()), None);
             }
             Ask::Change(asked) => {
-                let answer = match self.change(asked) {
-                    Ok(changes) if changes.is_empty() => Answer::Done,
-                    Ok(changes) => Answer::Changed(changes),
-                    Err(error) => Answer::Refused(error),
+                let reopened = match asked.reopen {
+                    true => self.reopen().map(Some),
+                    false => Ok(None),
                 };
-                question.answer(answer, None);
+                let changed = reopened.and_then(|files| Ok((self.change(asked)?, files)));
+                let (answer, reopened) = match changed {
+                    Ok((changes, files)) if changes.is_empty() => (Answer::Done, files),
+                    Ok((changes, files)) => (Answer::Changed(changes), files),
+                    Err(error) => (Answer::Refused(error), None),
+                };
+                match reopened {
+                    Some(files) => self.go_on_with(files, question, answer),
+                    None => question.answer(answer, None),
+                }
             }
         }
     }
@@ -90,34 +97,10 @@ impl Run {
         matches!(self.status().state, State::Draining | State::Done)
     }
 
-    /// Opens all files anew, or none; who writes goes on with them from here on.
-    fn reopen(&self) -> Result<(), String> {
-        if self.reopeners.is_empty() {
-            return Err("--reopen: it writes to no file".into());
-        }
-        let opened = self.reopeners.iter().filter_map(|open| open().transpose());
-        let opened: Result<Vec<_>, _> = opened.collect();
-        let opened = opened.map_err(|e| without_numbers(&format!("--reopen: {e}")))?;
-        if opened.is_empty() {
-            return Err("--reopen: all that it wrote to has failed or ended".into());
-        }
-        if let Some([a, b]) = first_twins(&opened) {
-            let (a, b) = (a.display(), b.display());
-            return Err(format!(
-                "--reopen: {a} and {b} are one file by now: they would be mixed"
-            ));
-        }
-        opened.into_iter().for_each(Reopened::go_on);
-        Ok(())
-    }
-
     /// Changes all of it, or nothing; and what is as it should be already is left alone. What is other than it was.
     fn change(&mut self, asked: &LiveOptions) -> Result<Vec<String>, String> {
         let patched = self.live.patched(asked);
         let (live, patch) = patched.map_err(|error| error.to_string())?;
-        if asked.reopen {
-            self.reopen()?;
-        }
         let now = Instant::now();
         // From here on nothing can fail.
         let mut changes = self.live.changes_to(&live);

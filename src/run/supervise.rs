@@ -13,6 +13,7 @@ use super::deadline::Deadline;
 use super::end::{Awaits, End, undelivered};
 use super::hooks::Hooks;
 use super::measure::Measured;
+use super::reopening::Reopening;
 use super::timetable::Schedules;
 use crate::command::child::Exit;
 use crate::command::jobs::News;
@@ -55,6 +56,8 @@ pub(super) struct Run {
     pub(super) measured: Receiver<Measured>,
     /// What opens the files that are written to anew.
     pub(super) reopeners: Vec<Reopener>,
+    /// Somebody waits for them to be gone on with.
+    pub(super) reopening: Option<Reopening>,
     /// The output, to look how much of it lies unread.
     pub(super) consumer_port: ConsumerPort,
     /// The program that is the consumer, where there is one, and how it ends.
@@ -190,8 +193,10 @@ impl Run {
             {
                 return end;
             }
+            let (reopened_by, reopened) = self.look_whether_reopened();
             let due = [
                 look,
+                reopened_by,
                 self.look_whether_jobs_stall(),
                 self.consumer.as_ref().and_then(Consumer::due),
                 self.retry_due(),
@@ -218,6 +223,7 @@ impl Run {
                 },
                 // What it means is looked at above.
                 recv(self.branches.over) -> _ => None,
+                recv(reopened) -> _ => None,
                 recv(self.news) -> news => match self.after_signals(|run| run.on_news(news.ok())) {
                     Ok(ended) => ended,
                     Err(end) => return end,
