@@ -1,7 +1,7 @@
 //! `--reopen`: all files are opened anew, or none, and whoever asked is answered when nothing goes to the old ones any more.
 //!
 //! Invariant: nobody else waits for that. A write that is under way ends first, and so does a record of which a file has a
-//! part: where that takes longer than [`PATIENCE`] the answer says so, and the file is gone on with behind it all the same.
+//! part: where that takes longer than [`WAIT_MOST`] the answer says so, and the file is gone on with behind it all the same.
 
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::units::without_numbers;
 
 /// How long whoever asked waits for the answer. Clients give up after two seconds, in which two of them who ask at once
 /// have theirs, one after the other.
-const PATIENCE: Duration = Duration::from_millis(800);
+const WAIT_MOST: Duration = Duration::from_millis(800);
 
 /// Somebody waits for files to be gone on with.
 pub(super) struct Reopening {
@@ -59,7 +59,7 @@ impl Run {
             answer,
             files: files.collect(),
             changed,
-            until: Instant::now() + PATIENCE,
+            until: Instant::now() + WAIT_MOST,
         });
         // Whoever sleeps would look only before the next byte.
         self.shared
