@@ -33,7 +33,7 @@ use crate::pipe::reopen::Reopener;
 use crate::units::without_numbers;
 
 use super::open::{open_log, open_page};
-use super::{clock, figures, json, plain, prometheus};
+use super::{clock, figures, json, plain, prometheus, terminal};
 
 /// Shorter intervals than this make figures that nobody can read off a bar.
 const BAR_WINDOW: Duration = Duration::from_secs(1);
@@ -113,7 +113,8 @@ impl Reporter {
             Show::Bar(theme) => Some(BarPlan {
                 theme,
                 directory: others.directory,
-                delivers_to_stdout: plan.command.is_none(),
+                is_output: plan.command.is_none() && terminal::is_standard_output()
+                    || plan.beside.iter().any(|path| terminal::is_called(path)),
             }),
             _ => None,
         };

@@ -27,6 +27,7 @@ fn plan() -> Plan {
         format: None,
         chart: None,
         outputs: Vec::new(),
+        beside: Vec::new(),
         metrics: None,
         metrics_interval: Duration::from_secs(1),
     }
