@@ -308,7 +308,7 @@ impl Reporter {
     pub(crate) fn complain(&mut self, what: &str) {
         let line = self.who.signed(&without_numbers(what));
         if let Some(log) = &mut self.log {
-            log.offer(line.clone());
+            log.offer(clock::stamped(&line));
         }
         self.stderr.offer(Word::Line(line));
     }
