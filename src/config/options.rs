@@ -431,8 +431,8 @@ pub(crate) struct Options {
         out, that of a COMMAND that is run again, too), restart and give-up (of a COMMAND with --restart) or done (the run is over). One at a time, never holding the flow up. What \
         the flow does (full, N%, shed) is told again only when it has been over, full and N% when less than half of the low \
         mark has been held in between, and as a stall is never twice in a second. WEIR_EVENT, WEIR_NAME, WEIR_PID, WEIR_USED, WEIR_CAPACITY, WEIR_ELAPSED, WEIR_IN_BYTES, \
-        WEIR_OUT_BYTES, WEIR_SHED_BYTES, the same in _RECORDS, and in the end WEIR_END tell how things stand. What it prints goes to \
-        standard error"
+        WEIR_OUT_BYTES, WEIR_SHED_BYTES, the same in _RECORDS, and in the end WEIR_END tell how things stand. While one \
+        runs, eight for each --on wait; what happens beyond that runs nothing, which is said. What it prints goes to standard error"
     )]
     pub on: Vec<Hook>,
 

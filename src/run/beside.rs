@@ -283,8 +283,7 @@ impl Run {
                 return match threads.start(false) {
                     Ok(thread) => {
                         restarts.threads = Some((threads, thread));
-                        let status = self.status();
-                        self.hooks.run(Occasion::Restart, &status, None);
+                        self.run_hooks(Occasion::Restart);
                         None
                     }
                     Err(e) => Some(End::Failed(system(e))),

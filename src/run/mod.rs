@@ -230,12 +230,12 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     }
     let word = end.ending().word();
     if let End::Stalled(..) = end {
-        run.hooks.run(Occasion::Stall, &status, Some(&word));
+        run.hooks.run_last(Occasion::Stall, &status, &word);
     }
     if run.has_given_up() {
-        run.hooks.run(Occasion::GiveUp, &status, Some(&word));
+        run.hooks.run_last(Occasion::GiveUp, &status, &word);
     }
-    run.hooks.run(Occasion::Done, &status, Some(&word));
+    run.hooks.run_last(Occasion::Done, &status, &word);
     let left = undelivered(&status);
     run.reporter
         .finish(&status, end.ending(), left, complaint.as_deref());

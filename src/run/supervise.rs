@@ -207,8 +207,7 @@ impl Run {
                 recv(self.events) -> event => self.on_event(event.ok()),
                 recv(self.happenings) -> event => {
                     if let Ok(event) = event {
-                        let status = self.status();
-                        self.hooks.run(Occasion::Flow(event), &status, None);
+                        self.run_hooks(Occasion::Flow(event));
                     }
                     None
                 }
@@ -258,6 +257,14 @@ impl Run {
 
     pub(super) fn status(&mut self) -> Status {
         self.look_at_consumer();
+    /// This has happened: what is to be run then is, or it is said why not.
+    pub(super) fn run_hooks(&mut self, on: Occasion) {
+        let status = self.status();
+        if let Some(what) = self.hooks.run(on, &status) {
+            self.reporter.complain(&what);
+        }
+    }
+
         let told = self.shared.update_and_wake(|engine, now| {
             let losses = engine.lane_losses();
             (engine.status(now), engine.side_status(now), losses)

@@ -32,8 +32,7 @@ impl Run {
         }
         match fate {
             Fate::Again => {
-                let status = self.status();
-                self.hooks.run(Occasion::Restart, &status, None);
+                self.run_hooks(Occasion::Restart);
                 None
             }
             // The others may go on, and deal with what it has left.
