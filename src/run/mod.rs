@@ -220,7 +220,21 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         || !kept.is_in_order
         || behind.is_some();
     let lost = config.spool.as_ref().map(|_| kept.forgone);
-    let mut complaint = end.complaint(behind.as_deref(), lost);
+    let mut complaint = match (&end, run.has_given_up_on_stall()) {
+        (End::Command(exit, _), Some(time)) if !exit.is_success() => {
+            let times = config.restart.and_then(|it| it.give_up);
+            let times = times.map_or(0, NonZeroU32::get);
+            let left = undelivered(&status).bytes;
+            Some(End::of_stalled_command(
+                times,
+                time,
+                left,
+                behind.as_deref(),
+                lost,
+            ))
+        }
+        _ => end.complaint(behind.as_deref(), lost),
+    };
     if is_short && (end.is_good() || matches!(end, End::GivenUp(..))) {
         if let Some(why) = &complaint {
             run.reporter.complain(why);

@@ -163,7 +163,9 @@ impl Run {
                 return end;
             }
             let mut look = self.look_for_stall();
-            if matches!(look, StallLook::Stalled(Side::Sink, _)) && self.is_run_again() {
+            if let StallLook::Stalled(Side::Sink, time) = look
+                && self.is_run_again(time)
+            {
                 // The next one has as much time, however soon it comes.
                 look = self.look_for_stall();
             }
@@ -255,8 +257,6 @@ impl Run {
         }
     }
 
-    pub(super) fn status(&mut self) -> Status {
-        self.look_at_consumer();
     /// This has happened: what is to be run then is, or it is said why not.
     pub(super) fn run_hooks(&mut self, on: Occasion) {
         let status = self.status();
@@ -265,6 +265,8 @@ impl Run {
         }
     }
 
+    pub(super) fn status(&mut self) -> Status {
+        self.look_at_consumer();
         let told = self.shared.update_and_wake(|engine, now| {
             let losses = engine.lane_losses();
             (engine.status(now), engine.side_status(now), losses)
