@@ -88,12 +88,15 @@ fn of_the_silent(silent: &[u32]) -> Option<ClientError> {
         [] => None,
         [pid] => Some(NoAnswerError::Timeout(*pid).into()),
         pids => {
-            let pids: Vec<_> = pids.iter().map(u32::to_string).collect();
-            let pids = pids.join(", ");
-            let what = format!("weirs {pids} do not answer; are they stopped?");
+            let what = format!("weirs {} do not answer; are they stopped?", listed(pids));
             Some(ClientError::Failed(what))
         }
     }
+}
+
+fn listed(pids: &[u32]) -> String {
+    let pids: Vec<_> = pids.iter().map(u32::to_string).collect();
+    pids.join(", ")
 }
 
 /// Whether this user may look for these weirs.
@@ -144,10 +147,11 @@ fn find(target: &str, whose: Whose) -> Result<Peer, ClientError> {
     };
     let mut peers = all(whose);
     let answers = ask_all(&mut peers, &Ask::Name, TIMEOUT);
-    let silent = answers.iter().find_map(|answer| match answer {
+    let silent = answers.iter().filter_map(|answer| match answer {
         Err(NoAnswerError::Timeout(pid)) => Some(*pid),
         _ => None,
     });
+    let silent: Vec<u32> = silent.collect();
     let answers = answers
         .into_iter()
         .filter(|a| !matches!(a, Err(NoAnswerError::Ended(_))));
@@ -157,23 +161,23 @@ fn find(target: &str, whose: Whose) -> Result<Peer, ClientError> {
         .zip(answers)
         .filter_map(|(peer, answer)| named(answer).then_some(peer))
         .collect();
-    match (found.len(), found.pop(), silent) {
+    match (found.len(), found.pop(), &silent[..]) {
         (1, Some(peer), _) => Ok(peer),
-        (0, _, None) => Err(ClientError::Failed(format!(
+        (0, _, []) => Err(ClientError::Failed(format!(
             "no {of_whom} has the PID or the name {target}"
         ))),
-        (0, _, Some(silent)) => Err(ClientError::Failed(format!(
+        (0, _, [silent]) => Err(ClientError::Failed(format!(
             "no {of_whom} has the PID or the name {target}, unless it is {silent}, which does not answer"
         ))),
+        (0, _, silent) => Err(ClientError::Failed(format!(
+            "no {of_whom} has the PID or the name {target}, unless it is one of those that do not answer: {}",
+            listed(silent)
+        ))),
         (n, last, _) => {
-            let pids: Vec<_> = found
-                .iter()
-                .chain(&last)
-                .map(|p| p.pid.to_string())
-                .collect();
-            let pids = pids.join(", ");
+            let pids: Vec<_> = found.iter().chain(&last).map(|peer| peer.pid).collect();
             Err(ClientError::Failed(format!(
-                "{n} weirs have the name {target}; give the PID of one of them: {pids}"
+                "{n} weirs have the name {target}; give the PID of one of them: {}",
+                listed(&pids)
             )))
         }
     }

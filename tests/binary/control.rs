@@ -309,6 +309,25 @@ fn a_stopped_weir_does_not_do_later_what_was_given_up_on() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn all_that_do_not_answer_may_be_the_one_that_is_meant() {
+    let home = Home::new();
+    let weirs = [home.start(&["-N", "aa"]), home.start(&["-N", "bb"])];
+    weirs.iter().for_each(|weir| weir.stop());
+    let output = home.run(&["--remote", "bb", "--pause"]);
+    let mut pids = weirs
+        .each_ref()
+        .map(|weir| weir.pid().parse().expect("a number"));
+    pids.sort_unstable();
+    let [one, other]: [u32; 2] = pids;
+    let wanted = format!(
+        "weir: no weir of yours has the PID or the name bb, unless it is one of those that do not answer: {one}, {other}\n"
+    );
+    assert_eq!(said(&output), wanted);
+    weirs.iter().for_each(|weir| weir.signal(Signal::CONT));
+}
+
+#[test]
 fn without_control_there_is_no_socket_and_no_thread_for_it() {
     let home = Home::new();
     let mut weir = home.start_deaf(&["--no-control"]);
