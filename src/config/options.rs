@@ -379,7 +379,7 @@ pub(crate) struct Options {
     )]
     #[arg(
         long_help = "Append reports and summary to FILE instead of standard error; errors go to \
-        both. After FILE was rotated, weir --remote NAME --reopen goes on with a new one"
+        both. Each line has its time in FILE, but for those of --format. After FILE was rotated, weir --remote NAME --reopen goes on with a new one"
     )]
     pub log: Option<PathBuf>,
 
@@ -388,7 +388,8 @@ pub(crate) struct Options {
     #[arg(
         long_help = "Text of a bar or plain line, with fields in braces: name, pid, time, elapsed, \
         state, used, used%, capacity, peak, disk, in, in.rate, in.records, out, out.rate, out.records, \
-        shed, shed.records, cap, holdup, culprit, age, size, done%, eta, finish. A brace of its \
+        shed, shed.records, cap, holdup, culprit, age, size, done%, eta, finish; and any other field of the status \
+        object by its path, exactly as JSON has it: buffer.high, age_s.p99, outputs.0.used. A brace of its \
         own is written twice"
     )]
     #[arg(hide_short_help = true)]
