@@ -25,6 +25,11 @@ impl Options {
         Options::from_words(&words)
     }
 
+    /// The label that a weir with these words was given, as far as they are understood.
+    pub(crate) fn name_in(words: &[OsString]) -> Option<String> {
+        Options::from_words(words).ok()?.live.name
+    }
+
     /// Parses these words, the first of which is the program's own name.
     fn from_words(words: &[OsString]) -> Result<Options, CommandLineError> {
         let mut command = Options::command();

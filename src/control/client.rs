@@ -15,6 +15,7 @@ use super::peer::NoAnswerError;
 pub(crate) use super::peer::{ClientError, Peer, TIMEOUT};
 use super::protocol::{Answer, Ask};
 use crate::config::live_options::{Flow, LiveOptions};
+use crate::config::options::Options;
 use crate::report::snapshot::Snapshot;
 use crate::report::{json, process, table, terminal};
 use crate::units::printable;
@@ -151,7 +152,12 @@ fn find(target: &str, whose: Whose) -> Result<Peer, ClientError> {
         Err(NoAnswerError::Timeout(pid)) => Some(*pid),
         _ => None,
     });
-    let silent: Vec<u32> = silent.collect();
+    let mut silent: Vec<u32> = silent.collect();
+    // Who cannot say what he is called now was called something when he was started.
+    let was_named = |pid: &u32| Options::name_in(&process::words(*pid)).as_deref() == Some(target);
+    if silent.iter().any(was_named) {
+        silent.retain(was_named);
+    }
     let answers = answers
         .into_iter()
         .filter(|a| !matches!(a, Err(NoAnswerError::Ended(_))));
@@ -166,6 +172,7 @@ fn find(target: &str, whose: Whose) -> Result<Peer, ClientError> {
         (0, _, []) => Err(ClientError::Failed(format!(
             "no {of_whom} has the PID or the name {target}"
         ))),
+        (0, _, [silent]) if was_named(silent) => Err(NoAnswerError::Timeout(*silent).into()),
         (0, _, [silent]) => Err(ClientError::Failed(format!(
             "no {of_whom} has the PID or the name {target}, unless it is {silent}, which does not answer"
         ))),

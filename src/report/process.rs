@@ -2,6 +2,10 @@
 //!
 //! Where it does not tell, nothing is known, and a process that can be signalled lives.
 
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::OsStringExt;
+
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 
@@ -71,6 +75,16 @@ pub(crate) fn is_alive(pid: u32, born: Option<u64>) -> bool {
 /// Whether it is stopped: it will answer nobody until somebody lets it go on.
 pub(crate) fn is_stopped(pid: u32) -> bool {
     Stat::of(pid).is_some_and(|it| matches!(it.state, 'T' | 't'))
+}
+
+/// The words that it was started with.
+pub(crate) fn words(pid: u32) -> Vec<OsString> {
+    let all = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let all = all.strip_suffix(&[0]).unwrap_or(&all);
+    let words = all.split(|byte| *byte == 0);
+    words
+        .map(|word| OsString::from_vec(word.to_vec()))
+        .collect()
 }
 
 /// The number of the terminal that controls it.
