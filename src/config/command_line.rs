@@ -25,6 +25,11 @@ impl Options {
         Options::from_words(&words)
     }
 
+    /// The label that a weir with these words was given, as far as they are understood.
+    pub(crate) fn name_in(words: &[OsString]) -> Option<String> {
+        Options::from_words(words).ok()?.live.name
+    }
+
     /// Parses these words, the first of which is the program's own name.
     fn from_words(words: &[OsString]) -> Result<Options, CommandLineError> {
         let mut command = Options::command();
@@ -87,10 +92,22 @@ fn not_alone(words: &[String]) -> Option<String> {
     let mut askers = ["--query [<TARGET>]", "--top"].into_iter();
     askers.find_map(|asks| {
         let other = beside(asks, words)?;
+        let is_target = !other.starts_with('-') && asks.contains(' ') && is_followed(words);
+        if is_target {
+            return Some(format!(
+                "'{other}' does not stand behind --query; try --query {other} --all-users"
+            ));
+        }
         Some(format!(
             "the argument '{asks}' cannot be used with '{other}'"
         ))
     })
+}
+
+/// Whether what stands behind `--query` is `--all-users`, and no TARGET.
+fn is_followed(words: &[String]) -> bool {
+    let mut both = words.windows(2);
+    both.any(|two| two[0] == "--query" && two[1] == "--all-users")
 }
 
 /// What was typed beside an option, such as `--query [<TARGET>]`, that goes with no other.
@@ -108,8 +125,10 @@ fn beside<'a>(argument: &str, words: &'a [String]) -> Option<&'a str> {
     let has_own = words[at].contains('=') || next.starts_with('-');
     let own = if has_own { 1 } else { takes };
     let mut others = words.iter().enumerate();
+    let goes_with_all = ["--query", "--top"].contains(&option);
     let other = others.find(|(nth, word)| {
-        !(at..at + own).contains(nth) && !["--", "--all-users"].contains(&word.as_str())
+        let is_fitting = *word == "--" || *word == "--all-users" && goes_with_all;
+        !(at..at + own).contains(nth) && !is_fitting
     });
     other.map(|(_, word)| word.as_str())
 }
@@ -302,7 +321,15 @@ mod tests {
             ),
             (
                 "--query --all-users x",
-                "the argument '--query [<TARGET>]' cannot be used with 'x'",
+                "'x' does not stand behind --query; try --query x --all-users",
+            ),
+            (
+                "--all-users --look x",
+                "the argument '--look <TARGET>' cannot be used with '--all-users'",
+            ),
+            (
+                "--look x --all-users",
+                "the argument '--look <TARGET>' cannot be used with '--all-users'",
             ),
             (
                 "-l -0",

@@ -86,6 +86,7 @@ pub(super) fn plan(
         format: options.format.clone(),
         chart: options.chart.clone(),
         outputs: outputs(options),
+        beside: beside(options),
         metrics: options.metrics.clone(),
         metrics_interval: interval.unwrap_or(INTERVAL),
     })
@@ -100,6 +101,12 @@ fn outputs(options: &Options) -> Vec<(OutputKind, String)> {
     let mut all = named(OutputKind::Tee, &options.tee);
     all.extend(named(OutputKind::Tap, &options.tap));
     all
+}
+
+/// All files that data is written to.
+fn beside(options: &Options) -> Vec<PathBuf> {
+    let all = options.tee.iter().chain(&options.tap);
+    all.chain(&options.shed_to).cloned().collect()
 }
 
 /// Whether there are records.

@@ -379,7 +379,7 @@ pub(crate) struct Options {
     )]
     #[arg(
         long_help = "Append reports and summary to FILE instead of standard error; errors go to \
-        both. After FILE was rotated, weir --remote NAME --reopen goes on with a new one"
+        both. Each line has its time in FILE, but for those of --format. After FILE was rotated, weir --remote NAME --reopen goes on with a new one"
     )]
     pub log: Option<PathBuf>,
 
@@ -388,7 +388,8 @@ pub(crate) struct Options {
     #[arg(
         long_help = "Text of a bar or plain line, with fields in braces: name, pid, time, elapsed, \
         state, used, used%, capacity, peak, disk, in, in.rate, in.records, out, out.rate, out.records, \
-        shed, shed.records, cap, holdup, culprit, age, size, done%, eta, finish. A brace of its \
+        shed, shed.records, cap, holdup, culprit, age, size, done%, eta, finish; and any other field of the status \
+        object by its path, exactly as JSON has it: buffer.high, age_s.p99, outputs.0.used. A brace of its \
         own is written twice"
     )]
     #[arg(hide_short_help = true)]
@@ -431,8 +432,8 @@ pub(crate) struct Options {
         out, that of a COMMAND that is run again, too), restart and give-up (of a COMMAND with --restart) or done (the run is over). One at a time, never holding the flow up. What \
         the flow does (full, N%, shed) is told again only when it has been over, full and N% when less than half of the low \
         mark has been held in between, and as a stall is never twice in a second. WEIR_EVENT, WEIR_NAME, WEIR_PID, WEIR_USED, WEIR_CAPACITY, WEIR_ELAPSED, WEIR_IN_BYTES, \
-        WEIR_OUT_BYTES, WEIR_SHED_BYTES, the same in _RECORDS, and in the end WEIR_END tell how things stand. What it prints goes to \
-        standard error"
+        WEIR_OUT_BYTES, WEIR_SHED_BYTES, the same in _RECORDS, and in the end WEIR_END tell how things stand. While one \
+        runs, eight for each --on wait; what happens beyond that runs nothing, which is said. What it prints goes to standard error"
     )]
     pub on: Vec<Hook>,
 

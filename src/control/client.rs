@@ -15,6 +15,7 @@ use super::peer::NoAnswerError;
 pub(crate) use super::peer::{ClientError, Peer, TIMEOUT};
 use super::protocol::{Answer, Ask};
 use crate::config::live_options::{Flow, LiveOptions};
+use crate::config::options::Options;
 use crate::report::snapshot::Snapshot;
 use crate::report::{json, process, table, terminal};
 use crate::units::printable;
@@ -89,12 +90,15 @@ fn of_the_silent(silent: &[u32]) -> Option<ClientError> {
         [] => None,
         [pid] => Some(NoAnswerError::Timeout(*pid).into()),
         pids => {
-            let pids: Vec<_> = pids.iter().map(u32::to_string).collect();
-            let pids = pids.join(", ");
-            let what = format!("weirs {pids} do not answer; are they stopped?");
+            let what = format!("weirs {} do not answer; are they stopped?", listed(pids));
             Some(ClientError::Failed(what))
         }
     }
+}
+
+fn listed(pids: &[u32]) -> String {
+    let pids: Vec<_> = pids.iter().map(u32::to_string).collect();
+    pids.join(", ")
 }
 
 /// Whether this user may look for these weirs.
@@ -145,10 +149,16 @@ fn find(target: &str, whose: Whose) -> Result<Peer, ClientError> {
     };
     let mut peers = all(whose);
     let answers = ask_all(&mut peers, &Ask::Name, TIMEOUT);
-    let silent = answers.iter().find_map(|answer| match answer {
+    let silent = answers.iter().filter_map(|answer| match answer {
         Err(NoAnswerError::Timeout(pid)) => Some(*pid),
         _ => None,
     });
+    let mut silent: Vec<u32> = silent.collect();
+    // Who cannot say what he is called now was called something when he was started.
+    let was_named = |pid: &u32| Options::name_in(&process::words(*pid)).as_deref() == Some(target);
+    if silent.iter().any(was_named) {
+        silent.retain(was_named);
+    }
     let answers = answers
         .into_iter()
         .filter(|a| !matches!(a, Err(NoAnswerError::Ended(_))));
@@ -158,23 +168,24 @@ fn find(target: &str, whose: Whose) -> Result<Peer, ClientError> {
         .zip(answers)
         .filter_map(|(peer, answer)| named(answer).then_some(peer))
         .collect();
-    match (found.len(), found.pop(), silent) {
+    match (found.len(), found.pop(), &silent[..]) {
         (1, Some(peer), _) => Ok(peer),
-        (0, _, None) => Err(ClientError::Failed(format!(
+        (0, _, []) => Err(ClientError::Failed(format!(
             "no {of_whom} has the PID or the name {target}"
         ))),
-        (0, _, Some(silent)) => Err(ClientError::Failed(format!(
+        (0, _, [silent]) if was_named(silent) => Err(NoAnswerError::Timeout(*silent).into()),
+        (0, _, [silent]) => Err(ClientError::Failed(format!(
             "no {of_whom} has the PID or the name {target}, unless it is {silent}, which does not answer"
         ))),
+        (0, _, silent) => Err(ClientError::Failed(format!(
+            "no {of_whom} has the PID or the name {target}, unless it is one of those that do not answer: {}",
+            listed(silent)
+        ))),
         (n, last, _) => {
-            let pids: Vec<_> = found
-                .iter()
-                .chain(&last)
-                .map(|p| p.pid.to_string())
-                .collect();
-            let pids = pids.join(", ");
+            let pids: Vec<_> = found.iter().chain(&last).map(|peer| peer.pid).collect();
             Err(ClientError::Failed(format!(
-                "{n} weirs have the name {target}; give the PID of one of them: {pids}"
+                "{n} weirs have the name {target}; give the PID of one of them: {}",
+                listed(&pids)
             )))
         }
     }

@@ -60,6 +60,9 @@ pub(super) struct Board {
     /// Those whose words somebody has printed, until they have noticed.
     #[serde(default)]
     told: Vec<u32>,
+    /// What the terminal was known by that all this is about; a later one may be called the same.
+    #[serde(default)]
+    terminal: Option<String>,
 }
 
 impl Board {
@@ -223,14 +226,20 @@ impl Board {
 pub(super) struct Shared {
     /// Nowhere: then a weir is alone.
     path: Option<PathBuf>,
+    /// What tells the terminal from an earlier one of its name, as far as that can be told.
+    mark: Mark,
     alone: Board,
 }
 
+/// What is asked for that each time, for a change of modes makes it another.
+type Mark = fn() -> Option<String>;
+
 impl Shared {
     /// The board of the terminal that is called so, in that directory.
-    pub(super) fn new(directory: Option<&Path>, terminal: &str) -> Shared {
+    pub(super) fn new(directory: Option<&Path>, terminal: &str, mark: Mark) -> Shared {
         Shared {
-            path: directory.map(|path| path.join(format!("terminal-{terminal}.1"))),
+            path: directory.map(|path| path.join(format!("terminal-{terminal}.2"))),
+            mark,
             alone: Board::default(),
         }
     }
@@ -251,7 +260,12 @@ impl Shared {
             // It cannot be shared, so it is not.
             Err(_) => return Some(work(&mut self.alone)),
         };
-        let mut board = read(&file).unwrap_or_default();
+        let mark = (self.mark)();
+        let board = read(&file).filter(|board| board.terminal == mark);
+        let mut board = board.unwrap_or_else(|| Board {
+            terminal: mark,
+            ..Board::default()
+        });
         let done = work(&mut board);
         if board.slots.is_empty() && board.told.is_empty() {
             let _ = fs::remove_file(path);

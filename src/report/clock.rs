@@ -12,6 +12,16 @@ pub(crate) fn now() -> String {
     Zoned::now().strftime("%FT%T%.3f%:z").to_string()
 }
 
+/// These lines of words for a file, each behind the time of now, which plain lines have as well.
+pub(crate) fn stamped(text: &str) -> String {
+    let time = now();
+    let lines: Vec<_> = text
+        .lines()
+        .map(|line| format!("time={time} {line}"))
+        .collect();
+    lines.join("\n")
+}
+
 /// The time of day so many seconds from now: `14:32`, and the day where it is not today's.
 pub(crate) fn after(seconds: f64) -> Option<String> {
     at(&Zoned::now(), seconds)

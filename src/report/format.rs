@@ -6,10 +6,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde_json::Value;
+
 use super::figures::{self, UNKNOWN};
-use super::plain;
 use super::snapshot::{Holdup, Snapshot};
-use crate::units::UnitError;
+use super::{fields, plain};
+use crate::units::{UnitError, printable};
 
 /// What a field is called, and what it says.
 type Field = (&'static str, fn(&Snapshot) -> Option<String>);
@@ -41,7 +43,12 @@ const FIELDS: [Field; 26] = [
     }),
     ("culprit", |s| s.culprit.clone()),
     ("age", |s| s.age_s.now.map(figures::time)),
-    ("size", |s| s.size.map(|size| s.scale().bytes(size))),
+    ("size", |s| {
+        s.size.map(|size| match s.is_size_in_records {
+            true => figures::count(size),
+            false => s.scale().bytes(size),
+        })
+    }),
     ("done%", |s| s.percent.map(|percent| format!("{percent}%"))),
     ("eta", |s| s.eta_s.map(figures::clock)),
     ("finish", |s| s.finish.clone()),
@@ -58,17 +65,36 @@ enum Piece {
     Text(String),
     /// Its place in [`FIELDS`].
     Field(usize),
+    /// The path of any other field, which is told as the object has it.
+    Path(String),
 }
 
 impl Format {
     /// The report of this. One line, whatever a name may hold.
     #[must_use]
     pub(crate) fn line(&self, s: &Snapshot) -> String {
+        let is_path = |piece: &Piece| matches!(piece, Piece::Path(_));
+        let object = self.pieces.iter().any(is_path);
+        let object = object.then(|| serde_json::to_value(s).unwrap_or_default());
+        let unknown = || UNKNOWN.to_owned();
         let piece = |piece: &Piece| match piece {
             Piece::Text(text) => text.clone(),
-            Piece::Field(nth) => (FIELDS[*nth].1)(s).unwrap_or_else(|| UNKNOWN.to_owned()),
+            Piece::Field(nth) => (FIELDS[*nth].1)(s).unwrap_or_else(unknown),
+            Piece::Path(path) => {
+                let value = object.as_ref().and_then(|it| fields::value(it, path));
+                value.and_then(told).unwrap_or_else(unknown)
+            }
         };
         self.pieces.iter().map(piece).collect()
+    }
+}
+
+/// As JSON has it, but for a text, which has no quotes.
+fn told(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(printable(text)),
+        other => Some(other.to_string()),
     }
 }
 
@@ -99,15 +125,19 @@ impl FromStr for Format {
             let Some((name, behind)) = inside else {
                 return Err(UnitError::new("a brace without its other one", EXAMPLE));
             };
-            let Some(nth) = FIELDS.iter().position(|field| field.0 == name) else {
-                let all: Vec<&str> = FIELDS.iter().map(|field| field.0).collect();
-                let what = format!(
-                    "no field is called {{{name}}}; there are {}",
-                    all.join(", ")
-                );
-                return Err(UnitError::new(what, EXAMPLE));
-            };
-            pieces.push(Piece::Field(nth));
+            pieces.push(match FIELDS.iter().position(|field| field.0 == name) {
+                Some(nth) => Piece::Field(nth),
+                None if fields::is_field(name) => Piece::Path(name.to_owned()),
+                None => {
+                    let all: Vec<&str> = FIELDS.iter().map(|field| field.0).collect();
+                    let what = format!(
+                        "no field is called {{{name}}}; there are {}, and those of the status object by their paths, \
+                         as buffer.high",
+                        all.join(", ")
+                    );
+                    return Err(UnitError::new(what, EXAMPLE));
+                }
+            });
             rest = behind;
         }
         if !rest.is_empty() {
@@ -122,6 +152,7 @@ impl fmt::Display for Format {
         self.pieces.iter().try_for_each(|piece| match piece {
             Piece::Text(text) => write!(f, "{}", text.replace('{', "{{").replace('}', "}}")),
             Piece::Field(nth) => write!(f, "{{{}}}", FIELDS[*nth].0),
+            Piece::Path(path) => write!(f, "{{{path}}}"),
         })
     }
 }
@@ -142,11 +173,30 @@ mod tests {
             ("{{{done%}}} {culprit}", "{38%} gzip", "{-} -"),
             ("fertig: {finish}", "fertig: 14:32", "fertig: -"),
             ("nothing", "nothing", "nothing"),
+            (
+                "{buffer.used} of {buffer.capacity}, {holdup} {v}",
+                "62914560 of 67108864, sink 1",
+                "0 of 67108864, - 1",
+            ),
+            ("{event} {end} {outputs.7.used}", "status - -", "status - -"),
         ] {
             let format: Format = template.parse().expect(template);
             assert_eq!(format.line(&sample::busy()), busy, "{template}");
             assert_eq!(format.line(&sample::fresh()), fresh, "{template}");
             assert_eq!(format.to_string(), template);
+        }
+    }
+
+    #[test]
+    fn a_size_that_was_given_in_records_is_a_count() {
+        let format: Format = "{size}".parse().expect("a field");
+        for (is_size_in_records, text) in [(true, "100k"), (false, "97.7KiB")] {
+            let s = Snapshot {
+                size: Some(100_000),
+                is_size_in_records,
+                ..sample::fresh()
+            };
+            assert_eq!(format.line(&s), text);
         }
     }
 

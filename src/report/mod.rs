@@ -10,6 +10,7 @@ pub(crate) mod clock;
 mod course;
 pub(crate) mod culprit;
 mod extremes;
+mod fields;
 pub(crate) mod figures;
 mod finder;
 pub(crate) mod format;

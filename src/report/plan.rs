@@ -62,6 +62,8 @@ pub(crate) struct Plan {
     pub chart: Option<PathBuf>,
     /// The outputs beside the consumer.
     pub outputs: Vec<(OutputKind, String)>,
+    /// The files of all that is written beside the consumer.
+    pub beside: Vec<PathBuf>,
     /// The file to keep for Prometheus.
     pub metrics: Option<PathBuf>,
     /// Time between replacements of it; above zero.

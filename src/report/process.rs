@@ -2,6 +2,10 @@
 //!
 //! Where it does not tell, nothing is known, and a process that can be signalled lives.
 
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::OsStringExt;
+
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 
@@ -18,8 +22,13 @@ struct Stat {
     group: u32,
     session: u32,
     terminal: u32,
+    flags: u32,
     born: u64,
 }
+
+/// The flag of a process that is about to end: PF_EXITING of Linux. Whoever hears of that by what it lets go may look
+/// before it has ended.
+const EXITING: u32 = 4;
 
 impl Stat {
     fn of(pid: u32) -> Option<Stat> {
@@ -36,8 +45,13 @@ impl Stat {
             group: number(2)?,
             session: number(3)?,
             terminal: number(4)?,
+            flags: number(6)?,
             born: fields.get(19)?.parse().ok()?,
         })
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.state, 'Z' | 'X') || self.flags & EXITING != 0
     }
 }
 
@@ -46,11 +60,11 @@ pub(crate) fn born(pid: u32) -> Option<u64> {
     Stat::of(pid).map(|it| it.born)
 }
 
-/// Whether it still is the process that began then, and has not ended: one whose parent has not
-/// asked yet how it ended is dead all the same.
+/// Whether it still is the process that began then, and does not end: one that is about to, or whose parent has not
+/// asked yet how it ended, is dead all the same.
 pub(crate) fn is_alive(pid: u32, born: Option<u64>) -> bool {
     match Stat::of(pid) {
-        Some(it) => !matches!(it.state, 'Z' | 'X') && born.is_none_or(|born| born == it.born),
+        Some(it) => !it.is_over() && born.is_none_or(|born| born == it.born),
         None => {
             let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
             born.is_none() && pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
@@ -61,6 +75,16 @@ pub(crate) fn is_alive(pid: u32, born: Option<u64>) -> bool {
 /// Whether it is stopped: it will answer nobody until somebody lets it go on.
 pub(crate) fn is_stopped(pid: u32) -> bool {
     Stat::of(pid).is_some_and(|it| matches!(it.state, 'T' | 't'))
+}
+
+/// The words that it was started with.
+pub(crate) fn words(pid: u32) -> Vec<OsString> {
+    let all = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let all = all.strip_suffix(&[0]).unwrap_or(&all);
+    let words = all.split(|byte| *byte == 0);
+    words
+        .map(|word| OsString::from_vec(word.to_vec()))
+        .collect()
 }
 
 /// The number of the terminal that controls it.
@@ -101,6 +125,11 @@ mod tests {
         for text in ["", "S", "S 1"] {
             assert_eq!(Stat::parse(text), None, "{text}");
         }
+        let flags = "S 1 2 3 34817 5 4194560 0 0 0 0 0 0 0 0 20 0 1 0 4711 8";
+        let end = flags.replace("4194560", "4194564");
+        let is_over = [fields, flags, &end, &fields.replace('S', "Z")]
+            .map(|text| Stat::parse(text).is_some_and(|it| it.is_over()));
+        assert_eq!(is_over, [false, false, true, true]);
     }
 
     #[test]

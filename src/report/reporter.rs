@@ -33,7 +33,7 @@ use crate::pipe::reopen::Reopener;
 use crate::units::without_numbers;
 
 use super::open::{open_log, open_page};
-use super::{clock, figures, json, plain, prometheus};
+use super::{clock, figures, json, plain, prometheus, terminal};
 
 /// Shorter intervals than this make figures that nobody can read off a bar.
 const BAR_WINDOW: Duration = Duration::from_secs(1);
@@ -105,7 +105,7 @@ impl Reporter {
         let who = Identity {
             name: plan.name.clone(),
             pid: std::process::id(),
-            expected: plan.expected,
+            expected: plan.expected.filter(Expected::is_some),
             records: plan.records,
             share: plan.share.clone(),
         };
@@ -113,7 +113,8 @@ impl Reporter {
             Show::Bar(theme) => Some(BarPlan {
                 theme,
                 directory: others.directory,
-                delivers_to_stdout: plan.command.is_none(),
+                is_output: plan.command.is_none() && terminal::is_standard_output()
+                    || plan.beside.iter().any(|path| terminal::is_called(path)),
             }),
             _ => None,
         };
@@ -208,7 +209,7 @@ impl Reporter {
 
     /// Another total is expected now, or none that is known yet.
     pub(crate) fn expect(&mut self, total: Option<Expected>) {
-        self.who.expected = total;
+        self.who.expected = total.filter(Expected::is_some);
         self.pace = MovingAverage::default();
     }
 
@@ -315,7 +316,7 @@ impl Reporter {
     pub(crate) fn complain(&mut self, what: &str) {
         let line = self.who.signed(&without_numbers(what));
         if let Some(log) = &mut self.log {
-            log.tell(line.clone());
+            log.tell(clock::stamped(&line));
         }
         self.stderr.tell(Word::Line(line));
     }

@@ -113,8 +113,7 @@ impl Screen {
                 board.order(&chains.iter().map(pids).collect::<Vec<_>>());
             }
             if changed || board.is_due(now, every) {
-                let told = board.told();
-                show(board, told, now, size, theme);
+                show(board, None, now, size, theme);
             }
             board.names()
         });
@@ -131,11 +130,15 @@ impl Screen {
             false => format!("{text}\n"),
         };
         let above = |board: &mut Board| {
-            if board.slots.is_empty() {
-                put(&alone);
-            } else {
+            let has_dead = leave_out_dead(board);
+            if !board.slots.is_empty() {
                 board.drawn = now;
                 put(&(said(text) + &picture(&lines(board, now, theme), size)));
+            } else if has_dead {
+                // Their picture may hang below the cursor; what others have written before it stays.
+                put(&format!("\x1b[J{alone}"));
+            } else {
+                put(&alone);
             }
         };
         if self.shared.with(LAST_WORDS, above).is_none() {
@@ -149,8 +152,7 @@ impl Screen {
             let (theme, pid) = (self.theme, self.pid);
             self.shared.with(LAST_WORDS, |board| {
                 board.remove(pid);
-                let told = board.told();
-                show(board, told, now, size, theme);
+                show_at_last(board, None, now, size, theme);
             });
         }
     }
@@ -195,14 +197,11 @@ impl Screen {
         }
         let (theme, pid) = (self.theme, self.pid);
         let is_done = self.shared.with(LAST_WORDS, |board| {
-            // Those that were killed will not say anything before us.
-            board.reap(u64::MAX, |slot| process::is_alive(slot.pid, slot.born));
             match &words.summary {
                 Some(summary) => board.hand_over(pid, summary, now),
                 None => drop(board.remove(pid)),
             }
-            let told = board.told().into_iter().chain(words.complaint.clone());
-            show(board, told, now, size, theme);
+            show_at_last(board, words.complaint.clone(), now, size, theme);
             board.is_told(pid) || words.summary.is_none()
         });
         match (is_done, &words.summary) {
@@ -224,6 +223,7 @@ impl Screen {
             }
         }
         let is_out = self.shared.with(LAST_WORDS, |board| {
+            leave_out_dead(board);
             let mut told = board.told_anyway(pid);
             if board.is_told(pid) && told.is_empty() {
                 return;
@@ -232,6 +232,8 @@ impl Screen {
                 // Whoever could not read the board has begun a new one.
                 told.push(summary.to_owned());
             }
+            // Those behind us come after us.
+            told.extend(board.told());
             show(board, told, terminal::milliseconds(), size, theme);
         });
         if is_out.is_none() {
@@ -240,17 +242,35 @@ impl Screen {
     }
 }
 
-/// Draws the picture, below what is said.
+/// Draws the picture, below what is said by those whose turn it is, and by ourselves.
 fn show(
     board: &mut Board,
-    told: impl IntoIterator<Item = String>,
+    own: impl IntoIterator<Item = String>,
     now: u64,
     size: Size,
     theme: Theme,
 ) {
-    let told: String = told.into_iter().map(|text| said(&text)).collect();
+    let told = board.told().into_iter().chain(own);
+    let told: String = told.map(|text| said(&text)).collect();
     board.drawn = now;
     put(&(told + &picture(&lines(board, now, theme), size)));
+}
+
+/// The same for the last time, as far as we are concerned: whoever is dead is not in it, and nobody waits for his words.
+fn show_at_last(
+    board: &mut Board,
+    own: impl IntoIterator<Item = String>,
+    now: u64,
+    size: Size,
+    theme: Theme,
+) {
+    leave_out_dead(board);
+    show(board, own, now, size, theme);
+}
+
+/// Nobody may come to do so later, so it does not count for how long one has been silent. Whether there were any.
+fn leave_out_dead(board: &mut Board) -> bool {
+    board.reap(u64::MAX, |slot| process::is_alive(slot.pid, slot.born))
 }
 
 /// Nobody can be told that nobody can be told.

@@ -92,6 +92,9 @@ pub(crate) struct Snapshot {
     /// The same exactly: what is done, and of what; not part of the schema.
     #[serde(skip)]
     pub progress: Option<(u64, u64)>,
+    /// What its size counts is records; not part of the schema.
+    #[serde(skip)]
+    pub is_size_in_records: bool,
     /// The time of day at which it will be done; not part of the schema.
     #[serde(skip)]
     pub finish: Option<String>,
@@ -260,6 +263,7 @@ impl Snapshot {
             slow_tee: None,
             percent: who.expected.map(|size| percent(size, now)),
             progress: who.expected.map(|size| (size.done(now), size.amount())),
+            is_size_in_records: matches!(who.expected, Some(Expected::Records(_))),
             finish: None,
             trail: Trail::default(),
             formatted: None,

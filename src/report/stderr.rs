@@ -40,9 +40,8 @@ pub(crate) type Directory = fn() -> Option<PathBuf>;
 pub(crate) struct BarPlan {
     pub(crate) theme: Theme,
     pub(crate) directory: Directory,
-    /// What is delivered goes to standard output. To a program that weir runs it goes by a pipe, and what that
-    /// program says is its own.
-    pub(crate) delivers_to_stdout: bool,
+    /// Data of weir's own goes to this terminal. What a program that weir runs says there is its own.
+    pub(crate) is_output: bool,
 }
 
 /// Standard error, and the bar on it if there is one.
@@ -71,7 +70,7 @@ impl Stderr {
             terminal::never_stop();
         }
         let (size, now) = (Size::now(), terminal::milliseconds());
-        let delivers = self.bar.is_some_and(|bar| bar.delivers_to_stdout);
+        let is_output = self.bar.is_some_and(|bar| bar.is_output);
         let mut screen = self
             .screen()
             .map(|screen| screen.lock().unwrap_or_else(PoisonError::into_inner));
@@ -79,7 +78,7 @@ impl Stderr {
         match (word, screen) {
             (Word::Frame(snapshot, every), Some(screen)) => {
                 let every = u64::try_from(every.as_millis()).unwrap_or(u64::MAX / 4);
-                match terminal::use_of(delivers) {
+                match terminal::use_of(is_output) {
                     Use::Free => screen.draw(&snapshot, every, size, now),
                     Use::Background => screen.withdraw(),
                     Use::Question => screen.make_way(),
@@ -138,7 +137,11 @@ impl Stderr {
 
     fn screen(&mut self) -> Option<&Mutex<Screen>> {
         if let (Some(bar), None) = (self.bar, &self.screen) {
-            let shared = Shared::new((bar.directory)().as_deref(), &terminal::name());
+            let shared = Shared::new(
+                (bar.directory)().as_deref(),
+                &terminal::name(),
+                terminal::mark,
+            );
             let screen = Arc::new(Mutex::new(Screen::new(bar.theme, shared)));
             stop::clear_before(screen.clone());
             self.screen = Some(screen);

@@ -7,10 +7,10 @@ use std::env;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::OnceLock;
+use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{Dev, fstat, major, minor, stat};
+use rustix::fs::{Dev, Stat, fstat, major, minor, stat};
 use rustix::io::{Errno, write};
 use rustix::process::getpgrp;
 use rustix::stdio::{dup2_stdin, dup2_stdout, stderr, stdout};
@@ -98,18 +98,16 @@ pub(crate) enum Use {
     Taken,
 }
 
-/// What the terminal is used for now. `delivers_to_stdout`: what lies on standard output is not to be drawn over.
+/// What the terminal is used for now. `is_output`: data goes there, which is not to be drawn over.
 #[must_use]
-pub(crate) fn use_of(delivers_to_stdout: bool) -> Use {
-    static SHARED: OnceLock<bool> = OnceLock::new();
+pub(crate) fn use_of(is_output: bool) -> Use {
     if !is_foreground() {
         return Use::Background;
     }
     let Ok(modes) = tcgetattr(stderr()).map(|now| now.local_modes) else {
         return Use::Taken;
     };
-    let is_shared = delivers_to_stdout && *SHARED.get_or_init(is_shared_with_output);
-    if is_shared || !modes.contains(LocalModes::ICANON) {
+    if is_output || !modes.contains(LocalModes::ICANON) {
         Use::Taken
     } else if modes.contains(LocalModes::ECHO) {
         Use::Free
@@ -125,27 +123,52 @@ pub(crate) fn is_read_by_keys() -> bool {
 }
 
 /// Whether standard output is the terminal that standard error is.
-fn is_shared_with_output() -> bool {
-    isatty(stdout()) && device(stdout()) == device(stderr())
+#[must_use]
+pub(crate) fn is_standard_output() -> bool {
+    isatty(stdout()) && fstat(stdout()).is_ok_and(is_ours)
+}
+
+/// Whether this is a name of the terminal that standard error is.
+#[must_use]
+pub(crate) fn is_called(path: &Path) -> bool {
+    stat(path).is_ok_and(is_ours)
+}
+
+/// Whether this file is the terminal that standard error is.
+fn is_ours(file: Stat) -> bool {
+    let own = fstat(stderr()).ok().and_then(device);
+    own.is_some() && device(file) == own
 }
 
 /// What all processes call this terminal.
 #[must_use]
 pub(crate) fn name() -> String {
-    let (of, number) = device(stderr()).unwrap_or_default();
+    let (of, number) = fstat(stderr()).ok().and_then(device).unwrap_or_default();
     format!("{of:x}-{number:x}")
 }
 
+/// What tells this terminal from an earlier one of its name: when its device was made, or its modes changed. Elsewhere
+/// than on Linux that may be when it was last written to.
+#[must_use]
+pub(crate) fn mark() -> Option<String> {
+    let it = resolved(fstat(stderr()).ok()?)?;
+    cfg!(target_os = "linux").then(|| format!("{}.{}", it.st_ctime, it.st_ctime_nsec))
+}
+
 /// The file system that the terminal is in, for a container has one of its own, and its number.
-fn device(terminal: impl AsFd) -> Option<(Dev, Dev)> {
-    let it = fstat(terminal).ok()?;
-    // `/dev/tty` is another name for the terminal that controls us.
-    if (major(it.st_rdev), minor(it.st_rdev)) == (5, 0) {
-        let own = process::terminal(std::process::id())?;
-        let it = stat(format!("/dev/pts/{}", minor(own))).ok()?;
-        return (it.st_rdev == own).then_some((it.st_dev, it.st_rdev));
-    }
+fn device(terminal: Stat) -> Option<(Dev, Dev)> {
+    let it = resolved(terminal)?;
     Some((it.st_dev, it.st_rdev))
+}
+
+/// `/dev/tty` is another name for the terminal that controls us.
+fn resolved(it: Stat) -> Option<Stat> {
+    if (major(it.st_rdev), minor(it.st_rdev)) != (5, 0) {
+        return Some(it);
+    }
+    let own = process::terminal(std::process::id())?;
+    let it = stat(format!("/dev/pts/{}", minor(own))).ok()?;
+    (it.st_rdev == own).then_some(it)
 }
 
 /// Milliseconds of a clock that all processes of this machine share.

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::time::{Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use nix::sys::signal::SigSet;
 
@@ -57,6 +57,8 @@ pub(super) struct WorkersState {
     pub is_interrupted: bool,
     /// When to read on after a signal from the terminal.
     pub goes_on: Option<Instant>,
+    /// One was told to end because it had taken nothing for so long, and none was run again since.
+    pub stalled_for: Option<Duration>,
 }
 
 /// Looks whether the program is there, and a place for its batches.

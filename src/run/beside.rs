@@ -241,12 +241,12 @@ impl Run {
         }
     }
 
-    /// Whether it is run again when it stalls; it is told to end then.
-    pub(super) fn is_run_again(&mut self) -> bool {
+    /// Whether it is run again when it has stalled for so long; it is told to end then.
+    pub(super) fn is_run_again(&mut self, time: Duration) -> bool {
         let Some(consumer) = self.consumer.as_mut().filter(|it| it.restarts.is_some()) else {
             return false;
         };
-        if consumer.end_stalled() {
+        if consumer.end_stalled(time) {
             self.tell_of_stall();
         }
         self.shared
@@ -283,8 +283,7 @@ impl Run {
                 return match threads.start(false) {
                     Ok(thread) => {
                         restarts.threads = Some((threads, thread));
-                        let status = self.status();
-                        self.hooks.run(Occasion::Restart, &status, None);
+                        self.run_hooks(Occasion::Restart);
                         None
                     }
                     Err(e) => Some(End::Failed(system(e))),
@@ -310,6 +309,14 @@ impl Run {
     pub(super) fn has_given_up(&self) -> bool {
         let restarts = self.consumer.as_ref().and_then(|it| it.restarts.as_ref());
         restarts.is_some_and(|it| it.breaker.has_given_up()) || self.have_workers_given_up()
+    }
+
+    /// How long it had taken nothing, where it has failed so often by that.
+    pub(super) fn has_given_up_on_stall(&self) -> Option<Duration> {
+        let consumer = self.consumer.as_ref().and_then(|it| it.stalled_for);
+        let workers = self.batches.as_ref().and_then(|it| it.workers.as_ref());
+        let time = consumer.or(workers.and_then(|it| it.stalled_for));
+        time.filter(|_| self.has_given_up())
     }
 
     /// Somebody does not want to wait. False where there is nothing to be tried.

@@ -68,6 +68,8 @@ pub(super) struct Consumer {
     pub is_fed: bool,
     /// It has been waited for.
     pub has_ended: bool,
+    /// It was told to end because it had taken nothing for so long.
+    pub stalled_for: Option<Duration>,
     /// The last signal from the terminal, or from somebody in its place.
     pub interrupted: Option<i32>,
     /// When to read on after that.
@@ -117,6 +119,7 @@ pub(super) fn start(
         thread: None,
         is_fed: false,
         has_ended: false,
+        stalled_for: None,
         interrupted: None,
         goes_on: None,
         restarts,
@@ -171,6 +174,7 @@ impl Consumer {
         consumer_port.replace(port);
         (self.child, self.exits, self.reader) = (child, exits, spare);
         (self.is_fed, self.has_ended) = (false, false);
+        self.stalled_for = None;
         Ok(())
     }
 
@@ -257,10 +261,12 @@ impl Consumer {
         let _ = self.exits.recv();
     }
 
-    /// One that stalls is to end, so that another one can take its place. Whether it had not been told that yet.
-    pub(super) fn end_stalled(&mut self) -> bool {
+    /// One that has stalled for so long is to end, so that another one can take its place. Whether it had not been told
+    /// that yet.
+    pub(super) fn end_stalled(&mut self, time: Duration) -> bool {
         match &mut self.restarts {
             Some(restarts) if restarts.kill_at.is_none() => {
+                self.stalled_for = Some(time);
                 self.child.signal(SIGTERM);
                 restarts.kill_at = Instant::now().checked_add(LAST_WAIT);
                 true

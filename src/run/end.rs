@@ -165,17 +165,35 @@ impl End {
                     Side::Source => "the source has sent nothing",
                     Side::Sink => "the sink has taken nothing",
                 };
-                // Whole milliseconds say enough of a wait.
-                let time =
-                    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
-                let time =
-                    Span::try_from(time).map_or_else(|_| format!("{time:?}"), |s| s.to_string());
-                let left = undelivered_text(*undelivered, lost);
-                let behind = behind.map_or(String::new(), |behind| format!(", {behind}"));
-                Some(format!("timeout: {what} for {time}; {left}{behind}"))
+                let left = left_by_stall(*time, *undelivered, behind, lost);
+                Some(format!("timeout: {what} for {left}"))
             }
         }
     }
+
+    /// The line to print where COMMAND was ended so many times in a row for having taken nothing for so long.
+    pub(super) fn of_stalled_command(
+        times: u32,
+        time: Duration,
+        undelivered: u64,
+        behind: Option<&str>,
+        lost: Option<u64>,
+    ) -> String {
+        let left = left_by_stall(time, undelivered, behind, lost);
+        format!(
+            "timeout: COMMAND was given up after {times} failures, the last by taking nothing for {left}"
+        )
+    }
+}
+
+/// `300ms; 2.61MiB undelivered`.
+fn left_by_stall(time: Duration, left: u64, behind: Option<&str>, lost: Option<u64>) -> String {
+    // Whole milliseconds say enough of a wait.
+    let time = Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    let time = Span::try_from(time).map_or_else(|_| format!("{time:?}"), |s| s.to_string());
+    let left = undelivered_text(left, lost);
+    let behind = behind.map_or(String::new(), |behind| format!(", {behind}"));
+    format!("{time}; {left}{behind}")
 }
 
 /// `2.61MiB undelivered`, and as summaries say it where that stays in a spool, but for what is lost.

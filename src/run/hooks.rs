@@ -21,7 +21,8 @@ use crate::engine::event::{APART, Event};
 use crate::engine::status::{Count, Status};
 use crate::units::share::PASSWORD;
 
-/// Events that wait for the command that is running. Whatever is told beyond them is not.
+/// So many commands of each hook may wait for the one that is running. Whatever is told beyond them all is not, which is
+/// said.
 const WAITING: usize = 8;
 
 /// The hooks of a run, and the way to the thread that runs them.
@@ -29,6 +30,8 @@ pub(super) struct Hooks {
     hooks: Vec<Hook>,
     name: Option<String>,
     queue: Option<Queue>,
+    /// That something was not run for want of room has been said, and there was none since.
+    is_full: bool,
     /// When it was last told that a COMMAND has stalled that is run again.
     stalled_at: Option<Instant>,
     /// What is run at the end.
@@ -45,8 +48,8 @@ struct Queue {
 }
 
 impl Queue {
-    fn new() -> Queue {
-        let (sender, rest) = bounded::<Command>(WAITING);
+    fn new(hooks: usize) -> Queue {
+        let (sender, rest) = bounded::<Command>(WAITING * hooks);
         let running = Arc::default();
         let queue = Queue {
             sender,
@@ -146,6 +149,7 @@ impl Hooks {
             hooks: hooks.to_owned(),
             name: name.map(str::to_owned),
             queue: None,
+            is_full: false,
             stalled_at: None,
             last: Vec::new(),
         }
@@ -165,15 +169,26 @@ impl Hooks {
         events.collect()
     }
 
-    /// This has happened, and things stand so; `end`: the run is over, and how.
-    pub(super) fn run(&mut self, on: Occasion, status: &Status, end: Option<&str>) {
-        let commands = self.hooks.iter().filter(|hook| hook.on == on);
-        let commands: Vec<_> = commands
-            .map(|hook| self.command(hook, status, end))
-            .collect();
-        if end.is_none() {
-            return commands.into_iter().for_each(|it| self.enqueue(it));
+    /// This has happened, and things stand so. What is to be said of what is not run for it.
+    #[must_use]
+    pub(super) fn run(&mut self, on: Occasion, status: &Status) -> Option<String> {
+        let commands = self.commands(on, status, None);
+        let mut refused = 0;
+        for command in commands {
+            refused += usize::from(!self.enqueue(command));
         }
+        let was_full = std::mem::replace(&mut self.is_full, refused > 0);
+        (self.is_full && !was_full).then(|| {
+            let waiting = WAITING * self.hooks.len();
+            format!(
+                "--on {on}: not run: {waiting} commands wait for the one that is running to end"
+            )
+        })
+    }
+
+    /// The run is over, and how, and this is what has happened by that.
+    pub(super) fn run_last(&mut self, on: Occasion, status: &Status, end: &str) {
+        let commands = self.commands(on, status, Some(end));
         self.last.extend(commands);
         if on == Occasion::Done {
             self.finish();
@@ -181,12 +196,14 @@ impl Hooks {
     }
 
     /// A COMMAND has stalled, and is run again. As with the flow, several within a moment are one.
-    pub(super) fn run_at_stall(&mut self, status: &Status, now: Instant) {
+    #[must_use]
+    pub(super) fn run_at_stall(&mut self, status: &Status, now: Instant) -> Option<String> {
         let is_known = |at| now.saturating_duration_since(at) < APART;
-        if !self.stalled_at.is_some_and(is_known) {
-            self.stalled_at = Some(now);
-            self.run(Occasion::Stall, status, None);
+        if self.stalled_at.is_some_and(is_known) {
+            return None;
         }
+        self.stalled_at = Some(now);
+        self.run(Occasion::Stall, status)
     }
 
     /// Nothing more happens. What is left is run by somebody for whom nobody waits.
@@ -198,9 +215,16 @@ impl Hooks {
         }
     }
 
-    fn enqueue(&mut self, command: Command) {
-        let queue = self.queue.get_or_insert_with(Queue::new);
-        let _ = queue.sender.try_send(command);
+    /// Whether there was room for it.
+    fn enqueue(&mut self, command: Command) -> bool {
+        let hooks = self.hooks.len();
+        let queue = self.queue.get_or_insert_with(|| Queue::new(hooks));
+        queue.sender.try_send(command).is_ok()
+    }
+
+    fn commands(&self, on: Occasion, status: &Status, end: Option<&str>) -> Vec<Command> {
+        let hooks = self.hooks.iter().filter(|hook| hook.on == on);
+        hooks.map(|hook| self.command(hook, status, end)).collect()
     }
 
     fn command(&self, hook: &Hook, status: &Status, end: Option<&str>) -> Command {

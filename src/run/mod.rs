@@ -224,7 +224,21 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
         || !(kept.is_in_order || run.deadline.told_last.is_some())
         || behind.is_some();
     let lost = config.spool.as_ref().map(|_| kept.forgone);
-    let mut complaint = end.complaint(behind.as_deref(), lost);
+    let mut complaint = match (&end, run.has_given_up_on_stall()) {
+        (End::Command(exit, _), Some(time)) if !exit.is_success() => {
+            let times = config.restart.and_then(|it| it.give_up);
+            let times = times.map_or(0, NonZeroU32::get);
+            let left = undelivered(&status).bytes;
+            Some(End::of_stalled_command(
+                times,
+                time,
+                left,
+                behind.as_deref(),
+                lost,
+            ))
+        }
+        _ => end.complaint(behind.as_deref(), lost),
+    };
     if is_short && (end.is_good() || matches!(end, End::GivenUp { .. })) {
         if let Some(why) = &complaint {
             run.reporter.complain(why);
@@ -234,12 +248,12 @@ pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     }
     let word = end.ending().word();
     if let End::Stalled(..) = end {
-        run.hooks.run(Occasion::Stall, &status, Some(&word));
+        run.hooks.run_last(Occasion::Stall, &status, &word);
     }
     if run.has_given_up() {
-        run.hooks.run(Occasion::GiveUp, &status, Some(&word));
+        run.hooks.run_last(Occasion::GiveUp, &status, &word);
     }
-    run.hooks.run(Occasion::Done, &status, Some(&word));
+    run.hooks.run_last(Occasion::Done, &status, &word);
     let left = undelivered(&status);
     run.reporter
         .finish(&status, end.ending(), left, complaint.as_deref());

@@ -166,7 +166,9 @@ impl Run {
                 return end;
             }
             let mut look = self.look_for_stall();
-            if matches!(look, StallLook::Stalled(Side::Sink, _)) && self.is_run_again() {
+            if let StallLook::Stalled(Side::Sink, time) = look
+                && self.is_run_again(time)
+            {
                 // The next one has as much time, however soon it comes.
                 look = self.look_for_stall();
             }
@@ -212,8 +214,7 @@ impl Run {
                 recv(self.events) -> event => self.on_event(event.ok()),
                 recv(self.happenings) -> event => {
                     if let Ok(event) = event {
-                        let status = self.status();
-                        self.hooks.run(Occasion::Flow(event), &status, None);
+                        self.run_hooks(Occasion::Flow(event));
                     }
                     None
                 }
@@ -259,6 +260,14 @@ impl Run {
             if let Some(end) = decided.filter(|_| self.awaits.is_none()) {
                 return end;
             }
+        }
+    }
+
+    /// This has happened: what is to be run then is, or it is said why not.
+    pub(super) fn run_hooks(&mut self, on: Occasion) {
+        let status = self.status();
+        if let Some(what) = self.hooks.run(on, &status) {
+            self.reporter.complain(&what);
         }
     }
 

@@ -76,8 +76,7 @@ impl Run {
         } else {
             Occasion::Restart
         };
-        let status = self.status();
-        self.hooks.run(occasion, &status, None);
+        self.run_hooks(occasion);
     }
 
     /// None of them has anything to do any more.
@@ -157,7 +156,9 @@ impl Run {
     /// A COMMAND has used up its time, and another takes its place: a hook may be there for that.
     pub(super) fn tell_of_stall(&mut self) {
         let status = self.status();
-        self.hooks.run_at_stall(&status, Instant::now());
+        if let Some(what) = self.hooks.run_at_stall(&status, Instant::now()) {
+            self.reporter.complain(&what);
+        }
     }
 
     /// All that run are told to end, and some time later made to; none is started any more.

@@ -32,8 +32,8 @@ impl Run {
         }
         match fate {
             Fate::Again => {
-                let status = self.status();
-                self.hooks.run(Occasion::Restart, &status, None);
+                workers.stalled_for = None;
+                self.run_hooks(Occasion::Restart);
                 None
             }
             // The others may go on, and deal with what it has left.
@@ -80,16 +80,17 @@ impl Run {
 
     /// One of them does not read what lies in its pipe: it is ended where another one comes in its place, or weir ends.
     pub(super) fn on_worker_stalled(&mut self, job: usize) -> Option<End> {
+        let limit = self
+            .shared
+            .update_and_wake(|engine, _| engine.worker_timeout());
         if !self.workers()?.is_run_again {
-            let limit = self
-                .shared
-                .update_and_wake(|engine, _| engine.worker_timeout());
             let undelivered = super::end::undelivered(&self.status()).bytes;
             return Some(End::Stalled(Side::Sink, limit, undelivered));
         }
         let batches = self.batches.as_mut()?;
         let child = batches.jobs.program(job)?;
         if batches.tell_to_end(child, SIGTERM, Instant::now() + LAST_WAIT) {
+            self.workers()?.stalled_for = Some(limit);
             self.tell_of_stall();
         }
         None

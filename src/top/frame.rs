@@ -18,6 +18,7 @@ const MARGIN: usize = 2;
 
 const HELP: &[&str] = &[
     "up, down, j, k    choose a weir; page up, page down, home and end go further",
+    "                  where all is known of one: scroll; left and right choose",
     "p, space          pause it, or let it go on       weir --remote NAME --pause, --resume",
     "r                 set its cap                     weir --remote NAME --rate LIMIT",
     "s                 set what it sheds               weir --remote NAME --shed WHICH",
@@ -49,7 +50,11 @@ pub(super) fn text(
         lines.push(body.remove(0).1);
     }
     let room = (room + 1).saturating_sub(lines.len());
-    lines.extend(window(body, view.chosen, room, theme));
+    let first = match view.page {
+        Page::Table => first(&body, view.chosen, room),
+        Page::Details | Page::Help => view.first,
+    };
+    lines.extend(window(body, first, room, theme));
     if let Some(foot) = foot {
         lines.resize(rows.saturating_sub(1).max(1), String::new());
         lines.push(theme.paint(Ink::Strong, &foot));
@@ -180,20 +185,40 @@ fn foot(view: &View) -> Option<String> {
     }
 }
 
-/// The part of these lines that is shown: with the chosen one in it, and a word on what is not.
-fn window(lines: Vec<Line>, chosen: Option<u32>, room: usize, theme: Theme) -> Vec<String> {
+/// How many lines of the page do not fit on a screen of this size.
+pub(super) fn hidden(groups: &[Group<'_>], view: &View, size: Size) -> usize {
+    let all = match view.page {
+        Page::Table => 0,
+        Page::Details => details(groups, view).len(),
+        Page::Help => HELP.len(),
+    };
+    let taken = 1 + usize::from(foot(view).is_some());
+    let room = usize::from(size.rows).saturating_sub(taken);
+    if all <= room { 0 } else { all - shown(room) }
+}
+
+/// Of so many rows the last one tells how many lines there are more.
+fn shown(room: usize) -> usize {
+    room.saturating_sub(1)
+}
+
+/// The first line to be shown, so that the chosen weir is in sight.
+fn first(lines: &[Line], chosen: Option<u32>, room: usize) -> usize {
+    let chosen = lines
+        .iter()
+        .position(|(pid, _)| pid.is_some() && *pid == chosen);
+    chosen.map_or(0, |at| (at + 2).saturating_sub(shown(room)))
+}
+
+/// The part of these lines that is shown, from this one on, and a word on what is not.
+fn window(lines: Vec<Line>, first: usize, room: usize, theme: Theme) -> Vec<String> {
     let all = lines.len();
     let texts = lines.iter().map(|(_, text)| text.clone());
     if all <= room {
         return texts.collect();
     }
-    let shown = room.saturating_sub(1);
-    let chosen = lines
-        .iter()
-        .position(|(pid, _)| pid.is_some() && *pid == chosen);
-    let first = chosen
-        .map_or(0, |at| (at + 2).saturating_sub(shown))
-        .min(all - shown);
+    let shown = shown(room);
+    let first = first.min(all - shown);
     let mut part: Vec<String> = texts.skip(first).take(shown).collect();
     if room > 0 {
         let more = |n: usize| {

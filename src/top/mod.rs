@@ -127,20 +127,22 @@ impl Top {
     fn draw(&mut self) -> io::Result<()> {
         let groups = self.watch.groups();
         self.view.keep_choice(&frame::weirs(&groups));
+        let size = Size::of(stdout());
+        let hidden = frame::hidden(&groups, &self.view, size);
+        self.view.keep_on_page(hidden);
         let strangers = &self.watch.strangers;
         print(&frame::text(
-            &groups,
-            strangers,
-            &self.view,
-            Size::of(stdout()),
-            self.theme,
+            &groups, strangers, &self.view, size, self.theme,
         ))
     }
 
     fn on_keys(&mut self, keys: &[Key]) -> io::Result<End> {
         for key in keys {
             let groups = self.watch.groups();
-            match self.view.on_key(*key, &frame::weirs(&groups)) {
+            let deed = self.view.on_key(*key, &frame::weirs(&groups));
+            let hidden = frame::hidden(&groups, &self.view, Size::of(stdout()));
+            self.view.keep_on_page(hidden);
+            match deed {
                 Some(Deed::Quit) => return Ok(Some(None)),
                 Some(Deed::Stop) => self.stop()?,
                 Some(Deed::Change(pid, change, typed)) => self.change(pid, *change, typed),

@@ -45,6 +45,8 @@ pub(super) struct View {
     pub(super) question: Option<Question>,
     /// The weir that the keys are for.
     pub(super) chosen: Option<u32>,
+    /// The first line that is shown of a page that is no table.
+    pub(super) first: usize,
     /// What came of the last change.
     pub(super) message: Option<String>,
     /// There has been a weir to choose since the last time that there was none.
@@ -57,6 +59,7 @@ impl Default for View {
             page: Page::Table,
             question: None,
             chosen: None,
+            first: 0,
             message: None,
             has_begun: false,
         }
@@ -81,17 +84,17 @@ impl View {
         match (key, &self.page) {
             (Key::Char('q' | 'Q'), Page::Table) => return Some(Deed::Quit),
             (Key::Char('q' | 'Q') | Key::Escape | Key::Enter, Page::Help | Page::Details)
-            | (Key::Char('?' | 'h'), Page::Help) => {
-                self.page = Page::Table;
-            }
-            (Key::Char('?' | 'h'), _) => self.page = Page::Help,
-            (Key::Enter, Page::Table) if self.chosen.is_some() => self.page = Page::Details,
-            (Key::Up | Key::Char('k'), _) => self.go(weirs, |at, _| at.saturating_sub(1)),
-            (Key::Down | Key::Char('j'), _) => self.go(weirs, |at, _| at + 1),
-            (Key::PageUp, _) => self.go(weirs, |at, _| at.saturating_sub(PAGE)),
-            (Key::PageDown, _) => self.go(weirs, |at, _| at + PAGE),
-            (Key::Home, _) => self.go(weirs, |_, _| 0),
-            (Key::End, _) => self.go(weirs, |_, all| all),
+            | (Key::Char('?' | 'h'), Page::Help) => self.turn_to(Page::Table),
+            (Key::Char('?' | 'h'), _) => self.turn_to(Page::Help),
+            (Key::Enter, Page::Table) if self.chosen.is_some() => self.turn_to(Page::Details),
+            (Key::Left, Page::Details) => self.go(weirs, |at| at.saturating_sub(1)),
+            (Key::Right, Page::Details) => self.go(weirs, |at| at + 1),
+            (Key::Up | Key::Char('k'), _) => self.step(weirs, |at| at.saturating_sub(1)),
+            (Key::Down | Key::Char('j'), _) => self.step(weirs, |at| at.saturating_add(1)),
+            (Key::PageUp, _) => self.step(weirs, |at| at.saturating_sub(PAGE)),
+            (Key::PageDown, _) => self.step(weirs, |at| at.saturating_add(PAGE)),
+            (Key::Home, _) => self.step(weirs, |_| 0),
+            (Key::End, _) => self.step(weirs, |_| usize::MAX),
             (Key::Char(key), _) => return self.on_command(key, weirs),
             _ => {}
         }
@@ -114,9 +117,26 @@ impl View {
         }
     }
 
-    fn go(&mut self, weirs: &[&Snapshot], to: impl Fn(usize, usize) -> usize) {
+    /// Where so many lines of the page do not fit on the screen.
+    pub(super) fn keep_on_page(&mut self, hidden: usize) {
+        self.first = self.first.min(hidden);
+    }
+
+    fn turn_to(&mut self, page: Page) {
+        (self.page, self.first) = (page, 0);
+    }
+
+    /// To another weir of the table, or to other lines of the page.
+    fn step(&mut self, weirs: &[&Snapshot], to: impl Fn(usize) -> usize) {
+        match self.page {
+            Page::Table => self.go(weirs, to),
+            Page::Details | Page::Help => self.first = to(self.first),
+        }
+    }
+
+    fn go(&mut self, weirs: &[&Snapshot], to: impl Fn(usize) -> usize) {
         let at = weirs.iter().position(|weir| Some(weir.pid) == self.chosen);
-        let to = at.map_or(0, |at| to(at, weirs.len()));
+        let to = at.map_or(0, to);
         let to = to.min(weirs.len().saturating_sub(1));
         self.chosen = weirs.get(to).map(|weir| weir.pid);
     }

@@ -328,6 +328,28 @@ fn a_stopped_weir_does_not_do_later_what_was_given_up_on() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn one_that_does_not_answer_is_known_by_its_first_name_or_named_among_all_that_do_not() {
+    let home = Home::new();
+    let weirs = [home.start(&["-N", "aa"]), home.start(&["-N", "bb"])];
+    weirs.iter().for_each(|weir| weir.stop());
+    let [one, other] = weirs.each_ref().map(|weir| weir.pid());
+    let output = home.run(&["--remote", "bb", "--pause"]);
+    let wanted = format!("weir: weir {other} does not answer; is it stopped?\n");
+    assert_eq!(said(&output), wanted);
+    // It may have been given another name since.
+    let output = home.run(&["--remote", "cc", "--pause"]);
+    let mut pids = [&one, &other].map(|pid| pid.parse::<u32>().expect("a number"));
+    pids.sort_unstable();
+    let wanted = format!(
+        "weir: no weir of yours has the PID or the name cc, unless it is one of those that do not answer: {}, {}\n",
+        pids[0], pids[1]
+    );
+    assert_eq!(said(&output), wanted);
+    weirs.iter().for_each(|weir| weir.signal(Signal::CONT));
+}
+
+#[test]
 fn without_control_there_is_no_socket_and_no_thread_for_it() {
     let home = Home::new();
     let mut weir = home.start_deaf(&["--no-control"]);

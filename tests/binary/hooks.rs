@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::thread;
 
+use crate::harness::remote::Home;
 use crate::harness::{data, eventually, start, weir};
 use tempfile::TempDir;
 
@@ -172,4 +173,55 @@ fn a_command_that_has_used_up_its_time_is_told_as_a_stall_though_it_is_run_again
         weir.signal(rustix::process::Signal::TERM);
         weir.end();
     }
+}
+
+#[test]
+fn whatever_happens_at_once_is_run_in_the_end() {
+    let dir = TempDir::new().expect("make a directory");
+    let (told, go) = (dir.path().join("told"), dir.path().join("go"));
+    let hooks = (1..=14).map(|n| {
+        let (go, told) = (go.display(), told.display());
+        format!(
+            "{}%=until test -e {go}; do sleep 0.01; done; echo $WEIR_EVENT >> {told}",
+            5 * n
+        )
+    });
+    let hooks: Vec<String> = hooks.collect();
+    let mut args = vec!["-b", "64KiB", "--pipe-size", "4KiB"];
+    hooks.iter().for_each(|hook| args.extend(["--on", hook]));
+    let home = Home::new();
+    let mut weir = home.start(&args);
+    let mut producer = weir.stdin.take().expect("its input");
+    let writer = thread::spawn(move || producer.write_all(&data(200_000, 1)));
+    eventually("it is full", || home.status(&weir)["state"] == "blocked");
+    fs::write(&go, "").expect("written");
+    assert_eq!(lines(&told, 14)[13], "70%");
+    drop(weir);
+    let _ = writer.join();
+}
+
+#[test]
+fn what_is_not_run_because_too_much_waits_is_said_once() {
+    let dir = TempDir::new().expect("make a directory");
+    let go = dir.path().join("go");
+    let slow = format!(
+        "restart=until test -e {}; do sleep 0.01; done",
+        go.display()
+    );
+    let options = [
+        "--restart",
+        "on-failure",
+        "--backoff",
+        "1ms..1ms",
+        "--give-up",
+        "30",
+    ];
+    let words = [&options[..], &["--on", &slow, "--", "false"]].concat();
+    let (input, producer) = pipe().expect("make a pipe");
+    let end = start(weir(&words), Stdio::from(input), Stdio::null()).end();
+    drop(producer);
+    fs::write(&go, "").expect("written");
+    let said = "weir: --on restart: not run: 8 commands wait for the one that is running to end\n";
+    assert_eq!(end.stderr.matches("not run").count(), 1, "{}", end.stderr);
+    assert!(end.stderr.contains(said), "{}", end.stderr);
 }

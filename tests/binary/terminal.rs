@@ -1,5 +1,7 @@
 //! Several weirs on one terminal, and their manners there.
 
+mod dead;
+mod output;
 mod stopped;
 
 use std::io::Write;
@@ -336,28 +338,6 @@ fn nothing_is_drawn_while_a_password_is_asked_for() {
     pty.type_in("\n");
     drop(source);
     assert_clean(&pty.wait_for(&["after"]));
-}
-
-#[test]
-fn nothing_is_drawn_over_an_output_on_the_same_terminal() {
-    let (fifo, home) = (Fifo::new(), home());
-    let script = r#""$WEIR" -N me -i 10ms --metrics "$XDG_RUNTIME_DIR/page" <"$FIFO""#;
-    let name = home.path().to_str().expect("a path");
-    let environment = [("FIFO", fifo.name()), ("XDG_RUNTIME_DIR", name)];
-    let pty = Pty::run(script, 10, 100, &environment);
-    let mut source = fifo.open();
-    source.write_all(b"first\nsecond").expect("fed");
-    pty.wait_for(&["second"]);
-    await_pages(
-        &home.path().join("page"),
-        "written_bytes_total{name=\"me\"} 12",
-        4,
-    );
-    let rows = pty.rows();
-    assert_eq!(rows[..2], ["first", "second"]);
-    assert!(rows[2..].iter().all(String::is_empty), "{rows:#?}");
-    drop(source);
-    pty.wait_for(&["weir me: 12B in"]);
 }
 
 #[test]

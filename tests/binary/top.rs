@@ -152,6 +152,34 @@ fn arrows_and_other_keys_do_not_leave() {
 }
 
 #[test]
+fn all_that_is_known_of_a_weir_can_be_scrolled_through() {
+    let home = Home::new();
+    let _weirs = [
+        held(&home, &["-N", "one"], 0),
+        held(&home, &["-N", "two"], 0),
+    ];
+    let mut top = Top::start(&home, 80);
+    top.shows("2 weirs");
+    top.press("\x1b[H\r");
+    top.shows("  age_s.max");
+    top.shows("more lines below");
+    top.press("\x1b[B\x1b[B");
+    top.shows("2 more lines above, ");
+    top.press("\x1b[F");
+    top.shows("  wait_s.source");
+    assert!(top.text().trim_end().ends_with("more lines above"));
+    // That is where it ends: one up is one up.
+    top.press("\x1b[B\x1b[A");
+    top.shows(", 1 below");
+    top.press("\x1b[H");
+    top.shows("  age_s.max");
+    let first = top.text().contains("weir one");
+    top.press(if first { "\x1b[C" } else { "\x1b[D" });
+    top.shows(if first { "weir two" } else { "weir one" });
+    top.leave(b"\x03");
+}
+
+#[test]
 fn every_width_of_a_terminal_will_do() {
     let home = Home::new();
     let _one = held(&home, &["-N", "one", "-r", "1B/s"], 1000);

@@ -132,7 +132,7 @@ fn what_waits_stays_however_long_and_can_be_taken_back() {
 #[test]
 fn the_file_is_shared_under_its_lock_and_gone_with_the_last_line() {
     let folder = tempfile::tempdir().expect("a folder");
-    let shared = || Shared::new(Some(folder.path()), "8801");
+    let shared = || Shared::new(Some(folder.path()), "8801", || None);
     let now = Duration::ZERO;
     let (mut one, mut two) = (shared(), shared());
     assert_eq!(one.with(now, |board| board.put(slot(1, 5))), Some(()));
@@ -148,11 +148,26 @@ fn the_file_is_shared_under_its_lock_and_gone_with_the_last_line() {
 }
 
 #[test]
+fn the_lines_of_an_earlier_terminal_of_the_same_name_are_not_those_of_this_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let shared = |mark| Shared::new(Some(folder.path()), "8801", mark);
+    let now = Duration::ZERO;
+    let (mut one, mut other) = (
+        shared(|| Some("one".into())),
+        shared(|| Some("other".into())),
+    );
+    one.with(now, |board| board.put(slot(1, 5)));
+    one.with(now, |board| board.put(slot(2, 5)));
+    assert_eq!(one.with(now, |board| pids(board)), Some(vec![1, 2]));
+    assert_eq!(other.with(now, |board| pids(board)), Some(vec![]));
+}
+
+#[test]
 fn what_cannot_be_understood_counts_for_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut shared = Shared::new(Some(folder.path()), "8801");
+    let mut shared = Shared::new(Some(folder.path()), "8801", || None);
     for text in ["", "{\"drawn\":1,\"slots\":[{\"pid\":4", "GIF89a"] {
-        fs::write(folder.path().join("terminal-8801.1"), text).expect("written");
+        fs::write(folder.path().join("terminal-8801.2"), text).expect("written");
         assert_eq!(
             shared.with(Duration::ZERO, |board| board.slots.len()),
             Some(0)
@@ -163,7 +178,7 @@ fn what_cannot_be_understood_counts_for_nothing() {
 #[test]
 fn without_a_place_to_share_a_weir_is_alone() {
     for directory in [None, Some(Path::new("/nowhere/at/all"))] {
-        let mut shared = Shared::new(directory, "8801");
+        let mut shared = Shared::new(directory, "8801", || None);
         shared.with(Duration::ZERO, |board| board.put(slot(1, 5)));
         assert_eq!(
             shared.with(Duration::ZERO, |board| pids(board)),

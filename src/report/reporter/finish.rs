@@ -12,7 +12,7 @@ use crate::report::screen::LastWords;
 use crate::report::snapshot::{Ending, Snapshot};
 use crate::report::stderr::Word;
 use crate::report::timeout::Timeout;
-use crate::report::{chart, json, prometheus, summary};
+use crate::report::{chart, clock, json, prometheus, summary};
 
 /// How long the end may be held up by somebody who does not read what weir has to say.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -86,7 +86,13 @@ impl Reporter {
         let says_nothing = last == LastWords::default();
         match (&mut self.log, self.show) {
             (Some(log), _) => {
-                let lines = last.summary.into_iter().chain(last.complaint);
+                // An object has its time in it.
+                let summary = last.summary.map(|text| match self.closing {
+                    Closing::Json => text,
+                    _ => clock::stamped(&text),
+                });
+                let complaint = last.complaint.map(|line| clock::stamped(&line));
+                let lines = summary.into_iter().chain(complaint);
                 lines.for_each(|line| log.insist(line, delays.with_log()));
             }
             (None, _) if !says_nothing => {
@@ -125,7 +131,8 @@ impl Reporter {
     pub(crate) fn give_up(&mut self, why: &dyn std::fmt::Display) {
         let mut delays = EndDelays::new(self.log_is_file, LAST_WORDS);
         if let Some(log) = &mut self.log {
-            log.insist(self.who.signed(&why), delays.with_log());
+            let line = clock::stamped(&self.who.signed(&why));
+            log.insist(line, delays.with_log());
             log.close(delays.with_log());
         }
     }

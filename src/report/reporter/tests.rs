@@ -27,6 +27,7 @@ fn plan() -> Plan {
         format: None,
         chart: None,
         outputs: Vec::new(),
+        beside: Vec::new(),
         metrics: None,
         metrics_interval: Duration::from_secs(1),
     }
@@ -113,6 +114,60 @@ fn reports_and_the_summary_are_appended_to_the_log() {
     assert!(lines[2].contains(" elapsed=2.0s "), "{text}");
     assert!(lines[3].contains(" elapsed=3.0s "), "{text}");
     assert!(lines[4].ends_with(r#""end":"error"}"#), "{text}");
+}
+
+#[test]
+fn words_in_the_log_have_their_time_as_reports_have() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("log");
+    let plan = Plan {
+        show: Show::Plain,
+        closing: Closing::Text,
+        log: Some(log.clone()),
+        ..plan()
+    };
+    let mut reporter = Reporter::new(&plan, ALONE, Instant::now()).expect("a reporter");
+    reporter.complain("write: copy: No space left on device");
+    let (status, left) = (sample::status(3, 30, 30), Count::default());
+    reporter.finish(&status, Ending::Timeout, left, Some("timeout: it waits"));
+    let text = fs::read_to_string(&log).expect("a log");
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines.len() >= 4, "{text}");
+    for line in &lines {
+        let time = line.split(' ').find_map(|word| word.strip_prefix("time="));
+        let time = time.and_then(|time| time.parse::<jiff::Timestamp>().ok());
+        assert!(time.is_some(), "{line}");
+    }
+    assert!(
+        lines[0].ends_with(" weir: write: copy: No space left on device"),
+        "{text}"
+    );
+    assert!(text.ends_with(" weir: timeout: it waits\n"), "{text}");
+    let refused = fs::write(&log, "").map(|()| Reporter::new(&plan, ALONE, Instant::now()));
+    refused
+        .expect("written")
+        .expect("a reporter")
+        .give_up(&"open: none");
+    let text = fs::read_to_string(&log).expect("a log");
+    assert!(
+        text.starts_with("time=") && text.ends_with(" weir: open: none\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn there_is_no_part_of_nothing() {
+    let plan = Plan {
+        expected: Some(Expected::Bytes(0)),
+        ..plan()
+    };
+    let mut reporter = Reporter::new(&plan, ALONE, Instant::now()).expect("a reporter");
+    let status = sample::status(3, 30, 30);
+    assert_eq!(reporter.glance(&status).percent, None);
+    reporter.expect(Some(Expected::Records(0)));
+    assert_eq!(reporter.glance(&status).percent, None);
+    reporter.expect(Some(Expected::Bytes(60 << 20)));
+    assert_eq!(reporter.glance(&status).percent, Some(50));
 }
 
 #[test]

@@ -55,6 +55,11 @@ impl Expected {
         n
     }
 
+    /// There is no part of nothing.
+    pub(crate) fn is_some(&self) -> bool {
+        self.amount() > 0
+    }
+
     /// What has come of it.
     #[must_use]
     pub(crate) fn read(self, status: &Status) -> u64 {

@@ -52,6 +52,26 @@ fn a_command_that_closes_its_input_and_lives_on_is_ended_and_run_again() {
     assert_ended_and_run_again("exec <&-; ", 100_000);
 }
 
+#[test]
+fn one_that_is_given_up_because_it_stalls_is_told_with_what_is_undelivered() {
+    for jobs in [&[][..], &["-j", "2"]] {
+        let dir = Dir::new();
+        let options = ["-l", "--restart", "on-failure", "--give-up", "2"];
+        let times = ["--sink-timeout", "300ms"];
+        let options = [&options[..], &times, jobs].concat();
+        let end = run(&dir, &options, "exec sleep 1000", &lines(10_000));
+        assert_eq!(end.status.code(), Some(143), "{end:?}");
+        let said =
+            "weir: timeout: COMMAND was given up after 2 failures, the last by taking nothing for ";
+        assert!(end.stderr.starts_with(said), "{jobs:?}: {end:?}");
+        assert!(
+            end.stderr.ends_with("; 87.9KiB undelivered\n"),
+            "{jobs:?}: {end:?}"
+        );
+        assert_eq!(end.stderr.lines().count(), 1, "{jobs:?}: {end:?}");
+    }
+}
+
 /// What it was given it has read, and nothing waits for it: that it closes its input and takes its time is its own affair.
 #[test]
 fn a_command_that_closes_its_input_and_is_owed_nothing_is_left_alone() {
