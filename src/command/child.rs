@@ -12,6 +12,8 @@ use nix::unistd::Pid;
 use rustix::io::Errno;
 use rustix::process::{self, WaitId, WaitIdOptions, WaitOptions};
 
+use super::adopted;
+
 /// How a program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -60,7 +62,7 @@ struct State {
 
 impl Child {
     /// This process, which is ours.
-    pub(super) fn new(pid: Pid) -> Child {
+    pub(crate) fn new(pid: Pid) -> Child {
         Child {
             pid,
             state: Arc::default(),
@@ -117,7 +119,9 @@ impl Child {
         while let Err(Errno::INTR) = process::waitid(WaitId::Pid(pid), look) {}
         let mut state = self.lock();
         state.was_waited_for = true;
-        match process::waitpid(Some(pid), WaitOptions::empty()) {
+        let number = self.pid.as_raw().unsigned_abs();
+        let wait = || process::waitpid(Some(pid), WaitOptions::empty());
+        match adopted::wait_for(number, wait) {
             Ok(Some((_, status))) => match (status.exit_status(), status.terminating_signal()) {
                 (Some(status), _) => Exit::Status(u8::try_from(status).unwrap_or(u8::MAX)),
                 (None, signal) => Exit::Signal(signal.unwrap_or(0)),

@@ -5,6 +5,7 @@
 //! descriptor of weir's own; it is waited for exactly once, and nobody signals a process that has been
 //! waited for, whose number may be another's by then.
 
+pub(crate) mod adopted;
 pub(crate) mod batch_file;
 mod batch_job;
 pub(crate) mod child;

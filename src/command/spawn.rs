@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawnp};
 use nix::sys::signal::{SigSet, Signal};
 
+use super::adopted;
 use super::child::Child;
 use super::line::CommandLine;
 use crate::pipe::error::PipeError;
@@ -108,7 +109,10 @@ fn start(
         attributes.set_sigdefault(&SigSet::from(Signal::SIGPIPE))?;
     }
     attributes.set_flags(flags)?;
-    posix_spawnp(&words[0], &files, &attributes, &words, environment)
+    adopted::start(
+        || posix_spawnp(&words[0], &files, &attributes, &words, environment),
+        |pid| pid.as_raw().unsigned_abs(),
+    )
 }
 
 fn text(word: impl AsRef<OsStr>) -> nix::Result<CString> {

@@ -9,13 +9,16 @@
 use std::ffi::OsString;
 use std::io::{PipeReader, PipeWriter, pipe};
 use std::os::fd::AsFd;
-use std::process::{Child, Command, Stdio};
+use std::process::{self, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, bounded};
+use nix::unistd::Pid;
 
+use crate::command::adopted;
+use crate::command::child::Child;
 use crate::config::hook::{Hook, Occasion};
 use crate::engine::event::{APART, Event};
 use crate::engine::status::{Count, Status};
@@ -74,7 +77,7 @@ impl Queue {
                         Err(TryRecvError::Disconnected) => break,
                     }
                 };
-                let _ = child.map(|mut child| child.wait());
+                let _ = child.map(|child| child.wait());
             }
         });
         queue
@@ -105,7 +108,10 @@ fn start(command: &Command, is_running: PipeWriter) -> Option<Child> {
         };
     }
     report_to(&mut whole);
-    whole.stdin(is_running).spawn().ok()
+    whole.stdin(is_running);
+    let child = adopted::start(|| whole.spawn(), process::Child::id).ok()?;
+    let number = i32::try_from(child.id()).ok()?;
+    Some(Child::new(Pid::from_raw(number)))
 }
 
 /// What it prints does not go into the data; where standard error is closed, nowhere.
@@ -232,7 +238,7 @@ impl Hooks {
         command.arg("-c").arg(&hook.command);
         command.env_remove(PASSWORD);
         command.env("WEIR_EVENT", hook.on.to_string());
-        command.env("WEIR_PID", std::process::id().to_string());
+        command.env("WEIR_PID", process::id().to_string());
         command.env("WEIR_NAME", self.name.as_deref().unwrap_or_default());
         command.env("WEIR_USED", status.buffer.used.to_string());
         command.env("WEIR_CAPACITY", status.buffer.capacity.to_string());

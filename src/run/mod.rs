@@ -30,6 +30,7 @@ use std::time::Instant;
 use crossbeam_channel::{never, unbounded};
 use jiff::Zoned;
 
+use crate::command::adopted;
 use crate::config::Config;
 use crate::config::hook::Occasion;
 use crate::control::server::Control;
@@ -65,6 +66,7 @@ const OTHERS: Others = Others {
 pub(crate) fn run(config: &Config) -> Result<End, StartError> {
     // Before there is anything by which others can tell that weir runs, and signal it.
     let listener = signals::listen(config.command.is_some()).map_err(system)?;
+    adopted::wait_for_adopted();
     let inputs = open::inputs(config);
     let clash = one_file::clash(config, &inputs);
     let clash = match clash {

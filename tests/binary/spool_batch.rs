@@ -331,8 +331,17 @@ fn a_record_of_which_a_larger_spool_has_the_beginning_is_whole_in_a_batch_of_a_s
     let all = lines(100_000, 400_000);
     let (left, rest) = all.split_at(1_500_003);
     assert!(!left.ends_with(b"\n"), "it is the beginning of one");
-    place.0.leave(left, &["-l"], Signal::KILL);
-    let batches = [&["--batch", "1000"][..], &["--spill", "1MiB"]].concat();
+    let (stdin, mut input) = std::io::pipe().expect("a pipe");
+    // More than comes.
+    let weir = place.weir(&["--batch", "1000000"], "exit 0");
+    let running = start(weir, stdin, Stdio::null());
+    input.write_all(left).expect("all is taken");
+    place.0.await_bytes(left.len());
+    running.signal(Signal::KILL);
+    running.end();
+    // Its end would be the end of the record, too.
+    drop(input);
+    let batches = ["--batch", "1000", "--spill", "1MiB"];
     let script = "cat >> $0.all; echo $WEIR_RECORDS $WEIR_BYTES >> $0";
     run(place.weir(&batches, script), rest.to_vec()).assert_success("all is delivered");
     let told = place.read("out");

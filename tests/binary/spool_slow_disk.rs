@@ -134,14 +134,14 @@ fn a_signal_while_all_has_been_dealt_with_takes_nothing_from_what_there_is_to_sa
     let (stdin, input) = std::io::pipe().expect("a pipe");
     let running = start(weir, stdin, Stdio::null());
     feed(input, lines(10, 30)).done().expect("all is taken");
-    let strace = i32::try_from(running.field("TracerPid")).ok();
-    let strace = strace.and_then(Pid::from_raw).expect("it is traced");
     let threads = format!("/proc/{}/task", running.pid().as_raw_pid());
     eventually("it waits for the disk", || {
         let threads = fs::read_dir(&threads).expect("its threads").flatten();
         let names = threads.map(|it| fs::read_to_string(it.path().join("comm")));
         names.flatten().any(|name| name == "close\n")
     });
+    let strace = i32::try_from(running.field("TracerPid")).ok();
+    let strace = strace.and_then(Pid::from_raw).expect("it is traced");
     running.signal(Signal::INT);
     await_end(&running);
     kill_process(strace, Signal::KILL).expect("it holds a thread");

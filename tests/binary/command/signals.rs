@@ -173,17 +173,56 @@ fn a_signal_to_both_ends_both_whichever_hears_it_first() {
     }
 }
 
+/// What makes weir the first process of a container.
+const ALONE: [&str; 3] = ["--pid", "--fork", "--kill-child"];
+
+fn may_be_first() -> bool {
+    let may = harness::program("unshare").args(ALONE).arg("true").output();
+    let may = may.is_ok_and(|it| it.status.success());
+    if !may {
+        harness::skip("no process may be the first one of its kind here");
+    }
+    may
+}
+
+#[test]
+fn the_first_process_of_a_container_waits_for_those_whom_programs_leave_behind_and_for_no_program_twice()
+ {
+    if !may_be_first() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let done = dir.path().join("done");
+    // Every second one is rejected, as soon as it runs.
+    let script = "(sleep 0.05 & true &); echo >> $0; exit $((WEIR_FIRST % 2 * 77))";
+    let mut command = harness::program("unshare");
+    command.args(ALONE).args([harness::WEIR, "-l", "-j", "3"]);
+    command.args(["--batch", "1", "--reject", "77", "--on", "done=true"]);
+    command.args(["--", "sh", "-c", script]).arg(&done);
+    let (stdin, mut input) = pipe().expect("a pipe");
+    let unshare = start(command, stdin, Stdio::null());
+    input.write_all(&[b'\n'; 100]).expect("weir comes");
+    eventually("all were run", || {
+        fs::read(&done).is_ok_and(|it| it.len() == 100)
+    });
+    let weir = child_of(unshare.pid()).expect("weir runs");
+    eventually("all of them are gone", || child_of(weir).is_none());
+    drop(input);
+    let end = unshare.end();
+    assert_eq!(end.status.code(), Some(123), "{end:?}");
+    let says = "50 batches (50 records, 50B) were given up or rejected";
+    assert!(end.stderr.contains(says), "{end:?}");
+}
+
 #[test]
 fn the_first_process_of_a_container_ends_with_the_status_of_a_signal() {
-    let alone = ["--pid", "--fork", "--kill-child"];
-    let may = harness::program("unshare").args(alone).arg("true").output();
-    if !may.is_ok_and(|it| it.status.success()) {
-        return harness::skip("no process may be the first one of its kind here");
+    if !may_be_first() {
+        return;
     }
     for (signal, status) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
         let mut command = harness::program("unshare");
         command
-            .args(alone)
+            .args(ALONE)
             .args([harness::WEIR, "--grace", "100ms"]);
         let (stdin, mut input) = pipe().expect("a pipe");
         let (mut output, stdout) = pipe().expect("a pipe");
