@@ -28,31 +28,25 @@ fn pieces(line: &Line, all: usize) -> (Vec<Vec<u8>>, usize) {
 #[test]
 fn whatever_whoever_looks_is_behind_by_comes_in_pieces_of_whole_records() {
     let folder = tempfile::tempdir().expect("a folder");
-    let spool = folder.path().join("spool");
-    let spool = spool.to_str().expect("text");
+    let [spool, another] = ["spool", "another"].map(|it| folder.path().join(it));
+    let [spool, another] = [&spool, &another].map(|it| it.to_str().expect("text"));
     let short = lines(0, 120_000);
     let by_zero = short
         .iter()
         .map(|byte| if *byte == b'\n' { 0 } else { *byte });
     let by_zero: Vec<u8> = by_zero.collect();
     let fixed: String = (0..60_000).map(|n| format!("{n:099}\n")).collect();
+    let fixed = fixed.into_bytes();
     let long = |k: usize| format!("{k}{}\n", "x".repeat(400_000 + k));
-    let long: String = (0..15).map(long).collect();
+    let long = (0..15).map(long).collect::<String>().into_bytes();
     for (way, bytes, end) in [
         (&["-l", "--shed", "oldest"][..], &short, b'\n'),
         (&["-l", "--spool", spool], &short, b'\n'),
         (&["-l", "--spill", "64MiB"], &short, b'\n'),
         (&["-0", "--shed", "oldest"], &by_zero, 0),
-        (
-            &["--record-size", "100", "--shed", "newest"],
-            &fixed.clone().into_bytes(),
-            b'\n',
-        ),
-        (
-            &["-l", "--shed", "oldest"],
-            &long.clone().into_bytes(),
-            b'\n',
-        ),
+        (&["--record-size", "100", "--shed", "newest"], &fixed, b'\n'),
+        (&["-l", "--shed", "oldest"], &long, b'\n'),
+        (&["-l", "--spool", another], &long, b'\n'),
     ] {
         let home = Home::new();
         let mut weir = home.start(&[way, &["-b", "100KiB", "-N", "w"]].concat());
