@@ -149,7 +149,8 @@ pub(crate) struct LiveOptions {
     #[arg(long, requires = "remote", help_heading = "Control")]
     #[arg(
         long_help = "With --remote: open the files of --log, --shed-to, --tee and --tap anew, after they \
-        were moved away to keep them. Each ends with a whole record"
+        were moved away to keep them. Each ends with a whole record; a record that takes longer than a second \
+        to end is an error, and its file is opened anew behind it"
     )]
     #[arg(hide_short_help = true)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]

@@ -91,13 +91,13 @@ pub(crate) enum Answer {
     Shown(Shown),
     /// It cannot be, and nothing was changed: what is wrong and what would be right.
     Refused(String),
-    /// It is not in force yet, but will be: what that waits for.
+    /// Some of it is not in force yet, and will be: what that waits for.
     Pending(String),
     /// This was not a request: what is wrong with it.
     Malformed(String),
 }
 
-/// A piece of what passes: whole records, but for one that is too long for that.
+/// A piece of what passes: whole records, but for the last of all, which may have no end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Shown {
     /// Its length in bytes.

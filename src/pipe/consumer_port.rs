@@ -63,7 +63,8 @@ impl ConsumerPort {
     #[must_use]
     pub(super) fn watched(&self) -> Option<Port> {
         let port = self.place();
-        let port = port.as_ref().filter(|port| port.can_hang_up());
+        let is_watched = |port: &&Port| port.can_hang_up() || port.is_terminal();
+        let port = port.as_ref().filter(is_watched);
         port.filter(|_| self.0.is_lasting).cloned()
     }
 

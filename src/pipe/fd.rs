@@ -170,6 +170,12 @@ impl Port {
         self.kind == FileType::RegularFile
     }
 
+    /// Whether it is a terminal. One that hangs up says so, as one does whose other end is a process that goes away.
+    #[must_use]
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.kind == FileType::CharacterDevice && self.manner == Nonblocking::Ask
+    }
+
     /// Whether its other end is a process that can go away, and whose going can be seen.
     #[must_use]
     pub(crate) fn can_hang_up(&self) -> bool {

@@ -22,7 +22,7 @@ pub(crate) struct Parting {
 }
 
 /// Says when the consumer has gone away, however silent the producer and whatever the other threads are waiting for. Where
-/// that `may_part`, there is a way to have it see the end before that of the run.
+/// that `may_part`, there is a way to have it see the end before that of the run, but for a terminal, which has none.
 ///
 /// # Errors
 /// When the system refuses a thread, or a descriptor.
@@ -31,6 +31,7 @@ pub(super) fn watch(
     events: Sender<Event>,
     may_part: bool,
 ) -> io::Result<Option<Parting>> {
+    let may_part = may_part && !output.is_terminal();
     let notifier = may_part.then(Notifier::new).transpose()?.map(Arc::new);
     let notified = notifier.clone();
     let watch = move || {

@@ -58,9 +58,11 @@ pub(super) enum Awaits {
 
 impl End {
     /// The consumer went away: as `cat` ends then, by the signal, or by saying so where that is
-    /// ignored.
+    /// ignored, or where it is a terminal, to which no write is one to a broken pipe.
     pub(super) fn consumer_gone(output: Option<&Port>) -> End {
-        if inherited::was_ignored(SIGPIPE) {
+        if let Some(terminal) = output.filter(|port| port.is_terminal()) {
+            End::Failed(PipeError::new("write", terminal.name(), Errno::IO))
+        } else if inherited::was_ignored(SIGPIPE) {
             let name = output.map_or("standard output", Port::name);
             End::BrokenPipe(PipeError::new("write", name, Errno::PIPE))
         } else {

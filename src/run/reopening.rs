@@ -1,6 +1,6 @@
 //! `--reopen`: all files are opened anew, or none, and whoever asked is answered when nothing goes to the old ones any more.
 //!
-//! Invariant: nobody else waits for that. A write that is under way ends first, and so does a record of which a file has a
+//! Invariant: the run goes on meanwhile. A write that is under way ends first, and so does a record of which a file has a
 //! part: where that takes longer than [`WAIT_MOST`] the answer says so, and the file is gone on with behind it all the same.
 
 use std::convert::Infallible;

@@ -101,6 +101,8 @@ impl Run {
             parting.part();
             // One that has left after the last byte is no different from one that stays.
             (self.grace, self.has_parted) = (None, true);
+        } else if self.consumer_port.port().is_some_and(|it| it.is_terminal()) {
+            (self.grace, self.has_parted) = (None, true);
         }
     }
 

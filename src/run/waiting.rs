@@ -98,7 +98,8 @@ impl<'a> Waiting<'a> {
 
     /// Waits until then, and answers meanwhile.
     fn pass(&mut self, output: Option<&Port>, until: Instant) -> Result<(), PipeError> {
-        let output = output.filter(|output| output.can_hang_up());
+        let is_watched = |it: &&Port| it.can_hang_up() || it.is_terminal();
+        let output = output.filter(is_watched);
         while let Some(asked) = &mut self.asked
             && Instant::now() < until
         {
@@ -162,6 +163,7 @@ impl<'a> Waiting<'a> {
 fn gone(output: &Port) -> PipeError {
     match End::consumer_gone(Some(output)) {
         End::Signal(signal) => signals::die_by(signal),
+        End::Failed(failure) => failure,
         _ => PipeError::new("write", output.name(), Errno::PIPE),
     }
 }

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
 use crate::harness::line::Line;
-use crate::harness::sides::{Before, fifo};
+use crate::harness::sides::{Before, fifo, terminal};
 use crate::harness::{beside, start, weir, weir_in_shell};
 use rustix::process::Signal;
 
@@ -65,6 +65,23 @@ fn a_peer_of_a_socket_that_leaves_ends_weir_at_once() {
     weir.settle();
     drop(ours);
     weir.end().assert_died_by(Signal::PIPE, "socket");
+}
+
+#[test]
+fn a_terminal_that_hangs_up_ends_weir_at_once_as_a_write_to_it_would() {
+    let says = ["write: standard output: Input/output error"];
+    for way in [&[][..], &["--no-splice"], &["-l", "-b", "1MiB"]] {
+        let (ours, theirs) = terminal();
+        let (stdin, mut input) = std::io::pipe().expect("make a pipe");
+        let weir = start(weir(way), stdin, theirs);
+        input.write_all(b"shown\n").expect("send");
+        let mut shown = [0; 6];
+        (&ours).read_exact(&mut shown).expect("it is shown");
+        weir.settle();
+        drop(ours);
+        weir.end().assert_complains(1, &says);
+        drop(input);
+    }
 }
 
 #[test]

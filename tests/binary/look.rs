@@ -2,6 +2,7 @@
 //! they like, and what that is to everybody else: nothing.
 
 mod recalled;
+mod whole;
 
 use crate::harness;
 use std::io::{BufRead, BufReader, Read, Write};

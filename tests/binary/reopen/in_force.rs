@@ -97,6 +97,16 @@ fn a_record_that_ends_soon_is_waited_for() {
     assert_eq!(text(&old), "one\nhalf\n");
 }
 
+/// Whether a thread of this name is held by strace, as far as one look tells.
+fn is_held(weir: &Weir, thread: &str) -> bool {
+    let tasks = fs::read_dir(format!("/proc/{}/task", weir.pid())).expect("its threads");
+    let stats = tasks.flatten().map(|it| it.path().join("stat"));
+    let held = format!("({thread}) t");
+    stats
+        .flat_map(fs::read_to_string)
+        .any(|stat| stat.contains(&held))
+}
+
 /// `weir` whose writes to this file take a moment; `None` where there is no strace.
 fn slow_at(file: &Path) -> Option<Command> {
     let mut probe = Command::new("strace");
@@ -108,13 +118,14 @@ fn slow_at(file: &Path) -> Option<Command> {
     }
     let mut strace = harness::program("strace");
     strace.args(["-D", "-f", "-qq", "-o", "/dev/null", "-P", name(file)]);
-    strace.args(["-e", "inject=write,writev:delay_enter=200000", WEIR]);
+    strace.args(["-e", "inject=write,writev:delay_enter=400000", WEIR]);
     Some(strace)
 }
 
 #[test]
 fn a_write_that_is_under_way_is_waited_for() {
-    for (option, others) in WAYS {
+    let threads = ["output 2", "output 2", "overflow", "log"];
+    for ((option, others), thread) in WAYS.into_iter().zip(threads) {
         let home = Home::new();
         let folder = tempfile::tempdir().expect("a folder");
         let [file, old] = ["file", "old"].map(|it| folder.path().join(it));
@@ -130,6 +141,11 @@ fn a_write_that_is_under_way_is_waited_for() {
         if takes {
             weir.take(lines.len());
         }
+        let mut looks = 0;
+        eventually("it is about to write", || {
+            looks = if is_held(&weir, thread) { looks + 1 } else { 0 };
+            looks > 20
+        });
         fs::rename(&file, &old).expect("moved");
         let mut line = home.connect(&weir);
         let answer = line.ask(r#"{"v":1,"ask":{"change":{"reopen":true}}}"#);
