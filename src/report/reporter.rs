@@ -299,8 +299,7 @@ impl Reporter {
         }
     }
 
-    /// Somebody has asked: one plain line, whatever else is shown. Its interval reaches back to the
-    /// last live report, or to the last time that somebody asked.
+    /// Somebody has asked: one plain line, whatever else is shown, of the time since the last report, or the last such line.
     pub(crate) fn on_demand(&mut self, status: &Status) {
         self.follow(status);
         let snapshot = self.snapshot(status);
