@@ -1,13 +1,15 @@
 //! What the main thread answers to those who come by the socket.
 
+use std::convert::Infallible;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::never;
+use crossbeam_channel::{Receiver, never};
 use jiff::Zoned;
 
 use super::measure::{self, Measured};
+use super::reopening::Reopening;
 use super::supervise::Run;
 use crate::config::live_options::{Flow, LiveOptions};
 use crate::control::look;
@@ -15,6 +17,7 @@ use crate::control::protocol::{Answer, Ask};
 use crate::control::requests::Question;
 use crate::engine::status::State;
 use crate::pipe;
+use crate::pipe::reopen::{Reopened, first_twins};
 use crate::report::Expected;
 use crate::units::without_numbers;
 
@@ -95,6 +98,52 @@ impl Run {
 
     fn has_ended(&mut self) -> bool {
         matches!(self.status().state, State::Draining | State::Done)
+    }
+
+    /// Opens all files anew, or none.
+    fn reopen(&self) -> Result<Vec<Reopened>, String> {
+        if self.reopeners.is_empty() {
+            return Err("--reopen: it writes to no file".into());
+        }
+        let opened = self.reopeners.iter().filter_map(|open| open().transpose());
+        let opened: Result<Vec<_>, _> = opened.collect();
+        let opened = opened.map_err(|e| without_numbers(&format!("--reopen: {e}")))?;
+        if opened.is_empty() {
+            return Err("--reopen: all that it wrote to has failed or ended".into());
+        }
+        if let Some([a, b]) = first_twins(&opened) {
+            let (a, b) = (a.display(), b.display());
+            return Err(format!(
+                "--reopen: {a} and {b} are one file by now: they would be mixed"
+            ));
+        }
+        Ok(opened)
+    }
+
+    /// Who writes goes on with these from here on; whoever asked gets this answer when that is so.
+    fn go_on_with(&mut self, opened: Vec<Reopened>, question: Question, answer: Answer) {
+        self.reopening = Some(Reopening::begin(opened, question, answer));
+        // Whoever sleeps would look only before the next byte.
+        self.shared
+            .update_and_wake(|engine, _| engine.wake_writers());
+        self.reporter.wake_log();
+    }
+
+    /// Answers whoever waits for files to be gone on with, if it is time. When it will be, at the latest; and what tells
+    /// that it is sooner.
+    pub(super) fn look_whether_reopened(&mut self) -> (Option<Instant>, Receiver<Infallible>) {
+        if let Some(reopening) = self.reopening.take() {
+            let is_framed = self.shared.update_and_wake(|engine, _| engine.is_framed());
+            self.reopening = reopening.look(is_framed);
+        }
+        let due = self.reopening.as_ref().map(Reopening::due);
+        due.map_or((None, never()), |(until, changed)| (Some(until), changed))
+    }
+
+    /// The run ends: whoever waits for an answer that there is not yet gets none.
+    pub(super) fn let_go_of_reopening(&mut self) {
+        self.look_whether_reopened();
+        self.reopening = None;
     }
 
     /// Changes all of it, or nothing; and what is as it should be already is left alone. What is other than it was.
