@@ -9,10 +9,10 @@
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl, tell};
+use rustix::fs::{OFlags, fcntl_getfl, tell};
 
 use super::error::PipeError;
 use super::fd::Port;
@@ -173,36 +173,13 @@ impl Appended {
     }
 }
 
-/// Opens a file to append to it, and makes it if need be. A FIFO that nobody reads is refused: it would be waited for
-/// before anything is read, and nobody would know why.
+/// Opens a file to append to it, and makes it if need be. A FIFO is waited for.
 ///
 /// # Errors
 /// When that cannot be done.
 pub(crate) fn open_to_append(path: &Path) -> Result<File, PipeError> {
-    let is_fifo = path.metadata().is_ok_and(|data| data.file_type().is_fifo());
-    let flags = if is_fifo {
-        OFlags::NONBLOCK
-    } else {
-        OFlags::empty()
-    };
-    let mut options = OpenOptions::new();
-    options
-        .append(true)
-        .create(true)
-        .custom_flags(flags.bits().cast_signed());
-    let opened = options.open(path).and_then(|file| {
-        if is_fifo {
-            fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
-        }
-        Ok(file)
-    });
-    opened.map_err(|e| match e.raw_os_error() {
-        Some(n) if is_fifo && n == rustix::io::Errno::NXIO.raw_os_error() => {
-            let why = "nobody reads this FIFO: start its reader first, or name a file";
-            PipeError::because("open", &path.display().to_string(), why)
-        }
-        _ => PipeError::to_write_to(path, e),
-    })
+    let open = OpenOptions::new().append(true).create(true).open(path);
+    open.map_err(|e| PipeError::to_write_to(path, e))
 }
 
 /// What the last record of a file lacks that ends without its terminator.

@@ -5,11 +5,12 @@
 //! has been started anew, or talks nonsense costs the lease and nothing else, and is asked again until
 //! it makes sense. That the lease was lost is said once each time.
 
+mod common;
 mod error;
 mod member;
 mod password;
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Instant;
 
@@ -17,31 +18,10 @@ use super::lease::LeasedCap;
 use super::rules::Rules;
 use crate::engine::limiter::{Burst, SharedCap};
 use crate::units::{Rate, Store};
+use common::{Shared, State, wait};
 pub(crate) use error::StoreError;
 use member::{FAREWELL, Member};
 use password::password;
-
-/// What the limiter and the thread have in common.
-#[derive(Debug)]
-struct Shared {
-    state: Mutex<State>,
-    wake: Condvar,
-}
-
-#[derive(Debug)]
-struct State {
-    cap: LeasedCap,
-    /// The thread sleeps for longer, since nothing was wanted.
-    idle: bool,
-    leaves: bool,
-    has_left: bool,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// One member's side of a cap that is shared through a store.
 #[derive(Debug)]
@@ -171,17 +151,6 @@ impl StoreWatch {
         let until = Instant::now() + FAREWELL;
         drop(wait(&self.shared, state, until, |state| !state.has_left));
     }
-}
-
-fn wait<'a>(
-    shared: &'a Shared,
-    state: MutexGuard<'a, State>,
-    until: Instant,
-    while_: impl FnMut(&mut State) -> bool,
-) -> MutexGuard<'a, State> {
-    let time = until.saturating_duration_since(Instant::now());
-    let waited = shared.wake.wait_timeout_while(state, time, while_);
-    waited.unwrap_or_else(PoisonError::into_inner).0
 }
 
 #[cfg(test)]

@@ -20,25 +20,6 @@ const MANY: usize = 20_000;
 /// Longer than any line of a log may ever keep its writer waiting, on a machine that is busy.
 const NEVER: Duration = Duration::from_secs(5);
 
-/// Nobody may come to read it, and until then nothing would flow.
-#[test]
-fn a_fifo_that_nobody_reads_is_refused_before_anything_is_read() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let fifo = folder.path().join("fifo");
-    make_fifo(&fifo);
-    let name = fifo.to_str().expect("a name in UTF-8");
-    let sheds = ["-l", "--shed", "oldest", "--shed-to", name];
-    for words in [&sheds[..], &["--log", name]] {
-        let (stdin, mut input) = pipe().expect("a pipe");
-        input.write_all(b"a line\n").expect("room");
-        let end = start(weir(words), stdin, Stdio::null()).end();
-        end.assert_complains(
-            1,
-            &[name, "nobody reads this FIFO", "start its reader first"],
-        );
-    }
-}
-
 #[test]
 fn a_full_disk_never_blocks_the_flow_and_is_said_once() {
     for lines_sent in [3_000, MANY] {

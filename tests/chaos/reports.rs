@@ -41,12 +41,15 @@ pub(crate) fn reports(plan: &Plan, log: &str) -> Result<Value, String> {
     let mut plain = 0;
     for line in log.lines() {
         if !line.starts_with('{') {
-            let is_error =
-                is_slow(plan, line) || is_of_dying(plan, line) || plan.stalls && is_timeout(line);
+            let behind_time = line.strip_prefix("time=").and_then(|it| it.split_once(' '));
+            let error = behind_time.map_or("", |(_, error)| error);
+            let is_error = is_slow(plan, error)
+                || is_of_dying(plan, error)
+                || plan.stalls && is_timeout(error);
             let is_report = is_plain && line.starts_with(PLAIN);
             plain += u32::from(is_report);
             ensure!(
-                is_error || is_report || is_of_store(plan, line) || plan.sends(&["USR1"]) > 0,
+                is_error || is_report || is_of_store(plan, error) || plan.sends(&["USR1"]) > 0,
                 "not asked for in the log: {line}"
             );
             continue;

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use redis::{ErrorKind, RedisError, Script, ScriptInvocation};
 
+use super::common::{Shared, wait};
 use super::error::{StoreError, not_accepted, reason, where_from};
-use super::{Shared, wait};
 use crate::share::connection::Connection;
 use crate::share::lease::{Answer, INTERVAL, Question, Reply, burst_to_text};
 use crate::share::rules::until_then;
