@@ -105,7 +105,7 @@ impl Reporter {
         let who = Identity {
             name: plan.name.clone(),
             pid: std::process::id(),
-            expected: plan.expected.filter(Expected::is_some),
+            expected: plan.expected,
             records: plan.records,
             share: plan.share.clone(),
         };
@@ -209,7 +209,7 @@ impl Reporter {
 
     /// Another total is expected now, or none that is known yet.
     pub(crate) fn expect(&mut self, total: Option<Expected>) {
-        self.who.expected = total.filter(Expected::is_some);
+        self.who.expected = total;
         self.pace = MovingAverage::default();
     }
 

@@ -220,6 +220,7 @@ impl Snapshot {
             rate: None,
             records_rate: None,
         };
+        let some = who.expected.filter(Expected::is_some);
         Snapshot {
             v: VERSION,
             name: who.name.clone(),
@@ -261,8 +262,8 @@ impl Snapshot {
             user: None,
             shares: Waits::default(),
             slow_tee: None,
-            percent: who.expected.map(|size| percent(size, now)),
-            progress: who.expected.map(|size| (size.done(now), size.amount())),
+            percent: some.map(|size| percent(size, now)),
+            progress: some.map(|size| (size.done(now), size.amount())),
             is_size_in_records: matches!(who.expected, Some(Expected::Records(_))),
             finish: None,
             trail: Trail::default(),
