@@ -63,8 +63,7 @@ impl ConsumerPort {
     #[must_use]
     pub(super) fn watched(&self) -> Option<Port> {
         let port = self.place();
-        let is_watched = |port: &&Port| port.can_hang_up() || port.is_terminal();
-        let port = port.as_ref().filter(is_watched);
+        let port = port.as_ref().filter(|port| port.tells_hang_up());
         port.filter(|_| self.0.is_lasting).cloned()
     }
 

@@ -182,6 +182,12 @@ impl Port {
         matches!(self.kind, FileType::Fifo | FileType::Socket)
     }
 
+    /// Whether poll(2) tells that its other end has gone away.
+    #[must_use]
+    pub(crate) fn tells_hang_up(&self) -> bool {
+        self.can_hang_up() || self.is_terminal()
+    }
+
     /// Whether it is a socket that keeps what was sent apart.
     pub(super) fn has_packets(&self) -> bool {
         self.packets.is_some()

@@ -102,6 +102,7 @@ impl Run {
             // One that has left after the last byte is no different from one that stays.
             (self.grace, self.has_parted) = (None, true);
         } else if self.consumer_port.port().is_some_and(|it| it.is_terminal()) {
+            // Nor is a terminal, which sees no end before that of the run.
             (self.grace, self.has_parted) = (None, true);
         }
     }

@@ -98,8 +98,7 @@ impl<'a> Waiting<'a> {
 
     /// Waits until then, and answers meanwhile.
     fn pass(&mut self, output: Option<&Port>, until: Instant) -> Result<(), PipeError> {
-        let is_watched = |it: &&Port| it.can_hang_up() || it.is_terminal();
-        let output = output.filter(is_watched);
+        let output = output.filter(|output| output.tells_hang_up());
         while let Some(asked) = &mut self.asked
             && Instant::now() < until
         {

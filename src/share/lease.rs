@@ -71,6 +71,7 @@ pub(crate) struct LeasedCap {
     says: bool,
     parts: u64,
     until: Instant,
+    /// None before the first answer.
     interval: Duration,
     /// How long the store's last answer was on its way: a lease has to last until the next one.
     trip: Duration,

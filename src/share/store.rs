@@ -1,4 +1,4 @@
-//! A cap that hosts share, through Redis or Valkey: the thread that keeps this member's lease.
+//! A cap that hosts share, through Redis or Valkey: what the limiter has of it, and the thread that keeps this member's lease.
 //!
 //! Invariant: the flow never waits for the network. The thread puts one question at a time, ten a
 //! second at most, and what it learns changes the part that passes; a store that is slow, gone, full,

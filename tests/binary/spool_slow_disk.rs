@@ -16,15 +16,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// strace(1), which has the disk answer long after the deadline of any test.
 fn slowly() -> Option<Command> {
-    let mut probe = Command::new("strace");
-    probe.args(["-qq", "-o", "/dev/null", "true"]);
-    let probe = probe.stderr(Stdio::null()).status();
-    if !probe.is_ok_and(|status| status.success()) {
-        harness::skip("there is no strace here, or it may not trace");
-        return None;
-    }
     let delay = 10 * DEADLINE.as_micros();
-    let mut strace = Command::new("strace");
+    let mut strace = harness::strace()?;
     strace.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync"]);
     strace.arg("-e");
     strace.arg(format!("inject=fdatasync:delay_enter={delay}"));

@@ -18,18 +18,7 @@ fn failing(what: &str, file: Option<&Path>) -> Option<Command> {
 
 /// The same, with what it did in a file.
 fn traced(what: &str, file: Option<&Path>, log: &Path) -> Option<Command> {
-    let strace = || Command::new("strace");
-    let mut probe = strace();
-    probe.args(["-qq", "-o", "/dev/null", "true"]);
-    let can = probe
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|s| s.success());
-    if !can {
-        harness::skip("there is no strace here, or it may not trace");
-        return None;
-    }
-    let mut command = strace();
+    let mut command = harness::strace()?;
     let call = what.split(':').next().unwrap_or_default();
     command.args(["-f", "-qq", "-o"]).arg(log);
     command.args(["-e", &format!("trace={call}")]);

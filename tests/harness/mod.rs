@@ -74,6 +74,19 @@ pub(crate) fn skip(why: &str) {
     let _ = writeln!(io::stderr(), "SKIPPED {test}: {why}");
 }
 
+/// strace(1), which makes errors and delays that no file system here makes. `None`, and said, where there is none, or it may
+/// not trace.
+pub(crate) fn strace() -> Option<Command> {
+    let mut probe = Command::new("strace");
+    probe.args(["-qq", "-o", "/dev/null", "true"]);
+    let probe = probe.stderr(Stdio::null()).status();
+    if !probe.is_ok_and(|status| status.success()) {
+        skip("there is no strace here, or it may not trace");
+        return None;
+    }
+    Some(program("strace"))
+}
+
 /// Tries all of these at once: for scenes that mostly wait.
 pub(crate) fn side_by_side<T: Send>(scenes: impl IntoIterator<Item = T>, trial: impl Fn(T) + Sync) {
     let trial = &trial;

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use super::{name, pass, text};
 use crate::harness::remote::{Home, Weir, spawn};
@@ -109,14 +109,7 @@ fn is_held(weir: &Weir, thread: &str) -> bool {
 
 /// `weir` whose writes to this file take a moment; `None` where there is no strace.
 fn slow_at(file: &Path) -> Option<Command> {
-    let mut probe = Command::new("strace");
-    probe.args(["-qq", "-o", "/dev/null", "true"]);
-    let probe = probe.stderr(Stdio::null()).status();
-    if !probe.is_ok_and(|status| status.success()) {
-        harness::skip("there is no strace here, or it may not trace");
-        return None;
-    }
-    let mut strace = harness::program("strace");
+    let mut strace = harness::strace()?;
     strace.args(["-D", "-f", "-qq", "-o", "/dev/null", "-P", name(file)]);
     strace.args(["-e", "inject=write,writev:delay_enter=400000", WEIR]);
     Some(strace)
